@@ -1,0 +1,51 @@
+"""The tree of errors.
+
+    HarnessError
+    |- UserError            exit 2: the person at the keyboard can fix it; one sentence, no traceback
+    |  |- ConfigError       the experiment file or an override
+    |  |- DataError         the patients: files, geometry, contours, roles
+    |  `- RuleError         a request that the protocol refuses (test already opened, leakage)
+    |- EnvironmentFault     exit 3: disk, network, missing weights, a lost server, another owner
+    `- JobFailed            exit 3: a job stored its failure; the reason travels with it
+
+Anything else that escapes is a bug: exit 1, with its traceback.
+Messages follow one form: the rule, then "but got" with the value, then what to do.
+"""
+
+from __future__ import annotations
+
+
+class HarnessError(Exception):
+    """Root of all errors that `harness` raises on purpose."""
+
+    exit_code = 1
+
+
+class UserError(HarnessError):
+    """Something the user can fix; shown as one sentence."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """The experiment file, or an override, breaks a rule."""
+
+
+class DataError(UserError):
+    """Source data break a rule."""
+
+
+class RuleError(UserError):
+    """A request that the protocol refuses."""
+
+
+class EnvironmentFault(HarnessError):
+    """The world around the program: disk, network, weights, servers, other owners."""
+
+    exit_code = 3
+
+
+class JobFailed(HarnessError):
+    """A job ended in a stored failure."""
+
+    exit_code = 3
