@@ -1,0 +1,1 @@
+"""The experiment file: pydantic models, loading, overrides, and the documented print-out."""

@@ -1,0 +1,116 @@
+"""`data:` where patients come from and how pairs are cut."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from harness.config.base import Positive, PositiveFloat, Section, Share
+
+
+class PhantomConfig(Section):
+    """Procedural head-and-neck patients, written as DICOM and read back."""
+
+    patients: Positive = Field(12, description="how many patients to make")
+    seed: int = Field(0, description="seed of the anatomy; other seeds give other patients")
+    slices: Positive = Field(24, description="axial slices of each scan")
+    spacing_mm: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+        (3.0, 1.5, 1.5), description="voxel size: slice distance, row, column"
+    )
+
+
+class PatientLimits(Section):
+    """How many patients of each role to use; the first ones in content order."""
+
+    train: int | None = Field(None, ge=1, description="null uses all")
+    validation: int | None = Field(None, ge=1, description="null uses all")
+    test: int | None = Field(None, ge=1, description="null uses all")
+
+
+class RolesConfig(Section):
+    """Who trains, who validates, who tests: assigned by patient content, before anything is fitted."""
+
+    by: Literal["source", "random"] = Field(
+        "random",
+        description="`source` takes the source's own folders (OpenKBP), `random` the shares below",
+    )
+    validation: Share = Field(0.15, description="share of patients, under `random`")
+    test: Share = Field(0.3, description="share of patients, under `random`")
+    seed: int = Field(0, description="seed of the assignment, under `random`")
+
+
+class CropConfig(Section):
+    """Where the frame of a pair is centred."""
+
+    placement: Literal["body", "fixed"] = Field(
+        "body",
+        description="`body`: gland position relative to the body outline, learnt on training "
+        "patients; `fixed`: one row and column of the source grid (the thesis)",
+    )
+    fixed_row: int = Field(199, description="row of the crop centre, under `fixed`")
+    fixed_column: int = Field(320, description="column of the crop centre, under `fixed`")
+    frame_px: Positive = Field(128, description="edge of the CT frame, in pixels of `spacing_mm`")
+    mask_px: Positive = Field(64, description="edge of the mask crop about the same centre")
+
+    @model_validator(mode="after")
+    def _mask_inside_frame(self) -> CropConfig:
+        if self.mask_px > self.frame_px or (self.frame_px - self.mask_px) % 2:
+            raise ValueError(
+                "mask_px must not exceed frame_px and must differ from it by an even number, "
+                f"but got mask_px={self.mask_px} and frame_px={self.frame_px}"
+            )
+        return self
+
+
+DEFAULT_PATTERNS: dict[str, tuple[str, ...]] = {
+    "parotid_left": (
+        r"(?i)^(left|lt|l)[\s_\-.]*(parotid|par)([\s_\-.]*gland)?$",
+        r"(?i)^(parotids?|glnd?_parotid|gland_parotid|par)[\s_\-.]*(gland[\s_\-.]*)?(left|lt|l|sin)$",
+    ),
+    "parotid_right": (
+        r"(?i)^(right|rt|r)[\s_\-.]*(parotid|par)([\s_\-.]*gland)?$",
+        r"(?i)^(parotids?|glnd?_parotid|gland_parotid|par)[\s_\-.]*(gland[\s_\-.]*)?(right|rt|r|dex)$",
+    ),
+}
+
+
+class DataConfig(Section):
+    """Patients, roles, pairs."""
+
+    source: str = Field("phantom", description="phantom, openkbp, dicom, or a registered source")
+    root: str | None = Field(None, description="folder of the patients; not used by `phantom`")
+    phantom: PhantomConfig = Field(PhantomConfig(), description="for `source: phantom`")
+    structures: tuple[str, ...] = Field(
+        ("parotid_left", "parotid_right"), min_length=1, description="structures to read, one pair per gland and slice"
+    )
+    patterns: dict[str, tuple[str, ...]] = Field(
+        DEFAULT_PATTERNS,
+        description="DICOM ROI names: regular expressions per structure; a structure without any "
+        "is looked up under its own name",
+    )
+    mirror: bool = Field(
+        True,
+        description="mirror `*_left` structures into one channel with `*_right`; the side stays in "
+        "the index and is undone before scoring",
+    )
+    roles: RolesConfig = Field(RolesConfig(), description="train, validation, test")
+    limit: PatientLimits = Field(PatientLimits(), description="use fewer patients than there are")
+    window_hu: tuple[float, float] = Field(
+        (-324.0, 176.0), description="mapped linearly to [-1, 1], values outside clipped"
+    )
+    legacy_scaling: bool = Field(
+        False, description="scale each slice by its own minimum and maximum, as the thesis did"
+    )
+    spacing_mm: PositiveFloat = Field(1.0, description="in-plane pixel size of the pairs")
+    crop: CropConfig = Field(CropConfig(), description="centre and size of the frames")
+    gland_free_share: Share = Field(
+        0.1, description="gland-free slices next to the gland, as a share of the slices with gland"
+    )
+
+    @model_validator(mode="after")
+    def _window_is_ordered(self) -> DataConfig:
+        low, high = self.window_hu
+        if low >= high:
+            raise ValueError(f"window_hu must be [low, high] with low < high, but got [{low}, {high}]")
+        return self

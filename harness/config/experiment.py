@@ -1,0 +1,200 @@
+"""`Experiment`: one YAML file is one question."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from harness.config.base import Positive, PositiveFloat, Section
+from harness.config.data import DataConfig
+from harness.config.stages import ImageStageConfig, MaskStageConfig, SegmentationConfig
+
+ARMS = ("none", "traditional", "gan", "traditional+gan", "duplicate")
+ArmName = Literal["none", "traditional", "gan", "traditional+gan", "duplicate"]
+
+
+class SynthesisConfig(Section):
+    """From noise to a store of labelled synthetic CT."""
+
+    pairs: Positive = Field(300, description="synthetic pairs to keep")
+    threshold: float = Field(0.0, ge=-1, le=1, description="of the generator's output in [-1, 1]")
+    tolerance: float = Field(
+        0.25,
+        ge=0,
+        description="a mask is plausible if area and extent lie inside the training range widened by this share",
+    )
+    attempts: Positive = Field(
+        10, description="noise vectors tried per kept mask before giving up, on average"
+    )
+
+
+class ReplicatesConfig(Section):
+    """Seeds of the comparison; disjoint from the sweep's by construction."""
+
+    count: Positive = Field(5, description="whole chains; 5 or more allow a verdict")
+    seed: int = Field(1000, ge=1000, description="first seed; sweep seeds are below 1000")
+
+
+class MetricsConfig(Section):
+    """What is measured on generated images, and with which feature extractor."""
+
+    extractor: Literal["auto", "inception-v3", "efficientnet-lite0"] = Field(
+        "auto", description="`auto`: Inception when its weights are at hand, else EfficientNet-Lite0"
+    )
+    inception_weights: str | None = Field(
+        None, description="path of weights-inception-2015-12-05-6726825d.pth"
+    )
+    images: Positive = Field(
+        240, description="most images of each side that enter KID and FID; equal on both sides"
+    )
+    scored_epochs: Positive = Field(
+        10, description="about how many epochs of a training are scored, log-spaced, the last one included"
+    )
+
+
+class AxisConfig(Section):
+    """One axis of a search space: `values`, or `low` and `high`."""
+
+    values: tuple[float | int | str | bool, ...] | None = Field(None, description="categorical")
+    low: float | None = Field(None, description="lower end of a range")
+    high: float | None = Field(None, description="upper end of a range")
+    log: bool = Field(False, description="search the range on a log scale")
+    integer: bool = Field(False, description="whole numbers only")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> AxisConfig:
+        ranged = self.low is not None and self.high is not None
+        if (self.values is None) == (not ranged) or (self.values is not None and not self.values):
+            raise ValueError("an axis needs either `values` or both `low` and `high`")
+        if ranged and self.low >= self.high:  # type: ignore[operator]
+            raise ValueError(f"low must be below high, but got {self.low} and {self.high}")
+        if ranged and self.log and self.low <= 0:  # type: ignore[operator]
+            raise ValueError(f"a log axis needs low > 0, but got {self.low}")
+        return self
+
+
+class StageSweepConfig(Section):
+    """The study of one stage. Keys of `space` are dotted paths inside the stage's section."""
+
+    trials: Positive = Field(8, description="settings to try")
+    space: dict[str, AxisConfig] = Field(description="axes")
+    objective: str = Field(
+        "quality/kid", description="a value of the stage's score at the last epoch, mean over seeds"
+    )
+    direction: Literal["minimize", "maximize"] = Field("minimize", description="of the objective")
+
+
+def _mask_space() -> dict[str, AxisConfig]:
+    return {
+        "batch_size": AxisConfig(values=(6, 12, 16, 32, 64, 128)),
+        "optimiser.learning_rate": AxisConfig(low=1e-5, high=1e-3, log=True),
+        "schedule.epochs": AxisConfig(values=(30, 50, 100, 300, 500)),
+    }
+
+
+def _image_space() -> dict[str, AxisConfig]:
+    return {
+        "batch_size": AxisConfig(values=(1, 4, 8, 16)),
+        "optimiser.learning_rate": AxisConfig(low=1e-5, high=1e-3, log=True),
+        "schedule.epochs": AxisConfig(values=(30, 100, 200, 300)),
+    }
+
+
+class SweepConfig(Section):
+    """Optuna over both stages, each a study of its own."""
+
+    seeds: Positive = Field(3, description="trainings per trial; seeds 0, 1, 2 ...")
+    seed: int = Field(0, description="of the sampler")
+    sampler: Literal["tpe", "random", "grid"] = Field("tpe", description="how settings are asked")
+    wave: Positive = Field(4, description="trials asked at a time; not the number of workers")
+    mask: StageSweepConfig | None = Field(
+        StageSweepConfig(space=_mask_space()), description="null skips this stage"
+    )
+    image: StageSweepConfig | None = Field(
+        StageSweepConfig(space=_image_space()), description="null skips this stage"
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _below_replicates(cls, value: int) -> int:
+        if value > 999:
+            raise ValueError(f"seeds must be below 1000 (replicates start there), but got {value}")
+        return value
+
+
+class DecisionConfig(Section):
+    """Fixed before the test is opened, and hashed into the opening."""
+
+    baseline: ArmName = Field("traditional", description="arm A of the primary comparison")
+    candidate: ArmName = Field("traditional+gan", description="arm B of the primary comparison")
+    secondary: tuple[tuple[ArmName, ArmName], ...] = Field(
+        (("traditional", "gan"),), description="further pairs [baseline, candidate], Holm-adjusted"
+    )
+    margin: PositiveFloat = Field(0.01, description="Dice; the smallest difference that matters")
+
+
+class ComputeConfig(Section):
+    """Where and how numbers are computed; `auto` is resolved once and frozen."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="cuda where there is one")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="`auto` takes bfloat16 where the device does it fast"
+    )
+    threads: Literal["auto"] | Positive = Field(
+        "auto", description="torch threads of a worker; results depend on it, so it is frozen"
+    )
+
+
+class TrackingConfig(Section):
+    """MLflow is a view of the work folder."""
+
+    enabled: bool = Field(True, description="project to MLflow")
+    uri: str | None = Field(None, description="tracking URI; null is sqlite in the work folder")
+    pictures: Positive = Field(8, description="about how many sample grids of a training")
+
+
+class Experiment(Section):
+    """The whole question."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,60}$", description="short name: folder and MLflow experiment"
+    )
+    question: str = Field(
+        "Does GAN-made training data improve the segmentation network?",
+        description="printed on the report",
+    )
+    conclusive: bool = Field(
+        True, description="false prints `shows the path, too short to conclude` on console and page"
+    )
+    seed: int = Field(0, ge=0, description="root of every random stream")
+    data: DataConfig = Field(DataConfig(), description="patients and pairs")
+    mask: MaskStageConfig = Field(MaskStageConfig(), description="Stage I")
+    image: ImageStageConfig = Field(ImageStageConfig(), description="Stage II")
+    synthesis: SynthesisConfig = Field(SynthesisConfig(), description="synthetic pairs")
+    segmentation: SegmentationConfig = Field(SegmentationConfig(), description="downstream U-Net")
+    arms: tuple[ArmName, ...] = Field(ARMS, min_length=1, description="what is compared")
+    replicates: ReplicatesConfig = Field(ReplicatesConfig(), description="seeds of the comparison")
+    metrics: MetricsConfig = Field(MetricsConfig(), description="image quality")
+    sweep: SweepConfig = Field(SweepConfig(), description="search")
+    decision: DecisionConfig = Field(DecisionConfig(), description="the rule")
+    compute: ComputeConfig = Field(ComputeConfig(), description="device and precision")
+    tracking: TrackingConfig = Field(TrackingConfig(), description="MLflow")
+
+    @model_validator(mode="after")
+    def _rule_fits_arms(self) -> Experiment:
+        if len(set(self.arms)) != len(self.arms):
+            raise ValueError(f"arms must differ, but got {list(self.arms)}")
+        named = {self.decision.baseline, self.decision.candidate}
+        named |= {arm for pair in self.decision.secondary for arm in pair}
+        missing = sorted(named - set(self.arms))
+        if missing:
+            raise ValueError(
+                f"decision names arms that are not trained: {', '.join(missing)}; add them to `arms`"
+            )
+        return self
+
+
+def plain(section: Section) -> dict[str, Any]:
+    """A section as plain data (lists, not tuples), as it enters a spec."""
+    return section.model_dump(mode="json")

@@ -1,0 +1,109 @@
+"""`mask:`, `image:` and `segmentation:` the three trainings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from harness.config.base import Positive, PositiveFloat, Section, Share
+
+
+class AdamConfig(Section):
+    """Adam, as in DCGAN and pix2pix."""
+
+    learning_rate: PositiveFloat = Field(2e-4, description="of both networks")
+    beta1: Share = Field(0.5, description="first moment decay")
+    beta2: Share = Field(0.999, description="second moment decay")
+
+
+class MaskSchedule(Section):
+    """Length of the mask stage; the rate is constant."""
+
+    epochs: Positive = Field(300, description="passes over the training pairs")
+
+
+class ImageSchedule(Section):
+    """Length of the image stage: two thirds at a constant rate, one third decaying to zero."""
+
+    epochs: Positive = Field(300, description="passes over the training pairs")
+    decay: bool = Field(True, description="last third (of epochs) decays linearly to zero")
+
+
+class MaskAugmentation(Section):
+    """Each transform is drawn per image with probability `probability`."""
+
+    rotation_deg: float = Field(15.0, ge=0, description="uniform in [-a, a]")
+    flip: bool = Field(True, description="top to bottom (axis 0), as in the thesis")
+    zoom: tuple[PositiveFloat, PositiveFloat] = Field((0.9, 1.1), description="uniform factor")
+    probability: Share = Field(0.5, description="of each transform")
+    legacy_rotation: bool = Field(
+        False, description="read rotation_deg as radians: rotated by anything, as the thesis's code did"
+    )
+
+
+class MaskStageConfig(Section):
+    """Stage I, DCGAN: noise -> mask."""
+
+    network: str = Field("dcgan", description="registered stage")
+    learns: Literal["mask", "ct"] = Field(
+        "mask", description="`ct` trains on CT crops instead (Table 3 of the thesis); needs no image stage"
+    )
+    width: Positive = Field(64, description="channels of the widest-resolution layer; 64 is the thesis's")
+    latent: Positive = Field(100, description="length of the noise vector")
+    noise: Literal["normal", "uniform"] = Field("normal", description="`uniform` is on [-1, 1]")
+    batch_size: Positive = Field(12, description="images an update")
+    real_label: Share = Field(1.0, description="0.9 smooths the label of real images")
+    optimiser: AdamConfig = Field(AdamConfig(), description="both networks")
+    schedule: MaskSchedule = Field(MaskSchedule(), description="length")
+    augmentation: MaskAugmentation = Field(MaskAugmentation(), description="of training masks")
+
+
+class ImageStageConfig(Section):
+    """Stage II, pix2pix: mask -> CT."""
+
+    network: str = Field("pix2pix", description="registered stage")
+    width: Positive = Field(64, description="channels of the first layer; 64 is the thesis's")
+    batch_size: Positive = Field(4, description="pairs an update")
+    l1_weight: float = Field(100.0, ge=0, description="of the L1 term beside the GAN loss")
+    dropout: bool = Field(True, description="in the inner decoder blocks, while training")
+    statistics: Literal["running", "batch-of-one"] = Field(
+        "running",
+        description="BatchNorm when sampling: running averages, or each image by itself (official habit)",
+    )
+    optimiser: AdamConfig = Field(AdamConfig(), description="both networks")
+    schedule: ImageSchedule = Field(ImageSchedule(), description="length and decay")
+
+
+class SegmentationAugmentation(Section):
+    """Strength of ordinary augmentation; each transform is drawn per image."""
+
+    strength: float = Field(1.0, ge=0, description="multiplies every range below")
+    probability: Share = Field(0.5, description="of each transform")
+    rotation_deg: float = Field(15.0, ge=0, description="uniform in [-a, a]")
+    flip: bool = Field(False, description="top to bottom; anatomy has an upside, so off")
+    scale: float = Field(0.15, ge=0, lt=1, description="uniform factor in [1 - a, 1 + a]")
+    shear_deg: float = Field(8.0, ge=0, description="uniform in [-a, a]")
+    shift_px: float = Field(6.0, ge=0, description="uniform in [-a, a], both axes")
+    elastic_px: float = Field(3.0, ge=0, description="peak displacement of a smooth random field")
+    noise: float = Field(0.05, ge=0, description="sd of Gaussian noise, on [-1, 1] images")
+    intensity: float = Field(0.15, ge=0, description="gain in [1 - a, 1 + a] and shift in [-a, a]")
+
+
+class SegmentationConfig(Section):
+    """The downstream 2D U-Net (MONAI), Dice + cross-entropy."""
+
+    channels: tuple[Positive, ...] = Field(
+        (16, 32, 64, 128, 256), min_length=2, description="per resolution level"
+    )
+    residual_units: int = Field(2, ge=0, description="per level")
+    batch_size: Positive = Field(16, description="slots: real ones and extra ones")
+    extra_share: Share = Field(0.5, description="share of the slots that the arm fills")
+    updates: Positive = Field(2000, description="optimiser steps, the same in every arm")
+    updates_per_epoch: Positive = Field(
+        100, description="an epoch of the journal: validation Dice is logged at each"
+    )
+    learning_rate: PositiveFloat = Field(1e-3, description="Adam, cosine to zero")
+    augmentation: SegmentationAugmentation = Field(
+        SegmentationAugmentation(), description="of the arms that augment"
+    )

@@ -1,0 +1,97 @@
+"""One CT volume of one patient with its contoured structures, and the contract of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.files import digest_arrays
+from harness.base.registry import Registry
+from harness.config.data import DataConfig
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A CT volume in canonical order.
+
+    Attributes:
+        patient: pseudonym; never an identifier or a path.
+        hu: float32 or int16, (slices, rows, columns), Hounsfield units. Slices run foot to head,
+            rows front to back, columns from the patient's right to the patient's left.
+        masks: bool volumes like `hu`, by structure name; a structure that is not contoured has no
+            entry.
+        affine: 4 x 4 float64, voxel index (slice, row, column, 1) -> millimetres (x to the
+            patient's left, y to the back, z to the head: DICOM's LPS).
+        role: the role that the source itself assigns (`train`, `validation`, `test`), or None.
+        notes: warnings in words: what was left out of this patient and why.
+    """
+
+    patient: str
+    hu: NDArray[Any]
+    masks: dict[str, NDArray[np.bool_]]
+    affine: NDArray[np.float64]
+    role: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel size along slices, rows and columns."""
+        size = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(size[0]), float(size[1]), float(size[2])
+
+    def content_digest(self) -> str:
+        """Digest of decoded voxels, geometry and masks: no pseudonym, no file bytes."""
+        arrays: dict[str, NDArray[Any]] = {
+            "hu": np.asarray(self.hu, np.float32),
+            "affine": np.round(self.affine, 4),
+        }
+        for name, mask in self.masks.items():
+            arrays[f"mask/{name}"] = np.packbits(mask)
+        return digest_arrays(arrays)
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A patient that cannot be used, with the reason in words (no identifier, no path)."""
+
+    patient: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A patient that a source can read.
+
+    Attributes:
+        patient: pseudonym, unique within the source.
+        location: what `read` needs; stays inside the source, never printed or stored elsewhere.
+        signature: changes when a file of the patient does (sizes and modification times).
+        role: the source's own role, or None.
+    """
+
+    patient: str
+    location: Any = field(repr=False)
+    signature: str = ""
+    role: str | None = None
+
+
+class Source(Protocol):
+    """Patients, one at a time. `read` never raises for a bad patient: it returns `Excluded`."""
+
+    def patients(self) -> Sequence[Reference]: ...
+
+    def read(self, reference: Reference) -> Scan | Excluded: ...
+
+
+class SourceFactory(Protocol):
+    """Makes a source from the config; `folder` is private to the source inside the work folder."""
+
+    def __call__(self, config: DataConfig, folder: Path) -> Source: ...
+
+
+SOURCES: Registry[SourceFactory] = Registry("data.source", "harness.sources")
