@@ -6,7 +6,8 @@
     |  |- DataError         the patients: files, geometry, contours, roles
     |  `- RuleError         a request that the protocol refuses (test already opened, leakage)
     |- EnvironmentFault     exit 3: disk, network, missing weights, a lost server, another owner
-    `- JobFailed            exit 3: a job stored its failure; the reason travels with it
+    |- JobFailed            exit 3: a job stored its failure; the reason travels with it
+    `- Stopped              exit 130: asked to stop; state is saved and the next start continues
 
 Anything else that escapes is a bug: exit 1, with its traceback.
 Messages follow one form: the rule, then "but got" with the value, then what to do.
@@ -49,3 +50,9 @@ class JobFailed(HarnessError):
     """A job ended in a stored failure."""
 
     exit_code = 3
+
+
+class Stopped(HarnessError):
+    """Asked to stop; the state is saved and the next start continues from it."""
+
+    exit_code = 130

@@ -1,0 +1,1 @@
+"""Running jobs: what is done, what is stale, and who computes it."""

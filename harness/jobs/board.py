@@ -1,0 +1,64 @@
+"""What a planner plans on.
+
+A planner is a function that asks `board.need(spec)` for results and goes on where it gets them.
+What it could not get becomes the list of requests to run. It is called again after each
+completion, until it asks for nothing that is missing: so a plan can depend on results (the next
+trial, the chosen epoch, the opening of the test) and a killed plan needs no memory of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.jobs.ledger import finished, missing, ready
+from harness.records.folder import JobFolder, WorkFolder
+from harness.records.spec import Request, Spec
+
+
+class Board:
+    """One pass of planning over the present results.
+
+    Args:
+        work: the work folder.
+        runtime: what jobs need to find source data; goes into every request, never into a spec.
+        pictures: about how many sample grids a training should leave.
+    """
+
+    def __init__(
+        self, work: WorkFolder, runtime: Mapping[str, Any] | None = None, pictures: int = 8
+    ) -> None:
+        self.work = work
+        self.pictures = pictures
+        self._runtime = dict(runtime or {})
+        self._wanted: dict[str, Request] = {}
+
+    def need(self, spec: Spec, epoch: int | None = None, label: str = "") -> dict[str, Any] | None:
+        """The result, or None after noting that it is wanted.
+
+        Args:
+            spec: the job.
+            epoch: the readout wanted of a lineage; None for a plain job.
+            label: how people call the job.
+        """
+        result = finished(self.work, spec, epoch)
+        epochs = () if epoch is None else (epoch,)
+        request = Request(spec, epochs, self.pictures, self._runtime, label)
+        known = self._wanted.get(spec.digest)
+        self._wanted[spec.digest] = known.merged(request) if known else request
+        return result
+
+    def folder(self, spec: Spec) -> JobFolder:
+        return self.work.job(spec)
+
+    def wanted(self) -> list[Request]:
+        """Everything this pass asked for, finished or not."""
+        return list(self._wanted.values())
+
+    def pending(self) -> list[Request]:
+        """What was asked for and has no valid result."""
+        return [request for request in self._wanted.values() if missing(self.work, request)]
+
+    def ready(self) -> list[Request]:
+        """Pending requests whose inputs all have results."""
+        return [request for request in self.pending() if ready(self.work, request.spec)]

@@ -1,0 +1,1 @@
+"""Who computes: this process, local processes. They know nothing of GANs."""

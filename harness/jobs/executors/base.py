@@ -1,0 +1,48 @@
+"""The contract of an executor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from harness.base.registry import Registry
+from harness.jobs.runner import Outcome
+from harness.records.spec import Request
+
+
+@dataclass(frozen=True)
+class Event:
+    """A submitted request ended. `lost` means that its worker died without a word."""
+
+    handle: int
+    outcome: Outcome
+
+
+class Executor(Protocol):
+    """Runs requests. One job at a time per worker."""
+
+    workers: int
+
+    def submit(self, request: Request) -> int:
+        """Queue a request; returns its handle."""
+        ...
+
+    def wait(self, timeout: float) -> list[Event]:
+        """Requests that ended, after at most `timeout` seconds; [] if none did."""
+        ...
+
+    def stop(self) -> None:
+        """Ask every running job to save its state and leave; queued ones are dropped."""
+        ...
+
+    def close(self) -> None:
+        """End all workers."""
+        ...
+
+
+class ExecutorFactory(Protocol):
+    def __call__(self, root: Path, workers: int, threads: int) -> Executor: ...
+
+
+EXECUTORS: Registry[ExecutorFactory] = Registry("executor", "harness.executors")

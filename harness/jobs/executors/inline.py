@@ -1,0 +1,45 @@
+"""Runs each request in this process when waited for: friendly to debuggers."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+from harness.jobs.executors.base import EXECUTORS, Event
+from harness.jobs.runner import run_request
+from harness.records.folder import WorkFolder
+from harness.records.spec import Request
+
+
+class InlineExecutor:
+    """One worker: the driver itself."""
+
+    workers = 1
+
+    def __init__(self, root: Path, workers: int = 1, threads: int = 1) -> None:
+        self._work = WorkFolder(root)
+        self._threads = threads
+        self._queue: deque[tuple[int, Request]] = deque()
+        self._next = 0
+        self._stopping = False
+
+    def submit(self, request: Request) -> int:
+        self._next += 1
+        self._queue.append((self._next, request))
+        return self._next
+
+    def wait(self, timeout: float) -> list[Event]:
+        if not self._queue:
+            return []
+        handle, request = self._queue.popleft()
+        return [Event(handle, run_request(request, self._work, lambda: self._stopping))]
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._queue.clear()
+
+    def close(self) -> None:
+        self._queue.clear()
+
+
+EXECUTORS.add("inline", InlineExecutor)

@@ -1,0 +1,51 @@
+"""A worker process: reads one request a line, runs it, answers with one outcome a line.
+
+SIGTERM, or the death of the driver, makes the running job save its state and leave.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from harness.jobs.runner import run_request
+from harness.records.folder import WorkFolder
+from harness.records.spec import Request
+
+
+class _Stop:
+    """Turns true on SIGTERM or when the parent process changes."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._parent = os.getppid()
+        signal.signal(signal.SIGTERM, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+
+    def __call__(self) -> bool:
+        return self.asked or os.getppid() != self._parent
+
+
+def main() -> None:
+    """Serve until standard input closes."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints goes to the log, not among the answers
+    work = WorkFolder(Path(sys.argv[1]))
+    stop = _Stop()
+    for line in sys.stdin:
+        outcome = run_request(Request.from_plain(json.loads(line)), work, stop)
+        try:
+            answers.write(json.dumps(outcome.plain()) + "\n")
+        except BrokenPipeError:
+            return
+        if stop():
+            return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""The journal of a job: one JSON line a value.
+
+    {"step": 12, "name": "train/d_loss", "value": 0.41, "time": 1790000000000}
+
+`time` is in milliseconds since 1970. A value that is not finite is stored as null with a `flag`
+("nan", "inf", "-inf"). Lines up to the *covered* length belong to a saved state, a readout or a
+result and are never rewritten: when a job goes back to an older state, it computes those values
+again (the same values) and the journal keeps the lines, times included, that it already has.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from harness.base.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Line:
+    """One value: `step` is an epoch for trainings; `time` in milliseconds since 1970."""
+
+    step: int
+    name: str
+    value: float
+    time: int
+
+
+def _encode(line: Line) -> bytes:
+    plain: dict[str, Any] = {"step": line.step, "name": line.name, "value": line.value, "time": line.time}
+    if not math.isfinite(line.value):
+        plain["value"] = None
+        plain["flag"] = str(line.value)
+    return json.dumps(plain, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def _decode(text: bytes) -> Line:
+    plain = json.loads(text)
+    value = plain["value"] if plain["value"] is not None else float(plain["flag"])
+    return Line(plain["step"], plain["name"], float(value), plain["time"])
+
+
+def read_lines(path: Path, start: int = 0, end: int | None = None) -> tuple[list[Line], int]:
+    """Whole lines between two byte positions, and the position after the last one."""
+    if not path.exists():
+        return [], start
+    with open(path, "rb") as file:
+        file.seek(start)
+        block = file.read() if end is None else file.read(max(0, end - start))
+    whole = block[: block.rfind(b"\n") + 1]
+    return [_decode(text) for text in whole.splitlines()], start + len(whole)
+
+
+def series(path: Path, name: str, until: int | None = None) -> tuple[list[int], list[float]]:
+    """Steps and values of one name, in step order; the last line of a step counts."""
+    found = {line.step: line.value for line in read_lines(path)[0] if line.name == name}
+    steps = sorted(step for step in found if until is None or step <= until)
+    return steps, [found[step] for step in steps]
+
+
+class Journal:
+    """Appends values; opened by the one owner of the job.
+
+    Args:
+        path: `journal.jsonl`.
+        covered: bytes that a state, readout or result stands for. What lies behind is cut away.
+    """
+
+    def __init__(self, path: Path, covered: int = 0) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: IO[bytes] = open(path, "a+b")  # noqa: SIM115 - closed by `close`
+        self._file.truncate(min(covered, path.stat().st_size))
+        kept, self._length = read_lines(path)
+        self._file.truncate(self._length)
+        self._known = {(line.step, line.name) for line in kept}
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Append the values of one step; those that the journal already holds stay as they are."""
+        now = time.time_ns() // 1_000_000
+        for name, value in values.items():
+            if (step, name) in self._known:
+                continue
+            text = _encode(Line(step, name, float(value), now))
+            self._file.write(text)
+            self._length += len(text)
+            self._known.add((step, name))
+        self._file.flush()
+
+    def sync(self) -> int:
+        """Make the journal durable; returns its length in bytes, to be stored as covered."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return self._length
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def mark_covered(folder: Path, length: int, epoch: int) -> None:
+    """Publish how much of the journal (bytes) and of the samples (epoch) is final."""
+    write_json(folder / "covered.json", {"journal": length, "epoch": epoch})
+
+
+def read_covered(folder: Path) -> tuple[int, int]:
+    """Bytes and epoch last published by `mark_covered`; zeros before the first."""
+    path = folder / "covered.json"
+    if not path.exists():
+        return 0, 0
+    mark = read_json(path)
+    return int(mark["journal"]), int(mark["epoch"])

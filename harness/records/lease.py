@@ -1,0 +1,97 @@
+"""One owner at a time.
+
+A lease names its owner: host, process and the process's start time. It is refreshed by touching
+the file. It is taken over at once if the owner's process is dead on this host, else when it was
+not refreshed for `LAPSE_SECONDS`. Taking happens under a lock file, so two takers cannot both win.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.base.errors import EnvironmentFault
+from harness.base.files import read_json, write_json
+
+LAPSE_SECONDS = 120.0
+REFRESH_SECONDS = 15.0
+
+
+def _started(pid: int) -> float | None:
+    """Start time of a process on this host, None if there is none (or only its corpse)."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return float(process.create_time())
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _me() -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
+
+
+def holder(path: Path) -> dict[str, Any] | None:
+    """The living owner of the lease at `path`, or None if it is free to take."""
+    try:
+        owner = read_json(path)
+        age = time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+    if owner["host"] == socket.gethostname():
+        alive = _started(owner["pid"]) == owner["started"]
+        return owner if alive else None
+    return owner if age < LAPSE_SECONDS else None
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_suffix(".lock"), "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def lease(path: Path, what: str) -> Iterator[None]:
+    """Hold the lease at `path` while the block runs, refreshing it from a thread.
+
+    Raises:
+        EnvironmentFault: a living owner holds it; the message names host and process.
+    """
+    with _locked(path):
+        owner = holder(path)
+        if owner is not None:
+            raise EnvironmentFault(
+                f"{what} has one owner at a time, but process {owner['pid']} on {owner['host']} "
+                "holds it; wait for it or end it"
+            )
+        mine = _me()
+        write_json(path, mine)
+    ended = threading.Event()
+    keeper = threading.Thread(target=_refresh, args=(path, ended), daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        keeper.join()
+        with _locked(path):
+            if path.exists() and read_json(path) == mine:
+                path.unlink()
+
+
+def _refresh(path: Path, ended: threading.Event) -> None:
+    while not ended.wait(REFRESH_SECONDS):
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(path)

@@ -1,0 +1,118 @@
+"""What a job is, as plain data, and its digest.
+
+A spec holds everything that changes the result and nothing that does not. Its digest is therefore
+known before anything ran, and two commands that need the same job share its folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from harness.base.files import digest_of
+
+
+@dataclass(frozen=True, order=True)
+class Input:
+    """A finished job, or a readout of a lineage at `epoch`, that another job reads."""
+
+    kind: str
+    digest: str
+    epoch: int | None = None
+
+    def plain(self) -> dict[str, Any]:
+        return {"kind": self.kind, "digest": self.digest, "epoch": self.epoch}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One job.
+
+    Attributes:
+        kind: registered job kind, e.g. "mask-stage".
+        config: plain data (JSON types) that matter to the result.
+        seed: root of the job's random streams.
+        compute: device, precision, threads; empty where they do not matter.
+        inputs: what the job reads, by name.
+        recipe: version of the kind's code; raised when its results change.
+    """
+
+    kind: str
+    config: Mapping[str, Any]
+    seed: int = 0
+    compute: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    recipe: int = 1
+
+    def plain(self) -> dict[str, Any]:
+        """The spec as JSON types; what the digest hashes and `spec.json` holds."""
+        return {
+            "kind": self.kind,
+            "config": dict(self.config),
+            "seed": self.seed,
+            "compute": dict(self.compute),
+            "inputs": {name: entry.plain() for name, entry in sorted(self.inputs.items())},
+            "recipe": self.recipe,
+        }
+
+    @classmethod
+    def from_plain(cls, value: Mapping[str, Any]) -> Spec:
+        inputs = {name: Input(**entry) for name, entry in value["inputs"].items()}
+        return cls(
+            value["kind"], value["config"], value["seed"], value["compute"], inputs, value["recipe"]
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        return digest_of(self.plain())
+
+    def done(self, epoch: int | None = None) -> Input:
+        """The reference by which another job reads this one."""
+        return Input(self.kind, self.digest, epoch)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A wish for a job's result; nothing here but `spec` changes a result.
+
+    Attributes:
+        spec: the job.
+        epochs: for a lineage, the epochs whose readouts are wanted (ascending); else empty.
+        pictures: about how many sample grids a training should leave.
+        runtime: what the worker needs to find things (e.g. the data root); never stored.
+        label: how people call the job, e.g. "mask stage, trial 3, seed 1".
+    """
+
+    spec: Spec
+    epochs: tuple[int, ...] = ()
+    pictures: int = 8
+    runtime: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+
+    def merged(self, other: Request) -> Request:
+        """One request for both wishes of the same lineage."""
+        epochs = tuple(sorted({*self.epochs, *other.epochs}))
+        return Request(
+            self.spec, epochs, max(self.pictures, other.pictures), self.runtime, self.label
+        )
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "spec": self.spec.plain(),
+            "epochs": list(self.epochs),
+            "pictures": self.pictures,
+            "runtime": dict(self.runtime),
+            "label": self.label,
+        }
+
+    @classmethod
+    def from_plain(cls, value: Mapping[str, Any]) -> Request:
+        return cls(
+            Spec.from_plain(value["spec"]),
+            tuple(value["epochs"]),
+            value["pictures"],
+            value["runtime"],
+            value["label"],
+        )

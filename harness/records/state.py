@@ -1,0 +1,47 @@
+"""Full state of a training and weights of a readout, as files.
+
+States hold plain numbers and tensors only and are read with `weights_only=True`; weights are
+safetensors. Neither can run code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.base.files import write_with
+
+if TYPE_CHECKING:
+    import torch
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a nested dict of tensors and plain values, atomically."""
+    import torch
+
+    write_with(path, lambda part: torch.save(dict(state), part))
+
+
+def load_state(path: Path, device: str) -> dict[str, Any] | None:
+    """The stored state with its tensors on `device`, or None where there is none."""
+    import torch
+
+    if not path.exists():
+        return None
+    return torch.load(path, map_location=device, weights_only=True)
+
+
+def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
+    """Write named tensors as safetensors, atomically."""
+    from safetensors.torch import save_file
+
+    plain = {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
+    write_with(path, lambda part: save_file(plain, str(part)))
+
+
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Named tensors on the CPU."""
+    from safetensors.torch import load_file
+
+    return load_file(str(path))

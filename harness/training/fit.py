@@ -1,0 +1,276 @@
+"""The one training loop: epochs, exact resume, journal, sample grids, readouts.
+
+Randomness: before every update the global generators are seeded from (seed, epoch, update), and
+the order of an epoch from (seed, epoch). The state of a training is therefore its networks, its
+optimisers and a position; a resumed training draws what the uninterrupted one would have drawn.
+
+State is saved when `SAVE_RATIO` times its own measured cost has passed, so saving takes about one
+per cent of the time whatever the size of the networks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from harness.base.errors import Stopped
+from harness.base.streams import seed_of
+from harness.records.folder import JobFolder
+from harness.records.journal import Journal, mark_covered, read_covered
+from harness.records.state import load_state, save_state, save_weights
+
+SAVE_RATIO = 100.0
+FIRST_SAVE_SECONDS = 5.0
+LEAST_SAVE_SECONDS = 2.0
+
+
+class Stage(Protocol):
+    """What is trained. The loop owns epochs, order, seeds, saving; a stage owns one update."""
+
+    networks: Mapping[str, nn.Module]
+    optimisers: Mapping[str, torch.optim.Optimizer]
+
+    def step(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """One update; returns scalar tensors by name (the same names every time)."""
+        ...
+
+    def rate_factor(self, epoch: int, share: float) -> float:
+        """Factor of the base learning rate at `share` (0..1) of epoch `epoch` (1-based)."""
+        ...
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """What a readout keeps."""
+        ...
+
+    def pictures(self) -> Mapping[str, NDArray[np.uint8]]:
+        """Sample grids by key; must leave networks and buffers as they were."""
+        ...
+
+    def epoch_end(self, epoch: int) -> Mapping[str, float]:
+        """Further journal values of an epoch (e.g. validation Dice); {} for none."""
+        ...
+
+
+class Batches(Protocol):
+    """Batches as a pure function of epoch and position."""
+
+    updates: int
+    images: int
+
+    def batch(self, epoch: int, index: int) -> Mapping[str, Tensor]: ...
+
+
+@dataclass
+class Training:
+    """One call of the loop.
+
+    Attributes:
+        targets: epochs whose readouts are wanted, ascending; the last one ends the loop.
+        finish: called with (epoch, journal length in bytes) after a readout's weights are written.
+        picture_epochs: epochs after which sample grids are drawn; no effect on the result.
+        last_epoch: epoch after which no continuation is possible (the schedule ends); 0 if open.
+    """
+
+    stage: Stage
+    batches: Batches
+    folder: JobFolder
+    seed: int
+    targets: Sequence[int]
+    finish: Callable[[int, int], None]
+    stop: Callable[[], bool]
+    device: str = "cpu"
+    picture_epochs: frozenset[int] = frozenset()
+    last_epoch: int = 0
+
+
+@dataclass
+class _Position:
+    """Where the training is, and the sums of its unfinished epoch."""
+
+    epoch: int = 1
+    update: int = 0
+    seconds: float = 0.0
+    names: list[str] = field(default_factory=list)
+    sums: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
+    bad_updates: Tensor = field(default_factory=lambda: torch.zeros(1, dtype=torch.float64))
+
+
+def fit(training: Training) -> None:
+    """Train until every target has its readout.
+
+    Raises:
+        Stopped: `training.stop()` said so; the state is saved.
+    """
+    missing = [e for e in training.targets if training.folder.result(e) is None]
+    if not missing:
+        return
+    _Loop(training, missing).run()
+
+
+class _Loop:
+    def __init__(self, training: Training, missing: list[int]) -> None:
+        self.training = training
+        self.missing = missing
+        self.position = _Position()
+        self.base_rates = {
+            name: [group["lr"] for group in optimiser.param_groups]
+            for name, optimiser in training.stage.optimisers.items()
+        }
+        covered = self._restore()
+        self.journal = Journal(training.folder.journal, covered)
+        self.next_save = time.monotonic() + FIRST_SAVE_SECONDS
+
+    def run(self) -> None:
+        try:
+            while self.missing:
+                self._epoch()
+        finally:
+            self.journal.close()
+
+    # --- one epoch -------------------------------------------------------------------------
+
+    def _epoch(self) -> None:
+        at, batches = self.position, self.training.batches
+        for network in self.training.stage.networks.values():
+            network.train()
+        while at.update < batches.updates:
+            self._update(at)
+            if self.training.stop():
+                self._save()
+                raise Stopped(f"stopped at epoch {at.epoch}, update {at.update}; state is saved")
+            if time.monotonic() >= self.next_save and at.update < batches.updates:
+                self._save()
+        self._close_epoch(at)
+
+    def _update(self, at: _Position) -> None:
+        started = time.perf_counter()
+        training = self.training
+        self._set_rates(at)
+        torch.manual_seed(seed_of(training.seed, "update", at.epoch, at.update))
+        scalars = training.stage.step(training.batches.batch(at.epoch, at.update))
+        values = torch.stack([value.detach().double() for value in scalars.values()])
+        if not at.names:
+            at.names = list(scalars)
+            at.sums = torch.zeros_like(values)
+            at.bad_updates = torch.zeros(1, dtype=torch.float64, device=values.device)
+        at.sums += values
+        at.bad_updates += (~torch.isfinite(values)).any()
+        at.update += 1
+        at.seconds += time.perf_counter() - started
+
+    def _set_rates(self, at: _Position) -> None:
+        share = at.update / self.training.batches.updates
+        factor = self.training.stage.rate_factor(at.epoch, share)
+        for name, optimiser in self.training.stage.optimisers.items():
+            for group, base in zip(optimiser.param_groups, self.base_rates[name], strict=True):
+                group["lr"] = base * factor
+
+    def _close_epoch(self, at: _Position) -> None:
+        training = self.training
+        means = (at.sums / at.update).tolist()
+        values = {f"train/{name}": mean for name, mean in zip(at.names, means, strict=True)}
+        values["train/learning_rate"] = next(iter(training.stage.optimisers.values())).param_groups[
+            0
+        ]["lr"]
+        values["train/images_per_second"] = training.batches.images / max(at.seconds, 1e-9)
+        bad = int(at.bad_updates.item())
+        if bad:
+            values["train/non_finite_updates"] = bad
+        values.update(training.stage.epoch_end(at.epoch))
+        self.journal.log(at.epoch, values)
+        if at.epoch in training.picture_epochs:
+            self._draw(at.epoch)
+        finished, self.position = at.epoch, _Position(epoch=at.epoch + 1)
+        if bad:
+            self._read_out_diverged(finished)
+        elif finished in self.missing:
+            self._read_out(finished)
+        elif time.monotonic() >= self.next_save:
+            self._save()
+
+    def _draw(self, epoch: int) -> None:
+        from harness.training.pictures import write_png
+
+        for key, image in self.training.stage.pictures().items():
+            write_png(self.training.folder.samples / f"{key}-{epoch:06d}.png", image)
+
+    # --- readouts --------------------------------------------------------------------------
+
+    def _read_out(self, epoch: int) -> None:
+        self._write_readout(epoch)
+        self.missing.remove(epoch)
+        if not self.missing:
+            ended = epoch == self.training.last_epoch
+            if ended:
+                self.training.folder.state.unlink(missing_ok=True)
+                mark_covered(self.training.folder.path, self.journal.sync(), epoch)
+            else:
+                self._save()
+
+    def _read_out_diverged(self, epoch: int) -> None:
+        """Losses left the numbers: later epochs would be the same rubble, so they are read out now."""
+        for target in list(self.missing):
+            self._write_readout(target)
+        self.missing.clear()
+        mark_covered(self.training.folder.path, self.journal.sync(), epoch)
+
+    def _write_readout(self, epoch: int) -> None:
+        save_weights(
+            self.training.folder.at(epoch) / "weights.safetensors", self.training.stage.weights()
+        )
+        self.training.finish(epoch, self.journal.sync())
+
+    # --- state -----------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        started = time.monotonic()
+        stage, at = self.training.stage, self.position
+        length = self.journal.sync()
+        state: dict[str, Any] = {
+            "networks": {name: module.state_dict() for name, module in stage.networks.items()},
+            "optimisers": {name: opt.state_dict() for name, opt in stage.optimisers.items()},
+            "epoch": at.epoch,
+            "update": at.update,
+            "seconds": at.seconds,
+            "names": at.names,
+            "sums": at.sums,
+            "bad_updates": at.bad_updates,
+            "journal": length,
+        }
+        save_state(self.training.folder.state, state)
+        mark_covered(self.training.folder.path, length, at.epoch - 1)
+        cost = time.monotonic() - started
+        self.next_save = time.monotonic() + max(LEAST_SAVE_SECONDS, SAVE_RATIO * cost)
+
+    def _restore(self) -> int:
+        """Go to the newest state from which every missing readout lies ahead; bytes covered."""
+        folder = self.training.folder
+        covered = [read_covered(folder.path)[0]]
+        covered += [int((folder.result(e) or {"journal": 0})["journal"]) for e in folder.readouts()]
+        state = load_state(folder.state, self.training.device)
+        if state is not None:
+            covered.append(int(state["journal"]))
+            if state["epoch"] <= min(self.missing):
+                self._adopt(state)
+        return max(covered)
+
+    def _adopt(self, state: Mapping[str, Any]) -> None:
+        for name, module in self.training.stage.networks.items():
+            module.load_state_dict(state["networks"][name])
+        for name, optimiser in self.training.stage.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        self.position = _Position(
+            state["epoch"],
+            state["update"],
+            state["seconds"],
+            list(state["names"]),
+            state["sums"],
+            state["bad_updates"],
+        )
