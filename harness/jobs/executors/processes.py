@@ -12,7 +12,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import time
 from collections import deque
 from pathlib import Path
 from typing import IO
@@ -57,16 +56,17 @@ class _Worker:
         return True
 
     def end(self) -> None:
+        if self.process.stdin is not None:
+            self.process.stdin.close()  # an idle worker leaves at the end of its input
         if self.process.poll() is None:
-            self.process.terminate()
+            self.process.terminate()  # a busy one saves its state first
             try:
                 self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 class ProcessExecutor:
@@ -159,7 +159,6 @@ class ProcessExecutor:
         self._pool.remove(worker)
         worker.end()
         code = worker.process.returncode
-        time.sleep(0.1)
         if worker.handle is None:
             return []
         reason = f"its worker process died (exit status {code})"
