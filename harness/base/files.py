@@ -77,8 +77,9 @@ def read_json(path: Path) -> Any:
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write `array` as `.npy`, its shape kept (0-d too); arrays of objects raise ValueError."""
     with atomic(path) as file:
-        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+        np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
 
 
 def write_with(path: Path, writer: Callable[[Path], None]) -> None:
@@ -123,7 +124,7 @@ def digest_arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
     """Digest of named arrays: names, dtypes, shapes and values; 24 hexadecimal digits."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.asarray(arrays[name], order="C")
         digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()[:24]

@@ -1,15 +1,22 @@
-"""One way to find a thing by name: refuses duplicates, and on a miss lists what is near and valid."""
+"""One way to find a thing by name: no duplicates, and a miss lists what is near and valid."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from typing import Generic, TypeVar
 
 from harness.base.errors import ConfigError
 
 T = TypeVar("T")
+
+
+def nearest(name: str, valid: Iterable[str]) -> str | None:
+    """The valid name that `name` was probably meant to be, whatever its capitals, or None."""
+    folded = {option.casefold(): option for option in valid}
+    found = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return folded[found[0]] if found else None
 
 
 class Registry(Generic[T]):
@@ -46,8 +53,8 @@ class Registry(Generic[T]):
             self._load_outside()
         if name in self._known:
             return self._known[name]
-        near = difflib.get_close_matches(name, self._known, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        near = nearest(name, self._known)
+        hint = f"; did you mean '{near}'?" if near else ""
         valid = ", ".join(sorted(self._known))
         raise ConfigError(f"{self.noun} must be one of: {valid}; but got '{name}'{hint}")
 

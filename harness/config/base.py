@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
     """Frozen, strict about unknown keys, equal by value."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+    )
 
 
 Positive = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def full_sentences(sentences: list[str]) -> PydanticCustomError:
+    """What a validator raises whose sentences name the dotted path of their setting themselves."""
+    return PydanticCustomError("full_sentences", "{text}", {"text": "\n".join(sentences)})

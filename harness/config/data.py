@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from harness.config.base import Positive, PositiveFloat, Section, Share
+from harness.config.base import Positive, PositiveFloat, Section, Share, full_sentences
 
 
 class PhantomConfig(Section):
@@ -29,7 +31,7 @@ class PatientLimits(Section):
 
 
 class RolesConfig(Section):
-    """Who trains, who validates, who tests: assigned by patient content, before anything is fitted."""
+    """Who trains, validates and tests: assigned by patient content, before anything is fitted."""
 
     by: Literal["source", "random"] = Field(
         "random",
@@ -38,6 +40,15 @@ class RolesConfig(Section):
     validation: Share = Field(0.15, description="share of patients, under `random`")
     test: Share = Field(0.3, description="share of patients, under `random`")
     seed: int = Field(0, description="seed of the assignment, under `random`")
+
+    @model_validator(mode="after")
+    def _someone_trains(self) -> RolesConfig:
+        if self.by == "random" and self.validation + self.test >= 1:
+            raise ValueError(
+                "validation and test must leave patients to train (sum below 1), "
+                f"but got {self.validation} and {self.test}"
+            )
+        return self
 
 
 class CropConfig(Section):
@@ -82,7 +93,9 @@ class DataConfig(Section):
     root: str | None = Field(None, description="folder of the patients; not used by `phantom`")
     phantom: PhantomConfig = Field(PhantomConfig(), description="for `source: phantom`")
     structures: tuple[str, ...] = Field(
-        ("parotid_left", "parotid_right"), min_length=1, description="structures to read, one pair per gland and slice"
+        ("parotid_left", "parotid_right"),
+        min_length=1,
+        description="structures to read, one pair per gland and slice",
     )
     patterns: dict[str, tuple[str, ...]] = Field(
         DEFAULT_PATTERNS,
@@ -112,5 +125,44 @@ class DataConfig(Section):
     def _window_is_ordered(self) -> DataConfig:
         low, high = self.window_hu
         if low >= high:
-            raise ValueError(f"window_hu must be [low, high] with low < high, but got [{low}, {high}]")
+            raise ValueError(
+                f"window_hu must be [low, high] with low < high, but got [{low}, {high}]"
+            )
         return self
+
+    @model_validator(mode="after")
+    def _root_is_given(self) -> DataConfig:
+        if self.source != "phantom" and not self.root:
+            raise full_sentences(
+                [
+                    "data.root must name the folder of the patients when data.source is "
+                    f"'{self.source}', but got nothing; give it with -s data.root=FOLDER"
+                ]
+            )
+        return self
+
+    @field_validator("structures")
+    @classmethod
+    def _structures_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError(f"structures must differ, but got {list(value)}")
+        return value
+
+    @field_validator("patterns")
+    @classmethod
+    def _patterns_compile(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for structure, patterns in value.items():
+            for pattern in patterns:
+                try:
+                    re.compile(pattern)
+                except re.error as error:
+                    raise ValueError(
+                        f"each pattern of '{structure}' must be a regular expression, "
+                        f"but got '{pattern}' ({error})"
+                    ) from error
+        return value
+
+    @property
+    def folder(self) -> Path | None:
+        """`root` as a path, `~` expanded on the machine that asks; None for `phantom`."""
+        return None if self.root is None else Path(self.root).expanduser()

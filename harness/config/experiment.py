@@ -6,12 +6,13 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from harness.config.base import Positive, PositiveFloat, Section
+from harness.config.axes import axis_problems
+from harness.config.base import Positive, PositiveFloat, Section, full_sentences
 from harness.config.data import DataConfig
 from harness.config.stages import ImageStageConfig, MaskStageConfig, SegmentationConfig
 
-ARMS = ("none", "traditional", "gan", "traditional+gan", "duplicate")
 ArmName = Literal["none", "traditional", "gan", "traditional+gan", "duplicate"]
+ARMS: tuple[ArmName, ...] = ("none", "traditional", "gan", "traditional+gan", "duplicate")
 
 
 class SynthesisConfig(Section):
@@ -22,7 +23,8 @@ class SynthesisConfig(Section):
     tolerance: float = Field(
         0.25,
         ge=0,
-        description="a mask is plausible if area and extent lie inside the training range widened by this share",
+        description="a mask is plausible if area and extent lie inside the training range "
+        "widened by this share",
     )
     attempts: Positive = Field(
         10, description="noise vectors tried per kept mask before giving up, on average"
@@ -40,7 +42,8 @@ class MetricsConfig(Section):
     """What is measured on generated images, and with which feature extractor."""
 
     extractor: Literal["auto", "inception-v3", "efficientnet-lite0"] = Field(
-        "auto", description="`auto`: Inception when its weights are at hand, else EfficientNet-Lite0"
+        "auto",
+        description="`auto`: Inception when its weights are at hand, else EfficientNet-Lite0",
     )
     inception_weights: str | None = Field(
         None, description="path of weights-inception-2015-12-05-6726825d.pth"
@@ -49,7 +52,8 @@ class MetricsConfig(Section):
         240, description="most images of each side that enter KID and FID; equal on both sides"
     )
     scored_epochs: Positive = Field(
-        10, description="about how many epochs of a training are scored, log-spaced, the last one included"
+        10,
+        description="about how many epochs of a training are scored, log-spaced, the last included",
     )
 
 
@@ -122,6 +126,17 @@ class SweepConfig(Section):
             raise ValueError(f"seeds must be below 1000 (replicates start there), but got {value}")
         return value
 
+    @model_validator(mode="after")
+    def _axes_fit_stages(self) -> SweepConfig:
+        found: list[str] = []
+        if self.mask is not None:
+            found += axis_problems(MaskStageConfig, self.mask.space, "mask")
+        if self.image is not None:
+            found += axis_problems(ImageStageConfig, self.image.space, "image")
+        if found:
+            raise full_sentences(found)
+        return self
+
 
 class DecisionConfig(Section):
     """Fixed before the test is opened, and hashed into the opening."""
@@ -132,6 +147,13 @@ class DecisionConfig(Section):
         (("traditional", "gan"),), description="further pairs [baseline, candidate], Holm-adjusted"
     )
     margin: PositiveFloat = Field(0.01, description="Dice; the smallest difference that matters")
+
+    @model_validator(mode="after")
+    def _pairs_differ(self) -> DecisionConfig:
+        for one, other in ((self.baseline, self.candidate), *self.secondary):
+            if one == other:
+                raise ValueError(f"a comparison needs two arms, but got '{one}' twice")
+        return self
 
 
 class ComputeConfig(Section):
@@ -158,14 +180,19 @@ class Experiment(Section):
     """The whole question."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,60}$", description="short name: folder and MLflow experiment"
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,60}$",
+        description="short name: folder and MLflow experiment",
+        json_schema_extra={
+            "allowed": "1 to 61 letters, digits, '_', '.' and '-', first a letter or digit"
+        },
     )
     question: str = Field(
         "Does GAN-made training data improve the segmentation network?",
         description="printed on the report",
     )
     conclusive: bool = Field(
-        True, description="false prints `shows the path, too short to conclude` on console and page"
+        True,
+        description="false prints `shows the path, too short to conclude` on console and page",
     )
     seed: int = Field(0, ge=0, description="root of every random stream")
     data: DataConfig = Field(DataConfig(), description="patients and pairs")
@@ -190,7 +217,8 @@ class Experiment(Section):
         missing = sorted(named - set(self.arms))
         if missing:
             raise ValueError(
-                f"decision names arms that are not trained: {', '.join(missing)}; add them to `arms`"
+                "decision must name arms that are trained, but got "
+                f"{', '.join(missing)}; add them to `arms`"
             )
         return self
 

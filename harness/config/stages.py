@@ -38,7 +38,8 @@ class MaskAugmentation(Section):
     zoom: tuple[PositiveFloat, PositiveFloat] = Field((0.9, 1.1), description="uniform factor")
     probability: Share = Field(0.5, description="of each transform")
     legacy_rotation: bool = Field(
-        False, description="read rotation_deg as radians: rotated by anything, as the thesis's code did"
+        False,
+        description="read rotation_deg as radians: rotated by anything, as the thesis's code did",
     )
 
 
@@ -47,9 +48,12 @@ class MaskStageConfig(Section):
 
     network: str = Field("dcgan", description="registered stage")
     learns: Literal["mask", "ct"] = Field(
-        "mask", description="`ct` trains on CT crops instead (Table 3 of the thesis); needs no image stage"
+        "mask",
+        description="`ct` trains on CT crops instead (Table 3 of the thesis); needs no image stage",
     )
-    width: Positive = Field(64, description="channels of the widest-resolution layer; 64 is the thesis's")
+    width: Positive = Field(
+        64, description="channels of the widest-resolution layer; 64 is the thesis's"
+    )
     latent: Positive = Field(100, description="length of the noise vector")
     noise: Literal["normal", "uniform"] = Field("normal", description="`uniform` is on [-1, 1]")
     batch_size: Positive = Field(12, description="images an update")
@@ -69,7 +73,8 @@ class ImageStageConfig(Section):
     dropout: bool = Field(True, description="in the inner decoder blocks, while training")
     statistics: Literal["running", "batch-of-one"] = Field(
         "running",
-        description="BatchNorm when sampling: running averages, or each image by itself (official habit)",
+        description="BatchNorm when sampling: running averages, or each image by itself "
+        "(official habit)",
     )
     optimiser: AdamConfig = Field(AdamConfig(), description="both networks")
     schedule: ImageSchedule = Field(ImageSchedule(), description="length and decay")

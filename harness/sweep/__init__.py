@@ -1,1 +1,1 @@
-
+"""Search: one Optuna study per stage, asked in waves, told in order."""

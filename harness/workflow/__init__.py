@@ -1,1 +1,1 @@
-
+"""Run order, the driver loop, and what commands share."""

@@ -32,6 +32,10 @@ class Executor(Protocol):
         """Requests that ended, after at most `timeout` seconds; [] if none did."""
         ...
 
+    def active(self) -> set[int]:
+        """Handles that will still produce an event."""
+        ...
+
     def stop(self) -> None:
         """Ask every running job to save its state and leave; queued ones are dropped."""
         ...

@@ -34,6 +34,9 @@ class InlineExecutor:
         handle, request = self._queue.popleft()
         return [Event(handle, run_request(request, self._work, lambda: self._stopping))]
 
+    def active(self) -> set[int]:
+        return {handle for handle, _ in self._queue}
+
     def stop(self) -> None:
         self._stopping = True
         self._queue.clear()

@@ -104,6 +104,10 @@ class ProcessExecutor:
         self._feed()
         return events
 
+    def active(self) -> set[int]:
+        busy = {worker.handle for worker in self._pool if worker.handle is not None}
+        return busy | {handle for handle, _ in self._queue} | {e.handle for e in self._lost}
+
     def stop(self) -> None:
         self._stopping = True
         self._queue.clear()

@@ -1,0 +1,162 @@
+"""What people see on stderr, and the one JSON object that machines read on stdout.
+
+On a terminal a live display shows the jobs under way; elsewhere (logs, CI, `2>file`) plain lines
+appear at a modest rate. rich is imported only when a live display starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import platform
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
+
+from harness import __version__
+from harness.base.errors import HarnessError
+from harness.base.live import Live, PlainLive, TerminalLive
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+PLAIN_INTERVAL_S = 10.0
+EXIT_BUG = 1
+EXIT_FAULT = 3
+EXIT_INTERRUPTED = 130
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+
+
+class Console:
+    """Lines and progress for a person.
+
+    Args:
+        quiet: show warnings only.
+        stream: where to write; stderr by default.
+        interval_s: without a terminal, least seconds between two progress lines of one job.
+    """
+
+    def __init__(
+        self,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+        interval_s: float = PLAIN_INTERVAL_S,
+    ) -> None:
+        self.quiet = quiet
+        self.interval_s = interval_s
+        self._stream = stream
+        self._lock = threading.RLock()
+        self._display: Progress | None = None
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr if self._stream is None else self._stream
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a live display makes sense."""
+        return self.stream.isatty() and not self.quiet
+
+    def say(self, text: str = "") -> None:
+        """A plain line."""
+        if not self.quiet:
+            self._write(text)
+
+    def heading(self, text: str) -> None:
+        """A line that opens a part of the output."""
+        if not self.quiet:
+            self._write(f"\n\x1b[1m{text}\x1b[0m" if self.interactive else f"\n{text}")
+
+    def warn(self, text: str) -> None:
+        """A line that is shown even when quiet."""
+        self._write(f"\x1b[33mwarning:\x1b[0m {text}" if self.interactive else f"warning: {text}")
+
+    @contextlib.contextmanager
+    def live(self, total_jobs: int | None = None) -> Iterator[Live]:
+        """Show jobs while the block runs; one block at a time."""
+        if not self.interactive:
+            yield PlainLive(self.say, total_jobs, self.interval_s)
+            return
+        shown = TerminalLive(self.say, total_jobs, self.stream)
+        with shown.progress:
+            self._display = shown.progress
+            try:
+                yield shown
+            finally:
+                self._display = None
+
+    def _write(self, text: str) -> None:
+        with self._lock:
+            if self._display is not None:
+                from rich.text import Text
+
+                self._display.console.print(Text.from_ansi(text), soft_wrap=True)
+                return
+            self.stream.write(text + "\n")
+            self.stream.flush()
+
+
+def emit_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object to stdout; what is not a finite number becomes null."""
+    sys.stdout.write(json.dumps(_jsonable(value), indent=1, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def _jsonable(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # numpy arrays and scalars
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(entry) for entry in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    return str(value)
+
+
+def run_guarded(main: Callable[[], int | None], json_mode: bool = False) -> int:
+    """Run a command; turn what it raises into words and an exit code.
+
+    Returns:
+        What `main` returns (0 for None); 2 for a UserError, 3 for an EnvironmentFault, a JobFailed
+        or a disk that is full or read-only, 130 for Ctrl-C or Stopped, 1 for a bug, which alone shows its
+        traceback. With `json_mode` the error is also printed to stdout as `{"error": {...}}`.
+    """
+    try:
+        return main() or 0
+    except KeyboardInterrupt:
+        message = "stopped; finished work is kept, and the same command goes on from it"
+        return _report("Interrupted", message, EXIT_INTERRUPTED, json_mode, "")
+    except Exception as error:
+        if isinstance(error, HarnessError) and error.exit_code != EXIT_BUG:
+            return _report(type(error).__name__, str(error), error.exit_code, json_mode)
+        if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
+            message = f"the disk must be writable and have room, but got '{error.strerror}'"
+            return _report("EnvironmentFault", message, EXIT_FAULT, json_mode)
+        if _is_click(error):
+            raise
+        traceback.print_exc(file=sys.stderr)
+        message = (
+            f"{type(error).__name__}: {error}\nThis is a fault of harness {__version__} "
+            f"(Python {platform.python_version()}, {platform.system()}): "
+            "please report it with the lines above"
+        )
+        return _report(type(error).__name__, message, EXIT_BUG, json_mode, "bug: ")
+
+
+def _is_click(error: Exception) -> bool:
+    """Exits and usage errors of the command line belong to its parser."""
+    return type(error).__module__.partition(".")[0] in ("click", "typer")
+
+
+def _report(kind: str, message: str, code: int, json_mode: bool, prefix: str = "error: ") -> int:
+    Console().stream.write(f"{prefix}{message}\n")
+    if json_mode:
+        emit_json({"error": {"kind": kind, "message": message, "exit_code": code}})
+    return code

@@ -1,0 +1,170 @@
+"""From a YAML file and overrides to an `Experiment`, or to one sentence per broken rule."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.base.errors import ConfigError
+from harness.base.registry import nearest
+from harness.config.base import Section
+from harness.config.experiment import Experiment, plain
+from harness.config.problems import Problem, problems_of, show
+from harness.config.reading import read_yaml
+from harness.config.rules import Keys, Place, of_field, resolve
+
+
+@dataclass(frozen=True)
+class Override:
+    """`a.b.c=VALUE` from the command line."""
+
+    path: str
+    keys: tuple[str, ...]
+    value: Any
+
+
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Read, override and check an experiment file.
+
+    Args:
+        path: the YAML file.
+        overrides: `a.b.c=VALUE`, VALUE as YAML; later ones win.
+
+    Raises:
+        ConfigError: one line per broken rule, each with the file and line, or the override.
+    """
+    return parse_experiment(_read_text(path), path.name, overrides)
+
+
+def parse_experiment(text: str, name: str, overrides: Sequence[str] = ()) -> Experiment:
+    """As `load_experiment`, from a text; `name` is what messages call it."""
+    tree, lines = read_yaml(text, name)
+    if not isinstance(tree, dict):
+        got = "nothing" if tree is None else show(tree)
+        raise ConfigError(f"{name}: the file must be a mapping (`name: ...`), but got {got}")
+    given = [_parse_override(override) for override in overrides]
+    for override in given:
+        _set(tree, override)
+    # JSON is the one form in which strict pydantic takes lists for tuples; strict, because a
+    # quoted number or `true` for 1 is more often a slip than a wish.
+    completed = json.dumps(_complete(tree))
+    try:
+        return Experiment.model_validate_json(completed, strict=True)
+    except ValidationError as error:
+        problems = problems_of(error, Experiment)
+    said = [f"{_origin(problem, name, lines, given)}: {problem.sentence}" for problem in problems]
+    raise ConfigError("\n".join(said))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path.name}: the file must be UTF-8 text, but got byte "
+            f"{error.object[error.start]:#x} at position {error.start}; save it as UTF-8"
+        ) from error
+    except FileNotFoundError as error:
+        folder = path.parent
+        there = [file.name for file in folder.glob("*.y*ml")] if folder.is_dir() else []
+        near = nearest(path.name, there)
+        hint = f"; did you mean '{near}'?" if near else "; check the path"
+        raise ConfigError(
+            f"the experiment must be an existing YAML file, but got '{path.name}'{hint}"
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"the experiment must be a readable YAML file, but got '{path.name}' ({error.strerror})"
+        ) from error
+
+
+def _parse_override(text: str) -> Override:
+    path, separator, value = text.partition("=")
+    path = path.strip()
+    if not separator or not path:
+        raise ConfigError(f"an override must read a.b.c=VALUE, but got '{text}'")
+    parts = path.split(".")
+    # An unknown path is set all the same: the models then name it, as they do in the file.
+    keys = resolve(Place(Experiment), parts) or tuple(parts)
+    return Override(path, keys, read_yaml(value, f"-s {path}")[0])
+
+
+def _set(tree: dict[str, Any], override: Override) -> None:
+    """Put the value in place; a mapping that the file leaves out starts from its defaults."""
+    place: Place | None = Place(Experiment)
+    spot = tree
+    for key in override.keys[:-1]:
+        place = None if place is None else place.child(key)
+        if not isinstance(spot.get(key), dict):
+            spot[key] = _default_mapping(place)
+        spot = spot[key]
+    spot[override.keys[-1]] = override.value
+
+
+def _default_mapping(place: Place | None) -> dict[str, Any]:
+    default = _default(place)
+    if isinstance(default, Section):
+        return plain(default)
+    if isinstance(default, Mapping):
+        return {
+            key: plain(value) if isinstance(value, Section) else copy.deepcopy(value)
+            for key, value in default.items()
+        }
+    return {}
+
+
+def _default(place: Place | None) -> Any:
+    if place is None or place.field is None or place.field.is_required():
+        return None
+    return place.field.get_default(call_default_factory=True, validated_data={})
+
+
+def _complete(tree: dict[str, Any]) -> dict[str, Any]:
+    """Fill required settings of sections given in part from the section's own default.
+
+    `sweep: {mask: {trials: 2}}` keeps the default space of the mask stage.
+    """
+    filled = dict(tree)
+    for name, field in Experiment.model_fields.items():
+        default = _default(of_field(field))
+        if isinstance(default, Section) and isinstance(tree.get(name), dict):
+            filled[name] = _complete_section(default, tree[name])
+    return filled
+
+
+def _complete_section(default: Section, given: dict[str, Any]) -> dict[str, Any]:
+    filled = dict(given)
+    defaults = plain(default)
+    for name, field in type(default).model_fields.items():
+        value = getattr(default, name)
+        if name not in given and field.is_required():
+            filled[name] = defaults[name]
+        elif isinstance(value, Section) and isinstance(given.get(name), dict):
+            filled[name] = _complete_section(value, given[name])
+    return filled
+
+
+def _origin(
+    problem: Problem, name: str, lines: Mapping[Keys, int], overrides: Sequence[Override]
+) -> str:
+    """Who broke the rule: an override, or the file at a line, or both together."""
+    for override in reversed(overrides):
+        if problem.keys[: len(override.keys)] == override.keys:
+            return f"-s {override.path}"
+    below = [
+        override.path
+        for override in overrides
+        if override.keys[: len(problem.keys)] == problem.keys
+    ]
+    if below:
+        return f"{name} with {' '.join(f'-s {path}' for path in dict.fromkeys(below))}"
+    for length in range(len(problem.keys), 0, -1):
+        if problem.keys[:length] in lines:
+            return f"{name}, line {lines[problem.keys[:length]]}"
+    return name

@@ -1,0 +1,109 @@
+"""The resolved experiment as a documented YAML text, and as plain data that may be stored."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import urlsplit
+
+from harness.config.base import Section
+from harness.config.experiment import Experiment, plain
+from harness.config.problems import show
+from harness.config.reading import write_yaml
+from harness.config.rules import of_field
+
+WIDTH = 100
+ROOT_PLACEHOLDER = "<data.root>"
+
+
+def render(experiment: Experiment) -> str:
+    """Every setting as YAML, each with its meaning, allowed values and (if changed) default.
+
+    The text loads back to an equal experiment.
+    """
+    return "\n".join(_section_lines(experiment, "")).strip("\n") + "\n"
+
+
+def sanitised(experiment: Experiment) -> dict[str, Any]:
+    """The experiment as plain data without paths of this machine and without credentials.
+
+    `data.root` becomes `<data.root>`, `metrics.inception_weights` its file's name, and
+    `tracking.uri` loses user, password, query and local folders.
+    """
+    stored = plain(experiment)
+    if stored["data"]["root"] is not None:
+        stored["data"]["root"] = ROOT_PLACEHOLDER
+    weights = stored["metrics"]["inception_weights"]
+    if weights is not None:
+        stored["metrics"]["inception_weights"] = _file_name(weights)
+    if stored["tracking"]["uri"] is not None:
+        stored["tracking"]["uri"] = _public_uri(stored["tracking"]["uri"])
+    return stored
+
+
+def _section_lines(section: Section, indent: str) -> list[str]:
+    lines: list[str] = []
+    after_section = False
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        place = of_field(field)
+        meaning = field.description or ""
+        if not indent and (after_section or isinstance(value, Section)):
+            lines.append("")
+        after_section = isinstance(value, Section)
+        if isinstance(value, Section):
+            lines += _comment(meaning, indent)
+            lines += [f"{indent}{name}:", *_section_lines(value, indent + "  ")]
+            continue
+        default = None if field.is_required() else field.get_default(call_default_factory=True)
+        if default is not None and default != value and not isinstance(default, Section | dict):
+            meaning += f" (default {show(_plain_value(default))})"
+        lines += _setting_lines(
+            name, _plain_value(value), f"{meaning}; {place.rule}".removesuffix("; text"), indent
+        )
+    return lines
+
+
+def _setting_lines(name: str, value: Any, comment: str, indent: str) -> list[str]:
+    text = textwrap.indent(write_yaml({name: value}).rstrip("\n"), indent)
+    if "\n" not in text and len(text) + len(comment) + 4 <= WIDTH:
+        return [f"{text}  # {comment}"]
+    return [*_comment(comment, indent), *text.split("\n")]
+
+
+def _comment(text: str, indent: str) -> list[str]:
+    start = f"{indent}# "
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=start,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _plain_value(value: Any) -> Any:
+    """Tuples as lists and axes without the settings that they leave at their defaults."""
+    if isinstance(value, Section):
+        return _plain_value(value.model_dump(exclude_defaults=True))
+    if isinstance(value, dict):
+        return {key: _plain_value(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain_value(entry) for entry in value]
+    return value
+
+
+def _file_name(path: str) -> str:
+    return PurePath(path.replace("\\", "/")).name
+
+
+def _public_uri(uri: str) -> str:
+    parts = urlsplit(uri)
+    if len(parts.scheme) < 2 or parts.scheme == "file" or parts.scheme.startswith("sqlite"):
+        # A local file: its folder says where on this machine, which nobody else needs.
+        prefix = f"{parts.scheme}:///" if len(parts.scheme) > 1 else ""
+        return prefix + _file_name(uri.partition("?")[0])
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"

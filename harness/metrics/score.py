@@ -1,0 +1,41 @@
+"""`Score`: one measured number with what is needed to read it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Score:
+    """A measured number. What cannot be measured is NaN with a reason, never an invented zero.
+
+    Attributes:
+        value: the score; NaN where `note` says why.
+        interval: 95 % interval, or None where none is offered.
+        n: images on each side (the smaller number, where the sides differ).
+        units: what was counted as independent, e.g. "images" or "20 patients, 20 blocks".
+        note: a caveat, or the reason of a NaN; None where there is nothing to say.
+    """
+
+    value: float
+    interval: tuple[float, float] | None
+    n: int
+    units: str
+    note: str | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON-ready data; NaN becomes None (the reason stays in `note`)."""
+        return {
+            "value": self.value if math.isfinite(self.value) else None,
+            "interval": None if self.interval is None else list(self.interval),
+            "n": self.n,
+            "units": self.units,
+            "note": self.note,
+        }
+
+
+def undefined(reason: str, n: int, units: str = "images") -> Score:
+    """A score that cannot be computed, with the reason in words."""
+    return Score(math.nan, None, n, units, reason)

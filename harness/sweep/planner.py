@@ -1,0 +1,155 @@
+"""Plan a sweep: trials in waves, every trial over its seeds, scores on the way and at its end."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.jobs.board import Board
+from harness.records.spec import Spec
+from harness.sweep.space import apply, listed_epochs, longest
+from harness.sweep.study import Study, Trial
+from harness.work.epochs import scored_epochs
+from harness.work.specs import Specs
+
+Settings = MaskStageConfig | ImageStageConfig
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """One seed of a trial: its training, its scores by epoch, and what the last one says."""
+
+    seed: int
+    training: Spec
+    scores: dict[int, Spec]
+    result: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class TrialRun:
+    """One trial with its seeds."""
+
+    trial: Trial
+    settings: Settings
+    epochs: int
+    seeds: tuple[SeedRun, ...]
+
+
+@dataclass
+class SweepPlan:
+    """A stage's sweep as planned so far."""
+
+    stage: str
+    study: str
+    objective: str
+    direction: str
+    trials: list[TrialRun] = field(default_factory=list)
+    best: Trial | None = None
+    finished: bool = False
+
+
+@dataclass
+class StageSweep:
+    """Planner of one stage's study.
+
+    Attributes:
+        stage: "mask" or "image".
+        store: spec of the store.
+    """
+
+    stage: str
+    specs: Specs
+    store: Spec
+    study: Study
+
+    def plan(self, board: Board) -> SweepPlan:
+        """Ask for what is missing; tell a wave when all of it is there; ask the next one."""
+        sweep = self._sweep()
+        while True:
+            running = [t for t in self.study.trials() if t.value is None]
+            if not running:
+                running = self.study.ask_wave()
+            runs = [self._trial(board, trial) for trial in running]
+            if not running or not all(run.result for trial in runs for run in trial.seeds):
+                break
+            for trial in runs:
+                self._tell(trial)
+        told = [self._trial(board, t) for t in self.study.trials() if t.value is not None]
+        return SweepPlan(
+            self.stage,
+            self.study.name,
+            sweep.objective,
+            sweep.direction,
+            sorted([*told, *runs], key=lambda run: run.trial.number),
+            self.study.best(),
+            finished=not running,
+        )
+
+    def settings_of(self, trial: Trial) -> Settings:
+        """The stage's settings under a trial."""
+        return apply(self._base(), trial.params)
+
+    def _sweep(self) -> Any:
+        found = getattr(self.specs.experiment.sweep, self.stage)
+        assert found is not None
+        return found
+
+    def _base(self) -> Settings:
+        experiment = self.specs.experiment
+        return experiment.mask if self.stage == "mask" else experiment.image
+
+    def _trial(self, board: Board, trial: Trial) -> TrialRun:
+        settings = self.settings_of(trial)
+        epochs = settings.schedule.epochs
+        seeds = tuple(
+            self._seed(board, trial, settings, epochs, seed)
+            for seed in range(self.specs.experiment.sweep.seeds)
+        )
+        return TrialRun(trial, settings, epochs, seeds)
+
+    def _seed(
+        self, board: Board, trial: Trial, settings: Settings, epochs: int, seed: int
+    ) -> SeedRun:
+        training = self._training(settings, seed)
+        label = f"{self.stage} trial {trial.number} seed {seed}"
+        scores: dict[int, Spec] = {}
+        result = None
+        for epoch in self._scored(epochs):
+            board.need(training, epoch, label)
+            spec = self.specs.score(f"{self.stage}-score", self.store, training, epoch)
+            scores[epoch] = spec
+            found = board.need(spec, label=f"score of {label}, epoch {epoch}")
+            result = found if epoch == epochs else result
+        complete = result if all(self._has(board, s) for s in scores.values()) else None
+        return SeedRun(seed, training, scores, complete)
+
+    @staticmethod
+    def _has(board: Board, spec: Spec) -> bool:
+        return board.folder(spec).result() is not None
+
+    def _training(self, settings: Settings, seed: int) -> Spec:
+        if isinstance(settings, MaskStageConfig):
+            return self.specs.mask_stage(self.store, settings, seed)
+        return self.specs.image_stage(self.store, settings, seed)
+
+    def _scored(self, epochs: int) -> list[int]:
+        """Epochs to score: one ladder for the whole study, so that lineages can be shared."""
+        sweep = self._sweep()
+        about = self.specs.experiment.metrics.scored_epochs
+        ladder = scored_epochs(longest(sweep, self._base().schedule.epochs), about)
+        return sorted({e for e in (*ladder, *listed_epochs(sweep)) if e <= epochs} | {epochs})
+
+    def _tell(self, run: TrialRun) -> None:
+        objective = self._sweep().objective
+        values: list[float | None] = []
+        failed = 0
+        for seed in run.seeds:
+            assert seed.result is not None
+            found = seed.result["values"]
+            value = found.get(objective)
+            finite = value is not None and math.isfinite(value)
+            failed += 0 if found["converged"] and finite else 1
+            values.append(float(value) if finite else None)
+        self.study.tell(run.trial.number, values, failed)

@@ -1,0 +1,95 @@
+"""A search space in the words of Optuna, and a trial's settings in the words of the config."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from harness.base.errors import ConfigError
+from harness.base.streams import generator
+from harness.config.base import Section
+from harness.config.experiment import AxisConfig, StageSweepConfig
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+S = TypeVar("S", bound=Section)
+
+
+def distributions(space: Mapping[str, AxisConfig]) -> dict[str, BaseDistribution]:
+    """Optuna distributions by dotted path."""
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    made: dict[str, BaseDistribution] = {}
+    for path, axis in space.items():
+        if axis.values is not None:
+            made[path] = CategoricalDistribution(axis.values)
+        elif axis.integer:
+            made[path] = IntDistribution(int(_low(axis)), int(_high(axis)), log=axis.log)
+        else:
+            made[path] = FloatDistribution(_low(axis), _high(axis), log=axis.log)
+    return made
+
+
+def _low(axis: AxisConfig) -> float:
+    assert axis.low is not None
+    return axis.low
+
+
+def _high(axis: AxisConfig) -> float:
+    assert axis.high is not None
+    return axis.high
+
+
+def grid_cells(space: Mapping[str, AxisConfig], seed: int) -> list[dict[str, Any]]:
+    """Every combination of a space of listed values, in a shuffled, repeatable order.
+
+    Raises:
+        ConfigError: an axis is a range.
+    """
+    for path, axis in space.items():
+        if axis.values is None:
+            raise ConfigError(
+                f"a grid needs `values` on every axis, but {path} is a range; list its values, or "
+                "use `sampler: tpe`"
+            )
+    names = list(space)
+    cells = [
+        dict(zip(names, values, strict=True))
+        for values in itertools.product(*(space[name].values or () for name in names))
+    ]
+    order = generator(seed, "grid").permutation(len(cells))
+    return [cells[index] for index in order]
+
+
+def apply(settings: S, params: Mapping[str, Any]) -> S:
+    """The stage's settings with a trial's values put in their places; validated again."""
+    plain: dict[str, Any] = settings.model_dump()
+    for path, value in params.items():
+        *parents, last = path.split(".")
+        place = plain
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    return type(settings).model_validate(plain)
+
+
+def longest(sweep: StageSweepConfig, configured: int) -> int:
+    """The most epochs that a trial of this space can ask for."""
+    axis = sweep.space.get("schedule.epochs")
+    if axis is None:
+        return configured
+    if axis.values is not None:
+        return int(max(axis.values))  # type: ignore[type-var]
+    return int(_high(axis))
+
+
+def listed_epochs(sweep: StageSweepConfig) -> tuple[int, ...]:
+    """Epochs that the space lists; they are read out on the way to longer trainings."""
+    axis = sweep.space.get("schedule.epochs")
+    return tuple(int(v) for v in axis.values) if axis is not None and axis.values else ()

@@ -1,0 +1,171 @@
+"""The Optuna study of one stage: asked deterministically, told in trial order.
+
+The study says which trials exist; their scores live in the job folders. Each trial is asked on an
+in-memory copy of the study by a sampler seeded with (seed, trial number), then entered in one
+write. A killed driver therefore finds either no trial or a whole one, and the same study gives the
+same trials whatever the number of workers, kills and restarts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.base.files import digest_of
+from harness.base.streams import seed_of
+from harness.config.experiment import StageSweepConfig, SweepConfig, plain
+from harness.sweep.space import distributions, grid_cells
+
+if TYPE_CHECKING:
+    import optuna
+
+# A failed trial is infeasible by constraint; Optuna still wants a finite value.
+FAILED_VALUE = 1e6
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setting of the space. `value` is None until the trial is told."""
+
+    number: int
+    params: Mapping[str, Any]
+    value: float | None
+    failed_seeds: int
+
+
+class Study:
+    """One stage's study in a database of its own.
+
+    Args:
+        path: sqlite file; made under a temporary name by the first user.
+        stage: "mask" or "image".
+        sweep: the sweep's settings.
+        settings: the stage's part of it.
+        base: digest of what else the scores depend on (store, stage settings, extractor): another
+            base is another study.
+    """
+
+    def __init__(
+        self, path: Path, stage: str, sweep: SweepConfig, settings: StageSweepConfig, base: str
+    ) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        logging.getLogger("alembic").setLevel(logging.ERROR)
+        self._sweep = sweep
+        self._settings = settings
+        asked = plain(settings)
+        del asked["trials"]  # more trials later continue the study
+        identity = digest_of([stage, asked, sweep.seeds, sweep.seed, sweep.sampler, sweep.wave, base])
+        self.name = f"{stage}-{identity[:12]}"
+        self.url = f"sqlite:///{path.resolve()}"
+        make_database(path)
+        self._study = optuna.create_study(
+            storage=self.url,
+            study_name=self.name,
+            direction=settings.direction,
+            load_if_exists=True,
+        )
+        self._space = distributions(settings.space)
+
+    def trials(self) -> list[Trial]:
+        """All trials, by number."""
+        found = self._study.get_trials(deepcopy=False)
+        return [
+            Trial(
+                t.number,
+                dict(t.params),
+                t.value if t.state.is_finished() else None,
+                int(t.user_attrs.get("failed_seeds", 0)),
+            )
+            for t in found
+        ]
+
+    def ask_wave(self) -> list[Trial]:
+        """Enter the next wave; fewer than a wave at the end, none if all trials exist."""
+        total = self.total()
+        existing = len(self._study.get_trials(deepcopy=False))
+        for number in range(existing, min(total, existing + self._sweep.wave)):
+            self._enter(self._next(number))
+        return [trial for trial in self.trials() if trial.number >= existing]
+
+    def total(self) -> int:
+        """Trials that the sweep wants; a grid has no more than its cells."""
+        if self._sweep.sampler == "grid":
+            cells = len(grid_cells(self._settings.space, self._sweep.seed))
+            return min(self._settings.trials, cells)
+        return self._settings.trials
+
+    def _next(self, number: int) -> dict[str, Any]:
+        if self._sweep.sampler == "grid":
+            return grid_cells(self._settings.space, self._sweep.seed)[number]
+        import optuna
+
+        seed = seed_of(self._sweep.seed, "ask", self._study.study_name.split("-")[0], number)
+        copy = optuna.create_study(direction=self._settings.direction, sampler=self._sampler(seed))
+        copy.add_trials(self._study.get_trials(deepcopy=True))
+        return copy.ask(self._space).params
+
+    def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
+        import optuna
+
+        short = seed % 2**32
+        if self._sweep.sampler == "random":
+            return optuna.samplers.RandomSampler(seed=short)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # constant_liar is marked experimental
+            return optuna.samplers.TPESampler(seed=short, multivariate=True, constant_liar=True)
+
+    def _enter(self, params: dict[str, Any]) -> None:
+        import optuna
+
+        self._study.add_trial(
+            optuna.trial.create_trial(
+                state=optuna.trial.TrialState.RUNNING, params=params, distributions=self._space
+            )
+        )
+
+    def tell(self, number: int, values: Sequence[float | None], failed_seeds: int) -> None:
+        """Finish a trial: mean over its seeds, infeasible if a seed failed."""
+        import optuna
+
+        numbers = [value for value in values if value is not None]
+        sign = 1.0 if self._settings.direction == "minimize" else -1.0
+        whole = len(numbers) == len(values)
+        value = sum(numbers) / len(numbers) if whole else sign * FAILED_VALUE
+        frozen = self._study.get_trials(deepcopy=False)[number]
+        trial = optuna.trial.Trial(self._study, frozen._trial_id)
+        trial.set_user_attr("failed_seeds", failed_seeds)
+        trial.set_user_attr("seed_values", list(values))
+        trial.set_constraint("failed_seeds", float(failed_seeds))
+        self._study.tell(number, value)
+
+    def best(self) -> Trial | None:
+        """The best trial without failed seeds, None if every one failed."""
+        finished = [t for t in self.trials() if t.value is not None and not t.failed_seeds]
+        if not finished:
+            return None
+        sign = 1.0 if self._settings.direction == "minimize" else -1.0
+        return min(finished, key=lambda t: (sign * (t.value or 0.0), t.number))
+
+
+def make_database(path: Path) -> None:
+    """Create Optuna's schema in a new sqlite file, whole or not at all."""
+    import optuna
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_suffix(".lock"), "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            return
+        part = path.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        storage = optuna.storages.RDBStorage(f"sqlite:///{part.resolve()}")
+        storage.engine.dispose()
+        os.replace(part, path)

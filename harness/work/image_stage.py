@@ -1,0 +1,205 @@
+"""Job kind `image-stage`: train pix2pix, mask -> CT.
+
+Method: Isola et al. 2017 with the official settings: BatchNorm U-Net of seven levels, 3-layer
+PatchGAN on the (mask, CT) pair, vanilla GAN loss + `l1_weight` x L1, one D step (losses halved) and
+one G step on the same fake; two thirds of the epochs at a constant rate, one third decaying.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
+
+from harness.base.streams import generator as numpy_generator
+from harness.base.streams import torch_generator
+from harness.data.store import Store
+from harness.models.pix2pix import PatchDiscriminator, UnetGenerator, init_weights
+from harness.training.fit import Training, fit
+from harness.training.pictures import grid, to_grey
+from harness.training.precision import Precision
+from harness.training.schedule import constant, pix2pix_decay, picture_epochs
+from harness.work.batches import EpochBatches
+from harness.work.context import Context
+from harness.work.readout import finish_readout
+
+PICTURED = 8
+
+
+def make_generator(config: Mapping[str, Any], channels: int) -> UnetGenerator:
+    """The generator that an `image-stage` spec describes, weights not yet set."""
+    return UnetGenerator(width=config["width"], in_channels=channels, dropout=config["dropout"])
+
+
+class Pix2pixStage:
+    """Networks, optimisers and one update of the image stage.
+
+    Args:
+        shown: masks and CT (n, C | 1, F, F) in [-1, 1] for the mask | truth | prediction grid.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        channels: int,
+        seed: int,
+        precision: Precision,
+        shown: tuple[Tensor, Tensor],
+    ) -> None:
+        self.config = config
+        self.precision = precision
+        self.shown = shown
+        generator = make_generator(config, channels)
+        discriminator = PatchDiscriminator(width=config["width"], in_channels=channels + 1)
+        source = torch_generator(seed, "weights")
+        init_weights(generator, source)
+        init_weights(discriminator, source)
+        self.networks: dict[str, nn.Module] = {
+            "generator": precision.module(generator),
+            "discriminator": precision.module(discriminator),
+        }
+        rate = config["optimiser"]
+        self.optimisers = {
+            name: precision.adam(
+                network.parameters(), rate["learning_rate"], (rate["beta1"], rate["beta2"])
+            )
+            for name, network in self.networks.items()
+        }
+
+    def step(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """One D step and one G step on masks (N, C, F, F) and CT (N, 1, F, F) in [-1, 1]."""
+        mask, real = self.precision.batch(batch["masks"]), self.precision.batch(batch["ct"])
+        generator, discriminator = self.networks["generator"], self.networks["discriminator"]
+        with self.precision.autocast():
+            fake = generator(mask)
+            on_fake = discriminator(torch.cat([mask, fake.detach().to(mask.dtype)], 1))
+            on_real = discriminator(torch.cat([mask, real], 1))
+        on_fake, on_real = on_fake.float(), on_real.float()
+        d_loss = 0.5 * (
+            binary_cross_entropy_with_logits(on_fake, torch.zeros_like(on_fake))
+            + binary_cross_entropy_with_logits(on_real, torch.ones_like(on_real))
+        )
+        self._update("discriminator", d_loss)
+        discriminator.requires_grad_(False)
+        with self.precision.autocast():
+            judged = discriminator(torch.cat([mask, fake.to(mask.dtype)], 1)).float()
+        g_loss = binary_cross_entropy_with_logits(judged, torch.ones_like(judged))
+        l1 = l1_loss(fake.float(), real)
+        self._update("generator", g_loss + self.config["l1_weight"] * l1)
+        discriminator.requires_grad_(True)
+        return {
+            "d_loss": d_loss,
+            "g_loss": g_loss,
+            "l1": l1,
+            "d_real": on_real.sigmoid().mean(),
+            "d_fake": on_fake.sigmoid().mean(),
+        }
+
+    def _update(self, name: str, loss: Tensor) -> None:
+        optimiser = self.optimisers[name]
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    def rate_factor(self, epoch: int, share: float) -> float:
+        total = self.config["schedule"].get("epochs")
+        return constant(epoch) if total is None else pix2pix_decay(epoch, total)
+
+    def weights(self) -> dict[str, Tensor]:
+        return self.networks["generator"].state_dict()
+
+    def epoch_end(self, epoch: int) -> dict[str, float]:
+        return {}
+
+    def pictures(self) -> dict[str, NDArray[np.uint8]]:
+        masks, truth = self.shown
+        if not len(masks):
+            return {}
+        made = paint(
+            self.networks["generator"], masks, self.config["statistics"], self.precision.device
+        )
+        columns = (masks.amax(1, keepdim=True).numpy(), truth.numpy(), made)
+        tiles = np.stack(columns, axis=1).reshape(-1, *truth.shape[-2:])
+        return {"mask-truth-prediction": grid(to_grey(tiles), columns=6)}
+
+
+@torch.no_grad()
+def paint(
+    generator: nn.Module, masks: Tensor, statistics: str, device: str
+) -> NDArray[np.float32]:
+    """CT (N, 1, F, F) in [-1, 1] for masks (N, C, F, F) in [-1, 1]; dropout off.
+
+    `statistics`: "running" uses BatchNorm's running averages; "batch-of-one" normalises each image
+    by itself and leaves the running averages alone.
+    """
+    training = generator.training
+    generator.eval()
+    with _statistics(generator, statistics):
+        parts = masks.split(1 if statistics == "batch-of-one" else 16)
+        images = [generator(part.to(device)).float().cpu() for part in parts]
+    generator.train(training)
+    return torch.cat(images).numpy()
+
+
+@contextmanager
+def _statistics(network: nn.Module, statistics: str) -> Iterator[None]:
+    """Take BatchNorm's running averages away for a while, so that it uses the batch's own."""
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    if statistics == "running":
+        norms = []
+    kept = [(norm.running_mean, norm.running_var) for norm in norms]
+    for norm in norms:
+        norm.running_mean, norm.running_var = None, None
+    try:
+        yield
+    finally:
+        for norm, (mean, variance) in zip(norms, kept, strict=True):
+            norm.running_mean, norm.running_var = mean, variance
+
+
+def conditioning(store: Store, rows: NDArray[np.intp]) -> Tensor:
+    """Masks as Stage II sees them: (n, C, F, F) in [-1, 1], empty outside the mask crop."""
+    return torch.from_numpy(store.padded_masks(rows).astype(np.float32)) * 2 - 1
+
+
+def _shown(store: Store, seed: int) -> tuple[Tensor, Tensor]:
+    rows = store.select(role="validation", selected=True, gland=True)
+    chosen = np.sort(numpy_generator(seed, "shown").permutation(rows)[:PICTURED])
+    return conditioning(store, chosen), torch.from_numpy(store.ct[chosen].astype(np.float32))
+
+
+def run(context: Context) -> None:
+    """Train until the requested epochs are read out."""
+    spec = context.spec
+    config = spec.config
+    store = Store.open(context.input("store") / "store")
+    precision = Precision.of(spec.compute)
+    stage = Pix2pixStage(
+        config, len(store.channels), spec.seed, precision, _shown(store, spec.seed)
+    )
+    rows = store.select(role="train", selected=True)
+    tensors = {
+        "masks": conditioning(store, rows),
+        "ct": torch.from_numpy(store.ct[rows].astype(np.float32)),
+    }
+    last = context.request.epochs[-1]
+    fit(
+        Training(
+            stage=stage,
+            batches=EpochBatches(tensors, config["batch_size"], spec.seed),
+            folder=context.folder,
+            seed=spec.seed,
+            targets=context.request.epochs,
+            finish=lambda epoch, length: finish_readout(context, epoch, length),
+            stop=context.stop,
+            device=precision.device,
+            picture_epochs=frozenset(picture_epochs(last, context.request.pictures)),
+            last_epoch=config["schedule"].get("epochs", 0),
+        )
+    )

@@ -1,0 +1,170 @@
+"""Job kinds `mask-score` and `image-score`: what a readout's images are worth.
+
+Both compare with validation patients at equal n. Scores are written to the job's journal at the
+readout's epoch, so that the curves of a training are the journals of its scores.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.base.errors import DataError
+from harness.base.files import digest_of, write_array
+from harness.base.streams import generator as numpy_generator
+from harness.base.streams import torch_generator
+from harness.data.store import Store
+from harness.metrics.features import Extractor, make_extractor
+from harness.metrics.fidelity import fid, kid
+from harness.metrics.masks import describe_masks
+from harness.metrics.similarity import mae, ms_ssim_4, pairwise_ssim, psnr, ssim
+from harness.records.journal import Journal
+from harness.records.spec import Input
+from harness.work import image_stage, mask_stage
+from harness.work.context import Context
+from harness.work.synthesis import load_image_generator, load_mask_generator
+
+DIVERSITY_PAIRS = 200
+
+
+def score_masks(context: Context) -> None:
+    """KID, FID and diversity of Stage I samples against validation masks."""
+    config, seed = context.spec.config, context.spec.seed
+    store = Store.open(context.input("store") / "store")
+    generator, settings = load_mask_generator(context, "training", len(store.channels))
+    rows = _reference(store, config["images"], seed)
+    noise = mask_stage.draw_noise(
+        settings["noise"], len(rows), settings["latent"], torch_generator(seed, "score-noise")
+    )
+    made = mask_stage.sample_masks(generator, noise, context.spec.compute["device"])
+    if settings["learns"] == "ct":
+        real, fake = _unit(store.ct_crops(rows)), _unit(made)
+    else:
+        real = store.mask_crops(rows).max(axis=1, keepdims=True).astype(np.float32)
+        fake = (made.max(axis=1, keepdims=True) > config["threshold"]).astype(np.float32)
+    features = Features(context, config["extractor"])
+    values = _fidelity(features, store, rows, real, fake, "masks")
+    source = numpy_generator(seed, "diversity")
+    values["quality/diversity_pairwise_ssim"] = pairwise_ssim(fake, DIVERSITY_PAIRS, source).value
+    values["quality/diversity_pairwise_ssim_real"] = pairwise_ssim(real, DIVERSITY_PAIRS, source).value
+    if settings["learns"] == "mask":
+        values |= _mask_shape(fake[:, 0] > 0.5, real[:, 0] > 0.5)
+    _store(context, values, len(rows), features.extractor)
+
+
+def score_images(context: Context) -> None:
+    """KID and FID of Stage II on validation masks, and its likeness to the true CT."""
+    config, seed = context.spec.config, context.spec.seed
+    store = Store.open(context.input("store") / "store")
+    generator, settings = load_image_generator(context, "training", len(store.channels))
+    rows = _reference(store, config["images"], seed)
+    conditioning = image_stage.conditioning(store, rows)
+    made = image_stage.paint(
+        generator, conditioning, settings["statistics"], context.spec.compute["device"]
+    )
+    real, fake = _unit(store.ct[rows]), _unit(made)
+    features = Features(context, config["extractor"])
+    values = _fidelity(features, store, rows, real, fake, "images")
+    low, high = store.meta["window_hu"]
+    values["quality/ssim"] = float(ssim(real, fake).mean())
+    values["quality/ms_ssim_4"] = float(ms_ssim_4(real, fake).mean())
+    values["quality/psnr"] = float(psnr(real, fake).mean())
+    values["quality/mae_hu"] = float(mae(real, fake).mean()) * (high - low)
+    _store(context, values, len(rows), features.extractor)
+
+
+def _reference(store: Store, most: int, seed: int) -> NDArray[np.intp]:
+    """Validation rows that the scores compare with: gland slices, at most `most`."""
+    rows = store.select(role="validation", selected=True, gland=True)
+    if len(rows) < 2:
+        raise DataError(
+            "scores need at least 2 validation pairs that hold gland, but got "
+            f"{len(rows)}; give the validation role more patients"
+        )
+    if len(rows) > most:
+        rows = np.sort(numpy_generator(0, "score-rows").permutation(rows)[:most])
+    return rows
+
+
+def _unit(images: NDArray[np.floating]) -> NDArray[np.float32]:
+    """[-1, 1] to [0, 1]."""
+    return np.clip((np.asarray(images, np.float32) + 1) / 2, 0, 1)
+
+
+class Features:
+    """Features with one extractor; those of real sets are kept in the work folder."""
+
+    def __init__(self, context: Context, wanted: Mapping[str, str]) -> None:
+        self.extractor: Extractor = make_extractor(wanted["name"], context.request.runtime.get("inception_weights"))
+        if self.extractor.weights_digest != wanted["weights"]:
+            raise DataError(
+                f"the extractor {wanted['name']} must have the weights that the plan named, but "
+                "they changed; repeat the command"
+            )
+        self._folder: Path = context.work.root / "features"
+        self._store: Input = context.spec.inputs["store"]
+
+    def made(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.extractor(images)
+
+    def real(self, images: NDArray[np.float32], rows: NDArray[np.intp], what: str) -> NDArray[np.float32]:
+        """Features of store rows, computed once per store, rows, content and weights."""
+        key = digest_of(
+            [self._store.plain(), what, rows.tolist(), self.extractor.name, self.extractor.weights_digest]
+        )
+        path = self._folder / f"{key}.npy"
+        if path.exists():
+            return np.load(path, allow_pickle=False)
+        features = self.extractor(images)
+        write_array(path, features)
+        return features
+
+
+def _fidelity(
+    features: Features,
+    store: Store,
+    rows: NDArray[np.intp],
+    real: NDArray[np.float32],
+    fake: NDArray[np.float32],
+    what: str,
+) -> dict[str, float]:
+    on_real, on_fake = features.real(real, rows, what), features.made(fake)
+    return {
+        "quality/kid": kid(on_real, on_fake).value,
+        "quality/fid": fid(on_real, on_fake).value,
+    }
+
+
+def _mask_shape(made: NDArray[np.bool_], real: NDArray[np.bool_]) -> dict[str, float]:
+    """Shape of generated masks beside real ones: area ratio, components, empty share."""
+    area = real.sum(axis=(1, 2)).mean()
+    described = describe_masks(made)
+    return {
+        "quality/area_ratio": float(made.sum(axis=(1, 2)).mean() / area) if area else math.nan,
+        "quality/components": float(described["components"].mean()),
+        "quality/empty_share": float((made.sum(axis=(1, 2)) == 0).mean()),
+    }
+
+
+def _store(context: Context, values: dict[str, float], count: int, extractor: Extractor) -> None:
+    epoch = context.spec.inputs["training"].epoch or 0
+    journal = Journal(context.folder.journal)
+    journal.log(epoch, values)
+    length = journal.sync()
+    journal.close()
+    trained = context.input_result("training")["values"]
+    result: dict[str, Any] = {
+        "epoch": epoch,
+        "n": count,
+        "extractor": extractor.name,
+        "weights": extractor.weights_digest,
+        "converged": trained["converged"],
+        **{name: value if math.isfinite(value) else None for name, value in values.items()},
+    }
+    context.finish([context.folder.journal], result, journal_length=length)

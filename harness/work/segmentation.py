@@ -1,0 +1,253 @@
+"""Job kind `segmenter`: train the downstream U-Net of one arm.
+
+Every batch has real slots and extra slots. Real slots, their order, their augmentation draws and
+the initial weights come from streams of the replicate's seed alone, so they are the same in every
+arm; the arm decides what fills the extra slots and whether slots are augmented.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from monai.losses import DiceCELoss
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from harness.base.errors import DataError, RuleError
+from harness.base.streams import seed_of, torch_generator
+from harness.config.stages import SegmentationAugmentation
+from harness.data.store import Store
+from harness.models.unet import make_unet
+from harness.training.augmentation import augment_pairs
+from harness.training.fit import Training, fit
+from harness.training.precision import Precision
+from harness.training.schedule import cosine
+from harness.work.context import Context
+
+
+class Slots:
+    """Draws one kind of slot: an endless run of permutations of `count` images.
+
+    The draw of update `u` depends on (seed, stream, u) alone.
+    """
+
+    def __init__(self, count: int, slots: int, seed: int, stream: str) -> None:
+        self._count = count
+        self._slots = slots
+        self._seed = seed
+        self._stream = stream
+        self._passes: dict[int, Tensor] = {}
+
+    def at(self, update: int) -> Tensor:
+        """Indices (slots,) of 0-based `update`."""
+        start = update * self._slots
+        picked = [self._one(position) for position in range(start, start + self._slots)]
+        return torch.tensor(picked, dtype=torch.long)
+
+    def _one(self, position: int) -> int:
+        turn, place = divmod(position, self._count)
+        if turn not in self._passes:
+            self._passes = {k: v for k, v in self._passes.items() if k >= turn - 1}
+            source = torch_generator(self._seed, "slots", self._stream, turn)
+            self._passes[turn] = torch.randperm(self._count, generator=source)
+        return int(self._passes[turn][place])
+
+
+class SlotBatches:
+    """Batches of real and extra slots.
+
+    Args:
+        real: CT (n, 1, F, F) in [-1, 1] and masks (n, C, F, F) 0/1 of training patients.
+        extra: the same of what fills the extra slots.
+        config: the segmenter spec's config.
+    """
+
+    def __init__(
+        self,
+        real: tuple[Tensor, Tensor],
+        extra: tuple[Tensor, Tensor],
+        config: Mapping[str, Any],
+        seed: int,
+    ) -> None:
+        self._real, self._extra = real, extra
+        size = config["batch_size"]
+        extra_slots = round(size * config["extra_share"])
+        self.updates = config["updates_per_epoch"]
+        self.images = size * self.updates
+        self._seed = seed
+        self._augmentation = (
+            SegmentationAugmentation.model_validate(config["augmentation"])
+            if config["fill"]["augment"]
+            else None
+        )
+        draws = config["fill"]["draws"]
+        self._real_slots = Slots(len(real[0]), size - extra_slots, seed, "real")
+        self._extra_slots = Slots(len(extra[0]), extra_slots, seed, f"extra-{draws}")
+        self._extra_stream = f"extra-{draws}"
+
+    def batch(self, epoch: int, index: int) -> dict[str, Tensor]:
+        update = (epoch - 1) * self.updates + index
+        parts = [
+            self._part(self._real, self._real_slots.at(update), "real", update),
+            self._part(self._extra, self._extra_slots.at(update), self._extra_stream, update),
+        ]
+        return {
+            "ct": torch.cat([ct for ct, _ in parts]),
+            "masks": torch.cat([masks for _, masks in parts]),
+        }
+
+    def _part(
+        self, pairs: tuple[Tensor, Tensor], rows: Tensor, stream: str, update: int
+    ) -> tuple[Tensor, Tensor]:
+        ct, masks = pairs[0][rows], pairs[1][rows].float()
+        if self._augmentation is None or not len(rows):
+            return ct, masks
+        source = torch_generator(self._seed, "augment", stream, update)
+        return augment_pairs(ct, masks, self._augmentation, source)
+
+
+class SegmenterStage:
+    """U-Net, Adam with a cosine to zero, Dice + cross-entropy on sigmoid outputs."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        channels: int,
+        seed: int,
+        precision: Precision,
+        validation: Store | None,
+    ) -> None:
+        self.config = config
+        self.precision = precision
+        network = make_unet(
+            tuple(config["channels"]), config["residual_units"], 1, channels, seed_of(seed, "weights")
+        )
+        self.networks: dict[str, nn.Module] = {"unet": precision.module(network)}
+        self.optimisers = {
+            "unet": precision.adam(network.parameters(), config["learning_rate"], (0.9, 0.999))
+        }
+        self._loss = DiceCELoss(sigmoid=True, batch=True)
+        self._validation = validation
+
+    def step(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        ct, masks = self.precision.batch(batch["ct"]), self.precision.batch(batch["masks"])
+        with self.precision.autocast():
+            logits = self.networks["unet"](ct)
+        loss = self._loss(logits.float(), masks)
+        optimiser = self.optimisers["unet"]
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        return {"loss": loss}
+
+    def rate_factor(self, epoch: int, share: float) -> float:
+        epochs = math.ceil(self.config["updates"] / self.config["updates_per_epoch"])
+        return cosine((epoch - 1 + share) / epochs)
+
+    def weights(self) -> dict[str, Tensor]:
+        return self.networks["unet"].state_dict()
+
+    def pictures(self) -> dict[str, NDArray[np.uint8]]:
+        return {}
+
+    def epoch_end(self, epoch: int) -> dict[str, float]:
+        """Validation Dice: per patient and structure over its pairs, mean over both."""
+        if self._validation is None:
+            return {}
+        value = validation_dice(self.networks["unet"], self._validation, self.precision)
+        return {"segmentation/validation_dice": value}
+
+
+@torch.no_grad()
+def predict(network: nn.Module, ct: NDArray[np.floating], precision: Precision) -> NDArray[np.float32]:
+    """Probabilities (N, C, F, F) for CT (N, 1, F, F) in [-1, 1]."""
+    training = network.training
+    network.eval()
+    parts = []
+    for part in torch.from_numpy(np.asarray(ct, np.float32)).split(32):
+        with precision.autocast():
+            logits = network(precision.batch(part))
+        parts.append(logits.float().sigmoid().cpu())
+    network.train(training)
+    return torch.cat(parts).numpy()
+
+
+def validation_dice(network: nn.Module, store: Store, precision: Precision) -> float:
+    """Mean over validation patients and structures of Dice over all their pairs, in the frame.
+
+    NaN without validation pairs that hold gland.
+    """
+    rows = store.select(role="validation")
+    if not len(rows):
+        return math.nan
+    made = predict(network, store.ct[rows], precision) > 0.5
+    truth = np.asarray(store.masks[rows]) > 0
+    groups: dict[tuple[str, str], list[int]] = {}
+    for place, row in enumerate(rows):
+        entry = store.rows[row]
+        groups.setdefault((entry.patient, entry.structure), []).append(place)
+    dice = []
+    for places in groups.values():
+        a, b = made[places], truth[places]
+        if b.any():
+            dice.append(2.0 * float((a & b).sum()) / float(a.sum() + b.sum()))
+    return float(np.mean(dice)) if dice else math.nan
+
+
+def _pairs(store: Store, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
+    return (
+        torch.from_numpy(np.asarray(store.ct[rows], np.float32)),
+        torch.from_numpy(np.asarray(store.masks[rows])),
+    )
+
+
+def _synthetic(context: Context, real: Store) -> tuple[Tensor, Tensor]:
+    """Pairs of the synthetic store, refused if their GAN saw anyone but training patients."""
+    store = Store.open(context.input("synthetic") / "store")
+    training = {p["digest"] for p in real.meta["patients"] if p["role"] == "train"}
+    seen = set(store.meta["lineage"]["patients"])
+    if store.meta["kind"] != "synthetic" or not seen <= training:
+        raise RuleError(
+            "synthetic pairs must come from a GAN that saw training patients only, but "
+            f"{len(seen - training)} of the patients it saw have another role; make the store again"
+        )
+    return _pairs(store, np.arange(len(store.rows)))
+
+
+def run(context: Context) -> None:
+    """Train one arm's segmenter for its whole schedule."""
+    spec = context.spec
+    config = spec.config
+    store = Store.open(context.input("store") / "store")
+    real = _pairs(store, store.select(role="train"))
+    if not len(real[0]):
+        raise DataError("a segmenter needs training pairs, but the store has none")
+    extra = _synthetic(context, store) if config["fill"]["extra"] == "synthetic" else real
+    precision = Precision.of(spec.compute)
+    stage = SegmenterStage(config, len(store.channels), spec.seed, precision, store)
+    fit(
+        Training(
+            stage=stage,
+            batches=SlotBatches(real, extra, config, spec.seed),
+            folder=context.folder,
+            seed=spec.seed,
+            targets=context.request.epochs,
+            finish=lambda epoch, length: _finish(context, epoch, length),
+            stop=context.stop,
+            device=precision.device,
+            last_epoch=math.ceil(config["updates"] / config["updates_per_epoch"]),
+        )
+    )
+
+
+def _finish(context: Context, epoch: int, length: int) -> None:
+    from harness.records.journal import series
+
+    _, dice = series(context.folder.journal, "segmentation/validation_dice", until=epoch)
+    last = dice[-1] if dice and math.isfinite(dice[-1]) else None
+    weights = context.folder.at(epoch) / "weights.safetensors"
+    context.finish([weights], {"epoch": epoch, "validation_dice": last}, epoch, length)

@@ -1,0 +1,124 @@
+"""Specs of an experiment's jobs: which part of the config each one depends on.
+
+Everything here is plain data, so that plans have digests before anything ran, and no planner needs
+torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.config.experiment import Experiment, plain
+from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.records.spec import Input, Spec
+from harness.work.kinds import KINDS
+
+SEEDS_PER_ROOT = 10_000
+
+# What fills the extra slots of an arm's batches, whether slots are augmented, and which stream
+# draws the extra slots ("other" for the noise floor).
+ARM_FILLS: dict[str, dict[str, Any]] = {
+    "none": {"extra": "real", "augment": False, "draws": "shared"},
+    "traditional": {"extra": "real", "augment": True, "draws": "shared"},
+    "gan": {"extra": "synthetic", "augment": False, "draws": "shared"},
+    "traditional+gan": {"extra": "synthetic", "augment": True, "draws": "shared"},
+    "duplicate": {"extra": "real", "augment": True, "draws": "other"},
+}
+
+
+def needs_synthetic(arm: str) -> bool:
+    """True for arms whose extra slots a GAN fills."""
+    return ARM_FILLS[arm]["extra"] == "synthetic"
+
+
+@dataclass(frozen=True)
+class Specs:
+    """Builds specs.
+
+    Attributes:
+        experiment: the resolved experiment.
+        compute: resolved device, precision and threads.
+        extractor: resolved feature extractor: {"name": ..., "weights": digest}.
+    """
+
+    experiment: Experiment
+    compute: Mapping[str, Any]
+    extractor: Mapping[str, str]
+
+    def _make(
+        self,
+        kind: str,
+        config: Mapping[str, Any],
+        inputs: Mapping[str, Input],
+        seed: int | None = None,
+        compute: bool = True,
+    ) -> Spec:
+        root = 0 if seed is None else self.experiment.seed * SEEDS_PER_ROOT + seed
+        return Spec(
+            kind, config, root, dict(self.compute) if compute else {}, inputs, KINDS.get(kind).recipe
+        )
+
+    def prepare(self, roles: Mapping[str, str]) -> Spec:
+        """The store of pairs. `roles` maps patient content digests to roles."""
+        config = plain(self.experiment.data)
+        for name in ("source", "root", "phantom", "patterns", "roles", "limit"):
+            del config[name]  # patients enter by content digest, with the role they got
+        return self._make(
+            "prepare", {**config, "patients": dict(sorted(roles.items()))}, {}, compute=False
+        )
+
+    def mask_stage(self, store: Spec, settings: MaskStageConfig, seed: int) -> Spec:
+        """Stage I, a lineage: its rate is constant, so its length is no part of it."""
+        config = plain(settings)
+        del config["schedule"]
+        return self._make("mask-stage", config, {"store": store.done()}, seed)
+
+    def image_stage(self, store: Spec, settings: ImageStageConfig, seed: int) -> Spec:
+        """Stage II, a lineage; with a decay its length belongs to it."""
+        config = plain(settings)
+        if not settings.schedule.decay:
+            del config["schedule"]["epochs"]
+        return self._make("image-stage", config, {"store": store.done()}, seed)
+
+    def score(self, kind: str, store: Spec, training: Spec, epoch: int) -> Spec:
+        """`mask-score` or `image-score` of a readout."""
+        metrics = self.experiment.metrics
+        config = {"extractor": dict(self.extractor), "images": metrics.images}
+        if kind == "mask-score":
+            config["threshold"] = self.experiment.synthesis.threshold
+        inputs = {"store": store.done(), "training": training.done(epoch)}
+        seed = training.seed - self.experiment.seed * SEEDS_PER_ROOT
+        return self._make(kind, config, inputs, seed)
+
+    def synthesis(self, store: Spec, mask: Input, image: Input, seed: int) -> Spec:
+        """Synthetic pairs from one replicate's two generators."""
+        inputs = {"store": store.done(), "mask": mask, "image": image}
+        return self._make("synthesis", plain(self.experiment.synthesis), inputs, seed)
+
+    def segmenter(self, store: Spec, arm: str, synthetic: Spec | None, seed: int) -> Spec:
+        """One arm's U-Net of one replicate; the initial weights depend on the seed alone."""
+        settings = plain(self.experiment.segmentation)
+        fill = ARM_FILLS[arm]
+        if not fill["augment"]:
+            del settings["augmentation"]
+        inputs = {"store": store.done()}
+        if needs_synthetic(arm) and synthetic is not None:
+            inputs["synthetic"] = synthetic.done()
+        return self._make("segmenter", {**settings, "fill": fill}, inputs, seed)
+
+    def segmenter_epochs(self) -> int:
+        """Epochs of the journal that a segmenter's updates make."""
+        settings = self.experiment.segmentation
+        return -(-settings.updates // settings.updates_per_epoch)
+
+    def opening(self, store: Spec, segmenters: Mapping[str, Input], rule: Mapping[str, Any]) -> Spec:
+        """Opening the test: once, after all training, under a declared rule."""
+        inputs = {"store": store.done(), **segmenters}
+        return self._make("opening", {"rule": dict(rule)}, inputs, compute=False)
+
+    def test_score(self, store: Spec, segmenter: Input, opening: Spec) -> Spec:
+        """Dice of one segmenter on the test patients."""
+        inputs = {"store": store.done(), "segmenter": segmenter, "opening": opening.done()}
+        return self._make("test-score", {}, inputs)

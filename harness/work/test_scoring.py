@@ -1,0 +1,105 @@
+"""Job kind `test-score`: Dice of one segmenter on every test patient, on the source's own grid.
+
+All slices of a scan count. Predictions are made in the placed frame and slice range, pasted back to
+the source grid and thresholded at 0.5; gland voxels outside count as misses. The largest connected
+component of each structure is kept. A patient's value is the mean of the sides.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import nn
+
+from harness.base.errors import RuleError
+from harness.base.files import write_text
+from harness.base.streams import seed_of
+from harness.data.pairs import frames, paste
+from harness.data.store import ScanRecord, Store
+from harness.metrics.segmentation import dice, patient_mean
+from harness.models.unet import make_unet
+from harness.records.state import load_weights
+from harness.training.precision import Precision
+from harness.work.context import Context
+from harness.work.segmentation import predict
+
+
+def run(context: Context) -> None:
+    """Score one segmenter; needs the opening that names it."""
+    spec = context.spec
+    opening = context.work.job(spec.inputs["opening"]).spec()
+    if spec.inputs["segmenter"] not in opening.inputs.values():
+        raise RuleError(
+            "test patients are scored only for segmenters that the opening names, but this one is "
+            "not among them; run compare, which opens the test once after all training"
+        )
+    store = Store.open(context.input("store") / "store")
+    config = context.work.job(spec.inputs["segmenter"]).spec().config
+    precision = Precision.of(spec.compute)
+    network = make_unet(
+        tuple(config["channels"]), config["residual_units"], 1, len(store.channels), seed_of(0)
+    )
+    network.load_state_dict(load_weights(context.input("segmenter") / "weights.safetensors"))
+    network = precision.module(network)
+    table = []
+    for record in store.scans("test"):
+        table += _score(record, network, store, precision)
+    path = context.folder.path / "scores.csv"
+    write_text(path, _csv(table))
+    values = {"patients": {row["patient_digest"]: row["dice"] for row in table if row["structure"] == "mean"}}
+    context.finish([path], values)
+
+
+def _score(
+    record: ScanRecord, network: nn.Module, store: Store, precision: Precision
+) -> list[dict[str, Any]]:
+    """Rows of one patient: one per contoured structure, and their mean."""
+    scan = record.load()
+    rows = []
+    for structure, truth in scan.masks.items():
+        placement = scan.placements[structure]
+        channel = store.channels.index(placement.channel)
+        ct = frames(scan.hu, scan.affine, placement, store.meta)
+        made = np.zeros(ct.shape, np.float32)
+        first, last = placement.slices
+        inside = predict(network, ct[first : last + 1, None], precision)[:, channel]
+        made[first : last + 1] = inside
+        mask = largest(paste(made, scan.hu.shape, scan.affine, placement, store.meta) > 0.5)
+        rows.append(_row(record, structure, dice(mask, truth), int(truth.sum()), int(mask.sum())))
+    mean = patient_mean([row["dice"] for row in rows])
+    rows.append(_row(record, "mean", mean, sum(r["voxels"] for r in rows), sum(r["predicted"] for r in rows)))
+    return rows
+
+
+def _row(record: ScanRecord, structure: str, value: float, voxels: int, predicted: int) -> dict[str, Any]:
+    return {
+        "patient": record.patient,
+        "patient_digest": record.digest,
+        "structure": structure,
+        "dice": None if np.isnan(value) else round(float(value), 9),
+        "voxels": voxels,
+        "predicted": predicted,
+    }
+
+
+def largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest 6-connected component; an empty mask stays empty."""
+    labels, count = ndimage.label(mask)
+    if count < 2:
+        return mask
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return labels == sizes.argmax()
+
+
+def _csv(table: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(table[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue()

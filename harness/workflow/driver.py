@@ -1,0 +1,160 @@
+"""The driver: plan, submit what is ready, wait, plan again, until nothing is missing."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.base.console import Console
+from harness.base.errors import JobFailed, Stopped
+from harness.jobs.board import Board
+from harness.jobs.executors.base import Event, Executor
+from harness.jobs.ledger import missing
+from harness.jobs.runner import Outcome
+from harness.records.folder import WorkFolder
+from harness.records.journal import read_lines
+from harness.records.spec import Request
+
+Planner = Callable[[Board], Any]
+
+LOST_RETRIES = 2
+POLL_SECONDS = 0.5
+
+
+@dataclass
+class _Run:
+    request: Request
+    key: str
+    offset: int = 0
+    shown: int = 0
+
+
+@dataclass
+class Driver:
+    """Drives planners to their end on one executor.
+
+    Attributes:
+        work: the work folder.
+        executor: who computes.
+        console: where progress goes.
+        board: makes the board of a planning pass.
+    """
+
+    work: WorkFolder
+    executor: Executor
+    console: Console
+    board: Callable[[], Board]
+    running: dict[int, _Run] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, tuple[str, int]] = field(default_factory=dict)
+    asked_to_stop: bool = False
+
+    def drive(self, planner: Planner, title: str) -> Any:
+        """Run `planner` to its end; returns what its last pass returned.
+
+        Raises:
+            JobFailed: a job failed; the others were finished first.
+            Stopped: SIGINT or SIGTERM; running jobs saved their state.
+        """
+        with self.console.live(title) as live, self._signals():
+            while True:
+                board = self.board()
+                plan = planner(board)
+                if not board.pending():
+                    return plan
+                if not self.asked_to_stop:
+                    self._submit(board, live)
+                if not self.running:
+                    self._give_up()
+                self._wait(live)
+
+    def _submit(self, board: Board, live: Any) -> None:
+        busy = {run.request.spec.digest for run in self.running.values()}
+        for request in board.ready():
+            digest = request.spec.digest
+            if digest in busy or digest in self.failures:
+                continue
+            handle = self.executor.submit(request)
+            key = f"{digest}"
+            self.running[handle] = _Run(request, key)
+            total = request.epochs[-1] if request.epochs else 0
+            live.start(key, request.label or request.spec.kind, total)
+
+    def _wait(self, live: Any) -> None:
+        """Wait for at least one end, showing progress meanwhile."""
+        while self.running:
+            events = self.executor.wait(POLL_SECONDS)
+            self._show(live)
+            for event in events:
+                self._end(event, live)
+            if self.asked_to_stop:
+                active = self.executor.active()
+                self.running = {h: run for h, run in self.running.items() if h in active}
+            if events:
+                return
+
+    def _end(self, event: Event, live: Any) -> None:
+        run = self.running.pop(event.handle)
+        outcome, digest = event.outcome, run.request.spec.digest
+        if outcome.state == "done" and missing(self.work, run.request):
+            outcome = Outcome("failed", "it ended without its results", 1)
+        if outcome.state == "done":
+            live.finish(run.key, "done")
+        elif outcome.state == "stopped":
+            live.finish(run.key, "stopped, state saved")
+            self.asked_to_stop = True
+        elif outcome.state == "lost" and self.lost.get(digest, 0) < LOST_RETRIES:
+            self.lost[digest] = self.lost.get(digest, 0) + 1
+            live.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
+        else:
+            self.failures[digest] = (f"{run.request.label}: {outcome.reason}", outcome.exit_code)
+            live.finish(run.key, outcome.reason.splitlines()[0], failed=True)
+
+    def _give_up(self) -> None:
+        if self.asked_to_stop:
+            raise Stopped("stopped; running jobs saved their state, repeat the command to go on")
+        if self.failures:
+            reasons = "; ".join(reason for reason, _ in self.failures.values())
+            raise JobFailed(reasons)
+        raise JobFailed(
+            "every planned job must be able to start, but some wait for inputs that nobody plans"
+        )
+
+    def _show(self, live: Any) -> None:
+        for run in self.running.values():
+            journal = self.work.job(run.request.spec).journal
+            lines, run.offset = read_lines(journal, run.offset)
+            if not lines or not run.request.epochs:
+                continue
+            run.shown = lines[-1].step
+            values = {line.name: line.value for line in lines if line.step == run.shown}
+            text = "  ".join(
+                f"{name.split('/')[-1]} {value:.4g}"
+                for name, value in values.items()
+                if name.endswith(("loss", "images_per_second", "dice"))
+            )
+            live.update(run.key, run.shown, text)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """First SIGINT or SIGTERM stops cleanly, a second SIGINT at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def ask(number: int, _: object) -> None:
+            if self.asked_to_stop and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            self.asked_to_stop = True
+            self.executor.stop()
+
+        before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,97 @@
+"""Looking at source patients: content digest, notes and landmarks, once per unchanged patient.
+
+A look reads and decodes one patient. What it found is kept in `looks/`, keyed by the files' sizes
+and modification times and by what was asked of them, so that looking again costs nothing. A
+look keeps no path and no identifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.base.files import digest_of, read_json, write_json
+from harness.config.data import DataConfig
+from harness.data.scan import SOURCES, Excluded, Reference, Source
+
+LOOK_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is known of a usable patient without its voxels."""
+
+    patient: str
+    digest: str
+    role: str | None
+    notes: tuple[str, ...]
+    structures: tuple[str, ...]
+    landmarks: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """All patients of a source: usable ones, and excluded ones with reasons."""
+
+    usable: tuple[Look, ...]
+    excluded: tuple[Excluded, ...]
+
+
+def make_source(config: DataConfig, root: Path) -> Source:
+    """The source that the config names; its private files lie in `root`/private."""
+    import harness.data.sources.dicom
+    import harness.data.sources.openkbp
+    import harness.data.sources.phantom  # noqa: F401
+
+    return SOURCES.get(config.source)(config, root / "private" / config.source)
+
+
+def look_at(
+    source: Source, config: DataConfig, root: Path, progress: Callable[[int, int], None]
+) -> Looks:
+    """Look at every patient of the source; `progress(done, of)` after each."""
+    usable, excluded = [], []
+    references = source.patients()
+    for index, reference in enumerate(references):
+        found = _look(source, reference, config, root / "looks")
+        if isinstance(found, Look):
+            usable.append(found)
+        else:
+            excluded.append(found)
+        progress(index + 1, len(references))
+    return Looks(tuple(usable), tuple(excluded))
+
+
+def _look(source: Source, reference: Reference, config: DataConfig, folder: Path) -> Look | Excluded:
+    from harness.data.body import landmarks
+
+    asked = {
+        "version": LOOK_VERSION,
+        "source": config.source,
+        "patient": reference.patient,
+        "signature": reference.signature,
+        "structures": list(config.structures),
+        "patterns": {name: list(p) for name, p in config.patterns.items()},
+    }
+    path = folder / f"{digest_of(asked)}.json"
+    if path.exists():
+        kept = read_json(path)
+        if "reason" in kept:
+            return Excluded(kept["patient"], kept["reason"])
+        return Look(**{**kept, "notes": tuple(kept["notes"]), "structures": tuple(kept["structures"])})
+    scan = source.read(reference)
+    if isinstance(scan, Excluded):
+        write_json(path, {"patient": scan.patient, "reason": scan.reason})
+        return scan
+    look = Look(
+        scan.patient,
+        scan.content_digest(),
+        scan.role,
+        scan.notes,
+        tuple(sorted(scan.masks)),
+        landmarks(scan),
+    )
+    write_json(path, {**look.__dict__, "notes": list(look.notes), "structures": list(look.structures)})
+    return look
