@@ -1,0 +1,73 @@
+"""The table of a comparison: one Dice per patient, replicate and arm."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.errors import DataError
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Dice of one patient, under one arm, in one replicate; NaN where it is not defined."""
+
+    patient: str
+    replicate: int
+    arm: str
+    value: float
+
+
+class Table:
+    """Cells, with the arms' differences as arrays (patients x replicates)."""
+
+    def __init__(self, cells: Iterable[Cell]) -> None:
+        self.cells = tuple(cells)
+        self.patients = tuple(sorted({c.patient for c in self.cells}))
+        self.replicates = tuple(sorted({c.replicate for c in self.cells}))
+        self.arms = tuple(dict.fromkeys(c.arm for c in self.cells))
+        self._values: Mapping[tuple[str, int, str], float] = {
+            (c.patient, c.replicate, c.arm): c.value for c in self.cells
+        }
+        if len(self._values) != len(self.cells):
+            raise DataError(
+                "each patient, replicate and arm must have one value, but got "
+                f"{len(self.cells) - len(self._values)} repeated; remove the duplicates"
+            )
+
+    def values(self, arm: str) -> NDArray[np.float64]:
+        """Values (patients, replicates) of an arm; NaN where a cell is missing."""
+        return np.array(
+            [[self._values.get((p, r, arm), np.nan) for r in self.replicates] for p in self.patients],
+            dtype=np.float64,
+        ).reshape(len(self.patients), len(self.replicates))
+
+    def difference(self, baseline: str, candidate: str) -> NDArray[np.float64]:
+        """candidate - baseline (patients, replicates); NaN where either is missing."""
+        return self.values(candidate) - self.values(baseline)
+
+    def to_csv(self) -> str:
+        """The cells as CSV: patient, replicate, arm, value."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("patient", "replicate", "arm", "value"))
+        for cell in self.cells:
+            value = "" if np.isnan(cell.value) else repr(cell.value)
+            writer.writerow((cell.patient, cell.replicate, cell.arm, value))
+        return text.getvalue()
+
+
+def read_scores(path: Path, arm: str, replicate: int) -> list[Cell]:
+    """Cells of one test-score job: the patients' means."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return [
+            Cell(row["patient"], replicate, arm, float(row["dice"]) if row["dice"] else np.nan)
+            for row in csv.DictReader(file)
+            if row["structure"] == "mean"
+        ]

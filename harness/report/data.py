@@ -1,0 +1,57 @@
+"""What a report is made of. The workflow gathers it, the page only shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.compare.effect import Effect
+from harness.compare.protocol import ComparisonPlan
+from harness.compare.table import Table
+from harness.config.experiment import Experiment
+from harness.records.folder import WorkFolder
+from harness.sweep.planner import SweepPlan
+
+
+@dataclass(frozen=True)
+class PatientLine:
+    """One patient on the page: pseudonym, role ("" if excluded), notes or the reason."""
+
+    patient: str
+    role: str
+    structures: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    excluded: str = ""
+
+
+@dataclass
+class ReportData:
+    """Attributes:
+    work: the work folder, for journals, samples and results behind the plans.
+    config: the resolved config as stored (no paths, no credentials).
+    store: path of the store's folder (None before prepare), store_values: result values of the
+        prepare job (counts, shares of gland lost to crops).
+    sweeps: finished or partial sweeps, mask stage first.
+    chosen: chosen settings, or None when the experiment's own were used.
+    comparison, table, effects: None / empty before the comparison is finished.
+    provenance: lines of (what, value): code version, digests, library versions, machine, cost.
+    ledger: cost per kind of job: {kind: {"jobs": n, "seconds": s}}.
+    mlflow: how to open the MLflow pages, in words.
+    """
+
+    experiment: Experiment
+    work: WorkFolder
+    config: Mapping[str, Any]
+    patients: Sequence[PatientLine]
+    store: Path | None
+    store_values: Mapping[str, Any]
+    sweeps: Sequence[SweepPlan] = ()
+    chosen: Mapping[str, Any] | None = None
+    comparison: ComparisonPlan | None = None
+    table: Table | None = None
+    effects: Sequence[Effect] = ()
+    provenance: Sequence[tuple[str, str]] = ()
+    ledger: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    mlflow: str = ""
