@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import math
+import os
 import platform
 import sys
 import threading
@@ -59,7 +60,7 @@ class Console:
     @property
     def interactive(self) -> bool:
         """Whether a live display makes sense."""
-        return self.stream.isatty() and not self.quiet
+        return self.stream.isatty() and not self.quiet and os.environ.get("TERM") != "dumb"
 
     def say(self, text: str = "") -> None:
         """A plain line."""
@@ -125,8 +126,8 @@ def run_guarded(main: Callable[[], int | None], json_mode: bool = False) -> int:
 
     Returns:
         What `main` returns (0 for None); 2 for a UserError, 3 for an EnvironmentFault, a JobFailed
-        or a disk that is full or read-only, 130 for Ctrl-C or Stopped, 1 for a bug, which alone shows its
-        traceback. With `json_mode` the error is also printed to stdout as `{"error": {...}}`.
+        or a disk that is full or read-only, 130 for Ctrl-C or Stopped, 1 for a bug, which alone
+        shows its traceback. With `json_mode` the error is an object on stdout too: `{"error": ...}`.
     """
     try:
         return main() or 0

@@ -1,7 +1,7 @@
 """The tree of errors.
 
     HarnessError
-    |- UserError            exit 2: the person at the keyboard can fix it; one sentence, no traceback
+    |- UserError            exit 2: the person at the keyboard can fix it; a sentence, no traceback
     |  |- ConfigError       the experiment file or an override
     |  |- DataError         the patients: files, geometry, contours, roles
     |  `- RuleError         a request that the protocol refuses (test already opened, leakage)

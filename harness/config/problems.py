@@ -74,13 +74,13 @@ def unknown_key(model: type[Section], keys: Sequence[str | int]) -> str:
     section = _clean(model, keys[:-1])[1].section or model
     owner, key = dotted(keys[:-1]), str(keys[-1])
     valid = list(section.model_fields)
+    # The same word elsewhere is a better guess than another word of this section.
+    meant = [path for path, _ in settings(model) if path.split(".")[-1] == key]
+    meant = [path for path in meant if path.startswith(f"{owner}.")] or meant
     near = nearest(key, valid)
-    elsewhere = [path for path, _ in settings(model) if path.split(".")[-1] == key]
-    hint = ""
-    if near is not None:
-        hint = f"; did you mean '{dotted((*keys[:-1], near))}'?"
-    elif elsewhere:
-        hint = f"; did you mean {' or '.join(repr(path) for path in elsewhere)}?"
+    if near is not None and not meant:
+        meant = [dotted((*keys[:-1], near))]
+    hint = f"; did you mean {' or '.join(repr(path) for path in meant)}?" if meant else ""
     whose = f"keys of `{owner}`" if owner else "keys of the experiment"
     return (
         f"{whose} must be one of: {', '.join(valid)}; but got '{dotted((*keys[:-1], key))}'{hint}"

@@ -1,9 +1,9 @@
 """Images to feature vectors: the networks in whose eyes real and synthetic images are compared.
 
-Two are built in. `inception-v3` is the network of canonical FID and KID (torch-fidelity's port); its
-weights are a download and are checked against a pinned SHA-256 before they are read. Offline the
-default is `efficientnet-lite0`, whose ImageNet weights come with a package. `auto` takes the first
-where its weights are at hand.
+Two are built in. `inception-v3` is the network of canonical FID and KID (torch-fidelity's port);
+its weights are a download and are checked against a pinned SHA-256 before they are read. Offline
+the default is `efficientnet-lite0`, whose ImageNet weights come with a package. `auto` takes the
+first where its weights are at hand.
 
 An image's features depend on that image alone, bit for bit: the network always sees chunks of one
 size, the last one filled up with blank images.
@@ -92,7 +92,7 @@ def identify(name: str, inception_weights: Path | None = None) -> Identity:
 def make_extractor(
     name: str, inception_weights: Path | None = None, device: str = "cpu"
 ) -> Extractor:
-    """The extractor called `name`: `auto`, `inception-v3`, `efficientnet-lite0` or a registered one.
+    """The extractor called `name`: `auto`, a built-in or a registered one.
 
     Args:
         inception_weights: file of the Inception weights; None looks in torch.hub's folder.

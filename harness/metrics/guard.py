@@ -1,9 +1,9 @@
 """Makes torchmetrics and torch-fidelity importable beside a CPU build of torch.
 
 torch-fidelity brings torchvision, whose wheel on the registry is the CUDA build; beside a CPU torch
-`import torchvision` fails with "operator torchvision::nms does not exist", and `import torchmetrics`
-fails with it because it probes torchvision. Declaring the missing operators is enough: nothing here
-calls them.
+`import torchvision` fails with "operator torchvision::nms does not exist", and with it
+`import torchmetrics`, which probes torchvision. Declaring the missing operators is enough: nothing
+here calls them.
 """
 
 from __future__ import annotations

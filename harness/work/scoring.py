@@ -23,7 +23,7 @@ from harness.data.store import Store
 from harness.metrics.features import Extractor, make_extractor
 from harness.metrics.fidelity import fid, kid
 from harness.metrics.masks import describe_masks
-from harness.metrics.similarity import mae, ms_ssim_4, pairwise_ssim, psnr, ssim
+from harness.metrics.similarity import paired_similarity, ssim_diversity
 from harness.records.journal import Journal
 from harness.records.spec import Input
 from harness.work import image_stage, mask_stage
@@ -51,8 +51,8 @@ def score_masks(context: Context) -> None:
     features = Features(context, config["extractor"])
     values = _fidelity(features, store, rows, real, fake, "masks")
     source = numpy_generator(seed, "diversity")
-    values["quality/diversity_pairwise_ssim"] = pairwise_ssim(fake, DIVERSITY_PAIRS, source).value
-    values["quality/diversity_pairwise_ssim_real"] = pairwise_ssim(real, DIVERSITY_PAIRS, source).value
+    for name, images in (("diversity", fake), ("diversity_real", real)):
+        values[f"quality/{name}"] = ssim_diversity(images[:, 0], DIVERSITY_PAIRS, source).value
     if settings["learns"] == "mask":
         values |= _mask_shape(fake[:, 0] > 0.5, real[:, 0] > 0.5)
     _store(context, values, len(rows), features.extractor)
@@ -72,10 +72,9 @@ def score_images(context: Context) -> None:
     features = Features(context, config["extractor"])
     values = _fidelity(features, store, rows, real, fake, "images")
     low, high = store.meta["window_hu"]
-    values["quality/ssim"] = float(ssim(real, fake).mean())
-    values["quality/ms_ssim_4"] = float(ms_ssim_4(real, fake).mean())
-    values["quality/psnr"] = float(psnr(real, fake).mean())
-    values["quality/mae_hu"] = float(mae(real, fake).mean()) * (high - low)
+    means = {name: score.value for name, score in paired_similarity(real[:, 0], fake[:, 0]).means().items()}
+    values["quality/mae_hu"] = means.pop("mae") * (high - low)
+    values |= {f"quality/{name}": value for name, value in means.items()}
     _store(context, values, len(rows), features.extractor)
 
 
@@ -97,11 +96,17 @@ def _unit(images: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.clip((np.asarray(images, np.float32) + 1) / 2, 0, 1)
 
 
+def _path(given: str | None) -> Path | None:
+    return Path(given).expanduser() if given else None
+
+
 class Features:
     """Features with one extractor; those of real sets are kept in the work folder."""
 
     def __init__(self, context: Context, wanted: Mapping[str, str]) -> None:
-        self.extractor: Extractor = make_extractor(wanted["name"], context.request.runtime.get("inception_weights"))
+        self.extractor: Extractor = make_extractor(
+            wanted["name"], _path(context.request.runtime.get("inception_weights")), context.spec.compute["device"]
+        )
         if self.extractor.weights_digest != wanted["weights"]:
             raise DataError(
                 f"the extractor {wanted['name']} must have the weights that the plan named, but "

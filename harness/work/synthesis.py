@@ -81,9 +81,14 @@ def harvest(
             if reason is None:
                 found.kept.append(mask)
             else:
-                found.reasons[reason] += 1
+                found.reasons[_rule(reason)] += 1
                 found.implausible.append(mask)
     return found
+
+
+def _rule(reason: str) -> str:
+    """The rule behind a reason, without its figures: what is counted."""
+    return reason if reason == "the mask is empty" else f"{reason.split()[0]} outside training range"
 
 
 def run(context: Context) -> None:

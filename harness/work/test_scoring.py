@@ -21,7 +21,7 @@ from harness.base.files import write_text
 from harness.base.streams import seed_of
 from harness.data.pairs import frames, paste
 from harness.data.store import ScanRecord, Store
-from harness.metrics.segmentation import dice, patient_mean
+from harness.metrics.segmentation import Value, dice, patient_value
 from harness.models.unet import make_unet
 from harness.records.state import load_weights
 from harness.training.precision import Precision
@@ -60,7 +60,7 @@ def _score(
 ) -> list[dict[str, Any]]:
     """Rows of one patient: one per contoured structure, and their mean."""
     scan = record.load()
-    rows = []
+    rows, sides = [], {}
     for structure, truth in scan.masks.items():
         placement = scan.placements[structure]
         channel = store.channels.index(placement.channel)
@@ -70,18 +70,19 @@ def _score(
         inside = predict(network, ct[first : last + 1, None], precision)[:, channel]
         made[first : last + 1] = inside
         mask = largest(paste(made, scan.hu.shape, scan.affine, placement, store.meta) > 0.5)
-        rows.append(_row(record, structure, dice(mask, truth), int(truth.sum()), int(mask.sum())))
-    mean = patient_mean([row["dice"] for row in rows])
-    rows.append(_row(record, "mean", mean, sum(r["voxels"] for r in rows), sum(r["predicted"] for r in rows)))
-    return rows
+        sides[structure] = dice(mask, truth)
+        rows.append(_row(record, structure, sides[structure], int(truth.sum()), int(mask.sum())))
+    voxels, predicted = (sum(row[name] for row in rows) for name in ("voxels", "predicted"))
+    return [*rows, _row(record, "mean", patient_value(sides), voxels, predicted)]
 
 
-def _row(record: ScanRecord, structure: str, value: float, voxels: int, predicted: int) -> dict[str, Any]:
+def _row(record: ScanRecord, structure: str, value: Value, voxels: int, predicted: int) -> dict[str, Any]:
     return {
         "patient": record.patient,
         "patient_digest": record.digest,
         "structure": structure,
-        "dice": None if np.isnan(value) else round(float(value), 9),
+        "dice": None if np.isnan(value.value) else value.value,
+        "note": value.note or "",
         "voxels": voxels,
         "predicted": predicted,
     }

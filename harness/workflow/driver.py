@@ -53,14 +53,14 @@ class Driver:
     failures: dict[str, tuple[str, int]] = field(default_factory=dict)
     asked_to_stop: bool = False
 
-    def drive(self, planner: Planner, title: str) -> Any:
+    def drive(self, planner: Planner) -> Any:
         """Run `planner` to its end; returns what its last pass returned.
 
         Raises:
             JobFailed: a job failed; the others were finished first.
             Stopped: SIGINT or SIGTERM; running jobs saved their state.
         """
-        with self.console.live(title) as live, self._signals():
+        with self.console.live() as live, self._signals():
             while True:
                 board = self.board()
                 plan = planner(board)

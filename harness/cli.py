@@ -1,0 +1,256 @@
+"""The command line: parse, call the workflow, print what to type next.
+
+Heavy libraries are imported inside commands, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.base.console import Console, emit_json, run_guarded
+
+if TYPE_CHECKING:
+    from harness.workflow.session import Session
+
+app = typer.Typer(
+    help="Does GAN-made training data improve a CT segmentation network?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ExperimentFile = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="experiment file (YAML)")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("-s", "--set", metavar="KEY=VALUE", help="override a setting; repeatable"),
+]
+Workdir = Annotated[Path, typer.Option(help="everything is written below this folder")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="warnings only")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="worker processes; default: the cores, or one on a GPU")
+]
+Engine = Annotated[str, typer.Option(help="processes, or inline (in this process, for debuggers)")]
+DEFAULT_WORKDIR = Path("harness-work")
+
+
+class _Options:
+    """Options that every command shares."""
+
+    def __init__(
+        self,
+        experiment: Path,
+        overrides: list[str] | None,
+        workdir: Path,
+        json: bool,
+        quiet: bool,
+        workers: int | None = None,
+        engine: str = "processes",
+    ) -> None:
+        self.file = experiment
+        self.overrides = overrides or []
+        self.workdir = workdir
+        self.json = json
+        self.console = Console(quiet=quiet)
+        self.workers = workers
+        self.engine = engine
+
+    def session(self) -> Session:
+        """A session of the loaded experiment."""
+        from harness.config.load import load_experiment
+        from harness.workflow.session import Session
+
+        experiment = load_experiment(self.file, self.overrides)
+        return Session(experiment, self.workdir, self.console, self.workers, self.engine)
+
+    def next(self, command: str) -> str:
+        """What to type next, with the options of this call."""
+        parts = ["harness", command, str(self.file)]
+        parts += [part for override in self.overrides for part in ("-s", override)]
+        if self.workdir != DEFAULT_WORKDIR:
+            parts += ["--workdir", str(self.workdir)]
+        return " ".join(parts)
+
+    def finish(self, found: dict[str, Any], where: str, then: str) -> None:
+        """End a command: where its result is and what to type next."""
+        if self.json:
+            emit_json(found)
+        self.console.say(f"\n{where}")
+        if then:
+            self.console.say(f"next: {then}")
+
+
+@app.command()
+def run(
+    experiment: ExperimentFile,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    workers: Workers = None,
+    engine: Engine = "processes",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """All that the experiment declares, in order: prepare, sweep, compare, report."""
+    from harness.workflow.commands import run_all
+
+    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
+    with options.session().open() as session:
+        found = run_all(session)
+    options.finish(found, f"report: {found['report']}", options.next("ui"))
+
+
+@app.command()
+def prepare(
+    experiment: ExperimentFile,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    workers: Workers = None,
+    engine: Engine = "processes",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read the patients, give them roles, cut pairs."""
+    from harness.workflow.commands import prepare_data
+
+    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
+    with options.session().open() as session:
+        found = prepare_data(session)
+    options.finish(found, f"store: {found['store']}", options.next("sweep"))
+
+
+@app.command()
+def sweep(
+    experiment: ExperimentFile,
+    stage: Annotated[str, typer.Option(help="mask, image or both")] = "both",
+    trials: Annotated[int | None, typer.Option(min=1, help="settings to try, per stage")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="trainings per trial")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="plan, cost, disk; trains nothing")] = False,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    workers: Workers = None,
+    engine: Engine = "processes",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search batch size, learning rate and epochs of both stages; freeze the best settings."""
+    from harness.workflow.commands import dry_run_sweep, run_sweep, stages_of
+
+    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
+    stages = stages_of(stage)
+    if seeds is not None:
+        options.overrides.append(f"sweep.seeds={seeds}")
+    if trials is not None:
+        options.overrides += [f"sweep.{name}.trials={trials}" for name in stages]
+    with options.session().open() as session:
+        found = dry_run_sweep(session, stages) if dry_run else run_sweep(session, stages)
+    where = "nothing was trained" if dry_run else f"chosen settings: {found['chosen'] or 'none'}"
+    options.finish(found, where, options.next("sweep" if dry_run else "compare"))
+
+
+@app.command()
+def compare(
+    experiment: ExperimentFile,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    workers: Workers = None,
+    engine: Engine = "processes",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train every arm, open the test once, decide."""
+    from harness.workflow.commands import run_compare
+
+    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
+    with options.session().open() as session:
+        found = run_compare(session)
+    options.finish(found, f"scores: {found['scores']}", options.next("report"))
+
+
+@app.command()
+def collapse(
+    experiment: ExperimentFile,
+    fail_on: Annotated[
+        str | None, typer.Option(metavar="collapse", help="exit 4 if a seed collapsed")
+    ] = None,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Which seeds of the finished sweeps failed to converge, and how diverse the others are."""
+    from harness.workflow.commands import run_collapse
+
+    options = _Options(experiment, overrides, workdir, json, quiet)
+    with options.session().open() as session:
+        found = run_collapse(session)
+    options.finish(found, found["verdict"], options.next("report"))
+    if fail_on and found["failed"]:
+        raise typer.Exit(4)
+
+
+@app.command()
+def report(
+    experiment: ExperimentFile,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the page and tables from what is finished; trains nothing."""
+    from harness.workflow.commands import write_page
+
+    options = _Options(experiment, overrides, workdir, json, quiet)
+    with options.session().open() as session:
+        found = write_page(session)
+    options.finish(found, f"report: {found['report']}", options.next("ui"))
+
+
+@app.command()
+def ui(
+    experiment: ExperimentFile,
+    port: Annotated[int, typer.Option(help="0 takes a free one")] = 5000,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    quiet: Quiet = False,
+) -> None:
+    """Start the MLflow UI on the right store and print a link to the experiment's runs."""
+    from harness.config.load import load_experiment
+    from harness.tracking.links import ui as start
+
+    loaded = load_experiment(experiment, overrides or [])
+    start(workdir, loaded.tracking.uri, loaded.name, port, Console(quiet=quiet).say)
+
+
+@app.command()
+def config(experiment: ExperimentFile, overrides: Overrides = None) -> None:
+    """Print the experiment resolved, each setting documented."""
+    from harness.config.load import load_experiment
+    from harness.config.render import render
+
+    sys.stdout.write(render(load_experiment(experiment, overrides or [])))
+
+
+@app.command()
+def init(
+    root: Annotated[Path, typer.Argument(metavar="FOLDER", help="your DICOM folder")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="file to write")] = Path(
+        "experiment.yaml"
+    ),
+    name: Annotated[str, typer.Option(help="name of the experiment")] = "my-experiment",
+) -> None:
+    """Write a commented starter experiment for your own DICOM folder."""
+    from harness.workflow.commands import write_starter
+
+    console = Console()
+    write_starter(root, output, name)
+    console.say(f"wrote {output}\nnext: harness prepare {output}")
+
+
+def main() -> None:
+    """Entry point of the `harness` command."""
+    sys.exit(run_guarded(lambda: app(standalone_mode=False), "--json" in sys.argv))

@@ -1,0 +1,190 @@
+"""Figures of a comparison: the arms' Dice, and the paired differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from harness.figures.style import (
+    BLUE,
+    FULL_WIDTH,
+    GREEN,
+    GREY,
+    INK,
+    colour_of,
+    new_figure,
+    spread,
+    styled,
+)
+
+
+@dataclass(frozen=True)
+class ArmDots:
+    """One arm: mean Dice over patients, one value per replicate; NaN is left out."""
+
+    name: str
+    replicate_means: Sequence[float]
+
+
+@dataclass(frozen=True)
+class PairedDots:
+    """Differences of two arms.
+
+    Attributes:
+        patients, replicates: names beside `patient_means`, `replicate_means`.
+        margin: the smallest difference that matters, in Dice.
+        mean: grand mean; interval95, interval90: None where no interval is allowed.
+    """
+
+    baseline: str
+    candidate: str
+    patients: Sequence[str]
+    patient_means: Sequence[float]
+    replicates: Sequence[str]
+    replicate_means: Sequence[float]
+    margin: float
+    mean: float
+    interval95: tuple[float, float] | None = None
+    interval90: tuple[float, float] | None = None
+
+
+@styled
+def arm_means(arms: Sequence[ArmDots], patients: int) -> Figure:
+    """Mean Dice of each arm (line) with a dot per replicate; replicates are joined across arms."""
+    figure, axes = new_figure(FULL_WIDTH, 1.2 + 0.42 * len(arms))
+    everything = np.array([v for arm in arms for v in arm.replicate_means], dtype=float)
+    near = _near(everything)
+    for place, arm in enumerate(arms):
+        values = np.asarray(arm.replicate_means, dtype=float)
+        kept = values[np.isfinite(values)]
+        colour = colour_of(arm.name, place)
+        axes.axhline(place, color="#eeeeee", linewidth=0.8, zorder=0)
+        if not len(kept):
+            continue
+        axes.plot(
+            kept, place + np.array(spread(kept, 0.13, near)), "o", color=colour, markersize=5.5,
+            alpha=0.85, markeredgecolor="white", markeredgewidth=0.5,
+        )  # fmt: skip
+        axes.vlines(kept.mean(), place - 0.32, place + 0.32, color=INK, linewidth=1.6)
+        axes.annotate(
+            f"{kept.mean():.3f}", (kept.mean(), place - 0.32), (0, 1.5),
+            textcoords="offset points", ha="center", va="bottom", fontsize=8.5,
+        )  # fmt: skip
+    axes.set_yticks(range(len(arms)), [arm.name for arm in arms])
+    axes.set_ylim(len(arms) - 0.45, -0.75)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    count = max((len(arm.replicate_means) for arm in arms), default=0)
+    axes.set_xlabel(
+        f"Dice (0 to 1), mean of {patients} test patients; a dot per replicate ({count}), line: mean"
+    )
+    return figure
+
+
+def _near(values: NDArray[np.float64]) -> float:
+    """Distance below which two dots would touch: a fiftieth of the axis."""
+    finite = values[np.isfinite(values)]
+    return float(np.ptp(finite)) / 50 if len(finite) > 1 else 0.0
+
+
+@styled
+def paired_differences(dots: PairedDots) -> Figure:
+    """A dot per patient and per replicate on one axis, with 0, the margin and the interval."""
+    figure, axes = new_figure(FULL_WIDTH, 2.9)
+    low, high = _limits(dots)
+    axes.axvspan(-dots.margin, dots.margin, color="#ececec", zorder=0)
+    axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
+    near = (high - low) / 60
+    _row(axes, 0, dots.patient_means, dots.patients, near, BLUE)
+    _row(axes, 1, dots.replicate_means, dots.replicates, near, GREEN)
+    _estimate(axes, dots)
+    axes.set_yticks(
+        range(3),
+        [
+            f"patients ({len(dots.patient_means)})",
+            f"replicates ({len(dots.replicate_means)})",
+            "mean, 95 % interval" if dots.interval95 else "mean (no interval)",
+        ],
+    )
+    axes.set_ylim(2.55, -0.6)
+    axes.set_xlim(low, high)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel(
+        f"difference in test Dice: {dots.candidate} - {dots.baseline}; "
+        f"grey band: within {dots.margin:g}"
+    )
+    return figure
+
+
+def _limits(dots: PairedDots) -> tuple[float, float]:
+    values = [*dots.patient_means, *dots.replicate_means, *(dots.interval95 or ()), dots.mean]
+    finite = [v for v in values if np.isfinite(v)] + [-1.3 * dots.margin, 1.3 * dots.margin]
+    low, high = min(finite), max(finite)
+    room = 0.06 * (high - low)
+    return low - room, high + room
+
+
+def _row(
+    axes: Axes, place: int, values: Sequence[float], names: Sequence[str], near: float, colour: str
+) -> None:
+    array = np.asarray(values, dtype=float)
+    kept = np.isfinite(array)
+    heights = place + np.array(spread(array[kept], 0.11, near))
+    axes.plot(
+        array[kept], heights, "o", color=colour, markersize=5.5, alpha=0.8,
+        markeredgecolor="white", markeredgewidth=0.5,
+    )  # fmt: skip
+    if kept.any() and len(names) > 1:
+        worst = int(np.nanargmin(array))
+        axes.annotate(
+            _short(names[worst]), (array[worst], place), (0, 9), textcoords="offset points",
+            ha="left", va="bottom", fontsize=8, color="#555555",
+        )  # fmt: skip
+
+
+def _short(name: str, most: int = 22) -> str:
+    """A name as plain text of bounded length (matplotlib reads $ as mathematics)."""
+    clipped = name if len(name) <= most else name[: most - 1] + "…"
+    return clipped.replace("$", r"\$")
+
+
+def _estimate(axes: Axes, dots: PairedDots) -> None:
+    if not np.isfinite(dots.mean):
+        return
+    if dots.interval95:
+        axes.hlines(2, *dots.interval95, color=INK, linewidth=1.6)
+    if dots.interval90:
+        axes.hlines(2, *dots.interval90, color=INK, linewidth=4.2)
+    axes.plot([dots.mean], [2], "D", color="white", markeredgecolor=INK, markersize=7)
+    axes.annotate(
+        f"{dots.mean:+.3f}", (dots.mean, 2), (0, 8), textcoords="offset points",
+        ha="center", va="bottom", fontsize=9,
+    )  # fmt: skip
+
+
+@styled
+def difference_map(
+    differences: NDArray[np.float64], patients: Sequence[str], replicates: Sequence[str], what: str
+) -> Figure:
+    """Differences (patients, replicates) as a heat map, symmetric about 0; NaN stays white."""
+    rows, columns = differences.shape
+    figure, axes = new_figure(min(FULL_WIDTH, 2.8 + 0.45 * columns), 1.1 + 0.2 * rows)
+    finite = np.abs(differences[np.isfinite(differences)])
+    bound = float(finite.max()) if len(finite) and finite.max() > 0 else 1.0
+    sns.heatmap(
+        differences, ax=axes, cmap="PuOr", center=0.0, vmin=-bound, vmax=bound,
+        xticklabels=list(replicates), yticklabels=[_short(p) for p in patients],
+        linewidths=0.5, linecolor="white", cbar_kws={"label": f"test Dice, {what}"},
+    )  # fmt: skip
+    axes.set_xlabel("replicate")
+    axes.set_facecolor(GREY if np.isnan(differences).any() else "white")
+    axes.tick_params(axis="both", length=0, labelsize=8)
+    axes.tick_params(axis="x", rotation=0 if columns <= 6 else 90)
+    return figure

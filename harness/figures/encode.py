@@ -1,0 +1,74 @@
+"""Figures and pictures as data URIs, small enough that one page holds all of them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from harness.figures.style import style
+
+FIGURE_BYTES = 60_000
+PICTURE_BYTES = 60_000
+PNG_DPI = 160
+# Fine grain first costs quality, then size.
+_WEBP_QUALITY = (88, 75, 60, 45, 30)
+_LEAST_SCALE = 0.25
+
+
+def svg_uri(figure: Figure) -> str:
+    """The figure as an SVG data URI; the same figure gives the same text."""
+    with style():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return _uri("image/svg+xml", buffer.getvalue())
+
+
+def png_uri(figure: Figure, dpi: int = PNG_DPI) -> str:
+    """The figure as a PNG data URI."""
+    with style():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return _uri("image/png", buffer.getvalue())
+
+
+def figure_uri(figure: Figure, most: int = FIGURE_BYTES) -> str:
+    """SVG if it stays under `most` bytes, else PNG: a crowded figure is smaller as pixels."""
+    vector = svg_uri(figure)
+    return vector if len(vector) <= most else min(vector, png_uri(figure), key=len)
+
+
+def image_uri(image: NDArray[np.uint8], most: int = PICTURE_BYTES) -> str:
+    """A grey (H, W) or colour (H, W, 3) picture as a data URI of at most about `most` bytes.
+
+    PNG, exact, if it fits; else WebP of falling quality; else a smaller picture.
+    """
+    picture = Image.fromarray(image)
+    exact = _picture_uri(picture, "png", optimize=True)
+    if len(exact) <= most:
+        return exact
+    uri, scale = exact, 1.0
+    while scale >= _LEAST_SCALE:
+        size = (round(picture.width * scale), round(picture.height * scale))
+        scaled = picture if scale == 1.0 else picture.resize(size, Image.Resampling.LANCZOS)
+        for quality in _WEBP_QUALITY:
+            uri = _picture_uri(scaled.convert("RGB"), "webp", quality=quality, method=4)
+            if len(uri) <= most:
+                return uri
+        scale *= 0.75
+    return uri
+
+
+def _picture_uri(picture: Image.Image, kind: str, **options: Any) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, format=kind, **options)
+    return _uri(f"image/{kind}", buffer.getvalue())
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

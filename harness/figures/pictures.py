@@ -1,0 +1,60 @@
+"""Small pictures of pairs: CT with the outline of its mask, sheets, parts of sample grids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from harness.figures.style import ORANGE
+
+GROUND = 96
+GAP = 2
+_OUTLINE = tuple(int(ORANGE[i : i + 2], 16) for i in (1, 3, 5))
+
+
+def outlined(
+    ct: NDArray[np.floating], mask: NDArray[np.generic], edge: int = 160
+) -> NDArray[np.uint8]:
+    """CT (H, W) in [-1, 1] with the mask's outline, as (edge, edge, 3); an empty mask draws none."""
+    grey = np.clip(np.rint((np.asarray(ct, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
+    wide = Image.fromarray(grey).resize((edge, edge), Image.Resampling.BICUBIC)
+    colour = np.stack([np.asarray(wide)] * 3, axis=-1)
+    inside = Image.fromarray((np.asarray(mask) > 0).astype(np.uint8) * 255)
+    region = np.asarray(inside.resize((edge, edge), Image.Resampling.BILINEAR)) > 127
+    colour[_edge_of(region)] = _OUTLINE
+    return colour
+
+
+def _edge_of(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels of the region that touch its outside by a side."""
+    padded = np.pad(region, 1)
+    core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return region & ~core
+
+
+def sheet(images: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
+    """Equal pictures (H, W, 3) row by row on a grey ground."""
+    height, width = images[0].shape[:2]
+    rows = -(-len(images) // columns)
+    made = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
+    for index, image in enumerate(images):
+        top, left = (index // columns) * (height + GAP), (index % columns) * (width + GAP)
+        made[top : top + height, left : left + width] = image
+    return made
+
+
+def corner(grid: NDArray[np.uint8], tile_px: int, columns: int, rows: int) -> NDArray[np.uint8]:
+    """The first tiles of a sample grid (`training.pictures.grid`: gap of 2 px on all sides)."""
+    pitch = tile_px + GAP
+    return grid[: rows * pitch + GAP, : columns * pitch + GAP]
+
+
+def read_picture(content: bytes) -> NDArray[np.uint8]:
+    """A PNG file's content as a grey (H, W) or colour (H, W, 3) array."""
+    import io
+
+    picture = Image.open(io.BytesIO(content))
+    return np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))

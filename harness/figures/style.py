@@ -1,0 +1,111 @@
+"""One style for every figure: quiet axes, colour-blind-safe colours, readable on a phone.
+
+Figures are made without pyplot, so that threads do not share state, and nothing needs a display.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ParamSpec, TypeVar
+
+import matplotlib
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Inches. A full figure stands alone; a panel shares a row with another where there is room.
+FULL_WIDTH = 6.6
+PANEL_SIZE = (4.3, 2.9)
+
+_COLOURS = sns.color_palette("colorblind").as_hex()
+BLUE, ORANGE, GREEN, RED = _COLOURS[:4]
+GREY, INK = "#9a9a9a", "#222222"
+# An arm keeps its colour in every figure; the two noise-floor arms are grey and brown.
+ARM_COLOURS = {
+    "none": GREY,
+    "traditional": BLUE,
+    "gan": ORANGE,
+    "traditional+gan": GREEN,
+    "duplicate": _COLOURS[5],
+}
+
+_RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9.5,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 8.5,
+    "axes.edgecolor": "#555555",
+    "axes.linewidth": 0.8,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.fonttype": "path",
+    # Element ids of an SVG come from this, so that the same data give the same file.
+    "svg.hashsalt": "harness",
+}
+
+
+def style() -> AbstractContextManager[None]:
+    """Matplotlib's settings while a figure is drawn or written."""
+    return matplotlib.rc_context(_RC)
+
+
+def styled(function: Callable[P, R]) -> Callable[P, R]:
+    """Draw under the style."""
+
+    @functools.wraps(function)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
+        with style():
+            return function(*args, **kwargs)
+
+    return drawn
+
+
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty figure with one pair of axes; sizes in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def colour_of(arm: str, index: int) -> str:
+    """An arm's fixed colour; the `index`-th of the palette for a name nobody planned."""
+    return ARM_COLOURS.get(arm, _COLOURS[index % len(_COLOURS)])
+
+
+def spread(values: Sequence[float] | NDArray[np.float64], step: float, near: float) -> list[float]:
+    """Offsets that keep dots on a line apart: values closer than `near` are put `step` apart.
+
+    Deterministic (no jitter): dots fill 0, +step, -step, +2 step ... in the order of their values.
+    """
+    order = np.argsort(np.asarray(values), kind="stable")
+    offsets = [0.0] * len(order)
+    placed: list[tuple[float, int]] = []
+    for index in order:
+        value = float(values[index])
+        taken = {slot for other, slot in placed if value - other < near}
+        slot = next(s for s in range(len(order) + 1) if s not in taken)
+        placed.append((value, slot))
+        offsets[index] = step * ((slot + 1) // 2) * (1 if slot % 2 else -1)
+    return offsets

@@ -1,0 +1,210 @@
+"""Shapes of binary masks: descriptors, a plausibility rule learnt from training masks, cleaning.
+
+A mask is H x W bool, one pixel a square of 1 px; components and holes by 8- and 4-neighbourhood.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.errors import DataError
+
+Mask = NDArray[np.bool_]
+
+_EIGHT = np.ones((3, 3), bool)
+
+
+@dataclass(frozen=True)
+class MaskShape:
+    """Descriptors of one mask. All but the counts are NaN for an empty mask.
+
+    Attributes:
+        area_px: gland pixels.
+        components: 8-connected pieces.
+        holes: 4-connected background pieces that do not reach the frame's edge.
+        solidity: area / area of the convex hull, of the largest piece; 1 is convex.
+        eccentricity: of the ellipse with the largest piece's second moments; 0 is a circle.
+        boundary_roughness: perimeter / perimeter of the convex hull, of the largest piece (both
+            by Crofton's formula); about 1 for a smooth convex shape, more for a ragged one.
+        row, column: centroid of all pixels, in pixels from the frame's centre.
+        height_px, width_px: of the box around all pixels.
+    """
+
+    area_px: int
+    components: int
+    holes: int
+    solidity: float
+    eccentricity: float
+    boundary_roughness: float
+    row: float
+    column: float
+    height_px: float
+    width_px: float
+
+
+def _as_mask(mask: NDArray[Any]) -> Mask:
+    array = np.asarray(mask)
+    if array.ndim != 2 or array.dtype != np.bool_:
+        raise DataError(
+            f"a mask must be H x W bool, but got shape {array.shape} of {array.dtype}; "
+            "threshold it first"
+        )
+    return array
+
+
+def _largest(mask: Mask) -> tuple[Mask, int]:
+    """The largest 8-connected piece (the first of equals) and the number of pieces."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(mask, _EIGHT)
+    if count < 2:
+        return mask, int(count)
+    sizes = np.bincount(labels.ravel())[1:]
+    return labels == int(np.argmax(sizes)) + 1, int(count)
+
+
+def _holes(mask: Mask) -> int:
+    from scipy import ndimage
+
+    return int(ndimage.label(ndimage.binary_fill_holes(mask) & ~mask)[1])
+
+
+def describe_mask(mask: NDArray[Any]) -> MaskShape:
+    """Descriptors of one mask, H x W bool."""
+    from skimage import measure
+
+    whole = _as_mask(mask)
+    area = int(whole.sum())
+    if area == 0:
+        return MaskShape(0, 0, 0, *([math.nan] * 7))
+    piece, components = _largest(whole)
+    region = measure.regionprops(piece.astype(np.uint8))[0]
+    # A margin, so that an outline along the box is seen as one.
+    own = np.pad(region.image, 2)
+    hull = np.pad(_hull(region.image), 2)
+    rows, columns = np.nonzero(whole)
+    middle = (np.array(whole.shape) - 1) / 2
+    return MaskShape(
+        area_px=area,
+        components=components,
+        holes=_holes(whole),
+        solidity=float(own.sum() / hull.sum()),
+        eccentricity=float(region.eccentricity),
+        boundary_roughness=float(
+            measure.perimeter_crofton(own, 4) / measure.perimeter_crofton(hull, 4)
+        ),
+        row=float(rows.mean() - middle[0]),
+        column=float(columns.mean() - middle[1]),
+        height_px=float(np.ptp(rows) + 1),
+        width_px=float(np.ptp(columns) + 1),
+    )
+
+
+def _hull(image: Mask) -> Mask:
+    """Convex hull; a shape on one line is its own hull."""
+    from skimage.morphology import convex_hull_image
+
+    if min(image.shape) == 1 or image.sum() < 3:
+        return image
+    hull: Mask = convex_hull_image(image, include_borders=True)
+    # Pixels are squares: the hull of their corners holds every pixel of the shape.
+    return hull | image
+
+
+def describe_masks(masks: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Descriptors of n masks (n x H x W bool), each name with a float64 array of length n."""
+    shapes = [describe_mask(mask) for mask in masks]
+    return {
+        field.name: np.array([getattr(shape, field.name) for shape in shapes], np.float64)
+        for field in fields(MaskShape)
+    }
+
+
+def clean_mask(mask: NDArray[Any]) -> Mask:
+    """Holes filled, then the largest 8-connected piece kept; an empty mask stays empty."""
+    from scipy import ndimage
+
+    filled: Mask = ndimage.binary_fill_holes(_as_mask(mask))
+    return _largest(filled)[0].copy()
+
+
+_SIZES = ("area_px", "height_px", "width_px")
+_PLACES = {"row": "height_px", "column": "width_px"}
+
+
+@dataclass(frozen=True)
+class PlausibilityRule:
+    """Ranges that a plausible mask's descriptors lie in; learnt by `fit_plausibility`.
+
+    Attributes:
+        ranges: (lowest, highest) by descriptor, ends included.
+        tolerance: share by which the training range was widened.
+        masks: training masks that were not empty.
+    """
+
+    ranges: dict[str, tuple[float, float]]
+    tolerance: float
+    masks: int
+
+    def check(self, mask: NDArray[Any]) -> str | None:
+        """None for a plausible mask (H x W bool), else the first rule that it breaks, in words."""
+        shape = describe_mask(mask)
+        if shape.area_px == 0:
+            return "the mask is empty"
+        for name, (low, high) in self.ranges.items():
+            value = float(getattr(shape, name))
+            if not low <= value <= high:
+                return f"{name} {value:.4g} is outside {low:.4g} to {high:.4g}"
+        return None
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON-ready data."""
+        return {
+            "ranges": {name: list(ends) for name, ends in self.ranges.items()},
+            "tolerance": self.tolerance,
+            "masks": self.masks,
+        }
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> PlausibilityRule:
+        """The rule that `plain` made."""
+        ranges = {name: (float(low), float(high)) for name, (low, high) in plain["ranges"].items()}
+        return cls(ranges, float(plain["tolerance"]), int(plain["masks"]))
+
+
+def fit_plausibility(masks: NDArray[Any], tolerance: float) -> PlausibilityRule:
+    """Learn the ranges of area, box, centroid and solidity from training masks.
+
+    Sizes are widened to low x (1 - tolerance) .. high x (1 + tolerance); centroids by tolerance
+    x the training masks' median height or width at both ends; solidity's lower end is multiplied by
+    (1 - tolerance). Empty masks (gland-free slices) are left out.
+
+    Args:
+        masks: n x H x W bool, of training patients only.
+        tolerance: share, 0 or more.
+
+    Raises:
+        DataError: no mask has a gland pixel.
+    """
+    kept = [mask for mask in np.asarray(masks) if mask.any()]
+    if not kept:
+        raise DataError(
+            "a plausibility rule needs at least one training mask with gland, "
+            f"but got {len(masks)} empty ones; check the structures that were read"
+        )
+    found = describe_masks(np.stack(kept))
+    shrink = max(0.0, 1.0 - tolerance)
+    ranges = {}
+    for name in _SIZES:
+        low, high = float(found[name].min()), float(found[name].max())
+        ranges[name] = (low * shrink, high * (1.0 + tolerance))
+    for name, size in _PLACES.items():
+        slack = tolerance * float(np.median(found[size]))
+        ranges[name] = (float(found[name].min()) - slack, float(found[name].max()) + slack)
+    ranges["solidity"] = (float(found["solidity"].min()) * shrink, 1.0)
+    return PlausibilityRule(ranges, float(tolerance), len(kept))

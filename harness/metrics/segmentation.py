@@ -1,0 +1,187 @@
+"""Scores of a segmented structure in 3D: Dice, HD95, average surface distance, surface Dice.
+
+MONAI computes; what it leaves open at empty masks is settled here, the same for all:
+
+| prediction | truth | Dice | HD95, ASD | surface Dice |
+|------------|-------|------|-----------|--------------|
+| empty | empty | NaN: nothing to find and nothing found | NaN | NaN |
+| empty | gland | 0 | diagonal of the volume | 0 |
+| some | empty | 0 | diagonal of the volume | 0 |
+
+So a failed segmentation is scored, never dropped. Volumes are bool, slices x rows x columns, on the
+patient's own voxel grid; spacing in millimetres in the same order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+
+Spacing = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number, and a note where a rule rather than the masks decided it."""
+
+    value: float
+    note: str | None = None
+
+
+_BOTH_EMPTY = "the structure is absent in truth and prediction"
+
+
+@dataclass(frozen=True)
+class _Case:
+    prediction: NDArray[np.bool_]
+    truth: NDArray[np.bool_]
+
+    def rule(self, worst: float) -> Value | None:
+        """The value that the table gives where a side is empty, else None."""
+        predicted, present = bool(self.prediction.any()), bool(self.truth.any())
+        if predicted and present:
+            return None
+        if predicted:
+            return Value(worst, "predicted where the structure is absent")
+        if present:
+            return Value(worst, "nothing was predicted")
+        return Value(math.nan, _BOTH_EMPTY)
+
+
+def _case(prediction: NDArray[Any], truth: NDArray[Any]) -> _Case:
+    a, b = np.asarray(prediction), np.asarray(truth)
+    if a.ndim != 3 or a.shape != b.shape or a.dtype != np.bool_ or b.dtype != np.bool_:
+        raise DataError(
+            "segmentations must be two bool volumes of one shape, but got "
+            f"{a.shape} of {a.dtype} and {b.shape} of {b.dtype}; bring both to one grid"
+        )
+    return _Case(a, b)
+
+
+def _tensor(volume: NDArray[np.bool_]) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(volume))[None, None].float()
+
+
+def dice(prediction: NDArray[Any], truth: NDArray[Any]) -> Value:
+    """3D Dice of one structure, in [0, 1]."""
+    case = _case(prediction, truth)
+    ruled = case.rule(worst=0.0)
+    if ruled is not None:
+        return ruled
+    from monai.metrics.meandice import compute_dice
+
+    return Value(float(compute_dice(_tensor(case.prediction), _tensor(case.truth))))
+
+
+def _cropped(case: _Case) -> _Case:
+    """Both masks cut to their common box plus a voxel: same surfaces, far fewer voxels."""
+    where = np.argwhere(case.prediction | case.truth)
+    low, high = where.min(axis=0), where.max(axis=0) + 1
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    # The margin is background, so that voxels at the volume's edge are surface as well.
+    return _Case(np.pad(case.prediction[box], 1), np.pad(case.truth[box], 1))
+
+
+def _diagonal_mm(shape: Sequence[int], spacing_mm: Spacing) -> float:
+    return float(np.linalg.norm(np.array(shape) * np.array(spacing_mm)))
+
+
+def hd95_mm(prediction: NDArray[Any], truth: NDArray[Any], spacing_mm: Spacing) -> Value:
+    """Symmetric Hausdorff distance in mm: the larger of both directions' 95 % points."""
+    case = _case(prediction, truth)
+    ruled = case.rule(_diagonal_mm(case.truth.shape, spacing_mm))
+    if ruled is not None:
+        return ruled
+    from monai.metrics.hausdorff_distance import compute_hausdorff_distance
+
+    small = _cropped(case)
+    found = compute_hausdorff_distance(
+        _tensor(small.prediction),
+        _tensor(small.truth),
+        include_background=True,
+        percentile=95,
+        spacing=list(spacing_mm),
+    )
+    return Value(float(found))
+
+
+def surface_distance_mm(
+    prediction: NDArray[Any], truth: NDArray[Any], spacing_mm: Spacing
+) -> Value:
+    """Average symmetric surface distance in mm, over the surface voxels of both masks."""
+    case = _case(prediction, truth)
+    ruled = case.rule(_diagonal_mm(case.truth.shape, spacing_mm))
+    if ruled is not None:
+        return ruled
+    from monai.metrics.surface_distance import compute_average_surface_distance
+
+    small = _cropped(case)
+    found = compute_average_surface_distance(
+        _tensor(small.prediction),
+        _tensor(small.truth),
+        include_background=True,
+        symmetric=True,
+        spacing=list(spacing_mm),
+    )
+    return Value(float(found))
+
+
+def surface_dice(
+    prediction: NDArray[Any], truth: NDArray[Any], spacing_mm: Spacing, tolerance_mm: float
+) -> Value:
+    """Share of both surfaces within `tolerance_mm` of the other, in [0, 1].
+
+    Raises:
+        DataError: the tolerance is below the largest voxel edge, where the score would mostly
+            measure the grid.
+    """
+    if tolerance_mm < max(spacing_mm):
+        raise DataError(
+            "the tolerance of surface Dice must not be below the voxel, but got "
+            f"{tolerance_mm:g} mm for voxels of {spacing_mm} mm; use at least {max(spacing_mm):g}"
+        )
+    case = _case(prediction, truth)
+    ruled = case.rule(worst=0.0)
+    if ruled is not None:
+        return ruled
+    from monai.metrics.surface_dice import compute_surface_dice
+
+    small = _cropped(case)
+    found = compute_surface_dice(
+        _tensor(small.prediction),
+        _tensor(small.truth),
+        class_thresholds=[tolerance_mm],
+        include_background=True,
+        spacing=list(spacing_mm),
+    )
+    return Value(float(found))
+
+
+def patient_value(sides: Mapping[str, Value]) -> Value:
+    """A patient's value: the mean of the structures that have one.
+
+    Args:
+        sides: value by structure, e.g. of the left and the right gland. NaN is left out.
+
+    Returns:
+        NaN with the reason where none has a value; the note names sides that were left out and
+        sides that a rule decided.
+    """
+    kept = {name: side.value for name, side in sides.items() if not math.isnan(side.value)}
+    notes = [f"{name}: {side.note}" for name, side in sides.items() if side.note is not None]
+    note = "; ".join(notes) or None
+    if not kept:
+        return Value(math.nan, note or "no structure was scored")
+    return Value(float(np.mean(list(kept.values()))), note)

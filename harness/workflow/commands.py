@@ -1,0 +1,181 @@
+"""What each command does with a session, and the plain data it answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.base.errors import ConfigError, DataError
+from harness.base.files import write_text
+from harness.config.starter import starter
+from harness.data.store import Store
+from harness.report.page import write_report
+from harness.sweep.planner import SweepPlan
+from harness.workflow import steps
+from harness.workflow.collapse import collapse_table
+from harness.workflow.dryrun import estimate
+from harness.workflow.gather import gather
+from harness.workflow.session import Session
+
+STAGES = ("mask", "image")
+
+
+def stages_of(word: str) -> tuple[str, ...]:
+    """The stages that `--stage` names."""
+    if word == "both":
+        return STAGES
+    if word not in STAGES:
+        raise ConfigError(f"--stage must be mask, image or both, but got '{word}'")
+    return (word,)
+
+
+def prepare_data(session: Session) -> dict[str, Any]:
+    """Prepare pairs and say what was kept, excluded and lost."""
+    values = steps.prepare(session)
+    say = session.console.say
+    for excluded in session.looks.excluded:
+        session.console.warn(f"{excluded.patient} excluded: {excluded.reason}")
+    for look in session.looks.usable:
+        for note in look.notes:
+            say(f"{look.patient}: {note}")
+    counts = values["patients"]
+    say("patients: " + ", ".join(f"{number} {role}" for role, number in counts.items()))
+    say(f"pairs: {values['pairs']}")
+    for name, share in values["lost"].items():
+        say(f"{name}: {100 * share:.2f} %")
+    return {
+        "store": str(session.work.job(session.store).path / "store"),
+        "values": values,
+        "excluded": [asdict(entry) for entry in session.looks.excluded],
+        "notes": {look.patient: list(look.notes) for look in session.looks.usable if look.notes},
+    }
+
+
+def run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
+    """Sweep, print the trials, freeze the choice."""
+    prepare_data(session)
+    plans = steps.sweep(session, stages)
+    for plan in plans:
+        _print_trials(session, plan)
+    versions = sorted(session.root.glob("chosen-*.yaml"))
+    return {
+        "chosen": str(versions[-1]) if versions else None,
+        "sweeps": [_sweep_plain(plan) for plan in plans],
+    }
+
+
+def dry_run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
+    """What a sweep would train, how long and how large."""
+    prepare_data(session)
+    found = [estimate(session, stage) for stage in stages]
+    for entry in found:
+        session.console.say(entry["sentence"])
+    return {"plan": found}
+
+
+def _print_trials(session: Session, plan: SweepPlan) -> None:
+    say = session.console.say
+    say(f"{plan.stage} sweep, {plan.objective} on validation patients ({plan.direction}):")
+    for run in plan.trials:
+        mark = "*" if plan.best is not None and run.trial.number == plan.best.number else " "
+        value = "running" if run.trial.value is None else f"{run.trial.value:.4g}"
+        failed = f", {run.trial.failed_seeds} seeds failed" if run.trial.failed_seeds else ""
+        params = ", ".join(
+            f"{name.split('.')[-1]} {value:.3g}" if isinstance(value, float) else f"{name.split('.')[-1]} {value}"
+            for name, value in run.trial.params.items()
+        )
+        say(f" {mark} trial {run.trial.number:3d}: {value}{failed}  ({params})")
+
+
+def _sweep_plain(plan: SweepPlan) -> dict[str, Any]:
+    return {
+        "stage": plan.stage,
+        "study": plan.study,
+        "objective": plan.objective,
+        "finished": plan.finished,
+        "best": plan.best.number if plan.best else None,
+        "trials": [
+            {
+                "number": run.trial.number,
+                "params": dict(run.trial.params),
+                "value": run.trial.value,
+                "failed_seeds": run.trial.failed_seeds,
+            }
+            for run in plan.trials
+        ],
+    }
+
+
+def run_compare(session: Session) -> dict[str, Any]:
+    """Compare, print the arms and the verdicts, write the scores."""
+    compared = steps.compare(session)
+    path = session.root / "scores.csv"
+    write_text(path, compared.table.to_csv())
+    say = session.console.say
+    say("mean Dice on test patients:")
+    means = {}
+    for arm in compared.table.arms:
+        values = compared.table.values(arm)
+        means[arm] = float(values.mean())
+        spread = ", ".join(f"{value:.3f}" for value in values.mean(axis=0))
+        say(f"  {arm:18s} {means[arm]:.3f}   replicates: {spread}")
+    for effect in compared.effects:
+        say(effect.sentence)
+    return {
+        "scores": str(path),
+        "means": means,
+        "effects": [asdict(effect) for effect in compared.effects],
+        "verdicts": [effect.sentence for effect in compared.effects],
+        "chosen": dict(compared.choice.origin),
+    }
+
+
+def run_collapse(session: Session) -> dict[str, Any]:
+    """Convergence and diversity of every seed of the finished sweeps."""
+    plans = steps.finished_sweeps(session)
+    if not plans:
+        raise DataError(
+            "collapse reads finished sweeps, but this work folder has none; run harness sweep first"
+        )
+    found = collapse_table(session.work, plans)
+    for line in found["lines"]:
+        session.console.say(line)
+    return found
+
+
+def write_page(session: Session) -> dict[str, Any]:
+    """Write the report of whatever is finished."""
+    data = gather(session)
+    page = write_report(data, session.root / "report")
+    return {"report": str(page), "verdicts": [effect.sentence for effect in data.effects]}
+
+
+def run_all(session: Session) -> dict[str, Any]:
+    """Everything that the experiment declares, in order."""
+    experiment = session.experiment
+    if not experiment.conclusive:
+        session.console.warn("this experiment shows the path; it is too short to conclude")
+    found = {"prepare": prepare_data(session)}
+    stages = [stage for stage in STAGES if getattr(experiment.sweep, stage) is not None]
+    if stages:
+        found["sweep"] = run_sweep(session, stages)
+    found["compare"] = run_compare(session)
+    page = write_page(session)
+    steps.show_report(session, Path(page["report"]))
+    return {**found, **page}
+
+
+def write_starter(root: Path, output: Path, name: str) -> None:
+    """Write the starter experiment; an existing file is never overwritten."""
+    if not root.is_dir():
+        raise DataError(f"harness init needs an existing DICOM folder, but got '{root}'")
+    if output.exists():
+        raise ConfigError(f"'{output}' exists already; name another file with --output")
+    write_text(output, starter(str(root), name))
+
+
+def store_of(session: Session) -> Store:
+    """The prepared store."""
+    return Store.open(session.work.job(session.store).path / "store")

@@ -1,0 +1,68 @@
+"""Device, precision, threads and extractor, resolved once per work folder and then frozen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from harness.base.errors import EnvironmentFault
+from harness.base.files import read_json, write_json
+from harness.config.experiment import Experiment
+
+
+def resolve_compute(experiment: Experiment, root: Path) -> dict[str, Any]:
+    """{"device", "precision", "threads"}: what the experiment says, `auto` as frozen in `root`.
+
+    Raises:
+        EnvironmentFault: cuda is asked for (or was frozen) and there is none.
+    """
+    config = experiment.compute
+    asked = {"device": config.device, "precision": config.precision, "threads": config.threads}
+    if "auto" in asked.values():
+        frozen = _frozen(experiment, root / "resolved.json")
+        asked = {name: frozen[name] if value == "auto" else value for name, value in asked.items()}
+    if asked["device"] == "cuda" and not _has_cuda():
+        raise EnvironmentFault(
+            "compute.device is cuda in this work folder, but this machine has no usable GPU; run on "
+            "the machine with the GPU, or use another --workdir"
+        )
+    return asked
+
+
+def _frozen(experiment: Experiment, path: Path) -> dict[str, Any]:
+    if path.exists():
+        return dict(read_json(path))
+    from harness.training.precision import resolve
+
+    found = resolve(experiment.compute, workers=os.cpu_count() or 1)
+    frozen = {
+        "device": found.device,
+        "precision": found.precision,
+        # One thread a worker: several workers use the cores better than one with many threads.
+        "threads": 1 if found.device == "cpu" else found.threads,
+    }
+    write_json(path, frozen)
+    return frozen
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def default_workers(compute: dict[str, Any]) -> int:
+    """Workers when none are asked for: the cores on a CPU, one on a GPU."""
+    if compute["device"] != "cpu":
+        return 1
+    return max(1, (os.cpu_count() or 1) // int(compute["threads"]))
+
+
+def resolve_extractor(experiment: Experiment) -> dict[str, str]:
+    """{"name", "weights"}: the feature extractor and the SHA-256 of its weights."""
+    from harness.metrics.features import identify
+
+    given = experiment.metrics.inception_weights
+    found = identify(experiment.metrics.extractor, Path(given).expanduser() if given else None)
+    return {"name": found.name, "weights": found.weights_digest}

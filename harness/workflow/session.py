@@ -1,0 +1,164 @@
+"""One command's session: an experiment in a work folder, with its lease, executor and tracker."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.base.console import Console
+from harness.base.errors import DataError
+from harness.base.files import write_text
+from harness.config.experiment import Experiment, plain
+from harness.config.render import render, sanitised
+from harness.jobs.board import Board
+from harness.jobs.executors.base import EXECUTORS, Executor
+from harness.records.folder import WorkFolder
+from harness.records.lease import lease
+from harness.records.spec import Spec
+from harness.records.view import RunView
+from harness.work.specs import Specs
+from harness.workflow.compute import default_workers, resolve_compute, resolve_extractor
+from harness.workflow.driver import Driver, Planner
+from harness.workflow.looking import Looks, look_at, make_source
+
+if TYPE_CHECKING:
+    from harness.tracking.projector import ProjectorThread
+
+
+@dataclass
+class Session:
+    """Everything a command needs.
+
+    Attributes:
+        experiment: the resolved experiment.
+        root: the work folder.
+        console: progress and words, on stderr.
+        workers: local worker processes; None takes the device's default.
+        engine: executor by name.
+        views: runs to show in MLflow, by part of the program; the tracker's thread reads them.
+    """
+
+    experiment: Experiment
+    root: Path
+    console: Console
+    workers: int | None = None
+    engine: str = "processes"
+    views: dict[str, list[RunView]] = field(default_factory=dict)
+    _executor: Executor | None = None
+
+    @cached_property
+    def work(self) -> WorkFolder:
+        return WorkFolder(self.root)
+
+    @cached_property
+    def compute(self) -> dict[str, Any]:
+        return resolve_compute(self.experiment, self.root)
+
+    @cached_property
+    def specs(self) -> Specs:
+        return Specs(self.experiment, self.compute, resolve_extractor(self.experiment))
+
+    @cached_property
+    def looks(self) -> Looks:
+        """All patients of the source, looked at once per unchanged patient."""
+        config = self.experiment.data
+        with self.console.live() as live:
+            live.start("look", "look at patients")
+            source = make_source(config, self.root)
+            looks = look_at(
+                source, config, self.root, lambda n, of: live.update("look", n, f"of {of}")
+            )
+            live.finish("look", f"{len(looks.usable)} usable, {len(looks.excluded)} excluded")
+        return looks
+
+    @cached_property
+    def roles(self) -> dict[str, str]:
+        """Role of every used patient, by content digest."""
+        from harness.data.roles import assign_roles
+
+        usable = self.looks.usable
+        if not usable:
+            reasons = "; ".join(f"{e.patient}: {e.reason}" for e in self.looks.excluded[:5])
+            raise DataError(f"an experiment needs usable patients, but got none ({reasons})")
+        return assign_roles(
+            {look.digest: look.role for look in usable},
+            self.experiment.data.roles,
+            self.experiment.data.limit,
+        )
+
+    @cached_property
+    def store(self) -> Spec:
+        return self.specs.prepare(self.roles)
+
+    def runtime(self) -> dict[str, Any]:
+        """What jobs need to find source data and weights; never stored."""
+        return {
+            "data": plain(self.experiment.data),
+            "root": str(self.root),
+            "inception_weights": self.experiment.metrics.inception_weights,
+        }
+
+    def board(self) -> Board:
+        """A board for one planning pass."""
+        return Board(self.work, self.runtime(), self.experiment.tracking.pictures)
+
+    def drive(self, planner: Planner) -> Any:
+        """Run a planner to its end."""
+        return Driver(self.work, self._start_executor(), self.console, self.board).drive(planner)
+
+    def _start_executor(self) -> Executor:
+        if self._executor is None:
+            workers = self.workers or default_workers(self.compute)
+            self._executor = EXECUTORS.get(self.engine)(
+                self.root, workers, int(self.compute["threads"])
+            )
+        return self._executor
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Session]:
+        """Hold the work folder: one driver at a time; workers and tracker end with the block."""
+        import harness.jobs.executors.inline
+        import harness.jobs.executors.processes  # noqa: F401
+
+        self.root.mkdir(parents=True, exist_ok=True)
+        with lease(self.root / "driver.lease.json", f"the work folder '{self.root.name}'"):
+            write_text(self.root / "experiment.yaml", self._stored_config())
+            tracker = self._track()
+            try:
+                yield self
+            finally:
+                if self._executor is not None:
+                    self._executor.close()
+                    self._executor = None
+                if tracker is not None:
+                    self._end_tracking(tracker)
+
+    def _stored_config(self) -> str:
+        """The resolved config without paths and credentials."""
+        return render(Experiment.model_validate(sanitised(self.experiment)))
+
+    def _track(self) -> ProjectorThread | None:
+        if not self.experiment.tracking.enabled:
+            return None
+        from harness.tracking.projector import Projector, ProjectorThread
+
+        projector = Projector(self.root, self.experiment.name, self.experiment.tracking.uri)
+        tracker = ProjectorThread(
+            projector,
+            lambda: [view for part in list(self.views.values()) for view in part],
+            warn=self.console.warn,
+        )
+        tracker.start()
+        return tracker
+
+    def _end_tracking(self, tracker: ProjectorThread) -> None:
+        counts = tracker.stop()
+        if counts.pending:
+            self.console.warn(
+                f"{counts.pending} values are not in MLflow yet; the folders have them, and the next "
+                "command sends them"
+            )

@@ -1,0 +1,172 @@
+"""Plans as runs to show: sweep > trial > seed, comparison > replicate > stage and arm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.compare.effect import Effect
+from harness.compare.protocol import Chain, ComparisonPlan
+from harness.jobs.board import Board
+from harness.records.folder import WorkFolder
+from harness.records.spec import Spec
+from harness.records.view import Feed, RunView
+from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
+
+
+def sweep_views(plan: SweepPlan, board: Board) -> list[RunView]:
+    """The runs of one stage's sweep."""
+    top = (f"sweep-{plan.stage}", plan.study)
+    views = [
+        RunView(
+            top,
+            f"sweep {plan.stage}",
+            params={"objective": plan.objective, "direction": plan.direction},
+            tags={"kind": "sweep", "stage": plan.stage},
+            status="finished" if plan.finished else "running",
+        )
+    ]
+    for run in plan.trials:
+        views += _trial_views(plan, run, top, board)
+    return views
+
+
+def _trial_views(
+    plan: SweepPlan, run: TrialRun, top: tuple[str, ...], board: Board
+) -> list[RunView]:
+    number = run.trial.number
+    key = (*top, f"trial-{number:04d}")
+    params = {name: str(value) for name, value in run.trial.params.items()}
+    told = run.trial.value is not None
+    best = plan.finished and plan.best is not None and plan.best.number == number
+    tags = {"kind": "trial", "stage": plan.stage, "failed_seeds": str(run.trial.failed_seeds)}
+    views = [
+        RunView(
+            key,
+            f"{plan.stage} trial {number:03d}" + (" (chosen)" if best else ""),
+            top,
+            params,
+            {**tags, "chosen": str(best).lower()},
+            summary=_means(run.seeds) if told else {},
+            summary_time=_latest(run.seeds),
+            status="finished" if told else "running",
+        )
+    ]
+    for seed in run.seeds:
+        folder = board.folder(seed.training)
+        feeds = [Feed(folder.path, until=run.epochs)]
+        feeds += [_finished_feed(board.work, spec) for spec in seed.scores.values()]
+        views.append(
+            RunView(
+                (*key, f"seed-{seed.seed}"),
+                f"{plan.stage} trial {number:03d} seed {seed.seed}",
+                key,
+                {**params, "seed": str(seed.seed)},
+                {"kind": "seed", "stage": plan.stage, "job": seed.training.digest},
+                tuple(feeds),
+                status="finished" if seed.result else "running",
+            )
+        )
+    return views
+
+
+def _finished_feed(work: WorkFolder, spec: Spec) -> Feed:
+    folder = work.job(spec)
+    return Feed(folder.path, whole=folder.result() is not None)
+
+
+def _means(seeds: Sequence[SeedRun]) -> dict[str, float]:
+    """Means over seeds of the scores at the trial's last epoch."""
+    values: dict[str, list[float]] = {}
+    for seed in seeds:
+        for name, value in (seed.result or {"values": {}})["values"].items():
+            if name.startswith("quality/"):
+                values.setdefault(name, []).append(math.nan if value is None else float(value))
+    return {name: sum(found) / len(found) for name, found in values.items()}
+
+
+def _latest(seeds: Sequence[SeedRun]) -> int:
+    """When the last score of a trial was finished, milliseconds since 1970."""
+    return max((int(s.result["finished"] * 1000) for s in seeds if s.result), default=0)
+
+
+def comparison_views(
+    plan: ComparisonPlan, board: Board, effects: Sequence[Effect], report: Path | None
+) -> list[RunView]:
+    """The runs of a comparison."""
+    top = ("comparison",)
+    note = "\n\n".join(effect.sentence for effect in effects)
+    views = [
+        RunView(
+            top,
+            "comparison",
+            tags={"kind": "comparison"},
+            note=note,
+            artifacts=((report, "report"),) if report else (),
+            status="finished" if plan.finished else "running",
+        )
+    ]
+    for chain in plan.chains:
+        views += _chain_views(plan, chain, top, board)
+    return views
+
+
+def _chain_views(
+    plan: ComparisonPlan, chain: Chain, top: tuple[str, ...], board: Board
+) -> list[RunView]:
+    key = (*top, f"replicate-{chain.seed}")
+    views = [
+        RunView(
+            key,
+            f"replicate {chain.seed}",
+            top,
+            {"seed": str(chain.seed)},
+            {"kind": "replicate"},
+            status="finished" if plan.finished else "running",
+        )
+    ]
+    for stage, training in (("mask", chain.mask), ("image", chain.image)):
+        if training is not None:
+            score = chain.scores[stage]
+            feeds = (Feed(board.folder(training).path), _finished_feed(board.work, score))
+            done = board.folder(score).result() is not None
+            views.append(_part(key, f"{stage} stage", chain.seed, stage, feeds, training, done))
+    for arm, spec in chain.segmenters.items():
+        done = board.folder(spec).result(plan.segmenter_epochs) is not None
+        feeds = (Feed(board.folder(spec).path),)
+        views.append(_part(key, f"segmenter {arm}", chain.seed, "segmenter", feeds, spec, done))
+    return views
+
+
+def _part(
+    key: tuple[str, ...],
+    name: str,
+    seed: int,
+    stage: str,
+    feeds: tuple[Feed, ...],
+    spec: Spec,
+    done: bool,
+) -> RunView:
+    return RunView(
+        (*key, name),
+        f"{name}, replicate {seed}",
+        key,
+        {"seed": str(seed), **_settings(spec)},
+        {"kind": "stage", "stage": stage, "job": spec.digest},
+        feeds,
+        status="finished" if done else "running",
+    )
+
+
+def _settings(spec: Spec) -> dict[str, str]:
+    """The few settings that people compare runs by."""
+    config: dict[str, Any] = dict(spec.config)
+    found = {"batch_size": config.get("batch_size"), "width": config.get("width")}
+    if "optimiser" in config:
+        found["learning_rate"] = config["optimiser"]["learning_rate"]
+    if "fill" in config:
+        found["extra slots"] = config["fill"]["extra"]
+        found["augmented"] = config["fill"]["augment"]
+    return {name: str(value) for name, value in found.items() if value is not None}

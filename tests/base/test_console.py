@@ -1,0 +1,257 @@
+"""What people see, what machines read, and the exit codes."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import typer
+
+from harness import __version__
+from harness.base.console import Console, emit_json, run_guarded
+from harness.base.errors import ConfigError, EnvironmentFault, JobFailed, Stopped
+from harness.base.live import duration
+
+
+def test_lines_go_to_stderr_and_nothing_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+    console.say("reads [bold]as typed[/bold] /a/b.yaml")
+    console.heading("Part")
+    console.warn("careful")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "reads [bold]as typed[/bold] /a/b.yaml\n\nPart\nwarning: careful\n"
+
+
+def test_quiet_shows_warnings_only() -> None:
+    stream = io.StringIO()
+    console = Console(quiet=True, stream=stream)
+    console.say("a")
+    console.heading("b")
+    console.warn("c")
+    with console.live() as live:
+        live.start("k", "job", 3)
+        live.finish("k")
+    assert stream.getvalue() == "warning: c\n"
+
+
+def test_plain_progress_has_start_and_end_and_few_lines_between() -> None:
+    stream = io.StringIO()
+    with Console(stream=stream, interval_s=3600).live(total_jobs=2) as live:
+        live.start("a", "mask, seed 0", 300)
+        for epoch in range(300):
+            live.update("a", epoch, "D 0.3")
+        live.finish("a", "kid 0.02")
+        live.start("b", "mask, seed 1")
+        live.finish("b", "no room", failed=True)
+    lines = stream.getvalue().splitlines()
+    assert [re.sub(r"\d+ s$", "N s", line) for line in lines] == [
+        "start   mask, seed 0",
+        "done    [1/2] mask, seed 0  kid 0.02, N s",
+        "start   mask, seed 1",
+        "failed  [2/2] mask, seed 1  no room, N s",
+    ]
+
+
+def test_plain_progress_says_how_far_when_it_is_time() -> None:
+    stream = io.StringIO()
+    with Console(stream=stream, interval_s=0).live() as live:
+        live.start("a", "mask", 300)
+        live.update("a", 12, "D 0.3")
+    assert stream.getvalue().splitlines()[1] == "at      mask 12/300  D 0.3"
+
+
+def test_jobs_that_end_unannounced_still_leave_a_line() -> None:
+    stream = io.StringIO()
+    with Console(stream=stream).live() as live:
+        live.finish("mask/ab12", "already done")
+    assert stream.getvalue() == "done    mask/ab12  already done, 0 s\n"
+
+
+def test_many_threads_write_whole_lines() -> None:
+    stream = io.StringIO()
+    with Console(stream=stream, interval_s=0).live(total_jobs=8) as live:
+
+        def work(name: str) -> None:
+            live.start(name, name, 50)
+            for step in range(50):
+                live.update(name, step, "x")
+            live.finish(name)
+
+        threads = [threading.Thread(target=work, args=(f"job{n}",)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 8 * 52
+    assert all(re.match(r"(start|at|done) +(\[\d/8\] )?job\d", line) for line in lines)
+    assert sum(line.startswith("done    [8/8]") for line in lines) == 1
+
+
+def on_terminal(use: Callable[[Console], None]) -> str:
+    """What a terminal receives, its control sequences taken out."""
+    master, slave = pty.openpty()
+    received: list[bytes] = []
+
+    def listen() -> None:
+        while True:
+            try:
+                block = os.read(master, 65536)
+            except OSError:
+                return
+            if not block:
+                return
+            received.append(block)
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    with os.fdopen(slave, "w") as stream:
+        use(Console(stream=stream))
+    listener.join(10)
+    os.close(master)
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", b"".join(received).decode())
+
+
+def test_a_terminal_shows_bars_and_keeps_the_lines_of_ended_jobs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    long_line = "/a/[b]/" + "c" * 200
+
+    def use(console: Console) -> None:
+        with console.live(total_jobs=3) as live:
+            live.start("k", "mask [seed 0]", 10)
+            live.update("k", 4, "D 0.31")
+            console.say(long_line)
+            live.finish("k", "kid 0.02")
+
+    shown = on_terminal(use)
+    assert "mask [seed 0]" in shown
+    assert "all jobs" in shown
+    assert long_line in shown
+    assert "done    [1/3] mask [seed 0]  kid 0.02, 0 s" in shown
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert on_terminal(lambda console: console.heading("Part")) == "\r\nPart\r\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")],
+)
+def test_durations_read_well(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_one_json_object_with_null_for_what_is_no_number(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    emit_json(
+        {
+            "nan": float("nan"),
+            "inf": np.float32("inf"),
+            "array": np.array([[1.5, np.nan]]),
+            "count": np.int64(3),
+            "flag": True,
+            "text": "grösse",
+            "nested": {"pair": (1, None)},
+        }
+    )
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert json.loads(captured.out) == {
+        "nan": None,
+        "inf": None,
+        "array": [[1.5, None]],
+        "count": 3,
+        "flag": True,
+        "text": "grösse",
+        "nested": {"pair": [1, None]},
+    }
+
+
+def raising(error: BaseException) -> Callable[[], int | None]:
+    def main() -> int | None:
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (ConfigError("a must be b, but got c"), 2, "error: a must be b, but got c\n"),
+        (EnvironmentFault("no weights"), 3, "error: no weights\n"),
+        (JobFailed("job x failed: y"), 3, "error: job x failed: y\n"),
+        (Stopped("state saved"), 130, "error: state saved\n"),
+        (
+            KeyboardInterrupt(),
+            130,
+            "stopped; finished work is kept, and the same command goes on from it\n",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            3,
+            "error: the disk must be writable and have room, but got 'No space left on device'\n",
+        ),
+    ],
+)
+def test_errors_become_a_line_and_an_exit_code(
+    error: BaseException, code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_guarded(raising(error)) == code
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", line)
+
+
+def test_with_json_the_error_is_an_object_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_guarded(raising(ConfigError("a\nb")), json_mode=True) == 2
+    captured = capsys.readouterr()
+    assert captured.err == "error: a\nb\n"
+    assert json.loads(captured.out) == {
+        "error": {"kind": "ConfigError", "message": "a\nb", "exit_code": 2}
+    }
+
+
+def test_a_bug_shows_its_traceback_and_asks_for_a_report(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_guarded(raising(ZeroDivisionError("division by zero"))) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("Traceback (most recent call last):\n")
+    assert "bug: ZeroDivisionError: division by zero\n" in captured.err
+    assert f"This is a fault of harness {__version__} (Python " in captured.err
+    assert captured.err.endswith("please report it with the lines above\n")
+
+
+def test_success_and_the_parsers_own_exits_pass_through() -> None:
+    assert run_guarded(lambda: None) == 0
+    assert run_guarded(lambda: 4) == 4
+    with pytest.raises(typer.Exit):
+        run_guarded(raising(typer.Exit(5)))
+    with pytest.raises(SystemExit):
+        run_guarded(raising(SystemExit(6)))
+
+
+def test_importing_the_console_and_the_config_stays_light() -> None:
+    heavy = ["rich", "torch", "monai", "mlflow", "optuna", "ray", "pandas", "scipy"]
+    code = (
+        "import sys, harness.base.console, harness.config.starter, harness.config.render; "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"

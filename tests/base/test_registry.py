@@ -1,0 +1,65 @@
+"""Finding things by name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.base.errors import ConfigError
+from harness.base.registry import Registry, nearest
+
+
+def known() -> Registry[int]:
+    registry: Registry[int] = Registry("data.source", "harness.no-such-group")
+    registry.add("phantom", 1)
+    registry.add("openkbp", 2)
+    return registry
+
+
+def test_a_name_finds_its_thing() -> None:
+    assert known().get("openkbp") == 2
+    assert list(known()) == ["openkbp", "phantom"]
+
+
+def test_a_second_thing_of_one_name_is_refused() -> None:
+    registry = known()
+    with pytest.raises(ConfigError) as caught:
+        registry.add("phantom", 3)
+    assert str(caught.value) == (
+        "each data.source needs a name of its own, but got 'phantom' twice"
+    )
+    assert registry.get("phantom") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("openkpb", "; did you mean 'openkbp'?"), ("OpenKBP", "; did you mean 'openkbp'?"), ("x", "")],
+)
+def test_a_miss_lists_what_is_valid_and_near(name: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        known().get(name)
+    assert str(caught.value) == (
+        f"data.source must be one of: openkbp, phantom; but got '{name}'{hint}"
+    )
+
+
+def test_nearest_keeps_the_valid_spelling() -> None:
+    assert nearest("float23", ["auto", "Float32"]) == "Float32"
+    assert nearest("zzz", ["auto"]) is None
+
+
+def test_other_packages_register_by_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "clinic-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: clinic\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text("[harness.test-group]\nclinic = clinic_source:FIVE\n")
+    (tmp_path / "clinic_source.py").write_text("FIVE = 5\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    registry: Registry[int] = Registry("data.source", "harness.test-group")
+    registry.add("phantom", 1)
+    assert registry.get("clinic") == 5
+    assert list(registry) == ["clinic", "phantom"]
