@@ -24,7 +24,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-ExperimentFile = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="experiment file (YAML)")]
+ExperimentFile = Annotated[
+    Path, typer.Argument(metavar="EXPERIMENT", help="experiment file (YAML)")
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("-s", "--set", metavar="KEY=VALUE", help="override a setting; repeatable"),
@@ -129,7 +131,9 @@ def sweep(
     stage: Annotated[str, typer.Option(help="mask, image or both")] = "both",
     trials: Annotated[int | None, typer.Option(min=1, help="settings to try, per stage")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="trainings per trial")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="plan, cost, disk; trains nothing")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="plan, cost, disk; trains nothing")
+    ] = False,
     overrides: Overrides = None,
     workdir: Workdir = DEFAULT_WORKDIR,
     workers: Workers = None,

@@ -29,6 +29,7 @@ PLAIN_INTERVAL_S = 10.0
 EXIT_BUG = 1
 EXIT_FAULT = 3
 EXIT_INTERRUPTED = 130
+_INTERRUPTED = "stopped; finished work is kept, and the same command goes on from it"
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
@@ -127,21 +128,20 @@ def run_guarded(main: Callable[[], int | None], json_mode: bool = False) -> int:
     Returns:
         What `main` returns (0 for None); 2 for a UserError, 3 for an EnvironmentFault, a JobFailed
         or a disk that is full or read-only, 130 for Ctrl-C or Stopped, 1 for a bug, which alone
-        shows its traceback. With `json_mode` the error is an object on stdout too: `{"error": ...}`.
+        shows its traceback. With `json_mode` stdout gets it as an object: `{"error": {...}}`.
     """
     try:
         return main() or 0
     except KeyboardInterrupt:
-        message = "stopped; finished work is kept, and the same command goes on from it"
-        return _report("Interrupted", message, EXIT_INTERRUPTED, json_mode, "")
-    except Exception as error:
+        return _report("Interrupted", _INTERRUPTED, EXIT_INTERRUPTED, json_mode, "")
+    except Exception as error:  # noqa: BLE001 (the last guard: said in full and reported)
         if isinstance(error, HarnessError) and error.exit_code != EXIT_BUG:
             return _report(type(error).__name__, str(error), error.exit_code, json_mode)
         if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
             message = f"the disk must be writable and have room, but got '{error.strerror}'"
             return _report("EnvironmentFault", message, EXIT_FAULT, json_mode)
-        if _is_click(error):
-            raise
+        if type(error).__module__.partition(".")[0] in ("click", "typer"):
+            return _parser_exit(error, json_mode)
         traceback.print_exc(file=sys.stderr)
         message = (
             f"{type(error).__name__}: {error}\nThis is a fault of harness {__version__} "
@@ -151,13 +151,24 @@ def run_guarded(main: Callable[[], int | None], json_mode: bool = False) -> int:
         return _report(type(error).__name__, message, EXIT_BUG, json_mode, "bug: ")
 
 
-def _is_click(error: Exception) -> bool:
-    """Exits and usage errors of the command line belong to its parser."""
-    return type(error).__module__.partition(".")[0] in ("click", "typer")
+def _parser_exit(error: Any, json_mode: bool) -> int:
+    """What the command line's parser raises: an exit, Ctrl-C, or usage (which it shows itself)."""
+    if not hasattr(error, "exit_code"):
+        return _report("Interrupted", _INTERRUPTED, EXIT_INTERRUPTED, json_mode, "")
+    code = int(error.exit_code)
+    if hasattr(error, "format_message"):
+        error.show(file=sys.stderr)
+        if json_mode:
+            _emit_error("UsageError", error.format_message(), code)
+    return code
 
 
 def _report(kind: str, message: str, code: int, json_mode: bool, prefix: str = "error: ") -> int:
     Console().stream.write(f"{prefix}{message}\n")
     if json_mode:
-        emit_json({"error": {"kind": kind, "message": message, "exit_code": code}})
+        _emit_error(kind, message, code)
     return code
+
+
+def _emit_error(kind: str, message: str, code: int) -> None:
+    emit_json({"error": {"kind": kind, "message": message, "exit_code": code}})

@@ -122,7 +122,7 @@ class Comparison:
                 self.store, mask.done(last_mask), image.done(last_image), seed
             )
             board.need(synthesis, label=f"synthesis, replicate {seed}")
-        segmenters = {}
+        segmenters: dict[str, Spec] = {}
         for arm in self.specs.experiment.arms:
             spec = self.specs.segmenter(self.store, arm, synthesis, seed)
             board.need(spec, self.specs.segmenter_epochs(), f"segmenter {arm}, replicate {seed}")

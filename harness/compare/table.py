@@ -44,7 +44,10 @@ class Table:
     def values(self, arm: str) -> NDArray[np.float64]:
         """Values (patients, replicates) of an arm; NaN where a cell is missing."""
         return np.array(
-            [[self._values.get((p, r, arm), np.nan) for r in self.replicates] for p in self.patients],
+            [
+                [self._values.get((p, r, arm), np.nan) for r in self.replicates]
+                for p in self.patients
+            ],
             dtype=np.float64,
         ).reshape(len(self.patients), len(self.replicates))
 

@@ -29,7 +29,9 @@ def finished(work: WorkFolder, spec: Spec, epoch: int | None = None) -> dict[str
 
 def missing(work: WorkFolder, request: Request) -> list[int | None]:
     """What of the request has no valid result: epochs for a lineage, [None] for a plain job."""
-    wanted: list[int | None] = list(request.epochs) if KINDS.get(request.spec.kind).lineage else [None]
+    wanted: list[int | None] = (
+        list(request.epochs) if KINDS.get(request.spec.kind).lineage else [None]
+    )
     return [epoch for epoch in wanted if finished(work, request.spec, epoch) is None]
 
 

@@ -50,7 +50,8 @@ def convergence_failure(
 
     A loss that is not finite fails at once, whenever it happened. A winning discriminator fails
     where the medians over the last `window` epochs are beyond both thresholds; the onset is the
-    first epoch of the unbroken row of such windows. Fewer epochs than `window` are too few to say.
+    first epoch beyond both in the unbroken row of such windows. Fewer epochs than `window` are too
+    few to say.
 
     Args:
         epochs: ascending epoch numbers of the values.
@@ -74,6 +75,8 @@ def convergence_failure(
         return None
     lost = np.flatnonzero(~winning)
     first = int(lost[-1]) + 1 if len(lost) else 0
+    # The first epoch of that window that is itself beyond both: a window opens on healthy ones.
+    first += int(np.argmax((d[first:] <= D_NEAR_ZERO) & (g[first:] >= G_HIGH)))
     return Failure(
         f"the discriminator wins: over the last {window} epochs its loss is {d_typical[-1]:.2g} "
         f"(near zero: at most {D_NEAR_ZERO:g}) and the generator's {g_typical[-1]:.2g} "

@@ -44,7 +44,8 @@ def _torchmetrics() -> ModuleType:
 
 
 def _checked(first: NDArray[Any], second: NDArray[Any]) -> tuple[Array, Array]:
-    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    # torch takes no views with negative strides.
+    a, b = (np.ascontiguousarray(side, np.float64) for side in (first, second))
     if a.ndim != 3 or a.shape != b.shape:
         raise DataError(
             "similarity needs two arrays N x H x W of one shape, "

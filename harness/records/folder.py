@@ -1,14 +1,14 @@
 """Where jobs live on disk.
 
-    jobs/<kind>/<digest>/
-        spec.json         the spec
-        journal.jsonl     values by step
-        covered.json      how much of the journal is final
-        samples/          sample grids, <key>-<epoch>.png
-        state/latest.pt   full state of an unfinished or continuable training
-        readouts/<epoch>/ a lineage's weights and result.json at an epoch
-        result.json       written last: its presence is "done"
-        failure.json      the reason of the last failure, until the job is tried again
+jobs/<kind>/<digest>/
+    spec.json         the spec
+    journal.jsonl     values by step
+    covered.json      how much of the journal is final
+    samples/          sample grids, <key>-<epoch>.png
+    state/latest.pt   full state of an unfinished or continuable training
+    readouts/<epoch>/ a lineage's weights and result.json at an epoch
+    result.json       written last: its presence is "done"
+    failure.json      the reason of the last failure, until the job is tried again
 """
 
 from __future__ import annotations

@@ -33,7 +33,12 @@ class Line:
 
 
 def _encode(line: Line) -> bytes:
-    plain: dict[str, Any] = {"step": line.step, "name": line.name, "value": line.value, "time": line.time}
+    plain: dict[str, Any] = {
+        "step": line.step,
+        "name": line.name,
+        "value": line.value,
+        "time": line.time,
+    }
     if not math.isfinite(line.value):
         plain["value"] = None
         plain["flag"] = str(line.value)

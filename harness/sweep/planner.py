@@ -11,7 +11,7 @@ from harness.jobs.board import Board
 from harness.records.spec import Spec
 from harness.sweep.space import apply, listed_epochs, longest
 from harness.sweep.study import Study, Trial
-from harness.work.epochs import scored_epochs
+from harness.training.schedule import scored_epochs
 from harness.work.specs import Specs
 
 Settings = MaskStageConfig | ImageStageConfig

@@ -62,7 +62,9 @@ class Study:
         self._settings = settings
         asked = plain(settings)
         del asked["trials"]  # more trials later continue the study
-        identity = digest_of([stage, asked, sweep.seeds, sweep.seed, sweep.sampler, sweep.wave, base])
+        identity = digest_of(
+            [stage, asked, sweep.seeds, sweep.seed, sweep.sampler, sweep.wave, base]
+        )
         self.name = f"{stage}-{identity[:12]}"
         self.url = f"sqlite:///{path.resolve()}"
         make_database(path)

@@ -34,8 +34,11 @@ LEAST_SAVE_SECONDS = 2.0
 class Stage(Protocol):
     """What is trained. The loop owns epochs, order, seeds, saving; a stage owns one update."""
 
-    networks: Mapping[str, nn.Module]
-    optimisers: Mapping[str, torch.optim.Optimizer]
+    @property
+    def networks(self) -> Mapping[str, nn.Module]: ...
+
+    @property
+    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]: ...
 
     def step(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """One update; returns scalar tensors by name (the same names every time)."""
@@ -215,7 +218,7 @@ class _Loop:
                 self._save()
 
     def _read_out_diverged(self, epoch: int) -> None:
-        """Losses left the numbers: later epochs would be the same rubble, so they are read out now."""
+        """Losses are not finite: later epochs would be no better, so all are read out now."""
         for target in list(self.missing):
             self._write_readout(target)
         self.missing.clear()

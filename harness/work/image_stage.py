@@ -24,7 +24,7 @@ from harness.models.pix2pix import PatchDiscriminator, UnetGenerator, init_weigh
 from harness.training.fit import Training, fit
 from harness.training.pictures import grid, to_grey
 from harness.training.precision import Precision
-from harness.training.schedule import constant, pix2pix_decay, picture_epochs
+from harness.training.schedule import constant, picture_epochs, pix2pix_decay
 from harness.work.batches import EpochBatches
 from harness.work.context import Context
 from harness.work.readout import finish_readout
@@ -130,9 +130,7 @@ class Pix2pixStage:
 
 
 @torch.no_grad()
-def paint(
-    generator: nn.Module, masks: Tensor, statistics: str, device: str
-) -> NDArray[np.float32]:
+def paint(generator: nn.Module, masks: Tensor, statistics: str, device: str) -> NDArray[np.float32]:
     """CT (N, 1, F, F) in [-1, 1] for masks (N, C, F, F) in [-1, 1]; dropout off.
 
     `statistics`: "running" uses BatchNorm's running averages; "batch-of-one" normalises each image

@@ -51,7 +51,9 @@ def make_generator(config: Mapping[str, Any], channels: int) -> Generator:
 class DcganStage:
     """Networks, optimisers and one update of the mask stage."""
 
-    def __init__(self, config: Mapping[str, Any], channels: int, seed: int, precision: Precision) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], channels: int, seed: int, precision: Precision
+    ) -> None:
         self.config = config
         self.precision = precision
         channels = 1 if config["learns"] == "ct" else channels
@@ -153,7 +155,11 @@ def run(context: Context) -> None:
         {"images": training_images(store, config["learns"])},
         config["batch_size"],
         spec.seed,
-        lambda batch, source: {"images": augment_masks(batch["images"], augmentation, source)},
+        lambda batch, source: {
+            "images": augment_masks(
+                batch["images"], augmentation, source, config["learns"] == "mask"
+            )
+        },
     )
     last = context.request.epochs[-1]
     fit(

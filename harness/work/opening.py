@@ -24,9 +24,7 @@ def run(context: Context) -> None:
     """Check that the segmenters are what was trained, enter the opening, store it."""
     store = Store.open(context.input("store") / "store")
     patients = sorted(p["digest"] for p in store.meta["patients"] if p["role"] == "test")
-    segmenters = {
-        name: _verified(context, name) for name in context.spec.inputs if name != "store"
-    }
+    segmenters = {name: _verified(context, name) for name in context.spec.inputs if name != "store"}
     entry = {
         "patients": digest_of(patients),
         "rule": digest_of(context.spec.config["rule"]),

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
@@ -72,7 +71,10 @@ def score_images(context: Context) -> None:
     features = Features(context, config["extractor"])
     values = _fidelity(features, store, rows, real, fake, "images")
     low, high = store.meta["window_hu"]
-    means = {name: score.value for name, score in paired_similarity(real[:, 0], fake[:, 0]).means().items()}
+    means = {
+        name: score.value
+        for name, score in paired_similarity(real[:, 0], fake[:, 0]).means().items()
+    }
     values["quality/mae_hu"] = means.pop("mae") * (high - low)
     values |= {f"quality/{name}": value for name, value in means.items()}
     _store(context, values, len(rows), features.extractor)
@@ -105,7 +107,9 @@ class Features:
 
     def __init__(self, context: Context, wanted: Mapping[str, str]) -> None:
         self.extractor: Extractor = make_extractor(
-            wanted["name"], _path(context.request.runtime.get("inception_weights")), context.spec.compute["device"]
+            wanted["name"],
+            _path(context.request.runtime.get("inception_weights")),
+            context.spec.compute["device"],
         )
         if self.extractor.weights_digest != wanted["weights"]:
             raise DataError(
@@ -118,10 +122,18 @@ class Features:
     def made(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         return self.extractor(images)
 
-    def real(self, images: NDArray[np.float32], rows: NDArray[np.intp], what: str) -> NDArray[np.float32]:
+    def real(
+        self, images: NDArray[np.float32], rows: NDArray[np.intp], what: str
+    ) -> NDArray[np.float32]:
         """Features of store rows, computed once per store, rows, content and weights."""
         key = digest_of(
-            [self._store.plain(), what, rows.tolist(), self.extractor.name, self.extractor.weights_digest]
+            [
+                self._store.plain(),
+                what,
+                rows.tolist(),
+                self.extractor.name,
+                self.extractor.weights_digest,
+            ]
         )
         path = self._folder / f"{key}.npy"
         if path.exists():

@@ -124,7 +124,11 @@ class SegmenterStage:
         self.config = config
         self.precision = precision
         network = make_unet(
-            tuple(config["channels"]), config["residual_units"], 1, channels, seed_of(seed, "weights")
+            tuple(config["channels"]),
+            config["residual_units"],
+            1,
+            channels,
+            seed_of(seed, "weights"),
         )
         self.networks: dict[str, nn.Module] = {"unet": precision.module(network)}
         self.optimisers = {
@@ -163,7 +167,9 @@ class SegmenterStage:
 
 
 @torch.no_grad()
-def predict(network: nn.Module, ct: NDArray[np.floating], precision: Precision) -> NDArray[np.float32]:
+def predict(
+    network: nn.Module, ct: NDArray[np.floating], precision: Precision
+) -> NDArray[np.float32]:
     """Probabilities (N, C, F, F) for CT (N, 1, F, F) in [-1, 1]."""
     training = network.training
     network.eval()

@@ -57,7 +57,12 @@ class Specs:
     ) -> Spec:
         root = 0 if seed is None else self.experiment.seed * SEEDS_PER_ROOT + seed
         return Spec(
-            kind, config, root, dict(self.compute) if compute else {}, inputs, KINDS.get(kind).recipe
+            kind,
+            config,
+            root,
+            dict(self.compute) if compute else {},
+            inputs,
+            KINDS.get(kind).recipe,
         )
 
     def prepare(self, roles: Mapping[str, str]) -> Spec:
@@ -113,7 +118,9 @@ class Specs:
         settings = self.experiment.segmentation
         return -(-settings.updates // settings.updates_per_epoch)
 
-    def opening(self, store: Spec, segmenters: Mapping[str, Input], rule: Mapping[str, Any]) -> Spec:
+    def opening(
+        self, store: Spec, segmenters: Mapping[str, Input], rule: Mapping[str, Any]
+    ) -> Spec:
         """Opening the test: once, after all training, under a declared rule."""
         inputs = {"store": store.done(), **segmenters}
         return self._make("opening", {"rule": dict(rule)}, inputs, compute=False)

@@ -38,7 +38,9 @@ class Harvest:
     tried: int = 0
 
 
-def load_mask_generator(context: Context, name: str, channels: int) -> tuple[torch.nn.Module, dict[str, Any]]:
+def load_mask_generator(
+    context: Context, name: str, channels: int
+) -> tuple[torch.nn.Module, dict[str, Any]]:
     """The Stage I generator behind an input, with the config it was trained with."""
     config = dict(_job(context, name).spec().config)
     generator = mask_stage.make_generator(config, channels)
@@ -46,7 +48,9 @@ def load_mask_generator(context: Context, name: str, channels: int) -> tuple[tor
     return generator.to(context.spec.compute["device"]), config
 
 
-def load_image_generator(context: Context, name: str, channels: int) -> tuple[torch.nn.Module, dict[str, Any]]:
+def load_image_generator(
+    context: Context, name: str, channels: int
+) -> tuple[torch.nn.Module, dict[str, Any]]:
     """The Stage II generator behind an input, with the config it was trained with."""
     config = dict(_job(context, name).spec().config)
     generator = image_stage.make_generator(config, channels)
@@ -77,7 +81,7 @@ def harvest(
                 break
             found.tried += 1
             mask = np.stack([clean_mask(channel) for channel in image > threshold])
-            reason = rule.check(mask.any(axis=0))
+            reason = rule.check(np.asarray(mask.any(axis=0)))
             if reason is None:
                 found.kept.append(mask)
             else:
@@ -88,7 +92,9 @@ def harvest(
 
 def _rule(reason: str) -> str:
     """The rule behind a reason, without its figures: what is counted."""
-    return reason if reason == "the mask is empty" else f"{reason.split()[0]} outside training range"
+    return (
+        reason if reason == "the mask is empty" else f"{reason.split()[0]} outside training range"
+    )
 
 
 def run(context: Context) -> None:

@@ -51,7 +51,11 @@ def run(context: Context) -> None:
         table += _score(record, network, store, precision)
     path = context.folder.path / "scores.csv"
     write_text(path, _csv(table))
-    values = {"patients": {row["patient_digest"]: row["dice"] for row in table if row["structure"] == "mean"}}
+    values = {
+        "patients": {
+            row["patient_digest"]: row["dice"] for row in table if row["structure"] == "mean"
+        }
+    }
     context.finish([path], values)
 
 
@@ -76,7 +80,9 @@ def _score(
     return [*rows, _row(record, "mean", patient_value(sides), voxels, predicted)]
 
 
-def _row(record: ScanRecord, structure: str, value: Value, voxels: int, predicted: int) -> dict[str, Any]:
+def _row(
+    record: ScanRecord, structure: str, value: Value, voxels: int, predicted: int
+) -> dict[str, Any]:
     return {
         "patient": record.patient,
         "patient_digest": record.digest,

@@ -34,7 +34,8 @@ def collapse_table(work: WorkFolder, plans: Sequence[SweepPlan]) -> dict[str, An
         least = min(diverse, key=lambda row: row["relative_diversity"])
         lines.append(
             f"least diverse: {least['stage']} trial {least['trial']} seed {least['seed']}, "
-            f"{least['relative_diversity']:.2f} times the diversity (1 - SSIM over pairs) of real masks"
+            f"{least['relative_diversity']:.2f} times the diversity of real masks "
+            "(1 - SSIM over pairs)"
         )
     return {"verdict": verdict, "failed": len(failed), "seeds": rows, "lines": lines}
 

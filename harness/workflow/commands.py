@@ -83,7 +83,9 @@ def _print_trials(session: Session, plan: SweepPlan) -> None:
         value = "running" if run.trial.value is None else f"{run.trial.value:.4g}"
         failed = f", {run.trial.failed_seeds} seeds failed" if run.trial.failed_seeds else ""
         params = ", ".join(
-            f"{name.split('.')[-1]} {value:.3g}" if isinstance(value, float) else f"{name.split('.')[-1]} {value}"
+            f"{name.split('.')[-1]} {value:.3g}"
+            if isinstance(value, float)
+            else f"{name.split('.')[-1]} {value}"
             for name, value in run.trial.params.items()
         )
         say(f" {mark} trial {run.trial.number:3d}: {value}{failed}  ({params})")

@@ -24,8 +24,8 @@ def resolve_compute(experiment: Experiment, root: Path) -> dict[str, Any]:
         asked = {name: frozen[name] if value == "auto" else value for name, value in asked.items()}
     if asked["device"] == "cuda" and not _has_cuda():
         raise EnvironmentFault(
-            "compute.device is cuda in this work folder, but this machine has no usable GPU; run on "
-            "the machine with the GPU, or use another --workdir"
+            "compute.device is cuda in this work folder, but this machine has no usable GPU; run "
+            "on the machine with the GPU, or use another --workdir"
         )
     return asked
 

@@ -31,8 +31,8 @@ def estimate(session: Session, stage: str) -> dict[str, Any]:
     disk = trials * seeds * (parameters * BYTES_PER_STATE_PARAMETER + readouts)
     sentence = (
         f"{stage} sweep: {trials} trials x {seeds} seeds, at most {epochs} epochs of {pairs} pairs "
-        f"each; at most {seconds / 3600:.1f} h with {_workers(session)} workers at {rate:.0f} images/s "
-        f"each (scores come on top), and {disk / 1e9:.1f} GB of disk"
+        f"each; at most {seconds / 3600:.1f} h with {_workers(session)} workers at {rate:.0f} "
+        f"images/s each (scores come on top), and {disk / 1e9:.1f} GB of disk"
     )
     return {
         "stage": stage,

@@ -54,7 +54,8 @@ def _patients(session: Session) -> list[PatientLine]:
         for look in session.looks.usable
     ]
     return lines + [
-        PatientLine(entry.patient, "", (), excluded=entry.reason) for entry in session.looks.excluded
+        PatientLine(entry.patient, "", (), excluded=entry.reason)
+        for entry in session.looks.excluded
     ]
 
 
@@ -65,8 +66,14 @@ def _provenance(session: Session) -> list[tuple[str, str]]:
         ("config digest", digest_of(sanitised(session.experiment))),
         ("data digest", digest_of(sorted(session.roles.items()))),
         ("store", session.store.digest),
-        ("extractor", f"{session.specs.extractor['name']}, weights {session.specs.extractor['weights'][:16]}"),
-        ("compute", f"{compute['device']}, {compute['precision']}, {compute['threads']} threads a worker"),
+        (
+            "extractor",
+            f"{session.specs.extractor['name']}, weights {session.specs.extractor['weights'][:16]}",
+        ),
+        (
+            "compute",
+            f"{compute['device']}, {compute['precision']}, {compute['threads']} threads a worker",
+        ),
         ("machine", f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"),
     ]
     found = _job_versions(session.work) or versions()

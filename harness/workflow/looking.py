@@ -64,7 +64,9 @@ def look_at(
     return Looks(tuple(usable), tuple(excluded))
 
 
-def _look(source: Source, reference: Reference, config: DataConfig, folder: Path) -> Look | Excluded:
+def _look(
+    source: Source, reference: Reference, config: DataConfig, folder: Path
+) -> Look | Excluded:
     from harness.data.body import landmarks
 
     asked = {
@@ -80,7 +82,9 @@ def _look(source: Source, reference: Reference, config: DataConfig, folder: Path
         kept = read_json(path)
         if "reason" in kept:
             return Excluded(kept["patient"], kept["reason"])
-        return Look(**{**kept, "notes": tuple(kept["notes"]), "structures": tuple(kept["structures"])})
+        return Look(
+            **{**kept, "notes": tuple(kept["notes"]), "structures": tuple(kept["structures"])}
+        )
     scan = source.read(reference)
     if isinstance(scan, Excluded):
         write_json(path, {"patient": scan.patient, "reason": scan.reason})
@@ -93,5 +97,7 @@ def _look(source: Source, reference: Reference, config: DataConfig, folder: Path
         tuple(sorted(scan.masks)),
         landmarks(scan),
     )
-    write_json(path, {**look.__dict__, "notes": list(look.notes), "structures": list(look.structures)})
+    write_json(
+        path, {**look.__dict__, "notes": list(look.notes), "structures": list(look.structures)}
+    )
     return look

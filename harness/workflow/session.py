@@ -159,6 +159,6 @@ class Session:
         counts = tracker.stop()
         if counts.pending:
             self.console.warn(
-                f"{counts.pending} values are not in MLflow yet; the folders have them, and the next "
-                "command sends them"
+                f"{counts.pending} values are not in MLflow yet; the folders have them, and the "
+                "next command sends them"
             )

@@ -124,7 +124,7 @@ def choice(session: Session) -> Choice:
     experiment = session.experiment
     chosen = read_chosen(session.root) or {}
     settings: dict[str, Any] = {"mask": experiment.mask, "image": experiment.image}
-    origin = {}
+    origin: dict[str, str] = {}
     for stage in ("mask", "image"):
         if stage in chosen and getattr(experiment.sweep, stage) is not None:
             kind = type(settings[stage])
@@ -170,7 +170,8 @@ def comparison_of(session: Session, chosen: Choice) -> Comparison:
     """The planner of the experiment's comparison."""
     if session.experiment.mask.learns == "ct":
         raise ConfigError(
-            "a comparison needs masks from the mask stage, but mask.learns is 'ct'; set it to 'mask'"
+            "a comparison needs masks from the mask stage, but mask.learns is 'ct'; set it to "
+            "'mask'"
         )
     return Comparison(session.specs, session.store, chosen.mask, chosen.image, session.roles)
 

@@ -130,13 +130,13 @@ def _chain_views(
     for stage, training in (("mask", chain.mask), ("image", chain.image)):
         if training is not None:
             score = chain.scores[stage]
-            feeds = (Feed(board.folder(training).path), _finished_feed(board.work, score))
+            feeds = Feed(board.folder(training).path), _finished_feed(board.work, score)
             done = board.folder(score).result() is not None
             views.append(_part(key, f"{stage} stage", chain.seed, stage, feeds, training, done))
     for arm, spec in chain.segmenters.items():
         done = board.folder(spec).result(plan.segmenter_epochs) is not None
-        feeds = (Feed(board.folder(spec).path),)
-        views.append(_part(key, f"segmenter {arm}", chain.seed, "segmenter", feeds, spec, done))
+        feed = Feed(board.folder(spec).path)
+        views.append(_part(key, f"segmenter {arm}", chain.seed, "segmenter", (feed,), spec, done))
     return views
 
 

@@ -238,13 +238,38 @@ def test_a_bug_shows_its_traceback_and_asks_for_a_report(
     assert captured.err.endswith("please report it with the lines above\n")
 
 
-def test_success_and_the_parsers_own_exits_pass_through() -> None:
+def test_success_and_exits_pass_through() -> None:
     assert run_guarded(lambda: None) == 0
     assert run_guarded(lambda: 4) == 4
-    with pytest.raises(typer.Exit):
-        run_guarded(raising(typer.Exit(5)))
+    assert run_guarded(raising(typer.Exit(5))) == 5
+    assert run_guarded(raising(typer.Abort())) == 130
     with pytest.raises(SystemExit):
         run_guarded(raising(SystemExit(6)))
+
+
+def test_wrong_usage_of_a_command_is_shown_without_a_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def train(epochs: int = 1) -> None:
+        raise ConfigError(f"epochs must be few, but got {epochs}")
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = run_guarded(lambda: app(list(words), standalone_mode=False), json_mode=True)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    code, out, err = run("--epochs", "many")
+    assert code == 2
+    assert "'--epochs'" in json.loads(out)["error"]["message"]
+    assert json.loads(out)["error"]["kind"] == "UsageError"
+    assert "Usage:" in err
+    assert "Traceback" not in err
+    code, out, err = run("--epochs", "9")
+    assert (code, err) == (2, "error: epochs must be few, but got 9\n")
+    assert json.loads(out)["error"]["kind"] == "ConfigError"
 
 
 def test_importing_the_console_and_the_config_stays_light() -> None:

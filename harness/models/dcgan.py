@@ -1,0 +1,72 @@
+"""DCGAN for 64 x 64 images (Radford et al. 2015): noise to image, and image to a logit.
+
+At width 64, latent 100 and one channel the generator has 3,574,656 parameters and the
+discriminator 2,763,520.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+
+
+class Generator(nn.Module):
+    """(N, latent, 1, 1) -> (N, channels, 64, 64) in [-1, 1]; five transposed convolutions."""
+
+    def __init__(self, width: int = 64, latent: int = 100, channels: int = 1) -> None:
+        super().__init__()
+        sizes = [width * 8, width * 4, width * 2, width]
+        layers: list[nn.Module] = [
+            nn.ConvTranspose2d(latent, sizes[0], 4, 1, 0, bias=False),
+            nn.BatchNorm2d(sizes[0]),
+            nn.ReLU(inplace=True),
+        ]
+        for before, after in itertools.pairwise(sizes):
+            layers += [
+                nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(inplace=True),
+            ]
+        layers += [nn.ConvTranspose2d(width, channels, 4, 2, 1, bias=False), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, noise: Tensor) -> Tensor:
+        return self.layers(noise)
+
+
+class Discriminator(nn.Module):
+    """(N, channels, 64, 64) -> (N, 1, 1, 1) logits; the sigmoid belongs to the loss."""
+
+    def __init__(self, width: int = 64, channels: int = 1) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [
+            nn.Conv2d(channels, width, 4, 2, 1, bias=False),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
+        for step in range(3):
+            before, after = width * 2**step, width * 2 ** (step + 1)
+            layers += [
+                nn.Conv2d(before, after, 4, 2, 1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+        layers.append(nn.Conv2d(width * 8, 1, 4, 1, 0, bias=False))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images)
+
+
+@torch.no_grad()
+def init_weights(module: nn.Module, generator: torch.Generator) -> None:
+    """Convolutions N(0, 0.02), BatchNorm N(1, 0.02) with zero bias, drawn from `generator`."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            part.weight.normal_(0.0, 0.02, generator=generator)
+            if part.bias is not None:
+                part.bias.zero_()
+        elif isinstance(part, nn.BatchNorm2d):
+            part.weight.normal_(1.0, 0.02, generator=generator)
+            part.bias.zero_()

@@ -1,0 +1,90 @@
+"""pix2pix for 128 x 128 images (Isola et al. 2017): U-Net generator and 3-layer PatchGAN.
+
+At width 64 and one channel in and out the generator has 41,822,849 parameters (the official
+`unet_128` with BatchNorm); the discriminator on two channels has 2,764,609 and gives logits 14 x 14.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from harness.models.dcgan import init_weights
+
+__all__ = ["PatchDiscriminator", "UnetGenerator", "init_weights"]
+
+LEVELS = 7
+
+
+class _Level(nn.Module):
+    """One level of the U-Net: down, what lies below, up; the input is passed beside it."""
+
+    def __init__(self, width: int, inner: int, below: _Level | None, dropout: bool) -> None:
+        super().__init__()
+        self.down = nn.Sequential(nn.LeakyReLU(0.2), nn.Conv2d(width, inner, 4, 2, 1, bias=False))
+        self.norm = nn.BatchNorm2d(inner) if below is not None else nn.Identity()
+        self.below = below
+        from_below = inner if below is None else 2 * inner
+        up: list[nn.Module] = [
+            nn.ReLU(),
+            nn.ConvTranspose2d(from_below, width, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(width),
+        ]
+        if dropout:
+            up.append(nn.Dropout(0.5))
+        self.up = nn.Sequential(*up)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = self.norm(self.down(x))
+        if self.below is not None:
+            inner = self.below(inner)
+        return torch.cat([x, self.up(inner)], 1)
+
+
+class UnetGenerator(nn.Module):
+    """(N, in_channels, 128, 128) -> (N, out_channels, 128, 128) in [-1, 1]."""
+
+    def __init__(
+        self, width: int = 64, in_channels: int = 1, out_channels: int = 1, dropout: bool = True
+    ) -> None:
+        super().__init__()
+        wide = width * 8
+        level = _Level(wide, wide, None, dropout=False)
+        for _ in range(LEVELS - 5):
+            level = _Level(wide, wide, level, dropout)
+        for outer in (width * 4, width * 2, width):
+            level = _Level(outer, outer * 2, level, dropout=False)
+        self.first = nn.Conv2d(in_channels, width, 4, 2, 1, bias=False)
+        self.levels = level
+        self.last = nn.Sequential(
+            nn.ReLU(), nn.ConvTranspose2d(2 * width, out_channels, 4, 2, 1), nn.Tanh()
+        )
+
+    def forward(self, masks: Tensor) -> Tensor:
+        return self.last(self.levels(self.first(masks)))
+
+
+class PatchDiscriminator(nn.Module):
+    """(N, in_channels, 128, 128) -> (N, 1, 14, 14) logits."""
+
+    def __init__(self, width: int = 64, in_channels: int = 2) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [
+            nn.Conv2d(in_channels, width, 4, 2, 1),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
+        for before, after, stride in (
+            (width, width * 2, 2),
+            (width * 2, width * 4, 2),
+            (width * 4, width * 8, 1),
+        ):
+            layers += [
+                nn.Conv2d(before, after, 4, stride, 1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+        layers.append(nn.Conv2d(width * 8, 1, 4, 1, 1))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        return self.layers(pairs)

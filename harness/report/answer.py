@@ -1,0 +1,231 @@
+"""First screen: what was asked, what the answer is, and what must stand beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.special import betaincinv
+
+from harness.compare.effect import Effect
+from harness.figures.arms import PairedDots, difference_map, paired_differences
+from harness.report.data import ReportData
+from harness.report.formats import (
+    counted,
+    interval,
+    number,
+    percent,
+    probability,
+    signed,
+)
+from harness.report.ink import Ink, Picture
+from harness.report.readings import converged
+
+EXTENDED = "extended after opening: no verdict"
+SHORT_PATH = "shows the path, too short to conclude"
+NO_COMPARISON = (
+    "No answer yet: no comparison has been run. `harness compare` with this experiment trains "
+    "every arm, then opens the test once and scores them."
+)
+# Above this many patients a map's rows can no longer be read.
+MAP_PATIENTS = 60
+
+
+@dataclass(frozen=True)
+class EffectView:
+    """One comparison of two arms as the page shows it."""
+
+    effect: Effect
+    title: str
+    sentence: str
+    facts: list[tuple[str, str]]
+    picture: Picture | None
+    heat_map: Picture | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The first screen. `verdict` is None where none is allowed."""
+
+    headline: str
+    verdict: str | None
+    banners: list[str]
+    notes: list[str] = field(default_factory=list)
+    views: list[EffectView] = field(default_factory=list)
+
+
+def make_answer(data: ReportData, ink: Ink) -> Answer:
+    """The answer and its evidence, or a sentence on what is missing."""
+    banners = [] if data.experiment.conclusive else [SHORT_PATH]
+    if data.comparison is None:
+        return Answer(NO_COMPARISON, None, banners)
+    if not data.comparison.finished or not data.effects:
+        return Answer(_under_way(data), None, banners)
+    extended = data.comparison.extended
+    if extended:
+        banners.append(EXTENDED)
+    ordered = sorted(data.effects, key=lambda effect: not effect.primary)
+    first = ordered[0]
+    sentence = _sentence(first, extended)
+    allowed = first.status == "verdict" and not extended
+    notes = [] if extended else _status_notes(first)
+    views = [_view(data, effect, ink) for effect in ordered]
+    return Answer(sentence, sentence if allowed else None, banners, notes, views)
+
+
+def _under_way(data: ReportData) -> str:
+    assert data.comparison is not None
+    plan = data.comparison
+    specs = [spec for chain in plan.chains for spec in chain.segmenters.values()]
+    done = sum(data.work.job(s).result(plan.segmenter_epochs) is not None for s in specs)
+    scored = sum(data.work.job(s).result() is not None for s in plan.tests.values())
+    return (
+        f"No answer yet: {done} of {counted(len(specs), 'segmenter')} trained, {scored} scored on "
+        "test patients. `harness compare` with this experiment goes on from here."
+    )
+
+
+def _sentence(effect: Effect, extended: bool) -> str:
+    """The effect's own sentence; after an extension, the estimate alone."""
+    if not extended:
+        return effect.sentence
+    text = f"{effect.candidate} minus {effect.baseline}: {signed(effect.mean)} test Dice"
+    if effect.interval95:
+        text += f" (95 % interval {interval(effect.interval95)})"
+    patients = counted(effect.patients, "patient")
+    return f"{text}, {patients}, {counted(effect.replicates, 'replicate')}; {EXTENDED}."
+
+
+def _status_notes(effect: Effect) -> list[str]:
+    if effect.status == "pilot":
+        return [f"Pilot: an estimate and its interval, no verdict. Needed: {effect.needed}"]
+    if effect.status == "cells only":
+        return [f"Cells only: no interval and no verdict. Needed: {effect.needed}"]
+    return []
+
+
+def _view(data: ReportData, effect: Effect, ink: Ink) -> EffectView:
+    extended = bool(data.comparison and data.comparison.extended)
+    kind = "primary" if effect.primary else "secondary"
+    title = f"{effect.candidate} against {effect.baseline} ({kind})"
+    picture = heat_map = None
+    if data.table is not None:
+        picture = _dots_picture(data, effect, ink)
+        if effect.primary and len(data.table.patients) <= MAP_PATIENTS:
+            heat_map = _map_picture(data, effect, ink)
+    facts = _facts(data, effect, extended)
+    return EffectView(effect, title, _sentence(effect, extended), facts, picture, heat_map)
+
+
+def _facts(data: ReportData, effect: Effect, extended: bool) -> list[tuple[str, str]]:
+    """What stands beside the sentence; all of it is test Dice, candidate minus baseline."""
+    facts = [
+        ("mean difference", signed(effect.mean, 4)),
+        ("95 % interval", interval(effect.interval95, 4)),
+        ("90 % interval", interval(effect.interval90, 4)),
+    ]
+    if effect.status == "verdict" and not extended:
+        facts.append(("p, two-sided", probability(effect.p)))
+        if effect.p_adjusted is not None:
+            facts.append(("p, Holm-adjusted", probability(effect.p_adjusted)))
+    facts += [
+        ("n", f"{counted(effect.patients, 'test patient')}, "
+              f"{counted(effect.replicates, 'replicate')}"),
+        ("sd over patients", number(effect.sd_patient)),
+        ("sd over replicates", number(effect.sd_replicate)),
+        ("sd, residual", number(effect.sd_residual)),
+        ("smallest effect seen with 80 % power", number(effect.detectable)),
+        ("margin: smallest difference that matters", f"{data.experiment.decision.margin:g}"),
+    ]  # fmt: skip
+    facts += _worst(data, effect)
+    bound = collapse_words(data)
+    if bound:
+        facts.append(("generators that fail", bound))
+    facts.append(("scope", "given this training cohort"))
+    return facts
+
+
+def _worst(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
+    if data.table is None:
+        return []
+    cells = data.table.difference(effect.baseline, effect.candidate)
+    lines = []
+    for what, names, axis in (
+        ("worst patient", data.table.patients, 1),
+        ("worst replicate", data.table.replicates, 0),
+    ):
+        means = mean_over(cells, axis)
+        if np.isfinite(means).any():
+            place = int(np.nanargmin(means))
+            lines.append((what, f"{names[place]}: {signed(float(means[place]))}"))
+    return lines
+
+
+def mean_over(cells: np.ndarray, axis: int) -> np.ndarray:
+    """Means along an axis; NaN where any cell is missing (a mean of fewer is another mean)."""
+    return np.asarray(cells.mean(axis=axis)) if cells.size else np.array([])
+
+
+def collapse_bound(failed: int, replicates: int) -> float:
+    """Upper 95 % bound of the failure rate (exact binomial); 1 - 0.05^(1/R) if none failed."""
+    if failed >= replicates:
+        return 1.0
+    return float(betaincinv(failed + 1, replicates - failed, 0.95))
+
+
+def collapse_words(data: ReportData) -> str:
+    """How often a generator can fail unseen; empty where no arm uses one."""
+    if data.comparison is None:
+        return ""
+    known = [converged(data.work, chain) for chain in data.comparison.chains]
+    states = [state for state in known if state is not None]
+    if not states:
+        return ""
+    failed = states.count(False)
+    bound = percent(collapse_bound(failed, len(states)))
+    kept = " (kept in the comparison)" if failed else ""
+    return (
+        f"{failed} of {counted(len(states), 'replicate')} failed to converge{kept}; "
+        f"a rate up to {bound} stays possible (95 %)"
+    )
+
+
+def _dots_picture(data: ReportData, effect: Effect, ink: Ink) -> Picture:
+    assert data.table is not None
+    cells = data.table.difference(effect.baseline, effect.candidate)
+    dots = PairedDots(
+        baseline=effect.baseline,
+        candidate=effect.candidate,
+        patients=data.table.patients,
+        patient_means=mean_over(cells, 1).tolist(),
+        replicates=[str(r) for r in data.table.replicates],
+        replicate_means=mean_over(cells, 0).tolist(),
+        margin=data.experiment.decision.margin,
+        mean=effect.mean,
+        interval95=effect.interval95,
+        interval90=effect.interval90,
+    )
+    caption = (
+        f"Paired differences in test Dice, {effect.candidate} minus {effect.baseline}. A blue dot "
+        f"is a patient (mean of {counted(effect.replicates, 'replicate')}), a green one a "
+        f"replicate (mean of {counted(effect.patients, 'patient')}); the lowest of each is named."
+    )
+    if effect.interval95:
+        caption += " Thin bar: 95 % interval; thick: 90 %."
+    return ink.figure(paired_differences(dots), "Dots of paired differences in Dice", caption)
+
+
+def _map_picture(data: ReportData, effect: Effect, ink: Ink) -> Picture:
+    assert data.table is not None
+    what = f"{effect.candidate} − {effect.baseline}"
+    figure = difference_map(
+        data.table.difference(effect.baseline, effect.candidate),
+        data.table.patients,
+        [str(r) for r in data.table.replicates],
+        what,
+    )
+    return ink.figure(
+        figure,
+        "Heat map of differences by patient and replicate",
+        f"Difference in test Dice of every patient (row) in every replicate (column), {what}.",
+    )

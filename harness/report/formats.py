@@ -1,0 +1,114 @@
+"""Numbers in words: what is missing is a dash, a difference carries its sign."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+DASH = "–"
+MINUS = "−"
+
+# What the values of score jobs are called on the page: short name, unit or direction.
+SCORE_WORDS: dict[str, tuple[str, str]] = {
+    "quality/kid": ("KID", "lower is better"),
+    "quality/fid": ("FID", "lower is better"),
+    "quality/ssim": ("SSIM", "higher is better"),
+    "quality/ms_ssim_4": ("MS-SSIM, 4 scales", "higher is better"),
+    "quality/psnr": ("PSNR", "dB"),
+    "quality/mae_hu": ("mean absolute error", "HU"),
+    "quality/diversity_pairwise_ssim": ("pairwise SSIM of samples", "lower is more varied"),
+    "quality/diversity_pairwise_ssim_real": ("pairwise SSIM of real ones", "for comparison"),
+    "quality/area_ratio": ("mask area / real area", "1 is right"),
+    "quality/components": ("regions per mask", "real glands: about 1"),
+    "quality/empty_share": ("empty masks", "share"),
+}
+# Scores that mean nothing without the extractor that made the features.
+WITH_EXTRACTOR = ("quality/kid", "quality/fid")
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A plain number with fixed decimals; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """A difference with its sign."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    return f"{value:+.{digits}f}".replace("-", MINUS)
+
+
+def short(value: Any) -> str:
+    """A setting or score in about three digits; other things as text."""
+    if value is None:
+        return DASH
+    if isinstance(value, bool | str | int):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:.3g}".replace("-", MINUS) if math.isfinite(value) else DASH
+    return str(value)
+
+
+def interval(ends: tuple[float, float] | None, digits: int = 3) -> str:
+    """Both ends of an interval of differences."""
+    return DASH if ends is None else f"{signed(ends[0], digits)} to {signed(ends[1], digits)}"
+
+
+def probability(value: float | None) -> str:
+    """A p value; below 0.001 it is not spelled out."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def percent(share: float | None) -> str:
+    """A share as a whole percentage."""
+    return DASH if share is None or not math.isfinite(share) else f"{100 * share:.0f} %"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as the unit that people would say."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number with its noun."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def day(seconds: float) -> str:
+    """A date in UTC; empty before anything finished."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d") if seconds else ""
+
+
+def score_name(name: str, extractor: str = "", n: int | None = None) -> str:
+    """A score's name with unit or direction; KID and FID also with extractor and n."""
+    word, unit = SCORE_WORDS.get(name, (name.rpartition("/")[2].replace("_", " "), ""))
+    notes = [unit] if unit else []
+    if name in WITH_EXTRACTOR:
+        notes.append(extractor or "extractor not recorded")
+    if n is not None:
+        notes.append(f"n = {n}")
+    return f"{word} ({'; '.join(notes)})" if notes else word
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested values as lines of (name in words, value)."""
+    lines: list[tuple[str, str]] = []
+    for key, value in values.items():
+        name = f"{prefix}{str(key).replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            lines += flat(value, f"{name}: ")
+        elif isinstance(value, list | tuple):
+            lines.append((name, ", ".join(short(entry) for entry in value) or DASH))
+        else:
+            lines.append((name, short(value)))
+    return lines

@@ -1,0 +1,174 @@
+"""Where MLflow keeps its runs, and the one careful first use of a database.
+
+Without a tracking URI the store is `<workdir>/mlflow/mlflow.db` with files below
+`<workdir>/mlflow/artifacts`. MLflow's own first use is not safe against a second process or a kill
+(it migrates an empty database in place), so a SQLite database is made under a temporary name, in
+the same folder and under a lock, and renamed when it is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.base.errors import ConfigError, EnvironmentFault
+from harness.base.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_AGENT_HINT": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    # A vanished server is met by waiting between whole syncs, not inside one request.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+_ARTIFACT_COLUMNS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+)
+
+
+@dataclass(frozen=True)
+class Store:
+    """One tracking store.
+
+    Attributes:
+        uri: tracking URI; may hold credentials, see `masked`.
+        artifacts: root for files of new experiments; None where the server decides.
+        database: the SQLite file, None for a server or another database.
+    """
+
+    uri: str
+    artifacts: Path | None
+    database: Path | None
+
+
+def masked(text: str) -> str:
+    """`text` without the credentials of any URI in it; use it on whatever is shown or stored."""
+    text = re.sub(r"://\S*@", "://***@", text)
+    return re.sub(r"(?i)\b(\w*(?:password|token|secret)\w*=)[^&\s]+", r"\1***", text)
+
+
+def resolve(workdir: Path, uri: str | None) -> Store:
+    """The store that `tracking.uri` names, or the work folder's own.
+
+    Raises:
+        ConfigError: a folder or file URI; MLflow no longer supports file stores.
+    """
+    home = workdir.resolve() / "mlflow"
+    if uri is None:
+        return Store(f"sqlite:///{home / 'mlflow.db'}", home / "artifacts", home / "mlflow.db")
+    scheme = re.match(r"([a-z][a-z0-9]*)(\+[a-z0-9]+)?:", uri)
+    if scheme is None or scheme[1] == "file":
+        raise ConfigError(
+            "tracking.uri must name a server (http, https) or a database (sqlite, postgresql, "
+            f"mysql), but got '{masked(uri)}'; leave it out to keep runs in the work folder"
+        )
+    if scheme[1] == "sqlite":
+        database = Path(uri.partition(":///")[2]).resolve()
+        return Store(f"sqlite:///{database}", database.parent / "artifacts", database)
+    return Store(uri, None if scheme[1] in ("http", "https") else home / "artifacts", None)
+
+
+def quiet_environment() -> None:
+    """Set MLflow's switches (no telemetry, no hints, short waits); before its first import."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+def folder_identity(workdir: Path) -> str:
+    """A name that the work folder keeps when it is moved; made on first use.
+
+    Two work folders that share a server keep their runs apart by it.
+    """
+    path = workdir / "mlflow" / "folder.json"
+    with _locked(path.with_suffix(".lock")):
+        if not path.exists():
+            write_json(path, {"id": uuid.uuid4().hex[:12]})
+        return str(read_json(path)["id"])
+
+
+def open_client(store: Store) -> MlflowClient:
+    """A client of the store, its database made first where there is none.
+
+    Raises:
+        EnvironmentFault: the database belongs to another version of MLflow.
+    """
+    quiet_environment()
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    prepare(store)
+    try:
+        return MlflowClient(tracking_uri=store.uri)
+    except MlflowException as error:
+        if "schema" not in str(error):
+            raise
+        raise EnvironmentFault(
+            "the tracking database must have the schema of the installed MLflow, but got another "
+            "one; back it up and run `mlflow db upgrade` on it"
+        ) from error
+
+
+def prepare(store: Store) -> None:
+    """Make the SQLite database if it is missing, or follow a work folder that was moved."""
+    if store.database is None:
+        return
+    home = store.database.parent
+    with _locked(home / ".first-use.lock"):
+        if not store.database.exists():
+            _make(store, store.database)
+        elif store.artifacts is not None:
+            _follow_move(store.database, store.artifacts)
+        write_json(home / "artifacts.json", {"root": str(store.artifacts)})
+
+
+def _make(store: Store, database: Path) -> None:
+    quiet_environment()
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    part = database.with_name(f".{database.name}.part")
+    for left in database.parent.glob(f"{part.name}*"):  # of a first use that was killed
+        left.unlink()
+    made = SqlAlchemyStore(f"sqlite:///{part}", str(store.artifacts))
+    made.engine.dispose()
+    part.rename(database)
+
+
+def _follow_move(database: Path, artifacts: Path) -> None:
+    """MLflow stores absolute paths; after a move they must point to where the files are now."""
+    note = database.parent / "artifacts.json"
+    old = str(read_json(note)["root"]) if note.exists() else str(artifacts)
+    if old == str(artifacts):
+        return
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        for table, column in _ARTIFACT_COLUMNS:
+            for before, after in ((old, str(artifacts)), (Path(old).as_uri(), artifacts.as_uri())):
+                connection.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                    f"WHERE substr({column}, 1, ?) = ?",
+                    (after, len(before) + 1, len(before), before),
+                )
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,45 @@
+"""Learning-rate factors and epochs at which a training is scored or drawn. Pure functions."""
+
+from __future__ import annotations
+
+import math
+
+
+def constant(epoch: int) -> float:
+    """Factor 1 at every epoch."""
+    return 1.0
+
+
+def constant_epochs(total: int) -> int:
+    """Epochs of `total` at the constant rate: two thirds, rounded (300 -> 200)."""
+    return round(2 * total / 3)
+
+
+def pix2pix_decay(epoch: int, total: int) -> float:
+    """The official rule: 1 for the constant epochs, then linear towards zero.
+
+    Args:
+        epoch: 1-based.
+        total: all epochs; the last third decays.
+    """
+    steady = constant_epochs(total)
+    decay = total - steady
+    return 1.0 - max(0, epoch - steady) / (decay + 1)
+
+
+def cosine(share: float) -> float:
+    """Half a cosine from 1 to 0 over `share` in [0, 1] of the training."""
+    return 0.5 * (1.0 + math.cos(math.pi * min(max(share, 0.0), 1.0)))
+
+
+def scored_epochs(total: int, about: int) -> tuple[int, ...]:
+    """About `about` epochs from 1 to `total`, log-spaced, ascending, the last one included."""
+    if about < 2 or total < 2:
+        return (total,)
+    ratio = total ** (1 / (about - 1))
+    return tuple(sorted({round(ratio**k) for k in range(about)} | {total}))
+
+
+def picture_epochs(total: int, about: int) -> tuple[int, ...]:
+    """Epochs after which sample grids are drawn: as `scored_epochs`."""
+    return scored_epochs(total, about)
