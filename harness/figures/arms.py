@@ -17,6 +17,7 @@ from harness.figures.style import (
     GREEN,
     GREY,
     INK,
+    MINUS,
     colour_of,
     new_figure,
     spread,
@@ -81,9 +82,7 @@ def arm_means(arms: Sequence[ArmDots], patients: int) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     count = max((len(arm.replicate_means) for arm in arms), default=0)
-    axes.set_xlabel(
-        f"Dice (0 to 1), mean of {patients} test patients; a dot per replicate ({count}), line: mean"
-    )
+    axes.set_xlabel(f"test Dice (0 to 1), mean of {patients} patients; dots: {count} replicates")
     return figure
 
 
@@ -117,8 +116,7 @@ def paired_differences(dots: PairedDots) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(
-        f"difference in test Dice: {dots.candidate} - {dots.baseline}; "
-        f"grey band: within {dots.margin:g}"
+        f"{dots.candidate} {MINUS} {dots.baseline}, test Dice (grey: within {dots.margin:g})"
     )
     return figure
 
@@ -150,9 +148,8 @@ def _row(
 
 
 def _short(name: str, most: int = 22) -> str:
-    """A name as plain text of bounded length (matplotlib reads $ as mathematics)."""
-    clipped = name if len(name) <= most else name[: most - 1] + "…"
-    return clipped.replace("$", r"\$")
+    """A name of bounded length."""
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _estimate(axes: Axes, dots: PairedDots) -> None:
@@ -164,7 +161,7 @@ def _estimate(axes: Axes, dots: PairedDots) -> None:
         axes.hlines(2, *dots.interval90, color=INK, linewidth=4.2)
     axes.plot([dots.mean], [2], "D", color="white", markeredgecolor=INK, markersize=7)
     axes.annotate(
-        f"{dots.mean:+.3f}", (dots.mean, 2), (0, 8), textcoords="offset points",
+        f"{dots.mean:+.3f}".replace("-", MINUS), (dots.mean, 2), (0, 8), textcoords="offset points",
         ha="center", va="bottom", fontsize=9,
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from harness.figures.style import (
     BLUE,
@@ -16,6 +17,7 @@ from harness.figures.style import (
     PANEL_SIZE,
     colour_of,
     new_figure,
+    plain_log,
     styled,
 )
 
@@ -53,6 +55,8 @@ def losses(curves: Mapping[str, Sequence[Curve]], xlabel: str, ylabel: str) -> F
     values = values[np.isfinite(values)]
     if len(values) and values.min() > 0 and values.max() / values.min() >= LOG_FROM:
         axes.set_yscale("log")
+        plain_log(axes.yaxis)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     return _finish(figure, axes, xlabel, ylabel, legend=len(curves) > 1)
 
 
@@ -71,6 +75,9 @@ def quality(
     steps = [s for curve in (*best, *others) for s in curve.steps]
     if steps and min(steps) > 0 and max(steps) / min(steps) >= LOG_FROM:
         axes.set_xscale("log")
+        plain_log(axes.xaxis)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     return _finish(figure, axes, "epoch", ylabel, legend=bool(others))
 
 

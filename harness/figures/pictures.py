@@ -18,7 +18,7 @@ _OUTLINE = tuple(int(ORANGE[i : i + 2], 16) for i in (1, 3, 5))
 def outlined(
     ct: NDArray[np.floating], mask: NDArray[np.generic], edge: int = 160
 ) -> NDArray[np.uint8]:
-    """CT (H, W) in [-1, 1] with the mask's outline, as (edge, edge, 3); an empty mask draws none."""
+    """CT (H, W) in [-1, 1] with the mask's outline, as (edge, edge, 3)."""
     grey = np.clip(np.rint((np.asarray(ct, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
     wide = Image.fromarray(grey).resize((edge, edge), Image.Resampling.BICUBIC)
     colour = np.stack([np.asarray(wide)] * 3, axis=-1)

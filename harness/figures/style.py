@@ -14,19 +14,22 @@ import matplotlib
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 # Inches. A full figure stands alone; a panel shares a row with another where there is room.
-FULL_WIDTH = 6.6
+FULL_WIDTH = 5.6
 PANEL_SIZE = (4.3, 2.9)
 
 _COLOURS = sns.color_palette("colorblind").as_hex()
 BLUE, ORANGE, GREEN, RED = _COLOURS[:4]
+MINUS = "\u2212"
 GREY, INK = "#9a9a9a", "#222222"
 # An arm keeps its colour in every figure; the two noise-floor arms are grey and brown.
 ARM_COLOURS = {
@@ -37,7 +40,8 @@ ARM_COLOURS = {
     "duplicate": _COLOURS[5],
 }
 
-_RC: dict[str, Any] = {
+# Any: matplotlib types the keys as one long literal.
+_RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "axes.titlesize": 10,
@@ -60,7 +64,9 @@ _RC: dict[str, Any] = {
     "legend.frameon": False,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
-    "svg.fonttype": "path",
+    # Names are printed as they are, "$" included.
+    "text.parse_math": False,
+    "svg.fonttype": "none",
     # Element ids of an SVG come from this, so that the same data give the same file.
     "svg.hashsalt": "harness",
 }
@@ -87,6 +93,13 @@ def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
+
+
+def plain_log(axis: Axis) -> None:
+    """A logarithmic axis (already set) with ticks as plain numbers at 1, 2 and 5."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def colour_of(arm: str, index: int) -> str:

@@ -12,8 +12,18 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from harness.figures.style import FULL_WIDTH, GREY, INK, PANEL_SIZE, RED, new_figure, styled
+from harness.figures.style import (
+    FULL_WIDTH,
+    GREY,
+    INK,
+    PANEL_SIZE,
+    RED,
+    new_figure,
+    plain_log,
+    styled,
+)
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "h", "<")
 
@@ -59,7 +69,8 @@ def objective_by_batch(trials: Sequence[TrialDot], ylabel: str) -> Figure:
     axes.set_xlim(-0.6, len(batches) - 0.4)
     axes.set_xlabel("batch size (images)")
     mappable = matplotlib.cm.ScalarMappable(norm, colours)
-    figure.colorbar(mappable, ax=axes, label="learning rate", fraction=0.05, pad=0.02)
+    bar = figure.colorbar(mappable, ax=axes, label="learning rate", fraction=0.05, pad=0.02)
+    plain_log(bar.ax.yaxis)
     figure.legend(
         handles=_legend(trials, lengths), loc="outside lower center", ncols=4, handletextpad=0.2
     )
@@ -80,7 +91,7 @@ def history(trials: Sequence[TrialDot], direction: str, ylabel: str) -> Figure:
         numbers = [t.number for t in sound] + [ordered[-1].number]
         axes.step(numbers, [*best, best[-1]], where="post", color=INK, linewidth=1.4)
     _value_axis(axes, trials, ylabel)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trial (line: best so far)")
     return figure
 
@@ -123,6 +134,7 @@ def _value_axis(axes: Axes, trials: Sequence[TrialDot], ylabel: str) -> None:
     values = [v for t in trials for v in t.seed_values if v is not None and np.isfinite(v)]
     if values and min(values) > 0 and max(values) / min(values) >= 20:
         axes.set_yscale("log")
+        plain_log(axes.yaxis)
     axes.set_ylabel(ylabel)
     axes.grid(axis="y")
 
@@ -150,7 +162,7 @@ def _legend(trials: Sequence[TrialDot], lengths: Sequence[int]) -> list[Line2D]:
                 markersize=11,
                 linestyle="",
                 label="chosen",
-            )  # fmt: skip
+            )
         )
     if any(trial.failed for trial in trials):
         handles.append(
@@ -162,6 +174,6 @@ def _legend(trials: Sequence[TrialDot], lengths: Sequence[int]) -> list[Line2D]:
                 markeredgewidth=1.8,
                 linestyle="",
                 label="a seed failed",
-            )  # fmt: skip
+            )
         )
     return handles

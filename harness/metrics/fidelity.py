@@ -90,6 +90,7 @@ def fid(real: NDArray[Any], synthetic: NDArray[Any]) -> Score:
     a, b = _root(x), _root(y)
     overlap = np.linalg.svd(a @ b.T, compute_uv=False).sum()
     value = float(mean_gap @ mean_gap + (a * a).sum() + (b * b).sum() - 2 * overlap)
+    value = max(0.0, value)  # a squared distance; below 0 by rounding only
     n, d = min(len(x), len(y)), x.shape[1]
     note = (
         None if n > d else f"{n} images for {d} features: biased upwards, compare at equal n only"

@@ -14,8 +14,10 @@ patient's own voxel grid; spacing in millimetres in the same order.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +96,14 @@ def _cropped(case: _Case) -> _Case:
     return _Case(np.pad(case.prediction[box], 1), np.pad(case.truth[box], 1))
 
 
+@contextlib.contextmanager
+def _without_own_deprecations() -> Iterator[None]:
+    """MONAI 1.6's distances call a deprecated argument of MONAI; nothing a user could change."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*always_return_as_numpy.*", FutureWarning)
+        yield
+
+
 def _diagonal_mm(shape: Sequence[int], spacing_mm: Spacing) -> float:
     return float(np.linalg.norm(np.array(shape) * np.array(spacing_mm)))
 
@@ -107,13 +117,14 @@ def hd95_mm(prediction: NDArray[Any], truth: NDArray[Any], spacing_mm: Spacing) 
     from monai.metrics.hausdorff_distance import compute_hausdorff_distance
 
     small = _cropped(case)
-    found = compute_hausdorff_distance(
-        _tensor(small.prediction),
-        _tensor(small.truth),
-        include_background=True,
-        percentile=95,
-        spacing=list(spacing_mm),
-    )
+    with _without_own_deprecations():
+        found = compute_hausdorff_distance(
+            _tensor(small.prediction),
+            _tensor(small.truth),
+            include_background=True,
+            percentile=95,
+            spacing=list(spacing_mm),
+        )
     return Value(float(found))
 
 
@@ -128,13 +139,14 @@ def surface_distance_mm(
     from monai.metrics.surface_distance import compute_average_surface_distance
 
     small = _cropped(case)
-    found = compute_average_surface_distance(
-        _tensor(small.prediction),
-        _tensor(small.truth),
-        include_background=True,
-        symmetric=True,
-        spacing=list(spacing_mm),
-    )
+    with _without_own_deprecations():
+        found = compute_average_surface_distance(
+            _tensor(small.prediction),
+            _tensor(small.truth),
+            include_background=True,
+            symmetric=True,
+            spacing=list(spacing_mm),
+        )
     return Value(float(found))
 
 
@@ -159,13 +171,14 @@ def surface_dice(
     from monai.metrics.surface_dice import compute_surface_dice
 
     small = _cropped(case)
-    found = compute_surface_dice(
-        _tensor(small.prediction),
-        _tensor(small.truth),
-        class_thresholds=[tolerance_mm],
-        include_background=True,
-        spacing=list(spacing_mm),
-    )
+    with _without_own_deprecations():
+        found = compute_surface_dice(
+            _tensor(small.prediction),
+            _tensor(small.truth),
+            class_thresholds=[tolerance_mm],
+            include_background=True,
+            spacing=list(spacing_mm),
+        )
     return Value(float(found))
 
 

@@ -1,1 +1,1 @@
-
+"""Networks only: DCGAN, pix2pix and the downstream U-Net."""

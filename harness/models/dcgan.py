@@ -1,4 +1,4 @@
-"""DCGAN for 64 x 64 images (Radford et al. 2015): noise to image, and image to a logit.
+"""DCGAN for 64 x 64 images (Radford et al. 2015): noise to an image, and an image to a logit.
 
 At width 64, latent 100 and one channel the generator has 3,574,656 parameters and the
 discriminator 2,763,520.
@@ -10,6 +10,10 @@ import itertools
 
 import torch
 from torch import Tensor, nn
+
+from harness.base.errors import ConfigError
+
+SIZE = 64
 
 
 class Generator(nn.Module):
@@ -37,7 +41,10 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """(N, channels, 64, 64) -> (N, 1, 1, 1) logits; the sigmoid belongs to the loss."""
+    """(N, channels, 64, 64) -> (N, 1, 1, 1) logits; the sigmoid belongs to the loss.
+
+    Images of another size raise ConfigError: they would be judged patch by patch, unnoticed.
+    """
 
     def __init__(self, width: int = 64, channels: int = 1) -> None:
         super().__init__()
@@ -56,12 +63,22 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
+        rows, columns = images.shape[-2:]
+        if (rows, columns) != (SIZE, SIZE):
+            raise ConfigError(
+                f"images of the DCGAN must be {SIZE} x {SIZE}, but got {rows} x {columns}; "
+                f"set data.crop.mask_px to {SIZE}"
+            )
         return self.layers(images)
 
 
 @torch.no_grad()
 def init_weights(module: nn.Module, generator: torch.Generator) -> None:
-    """Convolutions N(0, 0.02), BatchNorm N(1, 0.02) with zero bias, drawn from `generator`."""
+    """Convolutions N(0, 0.02), BatchNorm N(1, 0.02), every bias 0 (DCGAN and pix2pix alike).
+
+    Args:
+        module: on the CPU, as `generator` is; parts are drawn in the order in which they were made.
+    """
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
             part.weight.normal_(0.0, 0.02, generator=generator)

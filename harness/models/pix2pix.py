@@ -1,7 +1,7 @@
-"""pix2pix for 128 x 128 images (Isola et al. 2017): U-Net generator and 3-layer PatchGAN.
+"""pix2pix (Isola et al. 2017): U-Net generator and 3-layer PatchGAN, with BatchNorm.
 
-At width 64 and one channel in and out the generator has 41,822,849 parameters (the official
-`unet_128` with BatchNorm); the discriminator on two channels has 2,764,609 and gives logits 14 x 14.
+At width 64 and one channel in and out the generator has 41,822,849 parameters, as the official
+`unet_128`; the discriminator on two channels has 2,764,609 and gives 14 x 14 logits at 128 x 128.
 """
 
 from __future__ import annotations
@@ -9,15 +9,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from harness.base.errors import ConfigError
 from harness.models.dcgan import init_weights
 
 __all__ = ["PatchDiscriminator", "UnetGenerator", "init_weights"]
 
+# Halvings of the edge: 128 pixels end as one.
 LEVELS = 7
+STEP = 2**LEVELS
 
 
 class _Level(nn.Module):
-    """One level of the U-Net: down, what lies below, up; the input is passed beside it."""
+    """One level of the U-Net: down, what lies below, up; the input is passed beside it.
+
+    (N, width, H, W) -> (N, 2 width, H, W).
+    """
 
     def __init__(self, width: int, inner: int, below: _Level | None, dropout: bool) -> None:
         super().__init__()
@@ -42,7 +48,11 @@ class _Level(nn.Module):
 
 
 class UnetGenerator(nn.Module):
-    """(N, in_channels, 128, 128) -> (N, out_channels, 128, 128) in [-1, 1]."""
+    """(N, in_channels, 128, 128) -> (N, out_channels, 128, 128) in [-1, 1].
+
+    Dropout of a half follows the two levels around the innermost, as in the official `unet_128`.
+    Edges must be multiples of 128 pixels, else ConfigError.
+    """
 
     def __init__(
         self, width: int = 64, in_channels: int = 1, out_channels: int = 1, dropout: bool = True
@@ -61,6 +71,12 @@ class UnetGenerator(nn.Module):
         )
 
     def forward(self, masks: Tensor) -> Tensor:
+        rows, columns = masks.shape[-2:]
+        if rows % STEP or columns % STEP:
+            raise ConfigError(
+                f"frames of pix2pix must be multiples of {STEP} pixels, but got "
+                f"{rows} x {columns}; set data.crop.frame_px to {STEP}"
+            )
         return self.last(self.levels(self.first(masks)))
 
 

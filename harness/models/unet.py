@@ -11,12 +11,16 @@ from monai.networks.nets import UNet
 def make_unet(
     channels: Sequence[int], residual_units: int, in_channels: int, out_channels: int, seed: int
 ) -> UNet:
-    """A 2D U-Net, (N, in, H, W) -> (N, out, H, W) logits; H and W multiples of 2^(levels - 1).
+    """A 2D U-Net, (N, in, H, W) -> (N, out, H, W) logits.
 
-    The weights depend on `seed` alone; the global generator is left as it was.
+    Args:
+        channels: of each level, outermost first; H and W must be multiples of 2^(levels - 1).
+        residual_units: per level; 0 takes plain convolutions.
+        seed: the initial weights depend on it alone; the global generators are left as they were.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # Not torch.manual_seed: that would seed the GPUs' generators too, which are not forked.
+        torch.random.default_generator.manual_seed(seed)
         return UNet(
             spatial_dims=2,
             in_channels=in_channels,

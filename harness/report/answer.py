@@ -11,6 +11,7 @@ from harness.compare.effect import Effect
 from harness.figures.arms import PairedDots, difference_map, paired_differences
 from harness.report.data import ReportData
 from harness.report.formats import (
+    MINUS,
     counted,
     interval,
     number,
@@ -67,7 +68,7 @@ def make_answer(data: ReportData, ink: Ink) -> Answer:
     ordered = sorted(data.effects, key=lambda effect: not effect.primary)
     first = ordered[0]
     sentence = _sentence(first, extended)
-    allowed = first.status == "verdict" and not extended
+    allowed = first.status == "verdict" and bool(first.word) and not extended
     notes = [] if extended else _status_notes(first)
     views = [_view(data, effect, ink) for effect in ordered]
     return Answer(sentence, sentence if allowed else None, banners, notes, views)
@@ -86,7 +87,7 @@ def _under_way(data: ReportData) -> str:
 
 
 def _sentence(effect: Effect, extended: bool) -> str:
-    """The effect's own sentence; after an extension, the estimate alone."""
+    """The effect's own sentence; after an extension, the estimate and nothing more."""
     if not extended:
         return effect.sentence
     text = f"{effect.candidate} minus {effect.baseline}: {signed(effect.mean)} test Dice"
@@ -97,11 +98,14 @@ def _sentence(effect: Effect, extended: bool) -> str:
 
 
 def _status_notes(effect: Effect) -> list[str]:
-    if effect.status == "pilot":
-        return [f"Pilot: an estimate and its interval, no verdict. Needed: {effect.needed}"]
-    if effect.status == "cells only":
-        return [f"Cells only: no interval and no verdict. Needed: {effect.needed}"]
-    return []
+    """What the status means, with what it lacks unless the sentence already says so."""
+    meaning = {
+        "pilot": "Pilot: an estimate and its interval, no verdict.",
+        "cells only": "Cells only: no interval and no verdict.",
+    }.get(effect.status)
+    if meaning is None:
+        return []
+    return [meaning if effect.needed in effect.sentence else f"{meaning} Needed: {effect.needed}"]
 
 
 def _view(data: ReportData, effect: Effect, ink: Ink) -> EffectView:
@@ -217,7 +221,7 @@ def _dots_picture(data: ReportData, effect: Effect, ink: Ink) -> Picture:
 
 def _map_picture(data: ReportData, effect: Effect, ink: Ink) -> Picture:
     assert data.table is not None
-    what = f"{effect.candidate} − {effect.baseline}"
+    what = f"{effect.candidate} {MINUS} {effect.baseline}"
     figure = difference_map(
         data.table.difference(effect.baseline, effect.candidate),
         data.table.patients,

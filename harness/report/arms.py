@@ -57,7 +57,8 @@ def make_arms(data: ReportData, ink: Ink) -> Arms:
     """Tables and figures of the arms; curves alone while the test is closed."""
     lines: list[ArmLine] = []
     pictures: list[Picture] = []
-    patients, replicates, left_out = 0, (), False
+    patients, left_out = 0, False
+    replicates: tuple[int, ...] = ()
     if data.table is not None and data.table.cells:
         table = data.table
         patients, replicates = len(table.patients), table.replicates
@@ -120,7 +121,7 @@ def _validation(data: ReportData, arm: str) -> str:
 def _curves(data: ReportData, ink: Ink) -> list[Picture]:
     if data.comparison is None:
         return []
-    arms = data.experiment.arms
+    arms: tuple[str, ...] = data.experiment.arms
     per_epoch = data.experiment.segmentation.updates_per_epoch
     pictures = []
     for name, label, what in (

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-DASH = "–"
-MINUS = "−"
+DASH = "\u2013"
+MINUS = "\u2212"
 
 # What the values of score jobs are called on the page: short name, unit or direction.
 SCORE_WORDS: dict[str, tuple[str, str]] = {
@@ -16,10 +16,10 @@ SCORE_WORDS: dict[str, tuple[str, str]] = {
     "quality/fid": ("FID", "lower is better"),
     "quality/ssim": ("SSIM", "higher is better"),
     "quality/ms_ssim_4": ("MS-SSIM, 4 scales", "higher is better"),
-    "quality/psnr": ("PSNR", "dB"),
+    "quality/psnr_db": ("PSNR", "dB"),
     "quality/mae_hu": ("mean absolute error", "HU"),
-    "quality/diversity_pairwise_ssim": ("pairwise SSIM of samples", "lower is more varied"),
-    "quality/diversity_pairwise_ssim_real": ("pairwise SSIM of real ones", "for comparison"),
+    "quality/diversity": ("diversity of samples", "mean 1 - SSIM of pairs"),
+    "quality/diversity_real": ("diversity of real ones", "mean 1 - SSIM of pairs"),
     "quality/area_ratio": ("mask area / real area", "1 is right"),
     "quality/components": ("regions per mask", "real glands: about 1"),
     "quality/empty_share": ("empty masks", "share"),
@@ -98,6 +98,14 @@ def score_name(name: str, extractor: str = "", n: int | None = None) -> str:
     if n is not None:
         notes.append(f"n = {n}")
     return f"{word} ({'; '.join(notes)})" if notes else word
+
+
+def axis_name(name: str, extractor: str = "", n: int | None = None) -> str:
+    """`score_name` for an axis: name and direction above, extractor and n below."""
+    first = score_name(name).replace("; extractor not recorded", "")
+    second = [extractor] if name in WITH_EXTRACTOR and extractor else []
+    second += [f"n = {n}"] if n is not None else []
+    return f"{first}\n{', '.join(second)}" if second else first
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

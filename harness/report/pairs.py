@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.store import Store
 from harness.figures.pictures import outlined, sheet
 from harness.report.readings import evenly
 
@@ -18,8 +19,6 @@ def real_pairs(folder: Path, count: int) -> NDArray[np.uint8] | None:
 
     Only training patients are drawn: the page shows nothing of a test patient but its scores.
     """
-    from harness.data.store import Store
-
     store = Store.open(folder)
     rows = np.asarray(store.select(role="train", gland=True))
     return _sheet(store, rows, count)
@@ -27,16 +26,14 @@ def real_pairs(folder: Path, count: int) -> NDArray[np.uint8] | None:
 
 def synthetic_pairs(folder: Path, count: int) -> NDArray[np.uint8] | None:
     """A sheet of synthetic pairs, spread over their store; None without any."""
-    from harness.data.store import Store
-
     store = Store.open(folder)
     return _sheet(store, np.arange(len(store.rows)), count)
 
 
-def _sheet(store: object, rows: NDArray[np.intp], count: int) -> NDArray[np.uint8] | None:
+def _sheet(store: Store, rows: NDArray[np.intp], count: int) -> NDArray[np.uint8] | None:
     if not len(rows):
         return None
     picked = rows[evenly(len(rows), count)]
-    ct = np.asarray(store.ct[picked], np.float32)[:, 0]  # type: ignore[attr-defined]
-    masks = np.asarray(store.masks[picked]).max(axis=1)  # type: ignore[attr-defined]
+    ct = np.asarray(store.ct[picked], np.float32)[:, 0]
+    masks = np.asarray(store.masks[picked]).max(axis=1)
     return sheet([outlined(c, m) for c, m in zip(ct, masks, strict=True)], COLUMNS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.records.view import RunView
 from harness.tracking.feeds import Sent
 from harness.tracking.store import Store
+from harness.tracking.wire import clean_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,6 +56,12 @@ class Shown:
             set(run.data.params),
             Sent.read(run.data.tags.get(SENT, "")),
         )
+
+    def note(self, params: Iterable[str], tags: Mapping[str, str], sent: Sent) -> None:
+        """What has arrived at the tracker."""
+        self.params |= {clean_name(name) for name in params}
+        self.tags.update(tags)
+        self.sent = sent
 
 
 def ensure_experiment(client: MlflowClient, store: Store, name: str) -> str:
@@ -127,10 +134,8 @@ class RunBook:
             tags[NOTE] = view.note[:NOTE_LENGTH]
         return tags
 
-    def news(self, view: RunView, shown: Shown) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    def news(self, view: RunView, shown: Shown) -> tuple[dict[str, str], dict[str, str]]:
         """Parameters and tags that the run lacks. Parameters are set once and never changed."""
-        from harness.tracking.wire import clean_name
-
         params = {n: v for n, v in view.params.items() if clean_name(n) not in shown.params}
         tags = {n: v for n, v in self.tags(view).items() if shown.tags.get(n) != v}
         return params, tags

@@ -138,7 +138,7 @@ def find_pictures(folder: Path, after: int, until: int) -> list[Picture]:
 
 
 def span(feeds: Sequence[Feed], sent: Sent | None) -> tuple[int, int]:
-    """Earliest line and newest line sent (ms since 1970) of the feeds; zeros where there is none."""
+    """Time (ms) of the earliest line and of the newest line sent; zeros where there is none."""
     starts = [born for feed in feeds if (born := _born(feed.folder / "journal.jsonl"))]
     ends = [cursor.ended for cursor in sent.feeds.values()] if sent else []
     return min(starts, default=0), max(ends, default=0)

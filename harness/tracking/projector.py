@@ -10,15 +10,23 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.records.journal import Line
 from harness.records.view import RunView
 from harness.tracking import wire
-from harness.tracking.book import IMAGES, SENT, RunBook, Shown, ensure_experiment, joined
-from harness.tracking.feeds import Cursor, Sent, feed_name, read_portion, span
+from harness.tracking.book import (
+    IMAGES,
+    NAME_LENGTH,
+    SENT,
+    RunBook,
+    Shown,
+    ensure_experiment,
+    joined,
+)
+from harness.tracking.feeds import Cursor, Portion, Sent, feed_name, read_portion, span
 from harness.tracking.store import folder_identity, open_client, resolve
 from harness.tracking.thread import ProjectorThread
 
@@ -80,10 +88,10 @@ class Projector:
         with self._lock:
             try:
                 book = self._open_book()
+                tree = _Tree(views, book)
                 counts = SyncCounts()
                 for view in _parents_first(views):
-                    counts += self._project(book, view)
-                tree = _Tree(views, book)
+                    counts += self._project(book, view, tree)
                 for view in views:
                     self._set_status(book, view, tree, closing)
                 return counts
@@ -133,72 +141,69 @@ class Projector:
 
     # --- one run ---------------------------------------------------------------------------
 
-    def _project(self, book: RunBook, view: RunView) -> SyncCounts:
-        shown = book.find(view.key)
-        portions = []
-        for feed in view.feeds:
-            name = feed_name(feed)
-            cursor = shown.sent.feeds.get(name, Cursor()) if shown else Cursor()
-            portion = read_portion(feed, cursor)
-            if portion.remade:
-                book.drop(view.key)
-                return self._project(book, view)
-            portions.append((name, cursor, portion))
-        made = shown is None
-        if shown is None:
-            shown = book.make(view, span(view.feeds, None)[0] or _now())
-        if shown.name != view.name[:200]:
-            book.client.update_run(shown.run_id, name=view.name[:200])
-            shown.name = view.name[:200]
-        sent = Sent(dict(shown.sent.feeds), dict(shown.sent.summary), dict(shown.sent.artifacts))
-        lines: list[Line] = []
-        pictures = 0
-        for name, cursor, portion in portions:
-            lines += portion.lines
-            if portion.pictures:
-                owner = f"{shown.run_id}|{name}"
-                born = max(portion.after.born, 1)
-                wire.send_pictures(book.client, shown.run_id, owner, portion.pictures, born)
-                pictures += len(portion.pictures)
-            if portion.lines or portion.pictures or cursor.until != portion.after.until:
-                sent.feeds[name] = portion.after
-        self._attach(book, view, shown, sent)
-        summary = _summary_lines(view, sent)
-        sent.summary.update({line.name: (line.value, line.time) for line in summary})
-        self._send(book, view, shown, [*lines, *summary], sent, pictures > 0)
-        return SyncCounts(int(made), len(lines) + len(summary), pictures)
-
-    def _send(
-        self,
-        book: RunBook,
-        view: RunView,
-        shown: Shown,
-        lines: Sequence[Line],
-        sent: Sent,
-        pictures: bool,
-    ) -> None:
+    def _project(self, book: RunBook, view: RunView, tree: _Tree) -> SyncCounts:
+        before = book.find(view.key)
+        had = before.sent if before else Sent()
+        portions = {
+            feed_name(feed): read_portion(feed, had.feeds.get(feed_name(feed), Cursor()))
+            for feed in view.feeds
+        }
+        if any(portion.remade for portion in portions.values()):
+            book.drop(view.key)
+            return self._project(book, view, tree)
+        shown = before or book.make(view, tree.start(view) or _now())
+        self._rename(book, view, shown)
+        pictures = self._send_pictures(book, shown, portions)
+        attached = self._attach(book, view, shown)
+        summary = _summary_lines(view, had)
+        sent = Sent(
+            {**had.feeds, **{name: portion.after for name, portion in portions.items()}},
+            {**had.summary, **{line.name: (line.value, line.time) for line in summary}},
+            {**had.artifacts, **attached},
+        )
+        lines = [line for portion in portions.values() for line in portion.lines]
         params, tags = book.news(view, shown)
-        tags = dict(tags)
-        if pictures and shown.tags.get(IMAGES) != "True":
+        if pictures:
             tags[IMAGES] = "True"
-        if sent != shown.sent and len(sent.text()) <= _SENT_LENGTH:
+        if (lines or summary or pictures or attached) and len(sent.text()) <= _SENT_LENGTH:
             tags[SENT] = sent.text()
-        for batch in wire.batches(wire.to_metrics(lines), params, tags, last=SENT):
+        points = wire.to_metrics([*lines, *summary])
+        for batch in wire.batches(points, params, tags, last=SENT):
             wire.send_batch(book.client, shown.run_id, batch)
-        shown.params |= {wire.clean_name(name) for name in params}
-        shown.tags.update(tags)
-        shown.sent = sent
+        shown.note(params, tags, sent)
         self._sent[joined(view.key)] = sent
+        return SyncCounts(int(before is None), len(lines) + len(summary), pictures)
 
-    def _attach(self, book: RunBook, view: RunView, shown: Shown, sent: Sent) -> None:
+    def _rename(self, book: RunBook, view: RunView, shown: Shown) -> None:
+        name = view.name[:NAME_LENGTH]
+        if shown.name != name:
+            book.client.update_run(shown.run_id, name=name)
+            shown.name = name
+
+    def _send_pictures(self, book: RunBook, shown: Shown, portions: Mapping[str, Portion]) -> int:
+        for name, portion in portions.items():
+            if portion.pictures:
+                wire.send_pictures(
+                    book.client,
+                    shown.run_id,
+                    f"{shown.run_id}|{name}",
+                    portion.pictures,
+                    max(portion.after.born, 1),
+                )
+        return sum(len(portion.pictures) for portion in portions.values())
+
+    def _attach(self, book: RunBook, view: RunView, shown: Shown) -> dict[str, list[int]]:
+        """Attach files that are new or changed; returns their sizes and times by name."""
+        attached = {}
         for path, folder in view.artifacts:
             if not path.exists():
                 continue
             name = f"{folder}/{path.name}"
             state = [path.stat().st_size, path.stat().st_mtime_ns]
-            if sent.artifacts.get(name) != state:
+            if shown.sent.artifacts.get(name) != state:
                 book.client.log_artifact(shown.run_id, str(path), folder or None)
-                sent.artifacts[name] = state
+                attached[name] = state
+        return attached
 
     # --- status ----------------------------------------------------------------------------
 
@@ -220,7 +225,7 @@ class Projector:
 
 
 class _Tree:
-    """When runs ended, those below them included."""
+    """When runs began and ended, those below them included."""
 
     def __init__(self, views: Sequence[RunView], book: RunBook) -> None:
         self.book = book
@@ -228,6 +233,11 @@ class _Tree:
         for view in views:
             if view.parent is not None:
                 self.below.setdefault(view.parent, []).append(view)
+
+    def start(self, view: RunView) -> int:
+        """Time (ms) of the first value in the run and below it; 0 if there is none."""
+        times = [span(view.feeds, None)[0], *map(self.start, self.below.get(view.key, ()))]
+        return min((time for time in times if time), default=0)
 
     def end(self, view: RunView) -> int:
         """Time (ms) of the newest value in the run and below it; 0 if there is none."""

@@ -74,14 +74,15 @@ def resolve(workdir: Path, uri: str | None) -> Store:
     if uri is None:
         return Store(f"sqlite:///{home / 'mlflow.db'}", home / "artifacts", home / "mlflow.db")
     scheme = re.match(r"([a-z][a-z0-9]*)(\+[a-z0-9]+)?:", uri)
-    if scheme is None or scheme[1] == "file":
+    database = uri.partition(":///")[2].partition("?")[0]
+    if scheme is None or scheme[1] == "file" or (scheme[1] == "sqlite" and not database):
         raise ConfigError(
             "tracking.uri must name a server (http, https) or a database (sqlite, postgresql, "
             f"mysql), but got '{masked(uri)}'; leave it out to keep runs in the work folder"
         )
     if scheme[1] == "sqlite":
-        database = Path(uri.partition(":///")[2]).resolve()
-        return Store(f"sqlite:///{database}", database.parent / "artifacts", database)
+        path = Path(database).resolve()
+        return Store(f"sqlite:///{path}", path.parent / "artifacts", path)
     return Store(uri, None if scheme[1] in ("http", "https") else home / "artifacts", None)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from harness.records.journal import Line
 from harness.tracking.feeds import Picture
@@ -104,23 +104,45 @@ def send_pictures(
     `MlflowClient.log_image` names its two files by a random uuid, so that sending a step again
     doubles it. The same two files under fixed names are shown just so.
 
+    MLflow's slider opens at step 0, an epoch that no training has: the newest picture of each key
+    stands there too, with its epoch written above it.
+
     Args:
         owner: what makes the names unique (run and feed).
+        pictures: by epoch, ascending.
         time: milliseconds since 1970, the same in every replay.
     """
+    newest = {picture.key: picture for picture in pictures}
     with tempfile.TemporaryDirectory() as scratch:
+
+        def stem(key: str, step: int) -> Path:
+            name = clean_name(f"samples/{key}").replace("/", "~")
+            mark = uuid.uuid5(uuid.NAMESPACE_OID, f"{owner}|{name}|{step}")
+            return Path(scratch) / f"{name}+step+{step}+timestamp+{time}+{mark}"
+
         for picture in pictures:
-            key = clean_name(f"samples/{picture.key}").replace("/", "~")
-            mark = uuid.uuid5(uuid.NAMESPACE_OID, f"{owner}|{key}|{picture.epoch}")
-            stem = f"{key}+step+{picture.epoch}+timestamp+{time}+{mark}"
-            write_pair(picture.path, Path(scratch) / stem)
+            with Image.open(picture.path) as image:
+                _write_pair(image, stem(picture.key, picture.epoch))
+        for key, picture in newest.items():
+            with Image.open(picture.path) as image:
+                _write_pair(_captioned(image, f"newest: epoch {picture.epoch}"), stem(key, 0))
         client.log_artifacts(run_id, scratch, "images")
 
 
-def write_pair(source: Path, stem: Path) -> None:
-    """`<stem>.png` as it is, and `<stem>+compressed.webp` for the charts."""
-    Path(f"{stem}.png").write_bytes(source.read_bytes())
-    with Image.open(source) as image:
-        small = image.convert("RGB")
-        small.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
-        small.save(f"{stem}+compressed.webp", quality=90)
+def _write_pair(image: Image.Image, stem: Path) -> None:
+    """`<stem>.png`, and `<stem>+compressed.webp` for the charts."""
+    image.save(f"{stem}.png")
+    small = image.convert("RGB")
+    small.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
+    small.save(f"{stem}+compressed.webp", quality=90)
+
+
+def _captioned(image: Image.Image, text: str) -> Image.Image:
+    """The image with a line of text above it, large enough to be read in a small chart."""
+    size = max(16, image.width // 18)
+    font = ImageFont.load_default(size)
+    width = max(image.width, round(font.getlength(text)) + size)
+    sheet = Image.new("RGB", (width, image.height + 2 * size), (40, 40, 40))
+    sheet.paste(image.convert("RGB"), (0, 2 * size))
+    ImageDraw.Draw(sheet).text((size // 2, size // 2), text, (255, 255, 255), font)
+    return sheet

@@ -1,4 +1,8 @@
-"""Device, number format and threads of a training, and what follows from them."""
+"""Device, number format and threads of a training, and what follows from them.
+
+The same seed, device, precision and thread count give bitwise the same weights; another thread
+count does not, which is why it is resolved once and recorded.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from harness.base.errors import EnvironmentFault
 from harness.config.experiment import ComputeConfig
 
 M = TypeVar("M", bound=nn.Module)
@@ -31,10 +36,18 @@ def resolve(config: ComputeConfig, workers: int = 1) -> ResolvedCompute:
 
     Args:
         workers: processes that share the cores.
+
+    Raises:
+        EnvironmentFault: cuda is asked for and there is none.
     """
     device = config.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise EnvironmentFault(
+            "compute.device may be cuda only where torch finds a GPU, but got a machine without "
+            "one; take cpu or auto"
+        )
     precision = config.precision
     if precision == "auto":
         precision = "bfloat16" if _fast_bfloat16(device) else "float32"
@@ -44,16 +57,22 @@ def resolve(config: ComputeConfig, workers: int = 1) -> ResolvedCompute:
 
 
 def _fast_bfloat16(device: str) -> bool:
+    """Whether the hardware itself multiplies bfloat16; emulated, it is slower than float32."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     info = Path("/proc/cpuinfo")
-    flags = info.read_text().split() if info.exists() else []
+    flags = info.read_text(encoding="utf-8").split() if info.exists() else []
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 @dataclass(frozen=True)
 class Precision:
-    """Puts networks and batches where and how they are computed."""
+    """Puts networks and batches where and how they are computed.
+
+    Attributes:
+        device: `cpu` or `cuda`.
+        precision: `float32` or `bfloat16`; weights, their moments and losses are float32 in both.
+    """
 
     device: str
     precision: str
@@ -62,10 +81,7 @@ class Precision:
     def of(cls, compute: Mapping[str, Any]) -> Precision:
         """From a spec's `compute`; also sets this process's threads and determinism."""
         torch.set_num_threads(int(compute["threads"]))
-        if compute["device"] == "cuda":
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-            torch.backends.cudnn.benchmark = False
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        _be_deterministic(compute["device"])
         return cls(compute["device"], compute["precision"])
 
     def module(self, network: M) -> M:
@@ -73,11 +89,15 @@ class Precision:
         return network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def batch(self, tensor: Tensor) -> Tensor:
-        """A float batch (N, C, H, W) on the device, channels last."""
+        """A batch (N, C, H, W) as float32 on the device, channels last."""
         return tensor.to(device=self.device, dtype=torch.float32, memory_format=torch.channels_last)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """bfloat16 arithmetic where the precision says so; weights stay float32."""
+        """bfloat16 arithmetic where the precision says so.
+
+        One block for each forward pass: inside a block the bfloat16 copies of weights are kept, so
+        an optimiser's step in it would go unseen.
+        """
         if self.precision == "float32":
             return contextlib.nullcontext()
         return torch.autocast(self.device, dtype=torch.bfloat16)
@@ -87,3 +107,18 @@ class Precision:
     ) -> torch.optim.Adam:
         """Fused Adam."""
         return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
+
+
+def _be_deterministic(device: str) -> None:
+    """The same numbers every time: an error on a CPU where that fails, a warning on a GPU."""
+    if device == "cuda":
+        # cuBLAS reads this when it starts; without it its reductions may change their order.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+        # float32 is to mean float32: TF32 would quietly keep 10 bits of each factor.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+    torch.use_deterministic_algorithms(True, warn_only=device == "cuda")
+    # Else every new tensor is first filled with NaN: a debugging aid that costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

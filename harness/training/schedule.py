@@ -16,11 +16,13 @@ def constant_epochs(total: int) -> int:
 
 
 def pix2pix_decay(epoch: int, total: int) -> float:
-    """The official rule: 1 for the constant epochs, then linear towards zero.
+    """pix2pix's rule: 1 for the constant epochs, then linear; the epoch after the last would be 0.
+
+    Releases of the official code differ by an epoch (some train the last one at rate 0).
 
     Args:
         epoch: 1-based.
-        total: all epochs; the last third decays.
+        total: all epochs; the last third decays (300: 200 constant, then 100/101 down to 1/101).
     """
     steady = constant_epochs(total)
     decay = total - steady
@@ -33,7 +35,10 @@ def cosine(share: float) -> float:
 
 
 def scored_epochs(total: int, about: int) -> tuple[int, ...]:
-    """About `about` epochs from 1 to `total`, log-spaced, ascending, the last one included."""
+    """At most `about` epochs from 1 to `total`, log-spaced, ascending, the last one included.
+
+    Short trainings give fewer: what rounds to the same epoch is counted once.
+    """
     if about < 2 or total < 2:
         return (total,)
     ratio = total ** (1 / (about - 1))

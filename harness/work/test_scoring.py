@@ -19,7 +19,7 @@ from torch import nn
 from harness.base.errors import RuleError
 from harness.base.files import write_text
 from harness.base.streams import seed_of
-from harness.data.pairs import frames, paste
+from harness.data.pairs import Framing, channel_of, frames, paste
 from harness.data.store import ScanRecord, Store
 from harness.metrics.segmentation import Value, dice, patient_value
 from harness.models.unet import make_unet
@@ -64,16 +64,19 @@ def _score(
 ) -> list[dict[str, Any]]:
     """Rows of one patient: one per contoured structure, and their mean."""
     scan = record.load()
+    framing = Framing.of(store.meta)
     rows, sides = [], {}
     for structure, truth in scan.masks.items():
         placement = scan.placements[structure]
-        channel = store.channels.index(placement.channel)
-        ct = frames(scan.hu, scan.affine, placement, store.meta)
+        name, mirrored = channel_of(structure, store.meta["mirror"])
+        channel = store.channels.index(name)
+        ct = frames(scan.hu, scan.affine, placement, framing, mirrored)
         made = np.zeros(ct.shape, np.float32)
         first, last = placement.slices
         inside = predict(network, ct[first : last + 1, None], precision)[:, channel]
         made[first : last + 1] = inside
-        mask = largest(paste(made, scan.hu.shape, scan.affine, placement, store.meta) > 0.5)
+        whole = paste(made, scan.hu.shape, scan.affine, placement, framing, mirrored)
+        mask = largest(whole > 0.5)
         sides[structure] = dice(mask, truth)
         rows.append(_row(record, structure, sides[structure], int(truth.sum()), int(mask.sum())))
     voxels, predicted = (sum(row[name] for row in rows) for name in ("voxels", "predicted"))

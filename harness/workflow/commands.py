@@ -42,7 +42,8 @@ def prepare_data(session: Session) -> dict[str, Any]:
             say(f"{look.patient}: {note}")
     counts = values["patients"]
     say("patients: " + ", ".join(f"{number} {role}" for role, number in counts.items()))
-    say(f"pairs: {values['pairs']}")
+    for role, numbers in values["pairs"].items():
+        say(f"{role}: " + ", ".join(f"{number} {what}" for what, number in numbers.items()))
     for name, share in values["lost"].items():
         say(f"{name}: {100 * share:.2f} %")
     return {

@@ -31,6 +31,7 @@ class _Run:
     key: str
     offset: int = 0
     shown: int = 0
+    started: bool = False
 
 
 @dataclass
@@ -64,25 +65,24 @@ class Driver:
             while True:
                 board = self.board()
                 plan = planner(board)
-                if not board.pending():
+                pending = board.pending()
+                # A result can be there a moment before its worker says so.
+                if not pending and not self.running:
                     return plan
-                if not self.asked_to_stop:
-                    self._submit(board, live)
+                if pending and not self.asked_to_stop:
+                    self._submit(board)
                 if not self.running:
                     self._give_up()
                 self._wait(live)
 
-    def _submit(self, board: Board, live: Any) -> None:
+    def _submit(self, board: Board) -> None:
         busy = {run.request.spec.digest for run in self.running.values()}
         for request in board.ready():
             digest = request.spec.digest
             if digest in busy or digest in self.failures:
                 continue
             handle = self.executor.submit(request)
-            key = f"{digest}"
-            self.running[handle] = _Run(request, key)
-            total = request.epochs[-1] if request.epochs else 0
-            live.start(key, request.label or request.spec.kind, total)
+            self.running[handle] = _Run(request, digest)
 
     def _wait(self, live: Any) -> None:
         """Wait for at least one end, showing progress meanwhile."""
@@ -99,11 +99,13 @@ class Driver:
 
     def _end(self, event: Event, live: Any) -> None:
         run = self.running.pop(event.handle)
+        if not run.started:
+            live.start(run.key, run.request.label or run.request.spec.kind)
         outcome, digest = event.outcome, run.request.spec.digest
         if outcome.state == "done" and missing(self.work, run.request):
             outcome = Outcome("failed", "it ended without its results", 1)
         if outcome.state == "done":
-            live.finish(run.key, "done")
+            live.finish(run.key)
         elif outcome.state == "stopped":
             live.finish(run.key, "stopped, state saved")
             self.asked_to_stop = True
@@ -125,7 +127,12 @@ class Driver:
         )
 
     def _show(self, live: Any) -> None:
-        for run in self.running.values():
+        for handle in self.executor.busy() & set(self.running):
+            run = self.running[handle]
+            if not run.started:
+                run.started = True
+                total = run.request.epochs[-1] if run.request.epochs else None
+                live.start(run.key, run.request.label or run.request.spec.kind, total)
             journal = self.work.job(run.request.spec).journal
             lines, run.offset = read_lines(journal, run.offset)
             if not lines or not run.request.epochs:

@@ -14,14 +14,14 @@ from typing import Any
 
 from harness.base.files import digest_of, read_json, write_json
 from harness.config.data import DataConfig
-from harness.data.scan import SOURCES, Excluded, Reference, Source
+from harness.data.scan import Excluded, Reference, Source
 
 LOOK_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Look:
-    """What is known of a usable patient without its voxels."""
+    """What is known of a usable patient without its voxels; `file` is where the look is kept."""
 
     patient: str
     digest: str
@@ -29,6 +29,7 @@ class Look:
     notes: tuple[str, ...]
     structures: tuple[str, ...]
     landmarks: dict[str, Any]
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,6 @@ class Looks:
 
     usable: tuple[Look, ...]
     excluded: tuple[Excluded, ...]
-
-
-def make_source(config: DataConfig, root: Path) -> Source:
-    """The source that the config names; its private files lie in `root`/private."""
-    import harness.data.sources.dicom
-    import harness.data.sources.openkbp
-    import harness.data.sources.phantom  # noqa: F401
-
-    return SOURCES.get(config.source)(config, root / "private" / config.source)
 
 
 def look_at(
@@ -78,26 +70,24 @@ def _look(
         "patterns": {name: list(p) for name, p in config.patterns.items()},
     }
     path = folder / f"{digest_of(asked)}.json"
-    if path.exists():
-        kept = read_json(path)
-        if "reason" in kept:
-            return Excluded(kept["patient"], kept["reason"])
-        return Look(
-            **{**kept, "notes": tuple(kept["notes"]), "structures": tuple(kept["structures"])}
-        )
-    scan = source.read(reference)
-    if isinstance(scan, Excluded):
-        write_json(path, {"patient": scan.patient, "reason": scan.reason})
-        return scan
-    look = Look(
-        scan.patient,
-        scan.content_digest(),
-        scan.role,
-        scan.notes,
-        tuple(sorted(scan.masks)),
-        landmarks(scan),
-    )
-    write_json(
-        path, {**look.__dict__, "notes": list(look.notes), "structures": list(look.structures)}
-    )
-    return look
+    if not path.exists():
+        scan = source.read(reference)
+        if isinstance(scan, Excluded):
+            write_json(path, {"patient": scan.patient, "reason": scan.reason})
+        else:
+            write_json(
+                path,
+                {
+                    "patient": scan.patient,
+                    "digest": scan.content_digest(),
+                    "role": scan.role,
+                    "notes": list(scan.notes),
+                    "structures": sorted(scan.masks),
+                    "landmarks": landmarks(scan),
+                },
+            )
+    kept = read_json(path)
+    if "reason" in kept:
+        return Excluded(kept["patient"], kept["reason"])
+    kept |= {"notes": tuple(kept["notes"]), "structures": tuple(kept["structures"])}
+    return Look(**kept, file=str(path))

@@ -23,7 +23,8 @@ from harness.records.view import RunView
 from harness.work.specs import Specs
 from harness.workflow.compute import default_workers, resolve_compute, resolve_extractor
 from harness.workflow.driver import Driver, Planner
-from harness.workflow.looking import Looks, look_at, make_source
+from harness.work.sources import make_source
+from harness.workflow.looking import Looks, look_at
 
 if TYPE_CHECKING:
     from harness.tracking.projector import ProjectorThread
@@ -99,6 +100,7 @@ class Session:
         return {
             "data": plain(self.experiment.data),
             "root": str(self.root),
+            "looks": {look.digest: look.file for look in self.looks.usable},
             "inception_weights": self.experiment.metrics.inception_weights,
         }
 

@@ -149,7 +149,8 @@ def test_guard(shape: tuple[int, int], status: str) -> None:
 def test_guard_names_the_numbers_needed() -> None:
     few = crossed_weighted_t(np.zeros((4, 6)))
     assert few.note == (
-        "an interval needs at least 5 patients and 3 replicates, but got 4 patients and 6 replicates"
+        "an interval needs at least 5 patients and 3 replicates, "
+        "but got 4 patients and 6 replicates"
     )
     table = vector()
     table[3, 2] = math.nan

@@ -33,22 +33,32 @@ def pair() -> tuple[np.ndarray, np.ndarray]:
     return a, np.clip(a + 0.05 * np.random.default_rng(1).normal(size=a.shape), 0, 1)
 
 
-def test_ssim_equals_scikit_image(pair: tuple[np.ndarray, np.ndarray]) -> None:
-    oracle = [
-        skimage_metrics.structural_similarity(
-            a, b, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
-        )
-        for a, b in zip(*pair, strict=True)
-    ]
+def test_ssim_equals_the_inner_part_of_torchmetrics_map(
+    pair: tuple[np.ndarray, np.ndarray],
+) -> None:
+    import torch
+
+    guard_torchvision()
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    _, full = structural_similarity_index_measure(
+        *(torch.from_numpy(side[:, None]) for side in pair),
+        sigma=1.5,
+        data_range=1.0,
+        reduction="none",
+        return_full_image=True,
+    )
+    oracle = full[:, 0, 5:-5, 5:-5].mean(dim=(1, 2)).numpy()
     assert ssim(*pair) == pytest.approx(oracle, abs=1e-9)
 
 
-def test_ssim_in_many_chunks_is_the_same() -> None:
-    a, b = smooth(70, 32, 2), smooth(70, 32, 3)
-    whole = ssim(a, b)
-    assert whole.shape == (70,)
-    single = np.concatenate([ssim(a[i : i + 1], b[i : i + 1]) for i in (0, 63, 64, 69)])
-    assert whole[[0, 63, 64, 69]] == pytest.approx(single, abs=1e-12)
+def test_scores_of_many_pairs_are_those_of_each() -> None:
+    a, b = smooth(20, 100, 2), smooth(20, 100, 3)
+    for score in (ssim, ms_ssim_4):
+        whole = score(a, b)
+        assert whole.shape == (20,)
+        single = [score(a[[i]], b[[i]])[0] for i in (0, 7, 8, 19)]
+        assert whole[[0, 7, 8, 19]] == pytest.approx(single, abs=1e-6)
 
 
 def test_psnr_equals_scikit_image_and_torchmetrics(
@@ -94,7 +104,7 @@ def test_ms_ssim_equals_four_scales_by_hand(pair: tuple[np.ndarray, np.ndarray])
                 x.reshape(x.shape[0] // 2, 2, x.shape[1] // 2, 2).mean(axis=(1, 3)) for x in (a, b)
             )
         expected.append(value)
-    assert ms_ssim_4(*pair) == pytest.approx(expected, abs=1e-6)
+    assert ms_ssim_4(*pair) == pytest.approx(expected, abs=5e-5)
 
 
 def test_mean_absolute_error_inside_a_region() -> None:
@@ -133,9 +143,9 @@ def test_small_images_have_no_ms_ssim() -> None:
     a = smooth(2, 64, 7)
     found = paired_similarity(a, a[::-1]).means()
     assert math.isnan(found["ms_ssim_4"].value)
-    assert found["ms_ssim_4"].note == "ms_ssim_4 needs edges of at least 91 px"
+    assert found["ms_ssim_4"].note == "ms_ssim_4 needs edges of at least 99 px"
     assert math.isfinite(found["ssim"].value)
-    edge = smooth(1, 91, 8)
+    edge = smooth(1, 99, 8)
     assert math.isfinite(ms_ssim_4(edge, edge)[0])
 
 

@@ -32,6 +32,10 @@ class Executor(Protocol):
         """Requests that ended, after at most `timeout` seconds; [] if none did."""
         ...
 
+    def busy(self) -> set[int]:
+        """Handles that are being computed now."""
+        ...
+
     def active(self) -> set[int]:
         """Handles that will still produce an event."""
         ...

@@ -34,6 +34,9 @@ class InlineExecutor:
         handle, request = self._queue.popleft()
         return [Event(handle, run_request(request, self._work, lambda: self._stopping))]
 
+    def busy(self) -> set[int]:
+        return {handle for handle, _ in list(self._queue)[:1]}
+
     def active(self) -> set[int]:
         return {handle for handle, _ in self._queue}
 

@@ -104,9 +104,11 @@ class ProcessExecutor:
         self._feed()
         return events
 
+    def busy(self) -> set[int]:
+        return {worker.handle for worker in self._pool if worker.handle is not None}
+
     def active(self) -> set[int]:
-        busy = {worker.handle for worker in self._pool if worker.handle is not None}
-        return busy | {handle for handle, _ in self._queue} | {e.handle for e in self._lost}
+        return self.busy() | {handle for handle, _ in self._queue} | {e.handle for e in self._lost}
 
     def stop(self) -> None:
         self._stopping = True

@@ -1,0 +1,49 @@
+"""Sample grids of trainings: over the epochs of one, and the last ones of several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.figures.pictures import corner
+from harness.report.data import ReportData
+from harness.report.ink import Ink, Picture
+from harness.report.readings import Run, evenly, load_grid, sample_grids
+
+# How much of a grid is shown: columns and rows of tiles. A mask grid has 8 x 8 samples, an image
+# grid rows of two examples, each mask, truth and prediction.
+SHOWN = {"mask": (4, 4), "image": (6, 1)}
+PICTURE_BYTES = 34_000
+ALL_SEEDS_BYTES = 180_000
+
+
+def by_epoch(data: ReportData, stage: str, run: Run, ink: Ink, most: int) -> list[Picture]:
+    """The same samples at up to `most` epochs of one training, evenly spread over its grids."""
+    grids = sample_grids(data.work, run)
+    picked = [grids[place] for place in evenly(len(grids), most)] if grids else []
+    return [
+        _picture(data, stage, path, f"epoch {epoch}", ink, PICTURE_BYTES) for epoch, path in picked
+    ]
+
+
+def per_seed(data: ReportData, stage: str, runs: Sequence[Run], ink: Ink) -> list[Picture]:
+    """The last grid of each training, side by side."""
+    pictures = []
+    most = min(PICTURE_BYTES, ALL_SEEDS_BYTES // max(len(runs), 1))
+    for run in runs:
+        grids = sample_grids(data.work, run)
+        if grids:
+            epoch, path = grids[-1]
+            pictures.append(_picture(data, stage, path, f"{run.name}, epoch {epoch}", ink, most))
+    return pictures
+
+
+def _picture(
+    data: ReportData, stage: str, path: Path, caption: str, ink: Ink, most: int
+) -> Picture:
+    crop = data.experiment.data.crop
+    tile = crop.mask_px if stage == "mask" else crop.frame_px
+    columns, rows = SHOWN.get(stage, (4, 4))
+    return ink.image(
+        corner(load_grid(path), tile, columns, rows), f"Samples, {caption}", caption, most
+    )

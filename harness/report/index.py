@@ -1,0 +1,80 @@
+"""The list of published reports, as a README that renders where the repository is read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from harness.base.errors import DataError
+from harness.base.files import read_json, write_text
+from harness.report.page import PAGE, SUMMARY
+
+HEAD = """# Reports
+
+Published results, newest first. Each folder holds one self-contained page (`index.html`), its
+tables as CSV, and `report.json`, the same in figures for programs.
+
+"""
+EMPTY = "None yet.\n"
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>|#])")
+
+
+def publish_index(folder: Path) -> Path:
+    """Write `README.md` in `folder`, listing every subfolder that holds a `report.json`.
+
+    Raises:
+        DataError: a `report.json` is not one that `write_report` made.
+    """
+    entries = [_read(path) for path in sorted(folder.glob(f"*/{SUMMARY}"))]
+    entries.sort(key=lambda entry: entry["folder"])
+    entries.sort(key=lambda entry: entry["date"], reverse=True)
+    path = folder / "README.md"
+    write_text(path, HEAD + (_table(entries) if entries else EMPTY))
+    return path
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        summary = read_json(path)
+        return {
+            "folder": path.parent.name,
+            "question": str(summary["question"]),
+            "date": str(summary["date"]),
+            "answer": _answer(summary),
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"each {SUMMARY} must be one that the report command wrote, but got one in "
+            f"{path.parent.name} without {error}; write that report again"
+        ) from error
+
+
+def _answer(summary: dict[str, Any]) -> str:
+    words = str(summary["headline"])
+    if not summary["conclusive"]:
+        return f"Shows the path, too short to conclude. {words}"
+    if summary["verdict"] is None and summary["status"] in ("pilot", "cells only"):
+        return f"No verdict ({summary['status']}). {words}"
+    return words
+
+
+def _table(entries: list[dict[str, Any]]) -> str:
+    lines = ["| report | question | answer | date |", "|---|---|---|---|"]
+    for entry in entries:
+        folder = entry["folder"]
+        link = f"[{_plain(folder)}]({_path(folder)}/{PAGE})"
+        cells = (link, _plain(entry["question"]), _plain(entry["answer"]), entry["date"])
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def _path(name: str) -> str:
+    from urllib.parse import quote
+
+    return quote(name)

@@ -1,0 +1,144 @@
+"""One self-contained page about an experiment, with its tables beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from harness import __version__
+from harness.base.files import write_json, write_text
+from harness.report import formats
+from harness.report.answer import Answer, make_answer
+from harness.report.arms import Arms, make_arms
+from harness.report.data import ReportData
+from harness.report.ink import Ink
+from harness.report.patients import make_patients
+from harness.report.provenance import make_provenance
+from harness.report.readings import extractors, newest
+from harness.report.stages import make_stage
+from harness.report.synthesis import make_synthesis
+from harness.report.tables import NAMES, make_tables
+
+PAGE = "index.html"
+SUMMARY = "report.json"
+
+
+def write_report(data: ReportData, folder: Path) -> Path:
+    """Write the page, the CSV tables and `report.json` into `folder`; each appears whole.
+
+    The same data give the same bytes. What is missing (no sweep, no comparison yet) is said on the
+    page with the command that makes it.
+
+    Returns:
+        The page's path; it needs no other file, no script and no network.
+    """
+    ink = Ink()
+    # Order matters: the budget for pictures goes to the answer first.
+    answer = make_answer(data, ink)
+    arms = make_arms(data, ink)
+    patients = make_patients(data, ink)
+    synthesis = make_synthesis(data, ink)
+    stages = [make_stage(data, stage, ink) for stage in ("mask", "image")]
+    tables = make_tables(data)
+    text = (
+        environment()
+        .get_template("page.html")
+        .render(
+            data=data,
+            experiment=data.experiment,
+            answer=answer,
+            arms=arms,
+            stages=stages,
+            patients=patients,
+            synthesis=synthesis,
+            provenance=make_provenance(data),
+            tables=tables,
+            date=formats.day(newest(data)),
+            version=__version__,
+        )
+    )
+    for name in NAMES:
+        if name in tables:
+            write_text(folder / name, tables[name])
+        else:
+            (folder / name).unlink(missing_ok=True)
+    write_json(folder / SUMMARY, _summary(data, answer, arms, tables))
+    write_text(folder / PAGE, text)
+    return folder / PAGE
+
+
+def environment() -> Environment:
+    """Jinja with escaping on for every template, and an error for every misspelt name."""
+    made = Environment(
+        loader=PackageLoader("harness.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "dice": formats.number,
+        "signed": formats.signed,
+        "short": formats.short,
+        "p": formats.probability,
+        "interval": formats.interval,
+    }
+    return made
+
+
+def _summary(
+    data: ReportData, answer: Answer, arms: Arms, tables: Mapping[str, str]
+) -> dict[str, Any]:
+    """What machines and the index read; numbers that are not finite become null."""
+    comparison = data.comparison
+    first = answer.views[0].effect if answer.views else None
+    summary = {
+        "name": data.experiment.name,
+        "question": data.experiment.question,
+        "date": formats.day(newest(data)),
+        "harness": __version__,
+        "headline": answer.headline,
+        "verdict": answer.verdict,
+        "status": first.status if first else "no comparison",
+        "conclusive": data.experiment.conclusive,
+        "extended": bool(comparison and comparison.extended),
+        "patients": arms.patients,
+        "replicates": list(arms.replicates),
+        "arms": {
+            line.name: {
+                "dice": line.mean,
+                "replicate_means": list(line.replicate_means),
+                "worst_patient": line.worst_patient,
+                "worst_patient_dice": line.worst_value,
+            }
+            for line in arms.lines
+        },
+        "effects": [_effect(view.effect, comparison) for view in answer.views],
+        "extractors": [asdict(entry) for entry in extractors(data)],
+        "page": PAGE,
+        "tables": sorted(tables),
+    }
+    return _finite(summary)  # type: ignore[no-any-return]
+
+
+def _effect(effect: Any, comparison: Any) -> dict[str, Any]:
+    """An effect as plain data; after an extension without what would read as a verdict."""
+    values = asdict(effect)
+    if comparison is not None and comparison.extended:
+        values |= {"word": "", "sentence": "", "p": None, "p_adjusted": None}
+    return values
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,76 @@
+"""The data: patients by role, who is left out and why, what crops lose, real pairs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.report.data import PatientLine, ReportData
+from harness.report.formats import MINUS, flat
+from harness.report.ink import Ink, Picture
+from harness.report.pairs import real_pairs
+
+ROLES = ("train", "validation", "test")
+PAIRS_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Patients:
+    """The section."""
+
+    roles: list[tuple[str, int, str]]
+    used: Sequence[PatientLine]
+    excluded: Sequence[PatientLine]
+    noted: int
+    values: list[tuple[str, str]]
+    pairs: Picture | None
+
+
+def make_patients(data: ReportData, ink: Ink) -> Patients:
+    """Patients by role with their structures, and a sheet of training pairs."""
+    used = [line for line in data.patients if not line.excluded]
+    roles = []
+    for role in (*ROLES, *sorted({line.role for line in used} - set(ROLES))):
+        members = [line for line in used if line.role == role]
+        structures = Counter(name for line in members for name in line.structures)
+        words = ", ".join(f"{name} {count}" for name, count in sorted(structures.items()))
+        roles.append((role, len(members), words))
+    return Patients(
+        roles=roles,
+        used=sorted(used, key=lambda line: (_place(line.role), line.patient)),
+        excluded=sorted((p for p in data.patients if p.excluded), key=lambda line: line.patient),
+        noted=sum(bool(line.notes) for line in used),
+        values=_values(data.store_values),
+        pairs=_pairs(data, ink),
+    )
+
+
+def _values(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Counts of pairs as they are, shares of gland that crops lose as percentages."""
+    lost = values.get("lost", {})
+    rest = {name: value for name, value in values.items() if name not in ("lost", "patients")}
+    return flat(rest) + [(name, f"{100 * share:.2f} %") for name, share in lost.items()]
+
+
+def _place(role: str) -> int:
+    return ROLES.index(role) if role in ROLES else len(ROLES)
+
+
+def _pairs(data: ReportData, ink: Ink) -> Picture | None:
+    if data.store is None or not data.store.exists():
+        return None
+    sheet = real_pairs(data.store, PAIRS_SHOWN)
+    if sheet is None:
+        return None
+    caption = (
+        "Real pairs of training patients, spread evenly over the store: CT in the window "
+        f"{_window(data)}, mask outlined."
+    )
+    return ink.image(sheet, "Real pairs with outlined masks", caption, most=110_000)
+
+
+def _window(data: ReportData) -> str:
+    low, high = data.experiment.data.window_hu
+    return f"{low:g} to {high:g} HU".replace("-", MINUS)

@@ -1,0 +1,56 @@
+"""Where the numbers come from: code, versions, machine, digests, cost, the whole config."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from harness.report.data import ReportData
+from harness.report.formats import counted, duration
+from harness.report.readings import Extractor, extractors
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The section."""
+
+    lines: Sequence[tuple[str, str]]
+    extractors: list[Extractor]
+    ledger: list[tuple[str, int, str]]
+    total: str
+    config: str
+    digests: list[tuple[str, str]]
+    mlflow: str
+
+
+def make_provenance(data: ReportData) -> Provenance:
+    """Everything that a reader needs to repeat or doubt the page."""
+    ledger = [
+        (kind, int(entry.get("jobs", 0)), duration(entry.get("seconds", 0.0)))
+        for kind, entry in sorted(data.ledger.items())
+    ]
+    jobs = sum(count for _, count, _ in ledger)
+    seconds = sum(entry.get("seconds", 0.0) for entry in data.ledger.values())
+    return Provenance(
+        lines=data.provenance,
+        extractors=extractors(data),
+        ledger=ledger,
+        total=f"{counted(jobs, 'job')}, {duration(seconds)} of computing" if ledger else "",
+        config=yaml.safe_dump(dict(data.config), sort_keys=False, allow_unicode=True),
+        digests=_digests(data),
+        mlflow=data.mlflow,
+    )
+
+
+def _digests(data: ReportData) -> list[tuple[str, str]]:
+    """Digests of the jobs that the answer rests on."""
+    if data.comparison is None:
+        return []
+    found = []
+    if data.comparison.opening is not None:
+        found.append(("opening of the test", data.comparison.opening.digest))
+    for (arm, seed), spec in sorted(data.comparison.tests.items()):
+        found.append((f"test of {arm}, replicate {seed}", spec.digest))
+    return found

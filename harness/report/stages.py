@@ -1,0 +1,159 @@
+"""The two stages: what the sweep tried, what was chosen, how the trainings went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from harness.figures.curves import losses
+from harness.report.data import ReportData
+from harness.report.formats import MINUS, SCORE_WORDS, counted, score_name, short
+from harness.report.grids import by_epoch, per_seed
+from harness.report.ink import Ink, Picture
+from harness.report.readings import (
+    Run,
+    chain_runs,
+    chosen_trial,
+    curves,
+    readout,
+    sweep_of,
+    trial_runs,
+    values_of,
+)
+from harness.report.sweeps import Trials, make_trials, ranked, sweep_figures
+from harness.sweep.planner import SweepPlan, TrialRun
+
+TITLES = {"mask": "Mask stage (noise to mask)", "image": "Image stage (mask to CT)"}
+LOSS_WORDS = {"train/d_loss": "discriminator", "train/g_loss": "generator (GAN term)"}
+
+
+@dataclass(frozen=True)
+class ScoreLine:
+    """Scores of one replicate's generator at its last epoch."""
+
+    name: str
+    values: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class StageView:
+    """One stage on the page."""
+
+    stage: str
+    title: str
+    trials: Trials | None
+    scatter: Picture | None = None
+    panels: list[Picture] = field(default_factory=list)
+    epochs: list[Picture] = field(default_factory=list)
+    epochs_words: str = ""
+    failed: list[Picture] = field(default_factory=list)
+    failed_words: str = ""
+    finals: list[Picture] = field(default_factory=list)
+    finals_words: str = ""
+    score_names: tuple[str, ...] = ()
+    scores: list[ScoreLine] = field(default_factory=list)
+    settings: str = ""
+
+
+def make_stage(data: ReportData, stage: str, ink: Ink) -> StageView:
+    """Everything about one stage; parts without data stay empty."""
+    sweep = sweep_of(data, stage)
+    best = chosen_trial(sweep) if sweep else None
+    runs = chain_runs(data.comparison.chains, stage) if data.comparison else []
+    trained = [run for run in runs if data.work.job(run.training).readouts()]
+    shown = trained or (trial_runs(best) if best else [])
+    sweeping = sweep_figures(data, sweep, best, ink)
+    panels = sweeping[1:] + _losses(data, stage, shown, ink)
+    names, lines = _scores(data, stage)
+    failed, failed_words = _failed(data, stage, sweep, ink)
+    first = (trial_runs(best) if best else shown)[:1]
+    return StageView(
+        stage=stage,
+        title=TITLES.get(stage, stage),
+        trials=make_trials(sweep) if sweep and sweep.trials else None,
+        scatter=sweeping[0] if sweeping else None,
+        panels=panels,
+        epochs_words=f"Samples by epoch: {_whose(best, first)}",
+        epochs=[picture for run in first for picture in by_epoch(data, stage, run, ink, 5)],
+        failed=failed,
+        failed_words=failed_words,
+        finals=per_seed(data, stage, shown, ink),
+        finals_words="each replicate" if trained else "each seed of the chosen trial",
+        score_names=names,
+        scores=lines,
+        settings=_settings(data, stage),
+    )
+
+
+def _whose(best: TrialRun | None, first: list[Run]) -> str:
+    names = ", ".join(run.name for run in first)
+    return f"trial {best.trial.number} (chosen), {names}" if best else names
+
+
+def _failed(
+    data: ReportData, stage: str, sweep: SweepPlan | None, ink: Ink
+) -> tuple[list[Picture], str]:
+    """Sample grids of the first seed that failed to converge, and the reason."""
+    for trial in ranked(sweep) if sweep else ():
+        for run in trial_runs(trial):
+            values = readout(data.work, run)
+            if values.get("converged") is False:
+                failure = values.get("failure") or {}
+                reason = failure.get("reason", "no reason recorded")
+                words = f"Trial {trial.trial.number}, {run.name}: {reason}"
+                if failure.get("onset") is not None:
+                    words += f" (from epoch {failure['onset']})"
+                return by_epoch(data, stage, run, ink, 3), words
+    return [], ""
+
+
+def _losses(data: ReportData, stage: str, runs: list[Run], ink: Ink) -> list[Picture]:
+    who = f"{counted(len(runs), 'training')}: median (thick) and each one (thin)"
+    pair = {word: curves(data.work, runs, name) for name, word in LOSS_WORDS.items()}
+    shown = {word: group for word, group in pair.items() if group}
+    pictures = []
+    if shown:
+        figure = losses(shown, "epoch", "loss (binary cross-entropy)")
+        caption = f"Adversarial losses on training patients, {who}."
+        pictures.append(ink.figure(figure, f"Losses of the {stage} stage", caption))
+    l1 = curves(data.work, runs, "train/l1")
+    if l1:
+        figure = losses({"L1": l1}, "epoch", f"L1 (CT scaled to {MINUS}1..1)")
+        pictures.append(ink.figure(figure, "L1 loss", f"L1 on training patients, {who}."))
+    return pictures
+
+
+def _scores(data: ReportData, stage: str) -> tuple[tuple[str, ...], list[ScoreLine]]:
+    """Scores of the replicates' generators at their last epoch."""
+    if data.comparison is None:
+        return (), []
+    found: list[tuple[str, dict[str, Any]]] = []
+    for chain in data.comparison.chains:
+        spec = chain.scores.get(stage)
+        values = values_of(data.work.job(spec).result()) if spec else {}
+        if values:
+            found.append((str(chain.seed), values))
+    if not found:
+        return (), []
+    first = found[0][1]
+    measured = dict.fromkeys(n for _, v in found for n in v if n.startswith("quality/"))
+    names = sorted(measured, key=lambda n: list(SCORE_WORDS).index(n) if n in SCORE_WORDS else 99)
+    titles = [score_name(name, first.get("extractor", ""), first.get("n")) for name in names]
+    lines = [
+        ScoreLine(
+            seed,
+            tuple(short(values.get(name)) for name in names),
+            "" if values.get("converged", True) else "failed to converge",
+        )
+        for seed, values in found
+    ]
+    return tuple(titles), lines
+
+
+def _settings(data: ReportData, stage: str) -> str:
+    """The stage's chosen settings as YAML; empty where the experiment's own are used."""
+    chosen = (data.chosen or {}).get(stage)
+    return yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True) if chosen else ""

@@ -1,0 +1,75 @@
+"""The synthetic pairs: how many masks were kept and rejected, and what the pairs look like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harness.report.data import ReportData
+from harness.report.formats import percent
+from harness.report.ink import Ink, Picture
+from harness.report.pairs import COLUMNS, real_pairs, synthetic_pairs
+from harness.report.readings import values_of
+
+# Rows of pictures; further replicates are counted in the table.
+MOST_ROWS = 6
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """One replicate's count of masks."""
+
+    name: str
+    tried: int
+    pairs: int
+    rejected: dict[str, int]
+    share: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """The section; empty before a synthesis finished."""
+
+    lines: list[Harvest] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+
+
+def make_synthesis(data: ReportData, ink: Ink) -> Synthesis:
+    """Counts per replicate, and a row of pairs of each below a row of real ones."""
+    lines: list[Harvest] = []
+    pictures: list[Picture] = []
+    for chain in data.comparison.chains if data.comparison else ():
+        if chain.synthesis is None:
+            continue
+        folder = data.work.job(chain.synthesis)
+        values = values_of(folder.result())
+        if not values:
+            continue
+        lines.append(_harvest(f"{chain.seed}", values))
+        store = folder.path / "store"
+        sheet = (
+            synthetic_pairs(store, COLUMNS) if len(lines) <= MOST_ROWS and store.exists() else None
+        )
+        if sheet is not None:
+            words = f"Synthetic, replicate {chain.seed}"
+            pictures.append(ink.image(sheet, words, words, most=40_000))
+    reasons = sorted({reason for line in lines for reason in line.rejected})
+    if pictures and data.store is not None and data.store.exists():
+        real = real_pairs(data.store, COLUMNS)
+        if real is not None:
+            words = "Real, training patients"
+            pictures.insert(0, ink.image(real, words, words, most=40_000))
+    return Synthesis(lines, reasons, pictures)
+
+
+def _harvest(name: str, values: dict[str, object]) -> Harvest:
+    rejected = {str(k): int(v) for k, v in dict(values.get("rejected") or {}).items()}  # type: ignore[call-overload]
+    tried, pairs = int(str(values.get("tried", 0))), int(str(values.get("pairs", 0)))
+    notes = []
+    if values.get("kept_implausible"):
+        notes.append("no mask was plausible: implausible ones were used")
+    elif values.get("too_few"):
+        notes.append("fewer than wanted")
+    share = percent(sum(rejected.values()) / tried if tried else None)
+    return Harvest(name, tried, pairs, rejected, share, "; ".join(notes))

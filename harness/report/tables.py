@@ -1,0 +1,117 @@
+"""CSV tables beside the page, for whoever wants to compute with the numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from harness.report.data import ReportData
+from harness.report.sweeps import is_failed, seed_value
+from harness.sweep.planner import SweepPlan
+
+# All that `make_tables` can make: what a newer page does not have is removed.
+NAMES = (
+    "scores.csv",
+    "effects.csv",
+    "sweep-mask.csv",
+    "sweep-image.csv",
+    "patients.csv",
+    "ledger.csv",
+)
+
+
+def make_tables(data: ReportData) -> dict[str, str]:
+    """CSV texts by file name; parts without data have none."""
+    tables = {}
+    if data.table is not None and data.table.cells:
+        tables["scores.csv"] = data.table.to_csv()
+    if data.effects:
+        tables["effects.csv"] = _effects(data)
+    for sweep in data.sweeps:
+        if sweep.trials:
+            tables[f"sweep-{sweep.stage}.csv"] = _sweep(sweep)
+    if data.patients:
+        tables["patients.csv"] = _patients(data)
+    if data.ledger:
+        rows = [
+            (kind, entry.get("jobs"), entry.get("seconds"))
+            for kind, entry in sorted(data.ledger.items())
+        ]
+        tables["ledger.csv"] = _csv(("kind", "jobs", "seconds"), rows)
+    return tables
+
+
+def _effects(data: ReportData) -> str:
+    extended = bool(data.comparison and data.comparison.extended)
+    head = (
+        "baseline", "candidate", "primary", "status", "patients", "replicates", "mean",
+        "low95", "high95", "low90", "high90", "p", "p_adjusted", "sd_patient", "sd_replicate",
+        "sd_residual", "detectable", "margin", "word", "extended",
+    )  # fmt: skip
+    rows = []
+    for e in data.effects:
+        rows.append((
+            e.baseline, e.candidate, e.primary, e.status, e.patients, e.replicates, e.mean,
+            *(e.interval95 or (None, None)), *(e.interval90 or (None, None)),
+            None if extended else e.p, None if extended else e.p_adjusted,
+            e.sd_patient, e.sd_replicate, e.sd_residual, e.detectable,
+            data.experiment.decision.margin, "" if extended else e.word, extended,
+        ))  # fmt: skip
+    return _csv(head, rows)
+
+
+def _sweep(sweep: SweepPlan) -> str:
+    """A line per trial and seed."""
+    params = list(dict.fromkeys(name for run in sweep.trials for name in run.trial.params))
+    head = ("trial", *params, "epochs", "seed", sweep.objective, "converged", "status")
+    rows = []
+    for run in sweep.trials:
+        status = "failed" if is_failed(run) else "done"
+        if run.trial.value is None:
+            status = "under way"
+        elif sweep.best is not None and sweep.best.number == run.trial.number:
+            status = "chosen"
+        for seed in run.seeds:
+            values = seed.result["values"] if seed.result else {}
+            settings = [run.trial.params.get(name) for name in params]
+            value = seed_value(seed, sweep.objective)
+            rows.append(
+                (
+                    run.trial.number,
+                    *settings,
+                    run.epochs,
+                    seed.seed,
+                    value,
+                    values.get("converged"),
+                    status,
+                )
+            )
+    return _csv(head, rows)
+
+
+def _patients(data: ReportData) -> str:
+    rows = [
+        (p.patient, p.role, " ".join(p.structures), "; ".join(p.notes), p.excluded)
+        for p in sorted(data.patients, key=lambda line: line.patient)
+    ]
+    return _csv(("patient", "role", "structures", "notes", "excluded"), rows)
+
+
+def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Numbers exactly, nothing where there is none, words of truth in lower case."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else ""
+    return "" if value is None else value

@@ -1,0 +1,177 @@
+"""MLflow's pages on this machine: a server while a command runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from harness.base.errors import EnvironmentFault, UserError
+from harness.tracking.links import Pages
+from harness.tracking.store import Store, open_client, prepare, quiet_environment, resolve
+
+START_SECONDS = 90.0
+END_SECONDS = 5.0
+HOST = "127.0.0.1"
+
+
+def ui(
+    workdir: Path, uri: str | None, experiment: str, port: int, say: Callable[[str], None]
+) -> None:
+    """Show an experiment's runs until Ctrl-C; a store that is a server already is only named.
+
+    Args:
+        workdir: the work folder.
+        uri: tracking URI; None is the work folder's own database.
+        experiment: name of the MLflow experiment.
+        port: port on this machine; 0 takes a free one.
+        say: takes lines for a person; the first one is the address to open.
+
+    Raises:
+        UserError: nothing was tracked under that name yet.
+        EnvironmentFault: the port is taken, or the server does not start.
+    """
+    store = resolve(workdir, uri)
+    if store.database is not None and not store.database.exists():
+        raise UserError(_nothing(experiment))
+    if store.uri.startswith("http"):
+        say(Pages(_without_login(store.uri), _experiment_id(store, experiment)).runs())
+        return
+    with contextlib.suppress(KeyboardInterrupt), serving(store, workdir, port) as (base, server):
+        pages = Pages(base, _experiment_id(store, experiment))
+        say(pages.runs())
+        say("Ctrl-C ends it")
+        server.wait()
+        raise EnvironmentFault(
+            f"the MLflow server must run until Ctrl-C, but got its end with code "
+            f"{server.returncode}; see {_log(workdir).name} in the work folder's mlflow folder"
+        )
+
+
+@contextlib.contextmanager
+def serving(
+    store: Store, workdir: Path, port: int = 0
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A server on this machine while the block runs; gives its address and process.
+
+    SIGTERM ends the block as Ctrl-C does, so that no server stays behind.
+    """
+    prepare(store)
+    port = _checked_port(port)
+    server = _start(store, workdir, port)
+    try:
+        with _sigterm_as_interrupt():
+            base = f"http://{HOST}:{port}"
+            _await_health(base, server, workdir)
+            yield base, server
+    finally:
+        _end(server)
+
+
+def _start(store: Store, workdir: Path, port: int) -> subprocess.Popen[bytes]:
+    quiet_environment()
+    # The URI goes by the environment: a command line, and a password in it, is anyone's to read.
+    environment = {
+        **os.environ,
+        "MLFLOW_BACKEND_STORE_URI": store.uri,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
+    command += ["--workers", "1"]
+    if store.artifacts is not None:
+        command += ["--artifacts-destination", store.artifacts.as_uri()]
+    log = _log(workdir)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "wb") as output:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            cwd=log.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _log(workdir: Path) -> Path:
+    return workdir.resolve() / "mlflow" / "server.log"
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End the server and the workers it started: they share a process group."""
+    for kind, seconds in ((signal.SIGTERM, END_SECONDS), (signal.SIGKILL, END_SECONDS)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, kind)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(seconds)
+    # The second round reaches workers that outlived the first.
+
+
+def _checked_port(port: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise EnvironmentFault(
+                f"the port must be free, but got {port}, which is taken; name another one, or 0 "
+                "for any"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _await_health(base: str, server: subprocess.Popen[bytes], workdir: Path) -> None:
+    limit = time.monotonic() + START_SECONDS
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while server.poll() is None and time.monotonic() < limit:
+        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+            direct.open(f"{base}/health", timeout=2).close()
+            return
+        time.sleep(0.1)
+    ended = server.poll()
+    state = "no answer" if ended is None else f"its end with code {ended}"
+    raise EnvironmentFault(
+        f"the MLflow server must answer within {START_SECONDS:.0f} s, but got {state}; see "
+        f"{_log(workdir).name} in the work folder's mlflow folder"
+    )
+
+
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _without_login(address: str) -> str:
+    return re.sub(r"://[^/]*@", "://", address)
+
+
+def _experiment_id(store: Store, experiment: str) -> str:
+    found = open_client(store).get_experiment_by_name(experiment)
+    if found is None:
+        raise UserError(_nothing(experiment))
+    return str(found.experiment_id)
+
+
+def _nothing(experiment: str) -> str:
+    return (
+        f"MLflow's pages need tracked runs of '{experiment}', but got none; run a command of the "
+        "experiment first"
+    )

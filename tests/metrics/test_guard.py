@@ -1,0 +1,40 @@
+"""The guard in a fresh interpreter, where nothing has been imported yet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def run(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_torchmetrics_and_torch_fidelity_import_after_the_guard() -> None:
+    out = run(
+        "from harness.metrics.guard import guard_torchvision as guard\n"
+        "guard(); guard()\n"
+        "import torch, torchmetrics, torch_fidelity, torchvision\n"
+        "from torchmetrics.functional.image import structural_similarity_index_measure as ssim\n"
+        "x = torch.rand(1, 1, 32, 32)\n"
+        "print(round(float(ssim(x, x, data_range=1.0)), 6))\n"
+        "guard()\n"
+    )
+    assert out == "1.0\n"
+
+
+def test_importing_the_metrics_loads_nothing_heavy() -> None:
+    out = run(
+        "import sys\n"
+        "import harness.metrics.features, harness.metrics.fidelity, harness.metrics.similarity\n"
+        "import harness.metrics.patient_fidelity, harness.metrics.masks, harness.metrics.planning\n"
+        "import harness.metrics.segmentation, harness.metrics.inference\n"
+        "import harness.metrics.convergence\n"
+        "heavy = {'torch', 'monai', 'torchmetrics', 'scipy', 'skimage', 'pandas', 'torchvision'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    assert out == "[]\n"
