@@ -224,7 +224,7 @@ def ui(
 ) -> None:
     """Start the MLflow UI on the right store and print a link to the experiment's runs."""
     from harness.config.load import load_experiment
-    from harness.tracking.links import ui as start
+    from harness.tracking.ui import ui as start
 
     loaded = load_experiment(experiment, overrides or [])
     start(workdir, loaded.tracking.uri, loaded.name, port, Console(quiet=quiet).say)

@@ -130,7 +130,7 @@ def _regress(patients: Sequence[Landmarks], name: str) -> NDArray[np.float64]:
     x, y = np.asarray(inputs, np.float64), np.asarray(targets, np.float64)
     penalty = np.eye(x.shape[1]) * RIDGE
     penalty[-1, -1] = 0
-    return np.linalg.solve(x.T @ x + penalty, x.T @ y)
+    return np.asarray(np.linalg.solve(x.T @ x + penalty, x.T @ y), np.float64)
 
 
 def _level(

@@ -68,7 +68,8 @@ def _samplers(
     shape: tuple[int, ...], spacing: tuple[float, float], placement: Placement, framing: Framing
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Matrices that take a slice's rows and columns to the frame's."""
-    offsets = (np.arange(framing.frame_px) - (framing.frame_px - 1) / 2) * framing.spacing_mm
+    steps = np.arange(framing.frame_px, dtype=np.float64) - (framing.frame_px - 1) / 2
+    offsets = steps * framing.spacing_mm
     return tuple(  # type: ignore[return-value]
         _weights(placement.centre[axis] + offsets / spacing[axis], shape[axis + 1])
         for axis in (0, 1)
@@ -130,7 +131,7 @@ def paste(
         made = made[..., ::-1]
     matrices = []
     for axis, size in enumerate(in_plane_spacing(affine)):
-        offsets = (np.arange(shape[axis + 1]) - placement.centre[axis]) * size
+        offsets = (np.arange(shape[axis + 1], dtype=np.float64) - placement.centre[axis]) * size
         places = offsets / framing.spacing_mm + (framing.frame_px - 1) / 2
         matrices.append(_weights(places, framing.frame_px))
     return (matrices[0] @ np.asarray(made, np.float64) @ matrices[1].T).astype(np.float32)

@@ -1,11 +1,11 @@
-"""Who trains, who validates, who tests: by patient content, before anything is fitted."""
+"""Who trains, validates and tests: by patient content, never by pseudonym or folder order."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from harness.base.errors import DataError
-from harness.base.streams import generator
+from harness.base.streams import seed_of
 from harness.config.data import PatientLimits, RolesConfig
 
 ROLES = ("train", "validation", "test")
@@ -14,53 +14,66 @@ ROLES = ("train", "validation", "test")
 def assign_roles(
     patients: Mapping[str, str | None], config: RolesConfig, limit: PatientLimits
 ) -> dict[str, str]:
-    """Role of every used patient.
+    """Give every patient a role, then keep the first ones of each.
 
     Args:
-        patients: content digest -> the source's own role, or None.
-        config: `by: source` takes the source's roles; `by: random` shuffles by content digest, so
-            that neither pseudonyms nor the order of folders matter.
-        limit: keeps the first patients of each role, in content order; the others are left out.
+        patients: content digest of each patient -> the role that its source gives, or None.
+        config: how roles are assigned.
+        limit: most patients of each role; the first in digest order stay.
+
+    Returns:
+        Digest -> role in digest order; patients beyond a limit are left out.
 
     Raises:
-        DataError: a patient lacks a role, or a role would get nobody.
+        DataError: a source role is missing or unknown, or there are too few patients.
     """
-    roles = _from_source(patients) if config.by == "source" else _shuffled(list(patients), config)
+    assigned = _from_source(patients) if config.by == "source" else _at_random(patients, config)
     kept: dict[str, str] = {}
     for role in ROLES:
-        members = sorted(digest for digest, own in roles.items() if own == role)
-        kept |= dict.fromkeys(members[: getattr(limit, role)], role)
-    if "train" not in kept.values():
-        raise DataError("somebody must train, but no patient has the role 'train'; see data.roles")
+        members = sorted(digest for digest, given in assigned.items() if given == role)
+        most: int | None = getattr(limit, role)
+        kept |= dict.fromkeys(members[:most], role)
     return dict(sorted(kept.items()))
 
 
 def _from_source(patients: Mapping[str, str | None]) -> dict[str, str]:
-    without = sum(role not in ROLES for role in patients.values())
+    without = sum(role is None for role in patients.values())
     if without:
         raise DataError(
-            f"data.roles.by 'source' needs a source that names roles, but {without} of "
-            f"{len(patients)} patients have none; use `by: random`"
+            "data.roles.by: source needs a role from the source for every patient, but got none "
+            f"for {without} of {len(patients)}; set data.roles.by to random"
         )
-    return {digest: role for digest, role in patients.items() if role is not None}
-
-
-def _shuffled(digests: list[str], config: RolesConfig) -> dict[str, str]:
-    count = len(digests)
-    order = generator(config.seed, "roles").permutation(count)
-    mixed = [sorted(digests)[index] for index in order]
-    tests = _share(count, config.test)
-    validations = _share(count, config.validation)
-    if tests + validations >= count:
+    assigned = {digest: str(role) for digest, role in patients.items()}
+    odd = sorted(set(assigned.values()) - set(ROLES))
+    if odd:
         raise DataError(
-            f"{count} patients must fill three roles, but got {validations} for validation and "
-            f"{tests} for test; add patients or lower the shares in data.roles"
+            f"roles must be {', '.join(ROLES)}, but got {', '.join(odd)} from the source; set "
+            "data.roles.by to random"
         )
-    roles = ["test"] * tests + ["validation"] * validations
-    roles += ["train"] * (count - len(roles))
-    return dict(zip(mixed, roles, strict=True))
+    if "train" not in assigned.values():
+        raise DataError(
+            f"someone must train, but got no train role among {len(patients)} patients; set "
+            "data.roles.by to random"
+        )
+    return assigned
 
 
-def _share(count: int, share: float) -> int:
-    """Patients of a role: rounded, at least one where the share is above zero."""
-    return max(1, round(count * share)) if share > 0 else 0
+def _at_random(patients: Mapping[str, str | None], config: RolesConfig) -> dict[str, str]:
+    """Ranked by a number drawn for each digest, so a new patient moves few others."""
+    ranked = sorted(patients, key=lambda digest: (seed_of(config.seed, "roles", digest), digest))
+    test, validation = (_count(len(ranked), share) for share in (config.test, config.validation))
+    if test + validation >= len(ranked):
+        raise DataError(
+            "every role needs a patient and someone must train, but got "
+            f"{len(ranked)} patients for {test} test and {validation} validation; add patients or "
+            "lower data.roles.validation and data.roles.test"
+        )
+    return {
+        digest: "test" if place < test else "validation" if place < test + validation else "train"
+        for place, digest in enumerate(ranked)
+    }
+
+
+def _count(patients: int, share: float) -> int:
+    """Patients of a share: rounded half up, at least one of a share above zero."""
+    return max(1, int(patients * share + 0.5)) if share > 0 else 0

@@ -1,10 +1,10 @@
 """Pairs on disk: one format for real and synthetic stores.
 
-    ct.npy      float32 (N, 1, F, F) in [-1, 1]
-    masks.npy   uint8 (N, C, F, F), 0 or 1, on the whole frame
-    index.csv   one row per pair
-    meta.json   version, channels, geometry, patients with roles, lineage of synthetic pairs
-    scans/<patient>/   real stores: validation and test scans on their source grid
+ct.npy      float32 (N, 1, F, F) in [-1, 1]
+masks.npy   uint8 (N, C, F, F), 0 or 1, on the whole frame
+index.csv   one row per pair
+meta.json   version, channels, geometry, patients with roles, lineage of synthetic pairs
+scans/<patient>/   real stores: validation and test scans on their source grid
 """
 
 from __future__ import annotations
@@ -60,14 +60,17 @@ class Row:
         return cls(pair, "", "", "", "", "", -1, 0.0, False, gland_px, True, "{}")
 
 
-_TYPES = {
-    "pair": int,
-    "slice": int,
-    "gland_px": int,
-    "z_mm": float,
-    "mirrored": lambda text: text == "True",
-    "selected": lambda text: text == "True",
-}
+_INTEGERS = {"pair", "slice", "gland_px"}
+_FLAGS = {"mirrored", "selected"}
+
+
+def _parsed(name: str, text: str) -> Any:
+    """A cell of the index in its column's type."""
+    if name in _INTEGERS:
+        return int(text)
+    if name in _FLAGS:
+        return text == "True"
+    return float(text) if name == "z_mm" else text
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ class Store:
     def rows(self) -> tuple[Row, ...]:
         with open(self.folder / "index.csv", newline="", encoding="utf-8") as file:
             return tuple(
-                Row(**{name: _TYPES.get(name, str)(text) for name, text in entry.items()})
+                Row(**{name: _parsed(name, text) for name, text in entry.items()})
                 for entry in csv.DictReader(file)
             )
 

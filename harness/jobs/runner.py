@@ -69,7 +69,8 @@ def _drop_stale(request: Request, work: WorkFolder) -> None:
             if work.jobs.joinpath("opening").exists() and request.spec.kind == "segmenter":
                 raise RuleError(
                     "after the test was opened no segmenter may change, but an input of "
-                    f"{request.label or request.spec.kind} did; restore it, or use another --workdir"
+                    f"{request.label or request.spec.kind} did; restore it, or name another "
+                    "--workdir"
                 )
             folder.clear()
             return

@@ -32,13 +32,6 @@ class Pages:
         """The table of runs, newest first, nested."""
         return self._runs({})
 
-    def charts(self, where: str) -> str:
-        """Curves and pictures of the runs that `where` finds, side by side.
-
-        Without search words MLflow shows the outermost runs only, which have no curves.
-        """
-        return self._runs({"searchFilter": where, "compareRunsMode": "CHART"})
-
     def leaderboard(
         self, metric: str, ascending: bool = True, where: str = "", charts: bool = False
     ) -> str:
@@ -48,7 +41,10 @@ class Pages:
             metric: e.g. "quality/kid".
             ascending: the smallest first.
             where: MLflow's search words, e.g. `tags.kind = "trial"`.
-            charts: show charts, not the table.
+            charts: show curves and pictures side by side, not the table.
+
+        Sorting by a metric also flattens the tree: in the nested table MLflow draws the charts of
+        the outermost runs only, which have no curves.
         """
         asked = {"searchFilter": where} if where else {}
         asked["orderByKey"] = f"metrics.`{clean_name(metric)}`"

@@ -130,11 +130,17 @@ def send_pictures(
 
 
 def _write_pair(image: Image.Image, stem: Path) -> None:
-    """`<stem>.png`, and `<stem>+compressed.webp` for the charts."""
+    """`<stem>.png`, and `<stem>+compressed.webp` for the charts.
+
+    Charts centre a picture in a square and cut the lower part off: the preview is a square with
+    the picture at its top.
+    """
     image.save(f"{stem}.png")
-    small = image.convert("RGB")
+    small = image.convert("RGBA")
     small.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
-    small.save(f"{stem}+compressed.webp", quality=90)
+    square = Image.new("RGBA", (max(small.size),) * 2, (0, 0, 0, 0))
+    square.paste(small, ((square.width - small.width) // 2, 0))
+    square.save(f"{stem}+compressed.webp", quality=90)
 
 
 def _captioned(image: Image.Image, text: str) -> Image.Image:

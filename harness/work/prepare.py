@@ -140,7 +140,7 @@ def _count_losses(
     config: Mapping[str, Any],
     pairs: _Pairs,
 ) -> None:
-    """Gland voxels of the source grid that no frame, no mask crop or no slice of the range holds."""
+    """Gland voxels of the source grid that no frame, mask crop or slice range holds."""
     mask = scan.masks[structure]
     frame = framing.frame_px
     reach = np.ones((len(mask), frame, frame), np.float32)

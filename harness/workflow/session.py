@@ -20,14 +20,14 @@ from harness.records.folder import WorkFolder
 from harness.records.lease import lease
 from harness.records.spec import Spec
 from harness.records.view import RunView
+from harness.work.sources import make_source
 from harness.work.specs import Specs
 from harness.workflow.compute import default_workers, resolve_compute, resolve_extractor
 from harness.workflow.driver import Driver, Planner
-from harness.work.sources import make_source
 from harness.workflow.looking import Looks, look_at
 
 if TYPE_CHECKING:
-    from harness.tracking.projector import ProjectorThread
+    from harness.tracking.thread import ProjectorThread
 
 
 @dataclass
@@ -146,7 +146,8 @@ class Session:
     def _track(self) -> ProjectorThread | None:
         if not self.experiment.tracking.enabled:
             return None
-        from harness.tracking.projector import Projector, ProjectorThread
+        from harness.tracking.projector import Projector
+        from harness.tracking.thread import ProjectorThread
 
         projector = Projector(self.root, self.experiment.name, self.experiment.tracking.uri)
         tracker = ProjectorThread(

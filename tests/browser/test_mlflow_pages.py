@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +87,8 @@ def views(root: Path) -> list[RunView]:
             feeds = (Feed(folder, until=EPOCHS),)
             tags = {"kind": "seed"}
             shown.append(
-                RunView((*key, f"seed-{seed}"), f"trial {trial}, seed {seed}", key, params, tags, feeds)
+                RunView(
+                    (*key, f"seed-{seed}"), f"trial {trial}, seed {seed}", key, params, tags, feeds
+                )
             )
     return [dataclasses.replace(view, status="finished") for view in shown]

@@ -55,9 +55,7 @@ def test_layers_follow_the_thesis() -> None:
 
 
 def test_another_size_is_refused_with_the_setting_to_change() -> None:
-    expected = (
-        "images of the DCGAN must be 64 x 64, but got 96 x 96; set data.crop.mask_px to 64"
-    )
+    expected = "images of the DCGAN must be 64 x 64, but got 96 x 96; set data.crop.mask_px to 64"
     with pytest.raises(ConfigError) as caught:
         Discriminator(4)(torch.zeros(1, 1, 96, 96))
     assert str(caught.value) == expected

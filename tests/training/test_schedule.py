@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +43,7 @@ def test_six_epochs_by_hand() -> None:
 def test_the_rate_never_rises_nor_reaches_zero(total: int) -> None:
     factors = [pix2pix_decay(epoch, total) for epoch in range(1, total + 1)]
     assert factors[0] <= 1
-    assert all(a >= b > 0 for a, b in zip(factors, factors[1:], strict=False))
+    assert all(a >= b > 0 for a, b in itertools.pairwise(factors))
 
 
 def test_cosine_by_hand() -> None:

@@ -1,27 +1,35 @@
-"""Source `openkbp`: the OpenKBP repository as a user clones it.
+"""The OpenKBP repository: sparse CSV volumes of 128 x 128 x 128 voxels, roles by folder.
 
-Layout: `provided-data/{train,validation,test}-pats/pt_N/` with `ct.csv` (flat C-order index into
-128 x 128 x 128 and value HU + 1024; a missing index is outside), one CSV of indices per contoured
-structure, and `voxel_dimensions.csv` in mm. Axis 0 runs front to back, axis 1 from the patient's
-right to left, axis 2 from head to foot. Dose and other files are not read.
+A patient is a folder `pt_N` with `ct.csv` (flat C-order index, value = HU + 1024; a missing index
+is outside the body), one CSV of indices per contoured structure and `voxel_dimensions.csv` (mm).
+Stored axes are front to back, right to left, head to foot. That order was read off the data: the
+mandible lies at lower indices than the cord along axis 0, `LeftParotid` at higher indices than
+`RightParotid` along axis 1, brainstem and skull at lower indices than shoulders along axis 2.
+Dose files and everything else are ignored.
+
+Source of the format: Babier et al., OpenKBP, Medical Physics 48 (2021).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
+from harness.base.files import digest_of
 from harness.config.data import DataConfig
 from harness.data.scan import SOURCES, Excluded, Reference, Scan
 
-SHAPE = (128, 128, 128)
-AIR_HU = -1024
+EDGE = 128
+HU_OFFSET = 1024
 FOLDERS = {"train-pats": "train", "validation-pats": "validation", "test-pats": "test"}
-FILES = {
+STRUCTURES = {
     "parotid_left": "LeftParotid",
     "parotid_right": "RightParotid",
     "mandible": "Mandible",
@@ -30,99 +38,158 @@ FILES = {
     "larynx": "Larynx",
     "esophagus": "Esophagus",
 }
+_T = TypeVar("_T", bound=np.generic)
+_PATIENT = re.compile(r"pt_(\d+)")
 
 
 class OpenKbp:
-    """Patients of an OpenKBP folder."""
+    """Patients of an OpenKBP folder.
 
-    def __init__(self, config: DataConfig, folder: Path) -> None:
-        self._structures = config.structures
-        unknown = [name for name in self._structures if name not in FILES]
+    Args:
+        root: the repository's folder, or its `provided-data`.
+        structures: names to read, keys of `STRUCTURES`.
+
+    Raises:
+        DataError: the folder is not there or holds no patients, or a structure is unknown.
+    """
+
+    def __init__(self, root: Path, structures: Sequence[str]) -> None:
+        unknown = [name for name in structures if name not in STRUCTURES]
         if unknown:
             raise DataError(
-                f"data.structures of OpenKBP must be among {', '.join(FILES)}; "
-                f"but got '{unknown[0]}'"
+                f"structures of OpenKBP must be among {', '.join(STRUCTURES)}, but got "
+                f"{', '.join(unknown)}; change data.structures"
             )
-        assert config.folder is not None
-        root = config.folder
-        self._root = root / "provided-data" if (root / "provided-data").is_dir() else root
-        if not any((self._root / name).is_dir() for name in FOLDERS):
-            raise DataError(
-                "data.root must be a clone of the OpenKBP repository (with "
-                "provided-data/train-pats), but the folder given has no such folders; "
-                "set it with -s data.root=FOLDER"
-            )
+        self._structures = tuple(structures)
+        self._folders = _role_folders(root)
 
-    def patients(self) -> Sequence[Reference]:
-        """All patients, by role and number."""
+    def patients(self) -> list[Reference]:
+        """All patients, by role, then by number."""
         found = []
-        for name, role in FOLDERS.items():
-            folders = [p for p in (self._root / name).glob("pt_*") if p.is_dir()]
-            for folder in sorted(folders, key=lambda p: (len(p.name), p.name)):
-                found.append(Reference(folder.name, folder, _signature(folder), role))
+        for role, folder in self._folders.items():
+            numbered = [
+                (int(match[1]), entry)
+                for entry in folder.iterdir()
+                if (match := _PATIENT.fullmatch(entry.name)) and entry.is_dir()
+            ]
+            for _, entry in sorted(numbered):
+                found.append(Reference(entry.name, entry, self._signature(entry), role))
+        if not found:
+            raise DataError(
+                "an OpenKBP folder must hold patient folders (pt_1, pt_2 ...), but got none; check "
+                "data.root"
+            )
         return found
 
     def read(self, reference: Reference) -> Scan | Excluded:
-        """One patient in canonical order."""
-        folder: Path = reference.location
+        """One patient; int16 HU, -1024 outside the body. Structures without a file are noted."""
+        folder = Path(reference.location)
         try:
-            return self._read(reference, folder)
+            spacing = _spacing(folder / "voxel_dimensions.csv")
+            hu = _ct(folder / "ct.csv")
+            masks, notes = self._masks(folder)
         except (OSError, ValueError) as error:
-            kind = type(error).__name__
-            return Excluded(reference.patient, f"its files cannot be read as OpenKBP ({kind})")
+            return Excluded(reference.patient, _reason(error))
+        if not masks:
+            return Excluded(reference.patient, "none of the wanted structures is contoured")
+        affine = np.zeros((4, 4))
+        affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = *spacing, 1.0
+        return Scan(reference.patient, hu, masks, affine, reference.role, tuple(notes))
 
-    def _read(self, reference: Reference, folder: Path) -> Scan | Excluded:
-        lacking = [n for n in ("ct.csv", "voxel_dimensions.csv") if not (folder / n).exists()]
-        if lacking:
-            return Excluded(reference.patient, f"{lacking[0]} is missing")
-        spacing = np.loadtxt(folder / "voxel_dimensions.csv").reshape(-1)
-        if spacing.shape != (3,) or not (spacing > 0).all():
-            return Excluded(reference.patient, "voxel_dimensions.csv must hold three lengths in mm")
-        index, value = _sparse(folder / "ct.csv")
-        if not len(index) or index.min() < 0 or index.max() >= np.prod(SHAPE):
-            return Excluded(reference.patient, "ct.csv must hold indices into 128 x 128 x 128")
-        hu = np.full(SHAPE, AIR_HU, np.int16)
-        hu.reshape(-1)[index] = np.rint(value + AIR_HU).astype(np.int16)
+    def _masks(self, folder: Path) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
         masks, notes = {}, []
         for name in self._structures:
-            path = folder / f"{FILES[name]}.csv"
-            if not path.exists():
+            path = folder / f"{STRUCTURES[name]}.csv"
+            index = _table(path, columns=1)[:, 0] if path.is_file() else np.empty(0)
+            if not index.size:
                 notes.append(f"{name} is not contoured")
                 continue
-            inside, _ = _sparse(path)
-            mask = np.zeros(SHAPE, bool)
-            mask.reshape(-1)[inside] = True
-            masks[name] = _canonical(mask)
-        if not masks:
-            wanted = ", ".join(self._structures)
-            return Excluded(reference.patient, f"none of {wanted} is contoured")
-        rows, columns, slices = (float(v) for v in spacing)
-        affine = np.array(
-            [[0, 0, columns, 0], [0, rows, 0, 0], [slices, 0, 0, 0], [0, 0, 0, 1]], np.float64
-        )
-        return Scan(
-            reference.patient, _canonical(hu), masks, affine, reference.role, tuple(notes)
-        )
+            flat = np.zeros(EDGE**3, np.bool_)
+            flat[_inside(index, path.name)] = True
+            masks[name] = _canonical(flat)
+        return masks, notes
+
+    def _signature(self, folder: Path) -> str:
+        """Changes when a file that `read` would open does."""
+        wanted = ["ct", "voxel_dimensions", *(STRUCTURES[name] for name in self._structures)]
+        files = [folder / f"{name}.csv" for name in wanted]
+        stats = {path.name: path.stat() for path in files if path.is_file()}
+        return digest_of({name: [s.st_size, s.st_mtime_ns] for name, s in stats.items()})
 
 
-def _canonical(volume: NDArray[np.generic]) -> NDArray[np.generic]:
-    """(front-back, right-left, head-foot) to (foot-head, front-back, right-left)."""
-    return np.ascontiguousarray(volume.transpose(2, 0, 1)[::-1])
+def _role_folders(root: Path) -> Mapping[str, Path]:
+    for base in (root / "provided-data", root):
+        found = {role: base / name for name, role in FOLDERS.items() if (base / name).is_dir()}
+        if found:
+            return found
+    state = "a folder without them" if root.is_dir() else "no folder of that name"
+    raise DataError(
+        "data.root must be a clone of the OpenKBP repository (with provided-data/train-pats ...), "
+        f"but got {state}; check data.root"
+    )
 
 
-def _sparse(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Index and data columns of an OpenKBP CSV; data is NaN where a file has none."""
-    import pandas as pd
-
-    table = pd.read_csv(path, index_col=0)
-    value = table.iloc[:, 0].to_numpy(np.float64) if table.shape[1] else np.zeros(len(table))
-    return table.index.to_numpy(np.int64), value
-
-
-def _signature(folder: Path) -> str:
-    """Sizes and modification times of the patient's files."""
-    stats = [(p.name, p.stat()) for p in sorted(folder.glob("*.csv"))]
-    return ";".join(f"{name}:{s.st_size}:{s.st_mtime_ns}" for name, s in stats)
+def _table(path: Path, columns: int) -> NDArray[np.float64]:
+    """The first columns of a CSV file with a header line, (lines, columns)."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "loadtxt: input contained no data")
+        try:
+            table = np.loadtxt(
+                path, delimiter=",", skiprows=1, usecols=range(columns), ndmin=2, encoding="utf-8"
+            )
+        except ValueError as error:
+            raise ValueError(f"{path.name} is not a table of numbers") from error
+    return table.reshape(-1, columns)
 
 
-SOURCES.add("openkbp", OpenKbp)
+def _inside(index: NDArray[np.float64], name: str) -> NDArray[np.intp]:
+    whole = index.astype(np.intp)
+    if not np.array_equal(whole, index) or whole.min() < 0 or whole.max() >= EDGE**3:
+        raise ValueError(f"{name} has voxel indices outside 0..{EDGE**3 - 1}")
+    return whole
+
+
+def _ct(path: Path) -> NDArray[np.int16]:
+    table = _table(path, columns=2)
+    if not table.size:
+        raise ValueError(f"{path.name} holds no voxels")
+    if not np.isfinite(table).all() or np.abs(table[:, 1]).max() > np.iinfo(np.int16).max:
+        raise ValueError(f"{path.name} has values that are no CT numbers")
+    flat = np.zeros(EDGE**3, np.float64)
+    flat[_inside(table[:, 0], path.name)] = table[:, 1]
+    return _canonical((np.rint(flat) - HU_OFFSET).astype(np.int16))
+
+
+def _canonical(flat: NDArray[_T]) -> NDArray[_T]:
+    """Flat C order (front-back, right-left, head-foot) -> (foot-head, front-back, right-left)."""
+    volume = flat.reshape(EDGE, EDGE, EDGE).transpose(2, 0, 1)[::-1]
+    return np.ascontiguousarray(volume)
+
+
+def _spacing(path: Path) -> tuple[float, float, float]:
+    """Voxel size along slices, rows, columns."""
+    try:
+        size = np.loadtxt(path, delimiter=",", ndmin=1).ravel()
+    except ValueError as error:
+        raise ValueError(f"{path.name} is not a list of numbers") from error
+    if size.shape != (3,) or not np.isfinite(size).all() or (size <= 0).any():
+        raise ValueError(f"{path.name} must hold three positive numbers")
+    return float(size[2]), float(size[0]), float(size[1])
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        name = Path(str(error.filename or "a file")).name.removesuffix(" not found.")
+        missing = isinstance(error, FileNotFoundError)
+        return f"{name} is missing" if missing else f"{name} cannot be read"
+    return str(error)
+
+
+def make(config: DataConfig, folder: Path) -> OpenKbp:
+    """The source of `data.source: openkbp`; it keeps no private files."""
+    if config.folder is None:
+        raise DataError("data.root must name the OpenKBP folder, but got nothing; set data.root")
+    return OpenKbp(config.folder, config.structures)
+
+
+SOURCES.add("openkbp", make)
