@@ -29,7 +29,7 @@ from harness.data.pairs import (
     mask_frames,
     paste,
 )
-from harness.data.scan import Excluded, Scan
+from harness.data.scan import Excluded, Reference, Scan, Source
 from harness.data.store import LoadedScan, Row, crop_text, write_scan, write_store
 from harness.work.context import Context
 from harness.work.sources import make_source
@@ -57,9 +57,11 @@ def run(context: Context) -> None:
     training = [known[d]["landmarks"] for d, role in roles.items() if role == "train"]
     rule = fit_crop(training, config["structures"], CropConfig.model_validate(config["crop"]))
     folder = context.folder.path / "store"
+    source = _source(context)
+    references = {reference.patient: reference for reference in source.patients()}
     pairs, patients = _Pairs(), []
     for digest, role in roles.items():
-        scan = _read(context, known[digest]["patient"], digest)
+        scan = _read(source, references, known[digest]["patient"], digest)
         placed = {name: rule.place(known[digest]["landmarks"], name) for name in scan.masks}
         _cut(scan, digest, role, placed, config, pairs)
         if role != "train":
@@ -71,13 +73,14 @@ def run(context: Context) -> None:
     context.finish(files, _values(pairs, patients, rule))
 
 
-def _read(context: Context, patient: str, digest: str) -> Scan:
-    """A patient's scan, refused if its content is not what was planned with."""
+def _source(context: Context) -> Source:
     runtime = context.request.runtime
-    config = DataConfig.model_validate(runtime["data"])
-    source = make_source(config, Path(runtime["root"]))
-    reference = next((r for r in source.patients() if r.patient == patient), None)
-    scan = source.read(reference) if reference is not None else None
+    return make_source(DataConfig.model_validate(runtime["data"]), Path(runtime["root"]))
+
+
+def _read(source: Source, references: Mapping[str, Reference], patient: str, digest: str) -> Scan:
+    """A patient's scan, refused if its content is not what was planned with."""
+    scan = source.read(references[patient]) if patient in references else None
     if scan is None or isinstance(scan, Excluded) or scan.content_digest() != digest:
         raise DataError(
             f"patient {patient} must still be what it was when it was looked at, but its files "

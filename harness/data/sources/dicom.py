@@ -1,1 +1,205 @@
-"""Placeholder while this module is being written."""
+"""Source `dicom`: a folder of patients, any layout, CT series with RTSTRUCT files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.errors import DataError
+from harness.base.files import digest_of
+from harness.config.data import DataConfig
+from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
+from harness.data.dicom.names import match
+from harness.data.dicom.pairing import pair
+from harness.data.dicom.private import Pseudonyms, write_private_json
+from harness.data.dicom.raster import Drawn, draw
+from harness.data.dicom.series import Series, open_series, read_hu
+from harness.data.dicom.structures import Roi, StructureSet, read_structures
+from harness.data.dicom.walk import Header, walk
+from harness.data.scan import SOURCES, Excluded, Reference, Scan
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A structure set with the series it was drawn on and the structures it has."""
+
+    structures: StructureSet
+    series: Series
+    rois: Mapping[str, Roi]
+
+
+class DicomFolder:
+    """Patients of a DICOM folder.
+
+    Args:
+        root: the folder; every file below it is looked at.
+        structures: names to read.
+        patterns: regular expressions of ROI names per structure.
+        private: folder for the pseudonym key, the headers and the list of files.
+        key: a fixed pseudonym key, for patients who are nobody.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        structures: Sequence[str],
+        patterns: Mapping[str, Sequence[str]],
+        private: Path,
+        key: bytes | None = None,
+    ) -> None:
+        self._structures = tuple(structures)
+        self._patterns = patterns
+        self._private = private
+        self._pseudonyms = Pseudonyms(private, key)
+        self._headers = walk(root, private)
+
+    def patients(self) -> list[Reference]:
+        """Everyone with a CT slice or a structure set, by pseudonym.
+
+        Raises:
+            DataError: nobody is there.
+        """
+        people: dict[str, list[Header]] = {}
+        for header in self._headers:
+            if header.kind:
+                people.setdefault(self._pseudonyms.of(header.patient), []).append(header)
+        if not people:
+            raise DataError(
+                f"a DICOM folder must hold CT slices and RTSTRUCT files, but got "
+                f"{self._counted()}; check data.root"
+            )
+        self._write_lists(people)
+        return [
+            Reference(patient, tuple(headers), _signature(headers))
+            for patient, headers in sorted(people.items())
+        ]
+
+    def ignored(self) -> list[tuple[int, str]]:
+        """Files that are not used: number in the private list, reason."""
+        return [(header.number, header.reason) for header in self._headers if not header.kind]
+
+    def read(self, reference: Reference) -> Scan | Excluded:
+        """One patient, with the structure set that has most of the wanted structures."""
+        try:
+            return self._read(reference.patient, reference.location)
+        except DataError as error:
+            return Excluded(reference.patient, str(error))
+
+    def _read(self, patient: str, headers: Sequence[Header]) -> Scan:
+        slices = [header for header in headers if header.kind == "ct"]
+        sets = [header for header in headers if header.kind == "rtstruct"]
+        if not slices or not sets:
+            lacking = "a structure set" if slices else "CT slices"
+            raise DataError(
+                f"a patient must have CT slices and a structure set, but got no {lacking}"
+            )
+        series, notes = _all_series(slices)
+        chosen = self._choose(sets, series, notes)
+        hu = read_hu(chosen.series)
+        masks = {}
+        for structure, roi in chosen.rois.items():
+            drawn = draw(roi.contours, chosen.series.grid)
+            notes += _drawing_notes(structure, roi, drawn)
+            if drawn.mask.any():
+                masks[structure] = drawn.mask
+        if not masks:
+            raise DataError("contours must enclose voxels of the CT series, but none does")
+        missing = [name for name in self._structures if name not in masks]
+        notes += [f"{name} is not contoured" for name in missing]
+        return _canonical(patient, hu, masks, chosen.series, notes)
+
+    def _choose(
+        self, sets: Sequence[Header], series: Sequence[tuple[Series, str]], notes: list[str]
+    ) -> _Candidate:
+        """The structure set with most wanted structures; the newest of equals."""
+        candidates, refused = [], []
+        for header in sets:
+            try:
+                structures = read_structures(Path(header.path))
+                found = match(structures.rois, self._structures, self._patterns)
+                candidates.append(_Candidate(structures, pair(structures, series), found))
+            except DataError as error:
+                refused.append(f"file {header.number}: {error}" if len(sets) > 1 else str(error))
+        if not candidates:
+            raise DataError("; ".join(refused))
+        notes += [f"a structure set is not used: {reason}" for reason in refused]
+        best = max(candidates, key=lambda c: (len(c.rois), c.structures.written))
+        if len(candidates) > 1:
+            notes.append(f"{len(candidates)} structure sets fit; the most complete, newest is used")
+        if best.series.repeats:
+            notes.append(f"{best.series.repeats} repeated slices of the CT series are left out")
+        return best
+
+    def _counted(self) -> str:
+        count = len(self._headers)
+        return f"{count} files without either" if count else "no files"
+
+    def _write_lists(self, people: Mapping[str, Sequence[Header]]) -> None:
+        """Who and what the pseudonyms and file numbers stand for."""
+        files = {str(header.number): header.path for header in self._headers}
+        patients = {name: str(Path(found[0].path).parent) for name, found in people.items()}
+        write_private_json(self._private / "files.json", {"files": files, "patients": patients})
+
+
+def _all_series(slices: Sequence[Header]) -> tuple[list[tuple[Series, str]], list[str]]:
+    """Series of a patient with their frames of reference; unusable ones become notes.
+
+    Raises:
+        DataError: none is usable.
+    """
+    by_uid: dict[str, list[Header]] = {}
+    for header in slices:
+        by_uid.setdefault(header.series, []).append(header)
+    usable, reasons = [], []
+    for headers in by_uid.values():
+        try:
+            usable.append((open_series(headers), headers[0].frame))
+        except DataError as error:
+            reasons.append(str(error))
+    if not usable:
+        raise DataError("; ".join(reasons))
+    return usable, [f"a CT series of {len(by_uid)} is not used: {reason}" for reason in reasons]
+
+
+def _drawing_notes(structure: str, roi: Roi, drawn: Drawn) -> list[str]:
+    counts = {
+        "repeated contours dropped": drawn.repeats,
+        "contours on planes without an image left out": drawn.off_image,
+        "contours outside image planes left out": drawn.off_plane,
+        **{f"{what} left out": count for what, count in roi.skipped.items()},
+    }
+    return [f"{structure}: {count} {what}" for what, count in counts.items() if count]
+
+
+def _canonical(
+    patient: str,
+    hu: NDArray[np.int16],
+    masks: Mapping[str, NDArray[np.bool_]],
+    series: Series,
+    notes: Sequence[str],
+) -> Scan:
+    axes, flips = canonical_axes(series.grid.affine)
+    affine = reorient_affine(series.grid.affine, series.grid.shape, axes, flips)
+    turned = {name: reorient(mask, axes, flips) for name, mask in masks.items()}
+    return Scan(patient, reorient(hu, axes, flips), turned, affine, None, tuple(notes))
+
+
+def _signature(headers: Sequence[Header]) -> str:
+    return digest_of(sorted([header.sop, header.size, header.mtime_ns] for header in headers))
+
+
+def make(config: DataConfig, folder: Path) -> DicomFolder:
+    """The source of `data.source: dicom`; `folder` keeps what must stay private."""
+    if config.folder is None:
+        raise DataError("data.root must name a folder of DICOM files, but got nothing")
+    return DicomFolder(config.folder, config.structures, config.patterns, folder)
+
+
+SOURCES.add("dicom", make)

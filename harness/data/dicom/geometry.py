@@ -1,0 +1,185 @@
+"""Where the voxels of a CT series lie: from position, orientation and pixel spacing alone.
+
+SliceThickness, SliceLocation, InstanceNumber and file names are not trusted. Slices are ordered
+along the normal of their common orientation. A tilted gantry moves each slice sideways: the affine
+then has a sheared slice axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.errors import DataError
+
+_T = TypeVar("_T", bound=np.generic)
+Vector = NDArray[np.float64]
+
+ORIENTATION_TOLERANCE = 1e-3  # largest difference of a direction cosine within a series
+SPACING_TOLERANCE = 1e-3  # mm, largest difference of pixel spacing within a series
+SAME_PLACE_MM = 1e-2  # slices closer than this lie at one position
+STEP_TOLERANCE = 0.05  # largest deviation from the median step, as a share of it
+LEAST_STEP_TOLERANCE_MM = 0.02  # positions are written with two or three decimals
+DEFAULT_THICKNESS_MM = 1.0
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Geometry of one slice as its file gives it.
+
+    Attributes:
+        position: centre of the first voxel, LPS mm, (3,).
+        along_columns, along_rows: unit vectors of growing column and growing row index, (3,).
+        spacing: distance of rows and of columns, mm.
+        shape: rows, columns.
+        thickness: mm, None where not given; read for a series of one slice only.
+    """
+
+    position: Vector
+    along_columns: Vector
+    along_rows: Vector
+    spacing: tuple[float, float]
+    shape: tuple[int, int]
+    thickness: float | None = None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A regular grid of voxels.
+
+    Attributes:
+        affine: 4 x 4, voxel index (slice, row, column, 1) -> LPS mm.
+        shape: slices, rows, columns.
+        order: for each slice of the grid, its place among the planes it was made from.
+    """
+
+    affine: Vector
+    shape: tuple[int, int, int]
+    order: tuple[int, ...]
+
+    def indices(self, points: Vector) -> Vector:
+        """Points (n, 3) in LPS mm -> fractional (slice, row, column)."""
+        inverse = np.linalg.inv(self.affine)
+        return np.asarray(points @ inverse[:3, :3].T + inverse[:3, 3], np.float64)
+
+
+def make_grid(planes: Sequence[Plane]) -> Grid:
+    """The grid of a series.
+
+    Raises:
+        DataError: slices differ in orientation, spacing or size, share a position, or leave a gap;
+            positions are named in mm along the normal.
+    """
+    first = planes[0]
+    _check_alike(planes)
+    normal = np.cross(first.along_columns, first.along_rows)
+    places = np.array([plane.position @ normal for plane in planes])
+    order = np.argsort(places, kind="stable")
+    places = places[order]
+    _check_steps(places)
+    positions = np.stack([planes[index].position for index in order])
+    step = _step(positions, normal, first)
+    affine = np.eye(4)
+    affine[:3, 0] = step
+    affine[:3, 1] = first.along_rows * first.spacing[0]
+    affine[:3, 2] = first.along_columns * first.spacing[1]
+    affine[:3, 3] = positions[0]
+    return Grid(affine, (len(planes), *first.shape), tuple(int(index) for index in order))
+
+
+def _step(positions: Vector, normal: Vector, first: Plane) -> Vector:
+    if len(positions) == 1:
+        return normal * (first.thickness or DEFAULT_THICKNESS_MM)
+    return np.asarray((positions[-1] - positions[0]) / (len(positions) - 1), np.float64)
+
+
+def _check_alike(planes: Sequence[Plane]) -> None:
+    first = planes[0]
+    for plane in planes[1:]:
+        turned = max(
+            np.abs(plane.along_columns - first.along_columns).max(),
+            np.abs(plane.along_rows - first.along_rows).max(),
+        )
+        if turned > ORIENTATION_TOLERANCE:
+            raise DataError("all slices of a series must have one orientation, but they differ")
+        if plane.shape != first.shape:
+            raise DataError(
+                "all slices of a series must have one size, but got "
+                f"{first.shape[0]} x {first.shape[1]} and {plane.shape[0]} x {plane.shape[1]}"
+            )
+        if np.abs(np.subtract(plane.spacing, first.spacing)).max() > SPACING_TOLERANCE:
+            raise DataError(
+                "all slices of a series must have one pixel spacing, but got "
+                f"{first.spacing} and {plane.spacing} mm"
+            )
+
+
+def _check_steps(places: Vector) -> None:
+    steps = np.diff(places)
+    if not len(steps):
+        return
+    same = np.flatnonzero(steps < SAME_PLACE_MM)
+    if len(same):
+        raise DataError(
+            "each slice of a series must have a position of its own, but got two at "
+            f"{_listed(places[same])} mm"
+        )
+    usual = float(np.median(steps))
+    allowed = max(usual * STEP_TOLERANCE, LEAST_STEP_TOLERANCE_MM)
+    odd = np.flatnonzero(np.abs(steps - usual) > allowed)
+    if len(odd):
+        raise DataError(
+            f"slices must be evenly spaced, but got a step of {steps[odd[0]]:.2f} mm instead of "
+            f"{usual:.2f} mm after {_listed(places[odd])} mm"
+        )
+
+
+def _listed(places: Vector) -> str:
+    shown = ", ".join(f"{place:.2f}" for place in places[:5])
+    return f"{shown} and {len(places) - 5} more" if len(places) > 5 else shown
+
+
+def canonical_axes(affine: Vector) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
+    """How to transpose and then flip a volume so that slices run to the head, rows to the back,
+    columns to the patient's left, each axis to its nearest direction.
+
+    Raises:
+        DataError: an axis has no nearest direction of its own (turned by 45 degrees or so).
+    """
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    nearest = [int(np.argmax(np.abs(directions[:, axis]))) for axis in range(3)]
+    if sorted(nearest) != [0, 1, 2]:
+        raise DataError(
+            "each axis of a volume must be nearest to one body axis, but this one is turned "
+            "half-way between two"
+        )
+    axes = (nearest.index(2), nearest.index(1), nearest.index(0))
+    flips = tuple(bool(directions[nearest[axis], axis] < 0) for axis in axes)
+    return axes, flips  # type: ignore[return-value]
+
+
+def reorient_affine(
+    affine: Vector, shape: tuple[int, int, int], axes: Sequence[int], flips: Sequence[bool]
+) -> Vector:
+    """The affine of a volume after `transpose(axes)` and flipping."""
+    made = np.eye(4)
+    made[:3, :3] = affine[:3, list(axes)]
+    made[:3, 3] = affine[:3, 3]
+    for place, flip in enumerate(flips):
+        if flip:
+            made[:3, 3] += made[:3, place] * (shape[axes[place]] - 1)
+            made[:3, place] *= -1
+    return made
+
+
+def reorient(volume: NDArray[_T], axes: Sequence[int], flips: Sequence[bool]) -> NDArray[_T]:
+    """Transpose, flip, make contiguous."""
+    turned = volume.transpose(axes)
+    for place, flip in enumerate(flips):
+        if flip:
+            turned = np.flip(turned, place)
+    return np.ascontiguousarray(turned)
