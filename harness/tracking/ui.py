@@ -45,17 +45,25 @@ def ui(
     if store.database is not None and not store.database.exists():
         raise UserError(_nothing(experiment))
     if store.uri.startswith("http"):
-        say(Pages(_without_login(store.uri), _experiment_id(store, experiment)).runs())
+        _say_pages(Pages(_without_login(store.uri), _experiment_id(store, experiment)), say)
         return
     with contextlib.suppress(KeyboardInterrupt), serving(store, workdir, port) as (base, server):
         pages = Pages(base, _experiment_id(store, experiment))
-        say(pages.runs())
+        _say_pages(pages, say)
         say("Ctrl-C ends it")
         server.wait()
         raise EnvironmentFault(
             f"the MLflow server must run until Ctrl-C, but got its end with code "
             f"{server.returncode}; see {_log(workdir).name} in the work folder's mlflow folder"
         )
+
+
+def _say_pages(pages: Pages, say: Callable[[str], None]) -> None:
+    """The runs, then each stage's sweep as curves and sample grids, best seeds first."""
+    say(pages.runs())
+    for stage in ("mask", "image"):
+        where = f'tags.kind = "seed" and tags.stage = "{stage}"'
+        say(f"{stage} sweep: {pages.leaderboard('quality/kid', where=where, charts=True)}")
 
 
 @contextlib.contextmanager

@@ -60,7 +60,7 @@ def run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
     plans = steps.sweep(session, stages)
     for plan in plans:
         _print_trials(session, plan)
-    versions = sorted(session.root.glob("chosen-*.yaml"))
+    versions = sorted(session.home.glob("chosen-*.yaml"))
     return {
         "chosen": str(versions[-1]) if versions else None,
         "sweeps": [_sweep_plain(plan) for plan in plans],
@@ -114,7 +114,7 @@ def _sweep_plain(plan: SweepPlan) -> dict[str, Any]:
 def run_compare(session: Session) -> dict[str, Any]:
     """Compare, print the arms and the verdicts, write the scores."""
     compared = steps.compare(session)
-    path = session.root / "scores.csv"
+    path = session.home / "scores.csv"
     write_text(path, compared.table.to_csv())
     say = session.console.say
     say("mean Dice on test patients:")
@@ -151,7 +151,7 @@ def run_collapse(session: Session) -> dict[str, Any]:
 def write_page(session: Session) -> dict[str, Any]:
     """Write the report of whatever is finished."""
     data = gather(session)
-    page = write_report(data, session.root / "report")
+    page = write_report(data, session.home / "report")
     return {"report": str(page), "verdicts": [effect.sentence for effect in data.effects]}
 
 

@@ -55,6 +55,11 @@ class Session:
     def work(self) -> WorkFolder:
         return WorkFolder(self.root)
 
+    @property
+    def home(self) -> Path:
+        """What belongs to this experiment alone: its choice, scores and report."""
+        return self.root / "experiments" / self.experiment.name
+
     @cached_property
     def compute(self) -> dict[str, Any]:
         return resolve_compute(self.experiment, self.root)
@@ -128,7 +133,7 @@ class Session:
 
         self.root.mkdir(parents=True, exist_ok=True)
         with lease(self.root / "driver.lease.json", f"the work folder '{self.root.name}'"):
-            write_text(self.root / "experiment.yaml", self._stored_config())
+            write_text(self.home / "experiment.yaml", self._stored_config())
             tracker = self._track()
             try:
                 yield self

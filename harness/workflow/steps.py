@@ -116,13 +116,13 @@ def _choose(session: Session) -> Path | None:
             "params": dict(plan.best.params),
             "settings": plain(planner.settings_of(plan.best)),
         }
-    return write_chosen(session.root, choice) if choice else None
+    return write_chosen(session.home, choice) if choice else None
 
 
 def choice(session: Session) -> Choice:
     """What the newest `chosen-*.yaml` says, the experiment's own settings where it says nothing."""
     experiment = session.experiment
-    chosen = read_chosen(session.root) or {}
+    chosen = read_chosen(session.home) or {}
     settings: dict[str, Any] = {"mask": experiment.mask, "image": experiment.image}
     origin: dict[str, str] = {}
     for stage in ("mask", "image"):
