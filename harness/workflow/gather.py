@@ -32,7 +32,7 @@ def gather(session: Session) -> ReportData:
         store=folder.path / "store" if prepared else None,
         store_values=prepared["values"] if prepared else {},
         sweeps=steps.finished_sweeps(session) if prepared else (),
-        chosen=read_chosen(session.root),
+        chosen=read_chosen(session.home),
         comparison=compared.plan if compared else None,
         table=compared.table if compared else None,
         effects=compared.effects if compared else (),
