@@ -1,80 +1,95 @@
-"""What of a scan is kept to learn and apply a crop: small, plain, labels apart from the rest.
+"""What of a scan is kept to learn and apply a crop: a coarse volume of the CT, and its glands.
 
-`landmarks` reads a scan once. Its `slices` part is a function of the CT alone: per slice the box of
-the body outline and a thumbnail of what lies inside it. Its `glands` part comes from the contours
-and is read for training patients only.
+`landmarks` reads a scan once. Its `coarse` part is a function of the CT alone. Its `glands` part
+comes from the contours and is read for training patients only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from harness.base.files import write_array
 from harness.data.scan import Scan
 
-BODY_HU = -300.0
-"""Air and couch foam lie below, skin above."""
+CELL_MM = 6.0
+"""Edge of a cell of the coarse volume: enough to tell skull base from mandible from neck."""
 
-LEAST_BODY_CM2 = 20.0
-"""A slice whose largest body part is smaller holds no head or neck."""
-
-THUMBNAIL = 12
-"""Edge of the thumbnail; enough to tell skull base from mandible from neck."""
-
-THUMBNAIL_HU = (-324.0, 476.0)
-"""Window of the thumbnail: soft tissue, and bone from it."""
+COARSE_HU = (-324.0, 476.0)
+"""Window of the coarse volume, mapped to 0..255: soft tissue, and bone from it."""
 
 
-def landmarks(scan: Scan) -> dict[str, Any]:
-    """Plain data of one scan: spacing, body box and thumbnail per slice, glands."""
-    _, rows_mm, columns_mm = scan.spacing_mm
-    least = LEAST_BODY_CM2 * 100 / (rows_mm * columns_mm)
-    slices = [_slice(np.asarray(image, np.float32), least) for image in scan.hu]
-    return {
-        "spacing_mm": list(scan.spacing_mm),
-        "slices": slices,
-        "glands": {name: _gland(mask) for name, mask in scan.masks.items() if mask.any()},
-    }
+@dataclass(frozen=True)
+class Landmarks:
+    """One scan, small.
+
+    Attributes:
+        shape: slices, rows and columns of the scan.
+        spacing_mm: voxel size of the scan along slices, rows and columns.
+        coarse: uint8, mean CT in cubes of `CELL_MM` laid from the scan's first corner.
+        glands: structure name -> {"centroid": [slice, row, column], "slices": [first, last]}, in
+            voxels of the scan.
+    """
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    coarse: NDArray[np.uint8]
+    glands: Mapping[str, Mapping[str, Any]]
+
+    def to_cells(self, voxel: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A place in voxels of the scan, in cells of the coarse volume (both from centres)."""
+        return (np.asarray(voxel) + 0.5) * np.asarray(self.spacing_mm) / CELL_MM - 0.5
+
+    def to_voxels(self, cell: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The inverse of `to_cells`."""
+        return (np.asarray(cell) + 0.5) * CELL_MM / np.asarray(self.spacing_mm) - 0.5
+
+    def write(self, volume: Path) -> dict[str, Any]:
+        """Write the coarse volume to `volume` (.npy); returns the rest as plain data."""
+        write_array(volume, self.coarse)
+        return {
+            "shape": list(self.shape),
+            "spacing_mm": list(self.spacing_mm),
+            "glands": {name: dict(gland) for name, gland in self.glands.items()},
+        }
+
+    @classmethod
+    def read(cls, plain: Mapping[str, Any], volume: Path) -> Landmarks:
+        """What `write` wrote."""
+        coarse = np.load(volume, allow_pickle=False)
+        return cls(tuple(plain["shape"]), tuple(plain["spacing_mm"]), coarse, plain["glands"])
 
 
-def _slice(image: NDArray[np.float32], least: float) -> dict[str, Any] | None:
-    """Box (first row, last row, first column, last column) and thumbnail, None without a body."""
-    labels, count = ndimage.label(image > BODY_HU)
-    if not count:
-        return None
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    if sizes.max() < least:
-        return None
-    inside = labels == sizes.argmax()
-    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-    box = [int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])]
-    low, high = THUMBNAIL_HU
-    part = np.where(inside, image, low)[box[0] : box[1] + 1, box[2] : box[3] + 1]
-    part = np.clip((part - low) / (high - low), 0, 1)
-    return {"box": box, "thumbnail": np.round(_shrink(part), 3).ravel().tolist()}
+def landmarks(scan: Scan) -> Landmarks:
+    """The landmarks of a scan."""
+    glands = {name: _gland(mask) for name, mask in scan.masks.items() if mask.any()}
+    slices, rows, columns = scan.hu.shape
+    return Landmarks((slices, rows, columns), scan.spacing_mm, _coarse(scan), glands)
 
 
-def _shrink(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean over the cells of a THUMBNAIL x THUMBNAIL grid laid over the image."""
-    for axis in (0, 1):
-        length = image.shape[axis]
-        edges = np.linspace(0, length, THUMBNAIL + 1)
-        running = np.concatenate(
-            [np.zeros_like(image.take([0], axis)), np.cumsum(image, axis, dtype=np.float64)], axis
-        )
-        low = np.floor(edges).astype(int).clip(0, length)
-        high = (low + 1).clip(0, length)
-        share = edges - low
-        shape = [-1 if a == axis else 1 for a in (0, 1)]
-        at = running.take(low, axis) * (1 - share.reshape(shape)) + running.take(
-            high, axis
-        ) * share.reshape(shape)
-        image = np.diff(at, axis=axis) / (length / THUMBNAIL)
-    return image
+def _coarse(scan: Scan) -> NDArray[np.uint8]:
+    low, high = COARSE_HU
+    across = [
+        _means(length, size) for length, size in zip(scan.hu.shape, scan.spacing_mm, strict=True)
+    ]
+    planes = [across[1] @ np.clip(plane, low, high).astype(np.float64) for plane in scan.hu]
+    volume = np.tensordot(across[0], np.stack(planes) @ across[2].T, axes=1)
+    return np.rint((volume - low) / (high - low) * 255).astype(np.uint8)
+
+
+def _means(length: int, size_mm: float) -> NDArray[np.float64]:
+    """Weights (cells, length) of the mean over each whole or partial cell of an axis."""
+    edges = np.arange(length + 1) * size_mm
+    cells = max(1, int(np.ceil(edges[-1] / CELL_MM - 1e-6)))
+    low = np.arange(cells)[:, None] * CELL_MM
+    shared = np.minimum(edges[1:], low + CELL_MM) - np.maximum(edges[:-1], low)
+    weights = np.clip(shared, 0, None)
+    return np.asarray(weights / weights.sum(1, keepdims=True), np.float64)
 
 
 def _gland(mask: NDArray[np.bool_]) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Where the frame of a pair is centred, and which slices it runs over.
 
-Learnt on training patients, applied to every scan as a function of its CT alone. The level of a
-gland along the body is found by regression on slice thumbnails (each slice says how far below the
-gland's centre it lies; the scan's answer is the median over the slices that lie near it); in the
-plane the centre is a fixed place of the body box at that level. How well this does on training
-patients is measured leaving one out, and the slice range is widened by it.
+Learnt on training patients, applied to every scan as a function of its CT alone. The surroundings
+of a gland, averaged over the training patients on a coarse grid, are the template; its place in a
+scan is where the scan is most like it (normalised cross-correlation in 3D). A left gland's template
+also holds mirrored right ones, and the other way round. How well this does on training patients is
+measured leaving one out; the slice range is wide enough for every one of them, and a cell wider.
 """
 
 from __future__ import annotations
@@ -18,17 +18,13 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.config.data import CropConfig
+from harness.data.body import CELL_MM, Landmarks
 
-RIDGE = 3.0
-"""Penalty on thumbnail weights (features lie in [0, 1])."""
+REACH_MM = (36.0, 72.0, 72.0)
+"""How far a template reaches from the gland's centre: along slices, rows and columns."""
 
-NEAR_MM = 40.0
-"""Slices that see themselves this near the gland vote on where it is."""
-
-LEVEL_MM = 12.0
-"""The body box is the median over slices within this distance of the gland's level."""
-
-Landmarks = Mapping[str, Any]
+OTHER_SIDE = {"left": "right", "right": "left"}
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -48,33 +44,60 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class StructureRule:
+    """How one structure is found.
+
+    Attributes:
+        template: mean surroundings of the gland, in cells of the coarse volume.
+        range_mm: first and last slice from the place found, mm towards the head.
+        level_error_mm, place_error_mm: median distance from the true centre on training patients,
+            leaving each one out; along slices, and in the plane.
+        patients: training patients that it was learnt on.
+    """
+
+    template: Array
+    range_mm: tuple[float, float]
+    level_error_mm: float
+    place_error_mm: float
+    patients: int
+
+
+@dataclass(frozen=True)
 class CropRule:
-    """Per structure: how to find its level, place and slice range; plain JSON inside."""
+    """The rules of all structures, and the fixed centre of `placement: fixed`."""
 
     placement: str
     fixed: tuple[int, int]
-    structures: Mapping[str, Mapping[str, Any]]
+    structures: Mapping[str, StructureRule]
 
-    def place(self, found: Landmarks, structure: str) -> Placement:
-        """Placement in a scan, from the label-free part of its landmarks."""
+    def place(self, scan: Landmarks, structure: str) -> Placement:
+        """Placement in a scan, from its coarse CT alone."""
         rule = self.structures[structure]
-        spacing = found["spacing_mm"]
-        count = len(found["slices"])
-        level = _level(found["slices"], spacing[0], np.asarray(rule["weights"]))
-        first, last = (level + offset / spacing[0] for offset in rule["range_mm"])
+        level, row, column = scan.to_voxels(find(scan.coarse, rule.template))
+        count = scan.shape[0]
+        first, last = (level + offset / scan.spacing_mm[0] for offset in rule.range_mm)
         slices = (
             int(np.clip(np.floor(first), 0, count - 1)),
             int(np.clip(np.ceil(last), 0, count - 1)),
         )
         if self.placement == "fixed":
             return Placement((float(self.fixed[0]), float(self.fixed[1])), slices)
-        return Placement(_in_box(_box(found["slices"], level, spacing[0]), rule["place"]), slices)
+        return Placement((float(row), float(column)), slices)
 
     def plain(self) -> dict[str, Any]:
+        """All but the templates, as plain data."""
         return {
             "placement": self.placement,
             "fixed": list(self.fixed),
-            "structures": {name: dict(rule) for name, rule in self.structures.items()},
+            "structures": {
+                name: {
+                    "range_mm": list(rule.range_mm),
+                    "level_error_mm": rule.level_error_mm,
+                    "place_error_mm": rule.place_error_mm,
+                    "patients": rule.patients,
+                }
+                for name, rule in self.structures.items()
+            },
         }
 
 
@@ -90,77 +113,80 @@ def fit_crop(
     return CropRule(config.placement, (config.fixed_row, config.fixed_column), rules)
 
 
-def _fit_structure(training: Sequence[Landmarks], name: str) -> dict[str, Any]:
-    usable = [found for found in training if name in found["glands"]]
+def find(coarse: NDArray[np.uint8], template: Array) -> Array:
+    """Where a coarse volume is most like a template: its centre there, in fractional cells.
+
+    Outside the volume is air. Correlation is normalised, so brightness and contrast do not count.
+    """
+    from skimage.feature import match_template
+
+    # float64: running sums of float32 leave noise that flat air divides by.
+    score = match_template(
+        coarse.astype(np.float64), template, pad_input=True, mode="constant", constant_values=0
+    )
+    best = np.unravel_index(int(np.argmax(score)), score.shape)
+    return np.array([place + _peak(score, best, axis) for axis, place in enumerate(best)])
+
+
+def _peak(score: Array, best: Sequence[Any], axis: int) -> float:
+    """Offset of the vertex of the parabola through the best cell and its neighbours on an axis."""
+    if not 0 < best[axis] < score.shape[axis] - 1:
+        return 0.0
+    low, middle, high = (
+        score[tuple(place + step * (other == axis) for other, place in enumerate(best))]
+        for step in (-1, 0, 1)
+    )
+    bend = low - 2 * middle + high
+    return float(0.5 * (low - high) / bend) if bend < 0 else 0.0
+
+
+def _fit_structure(training: Sequence[Landmarks], name: str) -> StructureRule:
+    examples = [_examples(scan, name) for scan in training]
+    usable = [place for place, scan in enumerate(training) if name in scan.glands]
     if not usable:
         raise DataError(
             f"a crop for '{name}' must be learnt on training patients, but none of "
             f"{len(training)} has it contoured; check data.structures and data.roles"
         )
-    places, offsets, misses = [], [], []
-    for index, found in enumerate(usable):
-        others = usable[:index] + usable[index + 1 :] or usable
-        weights = _regress(others, name)
-        gland, spacing = found["glands"][name], found["spacing_mm"]
-        level = _level(found["slices"], spacing[0], weights)
-        misses.append((level - gland["centroid"][0]) * spacing[0])
-        offsets.append([(s - level) * spacing[0] for s in gland["slices"]])
-        top, bottom, left, right = _box(found["slices"], gland["centroid"][0], spacing[0])
-        row, column = gland["centroid"][1:]
-        places.append([(row - top) / (bottom - top), (column - left) / (right - left)])
-    return {
-        "weights": [round(float(w), 6) for w in _regress(usable, name)],
-        "place": [float(v) for v in np.median(places, axis=0)],
-        "range_mm": [float(min(o[0] for o in offsets)), float(max(o[1] for o in offsets))],
-        "level_error_mm": float(np.median(np.abs(misses))),
-        "patients": len(usable),
-    }
+    offsets, misses = [], []
+    for place in usable:
+        others = [example for other, example in enumerate(examples) if other != place]
+        template = _mean(others) if any(map(len, others)) else _mean(examples)
+        scan, gland = training[place], training[place].glands[name]
+        found = scan.to_voxels(find(scan.coarse, template))
+        misses.append((found - gland["centroid"]) * scan.spacing_mm)
+        offsets.append([float(end - found[0]) * scan.spacing_mm[0] for end in gland["slices"]])
+    level, row, column = np.array(misses).T
+    return StructureRule(
+        _mean(examples),
+        (min(o[0] for o in offsets) - CELL_MM, max(o[1] for o in offsets) + CELL_MM),
+        float(np.median(np.abs(level))),
+        float(np.median(np.hypot(row, column))),
+        len(usable),
+    )
 
 
-def _regress(patients: Sequence[Landmarks], name: str) -> NDArray[np.float64]:
-    """Ridge weights (last one the intercept): thumbnail -> millimetres up to the gland's centre."""
-    inputs, targets = [], []
-    for found in patients:
-        centre, spacing = found["glands"][name]["centroid"][0], found["spacing_mm"][0]
-        for index, entry in enumerate(found["slices"]):
-            distance = (centre - index) * spacing
-            if entry is not None and abs(distance) < 3 * NEAR_MM:
-                inputs.append([*entry["thumbnail"], 1.0])
-                targets.append(distance)
-    x, y = np.asarray(inputs, np.float64), np.asarray(targets, np.float64)
-    penalty = np.eye(x.shape[1]) * RIDGE
-    penalty[-1, -1] = 0
-    return np.asarray(np.linalg.solve(x.T @ x + penalty, x.T @ y), np.float64)
+def _mean(examples: Sequence[Sequence[Array]]) -> Array:
+    return np.asarray(np.mean([patch for patches in examples for patch in patches], axis=0))
 
 
-def _level(
-    slices: Sequence[Mapping[str, Any] | None], spacing: float, weights: NDArray[np.float64]
-) -> float:
-    """The gland's level in slices: median vote of the slices that see themselves near it."""
-    known = [index for index, entry in enumerate(slices) if entry is not None]
-    if not known:
-        return (len(slices) - 1) / 2
-    thumbnails = np.array([[*slices[i]["thumbnail"], 1.0] for i in known])  # type: ignore[index]
-    distance = thumbnails @ weights
-    near = np.abs(distance) < NEAR_MM
-    if not near.any():
-        near = np.abs(distance) <= np.abs(distance).min()
-    votes = np.asarray(known) + distance / spacing
-    return float(np.clip(np.median(votes[near]), 0, len(slices) - 1))
+def _examples(scan: Landmarks, name: str) -> list[Array]:
+    """Surroundings of the gland, and mirrored ones of its partner on the other side."""
+    stem, _, side = name.rpartition("_")
+    partner = f"{stem}_{OTHER_SIDE[side]}" if stem and side in OTHER_SIDE else ""
+    found = [_patch(scan, scan.glands[name])] if name in scan.glands else []
+    if partner in scan.glands:
+        found.append(_patch(scan, scan.glands[partner])[..., ::-1])
+    return found
 
 
-def _box(
-    slices: Sequence[Mapping[str, Any] | None], level: float, spacing: float
-) -> NDArray[np.float64]:
-    """Median body box around a level; the nearest slice's where none lies within reach."""
-    known = [i for i, entry in enumerate(slices) if entry is not None]
-    if not known:
-        return np.array([0.0, 1.0, 0.0, 1.0])
-    near = [i for i in known if abs(i - level) * spacing <= LEVEL_MM]
-    near = near or [min(known, key=lambda i: abs(i - level))]
-    return np.median([slices[i]["box"] for i in near], axis=0)  # type: ignore[index]
-
-
-def _in_box(box: NDArray[np.float64], place: Sequence[float]) -> tuple[float, float]:
-    top, bottom, left, right = box
-    return float(top + place[0] * (bottom - top)), float(left + place[1] * (right - left))
+def _patch(scan: Landmarks, gland: Mapping[str, Any]) -> Array:
+    """The coarse CT about a gland's centre; air outside the scan."""
+    half = [round(reach / CELL_MM) for reach in REACH_MM]
+    centre = [round(float(place)) for place in scan.to_cells(np.array(gland["centroid"]))]
+    padded = np.pad(scan.coarse.astype(np.float64), [(size + 1, size + 1) for size in half])
+    return padded[
+        tuple(
+            slice(place + 1, place + 2 * size + 2) for place, size in zip(centre, half, strict=True)
+        )
+    ]

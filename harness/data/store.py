@@ -4,6 +4,7 @@ ct.npy      float32 (N, 1, F, F) in [-1, 1]
 masks.npy   uint8 (N, C, F, F), 0 or 1, on the whole frame
 index.csv   one row per pair
 meta.json   version, channels, geometry, patients with roles, lineage of synthetic pairs
+crop/<structure>.npy   real stores: what the crop looks for, float32 cells of 6 mm
 scans/<patient>/   real stores: validation and test scans on their source grid
 """
 

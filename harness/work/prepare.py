@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.base.files import read_json
+from harness.base.files import read_json, write_array
 from harness.config.data import CropConfig, DataConfig
+from harness.data.body import Landmarks
 from harness.data.crop import CropRule, Placement, fit_crop
 from harness.data.pairs import (
     Framing,
@@ -54,7 +55,11 @@ def run(context: Context) -> None:
     roles: Mapping[str, str] = config["patients"]
     looks = {d: context.request.runtime["looks"][d] for d in roles}
     known = {d: read_json(Path(path)) for d, path in looks.items()}
-    training = [known[d]["landmarks"] for d, role in roles.items() if role == "train"]
+    marks = {
+        d: Landmarks.read(known[d]["landmarks"], Path(path).with_suffix(".npy"))
+        for d, path in looks.items()
+    }
+    training = [marks[d] for d, role in roles.items() if role == "train"]
     rule = fit_crop(training, config["structures"], CropConfig.model_validate(config["crop"]))
     folder = context.folder.path / "store"
     source = _source(context)
@@ -62,7 +67,7 @@ def run(context: Context) -> None:
     pairs, patients = _Pairs(), []
     for digest, role in roles.items():
         scan = _read(source, references, known[digest]["patient"], digest)
-        placed = {name: rule.place(known[digest]["landmarks"], name) for name in scan.masks}
+        placed = {name: rule.place(marks[digest], name) for name in scan.masks}
         _cut(scan, digest, role, placed, config, pairs)
         if role != "train":
             kept = LoadedScan(np.rint(scan.hu).astype(np.int16), scan.masks, scan.affine, placed)
@@ -179,6 +184,8 @@ def _write(
         "patients": patients,
         "lineage": {},
     }
+    for name, structure in rule.structures.items():
+        write_array(folder / "crop" / f"{name}.npy", structure.template.astype(np.float32))
     write_store(folder, np.stack(pairs.ct), np.stack(pairs.masks), pairs.rows, meta)
 
 
@@ -200,5 +207,11 @@ def _values(pairs: _Pairs, patients: list[dict[str, str]], rule: CropRule) -> di
         "patients": dict(Counter(p["role"] for p in patients)),
         "pairs": {role: dict(counts) for role, counts in per_role.items()},
         "lost": lost,
-        "level_error_mm": {n: round(r["level_error_mm"], 2) for n, r in rule.structures.items()},
+        "crop_error_mm": {
+            name: {
+                "along the body": round(structure.level_error_mm, 1),
+                "in the plane": round(structure.place_error_mm, 1),
+            }
+            for name, structure in rule.structures.items()
+        },
     }

@@ -16,12 +16,17 @@ from harness.base.files import digest_of, read_json, write_json
 from harness.config.data import DataConfig
 from harness.data.scan import Excluded, Reference, Source
 
-LOOK_VERSION = 1
+LOOK_VERSION = 2
 
 
 @dataclass(frozen=True)
 class Look:
-    """What is known of a usable patient without its voxels; `file` is where the look is kept."""
+    """What is known of a usable patient without its voxels.
+
+    Attributes:
+        landmarks: plain part of its landmarks; the coarse volume lies in `volume`.
+        file: where the look is kept.
+    """
 
     patient: str
     digest: str
@@ -30,6 +35,13 @@ class Look:
     structures: tuple[str, ...]
     landmarks: dict[str, Any]
     file: str = ""
+
+    @classmethod
+    def open(cls, path: Path) -> Look:
+        """The look kept at `path`."""
+        kept = read_json(path)
+        kept |= {"notes": tuple(kept["notes"]), "structures": tuple(kept["structures"])}
+        return cls(**kept, file=str(path))
 
 
 @dataclass(frozen=True)
@@ -83,11 +95,10 @@ def _look(
                     "role": scan.role,
                     "notes": list(scan.notes),
                     "structures": sorted(scan.masks),
-                    "landmarks": landmarks(scan),
+                    "landmarks": landmarks(scan).write(path.with_suffix(".npy")),
                 },
             )
     kept = read_json(path)
     if "reason" in kept:
         return Excluded(kept["patient"], kept["reason"])
-    kept |= {"notes": tuple(kept["notes"]), "structures": tuple(kept["structures"])}
-    return Look(**kept, file=str(path))
+    return Look.open(path)
