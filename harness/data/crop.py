@@ -120,10 +120,11 @@ def find(coarse: NDArray[np.uint8], template: Array) -> Array:
     """
     from skimage.feature import match_template
 
+    short = [max(0, t - c) for t, c in zip(template.shape, coarse.shape, strict=True)]
     # float64: running sums of float32 leave noise that flat air divides by.
-    score = match_template(
-        coarse.astype(np.float64), template, pad_input=True, mode="constant", constant_values=0
-    )
+    whole = np.pad(coarse.astype(np.float64), [(0, lacking) for lacking in short])
+    score = match_template(whole, template, pad_input=True, mode="constant", constant_values=0)
+    score = score[tuple(slice(length) for length in coarse.shape)]
     best = np.unravel_index(int(np.argmax(score)), score.shape)
     return np.array([place + _peak(score, best, axis) for axis, place in enumerate(best)])
 

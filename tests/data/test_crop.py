@@ -79,6 +79,20 @@ def test_new_patient_is_found_without_its_contours() -> None:
             assert 0 <= placed.slices[0] <= placed.slices[1] < whole.shape[0]
 
 
+def test_scan_shorter_than_the_surroundings_is_found() -> None:
+    rule = fit_crop([landmarks(made_scan(seed)) for seed in range(4)], NAMES, CropConfig())
+    scan = made_scan(21)
+    middle = int(np.argwhere(scan.masks["parotid_left"]).mean(0)[0])
+    kept = slice(middle - 8, middle + 9)  # 51 mm of the 78 mm that the template spans
+    masks = {name: mask[kept] for name, mask in scan.masks.items()}
+    short = landmarks(dataclasses.replace(scan, hu=scan.hu[kept], masks=masks))
+    gland = short.glands["parotid_left"]
+    placed = rule.place(short, "parotid_left")
+    miss = (np.array(placed.centre) - gland["centroid"][1:]) * short.spacing_mm[1:]
+    assert np.abs(miss).max() < CELL_MM
+    assert placed.slices[0] <= gland["slices"][0] < gland["slices"][1] <= placed.slices[1]
+
+
 def test_left_out_patients_give_the_error() -> None:
     rule = fit_crop([landmarks(made_scan(seed)) for seed in range(4)], NAMES, CropConfig())
     for structure in rule.structures.values():

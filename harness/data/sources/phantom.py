@@ -1,1 +1,87 @@
-"""Placeholder while this module is being written."""
+"""Source `phantom`: procedural patients, written as DICOM once and read back as any DICOM folder.
+
+Phantom `i` of a seed is the same whatever the number of phantoms. Each patient's folder appears
+whole or not at all, so an interrupted call leaves only what the next one need not make again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from harness.base.errors import EnvironmentFault
+from harness.base.files import digest_of, sync_folder
+from harness.config.data import DataConfig, PhantomConfig
+from harness.data.dicom.private import private_folder
+from harness.data.phantom import Order, make_anatomy, write_patient
+from harness.data.phantom.anatomy import ANATOMY_VERSION
+from harness.data.scan import SOURCES
+from harness.data.sources.dicom import DicomFolder
+
+PSEUDONYM_KEY = b"phantoms are nobody"
+"""Fixed: the same phantom has one pseudonym everywhere, and there is nobody to protect."""
+
+
+def write_phantoms(folder: Path, config: PhantomConfig) -> Path:
+    """Make the phantoms that are not there yet.
+
+    Args:
+        folder: private folder of the source; phantoms of one config lie together below it.
+
+    Returns:
+        The folder that holds the patients, and nothing else.
+
+    Raises:
+        EnvironmentFault: they cannot be written.
+    """
+    asked = {"anatomy": ANATOMY_VERSION, **config.model_dump(mode="json")}
+    patients = folder / "patients" / digest_of(asked)
+    try:
+        private_folder(folder)
+        for index in range(config.patients):
+            order = Order(config.seed, index, config.slices, config.spacing_mm)
+            final = patients / order.patient_id
+            if not final.is_dir():
+                _write_whole(folder, final, order)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"phantoms must be written to the work folder, but got '{error.strerror}'; free space "
+            "or choose another work folder"
+        ) from error
+    return patients
+
+
+def _write_whole(folder: Path, final: Path, order: Order) -> None:
+    """Fill a folder under a temporary name beside the patients, then give it its name."""
+    anatomy = make_anatomy(order.seed, order.index, order.slices, order.spacing_mm)
+    part = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder))
+    try:
+        write_patient(part, order, anatomy)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            _take_name(part, final)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _take_name(part: Path, final: Path) -> None:
+    """Rename; whoever came second keeps what is there."""
+    try:
+        os.rename(part, final)
+    except OSError as error:
+        if final.is_dir():
+            raise FileExistsError from error
+        raise
+    sync_folder(final.parent)
+
+
+def make(config: DataConfig, folder: Path) -> DicomFolder:
+    """The source of `data.source: phantom`; phantoms are made below `folder` when first needed."""
+    patients = write_phantoms(folder, config.phantom)
+    return DicomFolder(patients, config.structures, config.patterns, folder, key=PSEUDONYM_KEY)
+
+
+SOURCES.add("phantom", make)
