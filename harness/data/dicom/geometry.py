@@ -24,6 +24,7 @@ SPACING_TOLERANCE = 1e-3  # mm, largest difference of pixel spacing within a ser
 SAME_PLACE_MM = 1e-2  # slices closer than this lie at one position
 STEP_TOLERANCE = 0.05  # largest deviation from the median step, as a share of it
 LEAST_STEP_TOLERANCE_MM = 0.02  # positions are written with two or three decimals
+STRAIGHT = 0.25  # voxels, farthest that a slice may lie from the place that the grid gives it
 DEFAULT_THICKNESS_MM = 1.0
 
 
@@ -71,8 +72,8 @@ def make_grid(planes: Sequence[Plane]) -> Grid:
     """The grid of a series.
 
     Raises:
-        DataError: slices differ in orientation, spacing or size, share a position, or leave a gap;
-            positions are named in mm along the normal.
+        DataError: slices differ in orientation, spacing or size, share a position, leave a gap or
+            lie beside the line of the others; positions are named in mm along the normal.
     """
     first = planes[0]
     _check_alike(planes)
@@ -88,7 +89,9 @@ def make_grid(planes: Sequence[Plane]) -> Grid:
     affine[:3, 1] = first.along_rows * first.spacing[0]
     affine[:3, 2] = first.along_columns * first.spacing[1]
     affine[:3, 3] = positions[0]
-    return Grid(affine, (len(planes), *first.shape), tuple(int(index) for index in order))
+    grid = Grid(affine, (len(planes), *first.shape), tuple(int(index) for index in order))
+    _check_straight(grid, positions, places)
+    return grid
 
 
 def _step(positions: Vector, normal: Vector, first: Plane) -> Vector:
@@ -135,6 +138,18 @@ def _check_steps(places: Vector) -> None:
         raise DataError(
             f"slices must be evenly spaced, but got a step of {steps[odd[0]]:.2f} mm instead of "
             f"{usual:.2f} mm after {_listed(places[odd])} mm"
+        )
+
+
+def _check_straight(grid: Grid, positions: Vector, places: Vector) -> None:
+    """Slices on a straight line at even steps: what an affine can say."""
+    strayed = grid.indices(positions)
+    strayed[:, 0] -= np.arange(len(positions))
+    odd = np.flatnonzero(np.abs(strayed).max(1) > STRAIGHT)
+    if len(odd):
+        raise DataError(
+            "slices of a series must lie on a straight line at even steps, but got slices beside "
+            f"it at {_listed(places[odd])} mm"
         )
 
 

@@ -19,8 +19,8 @@ SOME = 1e-9  # of them, where its images are named one by one: an incomplete exp
 BY_IMAGES, BY_SERIES, BY_FRAME = 3, 2, 1
 
 
-def pair(structures: StructureSet, series: Sequence[tuple[Series, str]]) -> Series:
-    """The series of a structure set.
+def pair(structures: StructureSet, series: Sequence[tuple[Series, str]]) -> tuple[Series, bool]:
+    """The series of a structure set, and whether the set refers to it in any way.
 
     Args:
         series: all series of the same patient, each with its frame of reference UID ("" if none).
@@ -46,7 +46,7 @@ def pair(structures: StructureSet, series: Sequence[tuple[Series, str]]) -> Seri
             "a structure set must fit one CT series, but it refers to none by name and "
             f"{len(chosen)} series have slices where its contours lie; leave one in the folder"
         )
-    return chosen[0]
+    return chosen[0], best > 0
 
 
 def _claim(structures: StructureSet, series: Series, frame: str) -> float:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from harness.base.files import write_with
-
-PRIVATE = 0o600
+from harness.base.files import sync_folder
 
 
 def private_folder(folder: Path) -> Path:
@@ -24,16 +24,19 @@ def private_folder(folder: Path) -> Path:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write atomically; at no moment can another user read the file."""
-    private_folder(path.parent)
-
-    def fill(part: Path) -> None:
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
+    folder = private_folder(path.parent)
+    handle, part = tempfile.mkstemp(prefix=".part.", dir=folder)  # mode 0600
+    try:
         with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), PRIVATE)
             file.write(content)
-
-    write_with(path, fill)
-    os.chmod(path, PRIVATE)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part)
+        raise
+    sync_folder(folder)
 
 
 def write_private_json(path: Path, value: Any) -> None:

@@ -1,7 +1,8 @@
 """Closed planar contours to a mask.
 
 Rule: a voxel is inside if its centre is enclosed by an odd number of the contours of its slice
-(holes, islands and keyholes follow), after exact repeats of a contour were dropped. A centre on an
+(holes, islands and keyholes follow), after exact repeats of a contour were dropped. Where contours
+of several planes are nearest to one slice, the nearest plane alone is drawn. A centre on an
 edge belongs to the side of higher indices (half-open), so that two regions that share an edge
 share no voxel. Coordinates are rounded to 1e-4 voxel first, which decides such cases alike on
 every machine.
@@ -9,6 +10,7 @@ every machine.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,8 +20,9 @@ from numpy.typing import NDArray
 from harness.data.dicom.geometry import Grid, Vector
 
 DECIMALS = 4  # of a voxel
-PLANAR = 0.25  # slices, largest spread of a contour that still lies in an image plane
+PLANAR = 0.25  # slices, half the largest spread of a contour that still lies in an image plane
 ON_PLANE = 0.5  # slices, farthest that a contour may lie from the slice it is drawn on
+SAME_PLANE = 0.05  # slices, contours of one plane agree to this
 SAME_POINT_MM = 1e-3  # repeats of a contour agree to this
 
 
@@ -33,6 +36,7 @@ class Drawn:
         repeats: exact repeats that were dropped.
         off_image: contours on planes without an image.
         off_plane: contours that do not lie in an image plane.
+        between: contours between slices, farther from theirs than another plane's.
     """
 
     mask: NDArray[np.bool_]
@@ -40,12 +44,14 @@ class Drawn:
     repeats: int
     off_image: int
     off_plane: int
+    between: int
 
 
 def draw(contours: Sequence[Vector], grid: Grid) -> Drawn:
     """Rasterise closed contours, each (n, 3) in LPS mm with n >= 3, on a grid."""
     kept = _distinct(contours)
-    edges, off_image, off_plane = [], 0, 0
+    placed_on: dict[int, list[tuple[float, Vector]]] = {}
+    off_image = off_plane = 0
     for contour in kept:
         placed = np.round(grid.indices(contour), DECIMALS)
         level = float(placed[:, 0].mean())
@@ -54,11 +60,22 @@ def draw(contours: Sequence[Vector], grid: Grid) -> Drawn:
         elif not -ON_PLANE <= level <= grid.shape[0] - 1 + ON_PLANE:
             off_image += 1
         else:
-            index = min(max(round(level), 0), grid.shape[0] - 1)
-            edges.append(_edges(placed[:, 1:], index))
-    drawn = len(edges)
+            index = min(max(math.floor(level + 0.5), 0), grid.shape[0] - 1)
+            placed_on.setdefault(index, []).append((level, placed[:, 1:]))
+    edges = [
+        _edges(points, index)
+        for index, found in placed_on.items()
+        for points in _nearest_plane(found, index)
+    ]
     mask = _fill(np.concatenate(edges), grid.shape) if edges else np.zeros(grid.shape, np.bool_)
-    return Drawn(mask, drawn, len(contours) - len(kept), off_image, off_plane)
+    between = sum(len(found) for found in placed_on.values()) - len(edges)
+    return Drawn(mask, len(edges), len(contours) - len(kept), off_image, off_plane, between)
+
+
+def _nearest_plane(found: Sequence[tuple[float, Vector]], index: int) -> list[Vector]:
+    """Of the contours placed on a slice, those of the plane nearest to it."""
+    nearest = min((level for level, _ in found), key=lambda level: (abs(level - index), level))
+    return [points for level, points in found if abs(level - nearest) <= SAME_PLANE]
 
 
 def _distinct(contours: Sequence[Vector]) -> list[Vector]:
@@ -66,9 +83,8 @@ def _distinct(contours: Sequence[Vector]) -> list[Vector]:
     seen, kept = set(), []
     for contour in contours:
         points = np.round(contour / SAME_POINT_MM).astype(np.int64)
-        if len(points) > 1 and (points[0] == points[-1]).all():
-            points = points[:-1]
-        key = _ring_key(points)
+        moves = (points != np.roll(points, 1, axis=0)).any(1)  # the closing point does not
+        key = _ring_key(points[moves] if moves.any() else points[:1])
         if key not in seen:
             seen.add(key)
             kept.append(contour)
@@ -77,10 +93,10 @@ def _distinct(contours: Sequence[Vector]) -> list[Vector]:
 
 def _ring_key(points: NDArray[np.int64]) -> bytes:
     """Equal for equal rings whatever their first point and direction."""
-    start = np.lexsort(points.T[::-1])[0]
-    ring = np.roll(points, -start, axis=0)
-    other = np.roll(ring[::-1], 1, axis=0)
-    return min(ring.tobytes(), other.tobytes())
+    least = points[np.lexsort(points.T[::-1])[0]]  # a keyhole may pass it twice
+    rings = [np.roll(points, -start, axis=0) for start in np.flatnonzero((points == least).all(1))]
+    rings += [np.roll(ring[::-1], 1, axis=0) for ring in rings]
+    return min(ring.tobytes() for ring in rings)
 
 
 def _edges(points: Vector, index: int) -> Vector:

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from harness.base.errors import DataError
 from harness.data.dicom.geometry import Vector
-from harness.data.dicom.walk import read, text
+from harness.data.dicom.walk import quietly, read, text
 
 CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "")
 LEAST_POINTS = 3
@@ -55,6 +55,7 @@ class StructureSet:
     written: str
 
 
+@quietly()
 def read_structures(path: Path) -> StructureSet:
     """Read an RTSTRUCT file.
 
@@ -117,10 +118,10 @@ def _points(contour: Dataset) -> Vector | None:
 
     Contour data beyond 64 kB come as bytes (VR UN) from writers that cannot state their length.
     """
-    element: Any = contour.get("ContourData")
-    if element is None:
-        return None
     try:
+        element: Any = contour.get("ContourData")
+        if element is None:
+            return None
         if isinstance(element, bytes):
             element = element.decode("ascii").strip("\0 ").split("\\")
         values = np.array([float(value) for value in element], np.float64)

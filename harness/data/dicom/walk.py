@@ -6,9 +6,11 @@ source's private folder, with the list that resolves file numbers to paths; both
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
+import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +25,7 @@ from harness.base.errors import DataError
 from harness.base.files import read_json
 from harness.data.dicom.private import write_private_json
 
-# pydicom quotes values of broken files in its log; they may name a person.
+# pydicom quotes values of broken files in its log and warnings; they may name a person.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 CACHE_VERSION = 1
@@ -68,6 +70,15 @@ class Header:
     reason: str = ""
 
 
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Without warnings: for whatever parses files, since elements are parsed when asked for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@quietly()
 def walk(root: Path, private: Path) -> list[Header]:
     """Headers of all files below `root`, in path order.
 
@@ -108,13 +119,15 @@ def _files(root: Path) -> Iterator[Path]:
 
 def _header(number: int, path: Path, cache: dict[str, dict[str, Any]]) -> Header:
     try:
-        stat = path.stat()
+        found = path.stat()
     except OSError:
         return Header(number, str(path), 0, 0, reason="it cannot be opened")
+    seen = (number, str(path), found.st_size, found.st_mtime_ns)
+    if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for its writer
+        return Header(*seen, reason="it is not an ordinary file")
     known = cache.get(str(path))
-    if known and (known["size"], known["mtime_ns"]) == (stat.st_size, stat.st_mtime_ns):
+    if known and (known["size"], known["mtime_ns"]) == (found.st_size, found.st_mtime_ns):
         return Header(**{**known, "number": number})
-    seen = (number, str(path), stat.st_size, stat.st_mtime_ns)
     dataset = read(path, _TAGS)
     if dataset is None:
         return Header(*seen, reason="it is not a readable DICOM file")
@@ -151,11 +164,9 @@ def read(path: Path, tags: Sequence[str] | None = None) -> Dataset | None:
     """
     chosen = list(tags) if tags is not None else None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return pydicom.dcmread(
-                path, stop_before_pixels=True, specific_tags=chosen, force=_looks_bare(path)
-            )
+        return pydicom.dcmread(
+            path, stop_before_pixels=True, specific_tags=chosen, force=_looks_bare(path)
+        )
     except Exception:  # noqa: BLE001 - broken files raise anything; the caller names the file
         return None
 

@@ -25,10 +25,14 @@ from harness.data.scan import SOURCES, Excluded, Reference, Scan
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A structure set with the series it was drawn on and the structures it has."""
+    """A structure set with the series it was drawn on and the structures it has.
+
+    `named` is false where only positions say that it belongs to the series.
+    """
 
     structures: StructureSet
     series: Series
+    named: bool
     rois: Mapping[str, Roi]
 
 
@@ -96,7 +100,7 @@ class DicomFolder:
         slices = [header for header in headers if header.kind == "ct"]
         sets = [header for header in headers if header.kind == "rtstruct"]
         if not slices or not sets:
-            lacking = "a structure set" if slices else "CT slices"
+            lacking = "structure set" if slices else "CT slices"
             raise DataError(
                 f"a patient must have CT slices and a structure set, but got no {lacking}"
             )
@@ -124,7 +128,7 @@ class DicomFolder:
             try:
                 structures = read_structures(Path(header.path))
                 found = match(structures.rois, self._structures, self._patterns)
-                candidates.append(_Candidate(structures, pair(structures, series), found))
+                candidates.append(_Candidate(structures, *pair(structures, series), found))
             except DataError as error:
                 refused.append(f"file {header.number}: {error}" if len(sets) > 1 else str(error))
         if not candidates:
@@ -133,6 +137,8 @@ class DicomFolder:
         best = max(candidates, key=lambda c: (len(c.rois), c.structures.written))
         if len(candidates) > 1:
             notes.append(f"{len(candidates)} structure sets fit; the most complete, newest is used")
+        if not best.named:
+            notes.append("the structure set refers to no CT series here; its positions decide")
         if best.series.repeats:
             notes.append(f"{best.series.repeats} repeated slices of the CT series are left out")
         return best
@@ -173,6 +179,7 @@ def _drawing_notes(structure: str, roi: Roi, drawn: Drawn) -> list[str]:
         "repeated contours dropped": drawn.repeats,
         "contours on planes without an image left out": drawn.off_image,
         "contours outside image planes left out": drawn.off_plane,
+        "contours between slices left out": drawn.between,
         **{f"{what} left out": count for what, count in roi.skipped.items()},
     }
     return [f"{structure}: {count} {what}" for what, count in counts.items() if count]

@@ -16,7 +16,7 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,35 +129,38 @@ def _role_folders(root: Path) -> Mapping[str, Path]:
     )
 
 
+def _numbers(path: Path, **options: Any) -> NDArray[np.float64]:
+    """`numpy.loadtxt` of a file that may be empty."""
+    with open(path, encoding="utf-8") as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "loadtxt: input contained no data")
+        return np.loadtxt(file, delimiter=",", **options)
+
+
 def _table(path: Path, columns: int) -> NDArray[np.float64]:
     """The first columns of a CSV file with a header line, (lines, columns)."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "loadtxt: input contained no data")
-        try:
-            table = np.loadtxt(
-                path, delimiter=",", skiprows=1, usecols=range(columns), ndmin=2, encoding="utf-8"
-            )
-        except ValueError as error:
-            raise ValueError(f"{path.name} is not a table of numbers") from error
+    try:
+        table = _numbers(path, skiprows=1, usecols=range(columns), ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{path.name} is not a table of numbers") from error
     return table.reshape(-1, columns)
 
 
 def _inside(index: NDArray[np.float64], name: str) -> NDArray[np.intp]:
-    whole = index.astype(np.intp)
-    if not np.array_equal(whole, index) or whole.min() < 0 or whole.max() >= EDGE**3:
+    if not ((index >= 0) & (index < EDGE**3) & (index == np.floor(index))).all():
         raise ValueError(f"{name} has voxel indices outside 0..{EDGE**3 - 1}")
-    return whole
+    return index.astype(np.intp)
 
 
 def _ct(path: Path) -> NDArray[np.int16]:
     table = _table(path, columns=2)
     if not table.size:
         raise ValueError(f"{path.name} holds no voxels")
-    if not np.isfinite(table).all() or np.abs(table[:, 1]).max() > np.iinfo(np.int16).max:
+    hu = table[:, 1] - HU_OFFSET
+    if not (np.isfinite(table).all() and np.abs(hu).max() <= np.iinfo(np.int16).max):
         raise ValueError(f"{path.name} has values that are no CT numbers")
-    flat = np.zeros(EDGE**3, np.float64)
-    flat[_inside(table[:, 0], path.name)] = table[:, 1]
-    return _canonical((np.rint(flat) - HU_OFFSET).astype(np.int16))
+    flat = np.full(EDGE**3, -HU_OFFSET, np.int16)
+    flat[_inside(table[:, 0], path.name)] = np.rint(hu).astype(np.int16)
+    return _canonical(flat)
 
 
 def _canonical(flat: NDArray[_T]) -> NDArray[_T]:
@@ -169,7 +172,7 @@ def _canonical(flat: NDArray[_T]) -> NDArray[_T]:
 def _spacing(path: Path) -> tuple[float, float, float]:
     """Voxel size along slices, rows, columns."""
     try:
-        size = np.loadtxt(path, delimiter=",", ndmin=1).ravel()
+        size = _numbers(path, ndmin=1).ravel()
     except ValueError as error:
         raise ValueError(f"{path.name} is not a list of numbers") from error
     if size.shape != (3,) or not np.isfinite(size).all() or (size <= 0).any():
@@ -179,7 +182,7 @@ def _spacing(path: Path) -> tuple[float, float, float]:
 
 def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
-        name = Path(str(error.filename or "a file")).name.removesuffix(" not found.")
+        name = Path(error.filename or "a file").name
         missing = isinstance(error, FileNotFoundError)
         return f"{name} is missing" if missing else f"{name} cannot be read"
     return str(error)

@@ -1,0 +1,237 @@
+"""Stored pixels to Hounsfield units, in every encoding that can be written here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import gdcm
+import numpy as np
+import pytest
+from dicom_material import placed, save, save_series, series_datasets
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
+
+from harness.base.errors import DataError
+from harness.data.dicom.series import LEAST_HU, open_series, read_hu
+from harness.data.dicom.walk import walk
+
+SHAPE = (3, 16, 24)
+AFFINE = placed(SHAPE)
+HU = np.random.default_rng(5).integers(-1000, 3000, SHAPE)
+HU[:, 4:9, 3:20] = np.arange(17) * 7  # something to compress
+HU.setflags(write=False)
+
+
+def hu_of(folder: Path) -> NDArray[np.int16]:
+    return read_hu(open_series(walk(folder, folder.parent / "private")))
+
+
+def stored(folder: Path, change: Callable[[int, Dataset], None]) -> NDArray[np.int16]:
+    """Write the series with every data set changed, and read it."""
+    datasets = series_datasets(HU, AFFINE)
+    for index, dataset in enumerate(datasets):
+        change(index, dataset)
+    save_series(datasets, folder / "in")
+    return hu_of(folder / "in")
+
+
+def test_slope_and_intercept_are_those_of_each_slice(tmp_path: Path) -> None:
+    def change(index: int, dataset: Dataset) -> None:
+        dataset.RescaleSlope, dataset.RescaleIntercept = index + 1, -1024 - 10 * index
+
+    expected = [(HU[i] + 1024) * (i + 1) - 1024 - 10 * i for i in range(3)]
+    assert np.array_equal(stored(tmp_path, change), np.clip(expected, -1024, 32767))
+
+
+def test_fractions_are_rounded(tmp_path: Path) -> None:
+    def change(_: int, dataset: Dataset) -> None:
+        dataset.RescaleSlope, dataset.RescaleIntercept = "0.25", "-1000.3"
+
+    expected = np.clip(np.rint((HU + 1024) * 0.25 - 1000.3), -1024, None)
+    assert np.array_equal(stored(tmp_path, change), expected)
+
+
+def test_without_a_rescale_stored_values_are_hu(tmp_path: Path) -> None:
+    def change(_: int, dataset: Dataset) -> None:
+        del dataset.RescaleSlope, dataset.RescaleIntercept
+
+    assert np.array_equal(stored(tmp_path, change), HU + 1024)
+
+
+def test_signed_pixels(tmp_path: Path) -> None:
+    def change(index: int, dataset: Dataset) -> None:
+        dataset.PixelRepresentation, dataset.RescaleIntercept = 1, 0
+        dataset.PixelData = HU[index].astype("<i2").tobytes()
+
+    assert np.array_equal(stored(tmp_path, change), HU)
+
+
+def test_twelve_signed_bits(tmp_path: Path) -> None:
+    narrow = np.clip(HU, -2048, 2047)
+
+    def change(index: int, dataset: Dataset) -> None:
+        dataset.PixelRepresentation, dataset.RescaleIntercept = 1, 0
+        dataset.BitsStored, dataset.HighBit = 12, 11
+        dataset.PixelData = narrow[index].astype("<i2").tobytes()
+
+    assert np.array_equal(stored(tmp_path, change), narrow)
+
+
+def test_eight_bits(tmp_path: Path) -> None:
+    grey = np.clip(HU, 0, 255)
+
+    def change(index: int, dataset: Dataset) -> None:
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+        dataset.RescaleIntercept = -100
+        dataset.PixelData = grey[index].astype("u1").tobytes()
+        dataset["PixelData"].VR = "OB"
+
+    assert np.array_equal(stored(tmp_path, change), grey - 100)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_padding_and_all_below_is_the_least_value(tmp_path: Path, signed: bool) -> None:
+    def change(index: int, dataset: Dataset) -> None:
+        pixels = HU[index] + (0 if signed else 1024)
+        padding = -2000 if signed else 4095
+        pixels[:2] = padding
+        dataset.PixelRepresentation = int(signed)
+        dataset.RescaleIntercept = 0 if signed else -1024
+        dataset.add_new(0x00280120, "SS" if signed else "US", padding)
+        dataset.PixelData = pixels.astype("<i2" if signed else "<u2").tobytes()
+
+    found = stored(tmp_path, change)
+    assert (found[:, :2] == LEAST_HU).all()
+    assert np.array_equal(found[:, 2:], HU[:, 2:])
+
+
+def test_values_below_air_are_raised_to_it(tmp_path: Path) -> None:
+    """GE writes -2000 or -3024 outside the field of view without saying so."""
+
+    def change(index: int, dataset: Dataset) -> None:
+        dataset.PixelRepresentation, dataset.RescaleIntercept = 1, 0
+        pixels = HU[index].copy()
+        pixels[:2] = -3024
+        dataset.PixelData = pixels.astype("<i2").tobytes()
+
+    assert (stored(tmp_path, change)[:, :2] == LEAST_HU).all()
+
+
+def native(dataset: Dataset, big: bool) -> Dataset:
+    if big:
+        dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
+    return dataset
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        ImplicitVRLittleEndian,
+        ExplicitVRLittleEndian,
+        ExplicitVRBigEndian,
+        DeflatedExplicitVRLittleEndian,
+    ],
+    ids=["implicit", "explicit", "big endian", "deflated"],
+)
+def test_uncompressed_syntaxes(tmp_path: Path, syntax: str) -> None:
+    for index, dataset in enumerate(series_datasets(HU, AFFINE)):
+        save(native(dataset, syntax == ExplicitVRBigEndian), tmp_path / "in" / f"{index}", syntax)
+    assert np.array_equal(hu_of(tmp_path / "in"), HU)
+
+
+@pytest.mark.parametrize(
+    ("implicit", "little"),
+    [(True, True), (False, True), (False, False)],
+    ids=["implicit", "explicit", "big endian"],
+)
+def test_files_without_preamble_and_meta_data(tmp_path: Path, implicit: bool, little: bool) -> None:
+    (tmp_path / "in").mkdir()
+    for index, dataset in enumerate(series_datasets(HU, AFFINE)):
+        native(dataset, not little).save_as(
+            tmp_path / "in" / f"{index}", implicit_vr=implicit, little_endian=little
+        )
+    assert np.array_equal(hu_of(tmp_path / "in"), HU)
+
+
+def test_run_lengths(tmp_path: Path) -> None:
+    for index, dataset in enumerate(series_datasets(HU, AFFINE)):
+        path = save(dataset, tmp_path / "in" / f"{index}.dcm")
+        dataset.compress(RLELossless)
+        dataset.save_as(path)
+    assert np.array_equal(hu_of(tmp_path / "in"), HU)
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        gdcm.TransferSyntax.JPEGLosslessProcess14,
+        gdcm.TransferSyntax.JPEGLosslessProcess14_1,
+        gdcm.TransferSyntax.JPEGLSLossless,
+        gdcm.TransferSyntax.JPEG2000Lossless,
+        gdcm.TransferSyntax.RLELossless,
+    ],
+    ids=["JPEG lossless", "JPEG lossless, first order", "JPEG-LS", "JPEG 2000", "RLE"],
+)
+@pytest.mark.parametrize("signed", [False, True])
+def test_lossless_compression(tmp_path: Path, syntax: int, signed: bool) -> None:
+    """Encoded by GDCM."""
+
+    def change(index: int, dataset: Dataset) -> None:
+        if signed:
+            dataset.PixelRepresentation, dataset.RescaleIntercept = 1, 0
+            dataset.PixelData = HU[index].astype("<i2").tobytes()
+
+    datasets = series_datasets(HU, AFFINE)
+    for index, dataset in enumerate(datasets):
+        change(index, dataset)
+        plain = save(dataset, tmp_path / "plain" / f"{index}.dcm")
+        compress(plain, tmp_path / "in" / f"{index}.dcm", syntax)
+    assert np.array_equal(hu_of(tmp_path / "in"), HU)
+
+
+def compress(source: Path, target: Path, syntax: int) -> None:
+    target.parent.mkdir(exist_ok=True)
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(source))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFileName(str(target))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda d: d.__delattr__("PixelData"),
+        lambda d: setattr(d, "PixelData", d.PixelData[:100]),
+        lambda d: setattr(d, "SamplesPerPixel", 3),
+        lambda d: setattr(d, "BitsAllocated", 7),
+        lambda d: setattr(d, "NumberOfFrames", 4),
+    ],
+    ids=["no pixels", "too few pixels", "colour", "seven bits", "four frames"],
+)
+def test_pixels_that_do_not_decode_are_one_sentence(
+    tmp_path: Path, damage: Callable[[Dataset], None]
+) -> None:
+    datasets = series_datasets(HU, AFFINE)
+    damage(datasets[1])
+    for index, dataset in enumerate(datasets):
+        save(dataset, tmp_path / "in" / f"{index}.dcm")
+    with pytest.raises(DataError, match="but those of file 2 do not") as caught:
+        hu_of(tmp_path / "in")
+    assert str(caught.value).startswith("pixels of every CT slice must decode")
+    assert str(caught.value).endswith("export the series again")
