@@ -5,6 +5,7 @@ Heavy libraries are imported inside commands, so that `--help` is quick.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.base.console import Console, emit_json, run_guarded
+from harness.base.errors import ConfigError
 
 if TYPE_CHECKING:
+    from harness.config.experiment import Experiment
     from harness.workflow.session import Session
 
 app = typer.Typer(
@@ -62,21 +65,42 @@ class _Options:
         self.workers = workers
         self.engine = engine
 
-    def session(self) -> Session:
-        """A session of the loaded experiment."""
+    def experiment(self) -> Experiment:
+        """The loaded experiment."""
         from harness.config.load import load_experiment
-        from harness.workflow.session import Session
 
-        experiment = load_experiment(self.file, self.overrides)
+        return load_experiment(self.file, self.overrides)
+
+    def session(self) -> Session:
+        """A session of the loaded experiment.
+
+        Raises:
+            ConfigError: the work folder cannot be made, or no executor has that name.
+        """
+        experiment = self.experiment()
+        try:
+            self.workdir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"--workdir must be a folder that exists or can be made, but got '{self.workdir}' "
+                f"({error.strerror}); name another one"
+            ) from error
+        from harness.workflow.session import EXECUTORS, Session
+
+        EXECUTORS.get(self.engine)
         return Session(experiment, self.workdir, self.console, self.workers, self.engine)
 
-    def next(self, command: str) -> str:
+    def next(self, command: str, *options: str) -> str:
         """What to type next, with the options of this call."""
-        parts = ["harness", command, str(self.file)]
+        parts = ["harness", command, str(self.file), *options]
         parts += [part for override in self.overrides for part in ("-s", override)]
         if self.workdir != DEFAULT_WORKDIR:
             parts += ["--workdir", str(self.workdir)]
-        return " ".join(parts)
+        return shlex.join(parts)
+
+    def pages(self) -> str:
+        """The command that opens MLflow's pages; empty where nothing is tracked."""
+        return self.next("ui") if self.experiment().tracking.enabled else ""
 
     def finish(self, found: dict[str, Any], where: str, then: str) -> None:
         """End a command: where its result is and what to type next."""
@@ -97,13 +121,14 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """All that the experiment declares, in order: prepare, sweep, compare, report."""
+    """Prepare, sweep, compare and report, as the experiment declares."""
+    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
+    session = options.session()
     from harness.workflow.commands import run_all
 
-    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
-    with options.session().open() as session:
+    with session.open():
         found = run_all(session)
-    options.finish(found, f"report: {found['report']}", options.next("ui"))
+    options.finish(found, f"report: {found['report']}", options.pages())
 
 
 @app.command()
@@ -117,12 +142,14 @@ def prepare(
     quiet: Quiet = False,
 ) -> None:
     """Read the patients, give them roles, cut pairs."""
+    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
+    session = options.session()
     from harness.workflow.commands import prepare_data
 
-    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
-    with options.session().open() as session:
+    with session.open():
         found = prepare_data(session)
-    options.finish(found, f"store: {found['store']}", options.next("sweep"))
+    swept = session.experiment.sweep.mask or session.experiment.sweep.image
+    options.finish(found, f"store: {found['store']}", options.next("sweep" if swept else "compare"))
 
 
 @app.command()
@@ -141,19 +168,22 @@ def sweep(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Search batch size, learning rate and epochs of both stages; freeze the best settings."""
+    """Search the settings of both stages; freeze the best."""
+    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
+    loaded = options.experiment()
     from harness.workflow.commands import dry_run_sweep, run_sweep, stages_of
 
-    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
-    stages = stages_of(stage)
+    stages = stages_of(stage, loaded)
     if seeds is not None:
         options.overrides.append(f"sweep.seeds={seeds}")
     if trials is not None:
         options.overrides += [f"sweep.{name}.trials={trials}" for name in stages]
-    with options.session().open() as session:
+    with options.session().open(track=not dry_run) as session:
         found = dry_run_sweep(session, stages) if dry_run else run_sweep(session, stages)
     where = "nothing was trained" if dry_run else f"chosen settings: {found['chosen'] or 'none'}"
-    options.finish(found, where, options.next("sweep" if dry_run else "compare"))
+    then = "compare" if session.experiment.mask.learns == "mask" else "report"
+    again = options.next("sweep", *(() if stage == "both" else ("--stage", stage)))
+    options.finish(found, where, again if dry_run else options.next(then))
 
 
 @app.command()
@@ -167,10 +197,11 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Train every arm, open the test once, decide."""
+    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
+    session = options.session()
     from harness.workflow.commands import run_compare
 
-    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
-    with options.session().open() as session:
+    with session.open():
         found = run_compare(session)
     options.finish(found, f"scores: {found['scores']}", options.next("report"))
 
@@ -186,12 +217,14 @@ def collapse(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Which seeds of the finished sweeps failed to converge, and how diverse the others are."""
+    """Say which trainings of the sweeps failed to converge."""
+    if fail_on not in (None, "collapse"):
+        raise ConfigError(f"--fail-on must be collapse, but got '{fail_on}'")
+    options = _Options(experiment, overrides, workdir, json, quiet)
+    session = options.session()
     from harness.workflow.commands import run_collapse
 
-    options = _Options(experiment, overrides, workdir, json, quiet)
-    with options.session().open() as session:
-        found = run_collapse(session)
+    found = run_collapse(session)
     options.finish(found, found["verdict"], options.next("report"))
     if fail_on and found["failed"]:
         raise typer.Exit(4)
@@ -206,37 +239,50 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Write the page and tables from what is finished; trains nothing."""
+    options = _Options(experiment, overrides, workdir, json, quiet)
+    session = options.session()
     from harness.workflow.commands import write_page
 
-    options = _Options(experiment, overrides, workdir, json, quiet)
-    with options.session().open() as session:
-        found = write_page(session)
-    options.finish(found, f"report: {found['report']}", options.next("ui"))
+    found = write_page(session)
+    then = options.pages() if found["finished"] else options.next("run")
+    options.finish(found, f"report: {found['report']}", then)
 
 
 @app.command()
 def ui(
     experiment: ExperimentFile,
-    port: Annotated[int, typer.Option(help="0 takes a free one")] = 5000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 5000,
     overrides: Overrides = None,
     workdir: Workdir = DEFAULT_WORKDIR,
+    json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Start the MLflow UI on the right store and print a link to the experiment's runs."""
-    from harness.config.load import load_experiment
+    """Open the runs in MLflow: start its server, print the links."""
     from harness.tracking.ui import ui as start
 
-    loaded = load_experiment(experiment, overrides or [])
-    start(workdir, loaded.tracking.uri, loaded.name, port, Console(quiet=quiet).say)
+    options = _Options(experiment, overrides, workdir, json, quiet)
+    loaded = options.experiment()
+    start(
+        workdir,
+        loaded.tracking.uri,
+        loaded.name,
+        port,
+        options.console.say,
+        emit_json if json else lambda links: None,
+    )
 
 
 @app.command()
-def config(experiment: ExperimentFile, overrides: Overrides = None) -> None:
+def config(experiment: ExperimentFile, overrides: Overrides = None, json: Json = False) -> None:
     """Print the experiment resolved, each setting documented."""
     from harness.config.load import load_experiment
     from harness.config.render import render
 
-    sys.stdout.write(render(load_experiment(experiment, overrides or [])))
+    loaded = load_experiment(experiment, overrides or [])
+    if json:
+        emit_json(loaded.model_dump(mode="json"))
+    else:
+        sys.stdout.write(render(loaded))
 
 
 @app.command()
@@ -246,13 +292,15 @@ def init(
         "experiment.yaml"
     ),
     name: Annotated[str, typer.Option(help="name of the experiment")] = "my-experiment",
+    json: Json = False,
 ) -> None:
-    """Write a commented starter experiment for your own DICOM folder."""
+    """Write a starter experiment for your own DICOM folder."""
     from harness.workflow.commands import write_starter
 
-    console = Console()
     write_starter(root, output, name)
-    console.say(f"wrote {output}\nnext: harness prepare {output}")
+    if json:
+        emit_json({"experiment": str(output)})
+    Console().say(f"wrote {output}\nnext: {shlex.join(['harness', 'prepare', str(output)])}")
 
 
 def main() -> None:

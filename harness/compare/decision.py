@@ -11,6 +11,7 @@ from harness.metrics.inference import Inference, crossed_weighted_t, holm, verdi
 from harness.metrics.planning import smallest_detectable_effect
 
 COHORT = "given this training cohort"
+EXTENDED = "the test had been opened before under another rule"
 
 
 def decide(table: Table, decision: DecisionConfig, extended: bool = False) -> list[Effect]:
@@ -54,13 +55,13 @@ def _effect(
     spread = inference.spread
     word = None if extended else verdict(inference, margin, None if primary else adjusted)
     judged = inference.status == "verdict" and not extended
-    needed = "the test had been opened before under another rule" if extended else inference.note
+    needed = "; ".join(part for part in (inference.note, EXTENDED if extended else "") if part)
     return Effect(
         baseline=baseline,
         candidate=candidate,
         primary=primary,
         status=inference.status,
-        needed=needed or "",
+        needed=needed,
         patients=inference.patients,
         replicates=inference.replicates,
         mean=inference.mean,
@@ -77,7 +78,7 @@ def _effect(
             else None
         ),
         word=word or "",
-        sentence=_sentence(pair, inference, margin, word, needed or ""),
+        sentence=_sentence(pair, inference, margin, word, needed),
     )
 
 

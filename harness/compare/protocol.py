@@ -62,6 +62,7 @@ class Comparison:
 
     def plan(self, board: Board) -> ComparisonPlan:
         """Ask for everything that can be asked for now."""
+        rule = self.rule()  # what makes the opening impossible is said before anything is trained
         plan = ComparisonPlan(
             [self._chain(board, seed) for seed in self.seeds()], self.specs.segmenter_epochs()
         )
@@ -72,7 +73,7 @@ class Comparison:
         }
         if board.pending():
             return plan
-        plan.opening = self.specs.opening(self.store, trained, self.rule())
+        plan.opening = self.specs.opening(self.store, trained, rule)
         opened = board.need(plan.opening, label="opening of the test")
         for name, reference in trained.items():
             arm, seed = name.rsplit("/", 1)

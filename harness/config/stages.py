@@ -46,7 +46,7 @@ class MaskAugmentation(Section):
 class MaskStageConfig(Section):
     """Stage I, DCGAN: noise -> mask."""
 
-    network: str = Field("dcgan", description="registered stage")
+    network: Literal["dcgan"] = Field("dcgan", description="the only one so far")
     learns: Literal["mask", "ct"] = Field(
         "mask",
         description="`ct` trains on CT crops instead (Table 3 of the thesis); needs no image stage",
@@ -66,7 +66,7 @@ class MaskStageConfig(Section):
 class ImageStageConfig(Section):
     """Stage II, pix2pix: mask -> CT."""
 
-    network: str = Field("pix2pix", description="registered stage")
+    network: Literal["pix2pix"] = Field("pix2pix", description="the only one so far")
     width: Positive = Field(64, description="channels of the first layer; 64 is the thesis's")
     batch_size: Positive = Field(4, description="pairs an update")
     l1_weight: float = Field(100.0, ge=0, description="of the L1 term beside the GAN loss")

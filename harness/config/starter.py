@@ -15,7 +15,8 @@ question: Does GAN-made training data improve the segmentation network on our pa
 data:
   source: dicom
   # One folder, searched with all its subfolders: CT series and their RTSTRUCT in any order.
-  # Look at what is in it first: `harness inspect FOLDER` lists patients, ROI names and problems.
+  # `harness prepare` lists who is in it, who is excluded and why, and the ROI names that it found
+  # where none matched.
   @root
   structures: [parotid_left, parotid_right]
   # How your structure sets call them: regular expressions, tried on each ROI name in turn.

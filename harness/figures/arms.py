@@ -20,6 +20,7 @@ from harness.figures.style import (
     MINUS,
     colour_of,
     new_figure,
+    short_name,
     spread,
     styled,
 )
@@ -82,7 +83,8 @@ def arm_means(arms: Sequence[ArmDots], patients: int) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     count = max((len(arm.replicate_means) for arm in arms), default=0)
-    axes.set_xlabel(f"test Dice (0 to 1), mean of {patients} patients; dots: {count} replicates")
+    people = "1 patient" if patients == 1 else f"{patients} patients"
+    axes.set_xlabel(f"test Dice (0 to 1), mean of {people}; a dot per replicate ({count})")
     return figure
 
 
@@ -142,14 +144,9 @@ def _row(
     if kept.any() and len(names) > 1:
         worst = int(np.nanargmin(array))
         axes.annotate(
-            _short(names[worst]), (array[worst], place), (0, 9), textcoords="offset points",
+            short_name(names[worst]), (array[worst], place), (0, 9), textcoords="offset points",
             ha="left", va="bottom", fontsize=8, color="#555555",
         )  # fmt: skip
-
-
-def _short(name: str, most: int = 22) -> str:
-    """A name of bounded length."""
-    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _estimate(axes: Axes, dots: PairedDots) -> None:
@@ -177,7 +174,7 @@ def difference_map(
     bound = float(finite.max()) if len(finite) and finite.max() > 0 else 1.0
     sns.heatmap(
         differences, ax=axes, cmap="PuOr", center=0.0, vmin=-bound, vmax=bound,
-        xticklabels=list(replicates), yticklabels=[_short(p) for p in patients],
+        xticklabels=list(replicates), yticklabels=[short_name(p) for p in patients],
         linewidths=0.5, linecolor="white", cbar_kws={"label": f"test Dice, {what}"},
     )  # fmt: skip
     axes.set_xlabel("replicate")

@@ -18,6 +18,7 @@ FIGURE_BYTES = 60_000
 PICTURE_BYTES = 60_000
 PNG_DPI = 160
 _LONG_NUMBER = re.compile(r"(\d\.\d\d)\d+")
+_TAG = re.compile(r"<[^<>]*>")
 _FONTS = "'DejaVu Sans', Verdana, Arial, sans-serif"
 # Fine grain first costs quality, then size.
 _WEBP_QUALITY = (88, 75, 60, 45, 30)
@@ -28,12 +29,13 @@ def svg_uri(figure: Figure) -> str:
     """The figure as an SVG data URI; the same figure gives the same text.
 
     Words stay text, in a font that is as wide as the one they were laid out with where the reader
-    has it; coordinates are cut to hundredths of a point.
+    has it; coordinates are cut to hundredths of a point, numbers that people read are not.
     """
     with style():
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = _LONG_NUMBER.sub(r"\1", buffer.getvalue()).replace("'DejaVu Sans'", _FONTS)
+    text = _TAG.sub(lambda tag: _LONG_NUMBER.sub(r"\1", tag[0]), buffer.getvalue())
+    text = text.replace("'DejaVu Sans'", _FONTS)
     return _uri("image/svg+xml", text.encode())
 
 

@@ -5,9 +5,10 @@ Figures are made without pyplot, so that threads do not share state, and nothing
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
@@ -72,9 +73,22 @@ _RC: Any = {
 }
 
 
-def style() -> AbstractContextManager[None]:
-    """Matplotlib's settings while a figure is drawn or written."""
-    return matplotlib.rc_context(_RC)
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Matplotlib's settings while a figure is drawn or written.
+
+    A letter that the font lacks is no fault: text stays text, and the reader's fonts show it.
+    """
+    with matplotlib.rc_context(_RC), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font")
+        warnings.filterwarnings("ignore", category=PendingDeprecationWarning, module="seaborn")
+        yield
+
+
+def short_name(name: str, most: int = 22) -> str:
+    """A name of bounded length without the control characters that XML does not allow."""
+    name = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from harness.figures.style import (
+    BLUE,
     FULL_WIDTH,
     GREY,
     INK,
@@ -59,18 +60,20 @@ def objective_by_batch(trials: Sequence[TrialDot], ylabel: str) -> Figure:
     batches = sorted({trial.batch_size for trial in trials})
     lengths = sorted({trial.epochs for trial in trials})
     norm = _rate_norm(trials)
+    varied = len({trial.learning_rate for trial in trials}) > 1
     colours = matplotlib.colormaps["viridis"]
     for trial in trials:
         place = batches.index(trial.batch_size) + _aside(trial, trials)
         marker = _MARKERS[lengths.index(trial.epochs) % len(_MARKERS)]
-        _dot(axes, trial, place, marker, colours(norm(trial.learning_rate)))
+        _dot(axes, trial, place, marker, colours(norm(trial.learning_rate)) if varied else BLUE)
     _value_axis(axes, trials, ylabel)
     axes.set_xticks(range(len(batches)), [str(b) for b in batches])
     axes.set_xlim(-0.6, len(batches) - 0.4)
     axes.set_xlabel("batch size (images)")
-    mappable = matplotlib.cm.ScalarMappable(norm, colours)
-    bar = figure.colorbar(mappable, ax=axes, label="learning rate", fraction=0.05, pad=0.02)
-    plain_log(bar.ax.yaxis)
+    if varied:
+        mappable = matplotlib.cm.ScalarMappable(norm, colours)
+        bar = figure.colorbar(mappable, ax=axes, label="learning rate", fraction=0.05, pad=0.02)
+        plain_log(bar.ax.yaxis)
     figure.legend(
         handles=_legend(trials, lengths), loc="outside lower center", ncols=4, handletextpad=0.2
     )

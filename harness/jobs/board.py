@@ -60,5 +60,15 @@ class Board:
         return [request for request in self._wanted.values() if missing(self.work, request)]
 
     def ready(self) -> list[Request]:
-        """Pending requests whose inputs all have results."""
-        return [request for request in self.pending() if ready(self.work, request.spec)]
+        """Pending requests whose inputs all have results that are not to be made again."""
+        left = {digest: missing(self.work, r) for digest, r in self._wanted.items()}
+        absent = {
+            self._wanted[d].spec.done(epoch) for d, epochs in left.items() for epoch in epochs
+        }
+        return [
+            request
+            for digest, request in self._wanted.items()
+            if left[digest]
+            and absent.isdisjoint(request.spec.inputs.values())
+            and ready(self.work, request.spec)
+        ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.records.folder import WorkFolder
-from harness.records.spec import Input, Request, Spec
+from harness.records.spec import Request, Spec
 from harness.work.kinds import KINDS
 
 
@@ -38,8 +38,3 @@ def missing(work: WorkFolder, request: Request) -> list[int | None]:
 def ready(work: WorkFolder, spec: Spec) -> bool:
     """True if every input has a result."""
     return all(work.result(reference) is not None for reference in spec.inputs.values())
-
-
-def unmet(work: WorkFolder, spec: Spec) -> list[Input]:
-    """Inputs that have no result yet."""
-    return [ref for ref in spec.inputs.values() if work.result(ref) is None]

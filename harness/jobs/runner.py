@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
-from harness.base.errors import HarnessError, RuleError, Stopped
-from harness.jobs.ledger import missing, stale_inputs
-from harness.records.folder import WorkFolder
-from harness.records.lease import lease
+from harness.base.errors import EnvironmentFault, HarnessError, RuleError, Stopped
+from harness.jobs.ledger import missing
+from harness.records.folder import JobFolder, WorkFolder
+from harness.records.lease import holder, lease
 from harness.records.spec import Request
 from harness.work.context import Context
 from harness.work.kinds import KINDS
+
+# A worker whose driver died saves its state and leaves; the next driver's worker waits for that.
+LEAVE_SECONDS = 600.0
+LOOK_SECONDS = 0.2
 
 State = Literal["done", "failed", "stopped", "lost"]
 
@@ -36,41 +42,76 @@ def run_request(
     """Bring every result of `request` into its folder.
 
     A failure is stored in the folder before it is reported. A result whose inputs changed is
-    dropped and computed again.
+    dropped and computed again; the outcome's reason names them.
     """
-    kind = KINDS.get(request.spec.kind)
-    folder = work.job(request.spec)
-    with lease(folder.path / "lease.json", request.label or request.spec.kind):
-        if not missing(work, request):
-            return Outcome("done")
-        folder.open(request.spec)
-        folder.forget_failure()
-        _drop_stale(request, work)
-        try:
-            kind.load()(Context(request, work, stop))
-        except Stopped as stopped:
-            return Outcome("stopped", str(stopped))
-        except HarnessError as error:
-            folder.fail(str(error))
-            return Outcome("failed", str(error), error.exit_code)
-        except Exception as error:  # noqa: BLE001 - stored, reported, and the driver raises it
-            reason = f"{type(error).__name__}: {error}"
-            folder.fail(reason + "\n" + traceback.format_exc())
-            return Outcome("failed", reason + "\n" + traceback.format_exc(), 1)
-    return Outcome("done")
+    path = work.job(request.spec).path / "lease.json"
+    try:
+        _wait_for_leaving(path, stop)
+        with lease(path, _called(request)):
+            return _attempt(request, work, stop)
+    except Stopped as stopped:
+        return Outcome("stopped", str(stopped))
+    except EnvironmentFault as refused:
+        return Outcome("failed", str(refused), refused.exit_code)
 
 
-def _drop_stale(request: Request, work: WorkFolder) -> None:
+def _wait_for_leaving(path: Path, stop: Callable[[], bool]) -> None:
+    until = time.monotonic() + LEAVE_SECONDS
+    while holder(path) is not None and time.monotonic() < until:
+        if stop():
+            raise Stopped("stopped before it began")
+        time.sleep(LOOK_SECONDS)
+
+
+def _attempt(request: Request, work: WorkFolder, stop: Callable[[], bool]) -> Outcome:
+    if not missing(work, request):
+        return Outcome("done")
     folder = work.job(request.spec)
-    epochs: list[int | None] = [*folder.readouts()] if folder.readouts() else [None]
-    for epoch in epochs:
-        result = folder.result(epoch)
-        if result is not None and stale_inputs(work, request.spec, result):
-            if work.jobs.joinpath("opening").exists() and request.spec.kind == "segmenter":
-                raise RuleError(
-                    "after the test was opened no segmenter may change, but an input of "
-                    f"{request.label or request.spec.kind} did; restore it, or name another "
-                    "--workdir"
-                )
-            folder.clear()
-            return
+    folder.open(request.spec)
+    folder.forget_failure()
+    try:
+        context = Context(request, work, stop)
+        changed = _start_over(context)
+        KINDS.get(request.spec.kind).load()(context)
+    except Stopped:
+        raise
+    except HarnessError as error:
+        folder.fail(str(error))
+        return Outcome("failed", str(error), error.exit_code)
+    except Exception as error:  # noqa: BLE001 - stored, reported, and the driver raises it
+        reason = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+        folder.fail(reason)
+        return Outcome("failed", reason, 1)
+    return Outcome("done", f"made again, for {_words(changed)} changed" if changed else "")
+
+
+def _start_over(context: Context) -> list[str]:
+    """Clear what must not be gone on with; returns the names of inputs that changed."""
+    folder, now = context.folder, context.contents()
+    begun = folder.begun() or now
+    changed = [name for name, content in now.items() if begun.get(name) != content]
+    if changed:
+        _refuse_after_opening(context, changed)
+    if changed or not KINDS.get(context.spec.kind).lineage:
+        folder.clear()
+    folder.begin(now)
+    return changed
+
+
+def _refuse_after_opening(context: Context, changed: Sequence[str]) -> None:
+    for path in context.work.jobs.glob("opening/*/result.json"):
+        named = JobFolder(path.parent).spec().inputs.values()
+        if any(reference.digest == context.spec.digest for reference in named):
+            raise RuleError(
+                "after the test was opened no segmenter may change, but "
+                f"{_words(changed)} of {_called(context.request)} did; restore it, or name "
+                "another --workdir"
+            )
+
+
+def _called(request: Request) -> str:
+    return request.label or request.spec.kind
+
+
+def _words(names: Sequence[str]) -> str:
+    return "input " + " and ".join(f"'{name}'" for name in names)

@@ -1,5 +1,7 @@
 """A worker process: reads one request a line, runs it, answers with one outcome a line.
 
+    python -m harness.jobs.worker WORK_FOLDER DRIVER_PID
+
 SIGTERM, or the death of the driver, makes the running job save its state and leave.
 """
 
@@ -17,18 +19,18 @@ from harness.records.spec import Request
 
 
 class _Stop:
-    """Turns true on SIGTERM or when the parent process changes."""
+    """Turns true on SIGTERM or when the parent is no longer the process `driver`."""
 
-    def __init__(self) -> None:
+    def __init__(self, driver: int) -> None:
         self.asked = False
-        self._parent = os.getppid()
+        self._driver = driver
         signal.signal(signal.SIGTERM, self._ask)
 
     def _ask(self, *_: object) -> None:
         self.asked = True
 
     def __call__(self) -> bool:
-        return self.asked or os.getppid() != self._parent
+        return self.asked or os.getppid() != self._driver
 
 
 def main() -> None:
@@ -36,7 +38,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints goes to the log, not among the answers
     work = WorkFolder(Path(sys.argv[1]))
-    stop = _Stop()
+    stop = _Stop(int(sys.argv[2]))
     for line in sys.stdin:
         outcome = run_request(Request.from_plain(json.loads(line)), work, stop)
         try:

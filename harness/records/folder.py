@@ -2,6 +2,7 @@
 
 jobs/<kind>/<digest>/
     spec.json         the spec
+    inputs.json       content of its inputs when the work on it began
     journal.jsonl     values by step
     covered.json      how much of the journal is final
     samples/          sample grids, <key>-<epoch>.png
@@ -51,10 +52,23 @@ class JobFolder:
         return sorted(int(path.parent.name) for path in found)
 
     def open(self, spec: Spec) -> None:
-        """Make the folder and store the spec."""
+        """Make the folder, store the spec, sweep up what a killed owner was still writing."""
         self.path.mkdir(parents=True, exist_ok=True)
+        for name in (".*.tmp", ".part.*"):
+            for rest in self.path.rglob(name):
+                rest.unlink()
         if not (self.path / "spec.json").exists():
             write_json(self.path / "spec.json", spec.plain())
+
+    def begin(self, inputs: Mapping[str, str]) -> None:
+        """Note the inputs' contents: state and readouts made from now on stand for them alone."""
+        if self.begun() != inputs:
+            write_json(self.path / "inputs.json", dict(inputs))
+
+    def begun(self) -> dict[str, str] | None:
+        """What `begin` noted last, None before the first time."""
+        path = self.path / "inputs.json"
+        return read_json(path) if path.exists() else None
 
     def spec(self) -> Spec:
         return Spec.from_plain(read_json(self.path / "spec.json"))
@@ -107,10 +121,15 @@ class JobFolder:
         return result
 
     def clear(self) -> None:
-        """Drop everything that the job made (its inputs changed); the spec and lease stay."""
+        """Drop everything that the job made; the spec and lease stay.
+
+        Results go first, so that none is left without its files.
+        """
+        for result in [self.path / "result.json", *self.path.glob("readouts/*/result.json")]:
+            result.unlink(missing_ok=True)
         for name in ("readouts", "state", "samples", "store"):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in ("result.json", "journal.jsonl", "covered.json", "failure.json"):
+        for name in ("journal.jsonl", "covered.json", "failure.json", "inputs.json"):
             (self.path / name).unlink(missing_ok=True)
 
 

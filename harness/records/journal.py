@@ -52,10 +52,17 @@ def _decode(text: bytes) -> Line:
 
 
 def read_lines(path: Path, start: int = 0, end: int | None = None) -> tuple[list[Line], int]:
-    """Whole lines between two byte positions, and the position after the last one."""
+    """Whole lines between two byte positions, and the position after the last one.
+
+    `start` is a position that an earlier call returned. If no line ends there any more (the journal
+    was cut back and grew again), reading begins anew.
+    """
     if not path.exists():
-        return [], start
+        return [], 0
     with open(path, "rb") as file:
+        file.seek(max(0, start - 1))
+        if start and file.read(1) != b"\n":
+            start = 0
         file.seek(start)
         block = file.read() if end is None else file.read(max(0, end - start))
     whole = block[: block.rfind(b"\n") + 1]

@@ -18,6 +18,7 @@ from harness.report.formats import (
     percent,
     probability,
     signed,
+    typeset,
 )
 from harness.report.ink import Ink, Picture
 from harness.report.readings import converged
@@ -89,7 +90,7 @@ def _under_way(data: ReportData) -> str:
 def _sentence(effect: Effect, extended: bool) -> str:
     """The effect's own sentence; after an extension, the estimate and nothing more."""
     if not extended:
-        return effect.sentence
+        return typeset(effect.sentence)
     text = f"{effect.candidate} minus {effect.baseline}: {signed(effect.mean)} test Dice"
     if effect.interval95:
         text += f" (95 % interval {interval(effect.interval95)})"
@@ -216,7 +217,8 @@ def _dots_picture(data: ReportData, effect: Effect, ink: Ink) -> Picture:
     )
     if effect.interval95:
         caption += " Thin bar: 95 % interval; thick: 90 %."
-    return ink.figure(paired_differences(dots), "Dots of paired differences in Dice", caption)
+    alt = f"Dots of paired differences in Dice, {effect.candidate} {MINUS} {effect.baseline}"
+    return ink.figure(paired_differences(dots), alt, caption)
 
 
 def _map_picture(data: ReportData, effect: Effect, ink: Ink) -> Picture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -70,6 +71,16 @@ def percent(share: float | None) -> str:
     return DASH if share is None or not math.isfinite(share) else f"{100 * share:.0f} %"
 
 
+def typeset(sentence: str) -> str:
+    """A sentence with true minus signs before its numbers."""
+    return re.sub(r"(?<![\w-])-(?=\d)", MINUS, sentence)
+
+
+def glued(text: Any) -> str:
+    """Text whose percent signs stay on the line of their number."""
+    return str(text).replace(" %", "\u00a0%")
+
+
 def duration(seconds: float) -> str:
     """Seconds as the unit that people would say."""
     if seconds < 120:
@@ -77,6 +88,11 @@ def duration(seconds: float) -> str:
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def size(count: float) -> str:
+    """Bytes as people would say them."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def counted(count: int, one: str, many: str = "") -> str:

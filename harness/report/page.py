@@ -87,6 +87,8 @@ def environment() -> Environment:
         "short": formats.short,
         "p": formats.probability,
         "interval": formats.interval,
+        "counted": formats.counted,
+        "glued": formats.glued,
     }
     return made
 

@@ -141,18 +141,30 @@ def sweep_figures(
     pictures = [
         ink.figure(
             objective_by_batch(dots, label),
-            "Objective by batch size",
+            f"Objective by batch size, {sweep.stage} stage",
             f"Each trial's mean over {seeds} (bar: its seeds) by batch size, on validation "
-            "patients. Epochs are not equal across trials: colour and marker show what else "
-            "differs. A red cross on the upper edge gave no number.",
+            f"patients. {_others(dots)}A red cross on the upper edge gave no number.",
         ),
         ink.figure(
             history(dots, sweep.direction, label),
-            "Optimisation history",
+            f"Optimisation history, {sweep.stage} stage",
             "The objective in the order of the trials.",
         ),
     ]
     return pictures + _quality_curves(data, sweep, best, ink)
+
+
+def _others(dots: list[TrialDot]) -> str:
+    """What else than the batch size differs between trials."""
+    differing = [
+        f"{name} ({sign})"
+        for name, sign, values in (
+            ("learning rate", "colour", {dot.learning_rate for dot in dots}),
+            ("epochs", "marker", {dot.epochs for dot in dots}),
+        )
+        if len(values) > 1
+    ]
+    return f"Trials also differ in {' and '.join(differing)}. " if differing else ""
 
 
 def _quality_curves(
@@ -169,5 +181,6 @@ def _quality_curves(
         if chosen or others:
             label = axis_name(name, *scored_with(sweep))
             caption = f"{SCORE_WORDS[name][0]} on validation patients by epoch, a line per seed."
-            pictures.append(ink.figure(quality(chosen, others, label), caption, caption))
+            alt = f"{SCORE_WORDS[name][0]} by epoch, {sweep.stage} stage"
+            pictures.append(ink.figure(quality(chosen, others, label), alt, caption))
     return pictures

@@ -16,17 +16,27 @@ from harness.base.files import write_text
 HEAD = "# Settings chosen by the sweeps, on validation patients and sweep seeds alone.\n"
 
 
+def newest_chosen(folder: Path) -> Path | None:
+    """The file of the newest version, None before the first."""
+    return max(folder.glob("chosen-*.yaml"), key=_number, default=None)
+
+
 def read_chosen(folder: Path) -> dict[str, Any] | None:
     """The newest version, or None before the first."""
-    versions = sorted(folder.glob("chosen-*.yaml"))
-    return yaml.safe_load(versions[-1].read_text(encoding="utf-8")) if versions else None
+    newest = newest_chosen(folder)
+    return yaml.safe_load(newest.read_text(encoding="utf-8")) if newest else None
 
 
 def write_chosen(folder: Path, choice: Mapping[str, Any]) -> Path:
     """Store a choice; the same choice again stays the version it is. Returns the file."""
-    versions = sorted(folder.glob("chosen-*.yaml"))
-    if versions and read_chosen(folder) == dict(choice):
-        return versions[-1]
-    path = folder / f"chosen-{len(versions) + 1:03d}.yaml"
+    newest = newest_chosen(folder)
+    if newest is not None and read_chosen(folder) == dict(choice):
+        return newest
+    number = 1 if newest is None else _number(newest) + 1
+    path = folder / f"chosen-{number:03d}.yaml"
     write_text(path, HEAD + yaml.safe_dump(dict(choice), sort_keys=False))
     return path
+
+
+def _number(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])

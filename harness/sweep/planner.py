@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.base.errors import ConfigError
+from harness.base.registry import nearest
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.board import Board
 from harness.records.spec import Spec
@@ -66,25 +69,26 @@ class StageSweep:
 
     def plan(self, board: Board) -> SweepPlan:
         """Ask for what is missing; tell a wave when all of it is there; ask the next one."""
-        sweep = self._sweep()
         while True:
-            running = [t for t in self.study.trials() if t.value is None]
-            if not running:
-                running = self.study.ask_wave()
-            runs = [self._trial(board, trial) for trial in running]
-            if not running or not all(run.result for trial in runs for run in trial.seeds):
-                break
+            self.study.ask_wave()
+            runs = [self._trial(board, t) for t in self.study.trials() if t.value is None]
+            if not runs or not all(run.result for trial in runs for run in trial.seeds):
+                return self.look(board)
             for trial in runs:
                 self._tell(trial)
-        told = [self._trial(board, t) for t in self.study.trials() if t.value is not None]
+
+    def look(self, board: Board) -> SweepPlan:
+        """The sweep as it stands; nothing is asked or told."""
+        sweep, trials = self._sweep(), self.study.trials()
+        told = [trial for trial in trials if trial.value is not None]
         return SweepPlan(
             self.stage,
             self.study.name,
             sweep.objective,
             sweep.direction,
-            sorted([*told, *runs], key=lambda run: run.trial.number),
+            [self._trial(board, trial) for trial in trials],
             self.study.best(),
-            finished=not running,
+            finished=len(told) == len(trials) >= self.study.total(),
         )
 
     def settings_of(self, trial: Trial) -> Settings:
@@ -141,6 +145,16 @@ class StageSweep:
         ladder = scored_epochs(longest(sweep, self._base().schedule.epochs), about)
         return sorted({e for e in (*ladder, *listed_epochs(sweep)) if e <= epochs} | {epochs})
 
+    def _unknown(self, objective: str, found: Mapping[str, Any]) -> str:
+        """The sentence for an objective that the stage's scores do not have."""
+        valid = sorted(name for name in found if name.startswith("quality/"))
+        near = nearest(objective, valid)
+        hint = f"; did you mean '{near}'?" if near else ""
+        return (
+            f"sweep.{self.stage}.objective must be one of: {', '.join(valid)}; but got "
+            f"'{objective}'{hint}"
+        )
+
     def _tell(self, run: TrialRun) -> None:
         objective = self._sweep().objective
         values: list[float | None] = []
@@ -148,7 +162,9 @@ class StageSweep:
         for seed in run.seeds:
             assert seed.result is not None
             found = seed.result["values"]
-            value = found.get(objective)
+            if objective not in found:
+                raise ConfigError(self._unknown(objective, found))
+            value = found[objective]
             finite = value is not None and math.isfinite(value)
             failed += 0 if found["converged"] and finite else 1
             values.append(float(value) if finite else None)

@@ -39,6 +39,14 @@ class Trial:
     failed_seeds: int
 
 
+def study_name(stage: str, sweep: SweepConfig, settings: StageSweepConfig, base: str) -> str:
+    """The study that these settings belong to; arguments as of `Study`."""
+    asked = plain(settings)
+    del asked["trials"]  # more trials later continue the study
+    identity = digest_of([stage, asked, sweep.seeds, sweep.seed, sweep.sampler, sweep.wave, base])
+    return f"{stage}-{identity[:12]}"
+
+
 class Study:
     """One stage's study in a database of its own.
 
@@ -60,12 +68,7 @@ class Study:
         logging.getLogger("alembic").setLevel(logging.ERROR)
         self._sweep = sweep
         self._settings = settings
-        asked = plain(settings)
-        del asked["trials"]  # more trials later continue the study
-        identity = digest_of(
-            [stage, asked, sweep.seeds, sweep.seed, sweep.sampler, sweep.wave, base]
-        )
-        self.name = f"{stage}-{identity[:12]}"
+        self.name = study_name(stage, sweep, settings, base)
         self.url = f"sqlite:///{path.resolve()}"
         make_database(path)
         self._study = optuna.create_study(
@@ -90,12 +93,22 @@ class Study:
         ]
 
     def ask_wave(self) -> list[Trial]:
-        """Enter the next wave; fewer than a wave at the end, none if all trials exist."""
-        total = self.total()
-        existing = len(self._study.get_trials(deepcopy=False))
-        for number in range(existing, min(total, existing + self._sweep.wave)):
+        """Enter the next wave, or what is missing of one that was cut short.
+
+        Waves are the numbers 0 to wave - 1, wave to 2 wave - 1 and so on; the next one begins when
+        every trial is told.
+
+        Returns:
+            The new trials: fewer than a wave at the end, none while a whole wave waits for its
+            results or if all trials exist.
+        """
+        trials, wave = self.trials(), self._sweep.wave
+        existing = len(trials)
+        if existing % wave == 0 and any(trial.value is None for trial in trials):
+            return []
+        for number in range(existing, min(self.total(), (existing // wave + 1) * wave)):
             self._enter(self._next(number))
-        return [trial for trial in self.trials() if trial.number >= existing]
+        return self.trials()[existing:]
 
     def total(self) -> int:
         """Trials that the sweep wants; a grid has no more than its cells."""
@@ -111,8 +124,27 @@ class Study:
 
         seed = seed_of(self._sweep.seed, "ask", self._study.study_name.split("-")[0], number)
         copy = optuna.create_study(direction=self._settings.direction, sampler=self._sampler(seed))
-        copy.add_trials(self._study.get_trials(deepcopy=True))
+        copy.add_trials(self._before(number))
         return copy.ask(self._space).params
+
+    def _before(self, number: int) -> list[optuna.trial.FrozenTrial]:
+        """What a trial is asked with: results of earlier waves, settings alone of its own wave.
+
+        Whether its wave mates were told meanwhile (the wave was cut short, or more trials are
+        wanted now) must not change it.
+        """
+        import optuna
+
+        trials = self._study.get_trials(deepcopy=True)[:number]
+        first = number - number % self._sweep.wave
+        return trials[:first] + [
+            optuna.trial.create_trial(
+                state=optuna.trial.TrialState.RUNNING,
+                params=trial.params,
+                distributions=trial.distributions,
+            )
+            for trial in trials[first:]
+        ]
 
     def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         import optuna

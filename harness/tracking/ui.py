@@ -18,7 +18,14 @@ from pathlib import Path
 
 from harness.base.errors import EnvironmentFault, UserError
 from harness.tracking.links import Pages
-from harness.tracking.store import Store, open_client, prepare, quiet_environment, resolve
+from harness.tracking.store import (
+    Store,
+    masked,
+    open_client,
+    prepare,
+    quiet_environment,
+    resolve,
+)
 
 START_SECONDS = 90.0
 END_SECONDS = 5.0
@@ -26,7 +33,12 @@ HOST = "127.0.0.1"
 
 
 def ui(
-    workdir: Path, uri: str | None, experiment: str, port: int, say: Callable[[str], None]
+    workdir: Path,
+    uri: str | None,
+    experiment: str,
+    port: int,
+    say: Callable[[str], None],
+    links: Callable[[dict[str, str]], None] = lambda found: None,
 ) -> None:
     """Show an experiment's runs until Ctrl-C; a store that is a server already is only named.
 
@@ -36,6 +48,7 @@ def ui(
         experiment: name of the MLflow experiment.
         port: port on this machine; 0 takes a free one.
         say: takes lines for a person; the first one is the address to open.
+        links: takes the same addresses by name, once.
 
     Raises:
         UserError: nothing was tracked under that name yet.
@@ -45,12 +58,15 @@ def ui(
     if store.database is not None and not store.database.exists():
         raise UserError(_nothing(experiment))
     if store.uri.startswith("http"):
-        _say_pages(Pages(_without_login(store.uri), _experiment_id(store, experiment)), say)
+        pages = _links(Pages(_without_login(store.uri), _experiment_id(store, experiment)))
+        _say(pages, say)
+        links(pages)
         return
     with contextlib.suppress(KeyboardInterrupt), serving(store, workdir, port) as (base, server):
-        pages = Pages(base, _experiment_id(store, experiment))
-        _say_pages(pages, say)
+        pages = _links(Pages(base, _experiment_id(store, experiment)))
+        _say(pages, say)
         say("Ctrl-C ends it")
+        links(pages)
         server.wait()
         raise EnvironmentFault(
             f"the MLflow server must run until Ctrl-C, but got its end with code "
@@ -58,12 +74,18 @@ def ui(
         )
 
 
-def _say_pages(pages: Pages, say: Callable[[str], None]) -> None:
+def _links(pages: Pages) -> dict[str, str]:
     """The runs, then each stage's sweep as curves and sample grids, best seeds first."""
-    say(pages.runs())
+    found = {"runs": pages.runs()}
     for stage in ("mask", "image"):
         where = f'tags.kind = "seed" and tags.stage = "{stage}"'
-        say(f"{stage} sweep: {pages.leaderboard('quality/kid', where=where, charts=True)}")
+        found[f"{stage} sweep"] = pages.leaderboard("quality/kid", where=where, charts=True)
+    return found
+
+
+def _say(links: dict[str, str], say: Callable[[str], None]) -> None:
+    for name, address in links.items():
+        say(address if name == "runs" else f"{name}: {address}")
 
 
 @contextlib.contextmanager
@@ -172,7 +194,18 @@ def _without_login(address: str) -> str:
 
 
 def _experiment_id(store: Store, experiment: str) -> str:
-    found = open_client(store).get_experiment_by_name(experiment)
+    client = open_client(store)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_experiment_by_name(experiment)
+    except MlflowException as error:
+        if not store.uri.startswith("http"):
+            raise
+        raise EnvironmentFault(
+            f"the tracking server {_without_login(store.uri)} must answer, but got "
+            f"{masked(str(error)).partition('(Caused')[0].strip()}; start it, or check tracking.uri"
+        ) from error
     if found is None:
         raise UserError(_nothing(experiment))
     return str(found.experiment_id)

@@ -64,8 +64,13 @@ class Stage(Protocol):
 class Batches(Protocol):
     """Batches as a pure function of epoch and position."""
 
-    updates: int
-    images: int
+    def updates(self, epoch: int) -> int:
+        """Updates of 1-based `epoch`."""
+        ...
+
+    def images(self, epoch: int) -> int:
+        """Images that the updates of `epoch` see."""
+        ...
 
     def batch(self, epoch: int, index: int) -> Mapping[str, Tensor]: ...
 
@@ -140,15 +145,15 @@ class _Loop:
     # --- one epoch -------------------------------------------------------------------------
 
     def _epoch(self) -> None:
-        at, batches = self.position, self.training.batches
+        at, updates = self.position, self.training.batches.updates(self.position.epoch)
         for network in self.training.stage.networks.values():
             network.train()
-        while at.update < batches.updates:
+        while at.update < updates:
             self._update(at)
             if self.training.stop():
                 self._save()
                 raise Stopped(f"stopped at epoch {at.epoch}, update {at.update}; state is saved")
-            if time.monotonic() >= self.next_save and at.update < batches.updates:
+            if time.monotonic() >= self.next_save and at.update < updates:
                 self._save()
         self._close_epoch(at)
 
@@ -169,7 +174,7 @@ class _Loop:
         at.seconds += time.perf_counter() - started
 
     def _set_rates(self, at: _Position) -> None:
-        share = at.update / self.training.batches.updates
+        share = at.update / self.training.batches.updates(at.epoch)
         factor = self.training.stage.rate_factor(at.epoch, share)
         for name, optimiser in self.training.stage.optimisers.items():
             for group, base in zip(optimiser.param_groups, self.base_rates[name], strict=True):
@@ -182,7 +187,8 @@ class _Loop:
         values["train/learning_rate"] = next(iter(training.stage.optimisers.values())).param_groups[
             0
         ]["lr"]
-        values["train/images_per_second"] = training.batches.images / max(at.seconds, 1e-9)
+        images = training.batches.images(at.epoch)
+        values["train/images_per_second"] = images / max(at.seconds, 1e-9)
         bad = int(at.bad_updates.item())
         if bad:
             values["train/non_finite_updates"] = bad
@@ -192,7 +198,7 @@ class _Loop:
             self._draw(at.epoch)
         finished, self.position = at.epoch, _Position(epoch=at.epoch + 1)
         if bad:
-            self._read_out_diverged(finished)
+            self._read_out_diverged()
         elif finished in self.missing:
             self._read_out(finished)
         elif time.monotonic() >= self.next_save:
@@ -213,22 +219,29 @@ class _Loop:
             ended = epoch == self.training.last_epoch
             if ended:
                 self.training.folder.state.unlink(missing_ok=True)
-                mark_covered(self.training.folder.path, self.journal.sync(), epoch)
             else:
                 self._save()
 
-    def _read_out_diverged(self, epoch: int) -> None:
+    def _read_out_diverged(self) -> None:
         """Losses are not finite: later epochs would be no better, so all are read out now."""
         for target in list(self.missing):
             self._write_readout(target)
         self.missing.clear()
-        mark_covered(self.training.folder.path, self.journal.sync(), epoch)
 
     def _write_readout(self, epoch: int) -> None:
         save_weights(
             self.training.folder.at(epoch) / "weights.safetensors", self.training.stage.weights()
         )
-        self.training.finish(epoch, self.journal.sync())
+        # First, for nobody comes back to a training that has all its results.
+        length = self._cover(self.position.epoch - 1)
+        self.training.finish(epoch, length)
+
+    def _cover(self, epoch: int) -> int:
+        """Publish the journal and the samples up to `epoch`; returns the journal's length."""
+        folder, length = self.training.folder.path, self.journal.sync()
+        # Never less than before: a training that goes back draws the same samples again.
+        mark_covered(folder, length, max(epoch, read_covered(folder)[1]))
+        return length
 
     # --- state -----------------------------------------------------------------------------
 
@@ -248,7 +261,7 @@ class _Loop:
             "journal": length,
         }
         save_state(self.training.folder.state, state)
-        mark_covered(self.training.folder.path, length, at.epoch - 1)
+        self._cover(at.epoch - 1)
         cost = time.monotonic() - started
         self.next_save = time.monotonic() + max(LEAST_SAVE_SECONDS, SAVE_RATIO * cost)
 

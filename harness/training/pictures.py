@@ -13,8 +13,9 @@ from harness.base.files import write_bytes
 
 
 def to_grey(images: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Images in [-1, 1] as 8-bit grey."""
-    return np.clip(np.rint((images + 1.0) * 127.5), 0, 255).astype(np.uint8)
+    """Images in [-1, 1] as 8-bit grey; what is not a number is black."""
+    shown = np.nan_to_num(np.asarray(images), nan=-1.0, posinf=1.0, neginf=-1.0)
+    return np.clip(np.rint((shown + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
 def grid(images: NDArray[np.uint8], columns: int, gap: int = 2) -> NDArray[np.uint8]:

@@ -37,22 +37,28 @@ class EpochBatches:
         self._size = size
         self._seed = seed
         self._augment = augment
-        self.images = len(next(iter(tensors.values())))
+        self._count = len(next(iter(tensors.values())))
         least = min(size, LEAST_BATCH)
-        if self.images < least:
+        if self._count < least:
             raise DataError(
-                f"a training needs at least {least} training pairs, but got {self.images}; "
+                f"a training needs at least {least} training pairs, but got {self._count}; "
                 "add patients to the training role"
             )
-        full, rest = divmod(self.images, size)
-        self.updates = full + (1 if rest >= LEAST_BATCH or (rest and not full) else 0)
+        full, rest = divmod(self._count, size)
+        self._updates = full + (1 if rest >= LEAST_BATCH else 0)
         self._order: tuple[int, Tensor] = (-1, torch.zeros(0, dtype=torch.long))
+
+    def updates(self, epoch: int) -> int:
+        return self._updates
+
+    def images(self, epoch: int) -> int:
+        return min(self._count, self._updates * self._size)
 
     def batch(self, epoch: int, index: int) -> Mapping[str, Tensor]:
         """The batch at 0-based `index` of 1-based `epoch`."""
         if self._order[0] != epoch:
             source = torch_generator(self._seed, "order", epoch)
-            self._order = (epoch, torch.randperm(self.images, generator=source))
+            self._order = (epoch, torch.randperm(self._count, generator=source))
         chosen = self._order[1][index * self._size : (index + 1) * self._size]
         batch = {name: tensor[chosen] for name, tensor in self._tensors.items()}
         if self._augment is None:

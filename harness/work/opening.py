@@ -1,8 +1,9 @@
 """Job kind `opening`: open the test, once, after all training, under a declared rule.
 
-The opening is also entered in `openings.jsonl` of the work folder, keyed by the content of the
-test patients. If an entry with another rule or other segmenters stands there, this opening is an
-extension: it is labelled and carries no verdict.
+The opening is also entered in `openings.jsonl` of the work folder, with the content digests of the
+test patients. If another entry opened any of them before (under another rule, for other segmenters
+or with other patients beside them), this opening is an extension: it is labelled and carries no
+verdict.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def run(context: Context) -> None:
     patients = sorted(p["digest"] for p in store.meta["patients"] if p["role"] == "test")
     segmenters = {name: _verified(context, name) for name in context.spec.inputs if name != "store"}
     entry = {
-        "patients": digest_of(patients),
+        "patients": patients,
         "rule": digest_of(context.spec.config["rule"]),
         "segmenters": digest_of(segmenters),
     }
@@ -61,11 +62,10 @@ def enter(path: Path, entry: dict[str, Any]) -> bool:
         if whole != text:  # a crash in mid-write left half a line: it was never entered
             file.truncate(len(whole.encode()))
         earlier = [json.loads(line) for line in whole.splitlines()]
-        same_patients = [e for e in earlier if e["patients"] == entry["patients"]]
-        for known in same_patients:
+        for known in earlier:
             if all(known[key] == entry[key] for key in entry):
                 return bool(known["extended"])
-        extended = bool(same_patients)
+        extended = any(set(known["patients"]) & set(entry["patients"]) for known in earlier)
         file.write(json.dumps({**entry, "extended": extended, "time": time.time()}) + "\n")
         file.flush()
         os.fsync(file.fileno())

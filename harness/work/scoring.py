@@ -7,7 +7,7 @@ readout's epoch, so that the curves of a training are the journals of its scores
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.base.files import digest_of, write_array
+from harness.base.files import digest_arrays, digest_of, write_array
 from harness.base.streams import generator as numpy_generator
 from harness.base.streams import torch_generator
 from harness.data.store import Store
@@ -24,31 +24,38 @@ from harness.metrics.fidelity import fid, kid
 from harness.metrics.masks import describe_masks
 from harness.metrics.similarity import paired_similarity, ssim_diversity
 from harness.records.journal import Journal
-from harness.records.spec import Input
+from harness.training.precision import Precision
 from harness.work import image_stage, mask_stage
 from harness.work.context import Context
 from harness.work.synthesis import load_image_generator, load_mask_generator
 
 DIVERSITY_PAIRS = 200
 
+OF_MASKS = ("kid", "fid", "diversity")
+OF_IMAGES = ("kid", "fid", "mae_hu", "ssim", "ms_ssim_4", "psnr_db")
+
 
 def score_masks(context: Context) -> None:
     """KID, FID and diversity of Stage I samples against validation masks."""
     config, seed = context.spec.config, context.spec.seed
+    device = Precision.of(context.spec.compute).device
     store = Store.open(context.input("store") / "store")
     generator, settings = load_mask_generator(context, "training", len(store.channels))
-    rows = _reference(store, config["images"], seed)
+    rows = _reference(store, config["images"])
     noise = mask_stage.draw_noise(
         settings["noise"], len(rows), settings["latent"], torch_generator(seed, "score-noise")
     )
-    made = mask_stage.sample_masks(generator, noise, context.spec.compute["device"])
+    made = mask_stage.sample_masks(generator, noise, device)
+    features = Features(context, config["extractor"])
+    if not np.isfinite(made).all():
+        _store(context, _undefined(OF_MASKS), len(rows), features.extractor)
+        return
     if settings["learns"] == "ct":
         real, fake = _unit(store.ct_crops(rows)), _unit(made)
     else:
         real = store.mask_crops(rows).max(axis=1, keepdims=True).astype(np.float32)
         fake = (made.max(axis=1, keepdims=True) > config["threshold"]).astype(np.float32)
-    features = Features(context, config["extractor"])
-    values = _fidelity(features, store, rows, real, fake, "masks")
+    values = _fidelity(features, real, fake)
     source = numpy_generator(seed, "diversity")
     for name, images in (("diversity", fake), ("diversity_real", real)):
         values[f"quality/{name}"] = ssim_diversity(images[:, 0], DIVERSITY_PAIRS, source).value
@@ -59,17 +66,19 @@ def score_masks(context: Context) -> None:
 
 def score_images(context: Context) -> None:
     """KID and FID of Stage II on validation masks, and its likeness to the true CT."""
-    config, seed = context.spec.config, context.spec.seed
+    config = context.spec.config
+    device = Precision.of(context.spec.compute).device
     store = Store.open(context.input("store") / "store")
     generator, settings = load_image_generator(context, "training", len(store.channels))
-    rows = _reference(store, config["images"], seed)
+    rows = _reference(store, config["images"])
     conditioning = image_stage.conditioning(store, rows)
-    made = image_stage.paint(
-        generator, conditioning, settings["statistics"], context.spec.compute["device"]
-    )
-    real, fake = _unit(store.ct[rows]), _unit(made)
+    made = image_stage.paint(generator, conditioning, settings["statistics"], device)
     features = Features(context, config["extractor"])
-    values = _fidelity(features, store, rows, real, fake, "images")
+    if not np.isfinite(made).all():
+        _store(context, _undefined(OF_IMAGES), len(rows), features.extractor)
+        return
+    real, fake = _unit(store.ct[rows]), _unit(made)
+    values = _fidelity(features, real, fake)
     low, high = store.meta["window_hu"]
     means = {
         name: score.value
@@ -80,8 +89,9 @@ def score_images(context: Context) -> None:
     _store(context, values, len(rows), features.extractor)
 
 
-def _reference(store: Store, most: int, seed: int) -> NDArray[np.intp]:
-    """Validation rows that the scores compare with: gland slices, at most `most`."""
+def _reference(store: Store, most: int) -> NDArray[np.intp]:
+    """Validation rows that the scores compare with: gland slices, at most `most`; the same ones
+    for every seed and stage."""
     rows = store.select(role="validation", selected=True, gland=True)
     if len(rows) < 2:
         raise DataError(
@@ -91,6 +101,11 @@ def _reference(store: Store, most: int, seed: int) -> NDArray[np.intp]:
     if len(rows) > most:
         rows = np.sort(numpy_generator(0, "score-rows").permutation(rows)[:most])
     return rows
+
+
+def _undefined(names: Sequence[str]) -> dict[str, float]:
+    """What a generator scores whose training broke: its images are not numbers."""
+    return {f"quality/{name}": math.nan for name in names}
 
 
 def _unit(images: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -117,22 +132,19 @@ class Features:
                 "they changed; repeat the command"
             )
         self._folder: Path = context.work.root / "features"
-        self._store: Input = context.spec.inputs["store"]
+        self._compute = dict(context.spec.compute)
 
     def made(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         return self.extractor(images)
 
-    def real(
-        self, images: NDArray[np.float32], rows: NDArray[np.intp], what: str
-    ) -> NDArray[np.float32]:
-        """Features of store rows, computed once per store, rows, content and weights."""
+    def real(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Features of real images, computed once per content of the images and weights."""
         key = digest_of(
             [
-                self._store.plain(),
-                what,
-                rows.tolist(),
+                digest_arrays({"images": images}),
                 self.extractor.name,
                 self.extractor.weights_digest,
+                self._compute,
             ]
         )
         path = self._folder / f"{key}.npy"
@@ -144,14 +156,9 @@ class Features:
 
 
 def _fidelity(
-    features: Features,
-    store: Store,
-    rows: NDArray[np.intp],
-    real: NDArray[np.float32],
-    fake: NDArray[np.float32],
-    what: str,
+    features: Features, real: NDArray[np.float32], fake: NDArray[np.float32]
 ) -> dict[str, float]:
-    on_real, on_fake = features.real(real, rows, what), features.made(fake)
+    on_real, on_fake = features.real(real), features.made(fake)
     return {
         "quality/kid": kid(on_real, on_fake).value,
         "quality/fid": fid(on_real, on_fake).value,

@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.losses import DiceCELoss
+from monai.losses import DiceLoss
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from harness.base.errors import DataError, RuleError
 from harness.base.streams import seed_of, torch_generator
 from harness.config.stages import SegmentationAugmentation
+from harness.data.pairs import channel_of
 from harness.data.store import Store
 from harness.models.unet import make_unet
 from harness.training.augmentation import augment_pairs
@@ -76,8 +78,8 @@ class SlotBatches:
         self._real, self._extra = real, extra
         size = config["batch_size"]
         extra_slots = round(size * config["extra_share"])
-        self.updates = config["updates_per_epoch"]
-        self.images = size * self.updates
+        self._size = size
+        self._updates, self._per_epoch = config["updates"], config["updates_per_epoch"]
         self._seed = seed
         self._augmentation = (
             SegmentationAugmentation.model_validate(config["augmentation"])
@@ -89,8 +91,15 @@ class SlotBatches:
         self._extra_slots = Slots(len(extra[0]), extra_slots, seed, f"extra-{draws}")
         self._extra_stream = f"extra-{draws}"
 
+    def updates(self, epoch: int) -> int:
+        """The last epoch makes what is left."""
+        return min(self._per_epoch, self._updates - (epoch - 1) * self._per_epoch)
+
+    def images(self, epoch: int) -> int:
+        return self._size * self.updates(epoch)
+
     def batch(self, epoch: int, index: int) -> dict[str, Tensor]:
-        update = (epoch - 1) * self.updates + index
+        update = (epoch - 1) * self._per_epoch + index
         parts = [
             self._part(self._real, self._real_slots.at(update), "real", update),
             self._part(self._extra, self._extra_slots.at(update), self._extra_stream, update),
@@ -111,7 +120,7 @@ class SlotBatches:
 
 
 class SegmenterStage:
-    """U-Net, Adam with a cosine to zero, Dice + cross-entropy on sigmoid outputs."""
+    """U-Net, Adam with a cosine to zero, Dice + binary cross-entropy of each channel."""
 
     def __init__(
         self,
@@ -134,14 +143,16 @@ class SegmenterStage:
         self.optimisers = {
             "unet": precision.adam(network.parameters(), config["learning_rate"], (0.9, 0.999))
         }
-        self._loss = DiceCELoss(sigmoid=True, batch=True)
+        self._dice = DiceLoss(sigmoid=True, batch=True)
         self._validation = validation
 
     def step(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         ct, masks = self.precision.batch(batch["ct"]), self.precision.batch(batch["masks"])
         with self.precision.autocast():
             logits = self.networks["unet"](ct)
-        loss = self._loss(logits.float(), masks)
+        logits = logits.float()
+        # Not MONAI's DiceCELoss: with several channels its cross-entropy is a softmax over them.
+        loss = self._dice(logits, masks) + binary_cross_entropy_with_logits(logits, masks)
         optimiser = self.optimisers["unet"]
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -149,8 +160,9 @@ class SegmenterStage:
         return {"loss": loss}
 
     def rate_factor(self, epoch: int, share: float) -> float:
-        epochs = math.ceil(self.config["updates"] / self.config["updates_per_epoch"])
-        return cosine((epoch - 1 + share) / epochs)
+        updates, per_epoch = self.config["updates"], self.config["updates_per_epoch"]
+        before = (epoch - 1) * per_epoch
+        return cosine((before + share * min(per_epoch, updates - before)) / updates)
 
     def weights(self) -> dict[str, Tensor]:
         return self.networks["unet"].state_dict()
@@ -197,8 +209,9 @@ def validation_dice(network: nn.Module, store: Store, precision: Precision) -> f
         entry = store.rows[row]
         groups.setdefault((entry.patient, entry.structure), []).append(place)
     dice = []
-    for places in groups.values():
-        a, b = made[places], truth[places]
+    for (_, structure), places in groups.items():
+        channel = store.channels.index(channel_of(structure, store.meta["mirror"])[0])
+        a, b = made[places, channel], truth[places, channel]
         if b.any():
             dice.append(2.0 * float((a & b).sum()) / float(a.sum() + b.sum()))
     return float(np.mean(dice)) if dice else math.nan

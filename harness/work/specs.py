@@ -70,6 +70,8 @@ class Specs:
         config = plain(self.experiment.data)
         for name in ("source", "root", "phantom", "patterns", "roles", "limit"):
             del config[name]  # patients enter by content digest, with the role they got
+        if config["crop"]["placement"] != "fixed":
+            del config["crop"]["fixed_row"], config["crop"]["fixed_column"]
         return self._make(
             "prepare", {**config, "patients": dict(sorted(roles.items()))}, {}, compute=False
         )
@@ -91,7 +93,7 @@ class Specs:
         """`mask-score` or `image-score` of a readout."""
         metrics = self.experiment.metrics
         config = {"extractor": dict(self.extractor), "images": metrics.images}
-        if kind == "mask-score":
+        if kind == "mask-score" and training.config["learns"] == "mask":
             config["threshold"] = self.experiment.synthesis.threshold
         inputs = {"store": store.done(), "training": training.done(epoch)}
         seed = training.seed - self.experiment.seed * SEEDS_PER_ROOT

@@ -147,11 +147,16 @@ def _write(
     folder: Path, store: Store, ct: NDArray[np.float32], masks: NDArray[np.uint8], context: Context
 ) -> None:
     rows = [Row.synthetic(index, int(mask.sum())) for index, mask in enumerate(masks)]
-    training = sorted(p["digest"] for p in store.meta["patients"] if p["role"] == "train")
     lineage = {
         "mask": context.spec.inputs["mask"].plain(),
         "image": context.spec.inputs["image"].plain(),
-        "patients": training,
+        "patients": sorted(_seen(context, "mask") | _seen(context, "image")),
     }
     meta = {**store.meta, "kind": "synthetic", "lineage": lineage, "patients": []}
     write_store(folder, ct, masks, rows, meta)
+
+
+def _seen(context: Context, name: str) -> set[str]:
+    """Patients that the generator behind an input was trained on, as its own store says."""
+    store = Store.open(context.work.job(_job(context, name).spec().inputs["store"]).path / "store")
+    return {p["digest"] for p in store.meta["patients"] if p["role"] == "train"}

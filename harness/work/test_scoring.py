@@ -38,6 +38,7 @@ def run(context: Context) -> None:
             "test patients are scored only for segmenters that the opening names, but this one is "
             "not among them; run compare, which opens the test once after all training"
         )
+    context.input_result("opening")  # entered, not only planned, before a label is read
     store = Store.open(context.input("store") / "store")
     config = context.work.job(spec.inputs["segmenter"]).spec().config
     precision = Precision.of(spec.compute)

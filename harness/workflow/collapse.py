@@ -10,7 +10,7 @@ from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
 
 
 def collapse_table(work: WorkFolder, plans: Sequence[SweepPlan]) -> dict[str, Any]:
-    """A row per seed, a verdict over all, and lines to print."""
+    """A row per seed, a verdict over all, and further lines to print."""
     rows = [
         _row(work, plan.stage, run, seed)
         for plan in plans
@@ -20,9 +20,8 @@ def collapse_table(work: WorkFolder, plans: Sequence[SweepPlan]) -> dict[str, An
     ]
     failed = [row for row in rows if row["failure"]]
     verdict = f"{len(failed)} of {len(rows)} trainings failed to converge"
-    lines = [verdict + (":" if failed else "")]
-    lines += [
-        f"  {row['stage']} trial {row['trial']} seed {row['seed']} {row['params']}: "
+    lines = [
+        f"{row['stage']} trial {row['trial']} seed {row['seed']} {row['params']}: "
         f"since epoch {row['onset']}, {row['failure']}"
         for row in failed
     ]

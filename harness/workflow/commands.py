@@ -9,10 +9,15 @@ from typing import Any
 
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import write_text
+from harness.base.registry import nearest
+from harness.config.experiment import Experiment
 from harness.config.starter import starter
 from harness.data.store import Store
+from harness.report.formats import counted
 from harness.report.page import write_report
-from harness.sweep.planner import SweepPlan
+from harness.report.sweeps import seed_value
+from harness.sweep.chosen import newest_chosen
+from harness.sweep.planner import SweepPlan, TrialRun
 from harness.workflow import steps
 from harness.workflow.collapse import collapse_table
 from harness.workflow.dryrun import estimate
@@ -22,13 +27,22 @@ from harness.workflow.session import Session
 STAGES = ("mask", "image")
 
 
-def stages_of(word: str) -> tuple[str, ...]:
-    """The stages that `--stage` names."""
-    if word == "both":
-        return STAGES
-    if word not in STAGES:
-        raise ConfigError(f"--stage must be mask, image or both, but got '{word}'")
-    return (word,)
+def stages_of(word: str, experiment: Experiment) -> tuple[str, ...]:
+    """The stages that `--stage` names: `both` are those that the experiment sweeps.
+
+    Raises:
+        ConfigError: no such stage, or the experiment has no sweep of it.
+    """
+    if word not in (*STAGES, "both"):
+        near = nearest(word, (*STAGES, "both"))
+        hint = f"; did you mean '{near}'?" if near else ""
+        raise ConfigError(f"--stage must be mask, image or both, but got '{word}'{hint}")
+    wanted = STAGES if word == "both" else (word,)
+    swept = tuple(name for name in wanted if getattr(experiment.sweep, name) is not None)
+    if not swept:
+        paths = " or ".join(f"sweep.{name}" for name in wanted)
+        raise ConfigError(f"a sweep needs {paths}, but got null; give it a space of settings")
+    return swept
 
 
 def prepare_data(session: Session) -> dict[str, Any]:
@@ -55,14 +69,18 @@ def prepare_data(session: Session) -> dict[str, Any]:
 
 
 def run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
-    """Sweep, print the trials, freeze the choice."""
+    """Prepare, sweep, print the trials, freeze the choice."""
     prepare_data(session)
+    return _sweep(session, stages)
+
+
+def _sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
     plans = steps.sweep(session, stages)
     for plan in plans:
         _print_trials(session, plan)
-    versions = sorted(session.home.glob("chosen-*.yaml"))
+    chosen = newest_chosen(session.home)
     return {
-        "chosen": str(versions[-1]) if versions else None,
+        "chosen": str(chosen) if chosen else None,
         "sweeps": [_sweep_plain(plan) for plan in plans],
     }
 
@@ -81,15 +99,29 @@ def _print_trials(session: Session, plan: SweepPlan) -> None:
     say(f"{plan.stage} sweep, {plan.objective} on validation patients ({plan.direction}):")
     for run in plan.trials:
         mark = "*" if plan.best is not None and run.trial.number == plan.best.number else " "
-        value = "running" if run.trial.value is None else f"{run.trial.value:.4g}"
-        failed = f", {run.trial.failed_seeds} seeds failed" if run.trial.failed_seeds else ""
+        value = "running" if run.trial.value is None else _mean_words(run, plan)
+        failed = f", {counted(run.trial.failed_seeds, 'seed')} failed"
+        value += failed if run.trial.failed_seeds else ""
         params = ", ".join(
             f"{name.split('.')[-1]} {value:.3g}"
             if isinstance(value, float)
             else f"{name.split('.')[-1]} {value}"
             for name, value in run.trial.params.items()
         )
-        say(f" {mark} trial {run.trial.number:3d}: {value}{failed}  ({params})")
+        say(f" {mark} trial {run.trial.number:3d}: {value}  ({params})")
+
+
+def _mean(run: TrialRun, plan: SweepPlan) -> float | None:
+    """Mean of the objective over a told trial's seeds; None if one gave no number."""
+    values = [seed_value(seed, plan.objective) for seed in run.seeds]
+    if run.trial.value is None or None in values:
+        return None
+    return run.trial.value
+
+
+def _mean_words(run: TrialRun, plan: SweepPlan) -> str:
+    mean = _mean(run, plan)
+    return "no number" if mean is None else f"{mean:.4g}"
 
 
 def _sweep_plain(plan: SweepPlan) -> dict[str, Any]:
@@ -103,7 +135,7 @@ def _sweep_plain(plan: SweepPlan) -> dict[str, Any]:
             {
                 "number": run.trial.number,
                 "params": dict(run.trial.params),
-                "value": run.trial.value,
+                "value": _mean(run, plan),
                 "failed_seeds": run.trial.failed_seeds,
             }
             for run in plan.trials
@@ -117,6 +149,8 @@ def run_compare(session: Session) -> dict[str, Any]:
     path = session.home / "scores.csv"
     write_text(path, compared.table.to_csv())
     say = session.console.say
+    for stage, origin in compared.choice.origin.items():
+        say(f"{stage} stage: {origin}")
     say("mean Dice on test patients:")
     means = {}
     for arm in compared.table.arms:
@@ -137,13 +171,13 @@ def run_compare(session: Session) -> dict[str, Any]:
 
 def run_collapse(session: Session) -> dict[str, Any]:
     """Convergence and diversity of every seed of the finished sweeps."""
-    plans = steps.finished_sweeps(session)
-    if not plans:
+    found = collapse_table(session.work, steps.finished_sweeps(session))
+    if not found["seeds"]:
         raise DataError(
-            "collapse reads finished sweeps, but this work folder has none; run harness sweep first"
+            "collapse reads scored trainings of a sweep, but this experiment has none in this work "
+            "folder; run harness sweep first"
         )
-    found = collapse_table(session.work, plans)
-    for line in found["lines"]:
+    for line in found.pop("lines"):
         session.console.say(line)
     return found
 
@@ -152,7 +186,11 @@ def write_page(session: Session) -> dict[str, Any]:
     """Write the report of whatever is finished."""
     data = gather(session)
     page = write_report(data, session.home / "report")
-    return {"report": str(page), "verdicts": [effect.sentence for effect in data.effects]}
+    return {
+        "report": str(page),
+        "finished": bool(data.comparison and data.comparison.finished),
+        "verdicts": [effect.sentence for effect in data.effects],
+    }
 
 
 def run_all(session: Session) -> dict[str, Any]:
@@ -163,7 +201,7 @@ def run_all(session: Session) -> dict[str, Any]:
     found = {"prepare": prepare_data(session)}
     stages = [stage for stage in STAGES if getattr(experiment.sweep, stage) is not None]
     if stages:
-        found["sweep"] = run_sweep(session, stages)
+        found["sweep"] = _sweep(session, stages)
     found["compare"] = run_compare(session)
     page = write_page(session)
     steps.show_report(session, Path(page["report"]))

@@ -105,10 +105,10 @@ class Driver:
         if outcome.state == "done" and missing(self.work, run.request):
             outcome = Outcome("failed", "it ended without its results", 1)
         if outcome.state == "done":
-            live.finish(run.key)
+            live.finish(run.key, outcome.reason)
         elif outcome.state == "stopped":
             live.finish(run.key, "stopped, state saved")
-            self.asked_to_stop = True
+            self._stop()
         elif outcome.state == "lost" and self.lost.get(digest, 0) < LOST_RETRIES:
             self.lost[digest] = self.lost.get(digest, 0) + 1
             live.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
@@ -125,6 +125,10 @@ class Driver:
         raise JobFailed(
             "every planned job must be able to start, but some wait for inputs that nobody plans"
         )
+
+    def _stop(self) -> None:
+        self.asked_to_stop = True
+        self.executor.stop()
 
     def _show(self, live: Any) -> None:
         for handle in self.executor.busy() & set(self.running):
@@ -156,8 +160,7 @@ class Driver:
         def ask(number: int, _: object) -> None:
             if self.asked_to_stop and number == signal.SIGINT:
                 raise KeyboardInterrupt
-            self.asked_to_stop = True
-            self.executor.stop()
+            self._stop()
 
         before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
         try:

@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.config.stages import MaskStageConfig
 from harness.data.store import Store
+from harness.report.formats import counted, duration, size
 from harness.sweep.space import longest
 from harness.workflow.session import Session
 
@@ -30,9 +31,10 @@ def estimate(session: Session, stage: str) -> dict[str, Any]:
     readouts = experiment.metrics.scored_epochs * generator * BYTES_PER_WEIGHT
     disk = trials * seeds * (parameters * BYTES_PER_STATE_PARAMETER + readouts)
     sentence = (
-        f"{stage} sweep: {trials} trials x {seeds} seeds, at most {epochs} epochs of {pairs} pairs "
-        f"each; at most {seconds / 3600:.1f} h with {_workers(session)} workers at {rate:.0f} "
-        f"images/s each (scores come on top), and {disk / 1e9:.1f} GB of disk"
+        f"{stage} sweep: {counted(trials, 'trial')} x {counted(seeds, 'seed')}, at most "
+        f"{counted(epochs, 'epoch')} of {counted(pairs, 'pair')} each; at most {duration(seconds)} "
+        f"with {counted(_workers(session), 'worker')} at {rate:.0f} images/s each (scores come on "
+        f"top), and {size(disk)} of disk"
     )
     return {
         "stage": stage,
@@ -66,22 +68,23 @@ def _timed(session: Session, base: Any, channels: int) -> tuple[float, int, int]
     from harness.work.mask_stage import DcganStage
 
     precision = Precision.of(session.compute)
-    frame, size = session.experiment.data.crop.frame_px, base.batch_size
+    frame, count = session.experiment.data.crop.frame_px, base.batch_size
     if isinstance(base, MaskStageConfig):
         stage: Any = DcganStage(plain(base), channels, 0, precision)
-        batch = {"images": torch.zeros(size, channels, 64, 64)}
+        depth = 1 if base.learns == "ct" else channels
+        batch = {"images": torch.zeros(count, depth, 64, 64)}
     else:
         empty = torch.zeros(0, channels, frame, frame)
         stage = Pix2pixStage(plain(base), channels, 0, precision, (empty, empty[:, :1]))
         batch = {
-            "masks": torch.zeros(size, channels, frame, frame),
-            "ct": torch.zeros(size, 1, frame, frame),
+            "masks": torch.zeros(count, channels, frame, frame),
+            "ct": torch.zeros(count, 1, frame, frame),
         }
     stage.step(batch)
     started, steps = time.perf_counter(), 0
     while steps < 3 or time.perf_counter() - started < 2:
         stage.step(batch)
         steps += 1
-    rate = steps * size / (time.perf_counter() - started)
-    count = {n: sum(p.numel() for p in m.parameters()) for n, m in stage.networks.items()}
-    return rate, sum(count.values()), count["generator"]
+    rate = steps * count / (time.perf_counter() - started)
+    sizes = {n: sum(p.numel() for p in m.parameters()) for n, m in stage.networks.items()}
+    return rate, sum(sizes.values()), sizes["generator"]

@@ -14,6 +14,7 @@ from harness.base.files import digest_of, read_json
 from harness.config.render import sanitised
 from harness.records.folder import WorkFolder, versions
 from harness.report.data import PatientLine, ReportData
+from harness.report.formats import counted
 from harness.sweep.chosen import read_chosen
 from harness.workflow import steps
 from harness.workflow.session import Session
@@ -21,7 +22,8 @@ from harness.workflow.session import Session
 
 def gather(session: Session) -> ReportData:
     """Everything that is finished; trains nothing."""
-    compared = steps.finished_comparison(session) if _trained(session, "segmenter") else None
+    plan = steps.begun_comparison(session)
+    compared = steps.read_comparison(session, plan) if plan and plan.finished else None
     folder = session.work.job(session.store)
     prepared = folder.result()
     return ReportData(
@@ -33,17 +35,13 @@ def gather(session: Session) -> ReportData:
         store_values=prepared["values"] if prepared else {},
         sweeps=steps.finished_sweeps(session) if prepared else (),
         chosen=read_chosen(session.home),
-        comparison=compared.plan if compared else None,
+        comparison=plan,
         table=compared.table if compared else None,
         effects=compared.effects if compared else (),
         provenance=_provenance(session),
         ledger=_ledger(session.work),
-        mlflow="harness ui EXPERIMENT opens the runs of this work folder",
+        mlflow="`harness ui` with this experiment opens the runs of this work folder in MLflow.",
     )
-
-
-def _trained(session: Session, kind: str) -> bool:
-    return (session.work.jobs / kind).exists()
 
 
 def _patients(session: Session) -> list[PatientLine]:
@@ -72,7 +70,8 @@ def _provenance(session: Session) -> list[tuple[str, str]]:
         ),
         (
             "compute",
-            f"{compute['device']}, {compute['precision']}, {compute['threads']} threads a worker",
+            f"{compute['device']}, {compute['precision']}, "
+            f"{counted(int(compute['threads']), 'thread')} a worker",
         ),
         ("machine", f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"),
     ]

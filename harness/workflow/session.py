@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from harness.base.files import write_text
 from harness.config.experiment import Experiment, plain
 from harness.config.render import render, sanitised
 from harness.jobs.board import Board
+from harness.jobs.executors import inline, processes  # noqa: F401 - they register themselves
 from harness.jobs.executors.base import EXECUTORS, Executor
 from harness.records.folder import WorkFolder
 from harness.records.lease import lease
@@ -24,7 +25,7 @@ from harness.work.sources import make_source
 from harness.work.specs import Specs
 from harness.workflow.compute import default_workers, resolve_compute, resolve_extractor
 from harness.workflow.driver import Driver, Planner
-from harness.workflow.looking import Looks, look_at
+from harness.workflow.looking import Look, Looks, look_at
 
 if TYPE_CHECKING:
     from harness.tracking.thread import ProjectorThread
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 @dataclass
 class Session:
     """Everything a command needs.
+
+    Commands that only read (report, collapse) use it as it is, beside a running driver; those that
+    run jobs do so inside `open`.
 
     Attributes:
         experiment: the resolved experiment.
@@ -90,11 +94,24 @@ class Session:
         if not usable:
             reasons = "; ".join(f"{e.patient}: {e.reason}" for e in self.looks.excluded[:5])
             raise DataError(f"an experiment needs usable patients, but got none ({reasons})")
+        self._refuse_copies(usable)
         return assign_roles(
             {look.digest: look.role for look in usable},
             self.experiment.data.roles,
             self.experiment.data.limit,
         )
+
+    @staticmethod
+    def _refuse_copies(usable: Sequence[Look]) -> None:
+        """One patient under two names could train and test at once."""
+        seen: dict[str, str] = {}
+        for look in usable:
+            other = seen.setdefault(look.digest, look.patient)
+            if other != look.patient:
+                raise DataError(
+                    f"every patient must be there once, but {other} and {look.patient} hold the "
+                    "same scan with the same contours; remove one of them"
+                )
 
     @cached_property
     def store(self) -> Spec:
@@ -126,15 +143,12 @@ class Session:
         return self._executor
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[Session]:
+    def open(self, track: bool = True) -> Iterator[Session]:
         """Hold the work folder: one driver at a time; workers and tracker end with the block."""
-        import harness.jobs.executors.inline
-        import harness.jobs.executors.processes  # noqa: F401
-
         self.root.mkdir(parents=True, exist_ok=True)
         with lease(self.root / "driver.lease.json", f"the work folder '{self.root.name}'"):
             write_text(self.home / "experiment.yaml", self._stored_config())
-            tracker = self._track()
+            tracker = self._track() if track else None
             try:
                 yield self
             finally:

@@ -18,7 +18,7 @@ from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.board import Board
 from harness.sweep.chosen import read_chosen, write_chosen
 from harness.sweep.planner import StageSweep, SweepPlan
-from harness.sweep.study import Study
+from harness.sweep.study import Study, study_name
 from harness.workflow.session import Session
 from harness.workflow.views import comparison_views, sweep_views
 
@@ -50,7 +50,15 @@ def stage_sweep(session: Session, stage: str) -> StageSweep:
         raise ConfigError(
             f"a sweep of the {stage} stage needs sweep.{stage}, but it is null; give it a space"
         )
-    base = digest_of(
+    path = session.root / "studies" / f"{stage}.db"
+    study = Study(path, stage, experiment.sweep, settings, _base(session, stage))
+    return StageSweep(stage, session.specs, session.store, study)
+
+
+def _base(session: Session, stage: str) -> str:
+    """Digest of what a study's scores depend on beside the settings it tries."""
+    experiment = session.experiment
+    return digest_of(
         [
             session.store.digest,
             plain(experiment.mask if stage == "mask" else experiment.image),
@@ -60,9 +68,6 @@ def stage_sweep(session: Session, stage: str) -> StageSweep:
             experiment.seed,
         ]
     )
-    path = session.root / "studies" / f"{stage}.db"
-    study = Study(path, stage, experiment.sweep, settings, base)
-    return StageSweep(stage, session.specs, session.store, study)
 
 
 def _sweep_stage(session: Session, stage: str) -> SweepPlan:
@@ -78,13 +83,13 @@ def _sweep_stage(session: Session, stage: str) -> SweepPlan:
 
 
 def finished_sweeps(session: Session) -> list[SweepPlan]:
-    """Sweeps as far as their studies and folders tell; trains nothing."""
+    """Sweeps that have trials, as far as studies and folders tell; asks and trains nothing."""
     plans = []
     for stage in ("mask", "image"):
         started = (session.root / "studies" / f"{stage}.db").exists()
         if getattr(session.experiment.sweep, stage) is not None and started:
-            plans.append(stage_sweep(session, stage).plan(session.board()))
-    return plans
+            plans.append(stage_sweep(session, stage).look(session.board()))
+    return [plan for plan in plans if plan.trials]
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,11 @@ class Choice:
 
 
 def _choose(session: Session) -> Path | None:
-    """Write `chosen.yaml` from the best trials of the finished sweeps."""
-    choice: dict[str, Any] = {}
+    """Write `chosen.yaml` from the best trials of the finished sweeps.
+
+    A stage whose sweep is not finished keeps the choice that it had.
+    """
+    choice: dict[str, Any] = read_chosen(session.home) or {}
     for plan in finished_sweeps(session):
         if not plan.finished:
             continue
@@ -107,6 +115,7 @@ def _choose(session: Session) -> Path | None:
                 f"every trial of the {plan.stage} sweep had a seed that failed to converge; the "
                 "comparison will use the experiment's own settings for this stage"
             )
+            choice.pop(plan.stage, None)
             continue
         planner = stage_sweep(session, plan.stage)
         choice[plan.stage] = {
@@ -116,7 +125,9 @@ def _choose(session: Session) -> Path | None:
             "params": dict(plan.best.params),
             "settings": plain(planner.settings_of(plan.best)),
         }
-    return write_chosen(session.home, choice) if choice else None
+    if not choice and read_chosen(session.home) is None:
+        return None
+    return write_chosen(session.home, choice)
 
 
 def choice(session: Session) -> Choice:
@@ -126,12 +137,15 @@ def choice(session: Session) -> Choice:
     settings: dict[str, Any] = {"mask": experiment.mask, "image": experiment.image}
     origin: dict[str, str] = {}
     for stage in ("mask", "image"):
-        if stage in chosen and getattr(experiment.sweep, stage) is not None:
-            kind = type(settings[stage])
-            settings[stage] = kind.model_validate(chosen[stage]["settings"])
-            origin[stage] = f"trial {chosen[stage]['trial']} of study {chosen[stage]['study']}"
-        else:
+        sweep = getattr(experiment.sweep, stage)
+        if stage not in chosen or sweep is None:
             origin[stage] = "the experiment's own settings"
+            continue
+        study = chosen[stage]["study"]
+        settings[stage] = type(settings[stage]).model_validate(chosen[stage]["settings"])
+        origin[stage] = f"trial {chosen[stage]['trial']} of study {study}"
+        if study != study_name(stage, experiment.sweep, sweep, _base(session, stage)):
+            origin[stage] += ", whose data, settings or search space differ from the experiment's"
     return Choice(settings["mask"], settings["image"], origin)
 
 
@@ -148,8 +162,7 @@ class Compared:
 def compare(session: Session) -> Compared:
     """Train what is missing, open the test once, score, decide."""
     prepare(session)
-    chosen = choice(session)
-    planner = comparison_of(session, chosen)
+    planner = comparison_of(session, choice(session))
 
     def plan(board: Board) -> ComparisonPlan:
         found = planner.plan(board)
@@ -161,7 +174,7 @@ def compare(session: Session) -> Compared:
         f"Comparison of {len(session.experiment.arms)} arms over {replicates} replicates"
     )
     found = session.drive(plan)
-    compared = read_comparison(session, found, chosen)
+    compared = read_comparison(session, found)
     session.views["comparison"] = comparison_views(found, session.board(), compared.effects, None)
     return compared
 
@@ -176,14 +189,21 @@ def comparison_of(session: Session, chosen: Choice) -> Comparison:
     return Comparison(session.specs, session.store, chosen.mask, chosen.image, session.roles)
 
 
-def finished_comparison(session: Session) -> Compared | None:
-    """The comparison if all of it is there; trains nothing."""
-    chosen = choice(session)
-    found = comparison_of(session, chosen).plan(session.board())
-    return read_comparison(session, found, chosen) if found.finished else None
+def begun_comparison(session: Session) -> ComparisonPlan | None:
+    """The comparison as it stands if a job of it exists; trains nothing."""
+    if session.experiment.mask.learns == "ct" or "test" not in session.roles.values():
+        return None
+    found = comparison_of(session, choice(session)).plan(session.board())
+    specs = [
+        spec
+        for chain in found.chains
+        for spec in (chain.mask, chain.image, *chain.segmenters.values())
+        if spec is not None
+    ]
+    return found if any(session.work.job(spec).path.exists() for spec in specs) else None
 
 
-def read_comparison(session: Session, plan: ComparisonPlan, chosen: Choice) -> Compared:
+def read_comparison(session: Session, plan: ComparisonPlan) -> Compared:
     """The table of a finished comparison and its decision."""
     cells = [
         cell
@@ -192,13 +212,12 @@ def read_comparison(session: Session, plan: ComparisonPlan, chosen: Choice) -> C
     ]
     table = Table(cells)
     effects = decide(table, session.experiment.decision, extended=plan.extended)
-    return Compared(plan, table, tuple(effects), chosen)
+    return Compared(plan, table, tuple(effects), choice(session))
 
 
 def show_report(session: Session, page: Path) -> None:
     """Attach the page to the comparison's run."""
-    compared = finished_comparison(session)
-    if compared is not None:
-        session.views["comparison"] = comparison_views(
-            compared.plan, session.board(), compared.effects, page
-        )
+    plan = begun_comparison(session)
+    if plan is not None and plan.finished:
+        effects = read_comparison(session, plan).effects
+        session.views["comparison"] = comparison_views(plan, session.board(), effects, page)

@@ -78,7 +78,7 @@ class Material:
         write_json(job.at(epoch) / "result.json", {**result, "finished": FINISHED})
 
     def train(self, spec: Spec, epochs: int, l1: bool, failed: bool = False) -> None:
-        """A GAN training: losses, sample grids at four epochs, a readout."""
+        """A GAN training: losses, sample grids at five epochs, a readout."""
         journal = Journal(self.work.job(spec).journal)
         for epoch in range(1, epochs + 1):
             share = epoch / epochs
@@ -103,10 +103,10 @@ class Material:
         samples = self.work.job(spec).samples
         crop = self.experiment.data.crop
         if paired:
-            tiles = to_grey(discs(24, crop.frame_px, self.rng, noise))
+            tiles = to_grey(discs(6, crop.frame_px, self.rng, noise))
             write_png(samples / f"mask-truth-prediction-{epoch:06d}.png", grid(tiles, 6))
         else:
-            tiles = to_grey(discs(64, crop.mask_px, self.rng, noise))
+            tiles = to_grey(discs(32, crop.mask_px, self.rng, noise))
             write_png(samples / f"samples-{epoch:06d}.png", grid(tiles, 8))
 
     def score(self, stage: str, training: Spec, epoch: int, failed: bool = False) -> Spec:
@@ -313,7 +313,6 @@ class Material:
                 "pairs": {"train": 812, "validation": 120},
                 "gland_lost_to_crop": 0.0121,
             },
-            "sweeps": (self.sweep("mask"), self.sweep("image", trials=4)),
             "chosen": {"mask": {"trial": 5, "settings": {"batch_size": 4}}},
             "comparison": plan,
             "table": table,
@@ -325,4 +324,6 @@ class Material:
             },
             "mlflow": "`harness ui` with this experiment opens the runs.",
         }
+        if "sweeps" not in changes:
+            values["sweeps"] = (self.sweep("mask"), self.sweep("image", trials=4))
         return ReportData(**{**values, **changes})

@@ -41,7 +41,10 @@ class Executor(Protocol):
         ...
 
     def stop(self) -> None:
-        """Ask every running job to save its state and leave; queued ones are dropped."""
+        """Ask every running job to save its state and leave; queued ones are dropped.
+
+        Safe in a signal handler; takes effect at the next `wait`.
+        """
         ...
 
     def close(self) -> None:

@@ -29,7 +29,7 @@ class InlineExecutor:
         return self._next
 
     def wait(self, timeout: float) -> list[Event]:
-        if not self._queue:
+        if not self._queue or self._stopping:
             return []
         handle, request = self._queue.popleft()
         return [Event(handle, run_request(request, self._work, lambda: self._stopping))]
@@ -38,11 +38,10 @@ class InlineExecutor:
         return {handle for handle, _ in list(self._queue)[:1]}
 
     def active(self) -> set[int]:
-        return {handle for handle, _ in self._queue}
+        return set() if self._stopping else {handle for handle, _ in self._queue}
 
     def stop(self) -> None:
         self._stopping = True
-        self._queue.clear()
 
     def close(self) -> None:
         self._queue.clear()

@@ -6,6 +6,7 @@ and outcome. A worker that dies is an event, and another takes its place.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -35,9 +36,10 @@ class _Worker:
             "MKL_NUM_THREADS": str(threads),
         }
         self.handle: int | None = None
+        self.told_to_stop = False
         self.buffer = b""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "harness.jobs.worker", str(root)],
+            [sys.executable, "-m", "harness.jobs.worker", str(root), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -55,9 +57,15 @@ class _Worker:
             return False
         return True
 
+    def stop(self) -> None:
+        if self.handle is not None and not self.told_to_stop and self.process.poll() is None:
+            self.told_to_stop = True
+            self.process.send_signal(signal.SIGTERM)
+
     def end(self) -> None:
         if self.process.stdin is not None:
-            self.process.stdin.close()  # an idle worker leaves at the end of its input
+            with contextlib.suppress(BrokenPipeError):  # it died with a request unread
+                self.process.stdin.close()  # an idle worker leaves at the end of its input
         if self.process.poll() is None:
             self.process.terminate()  # a busy one saves its state first
             try:
@@ -93,6 +101,8 @@ class ProcessExecutor:
         return self._next
 
     def wait(self, timeout: float) -> list[Event]:
+        if self._stopping:
+            self._dismiss()
         self._feed()
         events, self._lost = self._lost, []
         if events:
@@ -108,14 +118,12 @@ class ProcessExecutor:
         return {worker.handle for worker in self._pool if worker.handle is not None}
 
     def active(self) -> set[int]:
-        return self.busy() | {handle for handle, _ in self._queue} | {e.handle for e in self._lost}
+        queued = set() if self._stopping else {handle for handle, _ in self._queue}
+        return self.busy() | queued | {event.handle for event in self._lost}
 
     def stop(self) -> None:
+        # A signal handler may call this in the middle of anything else: `wait` does the rest.
         self._stopping = True
-        self._queue.clear()
-        for worker in self._pool:
-            if worker.handle is not None and worker.process.poll() is None:
-                worker.process.send_signal(signal.SIGTERM)
 
     def close(self) -> None:
         for worker in self._pool:
@@ -123,6 +131,11 @@ class ProcessExecutor:
         self._pool.clear()
         self._selector.close()
         self._log.close()
+
+    def _dismiss(self) -> None:
+        self._queue.clear()
+        for worker in self._pool:
+            worker.stop()
 
     def _feed(self) -> None:
         while self._queue and not self._stopping:

@@ -1,0 +1,182 @@
+"""The order of a comparison: all training, then the opening, then the test; and what extends it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stand_in import StandIn
+from tiny_material import Tiny, digest_for, tiny_experiment
+
+from harness.base.errors import DataError
+from harness.compare.protocol import Comparison, ComparisonPlan
+from harness.jobs.board import Board
+
+ARMS = ("none", "traditional", "gan", "traditional+gan", "duplicate")
+
+
+class Protocol:
+    """A comparison over a real store, with a stand-in for all training."""
+
+    def __init__(self, root: Path, roles: Any = None, **experiment: Any) -> None:
+        experiment = {"replicates": {"count": 2}, **experiment}
+        more = {"roles": roles} if roles else {}
+        self.tiny = Tiny(root, tiny_experiment(**experiment), **more)
+        self.hands = StandIn(self.tiny.work, lambda *about: {"quality/kid": 0.1})
+
+    @property
+    def planner(self) -> Comparison:
+        experiment = self.tiny.experiment
+        roles = {digest_for(p): role for p, role in self.tiny.patients.items()}
+        return Comparison(
+            self.tiny.specs, self.tiny.store, experiment.mask, experiment.image, roles
+        )
+
+    def run(self, passes: int = 1000) -> ComparisonPlan:
+        return self.hands.drive(lambda board: self.planner.plan(board), passes)
+
+    def again(self, **experiment: Any) -> Protocol:
+        """Another experiment in the same work folder."""
+        return Protocol(self.tiny.root, **experiment)
+
+    def kinds(self) -> list[str]:
+        return [kind for kind, _, _ in self.hands.done]
+
+
+def test_every_segmenter_is_trained_before_the_opening_and_scored_after_it(tmp_path: Path) -> None:
+    protocol = Protocol(tmp_path)
+    plan = protocol.run()
+    assert plan.finished
+    assert not plan.extended
+    kinds = protocol.kinds()
+    assert kinds.count("segmenter") == len(ARMS) * 2
+    assert kinds.count("test-score") == len(ARMS) * 2
+    last_training = max(place for place, kind in enumerate(kinds) if kind == "segmenter")
+    first_test = min(place for place, kind in enumerate(kinds) if kind == "test-score")
+    assert last_training < first_test
+    assert len((tmp_path / "openings.jsonl").read_text().splitlines()) == 1
+
+
+def test_no_opening_is_planned_while_one_segmenter_lacks(tmp_path: Path) -> None:
+    protocol = Protocol(tmp_path)
+    while True:
+        board = Board(protocol.tiny.work)
+        plan = protocol.planner.plan(board)
+        requests = board.ready()
+        waiting = [request for request in requests if request.spec.kind == "segmenter"]
+        if len(requests) == len(waiting) == 1:
+            break
+        for request in requests if len(waiting) < len(requests) else requests[:-1]:
+            protocol.hands.finish(request)
+        assert plan.opening is None
+    assert (plan.opening, plan.tests) == (None, {})
+    protocol.hands.finish(requests[0])
+    board = Board(protocol.tiny.work)
+    plan = protocol.planner.plan(board)
+    assert plan.opening is not None
+    assert [request.spec.kind for request in board.ready()] == ["opening"]
+    assert not plan.finished
+
+
+def test_test_scores_name_the_opening_and_their_segmenter(tmp_path: Path) -> None:
+    plan = Protocol(tmp_path).run()
+    assert plan.opening is not None
+    assert set(plan.tests) == {(arm, seed) for arm in ARMS for seed in (1000, 1001)}
+    segmenters = {
+        (arm, chain.seed): spec.done(plan.segmenter_epochs)
+        for chain in plan.chains
+        for arm, spec in chain.segmenters.items()
+    }
+    for key, spec in plan.tests.items():
+        assert spec.inputs["opening"] == plan.opening.done()
+        assert spec.inputs["segmenter"] == segmenters[key]
+    assert set(segmenters.values()) <= set(plan.opening.inputs.values())
+
+
+def test_a_killed_comparison_goes_on_and_opens_once(tmp_path: Path) -> None:
+    """After any number of passes, and between the entry of the opening and its result."""
+    protocol = Protocol(tmp_path)
+    whole = Protocol(tmp_path / "whole").run()
+    for passes in range(1, 5):
+        protocol.run(passes)
+    assert protocol.run().finished
+    opening = protocol.run().opening
+    assert opening is not None
+    assert whole.opening is not None
+    assert opening.digest == whole.opening.digest
+    (protocol.tiny.work.job(opening).path / "result.json").unlink()
+    plan = protocol.run()
+    assert plan.finished
+    assert not plan.extended
+    assert len((tmp_path / "openings.jsonl").read_text().splitlines()) == 1
+
+
+def test_replicates_have_seeds_of_their_own(tmp_path: Path) -> None:
+    plan = Protocol(tmp_path, replicates={"count": 3, "seed": 2000}).run(passes=1)
+    assert [chain.seed for chain in plan.chains] == [2000, 2001, 2002]
+    with pytest.raises(ValueError, match="1000"):
+        tiny_experiment(replicates={"seed": 999})
+
+
+def test_arms_without_a_generator_need_no_stage(tmp_path: Path) -> None:
+    decision = {"baseline": "traditional", "candidate": "none", "secondary": []}
+    protocol = Protocol(tmp_path, arms=["traditional", "none"], decision=decision)
+    plan = protocol.run()
+    assert plan.finished
+    assert set(protocol.kinds()) == {"segmenter", "test-score"}
+    assert all(chain.mask is None and chain.synthesis is None for chain in plan.chains)
+
+
+def test_only_arms_with_synthetic_pairs_read_them(tmp_path: Path) -> None:
+    plan = Protocol(tmp_path).run(passes=1)
+    for chain in plan.chains:
+        reading = {arm for arm, spec in chain.segmenters.items() if "synthetic" in spec.inputs}
+        assert reading == {"gan", "traditional+gan"}
+        assert len({spec.seed for spec in chain.segmenters.values()}) == 1
+
+
+def test_the_rule_is_no_part_of_any_training(tmp_path: Path) -> None:
+    first = Protocol(tmp_path).run()
+    other = Protocol(tmp_path).again(decision={"margin": 0.02})
+    second = other.run()
+    assert second.chains == first.chains
+    assert set(other.kinds()) == {"test-score"}
+    assert second.opening != first.opening
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"decision": {"margin": 0.02}},
+        {"decision": {"secondary": []}},
+        {"replicates": {"count": 3}},
+        {"segmentation": {"updates": 16}},
+    ],
+)
+def test_whatever_is_added_after_the_opening_is_marked(tmp_path: Path, change: Any) -> None:
+    assert not Protocol(tmp_path).run().extended
+    extended = Protocol(tmp_path).again(**change).run()
+    assert extended.finished
+    assert extended.extended
+    assert not Protocol(tmp_path).run().extended  # the first rule keeps its verdict
+
+
+def test_another_question_about_other_patients_is_no_extension(tmp_path: Path) -> None:
+    assert not Protocol(tmp_path).run().extended
+    protocol = Protocol(tmp_path, decision={"margin": 0.02})
+    other = Tiny(tmp_path, protocol.tiny.experiment, salt="q")
+    protocol.tiny = other
+    protocol.hands.work = other.work
+    assert not protocol.run().extended
+
+
+def test_a_comparison_without_test_patients_is_refused_before_any_training(tmp_path: Path) -> None:
+    protocol = Protocol(tmp_path, roles=("train", "train", "validation"))
+    board = Board(protocol.tiny.work)
+    with pytest.raises(DataError) as error:
+        protocol.planner.plan(board)
+    assert str(error.value) == (
+        "a comparison needs test patients, but no patient has that role; see data.roles"
+    )
+    assert board.wanted() == []

@@ -1,0 +1,84 @@
+"""A search space as Optuna sees it, and a trial's settings as the stage sees them."""
+
+from __future__ import annotations
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from pydantic import ValidationError
+
+from harness.config.experiment import Experiment, StageSweepConfig
+from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.sweep.space import apply, distributions, grid_cells, listed_epochs, longest
+
+
+def sweep(**space: object) -> StageSweepConfig:
+    named = {name.replace("__", "."): axis for name, axis in space.items()}
+    return StageSweepConfig.model_validate({"space": named})
+
+
+def test_axes_become_the_distributions_that_they_describe() -> None:
+    space = sweep(
+        batch_size={"values": [6, 12]},
+        optimiser__learning_rate={"low": 1e-5, "high": 1e-3, "log": True},
+        real_label={"low": 0.8, "high": 1},
+        schedule__epochs={"low": 10, "high": 300, "integer": True, "log": True},
+    ).space
+    assert distributions(space) == {
+        "batch_size": CategoricalDistribution((6, 12)),
+        "optimiser.learning_rate": FloatDistribution(1e-5, 1e-3, log=True),
+        "real_label": FloatDistribution(0.8, 1.0),
+        "schedule.epochs": IntDistribution(10, 300, log=True),
+    }
+
+
+def test_the_default_spaces_are_valid_settings_at_both_ends() -> None:
+    experiment = Experiment(name="x")
+    for stage, base in (("mask", experiment.mask), ("image", experiment.image)):
+        space = getattr(experiment.sweep, stage).space
+        for pick in (0, -1):
+            params = {
+                path: axis.values[pick] if axis.values else (axis.low, axis.high)[pick]
+                for path, axis in space.items()
+            }
+            found = apply(base, params)
+            assert found.batch_size == params["batch_size"]
+            assert found.optimiser.learning_rate == params["optimiser.learning_rate"]
+            assert found.schedule.epochs == params["schedule.epochs"]
+
+
+def test_a_trial_changes_its_own_settings_alone() -> None:
+    base = MaskStageConfig(width=16)
+    found = apply(base, {"optimiser.beta1": 0.0, "batch_size": 64})
+    assert found.model_dump() == {
+        **base.model_dump(),
+        "batch_size": 64,
+        "optimiser": {**base.optimiser.model_dump(), "beta1": 0.0},
+    }
+    assert base.batch_size == 12
+
+
+def test_a_value_that_the_stage_refuses_is_refused_here() -> None:
+    with pytest.raises(ValidationError):
+        apply(ImageStageConfig(), {"batch_size": 0})
+
+
+def test_the_same_seed_shuffles_a_grid_the_same_way() -> None:
+    space = sweep(batch_size={"values": [1, 2, 3]}, width={"values": [8, 16, 32]}).space
+    assert grid_cells(space, 3) == grid_cells(space, 3)
+    assert grid_cells(space, 3) != grid_cells(space, 4)
+    assert len(grid_cells(space, 3)) == 9
+
+
+@pytest.mark.parametrize(
+    ("axis", "most", "listed"),
+    [
+        ({"values": [50, 30, 100]}, 100, (50, 30, 100)),
+        ({"low": 10, "high": 80, "integer": True}, 80, ()),
+        (None, 300, ()),
+    ],
+)
+def test_the_longest_training_of_a_space(axis: object, most: int, listed: tuple[int, ...]) -> None:
+    space = {"batch_size": {"values": [1]}} | ({"schedule.epochs": axis} if axis else {})
+    config = StageSweepConfig.model_validate({"space": space})
+    assert longest(config, 300) == most
+    assert listed_epochs(config) == listed

@@ -1,0 +1,251 @@
+"""A sweep planned over real job folders: what is trained, scored, told and chosen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stand_in import Scorer, StandIn
+
+from harness.base.errors import ConfigError
+from harness.config.experiment import Experiment
+from harness.jobs.board import Board
+from harness.records.folder import JobFolder, WorkFolder
+from harness.sweep.planner import StageSweep, SweepPlan
+from harness.sweep.study import Study
+from harness.work.specs import Specs
+
+EXTRACTOR = {"name": "efficientnet-lite0", "weights": "0f" * 12}
+COMPUTE = {"device": "cpu", "precision": "float32", "threads": 1}
+GRID = {"batch_size": {"values": [6, 12]}, "schedule.epochs": {"values": [4, 8]}}
+
+
+def kid(config: Mapping[str, Any], seed: int, epoch: int) -> dict[str, Any]:
+    """Falls with the epochs; least at batch 12; the second seed is a little worse."""
+    return {"quality/kid": abs(config["batch_size"] - 12) + 1 / epoch + 0.01 * (seed % 10)}
+
+
+class Sweep:
+    """A work folder with a stand-in for the workers; the planner is made anew at each use."""
+
+    def __init__(self, root: Path, score: Scorer = kid, stage: str = "mask", **sweep: Any) -> None:
+        space = sweep.pop("space", GRID)
+        axes: dict[str, Any] = {"space": space, "trials": sweep.pop("trials", 4)}
+        for name in ("objective", "direction"):
+            if name in sweep:
+                axes[name] = sweep.pop(name)
+        sections = {"seeds": 2, "sampler": "grid", "wave": 2, **sweep, stage: axes}
+        self.stage = stage
+        self.experiment = Experiment.model_validate(
+            {"name": "s", "sweep": sections, "metrics": {"scored_epochs": 3}}
+        )
+        self.root = root
+        self.work = WorkFolder(root)
+        self.specs = Specs(self.experiment, COMPUTE, EXTRACTOR)
+        self.store = self.specs.prepare({"a" * 24: "train"})
+        self.hands = StandIn(self.work, score)
+        self.finish_store()
+
+    def finish_store(self) -> None:
+        folder = self.work.job(self.store)
+        folder.open(self.store)
+        folder.finish([], {}, {}, {"seconds": 0.0}, {})
+
+    @property
+    def planner(self) -> StageSweep:
+        settings = getattr(self.experiment.sweep, self.stage)
+        path = self.root / "studies" / f"{self.stage}.db"
+        study = Study(path, self.stage, self.experiment.sweep, settings, "base")
+        return StageSweep(self.stage, self.specs, self.store, study)
+
+    def run(self, passes: int = 10_000) -> SweepPlan:
+        return self.hands.drive(lambda board: self.planner.plan(board), passes)
+
+    def look(self) -> SweepPlan:
+        return self.planner.look(Board(self.work))
+
+    def trained(self) -> dict[str, set[int]]:
+        """Readouts by the lineage's digest."""
+        found: dict[str, set[int]] = {}
+        for kind, digest, epoch in self.hands.done:
+            if kind == f"{self.stage}-stage" and epoch is not None:
+                found.setdefault(digest, set()).add(epoch)
+        return found
+
+    def scored(self) -> dict[str, set[int]]:
+        """Scored epochs by the lineage's digest."""
+        found: dict[str, set[int]] = {}
+        for path in (self.work.jobs / f"{self.stage}-score").iterdir():
+            training = JobFolder(path).spec().inputs["training"]
+            found.setdefault(training.digest, set()).add(training.epoch or 0)
+        return found
+
+
+Maker = Callable[..., Sweep]
+
+
+@pytest.fixture
+def make(folder: Path) -> Maker:
+    return lambda *args, **more: Sweep(folder, *args, **more)
+
+
+def test_a_sweep_ends_with_every_cell_told_and_the_best_one(make: Maker) -> None:
+    plan = make().run()
+    assert plan.finished
+    assert [run.trial.number for run in plan.trials] == [0, 1, 2, 3]
+    by_cell = {
+        (run.trial.params["batch_size"], run.trial.params["schedule.epochs"]): run.trial
+        for run in plan.trials
+    }
+    # abs(batch - 12) + 1 / epochs, and half of 0.01 for the mean over seeds 0 and 1
+    expected = {(6, 4): 6.255, (6, 8): 6.13, (12, 4): 0.255, (12, 8): 0.13}
+    assert {cell: trial.value for cell, trial in by_cell.items()} == pytest.approx(expected)
+    assert plan.best == by_cell[12, 8]
+
+
+def test_shorter_trials_are_read_out_on_the_way_of_longer_ones(make: Maker) -> None:
+    sweep = make()
+    sweep.run()
+    trained = sweep.trained()
+    assert len(trained) == 4  # two batch sizes x two seeds, not four cells x two seeds
+    assert all({4, 8} <= epochs for epochs in trained.values())
+
+
+def test_a_decaying_training_shares_nothing(make: Maker) -> None:
+    sweep = make(stage="image")
+    sweep.run()
+    assert len(sweep.trained()) == 8
+
+
+def test_every_seed_is_scored_on_one_ladder(make: Maker) -> None:
+    """About three epochs up to 8 (1, 3, 8) and the listed ends, none behind a trial's own end."""
+    sweep = make()
+    plan = sweep.run()
+    assert set(map(frozenset, sweep.scored().values())) == {frozenset({1, 3, 4, 8})}
+    ladder = {run.epochs: sorted(run.seeds[0].scores) for run in plan.trials}
+    assert ladder == {4: [1, 3, 4], 8: [1, 3, 4, 8]}
+
+
+def test_seeds_are_those_of_sweeps(make: Maker) -> None:
+    plan = make(seeds=3).run()
+    assert {seed.seed for run in plan.trials for seed in run.seeds} == {0, 1, 2}
+    assert all(seed.training.seed % 10_000 < 1000 for run in plan.trials for seed in run.seeds)
+
+
+def test_a_wave_is_told_only_when_all_of_it_is_there(make: Maker) -> None:
+    sweep = make()
+    board = Board(sweep.work)
+    plan = sweep.planner.plan(board)
+    assert [run.trial.value for run in plan.trials] == [None, None]
+    requests = board.ready()
+    for request in requests[:-1]:
+        sweep.hands.finish(request)
+    again = sweep.planner.plan(Board(sweep.work))
+    assert [run.trial.value for run in again.trials] == [None, None]
+    assert len(sweep.planner.study.trials()) == 2
+    plan = sweep.run()
+    assert plan.finished
+    assert len(plan.trials) == 4
+
+
+def test_a_driver_that_died_at_any_pass_leaves_the_same_sweep(folder: Path) -> None:
+    space = {
+        "optimiser.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True},
+        "schedule.epochs": {"values": [4, 8]},
+    }
+
+    def score(config: Mapping[str, Any], seed: int, epoch: int) -> dict[str, Any]:
+        rate = math.log10(config["optimiser"]["learning_rate"]) + 3
+        return {"quality/kid": rate**2 + 1 / epoch}
+
+    more = {"space": space, "sampler": "tpe", "trials": 14, "seeds": 1}
+    whole = Sweep(folder / "whole", score, **more).run()
+    for _ in range(3):
+        Sweep(folder / "cut", score, **more).run(passes=5)
+    cut = Sweep(folder / "cut", score, **more).run()
+    assert [run.trial for run in cut.trials] == [run.trial for run in whole.trials]
+    assert cut.best == whole.best
+
+
+def test_nothing_finished_is_asked_for_again(make: Maker) -> None:
+    sweep = make()
+    sweep.run()
+    count = len(sweep.hands.done)
+    assert sweep.run().finished
+    assert len(sweep.hands.done) == count
+
+
+def test_a_seed_that_did_not_converge_rules_its_trial_out(make: Maker) -> None:
+    def score(config: Mapping[str, Any], seed: int, epoch: int) -> dict[str, Any]:
+        failed = config["batch_size"] == 12 and seed % 10 == 1
+        return {**kid(config, seed, epoch), "converged": not failed}
+
+    plan = make(score).run()
+    failed = {run.trial.params["batch_size"]: run.trial.failed_seeds for run in plan.trials}
+    assert failed == {6: 0, 12: 1}
+    assert plan.best is not None
+    assert plan.best.params == {"batch_size": 6, "schedule.epochs": 8}
+
+
+def test_a_score_without_a_number_counts_as_failed(make: Maker) -> None:
+    def score(config: Mapping[str, Any], seed: int, epoch: int) -> dict[str, Any]:
+        return {"quality/kid": None if config["batch_size"] == 12 else 5.0}
+
+    plan = make(score).run()
+    assert plan.best is not None
+    assert plan.best.params["batch_size"] == 6
+
+
+def test_nothing_is_chosen_where_everything_failed(make: Maker) -> None:
+    plan = make(lambda *about: {"quality/kid": 0.1, "converged": False}).run()
+    assert plan.finished
+    assert plan.best is None
+
+
+def test_a_higher_objective_may_be_better(make: Maker) -> None:
+    plan = make(
+        lambda config, seed, epoch: {"quality/ssim": config["batch_size"] / epoch},
+        objective="quality/ssim",
+        direction="maximize",
+        stage="image",
+    ).run()
+    assert plan.best is not None
+    assert plan.best.params == {"batch_size": 12, "schedule.epochs": 4}
+
+
+def test_a_misspelt_objective_is_named_once_there_is_a_score(make: Maker) -> None:
+    with pytest.raises(ConfigError) as error:
+        make(objective="quality/kidd").run()
+    assert str(error.value) == (
+        "sweep.mask.objective must be one of: quality/kid; but got 'quality/kidd'; "
+        "did you mean 'quality/kid'?"
+    )
+
+
+def test_looking_asks_nothing(make: Maker) -> None:
+    sweep = make()
+    assert sweep.look().trials == []
+    assert not sweep.look().finished
+    sweep.run(passes=1)
+    looked = sweep.look()
+    assert [run.trial.value for run in looked.trials] == [None, None]
+    assert len(sweep.planner.study.trials()) == 2
+    ended = sweep.run()
+    assert sweep.look() == ended
+    assert sweep.look().finished
+
+
+def test_results_of_another_store_are_not_used(make: Maker) -> None:
+    """A result whose input changed is stale: it is asked for again, and the same trials stay."""
+    sweep = make()
+    trials = [run.trial for run in sweep.run().trials]
+    folder = sweep.work.job(sweep.store)
+    (folder.path / "result.json").unlink()
+    folder.finish([], {"now": "other"}, {}, {"seconds": 0.0}, {})
+    board = Board(sweep.work)
+    sweep.planner.plan(board)
+    assert {request.spec.kind for request in board.pending()} == {"mask-stage", "mask-score"}
+    assert [run.trial for run in sweep.look().trials] == trials

@@ -1,0 +1,57 @@
+"""What a readout says of its training: its last losses, and whether it had converged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tiny_material import Tiny, tiny_experiment, values_of
+
+from harness.records.journal import Journal
+from harness.records.spec import Request
+from harness.work.context import Context
+from harness.work.readout import finish_readout
+
+
+def test_a_readout_has_the_losses_of_its_own_epoch(tmp_path: Path) -> None:
+    tiny = Tiny(tmp_path)
+    folder = tiny.must(tiny.mask(), 1, 3)
+    journal = values_of(folder)
+    for epoch in (1, 3):
+        values = (folder.result(epoch) or {})["values"]
+        assert values["epoch"] == epoch
+        assert values["converged"] is True
+        for name in ("d_loss", "g_loss", "d_real", "d_fake"):
+            assert values[name] == journal[epoch, f"train/{name}"]
+        assert "l1" not in values
+
+
+def test_an_image_readout_has_its_l1(tmp_path: Path) -> None:
+    data = {"crop": {"frame_px": 128}, "structures": ["gland"]}
+    tiny = Tiny(tmp_path, tiny_experiment(data=data))
+    folder = tiny.must(tiny.image(), 1)
+    values = (folder.result(1) or {})["values"]
+    assert values["l1"] == values_of(folder)[1, "train/l1"]
+
+
+def test_a_winning_discriminator_is_a_failure_from_its_onset_on(tmp_path: Path) -> None:
+    """Losses as at batch 64 of the thesis: read out before, at and after the collapse."""
+    tiny = Tiny(tmp_path)
+    context = Context(Request(tiny.mask(), (5, 30)), tiny.work)
+    context.folder.open(context.spec)
+    journal = Journal(context.folder.journal)
+    for epoch in range(1, 31):
+        lost = epoch > 10
+        losses = {"train/d_loss": 0.001 if lost else 0.7, "train/g_loss": 8.9 if lost else 2.0}
+        journal.log(epoch, losses)
+    for epoch in (10, 30):
+        path = context.folder.at(epoch) / "weights.safetensors"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"weights")
+        finish_readout(context, epoch, journal.sync())
+    journal.close()
+    early, late = ((context.folder.result(epoch) or {})["values"] for epoch in (10, 30))
+    assert early["converged"] is True
+    assert early["d_loss"] == 0.7
+    assert late["converged"] is False
+    assert late["failure"]["onset"] == 11
+    assert "the discriminator wins" in late["failure"]["reason"]

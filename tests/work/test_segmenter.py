@@ -1,0 +1,352 @@
+"""Slots and arms of the downstream U-Net: what arms share, and the one thing they differ in."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from monai.metrics import DiceHelper
+from tiny_material import CPU, Tiny, digest_for, ellipses, tiny_experiment, weights_at
+from torch import Tensor, nn
+
+from harness.config.experiment import ARMS
+from harness.data.store import Row, Store, write_store
+from harness.records.journal import series
+from harness.records.spec import Spec
+from harness.training.precision import Precision
+from harness.work.segmentation import (
+    SegmenterStage,
+    SlotBatches,
+    Slots,
+    predict,
+    validation_dice,
+)
+from harness.work.specs import needs_synthetic
+
+
+def write_synthetic(tiny: Tiny, patients: list[str], kind: str = "synthetic") -> Spec:
+    """A finished synthesis job whose store says that its GANs saw `patients`."""
+    specs = tiny.specs
+    spec = specs.synthesis(tiny.store, tiny.mask().done(4), tiny.image().done(3), 0)
+    job, count = tiny.work.job(spec), 6
+    masks = ellipses(count, tiny.experiment.data.crop.frame_px, 77)
+    ct = np.where(masks > 0, 0.4, -0.6).astype(np.float32)
+    rows = [Row.synthetic(n, int(mask.sum())) for n, mask in enumerate(masks)]
+    lineage = {"patients": [digest_for(p) for p in patients]}
+    meta = {**Store.open(tiny.store_folder).meta, "kind": kind, "lineage": lineage, "patients": []}
+    write_store(job.path / "store", ct, masks, rows, meta)
+    job.open(spec)
+    job.finish(list((job.path / "store").iterdir()), {}, {"store": _content(tiny)}, {}, {})
+    result = job.result()
+    assert result is not None
+    # Its GANs were never trained here; what counts is what the store says of them.
+    return spec
+
+
+def _content(tiny: Tiny) -> str:
+    result = tiny.work.job(tiny.store).result()
+    assert result is not None
+    return str(result["content"])
+
+
+def arm_config(arm: str, **settings: Any) -> dict[str, Any]:
+    """The config of one arm's spec."""
+    tiny = tiny_experiment(segmentation={"batch_size": 8, "updates_per_epoch": 5, **settings})
+    from harness.work.specs import Specs
+
+    specs = Specs(tiny, CPU, {"name": "", "weights": ""})
+    return dict(specs.segmenter(specs.prepare({}), arm, None, 0).config)
+
+
+def numbered(count: int, first: float) -> tuple[Tensor, Tensor]:
+    """Pairs whose CT names them: image n has the level first + n / 1000 everywhere."""
+    levels = first + torch.arange(count) / 1000
+    ct = levels[:, None, None, None].expand(count, 1, 16, 16).clone()
+    return ct, (ct > 0).to(torch.uint8)
+
+
+def batches(arm: str, seed: int = 5, **settings: Any) -> SlotBatches:
+    real = numbered(20, 0.0)
+    extra = numbered(13, -0.5) if needs_synthetic(arm) else real
+    return SlotBatches(real, extra, arm_config(arm, **settings), seed)
+
+
+def levels(batch: dict[str, Tensor]) -> list[float]:
+    return [round(float(image[0, 0, 0]), 4) for image in batch["ct"]]
+
+
+# --- slots ----------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 10**6))
+def test_slots_go_through_all_images_before_any_comes_again(
+    count: int, slots: int, seed: int
+) -> None:
+    drawn = Slots(count, slots, seed, "real")
+    updates = -(-3 * count // slots)
+    row = torch.cat([drawn.at(update) for update in range(updates)]).tolist()
+    for turn in range(3):
+        assert sorted(row[turn * count : (turn + 1) * count]) == list(range(count))
+
+
+def test_a_draw_depends_on_its_update_alone() -> None:
+    forward, backward = Slots(7, 3, 1, "real"), Slots(7, 3, 1, "real")
+    ahead = {update: forward.at(update) for update in range(30)}
+    for update in reversed(range(30)):
+        assert torch.equal(backward.at(update), ahead[update])
+
+
+def test_turns_and_streams_and_seeds_have_orders_of_their_own() -> None:
+    first = Slots(40, 40, 1, "real").at(0)
+    for other in (Slots(40, 40, 1, "real").at(1), Slots(40, 40, 2, "real").at(0)):
+        assert not torch.equal(first, other)
+    assert not torch.equal(first, Slots(40, 40, 1, "extra-shared").at(0))
+
+
+# --- arms -----------------------------------------------------------------------------------------
+
+
+def test_real_slots_and_their_order_are_the_same_in_every_arm() -> None:
+    still = {"augmentation": {"strength": 0}}
+    seen = {arm: batches(arm, **still) for arm in ARMS}
+    for epoch, index in ((1, 0), (1, 4), (2, 1), (9, 3)):
+        made = {arm: levels(seen[arm].batch(epoch, index)) for arm in ARMS}
+        real, extra = (
+            {arm: m[part] for arm, m in made.items()} for part in (slice(4), slice(4, 8))
+        )
+        assert all(slots == real["none"] for slots in real.values())
+        assert extra["none"] == extra["traditional"]
+        assert extra["gan"] == extra["traditional+gan"]
+        assert all(level < 0 for level in extra["gan"]), "from the synthetic store"
+        assert extra["duplicate"] != extra["traditional"]
+        assert all(level >= 0 for level in extra["duplicate"]), "real pairs too"
+
+
+def test_real_slots_are_augmented_alike_in_every_arm_that_augments() -> None:
+    seen = {arm: batches(arm) for arm in ("traditional", "traditional+gan", "duplicate")}
+    for index in range(3):
+        made = {arm: one.batch(2, index) for arm, one in seen.items()}
+        for name in ("ct", "masks"):
+            real = {arm: batch[name][:4] for arm, batch in made.items()}
+            assert torch.equal(real["traditional"], real["traditional+gan"])
+            assert torch.equal(real["traditional"], real["duplicate"])
+        plain = batches("none").batch(2, index)
+        assert not torch.equal(plain["ct"][:4], made["traditional"]["ct"][:4])
+
+
+def test_real_and_extra_slots_draw_apart() -> None:
+    both = batches("none", extra_share=0.5).batch(1, 0)
+    assert levels(both)[:4] != levels(both)[4:]
+
+
+@pytest.mark.parametrize(("share", "extra"), [(0.0, 0), (0.25, 2), (1.0, 8)])
+def test_the_share_of_extra_slots(share: float, extra: int) -> None:
+    for arm in ("gan", "traditional+gan"):
+        made = batches(arm, extra_share=share, augmentation={"strength": 0}).batch(1, 0)
+        assert len(made["ct"]) == 8
+        assert sum(level < 0 for level in levels(made)) == extra
+
+
+def test_a_batch_is_the_same_whenever_it_is_asked_for() -> None:
+    one, two = batches("traditional+gan"), batches("traditional+gan")
+    late = one.batch(3, 2)
+    for index in range(5):
+        two.batch(1, index)
+    assert torch.equal(late["ct"], two.batch(3, 2)["ct"])
+
+
+def test_initial_weights_depend_on_the_seed_alone() -> None:
+    def start(arm: str, seed: int) -> list[Tensor]:
+        stage = SegmenterStage(arm_config(arm), 1, seed, Precision.of(CPU), None)
+        return list(stage.networks["unet"].state_dict().values())
+
+    first = start("none", 3)
+    for arm in ARMS:
+        assert all(torch.equal(a, b) for a, b in zip(first, start(arm, 3), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first, start("none", 4), strict=True))
+
+
+def test_none_and_traditional_differ_in_augmentation_only(tmp_path: Path) -> None:
+    """Trained to the end: with augmentation of strength 0 they are one training."""
+
+    def trained(strength: float, arm: str) -> str:
+        experiment = tiny_experiment(
+            segmentation={
+                "channels": [4, 8],
+                "batch_size": 4,
+                "updates": 6,
+                "updates_per_epoch": 3,
+                "augmentation": {"strength": strength},
+            }
+        )
+        tiny = Tiny(tmp_path / f"{strength}", experiment)
+        return weights_at(tiny.must(tiny.specs.segmenter(tiny.store, arm, None, 0), 2), 2)
+
+    assert trained(0, "none") == trained(0, "traditional")
+    assert trained(0, "duplicate") != trained(0, "traditional")
+    assert trained(1, "traditional") != trained(0, "traditional")
+    assert trained(1, "none") == trained(0, "none")
+
+
+# --- synthetic stores -----------------------------------------------------------------------------
+
+
+def test_a_store_whose_gan_saw_training_patients_is_taken(tmp_path: Path) -> None:
+    tiny = Tiny(tmp_path)
+    synthetic = write_synthetic(tiny, ["p0", "p2"])
+    spec = tiny.specs.segmenter(tiny.store, "gan", synthetic, 0)
+    tiny.must(spec, 3)
+
+
+@pytest.mark.parametrize(
+    ("patients", "others"), [(["p0", "p3"], 1), (["p0", "p3", "p5"], 2), (["stranger"], 1)]
+)
+def test_a_store_whose_gan_saw_anyone_else_is_refused(
+    patients: list[str], others: int, tmp_path: Path
+) -> None:
+    tiny = Tiny(tmp_path)
+    synthetic = write_synthetic(tiny, patients)
+    outcome = tiny.run(tiny.specs.segmenter(tiny.store, "traditional+gan", synthetic, 0), 3)
+    assert (outcome.state, outcome.exit_code) == ("failed", 2)
+    assert outcome.reason == (
+        "synthetic pairs must come from a GAN that saw training patients only, but "
+        f"{others} of the patients it saw have another role; make the store again"
+    )
+
+
+def test_a_real_store_is_no_synthetic_one(tmp_path: Path) -> None:
+    tiny = Tiny(tmp_path)
+    synthetic = write_synthetic(tiny, ["p0"], kind="real")
+    outcome = tiny.run(tiny.specs.segmenter(tiny.store, "gan", synthetic, 0), 3)
+    assert outcome.state == "failed"
+    assert "synthetic pairs must come from a GAN" in outcome.reason
+
+
+# --- one update, its length and its rate ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_loss_is_soft_dice_and_binary_cross_entropy_of_each_channel(channels: int) -> None:
+    stage = SegmenterStage(arm_config("none"), channels, 0, Precision.of(CPU), None)
+    ct = torch.randn(3, 1, 32, 32)
+    masks = torch.from_numpy(ellipses(3, 32, 0)).float().repeat(1, channels, 1, 1)
+    if channels == 2:
+        masks[:, 1] = 0  # background alone: a softmax over channels would not see it
+    before = copy.deepcopy(stage.networks["unet"])
+    logits = before(ct).detach().double().numpy()
+    truth = masks.double().numpy()
+    chance = 1 / (1 + np.exp(-logits))
+    axes = (0, 2, 3)
+    overlap = (2 * (chance * truth).sum(axes) + 1e-5) / ((chance + truth).sum(axes) + 1e-5)
+    entropy = -(truth * np.log(chance) + (1 - truth) * np.log(1 - chance)).mean()
+    loss = float(stage.step({"ct": ct, "masks": masks})["loss"].detach())
+    assert loss == pytest.approx((1 - overlap).mean() + entropy, rel=1e-5)
+    moved = zip(stage.networks["unet"].parameters(), before.parameters(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in moved)
+
+
+def test_as_many_updates_as_the_config_says(tmp_path: Path) -> None:
+    experiment = tiny_experiment(segmentation={"updates": 10, "updates_per_epoch": 4})
+    tiny = Tiny(tmp_path, experiment)
+    spec = tiny.specs.segmenter(tiny.store, "none", None, 0)
+    assert tiny.specs.segmenter_epochs() == 3
+    folder = tiny.must(spec, 3)
+    made = SlotBatches(numbered(9, 0), numbered(9, 0), spec.config, 0)
+    assert [made.updates(epoch) for epoch in (1, 2, 3)] == [4, 4, 2]
+    # A cosine from 1 to 0 over ten updates: the last ones of the epochs are numbers 3, 7 and 9.
+    rates = [1e-3 * 0.5 * (1 + math.cos(math.pi * update / 10)) for update in (3, 7, 9)]
+    assert series(folder.journal, "train/learning_rate")[1] == pytest.approx(rates)
+
+
+# --- validation Dice ------------------------------------------------------------------------------
+
+
+class Threshold(nn.Module):
+    """Predicts gland in channel c where the CT is above 0.1 c."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, ct: Tensor) -> Tensor:
+        return torch.cat([(ct - 0.1 * c) * 1000 for c in range(self.channels)], 1)
+
+
+def two_structures(folder: Path, seed: int) -> Store:
+    """Two patients with a left and a right gland, a channel each, and two training pairs."""
+    rng = np.random.default_rng(seed)
+    who = [("v1", "gland_left"), ("v1", "gland_right"), ("v2", "gland_left"), ("t", "gland_left")]
+    rows, masks = [], []
+    for patient, structure in who:
+        for _ in range(3):
+            mask = np.zeros((2, 16, 16), np.uint8)
+            channel = int(structure == "gland_right")
+            mask[channel] = rng.random((16, 16)) > 0.6
+            role = "train" if patient == "t" else "validation"
+            rows.append(
+                Row(
+                    pair=len(rows),
+                    patient=patient,
+                    patient_digest=digest_for(patient),
+                    role=role,
+                    structure=structure,
+                    side=structure[6:],
+                    slice=0,
+                    z_mm=0.0,
+                    mirrored=False,
+                    gland_px=int(mask.sum()),
+                    selected=True,
+                    crop="{}",
+                )
+            )
+            masks.append(mask)
+    ct = rng.uniform(-1, 1, (len(rows), 1, 16, 16)).astype(np.float32)
+    meta = {"channels": ["gland_left", "gland_right"], "mirror": False, "kind": "real"}
+    write_store(folder, ct, np.stack(masks), rows, meta)
+    return Store.open(folder)
+
+
+def test_validation_dice_is_the_mean_over_patients_and_structures(tmp_path: Path) -> None:
+    store = two_structures(tmp_path, 0)
+    value = validation_dice(Threshold(2), store, Precision.of(CPU))
+    # MONAI's Dice of each patient's structure as one volume, in the structure's own channel.
+    dice = []
+    for rows, channel in (([0, 1, 2], 0), ([3, 4, 5], 1), ([6, 7, 8], 0)):
+        made = torch.from_numpy(store.ct[rows] > 0.1 * channel).float().reshape(1, 1, -1)
+        truth = torch.from_numpy(np.asarray(store.masks[rows])[:, channel]).float()
+        score, _ = DiceHelper(include_background=True, threshold=True)(
+            made, truth.reshape(1, 1, -1)
+        )
+        dice.append(float(score))
+    assert value == pytest.approx(np.mean(dice), abs=1e-6)
+
+
+def test_without_validation_patients_there_is_no_dice(tmp_path: Path) -> None:
+    tiny = Tiny(tmp_path, roles=["train", "train", "test"])
+    store = Store.open(tiny.store_folder)
+    assert math.isnan(validation_dice(Threshold(1), store, Precision.of(CPU)))
+    folder = tiny.must(tiny.specs.segmenter(tiny.store, "none", None, 0), 3)
+    result = folder.result(3)
+    assert result is not None
+    assert result["values"]["validation_dice"] is None
+
+
+def test_predictions_do_not_depend_on_their_company_and_change_no_mode() -> None:
+    stage = SegmenterStage(arm_config("none"), 1, 0, Precision.of(CPU), None)
+    network = stage.networks["unet"].train()
+    ct = np.random.default_rng(0).uniform(-1, 1, (70, 1, 16, 16)).astype(np.float32)
+    together = predict(network, ct, stage.precision)
+    assert together.shape == (70, 1, 16, 16)
+    np.testing.assert_allclose(
+        together[50:51], predict(network, ct[50:51], stage.precision), atol=1e-6
+    )
+    assert (together > 0).all()
+    assert (together < 1).all()
+    assert network.training

@@ -1,0 +1,347 @@
+"""Which settings move which digests: every setting of an experiment, and nothing left out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from harness.compare.protocol import Comparison
+from harness.config.experiment import ARMS, Experiment, plain
+from harness.config.rules import settings
+from harness.data.roles import assign_roles
+from harness.records.spec import Spec
+from harness.work.kinds import KINDS
+from harness.work.specs import Specs
+
+# --- every kind of job of one replicate -----------------------------------------------------------
+
+PATIENTS = {f"{n:024x}": ("train", "train", "validation", "test")[n % 4] for n in range(24)}
+CPU = {"device": "cpu", "precision": "float32", "threads": 1}
+
+
+def specs_of(experiment: Experiment) -> Specs:
+    """Builds specs as a session does, `auto` resolved as on one fixed machine."""
+    asked = plain(experiment.compute)
+    compute = {k: CPU[k] if asked[k] == "auto" else asked[k] for k in CPU}
+    name = experiment.metrics.extractor
+    name = "efficientnet-lite0" if name == "auto" else name
+    return Specs(experiment, compute, {"name": name, "weights": f"weights of {name}"})
+
+
+def jobs(experiment: Experiment) -> dict[str, Spec]:
+    """The specs of one replicate's chain by what they are for; the opening names all arms."""
+    data = experiment.data
+    roles = assign_roles(PATIENTS, data.roles, data.limit)
+    specs = specs_of(experiment)
+    store, seed = specs.prepare(roles), experiment.replicates.seed
+    mask = specs.mask_stage(store, experiment.mask, seed)
+    image = specs.image_stage(store, experiment.image, seed)
+    last_mask, last_image = experiment.mask.schedule.epochs, experiment.image.schedule.epochs
+    synthesis = specs.synthesis(store, mask.done(last_mask), image.done(last_image), seed)
+    arms = {arm: specs.segmenter(store, arm, synthesis, seed) for arm in ARMS}
+    trained = {f"{arm}/{seed}": spec.done(specs.segmenter_epochs()) for arm, spec in arms.items()}
+    comparison = Comparison(specs, store, experiment.mask, experiment.image, roles)
+    opening = specs.opening(store, trained, comparison.rule())
+    return {
+        "prepare": store,
+        "mask-stage": mask,
+        "image-stage": image,
+        "mask-score": specs.score("mask-score", store, mask, last_mask),
+        "image-score": specs.score("image-score", store, image, last_image),
+        "synthesis": synthesis,
+        **{f"segmenter {arm}": spec for arm, spec in arms.items()},
+        "opening": opening,
+        "test-score": specs.test_score(store, trained[f"none/{seed}"], opening),
+    }
+
+
+# --- what may move --------------------------------------------------------------------------------
+
+NONE: set[str] = set()
+TEST = {"opening", "test-score"}
+GAN_ARMS = {"segmenter gan", "segmenter traditional+gan"}
+AUGMENTED = {"segmenter traditional", "segmenter traditional+gan", "segmenter duplicate"} | TEST
+SEGMENTERS = {f"segmenter {arm}" for arm in ARMS} | TEST
+SYNTHESIS = {"synthesis"} | GAN_ARMS | TEST
+MASK_LENGTH = {"mask-score"} | SYNTHESIS
+MASK = {"mask-stage"} | MASK_LENGTH
+IMAGE = {"image-stage", "image-score"} | SYNTHESIS
+SCORES = {"mask-score", "image-score"}
+TRAINED = MASK | IMAGE | SEGMENTERS
+ALL = {"prepare"} | TRAINED
+
+ONE_CHOICE = object()
+"""There is no other value."""
+
+# Setting -> another value, digests that move. Patients enter `prepare` by content and role, so what
+# makes, finds or names them moves digests through what was found, never by itself.
+TABLE: dict[str, tuple[Any, set[str]]] = {
+    "name": ("other", NONE),
+    "question": ("Another question?", NONE),
+    "conclusive": (False, NONE),
+    "seed": (1, TRAINED),
+    "data.source": ("openkbp", NONE),
+    "data.root": ("/elsewhere", NONE),
+    "data.phantom.patients": (13, NONE),
+    "data.phantom.seed": (1, NONE),
+    "data.phantom.slices": (25, NONE),
+    "data.phantom.spacing_mm": ([2.0, 1.0, 1.0], NONE),
+    "data.structures": (["parotid_left"], ALL),
+    "data.patterns": ({"parotid_left": ["^left$"]}, NONE),
+    "data.mirror": (False, ALL),
+    "data.roles.by": ("source", ALL),
+    "data.roles.validation": (0.3, ALL),
+    "data.roles.test": (0.2, ALL),
+    "data.roles.seed": (1, ALL),
+    "data.limit.train": (3, ALL),
+    "data.limit.validation": (1, ALL),
+    "data.limit.test": (3, ALL),
+    "data.window_hu": ([-300.0, 200.0], ALL),
+    "data.legacy_scaling": (True, ALL),
+    "data.spacing_mm": (1.5, ALL),
+    "data.crop.placement": ("fixed", ALL),
+    "data.crop.fixed_row": (100, NONE),  # read under `placement: fixed` alone
+    "data.crop.fixed_column": (100, NONE),
+    "data.crop.frame_px": (256, ALL),
+    "data.crop.mask_px": (32, ALL),
+    "data.gland_free_share": (0.2, ALL),
+    "mask.network": (ONE_CHOICE, MASK),
+    "mask.learns": ("ct", MASK),
+    "mask.width": (32, MASK),
+    "mask.latent": (50, MASK),
+    "mask.noise": ("uniform", MASK),
+    "mask.batch_size": (16, MASK),
+    "mask.real_label": (0.9, MASK),
+    "mask.optimiser.learning_rate": (1e-4, MASK),
+    "mask.optimiser.beta1": (0.6, MASK),
+    "mask.optimiser.beta2": (0.99, MASK),
+    "mask.schedule.epochs": (200, MASK_LENGTH),  # not the lineage: its rate is constant
+    "mask.augmentation.rotation_deg": (10.0, MASK),
+    "mask.augmentation.flip": (False, MASK),
+    "mask.augmentation.zoom": ([0.8, 1.2], MASK),
+    "mask.augmentation.probability": (0.4, MASK),
+    "mask.augmentation.legacy_rotation": (True, MASK),
+    "image.network": (ONE_CHOICE, IMAGE),
+    "image.width": (32, IMAGE),
+    "image.batch_size": (1, IMAGE),
+    "image.l1_weight": (10.0, IMAGE),
+    "image.dropout": (False, IMAGE),
+    "image.statistics": ("batch-of-one", IMAGE),
+    "image.optimiser.learning_rate": (1e-4, IMAGE),
+    "image.optimiser.beta1": (0.6, IMAGE),
+    "image.optimiser.beta2": (0.99, IMAGE),
+    "image.schedule.epochs": (200, IMAGE),  # the decay's place depends on it
+    "image.schedule.decay": (False, IMAGE),
+    "synthesis.pairs": (100, SYNTHESIS),
+    "synthesis.threshold": (0.1, SYNTHESIS | {"mask-score"}),
+    "synthesis.tolerance": (0.5, SYNTHESIS),
+    "synthesis.attempts": (5, SYNTHESIS),
+    "segmentation.channels": ([8, 16], SEGMENTERS),
+    "segmentation.residual_units": (1, SEGMENTERS),
+    "segmentation.batch_size": (8, SEGMENTERS),
+    "segmentation.extra_share": (0.25, SEGMENTERS),
+    "segmentation.updates": (1000, SEGMENTERS),
+    "segmentation.updates_per_epoch": (50, SEGMENTERS),
+    "segmentation.learning_rate": (1e-4, SEGMENTERS),
+    "segmentation.augmentation.strength": (0.5, AUGMENTED),
+    "segmentation.augmentation.probability": (0.4, AUGMENTED),
+    "segmentation.augmentation.rotation_deg": (10.0, AUGMENTED),
+    "segmentation.augmentation.flip": (True, AUGMENTED),
+    "segmentation.augmentation.scale": (0.1, AUGMENTED),
+    "segmentation.augmentation.shear_deg": (4.0, AUGMENTED),
+    "segmentation.augmentation.shift_px": (3.0, AUGMENTED),
+    "segmentation.augmentation.elastic_px": (1.0, AUGMENTED),
+    "segmentation.augmentation.noise": (0.1, AUGMENTED),
+    "segmentation.augmentation.intensity": (0.1, AUGMENTED),
+    "arms": (["none", "traditional", "gan", "traditional+gan"], TEST),
+    "replicates.count": (6, TEST),
+    "replicates.seed": (2000, TRAINED),
+    "metrics.extractor": ("inception-v3", SCORES),
+    "metrics.inception_weights": ("/elsewhere/weights.pth", NONE),  # the weights' digest enters
+    "metrics.images": (100, SCORES),
+    "metrics.scored_epochs": (5, NONE),
+    "sweep.seeds": (5, NONE),
+    "sweep.seed": (1, NONE),
+    "sweep.sampler": ("random", NONE),
+    "sweep.wave": (2, NONE),
+    "sweep.mask.trials": (9, NONE),
+    "sweep.mask.space": ({"batch_size": {"values": [4]}}, NONE),
+    "sweep.mask.objective": ("quality/fid", NONE),
+    "sweep.mask.direction": ("maximize", NONE),
+    "sweep.image.trials": (9, NONE),
+    "sweep.image.space": ({"batch_size": {"values": [4]}}, NONE),
+    "sweep.image.objective": ("quality/fid", NONE),
+    "sweep.image.direction": ("maximize", NONE),
+    "decision.baseline": ("none", TEST),
+    "decision.candidate": ("gan", TEST),
+    "decision.secondary": ([], TEST),
+    "decision.margin": (0.02, TEST),
+    "compute.device": ("cuda", TRAINED),
+    "compute.precision": ("bfloat16", TRAINED),
+    "compute.threads": (2, TRAINED),
+    "tracking.enabled": (False, NONE),
+    "tracking.uri": ("http://localhost:5000", NONE),
+    "tracking.pictures": (3, NONE),
+}
+
+# What else must be said for a value to be valid.
+TOGETHER = {"data.source": {"data.root": "/somewhere"}}
+BASE: dict[str, Any] = {"name": "base"}
+
+
+def experiment_with(values: dict[str, Any]) -> Experiment:
+    tree = plain(Experiment.model_validate(BASE))
+    for path, value in values.items():
+        *sections, last = path.split(".")
+        place = tree
+        for section in sections:
+            place = place[section]
+        place[last] = value
+    return Experiment.model_validate(tree)
+
+
+def digests(**values: Any) -> dict[str, str]:
+    return {name: spec.digest for name, spec in jobs(experiment_with(values)).items()}
+
+
+def moved(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    return {name for name in before if before[name] != after[name]}
+
+
+def test_the_table_has_every_setting() -> None:
+    there = {path for path, _ in settings(Experiment)}
+    new, gone = sorted(there - TABLE.keys()), sorted(TABLE.keys() - there)
+    assert not new, f"say in TABLE which digests these new settings move: {', '.join(new)}"
+    assert not gone, f"TABLE has settings that are no more: {', '.join(gone)}"
+
+
+@pytest.mark.parametrize("path", TABLE)
+def test_a_setting_moves_what_depends_on_it_and_nothing_else(path: str) -> None:
+    value, expected = TABLE[path]
+    given = TOGETHER.get(path, {})
+    if value is ONE_CHOICE:
+        with pytest.raises(ValidationError):
+            experiment_with({path: "another"})
+        return
+    before, after = digests(**given), digests(**given, **{path: value})
+    assert plain(experiment_with({**given, path: value})) != plain(experiment_with(given))
+    assert moved(before, after) == expected
+
+
+# --- settings whose weight depends on another -----------------------------------------------------
+
+
+def test_a_fixed_centre_counts_where_it_is_used() -> None:
+    fixed = {"data.crop.placement": "fixed"}
+    for path in ("data.crop.fixed_row", "data.crop.fixed_column"):
+        assert moved(digests(**fixed), digests(**fixed, **{path: 7})) == ALL
+
+
+def test_without_a_decay_the_length_is_no_part_of_the_image_lineage() -> None:
+    steady = {"image.schedule.decay": False}
+    longer = digests(**steady, **{"image.schedule.epochs": 400})
+    assert moved(digests(**steady), longer) == IMAGE - {"image-stage"}
+
+
+def test_a_stage_that_learns_ct_has_no_threshold_to_score_with() -> None:
+    ct = {"mask.learns": "ct"}
+    assert moved(digests(**ct), digests(**ct, **{"synthesis.threshold": 0.1})) == SYNTHESIS
+
+
+def test_prepare_depends_on_who_has_which_role_and_not_on_their_order() -> None:
+    specs = specs_of(experiment_with({}))
+    some = {"a" * 24: "train", "b" * 24: "test"}
+    assert specs.prepare(some).digest == specs.prepare(dict(reversed(some.items()))).digest
+    assert specs.prepare(some).digest != specs.prepare({**some, "b" * 24: "validation"}).digest
+
+
+def test_other_patients_move_everything() -> None:
+    experiment = experiment_with({})
+    specs = specs_of(experiment)
+    stores = [specs.prepare({"a" * 24: "train"}), specs.prepare({"c" * 24: "train"})]
+    trainings = [specs.mask_stage(store, experiment.mask, 0) for store in stores]
+    assert stores[0].digest != stores[1].digest
+    assert trainings[0].digest != trainings[1].digest
+
+
+def test_other_weights_of_the_extractor_move_the_scores() -> None:
+    specs = specs_of(experiment_with({}))
+    other = replace(specs, extractor={**specs.extractor, "weights": "others"})
+    chain = jobs(specs.experiment)
+    for kind in ("mask-score", "image-score"):
+        training = chain[kind.replace("score", "stage")]
+        one, two = (s.score(kind, chain["prepare"], training, 5).digest for s in (specs, other))
+        assert one != two
+
+
+def test_a_higher_recipe_moves_the_digest() -> None:
+    for spec in jobs(experiment_with({})).values():
+        assert spec.recipe == KINDS.get(spec.kind).recipe
+        assert replace(spec, recipe=spec.recipe + 1).digest != spec.digest
+
+
+# --- seeds and sharing ----------------------------------------------------------------------------
+
+
+def test_seeds_have_streams_of_their_own() -> None:
+    experiment = experiment_with({})
+    specs = specs_of(experiment)
+    store = jobs(experiment)["prepare"]
+    roots = {specs.mask_stage(store, experiment.mask, seed).seed for seed in range(1200)}
+    assert len(roots) == 1200
+    again = specs_of(experiment_with({"seed": 1}))
+    assert again.mask_stage(store, experiment.mask, 3).seed not in roots
+
+
+def test_a_score_has_the_seed_of_its_training() -> None:
+    for seed in (0, 4):
+        chain = jobs(experiment_with({"seed": seed}))
+        assert chain["mask-score"].seed == chain["mask-stage"].seed
+        assert chain["image-score"].seed == chain["image-stage"].seed
+
+
+def test_arms_differ_in_what_they_say_and_in_nothing_else() -> None:
+    chain = jobs(experiment_with({}))
+    arms = {arm: dict(chain[f"segmenter {arm}"].config) for arm in ARMS}
+    fills = {arm: config.pop("fill") for arm, config in arms.items()}
+    augmentations = {arm: config.pop("augmentation", None) for arm, config in arms.items()}
+    assert all(config == arms["none"] for config in arms.values())
+    assert len({chain[f"segmenter {arm}"].seed for arm in ARMS}) == 1
+    assert {arm for arm, found in augmentations.items() if found is None} == {"none", "gan"}
+    assert {arm for arm, fill in fills.items() if fill["extra"] == "synthetic"} == {
+        "gan",
+        "traditional+gan",
+    }
+    assert {arm for arm, fill in fills.items() if fill["draws"] == "other"} == {"duplicate"}
+    inputs = {arm: set(chain[f"segmenter {arm}"].inputs) for arm in ARMS}
+    assert {arm for arm, names in inputs.items() if "synthetic" in names} == {
+        "gan",
+        "traditional+gan",
+    }
+
+
+def test_an_experiment_of_other_arms_shares_the_trainings() -> None:
+    few = {"arms": ["none", "traditional"], "decision.secondary": [], "decision.baseline": "none"}
+    few["decision.candidate"] = "traditional"
+    assert moved(digests(), digests(name="few", **few)) == TEST
+
+
+def test_a_spec_comes_back_from_its_file_with_its_digest() -> None:
+    for spec in jobs(experiment_with({})).values():
+        back = Spec.from_plain(json.loads(json.dumps(spec.plain())))
+        assert back == spec
+        assert back.digest == spec.digest
+
+
+def test_no_path_of_this_machine_is_in_a_spec() -> None:
+    secret = {
+        "data.root": "/home/someone/patients",
+        "metrics.inception_weights": "/home/someone/weights.pth",
+        "tracking.uri": "sqlite:////home/someone/mlflow.db",
+    }
+    for spec in jobs(experiment_with(secret)).values():
+        assert "someone" not in json.dumps(spec.plain())

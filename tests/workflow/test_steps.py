@@ -1,0 +1,232 @@
+"""What sweeps choose, what a comparison then uses, and what a report gathers on the way."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openkbp_material import write_experiment, write_openkbp
+from stand_in import StandIn
+
+from harness.base.console import Console
+from harness.base.errors import ConfigError
+from harness.base.files import write_json
+from harness.config.load import load_experiment
+from harness.sweep.chosen import read_chosen
+from harness.workflow import steps
+from harness.workflow.gather import gather
+from harness.workflow.session import Session
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_openkbp(tmp_path_factory.mktemp("openkbp"))
+
+
+class Work:
+    """A work folder whose trainings are done by a stand-in; sessions come and go."""
+
+    def __init__(self, root: Path, patients: Path) -> None:
+        self.file = write_experiment(root / "tiny.yaml", patients)
+        self.root = root / "work"
+        self.said = io.StringIO()
+        self.kid: Callable[[Any], float | None] = lambda config: float(config["batch_size"])
+        self.converges = True
+        self.prepared = False
+
+    def session(self, *changes: str) -> Session:
+        experiment = load_experiment(self.file, list(changes))
+        session = Session(experiment, self.root, Console(stream=self.said), engine="inline")
+        store = session.work.job(session.store)
+        if store.result() is None:  # planners read its result alone
+            store.open(session.store)
+            store.finish([], {"patients": {}, "pairs": {}, "lost": {}}, {}, {"seconds": 0.0}, {})
+            write_json(store.path / "store" / "meta.json", self.meta(session))
+        return session
+
+    def meta(self, session: Session) -> dict[str, Any]:
+        """As much of a store as the opening reads."""
+        patients = [{"digest": digest, "role": role} for digest, role in session.roles.items()]
+        return {"version": 1, "patients": patients, "channels": ["parotid"]}
+
+    def hands(self, session: Session) -> StandIn:
+        def score(config: Any, seed: int, epoch: int) -> dict[str, Any]:
+            return {"quality/kid": self.kid(config), "converged": self.converges}
+
+        return StandIn(session.work, score, lambda spec: {"converged": self.converges})
+
+    def sweep(self, *stages: str, changes: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Sweep by the stand-in, then the real step, which only chooses; what is chosen then."""
+        session = self.session(*changes)
+        for stage in stages:
+            planner = steps.stage_sweep(session, stage)
+            self.hands(session).drive(planner.plan)
+        steps.sweep(session, stages)
+        return read_chosen(session.home) or {}
+
+    def versions(self) -> list[str]:
+        return sorted(path.name for path in (self.root / "experiments").rglob("chosen-*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def looks(patients: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What looking at the patients found, to be read again by every test."""
+    folder = tmp_path_factory.mktemp("looked")
+    experiment = load_experiment(write_experiment(folder / "tiny.yaml", patients))
+    assert len(Session(experiment, folder, Console(quiet=True)).looks.usable) == 5
+    return folder / "looks"
+
+
+@pytest.fixture
+def work(patients: Path, looks: Path) -> Iterator[Work]:
+    """In memory: hundreds of small results would wait for the disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        made = Work(Path(name), patients)
+        shutil.copytree(looks, made.root / "looks")
+        yield made
+
+
+def test_the_best_of_both_stages_is_chosen(work: Work) -> None:
+    chosen = work.sweep("mask", "image")
+    assert chosen["mask"]["params"] == {"batch_size": 6}
+    assert chosen["image"]["params"] == {"batch_size": 4}
+    assert chosen["mask"]["quality/kid"] == 6.0
+    choice = steps.choice(work.session())
+    assert (choice.mask.batch_size, choice.image.batch_size) == (6, 4)
+    assert choice.mask.width == 4
+    assert (
+        choice.origin["mask"]
+        == f"trial {chosen['mask']['trial']} of study " + (chosen["mask"]["study"])
+    )
+
+
+def test_before_any_sweep_the_experiments_own_settings_count(work: Work) -> None:
+    choice = steps.choice(work.session())
+    assert (choice.mask.batch_size, choice.image.batch_size) == (12, 8)
+    assert set(choice.origin.values()) == {"the experiment's own settings"}
+
+
+def test_a_sweep_of_one_stage_keeps_the_choice_of_the_other(work: Work) -> None:
+    both = work.sweep("mask", "image")
+    again = work.sweep("mask")
+    assert again == both
+    assert work.versions() == ["chosen-001.yaml"]
+    # The image stage's sweep is not finished under a larger number of trials: its choice stays.
+    longer = ("sweep.image.trials=2", "sweep.image.space.batch_size.values=[2, 4]")
+    work.kid = lambda config: -float(config["batch_size"])
+    other = work.sweep("mask", changes=("sweep.seed=1", *longer))
+    assert other["image"] == both["image"]
+    assert other["mask"]["params"] == {"batch_size": 6}  # the same trainings, read again
+    assert work.versions() == ["chosen-001.yaml", "chosen-002.yaml"]
+
+
+def test_a_stage_where_everything_failed_uses_the_experiments_own_settings(work: Work) -> None:
+    work.converges = False
+    assert work.sweep("mask") == {}
+    assert work.versions() == []
+    assert "every trial of the mask sweep had a seed that failed to converge" in (
+        work.said.getvalue()
+    )
+    assert steps.choice(work.session()).origin["mask"] == "the experiment's own settings"
+
+
+def test_a_choice_of_another_question_is_said_to_be_one(work: Work) -> None:
+    work.sweep("mask", "image")
+    changed = steps.choice(work.session("mask.width=8"))
+    assert changed.mask.width == 4
+    assert changed.origin["mask"].endswith(
+        ", whose data, settings or search space differ from the experiment's"
+    )
+    assert "differ" not in changed.origin["image"]
+    more = steps.choice(work.session("sweep.mask.trials=1"))
+    assert "differ" not in more.origin["mask"]
+
+
+def test_a_stage_whose_sweep_was_taken_out_is_not_chosen_for(work: Work) -> None:
+    work.sweep("mask", "image")
+    assert steps.choice(work.session("sweep.mask=null")).mask.batch_size == 12
+
+
+def test_a_sweep_of_a_stage_without_space_is_refused(work: Work) -> None:
+    with pytest.raises(ConfigError, match=r"a sweep of the mask stage needs sweep\.mask"):
+        steps.stage_sweep(work.session("sweep.mask=null"), "mask")
+
+
+def test_looking_at_sweeps_asks_no_trial(work: Work) -> None:
+    session = work.session()
+    assert steps.finished_sweeps(session) == []
+    steps.stage_sweep(session, "mask")  # makes the study
+    assert steps.finished_sweeps(session) == []
+    assert steps.stage_sweep(session, "mask").study.trials() == []
+    work.sweep("mask")
+    (plan,) = steps.finished_sweeps(work.session())
+    assert (plan.stage, plan.finished, len(plan.trials)) == ("mask", True, 2)
+    # Another experiment in the same folder sees none of it.
+    assert steps.finished_sweeps(work.session("mask.width=8")) == []
+
+
+# --- the comparison as a report sees it -----------------------------------------------------
+
+
+def compare(work: Work, session: Session, passes: int = 1000) -> Any:
+    planner = steps.comparison_of(session, steps.choice(session))
+    return work.hands(session).drive(planner.plan, passes)
+
+
+def test_a_comparison_is_seen_once_it_has_begun(work: Work) -> None:
+    session = work.session()
+    assert steps.begun_comparison(session) is None
+    assert gather(session).comparison is None
+    compare(work, session, passes=1)
+    begun = gather(work.session())
+    assert begun.comparison is not None
+    assert not begun.comparison.finished
+    assert (begun.table, begun.effects) == (None, ())
+
+
+def test_a_finished_comparison_is_gathered_with_its_table(work: Work) -> None:
+    session = work.session()
+    plan = compare(work, session)
+    for (arm, seed), spec in plan.tests.items():
+        gain = 0.01 if arm == "traditional+gan" else 0.0
+        path = session.work.job(spec).path / "scores.csv"
+        path.write_text(
+            "patient,patient_digest,structure,dice\n"
+            f"pt_5,aa,parotid_left,{0.5}\n"
+            f"pt_5,aa,mean,{0.25 + gain + seed / 10_000}\n"
+        )
+    data = gather(work.session())
+    assert data.comparison is not None
+    assert data.comparison.finished
+    assert data.table is not None
+    assert data.table.patients == ("pt_5",)
+    (effect,) = data.effects
+    assert (effect.status, round(effect.mean, 9)) == ("cells only", 0.01)
+    assert data.ledger["segmenter"] == {"jobs": 4, "seconds": 4.0}
+    assert {line.role for line in data.patients} == {"train", "validation", "test"}
+
+
+def test_a_report_is_possible_where_no_comparison_can_be(work: Work) -> None:
+    """Others in the same folder may have compared; this experiment cannot."""
+    compare(work, work.session())
+    for change in ("mask.learns=ct", "data.roles={by: random, validation: 0.2, test: 0}"):
+        data = gather(work.session(change))
+        assert data.patients
+        assert data.comparison is None
+    session = work.session("mask.learns=ct")
+    with pytest.raises(ConfigError, match="needs masks from the mask stage"):
+        steps.comparison_of(session, steps.choice(session))
+
+
+def test_what_is_gathered_names_no_folder(work: Work, patients: Path) -> None:
+    data = gather(work.session())
+    text = repr((data.config, data.provenance, data.patients, data.mlflow))
+    assert str(patients) not in text
+    assert str(work.root.parent) not in text
+    assert dict(data.provenance)["compute"].endswith("1 thread a worker")
