@@ -28,7 +28,7 @@ from harness.config.load import load_experiment, parse_experiment
 from harness.records.lease import lease
 from harness.records.spec import Spec
 from harness.workflow.session import Session
-from harness.workflow.steps import prepare, stage_sweep
+from harness.workflow.steps import choice, comparison_of, prepare, stage_sweep
 
 HEAVY = ("torch", "mlflow", "optuna", "monai", "matplotlib", "pandas", "scipy", "sklearn")
 COMMANDS = ("run", "prepare", "sweep", "compare", "collapse", "report", "ui", "config", "init")
@@ -328,10 +328,14 @@ def test_init_writes_a_file_that_loads_and_says_what_comes_next(typed: Typed, he
 # --- the path -------------------------------------------------------------------------------
 
 
+def kid(config: Any, seed: int, epoch: int) -> dict[str, Any]:
+    return {"quality/kid": float(config["batch_size"])}
+
+
 def test_the_path_command_by_command(
     typed: Typed, here: Path, experiment: str, prepared: Path
 ) -> None:
-    """Each command's object, and its last line leads to the next command."""
+    """Each command's object, and its last line leads to the next command. A stand-in trains."""
     changes = ["-s", "question=is it so?", "-s", "sweep.image=null", "-s", "replicates.count=1"]
     own = repeated = [experiment, *changes, "--workdir", "my work"]
 
@@ -363,13 +367,19 @@ def test_the_path_command_by_command(
     assert not (here / "my work" / "jobs" / "mask-stage").exists()
     assert typed("collapse", *own).code == 2
 
+    experiment_now = load_experiment(here / experiment, changes[1::2])
+    session = Session(experiment_now, here / "my work", Console(True))
+    hands = StandIn(session.work, kid)
+    hands.drive(lambda board: stage_sweep(session, "mask").plan(board))
     swept = typed("sweep", *own, "--engine", "inline", "--json")
     (entry,) = swept.json["sweeps"]
     assert (entry["stage"], entry["finished"], len(entry["trials"])) == ("mask", True, 2)
     chosen = yaml.safe_load((here / swept.json["chosen"]).read_text())
     assert chosen["mask"]["trial"] == entry["best"]
-    values = {t["number"]: t["value"] for t in entry["trials"] if not t["failed_seeds"]}
-    assert entry["best"] == min(values, key=lambda number: values[number])
+    values = {t["params"]["batch_size"]: t["value"] for t in entry["trials"]}
+    assert values == {6: 6.0, 12: 12.0}
+    assert chosen["mask"]["params"] == {"batch_size": 6}
+    assert f" * trial   {entry['best']}: 6  (batch_size 6)" in swept.err
     assert swept.then == ["harness", "compare", *repeated]
 
     collapsed = typed("collapse", *own, "--json")
@@ -378,8 +388,14 @@ def test_the_path_command_by_command(
     assert collapsed.err.count("0 of 4 trainings failed to converge") == 1
     assert collapsed.then == ["harness", "report", *repeated]
 
+    tests = hands.drive(comparison_of(session, choice(session)).plan).tests
+    for (arm, _), spec in tests.items():
+        dice = 0.5 if arm == "traditional" else 0.625
+        (session.work.job(spec).path / "scores.csv").write_text(
+            f"patient,patient_digest,structure,dice\npt_5,aa,mean,{dice}\n"
+        )
     compared = typed("compare", *own, "--engine", "inline", "--json")
-    assert set(compared.json["means"]) == {"traditional", "traditional+gan"}
+    assert compared.json["means"] == {"traditional": 0.5, "traditional+gan": 0.625}
     assert compared.json["chosen"]["mask"].startswith(f"trial {chosen['mask']['trial']} of study")
     assert "mask stage: trial" in compared.err
     assert "image stage: the experiment's own settings" in compared.err

@@ -9,6 +9,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from harness.figures.style import (
@@ -115,6 +116,7 @@ def paired_differences(dots: PairedDots) -> Figure:
     )
     axes.set_ylim(2.55, -0.6)
     axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(
@@ -144,8 +146,8 @@ def _row(
     if kept.any() and len(names) > 1:
         worst = int(np.nanargmin(array))
         axes.annotate(
-            short_name(names[worst]), (array[worst], place), (0, 9), textcoords="offset points",
-            ha="left", va="bottom", fontsize=8, color="#555555",
+            short_name(names[worst]), (array[worst], heights.min()), (0, 4.5),
+            textcoords="offset points", ha="left", va="bottom", fontsize=8, color="#555555",
         )  # fmt: skip
 
 

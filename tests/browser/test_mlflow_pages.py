@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.records.journal import Journal, mark_covered
 from harness.records.view import Feed, RunView
+from harness.tracking.links import Pages
+from harness.tracking.projector import Projector
+from harness.tracking.store import open_client, resolve
+from harness.tracking.ui import serving
 from harness.training.pictures import grid, write_png
 
 pytestmark = pytest.mark.browser
@@ -92,3 +99,107 @@ def views(root: Path) -> list[RunView]:
                 )
             )
     return [dataclasses.replace(view, status="finished") for view in shown]
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pages, dict[str, str]]]:
+    """The sweep behind a running server: its pages, and run ids by key."""
+    root = tmp_path_factory.mktemp("work")
+    Projector(root, "demo", None).sync(views(root))
+    store = resolve(root, None)
+    client = open_client(store)
+    experiment = client.get_experiment_by_name("demo")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    runs = {run.data.tags["harness.key"]: run.info.run_id for run in found}
+    with serving(store, root) as (base, _):
+        yield Pages(base, experiment.experiment_id), runs
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not there; apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=SWITCHES)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Any, tmp_path: Path) -> Iterator[Any]:
+    """A fresh profile for each address: links are opened by people who were never there."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    opened = context.new_page()
+    opened.set_default_timeout(PAGE_MS)
+    yield opened
+    opened.screenshot(path=tmp_path / "page.png")
+    context.close()
+
+
+SOURCES = "[...document.images].filter(i => i.naturalWidth > 200).map(i => i.src)"
+
+
+def wait_for_text(page: Any, *texts: str) -> None:
+    for text in texts:
+        page.get_by_text(text, exact=True).first.wait_for()
+
+
+def test_the_link_of_the_runs_opens_their_tree(
+    page: Any, pages: tuple[Pages, dict[str, str]]
+) -> None:
+    page.goto(pages[0].runs())
+    wait_for_text(page, "mask sweep")
+    for row in ("mask sweep", "trial 3"):
+        line = page.get_by_role("row").filter(has=page.get_by_text(row, exact=True)).first
+        line.get_by_role("button").first.click()
+        wait_for_text(page, "trial 3")
+    wait_for_text(page, "trial 3, seed 1", "trial 3, seed 2")
+
+
+def test_the_leaderboard_puts_the_best_seeds_first_with_curves_and_samples(
+    page: Any, pages: tuple[Pages, dict[str, str]]
+) -> None:
+    where = 'tags.kind = "seed"'
+    page.goto(pages[0].leaderboard("quality/kid", where=where, charts=True))
+    wait_for_text(page, "train", "quality")
+    names = page.get_by_text(re.compile(r"^trial \d, seed \d$"))
+    names.first.wait_for()
+    shown = list(dict.fromkeys(names.all_inner_texts()))
+    assert len(shown) == 6
+    assert {name[:7] for name in shown[:2]} == {"trial 1"}
+    assert {name[:7] for name in shown[-2:]} == {"trial 3"}
+
+
+def test_a_run_shows_its_curves_and_its_samples_by_epoch(
+    page: Any, pages: tuple[Pages, dict[str, str]]
+) -> None:
+    links, runs = pages
+    page.goto(links.run(runs["sweep-mask/trial-001/seed-1"]))
+    wait_for_text(page, "kid", "area_ratio", "samples/fixed-noise")
+    page.wait_for_function("[...document.images].some(i => i.naturalWidth > 200)")
+    slider = page.get_by_role("slider").first
+    slider.scroll_into_view_if_needed()
+    before = page.evaluate(SOURCES)
+    slider.press("ArrowRight")
+    page.wait_for_function(f"before => String({SOURCES}) !== before", arg=",".join(before))
+    page.get_by_text(re.compile(r"^train")).first.scroll_into_view_if_needed()
+    page.mouse.wheel(0, 4000)
+    wait_for_text(page, "d_loss", "g_loss")
+
+
+def test_a_trial_says_what_it_is(page: Any, pages: tuple[Pages, dict[str, str]]) -> None:
+    links, runs = pages
+    run = runs["sweep-mask/trial-002"]
+    page.goto(links.run(run).replace("/model-metrics", ""))
+    wait_for_text(page, "Means over 2 seeds of trial 2.")
+    wait_for_text(page, "batch_size", "24")
+
+
+def test_two_runs_stand_side_by_side(page: Any, pages: tuple[Pages, dict[str, str]]) -> None:
+    links, runs = pages
+    page.goto(links.compare([runs["sweep-mask/trial-001"], runs["sweep-mask/trial-003"]]))
+    wait_for_text(page, "trial 1", "trial 3")
+    wait_for_text(page, "quality/kid")

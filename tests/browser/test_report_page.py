@@ -33,7 +33,9 @@ OUTSIDE = """[...document.querySelectorAll('main *')].filter(e => !e.closest('.w
 # Words of neighbouring heads of a table must not lie on each other.
 HEADS = """[...document.querySelectorAll('th')].filter(e => e.scrollWidth > e.clientWidth + 1)
     .map(e => e.textContent)"""
-# Texts of a figure that lie on each other are measured in the SVG itself.
+# Long text in a column of a few letters.
+NARROW = """[...document.querySelectorAll('dd, dt, td, p')].filter(e =>
+    e.textContent.length > 40 && e.clientWidth < 80).map(e => e.outerHTML.slice(0, 80))"""
 OPEN_ALL = "document.querySelectorAll('details').forEach(d => d.open = true)"
 
 
@@ -50,7 +52,9 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def states() -> Iterator[dict[str, ReportData]]:
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The page in three states: everything finished, nothing begun, very long names."""
+    folder = tmp_path_factory.mktemp("pages")
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         made = Material(Path(name))
@@ -58,7 +62,7 @@ def states() -> Iterator[dict[str, ReportData]]:
         empty: dict[str, Any] = {"comparison": None, "table": None, "effects": (), "sweeps": ()}
         empty |= {"patients": [], "store": None, "store_values": {}, "ledger": {}, "chosen": None}
         long_names = [replace(line, patient=LONG + line.patient) for line in whole.patients]
-        yield {
+        states: dict[str, ReportData] = {
             "whole": whole,
             "nothing": replace(whole, **empty),
             "long": replace(
@@ -69,13 +73,13 @@ def states() -> Iterator[dict[str, ReportData]]:
                 sweeps=(),
             ),
         }
+        return {state: write_report(data, folder / state) for state, data in states.items()}
 
 
 @pytest.mark.parametrize("state", ["whole", "nothing", "long"])
 def test_the_page_fits_and_shows_everything(
-    browser: Any, states: dict[str, ReportData], state: str, tmp_path: Path
+    browser: Any, pages: dict[str, Path], state: str, tmp_path: Path
 ) -> None:
-    path = write_report(states[state], tmp_path / "report")
     for width in WIDTHS:
         page = browser.new_page(viewport={"width": width, "height": 900})
         asked: list[str] = []
@@ -83,7 +87,7 @@ def test_the_page_fits_and_shows_everything(
         page.on("request", lambda request, asked=asked: asked.append(request.url))
         page.on("console", lambda message, faults=faults: faults.append(message.text))
         page.on("pageerror", lambda error, faults=faults: faults.append(str(error)))
-        page.goto(path.as_uri())
+        page.goto(pages[state].as_uri())
         page.screenshot(path=tmp_path / f"{state}-{width}-top.png")
         page.screenshot(path=tmp_path / f"{state}-{width}.png", full_page=True)
         page.evaluate(OPEN_ALL)
@@ -92,6 +96,7 @@ def test_the_page_fits_and_shows_everything(
         assert wide <= window, f"{state} at {width}: {wide} px wide"
         assert page.evaluate(OUTSIDE) == []
         assert page.evaluate(HEADS) == []
+        assert page.evaluate(NARROW) == []
         pictures = page.evaluate(PICTURES)
         assert all(loaded for _, loaded in pictures), pictures
         assert len(pictures) >= (0 if state == "nothing" else 20)
@@ -100,25 +105,19 @@ def test_the_page_fits_and_shows_everything(
         page.close()
 
 
-def test_the_answer_is_on_the_first_screen(
-    browser: Any, states: dict[str, ReportData], tmp_path: Path
-) -> None:
-    path = write_report(states["whole"], tmp_path / "report")
+def test_the_answer_is_on_the_first_screen(browser: Any, pages: dict[str, Path]) -> None:
     for width, height in ((1400, 900), (420, 800)):
         page = browser.new_page(viewport={"width": width, "height": height})
-        page.goto(path.as_uri())
+        page.goto(pages["whole"].as_uri())
         box = page.locator(".headline").bounding_box()
         assert box["y"] + box["height"] < height
         assert page.locator("#answer figure").first.bounding_box()["y"] < height
         page.close()
 
 
-def test_links_lead_to_their_sections(
-    browser: Any, states: dict[str, ReportData], tmp_path: Path
-) -> None:
-    path = write_report(states["whole"], tmp_path / "report")
+def test_links_lead_to_their_sections(browser: Any, pages: dict[str, Path]) -> None:
     page = browser.new_page(viewport={"width": 420, "height": 800})
-    page.goto(path.as_uri())
+    page.goto(pages["whole"].as_uri())
     for link in page.locator("nav a").all():
         link.click()
         target = page.locator(link.get_attribute("href"))

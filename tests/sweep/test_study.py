@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from harness.config.experiment import StageSweepConfig, SweepConfig
 from harness.sweep.space import grid_cells
 from harness.sweep.study import Study, Trial, make_database
 
+# A database without a study, once there is one: making it takes longer than most of a test.
+empty: list[bytes] = []
 SPACE = {
     "batch_size": {"values": [6, 12, 64]},
     "optimiser.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True},
@@ -39,6 +41,9 @@ def settings(trials: int = 16, space: Any = SPACE, **more: Any) -> StageSweepCon
 
 def study(folder: Path, trials: int = 16, base: str = "b", **more: Any) -> Study:
     """Opened anew: nothing is shared with earlier ones but the file."""
+    if not (folder / "mask.db").exists() and empty:
+        folder.mkdir(exist_ok=True)
+        (folder / "mask.db").write_bytes(empty[0])
     stage = {k: more.pop(k) for k in ("space", "direction", "objective") if k in more}
     sweep = SweepConfig.model_validate({"wave": 4, **more})
     return Study(folder / "mask.db", "mask", sweep, settings(trials, **stage), base)
@@ -64,6 +69,14 @@ def finish(opened: Study, value: Callable[[Any], float] = loss) -> list[Trial]:
 
 def params(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     return [dict(trial.params) for trial in trials]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _made_once(module_folder: Path) -> Iterator[None]:
+    make_database(module_folder / "empty.db")
+    empty.append((module_folder / "empty.db").read_bytes())
+    yield
+    empty.clear()
 
 
 @pytest.fixture(scope="module")

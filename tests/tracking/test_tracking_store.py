@@ -95,6 +95,7 @@ print(folder_identity(root))
 """
 
 
+@pytest.mark.chaos
 def test_several_processes_may_use_a_new_database_at_once(tmp_path: Path) -> None:
     """One makes it, the others wait; the rest of an earlier, killed first use is no hindrance."""
     home = tmp_path / "mlflow"

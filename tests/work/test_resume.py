@@ -7,11 +7,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_material import StopAfter, Tiny, lines_of, same, tiny_experiment, values_of, weights_at
+from tiny_material import (
+    CPU,
+    StopAfter,
+    Tiny,
+    lines_of,
+    same,
+    tiny_experiment,
+    values_of,
+    weights_at,
+)
 
 from harness.records.journal import read_covered
 from harness.records.spec import Spec
@@ -69,6 +79,20 @@ def test_every_update_stopped_is_uninterrupted(make: Make, tmp_path: Path) -> No
     assert stops >= 6
     assert weights_at(broken.work.job(spec), 2) == weights_at(straight, 2)
     same(values_of(broken.work.job(spec)), values_of(straight))
+
+
+def test_bfloat16_resumes_as_exactly(tmp_path: Path) -> None:
+    def make(root: Path) -> tuple[Tiny, Spec]:
+        tiny = Tiny(root)
+        tiny.specs = replace(tiny.specs, compute={**CPU, "precision": "bfloat16"})
+        return tiny, tiny.mask()
+
+    whole, spec = make(tmp_path / "whole")
+    straight = whole.must(spec, 2)
+    assert weights_at(straight, 2) != weights_at(whole.must(mask_stage(whole.root)[1], 2), 2)
+    broken, _ = make(tmp_path / "broken")
+    assert broken.run(spec, 2, stop=StopAfter(4)).state == "stopped"
+    assert weights_at(broken.must(spec, 2), 2) == weights_at(straight, 2)
 
 
 def test_resuming_goes_on_from_the_state_and_not_from_the_start(tmp_path: Path) -> None:
