@@ -55,7 +55,7 @@ class _Dumper(yaml.SafeDumper):
         return super().represent_mapping(tag, mapping, flow_style=False)
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
-        escaped = len(text.splitlines()) > 1
+        escaped = "".join(text.splitlines()) != text
         return self.represent_scalar(_TAG + "str", text, style='"' if escaped else None)
 
 

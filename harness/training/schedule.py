@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 def constant(epoch: int) -> float:
@@ -45,6 +46,7 @@ def scored_epochs(total: int, about: int) -> tuple[int, ...]:
     return tuple(sorted({round(ratio**k) for k in range(about)} | {total}))
 
 
-def picture_epochs(total: int, about: int) -> tuple[int, ...]:
-    """Epochs after which sample grids are drawn: as `scored_epochs`."""
-    return scored_epochs(total, about)
+def picture_epochs(targets: Sequence[int], about: int) -> frozenset[int]:
+    """Epochs after which sample grids are drawn: `about` of them up to the last target, spaced as
+    `scored_epochs`, and every target, so that each readout can be looked at."""
+    return frozenset({*scored_epochs(targets[-1], about), *targets})

@@ -186,7 +186,6 @@ def run(context: Context) -> None:
         "masks": conditioning(store, rows),
         "ct": torch.from_numpy(store.ct[rows].astype(np.float32)),
     }
-    last = context.request.epochs[-1]
     fit(
         Training(
             stage=stage,
@@ -197,7 +196,7 @@ def run(context: Context) -> None:
             finish=lambda epoch, length: finish_readout(context, epoch, length),
             stop=context.stop,
             device=precision.device,
-            picture_epochs=frozenset(picture_epochs(last, context.request.pictures)),
+            picture_epochs=picture_epochs(context.request.epochs, context.request.pictures),
             last_epoch=config["schedule"].get("epochs", 0),
         )
     )

@@ -161,7 +161,6 @@ def run(context: Context) -> None:
             )
         },
     )
-    last = context.request.epochs[-1]
     fit(
         Training(
             stage=stage,
@@ -172,6 +171,6 @@ def run(context: Context) -> None:
             finish=lambda epoch, length: finish_readout(context, epoch, length),
             stop=context.stop,
             device=precision.device,
-            picture_epochs=frozenset(picture_epochs(last, context.request.pictures)),
+            picture_epochs=picture_epochs(context.request.epochs, context.request.pictures),
         )
     )

@@ -62,7 +62,11 @@ def test_short_trainings_have_fewer() -> None:
     assert scored_epochs(1, 10) == (1,)
     assert scored_epochs(3, 10) == (1, 2, 3)
     assert scored_epochs(300, 1) == (300,)
-    assert picture_epochs(4, 3) == (1, 2, 4)
+
+
+def test_every_readout_is_pictured() -> None:
+    assert picture_epochs((4,), 3) == {1, 2, 4}
+    assert picture_epochs((30, 150), 2) == {1, 30, 150}
 
 
 @given(st.integers(1, 100_000), st.integers(1, 50))
