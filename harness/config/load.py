@@ -80,7 +80,8 @@ def _read_text(path: Path) -> str:
         ) from error
     except OSError as error:
         raise ConfigError(
-            f"the experiment must be a readable YAML file, but got '{path.name}' ({error.strerror})"
+            f"the experiment must be a readable YAML file, but got '{path.name or path}' "
+            f"({error.strerror})"
         ) from error
 
 

@@ -7,7 +7,8 @@ from harness.config.reading import write_yaml
 
 TEMPLATE = r"""# One file is one question. Each line can be changed here, or for one command with
 #   -s section.setting=VALUE        (e.g. -s data.limit.train=20)
-# Settings that are left out keep their recommended values; `--dry-run` prints all of them.
+# Settings that are left out keep their recommended values; `harness config` prints
+# all of them.
 
 @name  # folder of the results and name of the MLflow experiment
 question: Does GAN-made training data improve the segmentation network on our patients?

@@ -106,7 +106,10 @@ def table_status(table: NDArray[Any]) -> tuple[Status, str | None]:
             "give one row per patient and one column per replicate"
         )
     patients, replicates = cells.shape
-    have = f"but got {patients} patients and {replicates} replicates"
+    have = (
+        f"but got {patients} patient{'s' * (patients != 1)} and "
+        f"{replicates} replicate{'s' * (replicates != 1)}"
+    )
     missing = int((~np.isfinite(cells)).sum())
     if patients < PATIENTS_FOR_INTERVAL or replicates < REPLICATES_FOR_INTERVAL:
         return "cells only", (

@@ -92,9 +92,9 @@ def harvest(
 
 def _rule(reason: str) -> str:
     """The rule behind a reason, without its figures: what is counted."""
-    return (
-        reason if reason == "the mask is empty" else f"{reason.split()[0]} outside training range"
-    )
+    if reason == "the mask is empty":
+        return reason
+    return f"{reason.split()[0].removesuffix('_px')} outside training range"
 
 
 def run(context: Context) -> None:

@@ -12,7 +12,6 @@ from harness.base.files import write_text
 from harness.base.registry import nearest
 from harness.config.experiment import Experiment
 from harness.config.starter import starter
-from harness.data.store import Store
 from harness.report.formats import counted
 from harness.report.page import write_report
 from harness.report.sweeps import seed_value
@@ -215,8 +214,3 @@ def write_starter(root: Path, output: Path, name: str) -> None:
     if output.exists():
         raise ConfigError(f"'{output}' exists already; name another file with --output")
     write_text(output, starter(str(root), name))
-
-
-def store_of(session: Session) -> Store:
-    """The prepared store."""
-    return Store.open(session.work.job(session.store).path / "store")

@@ -72,7 +72,7 @@ def test_kept_masks_are_cleaned_and_all_others_counted_by_reason() -> None:
         elif low <= area <= high:
             masks.append(drawn(radius))
         else:
-            expected["area_px outside training range"] += 1
+            expected["area outside training range"] += 1
     assert found.reasons == expected
     np.testing.assert_array_equal(np.stack(found.kept)[:, 0], np.stack(masks))
     assert found.tried == len(found.kept) + sum(found.reasons.values())
