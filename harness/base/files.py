@@ -23,12 +23,19 @@ from numpy.typing import NDArray
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
     """Open a binary file that appears at `path` whole when the block ends, or not at all."""
+    with _part(path, f".{path.name}.", ".tmp") as part, open(part, "wb") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _part(path: Path, prefix: str, suffix: str) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its name, durably, when the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
+    os.close(handle)
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
+        yield Path(name)
+        with open(name, "rb") as file:
             os.fsync(file.fileno())
         # mkstemp makes private files; ordinary results follow the user's umask.
         os.chmod(name, 0o666 & ~_UMASK)
@@ -84,20 +91,8 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
 
 def write_with(path: Path, writer: Callable[[Path], None]) -> None:
     """Let `writer` fill a temporary file of the same ending, then give it its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".part.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    try:
-        writer(Path(name))
-        with open(name, "rb") as file:
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_UMASK)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
-    sync_folder(path.parent)
+    with _part(path, ".part.", path.suffix) as part:
+        writer(part)
 
 
 def sha256_file(path: Path) -> str:

@@ -86,6 +86,7 @@ def starter(data_root: str, name: str) -> str:
     Raises:
         ConfigError: `name` is not a valid name, or `data_root` is empty.
     """
+    parse_experiment(write_yaml({"name": name}), "the new experiment")
     text = TEMPLATE.replace("@name", write_yaml({"name": name}).strip(), 1)
     text = text.replace("@root", write_yaml({"root": data_root}).strip(), 1)
     parse_experiment(text, f"{name}.yaml")

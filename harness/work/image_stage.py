@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
 
 from harness.base.streams import generator as numpy_generator
-from harness.base.streams import torch_generator
 from harness.data.store import Store
-from harness.models.pix2pix import PatchDiscriminator, UnetGenerator, init_weights
+from harness.models.pix2pix import PatchDiscriminator, UnetGenerator
 from harness.training.fit import Training, fit
 from harness.training.pictures import grid, to_grey
 from harness.training.precision import Precision
 from harness.training.schedule import constant, picture_epochs, pix2pix_decay
+from harness.work.adversaries import Adversaries
 from harness.work.batches import EpochBatches
 from harness.work.context import Context
 from harness.work.readout import finish_readout
@@ -37,7 +37,7 @@ def make_generator(config: Mapping[str, Any], channels: int) -> UnetGenerator:
     return UnetGenerator(width=config["width"], in_channels=channels, dropout=config["dropout"])
 
 
-class Pix2pixStage:
+class Pix2pixStage(Adversaries):
     """Networks, optimisers and one update of the image stage.
 
     Args:
@@ -53,24 +53,10 @@ class Pix2pixStage:
         shown: tuple[Tensor, Tensor],
     ) -> None:
         self.config = config
-        self.precision = precision
         self.shown = shown
         generator = make_generator(config, channels)
         discriminator = PatchDiscriminator(width=config["width"], in_channels=channels + 1)
-        source = torch_generator(seed, "weights")
-        init_weights(generator, source)
-        init_weights(discriminator, source)
-        self.networks: dict[str, nn.Module] = {
-            "generator": precision.module(generator),
-            "discriminator": precision.module(discriminator),
-        }
-        rate = config["optimiser"]
-        self.optimisers = {
-            name: precision.adam(
-                network.parameters(), rate["learning_rate"], (rate["beta1"], rate["beta2"])
-            )
-            for name, network in self.networks.items()
-        }
+        super().__init__(generator, discriminator, config["optimiser"], seed, precision)
 
     def step(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """One D step and one G step on masks (N, C, F, F) and CT (N, 1, F, F) in [-1, 1]."""
@@ -85,13 +71,13 @@ class Pix2pixStage:
             binary_cross_entropy_with_logits(on_fake, torch.zeros_like(on_fake))
             + binary_cross_entropy_with_logits(on_real, torch.ones_like(on_real))
         )
-        self._update("discriminator", d_loss)
+        self.update("discriminator", d_loss)
         discriminator.requires_grad_(False)
         with self.precision.autocast():
             judged = discriminator(torch.cat([mask, fake.to(mask.dtype)], 1)).float()
         g_loss = binary_cross_entropy_with_logits(judged, torch.ones_like(judged))
         l1 = l1_loss(fake.float(), real)
-        self._update("generator", g_loss + self.config["l1_weight"] * l1)
+        self.update("generator", g_loss + self.config["l1_weight"] * l1)
         discriminator.requires_grad_(True)
         return {
             "d_loss": d_loss,
@@ -101,21 +87,9 @@ class Pix2pixStage:
             "d_fake": on_fake.sigmoid().mean(),
         }
 
-    def _update(self, name: str, loss: Tensor) -> None:
-        optimiser = self.optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-
     def rate_factor(self, epoch: int, share: float) -> float:
         total = self.config["schedule"].get("epochs")
         return constant(epoch) if total is None else pix2pix_decay(epoch, total)
-
-    def weights(self) -> dict[str, Tensor]:
-        return self.networks["generator"].state_dict()
-
-    def epoch_end(self, epoch: int) -> dict[str, float]:
-        return {}
 
     def pictures(self) -> dict[str, NDArray[np.uint8]]:
         masks, truth = self.shown

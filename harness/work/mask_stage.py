@@ -18,12 +18,13 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from harness.base.streams import torch_generator
 from harness.config.stages import MaskAugmentation
 from harness.data.store import Store
-from harness.models.dcgan import Discriminator, Generator, init_weights
+from harness.models.dcgan import Discriminator, Generator
 from harness.training.augmentation import augment_masks
 from harness.training.fit import Training, fit
 from harness.training.pictures import grid, to_grey
 from harness.training.precision import Precision
 from harness.training.schedule import picture_epochs
+from harness.work.adversaries import Adversaries
 from harness.work.batches import EpochBatches
 from harness.work.context import Context
 from harness.work.readout import finish_readout
@@ -48,31 +49,17 @@ def make_generator(config: Mapping[str, Any], channels: int) -> Generator:
     )
 
 
-class DcganStage:
+class DcganStage(Adversaries):
     """Networks, optimisers and one update of the mask stage."""
 
     def __init__(
         self, config: Mapping[str, Any], channels: int, seed: int, precision: Precision
     ) -> None:
         self.config = config
-        self.precision = precision
         channels = 1 if config["learns"] == "ct" else channels
         generator = make_generator(config, channels)
         discriminator = Discriminator(width=config["width"], channels=channels)
-        source = torch_generator(seed, "weights")
-        init_weights(generator, source)
-        init_weights(discriminator, source)
-        self.networks: dict[str, nn.Module] = {
-            "generator": precision.module(generator),
-            "discriminator": precision.module(discriminator),
-        }
-        rate = config["optimiser"]
-        self.optimisers = {
-            name: precision.adam(
-                network.parameters(), rate["learning_rate"], (rate["beta1"], rate["beta2"])
-            )
-            for name, network in self.networks.items()
-        }
+        super().__init__(generator, discriminator, config["optimiser"], seed, precision)
         self._fixed = draw_noise(
             config["noise"], GRID, config["latent"], torch_generator(seed, "fixed-noise")
         )
@@ -89,11 +76,11 @@ class DcganStage:
         d_loss = binary_cross_entropy_with_logits(
             on_real, torch.full_like(on_real, self.config["real_label"])
         ) + binary_cross_entropy_with_logits(on_fake, torch.zeros_like(on_fake))
-        self._update("discriminator", d_loss)
+        self.update("discriminator", d_loss)
         with self.precision.autocast():
             judged = discriminator(generator(self._noise(real.shape[0]))).float()
         g_loss = binary_cross_entropy_with_logits(judged, torch.ones_like(judged))
-        self._update("generator", g_loss)
+        self.update("generator", g_loss)
         return {
             "d_loss": d_loss,
             "g_loss": g_loss,
@@ -105,20 +92,8 @@ class DcganStage:
         noise = draw_noise(self.config["noise"], count, self.config["latent"], None)
         return self.precision.batch(noise)
 
-    def _update(self, name: str, loss: Tensor) -> None:
-        optimiser = self.optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-
     def rate_factor(self, epoch: int, share: float) -> float:
         return 1.0
-
-    def weights(self) -> dict[str, Tensor]:
-        return self.networks["generator"].state_dict()
-
-    def epoch_end(self, epoch: int) -> dict[str, float]:
-        return {}
 
     def pictures(self) -> dict[str, NDArray[np.uint8]]:
         images = sample_masks(self.networks["generator"], self._fixed, self.precision.device)

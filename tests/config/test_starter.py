@@ -56,7 +56,7 @@ def test_a_name_that_cannot_be_a_folder_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         starter("/x", "my study")
     assert str(caught.value) == (
-        "my study.yaml, line 5: name must be 1 to 61 letters, digits, '_', '.' and '-', "
+        "the new experiment, line 1: name must be 1 to 61 letters, digits, '_', '.' and '-', "
         "first a letter or digit, but got 'my study'"
     )
     with pytest.raises(ConfigError, match=r"data\.root must name the folder of the patients"):

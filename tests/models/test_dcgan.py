@@ -81,10 +81,10 @@ def test_drawing_weights_leaves_the_global_generator_alone() -> None:
 def test_weights_have_the_published_spread() -> None:
     network = seeded(Discriminator(width=64))
     convolutions = torch.cat(
-        [p.weight.flatten() for p in network.modules() if isinstance(p, nn.Conv2d)]
+        [p.weight.detach().flatten() for p in network.modules() if isinstance(p, nn.Conv2d)]
     )
     norms = [p for p in network.modules() if isinstance(p, nn.BatchNorm2d)]
-    scales = torch.cat([p.weight for p in norms])
+    scales = torch.cat([p.weight.detach() for p in norms])
     # 2.76 million and 896 draws: bounds of five standard errors.
     assert abs(convolutions.mean()) < 5 * 0.02 / 2.76e6**0.5
     assert convolutions.std() == pytest.approx(0.02, rel=0.003)
