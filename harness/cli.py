@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,10 +81,11 @@ class _Options:
         experiment = self.experiment()
         try:
             self.workdir.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.workdir).close()
         except OSError as error:
             raise ConfigError(
-                f"--workdir must be a folder that exists or can be made, but got '{self.workdir}' "
-                f"({error.strerror}); name another one"
+                "--workdir must be a folder that can be made and written, but got "
+                f"'{self.workdir}' ({error.strerror}); name another one"
             ) from error
         from harness.workflow.session import EXECUTORS, Session
 

@@ -210,8 +210,8 @@ MISTAKES: list[tuple[list[str], str]] = [
     ),
     (
         ["report", "tiny.yaml", "--workdir", "tiny.yaml"],
-        "--workdir must be a folder that exists or can be made, but got 'tiny.yaml' (File exists); "
-        "name another one",
+        "--workdir must be a folder that can be made and written, but got 'tiny.yaml' "
+        "(File exists); name another one",
     ),
     (
         ["ui", "tiny.yaml"],

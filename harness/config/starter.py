@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.config.data import DEFAULT_PATTERNS
 from harness.config.load import parse_experiment
 from harness.config.reading import write_yaml
 
@@ -21,14 +22,14 @@ data:
   @root
   structures: [parotid_left, parotid_right]
   # How your structure sets call them: regular expressions, tried on each ROI name in turn.
-  # `(?i)` ignores capitals, `^` and `$` are the name's two ends. The first line of each matches
-  # L_Parotid, Parotid_L, LT PAROTID ...; the second is a name of one clinic: put yours there.
+  # `(?i)` ignores capitals, `^` and `$` are the name's two ends. The first two of each match
+  # L_Parotid, Parotid_L, LT PAROTID ...; the third is a name of one clinic: put yours there.
   patterns:
     parotid_left:
-      - (?i)^((l|lt|left)[\s_\-.]*(parotid|par)|(parotid|par)[\s_\-.]*(l|lt|left))$
+      @parotid_left
       - (?i)^ohrspeicheld.*li(nks)?$
     parotid_right:
-      - (?i)^((r|rt|right)[\s_\-.]*(parotid|par)|(parotid|par)[\s_\-.]*(r|rt|right))$
+      @parotid_right
       - (?i)^ohrspeicheld.*re(chts)?$
   # Patients, not slices, are divided, before anything is fitted. The test patients decide the
   # question once: with fewer than about 20 of them only large differences can be seen.
@@ -89,5 +90,8 @@ def starter(data_root: str, name: str) -> str:
     parse_experiment(write_yaml({"name": name}), "the new experiment")
     text = TEMPLATE.replace("@name", write_yaml({"name": name}).strip(), 1)
     text = text.replace("@root", write_yaml({"root": data_root}).strip(), 1)
+    for structure, patterns in DEFAULT_PATTERNS.items():
+        lines = "\n      ".join(f"- {pattern}" for pattern in patterns)
+        text = text.replace(f"@{structure}", lines, 1)
     parse_experiment(text, f"{name}.yaml")
     return text

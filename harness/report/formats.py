@@ -50,7 +50,9 @@ def short(value: Any) -> str:
     if isinstance(value, bool | str | int):
         return str(value)
     if isinstance(value, float):
-        return f"{value:.3g}".replace("-", MINUS) if math.isfinite(value) else DASH
+        if not math.isfinite(value):
+            return DASH
+        return (f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}").replace("-", MINUS)
     return str(value)
 
 

@@ -48,13 +48,13 @@ def prepare_data(session: Session) -> dict[str, Any]:
     """Prepare pairs and say what was kept, excluded and lost."""
     values = steps.prepare(session)
     say = session.console.say
-    for excluded in session.looks.excluded:
-        session.console.warn(f"{excluded.patient} excluded: {excluded.reason}")
     for look in session.looks.usable:
         for note in look.notes:
             say(f"{look.patient}: {note}")
     counts = values["patients"]
-    say("patients: " + ", ".join(f"{number} {role}" for role, number in counts.items()))
+    left = len(session.looks.usable) - len(session.roles)
+    words = [f"{number} {role}" for role, number in counts.items()]
+    say("patients: " + ", ".join(words + [f"{left} not used (data.limit)"] * bool(left)))
     for role, numbers in values["pairs"].items():
         say(f"{role}: " + ", ".join(f"{number} {what}" for what, number in numbers.items()))
     for name, share in values["lost"].items():
@@ -213,4 +213,10 @@ def write_starter(root: Path, output: Path, name: str) -> None:
         raise DataError(f"harness init needs an existing DICOM folder, but got '{root}'")
     if output.exists():
         raise ConfigError(f"'{output}' exists already; name another file with --output")
-    write_text(output, starter(str(root), name))
+    try:
+        write_text(output, starter(str(root), name))
+    except OSError as error:
+        raise ConfigError(
+            f"--output must be a file that can be written, but got '{output}' "
+            f"({error.strerror}); name another one"
+        ) from error

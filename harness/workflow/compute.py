@@ -22,6 +22,11 @@ def resolve_compute(experiment: Experiment, root: Path) -> dict[str, Any]:
     if "auto" in asked.values():
         frozen = _frozen(experiment, root / "resolved.json")
         asked = {name: frozen[name] if value == "auto" else value for name, value in asked.items()}
+    if config.device == "cuda" and not _has_cuda():
+        raise EnvironmentFault(
+            "compute.device is cuda, but this machine has no usable GPU; set it to auto or cpu, or "
+            "run on the machine with the GPU"
+        )
     if asked["device"] == "cuda" and not _has_cuda():
         raise EnvironmentFault(
             "compute.device is cuda in this work folder, but this machine has no usable GPU; run "

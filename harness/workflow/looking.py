@@ -57,10 +57,21 @@ def look_at(
 ) -> Looks:
     """Look at every patient of the source; `progress(done, of)` after each."""
     usable, excluded = [], []
+    seen: dict[str, str] = {}
     references = source.patients()
     for index, reference in enumerate(references):
         found = _look(source, reference, config, root / "looks")
-        if isinstance(found, Look):
+        if isinstance(found, Look) and found.digest in seen:
+            # One patient under two names could train and test at once.
+            excluded.append(
+                Excluded(
+                    found.patient,
+                    f"it holds the same scan with the same contours as {seen[found.digest]}, which "
+                    "is kept",
+                )
+            )
+        elif isinstance(found, Look):
+            seen[found.digest] = found.patient
             usable.append(found)
         else:
             excluded.append(found)

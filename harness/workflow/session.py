@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from harness.work.sources import make_source
 from harness.work.specs import Specs
 from harness.workflow.compute import default_workers, resolve_compute, resolve_extractor
 from harness.workflow.driver import Driver, Planner
-from harness.workflow.looking import Look, Looks, look_at
+from harness.workflow.looking import Looks, look_at
 
 if TYPE_CHECKING:
     from harness.tracking.thread import ProjectorThread
@@ -83,6 +83,10 @@ class Session:
                 source, config, self.root, lambda n, of: live.update("look", n, f"of {of}")
             )
             live.finish("look", f"{len(looks.usable)} usable, {len(looks.excluded)} excluded")
+        for entry in looks.excluded:  # before anything else can fail
+            self.console.warn(f"{entry.patient} excluded: {entry.reason}")
+        if looks.excluded and config.source == "dicom":
+            self.console.say("(pseudonyms and file numbers: private/dicom/files.json)")
         return looks
 
     @cached_property
@@ -94,24 +98,11 @@ class Session:
         if not usable:
             reasons = "; ".join(f"{e.patient}: {e.reason}" for e in self.looks.excluded[:5])
             raise DataError(f"an experiment needs usable patients, but got none ({reasons})")
-        self._refuse_copies(usable)
         return assign_roles(
             {look.digest: look.role for look in usable},
             self.experiment.data.roles,
             self.experiment.data.limit,
         )
-
-    @staticmethod
-    def _refuse_copies(usable: Sequence[Look]) -> None:
-        """One patient under two names could train and test at once."""
-        seen: dict[str, str] = {}
-        for look in usable:
-            other = seen.setdefault(look.digest, look.patient)
-            if other != look.patient:
-                raise DataError(
-                    f"every patient must be there once, but {other} and {look.patient} hold the "
-                    "same scan with the same contours; remove one of them"
-                )
 
     @cached_property
     def store(self) -> Spec:

@@ -16,7 +16,7 @@ from harness.compare.table import Table, read_scores
 from harness.config.experiment import plain
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.board import Board
-from harness.sweep.chosen import read_chosen, write_chosen
+from harness.sweep.chosen import newest_chosen, read_chosen, write_chosen
 from harness.sweep.planner import StageSweep, SweepPlan
 from harness.sweep.study import Study, study_name
 from harness.workflow.session import Session
@@ -127,7 +127,14 @@ def _choose(session: Session) -> Path | None:
         }
     if not choice and read_chosen(session.home) is None:
         return None
-    return write_chosen(session.home, choice)
+    before = newest_chosen(session.home)
+    path = write_chosen(session.home, choice)
+    if before is not None and path != before:
+        session.console.warn(
+            f"{path.name} differs from {before.name}: compare and report now go by it; earlier "
+            "results stay, and come back when that file is removed"
+        )
+    return path
 
 
 def choice(session: Session) -> Choice:

@@ -68,6 +68,14 @@ def test_what_a_look_knows(tmp_path: Path) -> None:
     assert Path(first.file).is_file()
 
 
+def test_a_copy_under_another_name_is_excluded(tmp_path: Path) -> None:
+    found = look(Drawn((*THREE, reference("d", 10, "test"))), tmp_path)
+    assert [entry.patient for entry in found.usable] == ["a", "c"]
+    assert found.excluded[-1] == Excluded(
+        "d", "it holds the same scan with the same contours as a, which is kept"
+    )
+
+
 def test_nobody_is_read_twice(tmp_path: Path) -> None:
     first = look(Drawn(THREE), tmp_path)
     again = Drawn(THREE)

@@ -113,10 +113,16 @@ def test_a_structure_without_a_file_is_noted(root: Path, folder: Path) -> None:
     assert scan.notes == ("parotid_left is not contoured",)
 
 
-@pytest.mark.parametrize("content", [",data\n", "", ",data\n\n\n"])
+@pytest.mark.parametrize("content", [",data\n", ",data\n\n\n"])
 def test_an_empty_structure_file_is_the_same(root: Path, folder: Path, content: str) -> None:
     (folder / "LeftParotid.csv").write_text(content)
     assert scan_of(root).notes == ("parotid_left is not contoured",)
+
+
+def test_a_structure_partly_off_the_ct_is_noted(root: Path, folder: Path) -> None:
+    inside = np.flatnonzero(stored_ct())[:8]
+    write_csv(folder / "LeftParotid.csv", np.array([0, 1, *inside]), None)
+    assert scan_of(root).notes == ("20 % of parotid_left lies where the CT has no value",)
 
 
 def test_a_patient_without_any_wanted_structure_is_excluded(root: Path, folder: Path) -> None:
@@ -130,7 +136,12 @@ def test_a_patient_without_any_wanted_structure_is_excluded(root: Path, folder: 
     [
         ("ct.csv", None, "ct.csv is missing"),
         ("voxel_dimensions.csv", None, "voxel_dimensions.csv is missing"),
-        ("ct.csv", "", "ct.csv holds no voxels"),
+        ("ct.csv", "", "ct.csv does not begin with the line ',data'"),
+        ("ct.csv", ",data\n5,1000\n6,10", "ct.csv is cut off in its last line"),
+        ("ct.csv", ",data\n5,1000\n", "ct.csv has no voxels for parotid_left and parotid_right"),
+        ("LeftParotid.csv", "", "LeftParotid.csv does not begin with the line ',data'"),
+        ("LeftParotid.csv", "garbage;;x\n", "LeftParotid.csv does not begin with the line"),
+        ("LeftParotid.csv", ",data\n5,\n6", "LeftParotid.csv is cut off in its last line"),
         ("ct.csv", ",data\n", "ct.csv holds no voxels"),
         ("ct.csv", ",data\n5\n6\n", "ct.csv is not a table of numbers"),
         ("ct.csv", ",data\n5,1000\n6,much\n", "ct.csv is not a table of numbers"),
@@ -210,7 +221,7 @@ def test_other_files_are_ignored_and_do_not_count_as_a_change(root: Path, folder
 
 
 def test_all_structures_can_be_read(root: Path, folder: Path) -> None:
-    write_csv(folder / "SpinalCord.csv", np.array([7, 8]), None)
+    write_csv(folder / "SpinalCord.csv", np.flatnonzero(stored_ct())[[7, 8]], None)
     scan = scan_of(root, ("spinal_cord", "mandible"))
     assert {name: int(mask.sum()) for name, mask in scan.masks.items()} == {"spinal_cord": 2}
     assert scan.notes == ("mandible is not contoured",)

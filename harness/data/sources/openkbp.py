@@ -12,6 +12,7 @@ Source of the format: Babier et al., OpenKBP, Medical Physics 48 (2021).
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,9 @@ from harness.data.scan import SOURCES, Excluded, Reference, Scan
 
 EDGE = 128
 HU_OFFSET = 1024
+HEADER = b",data"
+NOTED_LOST = 0.05  # share of a structure's voxels without a CT value
+MOST_LOST = 0.5  # real ones stay below 0.3
 FOLDERS = {"train-pats": "train", "validation-pats": "validation", "test-pats": "test"}
 STRUCTURES = {
     "parotid_left": "LeftParotid",
@@ -92,6 +96,15 @@ class OpenKbp:
             return Excluded(reference.patient, _reason(error))
         if not masks:
             return Excluded(reference.patient, "none of the wanted structures is contoured")
+        lost = {name: float((hu[mask] <= -HU_OFFSET).mean()) for name, mask in masks.items()}
+        bare = [name for name, share in lost.items() if share > MOST_LOST]
+        if bare:
+            return Excluded(reference.patient, f"ct.csv has no voxels for {' and '.join(bare)}")
+        notes += [
+            f"{100 * share:.0f} % of {name} lies where the CT has no value"
+            for name, share in lost.items()
+            if share > NOTED_LOST
+        ]
         affine = np.zeros((4, 4))
         affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = *spacing, 1.0
         return Scan(reference.patient, hu, masks, affine, reference.role, tuple(notes))
@@ -138,6 +151,12 @@ def _numbers(path: Path, **options: Any) -> NDArray[np.float64]:
 
 def _table(path: Path, columns: int) -> NDArray[np.float64]:
     """The first columns of a CSV file with a header line, (lines, columns)."""
+    with open(path, "rb") as file:
+        if file.readline().strip() != HEADER:
+            raise ValueError(f"{path.name} does not begin with the line '{HEADER.decode()}'")
+        file.seek(-1, os.SEEK_END)
+        if file.read() != b"\n":
+            raise ValueError(f"{path.name} is cut off in its last line")
     try:
         table = _numbers(path, skiprows=1, usecols=range(columns), ndmin=2)
     except ValueError as error:
