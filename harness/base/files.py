@@ -21,14 +21,18 @@ from numpy.typing import NDArray
 
 
 @contextlib.contextmanager
-def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """Open a binary file that appears at `path` whole when the block ends, or not at all."""
-    with _part(path, f".{path.name}.", ".tmp") as part, open(part, "wb") as file:
+def atomic(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
+    """Open a binary file that appears at `path` whole when the block ends, or not at all.
+
+    Args:
+        mode: of the file, which nobody else can read before it has it; None follows the umask.
+    """
+    with _part(path, f".{path.name}.", ".tmp", mode) as part, open(part, "wb") as file:
         yield file
 
 
 @contextlib.contextmanager
-def _part(path: Path, prefix: str, suffix: str) -> Iterator[Path]:
+def _part(path: Path, prefix: str, suffix: str, mode: int | None = None) -> Iterator[Path]:
     """A temporary file beside `path` that takes its name, durably, when the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
@@ -38,7 +42,7 @@ def _part(path: Path, prefix: str, suffix: str) -> Iterator[Path]:
         with open(name, "rb") as file:
             os.fsync(file.fileno())
         # mkstemp makes private files; ordinary results follow the user's umask.
-        os.chmod(name, 0o666 & ~_UMASK)
+        os.chmod(name, 0o666 & ~_UMASK if mode is None else mode)
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

@@ -21,14 +21,6 @@ from harness.tracking.ui import serving
 from harness.training.pictures import grid, write_png
 
 pytestmark = pytest.mark.browser
-CHROMIUM = Path("/usr/bin/chromium")
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PAGE_MS = 45_000
 EPOCHS = 60
 SWEEP = ("sweep-mask",)
@@ -114,18 +106,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pages, dic
     runs = {run.data.tags["harness.key"]: run.info.run_id for run in found}
     with serving(store, root) as (base, _):
         yield Pages(base, experiment.experiment_id), runs
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not there; apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=SWITCHES)
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,6 @@ from harness.report.data import ReportData
 from harness.report.page import write_report
 
 pytestmark = pytest.mark.browser
-CHROMIUM = Path("/usr/bin/chromium")
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WIDTHS = (1400, 420)
 LONG = "a-name-without-a-place-to-break-" * 6
 PICTURES = "[...document.images].map(i => [i.alt, i.complete && i.naturalWidth])"
@@ -37,18 +28,6 @@ HEADS = """[...document.querySelectorAll('th')].filter(e => e.scrollWidth > e.cl
 NARROW = """[...document.querySelectorAll('dd, dt, td, p')].filter(e =>
     e.textContent.length > 40 && e.clientWidth < 80).map(e => e.outerHTML.slice(0, 80))"""
 OPEN_ALL = "document.querySelectorAll('details').forEach(d => d.open = true)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not there; apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=SWITCHES)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

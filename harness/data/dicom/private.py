@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
 import os
 import secrets
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from harness.base.files import sync_folder
+from harness.base.files import atomic
+
+PRIVATE = 0o600
 
 
 def private_folder(folder: Path) -> Path:
@@ -24,19 +24,9 @@ def private_folder(folder: Path) -> Path:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write atomically; at no moment can another user read the file."""
-    folder = private_folder(path.parent)
-    handle, part = tempfile.mkstemp(prefix=".part.", dir=folder)  # mode 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(part)
-        raise
-    sync_folder(folder)
+    private_folder(path.parent)
+    with atomic(path, PRIVATE) as file:
+        file.write(content)
 
 
 def write_private_json(path: Path, value: Any) -> None:
