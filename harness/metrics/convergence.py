@@ -1,4 +1,6 @@
-"""Convergence failure of a GAN, from its losses alone.
+"""What a GAN's own journal tells while it trains: losses, gradients, how varied its samples are.
+
+Convergence failure is seen in the losses alone.
 
 The thesis's batches of 64 and 128: the discriminator wins, its loss lies flat near zero while the
 generator's stays high, and the output is noise. On real masks this reproduces, and the two groups
@@ -8,7 +10,8 @@ lie far apart (losses in nats, binary cross-entropy):
     failed   batch 64, OpenKBP       D 0.00008   G 9.9
     healthy  batch 12, OpenKBP       D 0.28      G 3.5
 
-The thresholds lie between the two groups.
+The thresholds lie between the two groups. Further signs: a gradient or loss that is not a number,
+samples of fixed inputs that stand still, samples that become alike.
 """
 
 from __future__ import annotations
@@ -30,6 +33,16 @@ G_HIGH = 6.0
 
 WINDOW = 5
 """Epochs over which both must hold, by their medians: one good batch is not a recovery."""
+
+LOOKS = 4
+"""Looks at the samples in a row that must show them standing still, or alike."""
+
+STILL = 1e-6
+"""Change of the samples' mean (on [-1, 1]) from look to look, at or below which they stand still;
+a training that moves at all changes it by 1e-4 and more."""
+
+ALIKE = 0.5
+"""Spread of the samples, relative to real images, below which they count as alike."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,58 @@ def convergence_failure(
         f"(high: at least {G_HIGH:g})",
         int(epochs[first]),
     )
+
+
+def frozen_output(
+    epochs: Sequence[int] | NDArray[Any], mean_output: Sequence[float] | NDArray[Any]
+) -> Failure | None:
+    """Samples of fixed inputs that no longer change, at the last look; or None.
+
+    Args:
+        epochs: ascending epoch numbers of the looks.
+        mean_output: mean grey of the samples at each, on [-1, 1].
+    """
+    steps = np.abs(np.diff(np.asarray(mean_output, np.float64)))
+    run = _last_run(steps <= STILL)
+    if run is None or len(steps) - run + 1 < LOOKS:
+        return None
+    looks = len(steps) - run + 1
+    return Failure(
+        f"the output is frozen: in {looks} looks in a row the samples of the fixed inputs did not "
+        f"change (mean grey by at most {STILL:g})",
+        int(epochs[run]),
+    )
+
+
+def falling_diversity(
+    epochs: Sequence[int] | NDArray[Any], diversity: Sequence[float] | NDArray[Any]
+) -> Failure | None:
+    """Samples of fixed inputs that are alike at the last looks, since when; or None.
+
+    A generator begins with samples that are alike and parts them while it learns; what counts is
+    how it ends.
+
+    Args:
+        epochs: ascending epoch numbers of the looks.
+        diversity: spread of the samples relative to real images at each; about 1 when healthy.
+    """
+    values = np.asarray(diversity, np.float64)
+    run = _last_run(values < ALIKE)
+    if run is None or len(values) - run < LOOKS:
+        return None
+    return Failure(
+        f"the samples are alike: {values[-1]:.2g} times the spread of real images "
+        f"(healthy: at least {ALIKE:g})",
+        int(epochs[run]),
+    )
+
+
+def _last_run(holds: NDArray[np.bool_]) -> int | None:
+    """Where the unbroken row of True that reaches the end begins; None where the end is False."""
+    if not len(holds) or not holds[-1]:
+        return None
+    broken = np.flatnonzero(~holds)
+    return int(broken[-1]) + 1 if len(broken) else 0
 
 
 def _running_median(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:

@@ -50,3 +50,11 @@ def picture_epochs(targets: Sequence[int], about: int) -> frozenset[int]:
     """Epochs after which sample grids are drawn: `about` of them up to the last target, spaced as
     `scored_epochs`, and every target, so that each readout can be looked at."""
     return frozenset({*scored_epochs(targets[-1], about), *targets})
+
+
+def watched(epoch: int) -> bool:
+    """Epochs after which a training looks at its samples: each up to 31, then 16 an octave.
+
+    Never depends on the total, so that the shorter training is the beginning of the longer one.
+    """
+    return epoch % (1 << max(0, epoch.bit_length() - 5)) == 0

@@ -28,6 +28,7 @@ from harness.work.adversaries import Adversaries
 from harness.work.batches import EpochBatches
 from harness.work.context import Context
 from harness.work.readout import finish_readout
+from harness.work.watch import SAMPLES, Watch
 
 PICTURED = 8
 
@@ -41,7 +42,8 @@ class Pix2pixStage(Adversaries):
     """Networks, optimisers and one update of the image stage.
 
     Args:
-        shown: masks and CT (n, C | 1, F, F) in [-1, 1] for the mask | truth | prediction grid.
+        shown: masks and CT (n, C | 1, F, F) in [-1, 1]: the first few make the mask | truth |
+            prediction grid, all of them are watched.
     """
 
     def __init__(
@@ -56,7 +58,8 @@ class Pix2pixStage(Adversaries):
         self.shown = shown
         generator = make_generator(config, channels)
         discriminator = PatchDiscriminator(width=config["width"], in_channels=channels + 1)
-        super().__init__(generator, discriminator, config["optimiser"], seed, precision)
+        watch = Watch.beside(shown[1].numpy()) if len(shown[1]) > 1 else None
+        super().__init__(generator, discriminator, config["optimiser"], seed, precision, watch)
 
     def step(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """One D step and one G step on masks (N, C, F, F) and CT (N, 1, F, F) in [-1, 1]."""
@@ -71,13 +74,13 @@ class Pix2pixStage(Adversaries):
             binary_cross_entropy_with_logits(on_fake, torch.zeros_like(on_fake))
             + binary_cross_entropy_with_logits(on_real, torch.ones_like(on_real))
         )
-        self.update("discriminator", d_loss)
+        d_norm = self.update("discriminator", d_loss)
         discriminator.requires_grad_(False)
         with self.precision.autocast():
             judged = discriminator(torch.cat([mask, fake.to(mask.dtype)], 1)).float()
         g_loss = binary_cross_entropy_with_logits(judged, torch.ones_like(judged))
         l1 = l1_loss(fake.float(), real)
-        self.update("generator", g_loss + self.config["l1_weight"] * l1)
+        g_norm = self.update("generator", g_loss + self.config["l1_weight"] * l1)
         discriminator.requires_grad_(True)
         return {
             "d_loss": d_loss,
@@ -85,19 +88,26 @@ class Pix2pixStage(Adversaries):
             "l1": l1,
             "d_real": on_real.sigmoid().mean(),
             "d_fake": on_fake.sigmoid().mean(),
+            "d_gradient_norm": d_norm,
+            "g_gradient_norm": g_norm,
         }
 
     def rate_factor(self, epoch: int, share: float) -> float:
         total = self.config["schedule"].get("epochs")
         return constant(epoch) if total is None else pix2pix_decay(epoch, total)
 
+    def samples(self) -> NDArray[np.float32]:
+        return self._painted(self.shown[0])
+
+    def _painted(self, masks: Tensor) -> NDArray[np.float32]:
+        network, statistics = self.networks["generator"], self.config["statistics"]
+        return paint(network, masks, statistics, self.precision.device)
+
     def pictures(self) -> dict[str, NDArray[np.uint8]]:
-        masks, truth = self.shown
+        masks, truth = (part[:PICTURED] for part in self.shown)
         if not len(masks):
             return {}
-        made = paint(
-            self.networks["generator"], masks, self.config["statistics"], self.precision.device
-        )
+        made = self._painted(masks)
         columns = (masks.amax(1, keepdim=True).numpy(), truth.numpy(), made)
         tiles = np.stack(columns, axis=1).reshape(-1, *truth.shape[-2:])
         return {"mask-truth-prediction": grid(to_grey(tiles), columns=6)}
@@ -142,7 +152,8 @@ def conditioning(store: Store, rows: NDArray[np.intp]) -> Tensor:
 
 def _shown(store: Store, seed: int) -> tuple[Tensor, Tensor]:
     rows = store.select(role="validation", selected=True, gland=True)
-    chosen = np.sort(numpy_generator(seed, "shown").permutation(rows)[:PICTURED])
+    drawn = numpy_generator(seed, "shown").permutation(rows)[:SAMPLES]
+    chosen = np.concatenate([np.sort(drawn[:PICTURED]), np.sort(drawn[PICTURED:])])
     return conditioning(store, chosen), torch.from_numpy(store.ct[chosen].astype(np.float32))
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from harness.base.streams import generator as numpy_generator
 from harness.base.streams import torch_generator
 from harness.config.stages import MaskAugmentation
 from harness.data.store import Store
@@ -28,6 +29,7 @@ from harness.work.adversaries import Adversaries
 from harness.work.batches import EpochBatches
 from harness.work.context import Context
 from harness.work.readout import finish_readout
+from harness.work.watch import SAMPLES, Watch
 
 GRID = 64
 
@@ -53,13 +55,18 @@ class DcganStage(Adversaries):
     """Networks, optimisers and one update of the mask stage."""
 
     def __init__(
-        self, config: Mapping[str, Any], channels: int, seed: int, precision: Precision
+        self,
+        config: Mapping[str, Any],
+        channels: int,
+        seed: int,
+        precision: Precision,
+        watch: Watch | None = None,
     ) -> None:
         self.config = config
         channels = 1 if config["learns"] == "ct" else channels
         generator = make_generator(config, channels)
         discriminator = Discriminator(width=config["width"], channels=channels)
-        super().__init__(generator, discriminator, config["optimiser"], seed, precision)
+        super().__init__(generator, discriminator, config["optimiser"], seed, precision, watch)
         self._fixed = draw_noise(
             config["noise"], GRID, config["latent"], torch_generator(seed, "fixed-noise")
         )
@@ -76,16 +83,18 @@ class DcganStage(Adversaries):
         d_loss = binary_cross_entropy_with_logits(
             on_real, torch.full_like(on_real, self.config["real_label"])
         ) + binary_cross_entropy_with_logits(on_fake, torch.zeros_like(on_fake))
-        self.update("discriminator", d_loss)
+        d_norm = self.update("discriminator", d_loss)
         with self.precision.autocast():
             judged = discriminator(generator(self._noise(real.shape[0]))).float()
         g_loss = binary_cross_entropy_with_logits(judged, torch.ones_like(judged))
-        self.update("generator", g_loss)
+        g_norm = self.update("generator", g_loss)
         return {
             "d_loss": d_loss,
             "g_loss": g_loss,
             "d_real": on_real.sigmoid().mean(),
             "d_fake": on_fake.sigmoid().mean(),
+            "d_gradient_norm": d_norm,
+            "g_gradient_norm": g_norm,
         }
 
     def _noise(self, count: int) -> Tensor:
@@ -94,6 +103,10 @@ class DcganStage(Adversaries):
 
     def rate_factor(self, epoch: int, share: float) -> float:
         return 1.0
+
+    def samples(self) -> NDArray[np.float32]:
+        fixed = self._fixed[:SAMPLES]
+        return sample_masks(self.networks["generator"], fixed, self.precision.device)
 
     def pictures(self) -> dict[str, NDArray[np.uint8]]:
         images = sample_masks(self.networks["generator"], self._fixed, self.precision.device)
@@ -124,10 +137,18 @@ def run(context: Context) -> None:
     config = spec.config
     store = Store.open(context.input("store") / "store")
     precision = Precision.of(spec.compute)
-    stage = DcganStage(config, len(store.channels), spec.seed, precision)
+    images = training_images(store, config["learns"])
+    compared = numpy_generator(spec.seed, "watch").permutation(len(images))[:SAMPLES]
+    stage = DcganStage(
+        config,
+        len(store.channels),
+        spec.seed,
+        precision,
+        Watch.beside(images[np.sort(compared)].numpy()),
+    )
     augmentation = MaskAugmentation.model_validate(config["augmentation"])
     batches = EpochBatches(
-        {"images": training_images(store, config["learns"])},
+        {"images": images},
         config["batch_size"],
         spec.seed,
         lambda batch, source: {

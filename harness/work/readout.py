@@ -1,11 +1,17 @@
-"""What a GAN readout's result says: its losses, and whether the training had converged."""
+"""What a GAN readout's result says: its losses, whether it converged, whether samples are alike."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
-from harness.metrics.convergence import convergence_failure
+from harness.metrics.convergence import (
+    Failure,
+    convergence_failure,
+    falling_diversity,
+    frozen_output,
+)
 from harness.records.journal import series
 from harness.work.context import Context
 
@@ -13,18 +19,40 @@ _LAST = ("d_loss", "g_loss", "l1", "d_real", "d_fake")
 
 
 def finish_readout(context: Context, epoch: int, journal_length: int) -> None:
-    """Store the readout's result with its last losses and the verdict on convergence."""
+    """Store the readout's result with its last losses and what the training's journal tells.
+
+    `converged` is False where the discriminator wins, something is not a number, or the output is
+    frozen (`failure` has the reason and the epoch of onset); `alike` is there where the samples of
+    fixed inputs are alike, which is a collapse seen in pixels alone.
+    """
     journal = context.folder.journal
     values: dict[str, Any] = {"epoch": epoch}
     for name in _LAST:
         steps, numbers = series(journal, f"train/{name}", until=epoch)
         if steps:
             values[name] = numbers[-1] if math.isfinite(numbers[-1]) else None
-    steps, d_loss = series(journal, "train/d_loss", until=epoch)
-    _, g_loss = series(journal, "train/g_loss", until=epoch)
-    failure = convergence_failure(steps, d_loss, g_loss)
+    failure = training_failure(journal, epoch)
     values["converged"] = failure is None
-    if failure is not None:
-        values["failure"] = {"reason": failure.reason, "onset": failure.onset_epoch}
+    for key, found in (("failure", failure), ("alike", _alike(journal, epoch))):
+        if found is not None:
+            values[key] = {"reason": found.reason, "onset": found.onset_epoch}
     weights = context.folder.at(epoch) / "weights.safetensors"
     context.finish([weights], values, epoch, journal_length)
+
+
+def training_failure(journal: Path, until: int) -> Failure | None:
+    """The failure that a training is in at epoch `until`, by its journal; or None."""
+    steps, d_loss = series(journal, "train/d_loss", until=until)
+    _, g_loss = series(journal, "train/g_loss", until=until)
+    bad, counts = series(journal, "train/non_finite_updates", until=until)
+    lost = convergence_failure(steps, d_loss, g_loss)
+    if lost is not None:
+        return lost
+    if bad:
+        reason = f"{int(counts[0])} updates had a loss or a gradient that is not finite"
+        return Failure(reason, bad[0])
+    return frozen_output(*series(journal, "collapse/mean_output", until=until))
+
+
+def _alike(journal: Path, until: int) -> Failure | None:
+    return falling_diversity(*series(journal, "collapse/diversity", until=until))

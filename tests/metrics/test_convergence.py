@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from harness.base.errors import DataError
-from harness.metrics.convergence import convergence_failure
+from harness.metrics.convergence import (
+    convergence_failure,
+    falling_diversity,
+    frozen_output,
+)
 
 
 def losses(d: float, g: float, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -70,3 +74,33 @@ def test_too_few_epochs_say_nothing() -> None:
     assert convergence_failure(range(4), *losses(0.001, 9.0, 4)) is None
     with pytest.raises(DataError, match="2 epochs, 3 and 3 losses"):
         convergence_failure([1, 2], [1, 2, 3], [1, 2, 3])
+
+
+def test_samples_that_become_alike_have_an_onset() -> None:
+    values = [0.1, 0.3, 0.7, 0.9, 0.8, 0.4, 0.2, 0.1, 0.1]
+    found = falling_diversity(range(10, 100, 10), values)
+    assert found is not None
+    assert found.onset_epoch == 60
+    assert "0.1 times the spread of real images" in found.reason
+
+
+@pytest.mark.parametrize(
+    "values", [[], [0.1, 0.1, 0.1], [0.1] * 6 + [0.8], [0.9, 0.3, 0.3, 0.3], [1.2] * 9]
+)
+def test_varied_recovering_and_hardly_watched_trainings_pass(values: list[float]) -> None:
+    assert falling_diversity(range(len(values)), values) is None
+
+
+def test_an_output_that_stands_still_has_an_onset() -> None:
+    found = frozen_output(range(1, 9), [-0.1, -0.3, -0.5, -0.8, -0.8, -0.8, -0.8, -0.8])
+    assert found is not None
+    assert found.onset_epoch == 4
+    assert "5 looks in a row" in found.reason
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[], [-0.8], [-0.8] * 3, [-0.8, -0.8, -0.8, -0.8, -0.79], [0.1 + 1e-5 * k for k in range(20)]],
+)
+def test_an_output_that_moves_is_not_frozen(values: list[float]) -> None:
+    assert frozen_output(range(len(values)), values) is None

@@ -48,11 +48,13 @@ class Adam:
         self.first = {name: torch.zeros_like(p) for name, p in parameters.items()}
         self.second = {name: torch.zeros_like(p) for name, p in parameters.items()}
         self.time = 0
+        self.norm = 0.0
 
     def step(self, loss: Tensor) -> None:
         names = list(self.parameters)
         slopes = torch.autograd.grad(loss, [self.parameters[n] for n in names])
         self.time += 1
+        self.norm = float(torch.cat([slope.flatten() for slope in slopes]).norm())
         with torch.no_grad():
             for name, slope in zip(names, slopes, strict=True):
                 m = self.first[name].mul_(BETA1).add_((1 - BETA1) * slope)
@@ -143,7 +145,8 @@ def test_a_dcgan_update_is_the_papers(noise: str, label: float) -> None:
         adam["g"].step(g_loss)
         shares = {"d_real": probability(on_real), "d_fake": probability(on_fake)}
         losses = {"d_loss": float(d_loss.detach()), "g_loss": float(g_loss.detach())}
-        assert said == pytest.approx({**losses, **shares}, rel=1e-3)
+        norms = {f"{name}_gradient_norm": adam[name].norm for name in "dg"}
+        assert said == pytest.approx({**losses, **shares, **norms}, rel=1e-3)
         for name, mine in (("discriminator", d), ("generator", g)):
             assert_close(stage.networks[name], mine)
             follow(stage.networks[name], mine)  # so that rounding does not grow from step to step
