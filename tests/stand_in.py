@@ -15,6 +15,25 @@ from harness.records.spec import Request, Spec
 Scorer = Callable[[Mapping[str, Any], int, int], Mapping[str, Any]]
 
 
+def verdict(word: str, ratio: float = 1.0, onset: int | None = None) -> dict[str, Any]:
+    """A verdict on collapse as a score stores it; every sign at `ratio` of real."""
+    names = ("spread", "effective", "distinct", "coverage")
+    signs = [
+        {"name": name, "value": 10 * ratio, "real": 10.0, "ratio": ratio, "p": 0.5}
+        for name in names
+    ]
+    return {
+        "word": word,
+        "sentence": f"{word.capitalize()}: as the stand-in says.",
+        "p": 0.5,
+        "signs": signs,
+        "precision": 0.8,
+        "real_precision": 0.9,
+        "n": 10,
+        "onset": onset,
+    }
+
+
 class StandIn:
     """Finishes requests by writing their results.
 
@@ -75,4 +94,6 @@ class StandIn:
         training = spec.inputs["training"]
         trained = self.work.job(training).spec()
         found = self.score(trained.config, trained.seed, training.epoch or 0)
-        return {"epoch": training.epoch, "n": 10, "converged": True, **found}
+        values = {"epoch": training.epoch, "n": 10, "converged": True, **found}
+        word = "healthy" if values["converged"] else "convergence failure"
+        return {"collapse": verdict(word), **values}

@@ -118,6 +118,10 @@ class Comparison:
                 "image": self.specs.score("image-score", self.store, image, last_image),
             }
             for stage, spec in scores.items():
+                training = mask if stage == "mask" else image
+                board.need(
+                    self.specs.variety_of(self.store, training), label="variety of real images"
+                )
                 board.need(spec, label=f"score of the {stage} stage, replicate {seed}")
             synthesis = self.specs.synthesis(
                 self.store, mask.done(last_mask), image.done(last_image), seed

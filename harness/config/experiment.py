@@ -39,14 +39,28 @@ class ReplicatesConfig(Section):
 
 
 class MetricsConfig(Section):
-    """What is measured on generated images, and with which feature extractor."""
+    """What is measured on generated images, and with which feature extractors."""
 
-    extractor: Literal["auto", "inception-v3", "efficientnet-lite0"] = Field(
+    extractor: Literal["auto", "inception-v3", "efficientnet-lite0", "torchscript"] = Field(
         "auto",
-        description="`auto`: Inception when its weights are at hand, else EfficientNet-Lite0",
+        description="scores during training. `auto`: Inception when its weights are at hand, else "
+        "EfficientNet-Lite0",
+    )
+    audit_extractors: tuple[
+        Literal["auto", "inception-v3", "efficientnet-lite0", "torchscript", "segmenter"], ...
+    ] = Field(
+        ("auto", "segmenter"),
+        min_length=1,
+        description="set side by side once a training is finished. `segmenter`: the bottleneck of "
+        "a U-Net trained on training patients",
     )
     inception_weights: str | None = Field(
         None, description="path of weights-inception-2015-12-05-6726825d.pth"
+    )
+    torchscript: str | None = Field(
+        None,
+        description="path of a TorchScript file for the extractor `torchscript`: takes 1 or 3 "
+        "channels in [0, 1], gives N x d; loading it runs the code in it",
     )
     images: Positive = Field(
         240, description="most images of each side that enter KID and FID; equal on both sides"
@@ -55,6 +69,37 @@ class MetricsConfig(Section):
         10,
         description="about how many epochs of a training are scored, log-spaced, the last included",
     )
+
+    @field_validator("extractor", mode="before")
+    @classmethod
+    def _needs_no_training(cls, value: Any) -> Any:
+        if value == "segmenter":
+            raise full_sentences(
+                [
+                    "metrics.extractor must be one that scores during training, but got "
+                    "'segmenter', which needs a trained network; name it in "
+                    "metrics.audit_extractors"
+                ]
+            )
+        return value
+
+    @field_validator("audit_extractors")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError(f"extractors must differ, but got {list(value)}")
+        return value
+
+    @model_validator(mode="after")
+    def _torchscript_has_a_file(self) -> MetricsConfig:
+        if self.torchscript is None and "torchscript" in (self.extractor, *self.audit_extractors):
+            raise full_sentences(
+                [
+                    "metrics.torchscript must be the path of a TorchScript file where an extractor "
+                    "is 'torchscript', but got nothing; give it with -s metrics.torchscript=FILE"
+                ]
+            )
+        return self
 
 
 class AxisConfig(Section):

@@ -28,15 +28,15 @@ def render(experiment: Experiment) -> str:
 def sanitised(experiment: Experiment) -> dict[str, Any]:
     """The experiment as plain data without paths of this machine and without credentials.
 
-    `data.root` becomes `<data.root>`, `metrics.inception_weights` its file's name, and
-    `tracking.uri` loses user, password, query and local folders.
+    `data.root` becomes `<data.root>`, `metrics.inception_weights` and `metrics.torchscript` their
+    files' names, and `tracking.uri` loses user, password, query and local folders.
     """
     stored = plain(experiment)
     if stored["data"]["root"] is not None:
         stored["data"]["root"] = ROOT_PLACEHOLDER
-    weights = stored["metrics"]["inception_weights"]
-    if weights is not None:
-        stored["metrics"]["inception_weights"] = _file_name(weights)
+    for name in ("inception_weights", "torchscript"):
+        if stored["metrics"][name] is not None:
+            stored["metrics"][name] = _file_name(stored["metrics"][name])
     if stored["tracking"]["uri"] is not None:
         stored["tracking"]["uri"] = _public_uri(stored["tracking"]["uri"])
     return stored

@@ -1,9 +1,10 @@
 """Images to feature vectors: the networks in whose eyes real and synthetic images are compared.
 
-Two are built in. `inception-v3` is the network of canonical FID and KID (torch-fidelity's port);
-its weights are a download and are checked against a pinned SHA-256 before they are read. Offline
-the default is `efficientnet-lite0`, whose ImageNet weights come with a package. `auto` takes the
-first where its weights are at hand.
+Found by name here: `inception-v3`, the network of canonical FID and KID (torch-fidelity's port; its
+weights are a download and are checked against a pinned SHA-256 before they are read);
+`efficientnet-lite0`, whose ImageNet weights come with a package; `auto`, the first where its
+weights are at hand, else the second; `torchscript`, the user's own file. `segmenter`
+(`metrics.bottleneck`) is not among them: it is built from a training of the work folder.
 
 An image's features depend on that image alone, bit for bit: the network always sees chunks of one
 size, the last one filled up with blank images.
@@ -11,35 +12,28 @@ size, the last one filled up with blank images.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.errors import DataError
+from harness.base.errors import EnvironmentFault
 from harness.base.registry import Registry
-from harness.metrics import weights
-
-if TYPE_CHECKING:
-    import torch
-
-CHUNK = 16
-"""Images per pass through a network; part of no score, since it never changes a feature."""
-
-LITE0_SMALLEST_PX = 128
-"""Lite0 divides the edge by 32; smaller images would leave a map of 2 x 2 or less to average."""
+from harness.metrics import torchscript, weights
+from harness.metrics.networks import EfficientNetLite0, InceptionV3
 
 
 class Extractor(Protocol):
     """Images to features.
 
     Attributes:
-        name: as in the config; a score says which extractor it used.
+        name: as in the config (`torchscript` with its file's stem); a score says which extractor
+            it used.
         weights_digest: SHA-256 of the weights file.
-        preprocessing: in words, what happens to an image before the network.
+        preprocessing: in words, what happens to an image before the network, and to a map after it.
     """
 
     name: str
@@ -52,19 +46,28 @@ class Extractor(Protocol):
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a registered extractor is made and named.
+class ExtractorFiles:
+    """Files of this machine that extractors read; part of no spec and no stored config.
 
     Attributes:
-        digest: given the Inception weights' path or None, the weights digest, without torch.
-        make: given that path and a torch device name, the extractor.
+        inception: the Inception weights; None looks in torch.hub's folder.
+        torchscript: the TorchScript file that the config names.
     """
 
-    digest: Callable[[Path | None], str]
-    make: Callable[[Path | None, str], Extractor]
+    inception: Path | None = None
+    torchscript: Path | None = None
+
+    @classmethod
+    def of(cls, paths: Mapping[str, Any]) -> ExtractorFiles:
+        """From `inception_weights` and `torchscript` of a request's runtime or `metrics` section.
+
+        Other keys are ignored, missing ones are None, and `~` is the home folder.
+        """
+        return cls(_path(paths.get("inception_weights")), _path(paths.get("torchscript")))
 
 
-EXTRACTORS: Registry[Recipe] = Registry("metrics.extractor", "harness.extractors")
+def _path(given: str | None) -> Path | None:
+    return Path(given).expanduser() if given else None
 
 
 @dataclass(frozen=True)
@@ -75,137 +78,100 @@ class Identity:
     weights_digest: str
 
 
-def identify(name: str, inception_weights: Path | None = None) -> Identity:
+@dataclass(frozen=True)
+class Recipe:
+    """How a registered extractor is named and made.
+
+    Attributes:
+        identify: name and weights digest, found without torch.
+        make: given the files and a torch device name, the extractor.
+    """
+
+    identify: Callable[[ExtractorFiles], Identity]
+    make: Callable[[ExtractorFiles, str], Extractor]
+
+
+EXTRACTORS: Registry[Recipe] = Registry("metrics.extractor", "harness.extractors")
+
+NO_FILES = ExtractorFiles()
+
+
+def identify(name: str, files: ExtractorFiles = NO_FILES) -> Identity:
     """The extractor that `name` stands for here and now (`auto` resolved), without loading it.
 
     Raises:
         ConfigError: no such extractor.
-        EnvironmentFault: its weights are missing or are not the published file.
+        EnvironmentFault: its file is missing or is not the published one.
     """
-    if name == "auto":
-        EXTRACTORS.get(name)
-        found = weights.find_inception(inception_weights)
-        name = "efficientnet-lite0" if found is None else "inception-v3"
-    return Identity(name, EXTRACTORS.get(name).digest(inception_weights))
+    return _recipe(name).identify(files)
 
 
 def make_extractor(
-    name: str, inception_weights: Path | None = None, device: str = "cpu"
+    name: str, files: ExtractorFiles | Path | None = None, device: str = "cpu"
 ) -> Extractor:
-    """The extractor called `name`: `auto`, a built-in or a registered one.
+    """The extractor called `name`, as in the config or as `identify` names it.
 
     Args:
-        inception_weights: file of the Inception weights; None looks in torch.hub's folder.
+        files: where its weights lie; a lone path is the Inception weights.
         device: torch device that computes, e.g. "cpu" or "cuda".
 
     Raises:
         ConfigError: no such extractor.
-        EnvironmentFault: its weights are missing or are not the published file.
+        EnvironmentFault: its file is missing or is not the one that was named.
     """
-    return EXTRACTORS.get(name).make(inception_weights, device)
+    if not isinstance(files, ExtractorFiles):
+        files = ExtractorFiles(inception=files)
+    recipe = _recipe(name)
+    if ":" in name:
+        _check_same(name, recipe.identify(files).name)
+    return recipe.make(files, device)
 
 
-class _Network:
-    """A torch module applied in chunks of one size, in float32 and evaluation mode."""
-
-    def __init__(self, module: torch.nn.Module, device: str) -> None:
-        self._device = device
-        self._module = module.eval().requires_grad_(False).to(device)
-
-    def features(self, batch: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
-
-    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        import torch
-
-        _check_images(images)
-        rows = []
-        with torch.inference_mode():
-            for start in range(0, len(images), CHUNK):
-                part = np.asarray(images[start : start + CHUNK], np.float32)
-                filled = np.zeros((CHUNK, *part.shape[1:]), np.float32)
-                filled[: len(part)] = part
-                batch = torch.from_numpy(filled).to(self._device)
-                rows.append(self.features(batch)[: len(part)].float().cpu().numpy())
-        return np.concatenate(rows)
+def _recipe(name: str) -> Recipe:
+    """The recipe behind `torchscript` or `torchscript:<stem>`, `auto`, ..."""
+    return EXTRACTORS.get(name.partition(":")[0])
 
 
-def _check_images(images: NDArray[Any]) -> None:
-    if images.ndim != 4 or images.shape[1] != 1 or len(images) == 0:
-        raise DataError(
-            f"features need images of shape N x 1 x H x W with N >= 1, but got {images.shape}; "
-            "add the channel axis, or more images"
-        )
-    low, high = float(images.min()), float(images.max())
-    if not (low >= -1e-6 and high <= 1 + 1e-6):
-        raise DataError(
-            f"features need images in [0, 1], but got values from {low:g} to {high:g}; "
-            "map the window to [0, 1] first"
+def _check_same(wanted: str, found: str) -> None:
+    if wanted != found:
+        raise EnvironmentFault(
+            f"the extractor must be '{wanted}', as the plan named it, but got '{found}' from the "
+            "files that the config names now; name the former file again, or repeat the command"
         )
 
 
-class EfficientNetLite0(_Network):
-    """1280 globally averaged features of EfficientNet-Lite0 (ImageNet)."""
-
-    name = "efficientnet-lite0"
-    preprocessing = (
-        f"grey x 3; edges below {LITE0_SMALLEST_PX} px enlarged bilinearly to it; "
-        "(x - 0.498) / 0.502"
-    )
-
-    def __init__(self, device: str = "cpu") -> None:
-        super().__init__(weights.load_lite0(), device)
-        self.weights_digest = weights.lite0_digest()
-
-    def features(self, batch: torch.Tensor) -> torch.Tensor:
-        from torch.nn import functional
-
-        size = tuple(max(LITE0_SMALLEST_PX, edge) for edge in batch.shape[2:])
-        if size != tuple(batch.shape[2:]):
-            batch = functional.interpolate(batch, size, mode="bilinear", align_corners=False)
-        grey = ((batch - 0.498) / 0.502).expand(-1, 3, -1, -1)
-        network: Any = self._module
-        maps: torch.Tensor = network.extract_features(grey)
-        return maps.mean(dim=(2, 3))
+def _identify_auto(files: ExtractorFiles) -> Identity:
+    found = weights.find_inception(files.inception)
+    return identify("efficientnet-lite0" if found is None else "inception-v3", files)
 
 
-class InceptionV3(_Network):
-    """2048 features of torch-fidelity's Inception v3, as in canonical FID and KID."""
-
-    name = "inception-v3"
-    preprocessing = "grey x 3; rounded to uint8; resized to 299 px as TensorFlow 1 does"
-
-    def __init__(
-        self,
-        path: Path | None = None,
-        device: str = "cpu",
-        sha256: str = weights.INCEPTION_SHA256,
-    ) -> None:
-        super().__init__(weights.load_inception(path, sha256), device)
-        self.weights_digest = sha256
-
-    def features(self, batch: torch.Tensor) -> torch.Tensor:
-        import torch
-
-        whole = (batch.clamp(0, 1) * 255).round().to(torch.uint8).expand(-1, 3, -1, -1)
-        made: torch.Tensor = self._module(whole)[0]
-        return made
-
-
-def _make_auto(path: Path | None, device: str) -> Extractor:
-    return make_extractor(identify("auto", path).name, path, device)
-
-
-def _auto_digest(path: Path | None) -> str:
-    return identify("auto", path).weights_digest
-
-
-EXTRACTORS.add("auto", Recipe(_auto_digest, _make_auto))
+EXTRACTORS.add(
+    "auto",
+    Recipe(
+        _identify_auto,
+        lambda files, device: make_extractor(_identify_auto(files).name, files, device),
+    ),
+)
 EXTRACTORS.add(
     "inception-v3",
-    Recipe(weights.check_inception, lambda path, device: InceptionV3(path, device)),
+    Recipe(
+        lambda files: Identity("inception-v3", weights.check_inception(files.inception)),
+        lambda files, device: InceptionV3(files.inception, device),
+    ),
 )
 EXTRACTORS.add(
     "efficientnet-lite0",
-    Recipe(lambda path: weights.lite0_digest(), lambda path, device: EfficientNetLite0(device)),
+    Recipe(
+        lambda files: Identity("efficientnet-lite0", weights.lite0_digest()),
+        lambda files, device: EfficientNetLite0(device),
+    ),
+)
+EXTRACTORS.add(
+    "torchscript",
+    Recipe(
+        lambda files: Identity(
+            torchscript.name_of(files.torchscript), torchscript.digest_of(files.torchscript)
+        ),
+        lambda files, device: torchscript.TorchScriptNetwork(files.torchscript, device),
+    ),
 )

@@ -76,26 +76,35 @@ def _off_diagonal_mean(kernel: Array) -> float:
 def fid(real: NDArray[Any], synthetic: NDArray[Any]) -> Score:
     """Frechet distance between Gaussians fitted to both sides (covariances with n - 1).
 
-    With centred features A (n x d) and B (m x d), covariances are A'A and B'B up to a factor and
-    tr sqrt(A'A B'B) is the sum of singular values of A B': exact, fast, and fine with n below d.
+    Args:
+        real, synthetic: n x d and m x d.
 
     Returns:
-        Score without an interval. Its bias depends on n: compare at equal n only.
+        Score without an interval (`patient_fidelity.fid_with_interval` has one). Its bias depends
+        on n: compare at equal n only.
     """
     x, y = pair_features(real, synthetic)
     bad = trouble(x, y)
     if bad is not None:
         return bad
-    mean_gap = x.mean(axis=0) - y.mean(axis=0)
-    a, b = _root(x), _root(y)
-    overlap = np.linalg.svd(a @ b.T, compute_uv=False).sum()
-    value = float(mean_gap @ mean_gap + (a * a).sum() + (b * b).sum() - 2 * overlap)
-    value = max(0.0, value)  # a squared distance; below 0 by rounding only
     n, d = min(len(x), len(y)), x.shape[1]
     note = (
         None if n > d else f"{n} images for {d} features: biased upwards, compare at equal n only"
     )
-    return Score(value, None, n, "images", note)
+    return Score(frechet(x, y), None, n, "images", note)
+
+
+def frechet(x: Array, y: Array) -> float:
+    """The distance itself, of finite n x d and m x d, n and m at least 2.
+
+    With centred features A (n x d) and B (m x d), covariances are A'A and B'B up to a factor and
+    tr sqrt(A'A B'B) is the sum of singular values of A B': exact, fast, and fine with n below d.
+    """
+    mean_gap = x.mean(axis=0) - y.mean(axis=0)
+    a, b = _root(x), _root(y)
+    overlap = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    value = float(mean_gap @ mean_gap + (a * a).sum() + (b * b).sum() - 2 * overlap)
+    return max(0.0, value)  # a squared distance; below 0 by rounding only
 
 
 def _root(x: Array) -> Array:

@@ -62,6 +62,12 @@ def _located(given: Path | None) -> Path:
     return path
 
 
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a file; hashed once per size and time of change."""
+    stat = path.stat()
+    return _hashed(path, stat.st_size, stat.st_mtime_ns)
+
+
 @lru_cache(maxsize=8)
 def _hashed(path: Path, size: int, modified_ns: int) -> str:
     return sha256_file(path)
@@ -74,12 +80,12 @@ def check_inception(given: Path | None, sha256: str = INCEPTION_SHA256) -> str:
         EnvironmentFault: the file is missing, or is another one.
     """
     path = _located(given)
-    stat = path.stat()
-    found = _hashed(path, stat.st_size, stat.st_mtime_ns)
+    found = digest_of_file(path)
     if found != sha256:
         raise EnvironmentFault(
             f"the Inception weights must have SHA-256 {sha256}, but got {found} for "
-            f"'{path.name}' ({stat.st_size} bytes); it was not read: download {INCEPTION_URL} again"
+            f"'{path.name}' ({path.stat().st_size} bytes); it was not read: download "
+            f"{INCEPTION_URL} again"
         )
     return found
 
@@ -104,9 +110,7 @@ def _lite0_file() -> Path:
 
 def lite0_digest() -> str:
     """SHA-256 of the weights that the package brings."""
-    path = _lite0_file()
-    stat = path.stat()
-    return _hashed(path, stat.st_size, stat.st_mtime_ns)
+    return digest_of_file(_lite0_file())
 
 
 def load_lite0() -> torch.nn.Module:

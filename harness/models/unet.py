@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from monai.networks.layers.simplelayers import SkipConnection
 from monai.networks.nets import UNet
+from torch import Tensor, nn
 
 
 def make_unet(
@@ -29,3 +32,19 @@ def make_unet(
             strides=(2,) * (len(channels) - 1),
             num_res_units=residual_units,
         )
+
+
+def bottleneck(network: nn.Module, images: Tensor) -> Tensor:
+    """The deepest feature map of a network of `make_unet`; its decoder is not run.
+
+    (N, in, H, W) -> (N, channels[-1], h, w), where h is H / 2^(levels - 1), rounded up. Any size
+    of two or more pixels at the deepest level will do, since nothing is joined to the way up.
+    """
+    block: Any = network.model
+    while isinstance(block, nn.Sequential) and len(block) == 3:
+        down, inner, _ = block
+        if not isinstance(inner, SkipConnection):
+            break
+        images, block = down(images), inner.submodule
+    deepest: Tensor = block(images)
+    return deepest

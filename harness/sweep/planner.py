@@ -20,6 +20,15 @@ from harness.work.specs import Specs
 Settings = MaskStageConfig | ImageStageConfig
 
 
+LOST = ("convergence failure", "mode collapse")
+"""Verdicts on a seed under which its setting is never chosen."""
+
+
+def is_lost(values: Mapping[str, Any]) -> bool:
+    """Whether a score's values say that its training is lost."""
+    return not values["converged"] or values["collapse"]["word"] in LOST
+
+
 @dataclass(frozen=True)
 class SeedRun:
     """One seed of a trial: its training, its scores by epoch, and what the last one says."""
@@ -120,6 +129,7 @@ class StageSweep:
         label = f"{self.stage} trial {trial.number} seed {seed}"
         scores: dict[int, Spec] = {}
         result = None
+        board.need(self.specs.variety_of(self.store, training), label="variety of real images")
         for epoch in self._scored(epochs):
             board.need(training, epoch, label)
             spec = self.specs.score(f"{self.stage}-score", self.store, training, epoch)
@@ -166,6 +176,6 @@ class StageSweep:
                 raise ConfigError(self._unknown(objective, found))
             value = found[objective]
             finite = value is not None and math.isfinite(value)
-            failed += 0 if found["converged"] and finite else 1
+            failed += 0 if finite and not is_lost(found) else 1
             values.append(float(value) if finite else None)
         self.study.tell(run.trial.number, values, failed)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
@@ -19,7 +20,8 @@ from harness.base.files import digest_arrays, digest_of, write_array
 from harness.base.streams import generator as numpy_generator
 from harness.base.streams import torch_generator
 from harness.data.store import Store
-from harness.metrics.features import Extractor, make_extractor
+from harness.metrics.collapse import Collapse
+from harness.metrics.features import Extractor, ExtractorFiles, make_extractor
 from harness.metrics.fidelity import fid, kid
 from harness.metrics.masks import describe_masks
 from harness.metrics.similarity import paired_similarity, ssim_diversity
@@ -28,6 +30,7 @@ from harness.training.precision import Precision
 from harness.work import image_stage, mask_stage
 from harness.work.context import Context
 from harness.work.synthesis import load_image_generator, load_mask_generator
+from harness.work.variety import VarietyJudge, journal_values, real_rows, unit
 
 DIVERSITY_PAIRS = 200
 
@@ -42,26 +45,41 @@ def score_masks(context: Context) -> None:
     store = Store.open(context.input("store") / "store")
     generator, settings = load_mask_generator(context, "training", len(store.channels))
     rows = _reference(store, config["images"])
+    judge = VarietyJudge(context, store)
+    # Twice what a verdict needs: empty masks are no part of it.
     noise = mask_stage.draw_noise(
-        settings["noise"], len(rows), settings["latent"], torch_generator(seed, "score-noise")
+        settings["noise"],
+        max(len(rows), 2 * judge.wanted),
+        settings["latent"],
+        torch_generator(seed, "score-noise"),
     )
     made = mask_stage.sample_masks(generator, noise, device)
     features = Features(context, config["extractor"])
     if not np.isfinite(made).all():
-        _store(context, _undefined(OF_MASKS), len(rows), features.extractor)
+        verdict = judge.judge(made[:, 0])
+        _store(context, _undefined(OF_MASKS), len(rows), features.extractor, verdict)
         return
     if settings["learns"] == "ct":
-        real, fake = _unit(store.ct_crops(rows)), _unit(made)
+        verdict = judge.judge(unit(made[:, 0]))
+        real, fake = unit(store.ct_crops(rows)), unit(made[: len(rows)])
     else:
+        drawn = made.max(axis=1) > config["threshold"]
+        verdict = judge.judge(_with_gland(drawn, judge.wanted))
         real = store.mask_crops(rows).max(axis=1, keepdims=True).astype(np.float32)
-        fake = (made.max(axis=1, keepdims=True) > config["threshold"]).astype(np.float32)
+        fake = drawn[: len(rows), None].astype(np.float32)
     values = _fidelity(features, real, fake)
     source = numpy_generator(seed, "diversity")
     for name, images in (("diversity", fake), ("diversity_real", real)):
         values[f"quality/{name}"] = ssim_diversity(images[:, 0], DIVERSITY_PAIRS, source).value
     if settings["learns"] == "mask":
         values |= _mask_shape(fake[:, 0] > 0.5, real[:, 0] > 0.5)
-    _store(context, values, len(rows), features.extractor)
+    _store(context, values, len(rows), features.extractor, verdict)
+
+
+def _with_gland(masks: NDArray[np.bool_], wanted: int) -> NDArray[np.bool_]:
+    """The masks that are not empty; all, where these are fewer than a verdict needs."""
+    filled = masks[masks.any(axis=(1, 2))]
+    return filled if len(filled) >= wanted else masks
 
 
 def score_images(context: Context) -> None:
@@ -73,11 +91,12 @@ def score_images(context: Context) -> None:
     rows = _reference(store, config["images"])
     conditioning = image_stage.conditioning(store, rows)
     made = image_stage.paint(generator, conditioning, settings["statistics"], device)
+    verdict = _judge_painter(context, store, generator, settings["statistics"], device)
     features = Features(context, config["extractor"])
     if not np.isfinite(made).all():
-        _store(context, _undefined(OF_IMAGES), len(rows), features.extractor)
+        _store(context, _undefined(OF_IMAGES), len(rows), features.extractor, verdict)
         return
-    real, fake = _unit(store.ct[rows]), _unit(made)
+    real, fake = unit(store.ct[rows]), unit(made)
     values = _fidelity(features, real, fake)
     low, high = store.meta["window_hu"]
     means = {
@@ -86,7 +105,21 @@ def score_images(context: Context) -> None:
     }
     values["quality/mae_hu"] = means.pop("mae") * (high - low)
     values |= {f"quality/{name}": value for name, value in means.items()}
-    _store(context, values, len(rows), features.extractor)
+    _store(context, values, len(rows), features.extractor, verdict)
+
+
+def _judge_painter(
+    context: Context, store: Store, generator: torch.nn.Module, statistics: str, device: str
+) -> Collapse:
+    """The verdict on Stage II over masks of as many patients as the real side has."""
+    judge = VarietyJudge(context, store)
+    source = numpy_generator(context.spec.seed, "painted-rows")
+    every = real_rows(store, "train", "validation")
+    rows = source.permutation(every)[: max(judge.wanted, 1)]
+    painted = image_stage.paint(
+        generator, image_stage.conditioning(store, rows), statistics, device
+    )
+    return judge.judge(painted[:, 0] if not np.isfinite(painted).all() else unit(painted[:, 0]))
 
 
 def _reference(store: Store, most: int) -> NDArray[np.intp]:
@@ -108,22 +141,13 @@ def _undefined(names: Sequence[str]) -> dict[str, float]:
     return {f"quality/{name}": math.nan for name in names}
 
 
-def _unit(images: NDArray[np.floating]) -> NDArray[np.float32]:
-    """[-1, 1] to [0, 1]."""
-    return np.clip((np.asarray(images, np.float32) + 1) / 2, 0, 1)
-
-
-def _path(given: str | None) -> Path | None:
-    return Path(given).expanduser() if given else None
-
-
 class Features:
     """Features with one extractor; those of real sets are kept in the work folder."""
 
     def __init__(self, context: Context, wanted: Mapping[str, str]) -> None:
         self.extractor: Extractor = make_extractor(
             wanted["name"],
-            _path(context.request.runtime.get("inception_weights")),
+            ExtractorFiles.of(context.request.runtime),
             context.spec.compute["device"],
         )
         if self.extractor.weights_digest != wanted["weights"]:
@@ -176,8 +200,15 @@ def _mask_shape(made: NDArray[np.bool_], real: NDArray[np.bool_]) -> dict[str, f
     }
 
 
-def _store(context: Context, values: dict[str, float], count: int, extractor: Extractor) -> None:
+def _store(
+    context: Context,
+    values: dict[str, float],
+    count: int,
+    extractor: Extractor,
+    verdict: Collapse,
+) -> None:
     epoch = context.spec.inputs["training"].epoch or 0
+    values = values | journal_values(verdict)
     journal = Journal(context.folder.journal)
     journal.log(epoch, values)
     length = journal.sync()
@@ -189,6 +220,7 @@ def _store(context: Context, values: dict[str, float], count: int, extractor: Ex
         "extractor": extractor.name,
         "weights": extractor.weights_digest,
         "converged": trained["converged"],
+        "collapse": verdict.plain(),
         **{name: value if math.isfinite(value) else None for name, value in values.items()},
     }
     context.finish([context.folder.journal], result, journal_length=length)

@@ -89,13 +89,30 @@ class Specs:
             del config["schedule"]["epochs"]
         return self._make("image-stage", config, {"store": store.done()}, seed)
 
+    def variety(self, store: Spec, training_kind: str, learns: str = "ct") -> Spec:
+        """How varied real images are, as the stage of that kind shows them."""
+        shows = (
+            "ct" if training_kind == "image-stage" else "mask" if learns == "mask" else "ct-crop"
+        )
+        config = {"shows": shows, "images": self.experiment.metrics.images}
+        return self._make("variety", config, {"store": store.done()}, compute=False)
+
+    def variety_of(self, store: Spec, training: Spec) -> Spec:
+        """The `variety` that a training's samples are judged by."""
+        return self.variety(store, training.kind, training.config.get("learns", "ct"))
+
     def score(self, kind: str, store: Spec, training: Spec, epoch: int) -> Spec:
         """`mask-score` or `image-score` of a readout."""
         metrics = self.experiment.metrics
         config = {"extractor": dict(self.extractor), "images": metrics.images}
         if kind == "mask-score" and training.config["learns"] == "mask":
             config["threshold"] = self.experiment.synthesis.threshold
-        inputs = {"store": store.done(), "training": training.done(epoch)}
+        variety = self.variety_of(store, training)
+        inputs = {
+            "store": store.done(),
+            "training": training.done(epoch),
+            "variety": variety.done(),
+        }
         seed = training.seed - self.experiment.seed * SEEDS_PER_ROOT
         return self._make(kind, config, inputs, seed)
 

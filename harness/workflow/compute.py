@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.base.errors import EnvironmentFault
 from harness.base.files import read_json, write_json
-from harness.config.experiment import Experiment
+from harness.config.experiment import Experiment, plain
 
 
 def resolve_compute(experiment: Experiment, root: Path) -> dict[str, Any]:
@@ -66,8 +66,8 @@ def default_workers(compute: dict[str, Any]) -> int:
 
 def resolve_extractor(experiment: Experiment) -> dict[str, str]:
     """{"name", "weights"}: the feature extractor and the SHA-256 of its weights."""
-    from harness.metrics.features import identify
+    from harness.metrics.features import ExtractorFiles, identify
 
-    given = experiment.metrics.inception_weights
-    found = identify(experiment.metrics.extractor, Path(given).expanduser() if given else None)
+    files = ExtractorFiles.of(plain(experiment.metrics))
+    found = identify(experiment.metrics.extractor, files)
     return {"name": found.name, "weights": found.weights_digest}

@@ -115,6 +115,7 @@ class Session:
             "root": str(self.root),
             "looks": {look.digest: look.file for look in self.looks.usable},
             "inception_weights": self.experiment.metrics.inception_weights,
+            "torchscript": self.experiment.metrics.torchscript,
         }
 
     def board(self) -> Board:

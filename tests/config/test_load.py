@@ -135,6 +135,30 @@ def test_words_that_older_yaml_turns_into_something_else_stay_text(name: str) ->
             "replicates.seed must be a whole number >= 1000, but got 3",
         ),
         (
+            "metrics: {extractor: segmenter}",
+            "metrics.extractor must be one that scores during training, but got 'segmenter', which "
+            "needs a trained network; name it in metrics.audit_extractors",
+        ),
+        (
+            "metrics: {extractor: torchscript}",
+            "metrics.torchscript must be the path of a TorchScript file where an extractor is "
+            "'torchscript', but got nothing; give it with -s metrics.torchscript=FILE",
+        ),
+        (
+            "metrics: {audit_extractors: [auto, torchscript]}",
+            "metrics.torchscript must be the path of a TorchScript file where an extractor is "
+            "'torchscript', but got nothing; give it with -s metrics.torchscript=FILE",
+        ),
+        (
+            "metrics: {audit_extractors: []}",
+            "metrics.audit_extractors must be a list of at least 1, each one of: auto, "
+            "inception-v3, efficientnet-lite0, torchscript, segmenter, but got []",
+        ),
+        (
+            "metrics: {audit_extractors: [auto, auto]}",
+            "metrics.audit_extractors: extractors must differ, but got ['auto', 'auto']",
+        ),
+        (
             "mask: {batch_sise: 3}",
             f"keys of `mask` must be one of: {MASK_KEYS}; but got 'mask.batch_sise'; "
             "did you mean 'mask.batch_size'?",

@@ -109,12 +109,14 @@ def test_nothing_of_this_machine_is_stored() -> None:
             "data.source=dicom",
             "data.root=/home/doe/patients",
             "metrics.inception_weights=/home/doe/weights-inception.pth",
+            "metrics.torchscript=/home/doe/radimagenet.pt",
             "tracking.uri=sqlite:////home/doe/mlflow.db",
         )
     )
     assert "doe" not in text
     assert "<data.root>" in text
     assert "weights-inception.pth" in text
+    assert "radimagenet.pt" in text
 
 
 @pytest.mark.parametrize(

@@ -8,19 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from extractor_material import grey_images as images
+from extractor_material import write_random_inception
 
-from harness.base.errors import ConfigError, DataError, EnvironmentFault
+from harness.base.errors import ConfigError, EnvironmentFault
 from harness.base.files import sha256_file
 from harness.metrics import weights
-from harness.metrics.features import (
-    CHUNK,
-    EfficientNetLite0,
-    Extractor,
-    InceptionV3,
-    identify,
-    make_extractor,
-)
-from harness.metrics.guard import guard_torchvision
+from harness.metrics.features import Extractor, ExtractorFiles, identify, make_extractor
+from harness.metrics.networks import EfficientNetLite0, InceptionV3
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +27,6 @@ def no_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def lite0() -> Extractor:
     return make_extractor("efficientnet-lite0")
-
-
-def images(n: int, size: int = 64, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).random((n, 1, size, size), dtype=np.float32)
 
 
 def test_lite0_offline(lite0: Extractor, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,15 +53,6 @@ def test_lite0_equals_its_package_with_the_stated_preprocessing(lite0: Extractor
     np.testing.assert_allclose(lite0(x), oracle, rtol=1e-4, atol=1e-5)
 
 
-def test_an_images_features_do_not_depend_on_its_batch(lite0: Extractor) -> None:
-    x = images(CHUNK + 5)
-    whole = lite0(x)
-    np.testing.assert_array_equal(lite0(x[:1]), whole[:1])
-    np.testing.assert_array_equal(lite0(x[CHUNK + 2 :]), whole[CHUNK + 2 :])
-    order = np.random.default_rng(1).permutation(len(x))
-    np.testing.assert_array_equal(lite0(x[order]), whole[order])
-
-
 def test_small_masks_are_enlarged_not_lost(lite0: Extractor) -> None:
     rows, columns = np.mgrid[:64, :64] - 31.5
     disk = (rows**2 + columns**2 <= 18**2).astype(np.float32)[None, None]
@@ -84,20 +66,11 @@ def test_small_masks_are_enlarged_not_lost(lite0: Extractor) -> None:
     np.testing.assert_array_equal(lite0(big.numpy())[0], found[0])
 
 
-def test_what_an_extractor_refuses(lite0: Extractor) -> None:
-    with pytest.raises(DataError, match=r"N x 1 x H x W with N >= 1, but got \(2, 64, 64\)"):
-        lite0(images(2)[:, 0])
-    with pytest.raises(DataError, match=r"in \[0, 1\], but got values from"):
-        lite0(images(2) * 2 - 1)
-    with pytest.raises(DataError, match=r"in \[0, 1\]"):
-        lite0(np.full((2, 1, 64, 64), np.nan, np.float32))
-
-
 def test_unknown_names_list_the_valid_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         make_extractor("inception-v4")
     assert str(caught.value) == (
-        "metrics.extractor must be one of: auto, efficientnet-lite0, inception-v3; "
+        "metrics.extractor must be one of: auto, efficientnet-lite0, inception-v3, torchscript; "
         "but got 'inception-v4'; did you mean 'inception-v3'?"
     )
 
@@ -118,7 +91,9 @@ def test_inception_without_weights_says_what_to_do() -> None:
 
 def test_a_named_file_that_is_not_there_is_no_reason_to_fall_back(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFault, match="must be an existing file, but got"):
-        make_extractor("auto", tmp_path / "absent.pth")
+        make_extractor("auto", ExtractorFiles(inception=tmp_path / "absent.pth"))
+    with pytest.raises(EnvironmentFault, match="must be an existing file, but got"):
+        identify("auto", ExtractorFiles(inception=tmp_path / "absent.pth"))
 
 
 class Trap:
@@ -147,20 +122,7 @@ def test_another_file_is_never_read(tmp_path: Path, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weights file of the right form with random values: the real one is a download."""
-    guard_torchvision()
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-    class Blank(FeatureExtractorInceptionV3):
-        def load_state_dict(self, state_dict: object) -> None:
-            """Keeps the initial weights."""
-
-    folder = tmp_path_factory.mktemp("weights")
-    torch.save({}, folder / "empty.pth")
-    torch.manual_seed(0)
-    network = Blank("x", ["2048"], feature_extractor_weights_path=str(folder / "empty.pth"))
-    torch.save(network.state_dict(), folder / "random.pth")
-    return folder / "random.pth"
+    return write_random_inception(tmp_path_factory.mktemp("weights"))
 
 
 def test_inception_equals_torch_fidelity_on_uint8(random_inception: Path) -> None:

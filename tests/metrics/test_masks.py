@@ -11,10 +11,13 @@ import pytest
 from harness.base.errors import DataError
 from harness.metrics.masks import (
     PlausibilityRule,
+    checkerboard_energy,
     clean_mask,
     describe_mask,
     describe_masks,
+    descriptor_distances,
     fit_plausibility,
+    implausible_share,
 )
 
 ROWS, COLUMNS = np.mgrid[:64, :64] - 31.5
@@ -181,3 +184,98 @@ def test_the_rule_survives_json(training: np.ndarray) -> None:
 def test_a_rule_needs_gland() -> None:
     with pytest.raises(DataError, match="at least one training mask with gland, but got 3 empty"):
         fit_plausibility(np.zeros((3, 8, 8), bool), 0.1)
+
+
+EVERY_OTHER = (np.indices((64, 64)).sum(axis=0) % 2).astype(bool)
+
+
+def test_checkerboard_energy_of_patterns_of_one_pixel() -> None:
+    stripes = np.arange(64) % 2
+    patterns = (EVERY_OTHER, np.tile(stripes, (64, 1)), np.tile(stripes[:, None], (1, 64)))
+    for pattern in patterns:
+        assert checkerboard_energy(pattern) == pytest.approx(1.0)
+        assert checkerboard_energy(3 - 0.1 * pattern) == pytest.approx(1.0)
+    odd = np.indices((65, 63)).sum(axis=0) % 2
+    assert checkerboard_energy(odd) > 0.99
+    coarse = np.kron(EVERY_OTHER[:32, :32], np.ones((2, 2)))
+    assert checkerboard_energy(coarse) < 1e-12
+
+
+def test_checkerboard_energy_of_a_gland_is_low_until_it_is_perforated() -> None:
+    gland = ellipse(2, -3, 13, 18)
+    assert describe_mask(gland).checkerboard_energy < 0.01
+    assert describe_mask(gland & EVERY_OTHER).checkerboard_energy > 0.5
+    found = describe_mask(gland)
+    assert describe_mask(gland.T).checkerboard_energy == pytest.approx(found.checkerboard_energy)
+
+
+def test_checkerboard_energy_is_a_share_of_power() -> None:
+    # Smooth waves of power 1/2 over the frame, and a pattern of amplitude a: a^2 / (a^2 + 1/2).
+    wave = np.sin(2 * np.pi * np.arange(64) / 16)[:, None] * np.ones(64)
+    pattern = 2.0 * EVERY_OTHER - 1
+    for amplitude in (0.0, 0.03, 0.3, 1.0):
+        expected = amplitude**2 / (amplitude**2 + 0.5)
+        found = checkerboard_energy(wave + amplitude * pattern)
+        assert found == pytest.approx(expected, rel=1e-3, abs=1e-9)
+
+
+def test_checkerboard_energy_of_a_ramp_and_of_noise() -> None:
+    # A frame whose opposite edges differ is no stripes.
+    assert checkerboard_energy(ROWS + 2 * COLUMNS) < 1e-6
+    noise = np.random.default_rng(3).normal(size=(40, 64, 64))
+    # Three squares of 9 of 64 frequencies.
+    mean = np.mean([checkerboard_energy(image) for image in noise])
+    assert mean == pytest.approx(3 * (9 / 64) ** 2, rel=0.1)
+
+
+def test_checkerboard_energy_of_nothing() -> None:
+    assert math.isnan(checkerboard_energy(np.full((64, 64), 0.1)))
+    assert math.isnan(checkerboard_energy(EVERY_OTHER[:15]))
+    assert math.isnan(describe_mask(np.zeros((64, 64), bool)).checkerboard_energy)
+    with pytest.raises(DataError, match=r"H x W of finite numbers, but got shape \(3, 64, 64\)"):
+        checkerboard_energy(np.zeros((3, 64, 64)))
+    with pytest.raises(DataError, match="with 1 that are not"):
+        checkerboard_energy(np.where(np.eye(64) * ROWS > 31, np.nan, 0.0))
+
+
+def test_descriptor_distances_by_hand() -> None:
+    real = {"area_px": np.array([1.0, 2.0, 3.0]), "row": np.array([0.0, np.nan, 4.0])}
+    fake = {"area_px": np.array([2.0, 3.0, 4.0]), "row": np.array([np.nan, np.nan, 2.0])}
+    found = descriptor_distances(real, fake)
+    assert list(found) == ["area_px", "area_px_in_sd", "row", "row_in_sd"]
+    assert found["area_px"].value == pytest.approx(1.0)
+    assert found["area_px_in_sd"].value == pytest.approx(1.0)  # sd of 1, 2, 3
+    assert found["area_px"].note is None
+    # 0 and 4 against 2: each half moves by 2; their sd is sqrt(8).
+    assert found["row"].value == pytest.approx(2.0)
+    assert found["row_in_sd"].value == pytest.approx(2 / math.sqrt(8))
+    assert found["row"].note == ("left out without a value: 1 of 3 real and 2 of 3 synthetic masks")
+    assert found["row"].n == 1
+    assert found["row_in_sd"].units == "masks; value in real standard deviations"
+
+
+def test_descriptor_distances_of_masks(training: np.ndarray) -> None:
+    real = describe_masks(training)
+    same = descriptor_distances(real, real)
+    assert {score.value for score in same.values() if math.isfinite(score.value)} == {0.0}
+    # Glands of one piece without holes: nothing to measure these distances by.
+    assert same["holes_in_sd"].note == "the real masks do not differ"
+    down = descriptor_distances(real, describe_masks(np.roll(training, 6, axis=1)))
+    assert down["row"].value == pytest.approx(6.0)
+    assert down["area_px"].value == 0.0
+    none = descriptor_distances(real, describe_masks(training[-1:]))["row"]
+    assert math.isnan(none.value)
+    assert none.note == "left out without a value: 1 of 41 real and 1 of 1 synthetic masks"
+    with pytest.raises(DataError, match="the same descriptors, but got row on one side only"):
+        descriptor_distances(real, {name: v for name, v in real.items() if name != "row"})
+
+
+def test_implausible_share(training: np.ndarray) -> None:
+    rule = fit_plausibility(training, 0.0)
+    bad = np.stack([ellipse(0, 0, 4, 6), np.zeros((64, 64), bool)])
+    found = implausible_share(rule, np.concatenate([training[:38], bad]))
+    assert found.value == pytest.approx(2 / 40)
+    assert found.interval == pytest.approx((0.0138, 0.1650), abs=1e-4)
+    assert (found.n, found.units) == (40, "masks")
+    assert implausible_share(rule, training[:40]).value == 0.0
+    assert implausible_share(rule, bad[:0]).note == "no masks"

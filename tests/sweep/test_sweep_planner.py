@@ -247,5 +247,9 @@ def test_results_of_another_store_are_not_used(make: Maker) -> None:
     folder.finish([], {"now": "other"}, {}, {"seconds": 0.0}, {})
     board = Board(sweep.work)
     sweep.planner.plan(board)
-    assert {request.spec.kind for request in board.pending()} == {"mask-stage", "mask-score"}
+    assert {request.spec.kind for request in board.pending()} == {
+        "variety",
+        "mask-stage",
+        "mask-score",
+    }
     assert [run.trial for run in sweep.look().trials] == trials

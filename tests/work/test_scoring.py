@@ -47,6 +47,7 @@ def wide(**changed: Any) -> Experiment:
 
 def scored(tiny: Tiny, kind: str, training: Spec, epoch: int) -> dict[str, Any]:
     tiny.must(training, epoch)
+    tiny.must(tiny.specs.variety_of(tiny.store, training))
     folder = tiny.must(tiny.specs.score(kind, tiny.store, training, epoch))
     result = folder.result()
     assert result is not None
@@ -199,6 +200,7 @@ def test_too_few_validation_pairs_are_said(tmp_path: Path, lite0: dict[str, str]
     tiny = work_folder(tmp_path, lite0, tiny_experiment(), roles=["train", "train", "test"])
     training = tiny.mask()
     tiny.must(training, 1)
+    tiny.must(tiny.specs.variety_of(tiny.store, training))
     outcome = tiny.run(tiny.specs.score("mask-score", tiny.store, training, 1))
     assert outcome.exit_code == 2
     assert outcome.reason == (
@@ -214,6 +216,7 @@ def test_an_extractor_with_other_weights_than_planned_is_refused(
     tiny = work_folder(tmp_path, other, tiny_experiment())
     training = tiny.mask()
     tiny.must(training, 1)
+    tiny.must(tiny.specs.variety_of(tiny.store, training))
     outcome = tiny.run(tiny.specs.score("mask-score", tiny.store, training, 1))
     assert outcome.state == "failed"
     assert "must have the weights that the plan named" in outcome.reason

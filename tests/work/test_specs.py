@@ -50,6 +50,7 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
         "prepare": store,
         "mask-stage": mask,
         "image-stage": image,
+        "variety": specs.variety_of(store, mask),
         "mask-score": specs.score("mask-score", store, mask, last_mask),
         "image-score": specs.score("image-score", store, image, last_image),
         "synthesis": synthesis,
@@ -71,8 +72,9 @@ MASK_LENGTH = {"mask-score"} | SYNTHESIS
 MASK = {"mask-stage"} | MASK_LENGTH
 IMAGE = {"image-stage", "image-score"} | SYNTHESIS
 SCORES = {"mask-score", "image-score"}
+MEASURED = SCORES | {"variety"}
 TRAINED = MASK | IMAGE | SEGMENTERS
-ALL = {"prepare"} | TRAINED
+ALL = {"prepare", "variety"} | TRAINED
 
 ONE_CHOICE = object()
 """There is no other value."""
@@ -110,7 +112,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "data.crop.mask_px": (32, ALL),
     "data.gland_free_share": (0.2, ALL),
     "mask.network": (ONE_CHOICE, MASK),
-    "mask.learns": ("ct", MASK),
+    "mask.learns": ("ct", MASK | {"variety"}),
     "mask.width": (32, MASK),
     "mask.latent": (50, MASK),
     "mask.noise": ("uniform", MASK),
@@ -161,8 +163,10 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "replicates.count": (6, TEST),
     "replicates.seed": (2000, TRAINED),
     "metrics.extractor": ("inception-v3", SCORES),
+    "metrics.audit_extractors": (["auto"], NONE),
     "metrics.inception_weights": ("/elsewhere/weights.pth", NONE),  # the weights' digest enters
-    "metrics.images": (100, SCORES),
+    "metrics.torchscript": ("/elsewhere/network.pt", NONE),  # the file's stem and digest enter
+    "metrics.images": (100, MEASURED),
     "metrics.scored_epochs": (5, NONE),
     "sweep.seeds": (5, NONE),
     "sweep.seed": (1, NONE),
@@ -341,6 +345,7 @@ def test_no_path_of_this_machine_is_in_a_spec() -> None:
     secret = {
         "data.root": "/home/someone/patients",
         "metrics.inception_weights": "/home/someone/weights.pth",
+        "metrics.torchscript": "/home/someone/network.pt",
         "tracking.uri": "sqlite:////home/someone/mlflow.db",
     }
     for spec in jobs(experiment_with(secret)).values():
