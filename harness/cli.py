@@ -216,19 +216,23 @@ def collapse(
     ] = None,
     overrides: Overrides = None,
     workdir: Workdir = DEFAULT_WORKDIR,
+    workers: Workers = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say which trainings of the sweeps failed to converge."""
+    """Judge every seed of the sweeps: healthy, partial collapse, mode collapse, failure."""
     if fail_on not in (None, "collapse"):
         raise ConfigError(f"--fail-on must be collapse, but got '{fail_on}'")
-    options = _Options(experiment, overrides, workdir, json, quiet)
+    options = _Options(experiment, overrides, workdir, json, quiet, workers)
     session = options.session()
     from harness.workflow.commands import run_collapse
 
-    found = run_collapse(session)
-    options.finish(found, found["verdict"], options.next("report"))
-    if fail_on and found["failed"]:
+    with session.open():
+        found = run_collapse(session)
+    if not json:
+        sys.stdout.write(found["verdict"] + "\n")
+    options.finish(found, f"evidence: {found['report']}", options.pages())
+    if fail_on and found["collapsed"]:
         raise typer.Exit(4)
 
 

@@ -13,6 +13,7 @@ from harness.compare.table import Table
 from harness.config.experiment import Experiment
 from harness.records.folder import WorkFolder
 from harness.sweep.planner import SweepPlan
+from harness.sweep.verdicts import Verdicts
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class ReportData:
     store: path of the store's folder (None before prepare), store_values: result values of the
         prepare job (counts, shares of gland lost to crops).
     sweeps: finished or partial sweeps, mask stage first.
+    verdicts: on collapse, a stage each; of the sweeps' scored seeds.
     chosen: chosen settings, or None when the experiment's own were used.
     comparison, table, effects: None / empty before the comparison is finished.
     provenance: lines of (what, value): code version, digests, library versions, machine, cost.
@@ -48,6 +50,7 @@ class ReportData:
     store: Path | None
     store_values: Mapping[str, Any]
     sweeps: Sequence[SweepPlan] = ()
+    verdicts: Sequence[Verdicts] = ()
     chosen: Mapping[str, Any] | None = None
     comparison: ComparisonPlan | None = None
     table: Table | None = None

@@ -100,6 +100,27 @@ class StageSweep:
             finished=len(told) == len(trials) >= self.study.total(),
         )
 
+    def rescore(self, board: Board) -> SweepPlan:
+        """Ask for the missing scores of seeds that trained to their trial's end; train nothing.
+
+        A score is missing as well where an earlier recipe made it.
+        """
+        found = self.look(Board(board.work))
+        for run in found.trials:
+            for seed in run.seeds:
+                self._rescore(board, run, seed)
+        return found
+
+    def _rescore(self, board: Board, run: TrialRun, seed: SeedRun) -> None:
+        folder = board.folder(seed.training)
+        if folder.result(run.epochs) is None:
+            return
+        board.need(self.specs.variety_of(self.store, seed.training), label="variety of real images")
+        for epoch, spec in seed.scores.items():
+            if folder.result(epoch) is not None:
+                label = f"score of {self.stage} trial {run.trial.number} seed {seed.seed}"
+                board.need(spec, label=f"{label}, epoch {epoch}")
+
     def settings_of(self, trial: Trial) -> Settings:
         """The stage's settings under a trial."""
         return apply(self._base(), trial.params)

@@ -1,56 +1,87 @@
-"""Which seeds of finished sweeps failed to converge, and how diverse the others' samples are."""
+"""`harness collapse`: the verdict on every seed of the sweeps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-from harness.records.folder import WorkFolder
-from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
+from harness.report.formats import counted
+from harness.sweep.planner import SweepPlan
+from harness.sweep.verdicts import SeedVerdict, Verdicts, sweep_verdicts
+from harness.workflow import steps
+from harness.workflow.session import Session
+from harness.workflow.views import collapse_view, sweep_views
 
 
-def collapse_table(work: WorkFolder, plans: Sequence[SweepPlan]) -> dict[str, Any]:
-    """A row per seed, a verdict over all, and further lines to print."""
-    rows = [
-        _row(work, plan.stage, run, seed)
-        for plan in plans
-        for run in plan.trials
-        for seed in run.seeds
-        if seed.result is not None
+def judge_sweeps(session: Session) -> list[Verdicts]:
+    """Verdicts on every seed of the sweeps that has trained to its trial's end.
+
+    Trains nothing; scores that an earlier version stored without a verdict are made again.
+    """
+    found = []
+    for stage in ("mask", "image"):
+        if not steps.has_study(session, stage):
+            continue
+        planner = steps.stage_sweep(session, stage)
+        plan = session.drive(planner.rescore)
+        verdicts = sweep_verdicts(session.work, plan, session.experiment.sweep.sampler)
+        if verdicts is not None:
+            session.views[f"sweep-{stage}"] = sweep_views(plan, session.board())
+            found.append(verdicts)
+    return found
+
+
+def read_verdicts(session: Session, plans: Sequence[SweepPlan]) -> list[Verdicts]:
+    """The verdicts that finished scores hold; runs nothing."""
+    sampler = session.experiment.sweep.sampler
+    found = [sweep_verdicts(session.work, plan, sampler) for plan in plans]
+    return [verdicts for verdicts in found if verdicts is not None]
+
+
+def show_verdicts(session: Session, found: Sequence[Verdicts], page: Any) -> None:
+    """One MLflow run per stage with the rates, the sentence and the page."""
+    session.views["collapse"] = [collapse_view(verdicts, page) for verdicts in found]
+
+
+def lines(verdicts: Verdicts) -> list[str]:
+    """What the console says after the verdict: settings, then the seeds that collapsed."""
+    said = [verdicts.caution] if verdicts.caution else []
+    by_trial = {row.trial: row for row in verdicts.seeds}
+    for rate in verdicts.settings:
+        row = by_trial[rate.value]
+        share = f"{rate.collapsed} of {counted(rate.of, 'seed')} collapsed"
+        if rate.interval is not None:
+            low, high = (round(100 * end) for end in rate.interval)
+            share += f" (95 % interval {low} to {high} %)"
+        said.append(f"trial {rate.value} ({_settings(row)}): {share}: {_words(rate.words)}")
+    said += [
+        f"trial {row.trial} seed {row.seed}: {row.sentence}{_since(row)}"
+        for row in verdicts.seeds
+        if row.collapsed
     ]
-    failed = [row for row in rows if row["failure"]]
-    verdict = f"{len(failed)} of {len(rows)} trainings failed to converge"
-    lines = [
-        f"{row['stage']} trial {row['trial']} seed {row['seed']} {row['params']}: "
-        f"since epoch {row['onset']}, {row['failure']}"
-        for row in failed
-    ]
-    for row in rows:
-        if row["diversity"] is not None and row["diversity_real"]:
-            row["relative_diversity"] = row["diversity"] / row["diversity_real"]
-    diverse = [row for row in rows if "relative_diversity" in row]
-    if diverse:
-        least = min(diverse, key=lambda row: row["relative_diversity"])
-        lines.append(
-            f"least diverse: {least['stage']} trial {least['trial']} seed {least['seed']}, "
-            f"{least['relative_diversity']:.2f} times the diversity of real masks "
-            "(1 - SSIM over pairs)"
-        )
-    return {"verdict": verdict, "failed": len(failed), "seeds": rows, "lines": lines}
+    return said
 
 
-def _row(work: WorkFolder, stage: str, run: TrialRun, seed: SeedRun) -> dict[str, Any]:
-    trained = work.job(seed.training).result(run.epochs)
-    assert trained is not None
-    assert seed.result is not None
-    failure = trained["values"].get("failure") or {}
-    return {
-        "stage": stage,
-        "trial": run.trial.number,
-        "seed": seed.seed,
-        "params": ", ".join(f"{k}={v}" for k, v in run.trial.params.items()),
-        "failure": failure.get("reason"),
-        "onset": failure.get("onset"),
-        "diversity": seed.result["values"].get("quality/diversity"),
-        "diversity_real": seed.result["values"].get("quality/diversity_real"),
-    }
+def _settings(row: SeedVerdict) -> str:
+    return ", ".join(
+        f"{name.split('.')[-1]} {value:.3g}"
+        if isinstance(value, float)
+        else f"{name.split('.')[-1]} {value}"
+        for name, value in row.params.items()
+    )
+
+
+def _words(words: Any) -> str:
+    return ", ".join(f"{count} {word}" for word, count in words.items())
+
+
+def _since(row: SeedVerdict) -> str:
+    if row.onset is not None or row.seen is None:
+        return ""
+    return f" Seen at every scored epoch from {row.seen} on."
+
+
+def plain_verdicts(found: Sequence[Verdicts]) -> dict[str, Any]:
+    """As JSON-ready data."""
+    return {verdicts.stage: asdict(verdicts) for verdicts in found}

@@ -18,7 +18,7 @@ from harness.report.sweeps import seed_value
 from harness.sweep.chosen import newest_chosen
 from harness.sweep.planner import SweepPlan, TrialRun
 from harness.workflow import steps
-from harness.workflow.collapse import collapse_table
+from harness.workflow.collapse import judge_sweeps, lines, plain_verdicts, show_verdicts
 from harness.workflow.dryrun import estimate
 from harness.workflow.gather import gather
 from harness.workflow.session import Session
@@ -169,16 +169,24 @@ def run_compare(session: Session) -> dict[str, Any]:
 
 
 def run_collapse(session: Session) -> dict[str, Any]:
-    """Convergence and diversity of every seed of the finished sweeps."""
-    found = collapse_table(session.work, steps.finished_sweeps(session))
-    if not found["seeds"]:
+    """The verdict on every seed of the sweeps, its evidence on the page and in MLflow."""
+    found = judge_sweeps(session)
+    if not found:
         raise DataError(
-            "collapse reads scored trainings of a sweep, but this experiment has none in this work "
+            "collapse judges trainings of a sweep, but this experiment has none in this work "
             "folder; run harness sweep first"
         )
-    for line in found.pop("lines"):
-        session.console.say(line)
-    return found
+    page = write_page(session)
+    show_verdicts(session, found, Path(page["report"]))
+    for verdicts in found:
+        for line in lines(verdicts):
+            session.console.say(line)
+    return {
+        "verdict": " ".join(verdicts.sentence for verdicts in found),
+        "collapsed": sum(row.collapsed for verdicts in found for row in verdicts.seeds),
+        "stages": plain_verdicts(found),
+        "report": page["report"] + "#collapse",
+    }
 
 
 def write_page(session: Session) -> dict[str, Any]:

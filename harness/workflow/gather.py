@@ -17,6 +17,7 @@ from harness.report.data import PatientLine, ReportData
 from harness.report.formats import counted
 from harness.sweep.chosen import read_chosen
 from harness.workflow import steps
+from harness.workflow.collapse import read_verdicts
 from harness.workflow.session import Session
 
 
@@ -26,6 +27,7 @@ def gather(session: Session) -> ReportData:
     compared = steps.read_comparison(session, plan) if plan and plan.finished else None
     folder = session.work.job(session.store)
     prepared = folder.result()
+    sweeps = steps.finished_sweeps(session) if prepared else []
     return ReportData(
         experiment=session.experiment,
         work=session.work,
@@ -33,7 +35,8 @@ def gather(session: Session) -> ReportData:
         patients=_patients(session),
         store=folder.path / "store" if prepared else None,
         store_values=prepared["values"] if prepared else {},
-        sweeps=steps.finished_sweeps(session) if prepared else (),
+        sweeps=sweeps,
+        verdicts=read_verdicts(session, sweeps),
         chosen=read_chosen(session.home),
         comparison=plan,
         table=compared.table if compared else None,

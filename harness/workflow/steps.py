@@ -84,12 +84,18 @@ def _sweep_stage(session: Session, stage: str) -> SweepPlan:
 
 def finished_sweeps(session: Session) -> list[SweepPlan]:
     """Sweeps that have trials, as far as studies and folders tell; asks and trains nothing."""
-    plans = []
-    for stage in ("mask", "image"):
-        started = (session.root / "studies" / f"{stage}.db").exists()
-        if getattr(session.experiment.sweep, stage) is not None and started:
-            plans.append(stage_sweep(session, stage).look(session.board()))
+    plans = [
+        stage_sweep(session, stage).look(session.board())
+        for stage in ("mask", "image")
+        if has_study(session, stage)
+    ]
     return [plan for plan in plans if plan.trials]
+
+
+def has_study(session: Session, stage: str) -> bool:
+    """Whether the experiment sweeps a stage and some study of it was begun."""
+    started = (session.root / "studies" / f"{stage}.db").exists()
+    return getattr(session.experiment.sweep, stage) is not None and started
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from harness.records.folder import WorkFolder
 from harness.records.spec import Spec
 from harness.records.view import Feed, RunView
 from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
+from harness.sweep.verdicts import Verdicts
 
 
 def sweep_views(plan: SweepPlan, board: Board) -> list[RunView]:
@@ -64,12 +66,43 @@ def _trial_views(
                 f"{plan.stage} trial {number:03d} seed {seed.seed}",
                 key,
                 {**params, "seed": str(seed.seed)},
-                {"kind": "seed", "stage": plan.stage, "job": seed.training.digest},
+                {
+                    "kind": "seed",
+                    "stage": plan.stage,
+                    "job": seed.training.digest,
+                    **_verdict_tags(seed),
+                },
                 tuple(feeds),
                 status="finished" if seed.result else "running",
             )
         )
     return views
+
+
+def _verdict_tags(seed: SeedRun) -> dict[str, str]:
+    """The verdict on a seed's samples, where people can filter by it."""
+    verdict = seed.result["values"].get("collapse") if seed.result else None
+    return {"verdict": verdict["word"], "because": verdict["sentence"]} if verdict else {}
+
+
+def collapse_view(found: Verdicts, page: Path | None) -> RunView:
+    """A run of its own for the verdicts of one stage: counts, rates, the page."""
+    counts = Counter(row.word for row in found.seeds)
+    summary = {f"collapse/{word.replace(' ', '_')}": float(n) for word, n in counts.items()}
+    for rate in found.axes if not found.caution else ():
+        if rate.of:
+            name = f"collapse/share_{rate.axis.split('.')[-1]}_{rate.value}"
+            summary[name] = rate.collapsed / rate.of
+    return RunView(
+        (f"collapse-{found.stage}",),
+        f"collapse {found.stage}",
+        tags={"kind": "collapse", "stage": found.stage},
+        summary=summary,
+        summary_time=found.finished,
+        note=" ".join(part for part in (found.sentence, found.caution) if part),
+        artifacts=((page, "report"),) if page else (),
+        status="finished",
+    )
 
 
 def _finished_feed(work: WorkFolder, spec: Spec) -> Feed:
