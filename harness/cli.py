@@ -237,6 +237,36 @@ def collapse(
 
 
 @app.command()
+def calibrate(
+    what: Annotated[str, typer.Argument(metavar="collapse|memorisation")],
+    experiment: ExperimentFile,
+    images: Annotated[
+        list[int] | None, typer.Option(min=20, help="synthetic images a set; repeatable")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="deals of the patients, per number")] = 200,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    workers: Workers = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Plant failures in your own data: what does a verdict detect, how often does it cry wolf?"""
+    if what not in ("collapse", "memorisation"):
+        raise ConfigError(
+            f"calibrate needs one of: collapse, memorisation; but got '{what}'; name one of them"
+        )
+    options = _Options(experiment, overrides, workdir, json, quiet, workers)
+    session = options.session()
+    from harness.workflow.commands import run_calibrate
+
+    with session.open():
+        found = run_calibrate(session, what, images or [100, 200, 300], repeats)
+    if not json:
+        sys.stdout.write(found["verdict"] + "\n")
+    options.finish(found, f"rates: {found['table']}", options.pages())
+
+
+@app.command()
 def report(
     experiment: ExperimentFile,
     overrides: Overrides = None,
@@ -307,6 +337,80 @@ def init(
     if json:
         emit_json({"experiment": str(output)})
     Console().say(f"wrote {output}\nnext: {shlex.join(['harness', 'prepare', str(output)])}")
+
+
+@app.command()
+def score(
+    real: Annotated[
+        Path, typer.Argument(metavar="REAL", help="folder of PNG, NPY or NIfTI files, or a store")
+    ],
+    synthetic: Annotated[Path, typer.Argument(metavar="SYNTHETIC", help="likewise")],
+    patients: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CSV|REGEX",
+            help="whose image it is: a table image,patient, or the group of an expression",
+        ),
+    ] = None,
+    window: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LOW HIGH", help="values of NPY and NIfTI files that become 0 and 1"),
+    ] = None,
+    heldout: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="real images the generator never saw: judges memorisation"
+        ),
+    ] = None,
+    extractor: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="auto (default), inception-v3, efficientnet-lite0, torchscript; repeatable"
+        ),
+    ] = None,
+    torchscript: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="your extractor; its code is run")
+    ] = None,
+    inception_weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="weights of inception-v3")
+    ] = None,
+    paired: Annotated[
+        bool, typer.Option("--paired", help="also SSIM, PSNR, MAE of files of one name")
+    ] = False,
+    output: Annotated[Path, typer.Option("-o", "--output", help="folder of the results")] = Path(
+        "harness-score"
+    ),
+    most: Annotated[int, typer.Option(min=2, help="images a side; more are drawn from")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="draws subsets and splits")] = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score anyone's synthetic images against real ones; needs no experiment."""
+    from harness.metrics.features import ExtractorFiles
+    from harness.workflow.score import score_sets
+    from harness.workflow.score_input import Request
+    from harness.workflow.score_words import lines, show
+
+    request = Request(
+        real,
+        synthetic,
+        heldout,
+        window,
+        patients,
+        tuple(extractor or ()),
+        ExtractorFiles(inception_weights, torchscript),
+        paired,
+        output,
+        most,
+        seed,
+    )
+    console = Console(quiet=quiet)
+    found = score_sets(request, console, console.warn if json else show)
+    if json:
+        emit_json(found)
+    else:
+        show("\n".join(lines(found)))
+    console.say(f"\nresults: {output / 'score.json'}")
 
 
 def main() -> None:

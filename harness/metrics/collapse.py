@@ -69,7 +69,7 @@ FEWEST_PATIENTS = 6
 
 FEWEST_IMAGES = 20
 
-SPLITS = 40
+SPLITS = 24
 
 HALVES = 4
 """Real halves over which a sample's coverage and precision are averaged."""

@@ -57,9 +57,9 @@ NAMES = ("privacy_loss", "authenticity", "copy_rate", "closer_share", "closeness
 def memorisation(
     near: Neighbours,
     rng: np.random.Generator,
-    permutations: int = 200,
+    permutations: int = 400,
     quantile: float = 0.01,
-    alpha: float = 0.05,
+    alpha: float = 0.02,
 ) -> Memorisation:
     """Judge the synthetic images of `neighbours`.
 

@@ -101,6 +101,11 @@ class Specs:
         """The `variety` that a training's samples are judged by."""
         return self.variety(store, training.kind, training.config.get("learns", "ct"))
 
+    def calibration(self, store: Spec, of: str, shows: str, images: int, repeats: int) -> Spec:
+        """What the verdict on `of` ("collapse", "memorisation") detects at `images` images."""
+        config = {"of": of, "shows": shows, "images": images, "repeats": repeats}
+        return self._make("calibration", config, {"store": store.done()}, compute=False)
+
     def score(self, kind: str, store: Spec, training: Spec, epoch: int) -> Spec:
         """`mask-score` or `image-score` of a readout."""
         metrics = self.experiment.metrics

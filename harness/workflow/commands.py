@@ -17,7 +17,7 @@ from harness.report.page import write_report
 from harness.report.sweeps import seed_value
 from harness.sweep.chosen import newest_chosen
 from harness.sweep.planner import SweepPlan, TrialRun
-from harness.workflow import steps
+from harness.workflow import calibrate, steps
 from harness.workflow.collapse import judge_sweeps, lines, plain_verdicts, show_verdicts
 from harness.workflow.dryrun import estimate
 from harness.workflow.gather import gather
@@ -187,6 +187,14 @@ def run_collapse(session: Session) -> dict[str, Any]:
         "stages": plain_verdicts(found),
         "report": page["report"] + "#collapse",
     }
+
+
+def run_calibrate(session: Session, of: str, images: Sequence[int], repeats: int) -> dict[str, Any]:
+    """Detection and false-alarm rates of one verdict in the user's own data."""
+    found = calibrate.calibrate(session, of, images, repeats)
+    for line in calibrate.lines(found["rates"]):
+        session.console.say(line)
+    return found
 
 
 def write_page(session: Session) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,25 @@ def collapse_view(found: Verdicts, page: Path | None) -> RunView:
         summary_time=found.finished,
         note=" ".join(part for part in (found.sentence, found.caution) if part),
         artifacts=((page, "report"),) if page else (),
+        status="finished",
+    )
+
+
+def calibration_view(
+    of: str, rows: Sequence[Mapping[str, Any]], finished: int, table: Path
+) -> RunView:
+    """A run for the detection and false-alarm rates of one verdict."""
+    rates = {}
+    for row in rows:
+        name = re.sub(r"[^a-z0-9.]+", "_", f"{row['shows']} {row['planted']} n {row['n']}".lower())
+        rates[f"calibration/{name}"] = row["detected"] / row["repeats"]
+    return RunView(
+        (f"calibration-{of}",),
+        f"calibration {of}",
+        tags={"kind": "calibration", "of": of},
+        summary=rates,
+        summary_time=finished,
+        artifacts=((table, "calibration"),),
         status="finished",
     )
 
