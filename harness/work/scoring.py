@@ -7,8 +7,7 @@ readout's epoch, so that the curves of a training are the journals of its scores
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.base.files import digest_arrays, digest_of, write_array
 from harness.base.streams import generator as numpy_generator
 from harness.base.streams import torch_generator
 from harness.data.store import Store
 from harness.metrics.collapse import Collapse
-from harness.metrics.features import Extractor, ExtractorFiles, make_extractor
+from harness.metrics.features import Extractor
 from harness.metrics.fidelity import fid, kid
 from harness.metrics.masks import describe_masks
 from harness.metrics.similarity import paired_similarity, ssim_diversity
@@ -29,6 +27,7 @@ from harness.records.journal import Journal
 from harness.training.precision import Precision
 from harness.work import image_stage, mask_stage
 from harness.work.context import Context
+from harness.work.features import Features
 from harness.work.synthesis import load_image_generator, load_mask_generator
 from harness.work.variety import VarietyJudge, journal_values, real_rows, unit
 
@@ -139,44 +138,6 @@ def _reference(store: Store, most: int) -> NDArray[np.intp]:
 def _undefined(names: Sequence[str]) -> dict[str, float]:
     """What a generator scores whose training broke: its images are not numbers."""
     return {f"quality/{name}": math.nan for name in names}
-
-
-class Features:
-    """Features with one extractor; those of real sets are kept in the work folder."""
-
-    def __init__(self, context: Context, wanted: Mapping[str, str]) -> None:
-        self.extractor: Extractor = make_extractor(
-            wanted["name"],
-            ExtractorFiles.of(context.request.runtime),
-            context.spec.compute["device"],
-        )
-        if self.extractor.weights_digest != wanted["weights"]:
-            raise DataError(
-                f"the extractor {wanted['name']} must have the weights that the plan named, but "
-                "they changed; repeat the command"
-            )
-        self._folder: Path = context.work.root / "features"
-        self._compute = dict(context.spec.compute)
-
-    def made(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self.extractor(images)
-
-    def real(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Features of real images, computed once per content of the images and weights."""
-        key = digest_of(
-            [
-                digest_arrays({"images": images}),
-                self.extractor.name,
-                self.extractor.weights_digest,
-                self._compute,
-            ]
-        )
-        path = self._folder / f"{key}.npy"
-        if path.exists():
-            return np.load(path, allow_pickle=False)
-        features = self.extractor(images)
-        write_array(path, features)
-        return features
 
 
 def _fidelity(

@@ -17,6 +17,11 @@ from harness.work.kinds import KINDS
 
 SEEDS_PER_ROOT = 10_000
 
+FLOOR_SPLITS = 20
+"""Random splits of the real patients behind a real-real floor."""
+
+_SHOWN = (("mask", "mask-stage"), ("ct", "image-stage"))
+
 # What fills the extra slots of an arm's batches, whether slots are augmented, and which stream
 # draws the extra slots ("other" for the noise floor).
 ARM_FILLS: dict[str, dict[str, Any]] = {
@@ -41,11 +46,13 @@ class Specs:
         experiment: the resolved experiment.
         compute: resolved device, precision and threads.
         extractor: resolved feature extractor: {"name": ..., "weights": digest}.
+        auditors: those of audits, likewise; the segmenter has no digest before it is trained.
     """
 
     experiment: Experiment
     compute: Mapping[str, Any]
     extractor: Mapping[str, str]
+    auditors: tuple[Mapping[str, str], ...] = ()
 
     def _make(
         self,
@@ -120,6 +127,50 @@ class Specs:
         }
         seed = training.seed - self.experiment.seed * SEEDS_PER_ROOT
         return self._make(kind, config, inputs, seed)
+
+    def floor(
+        self, store: Spec, shows: str, extractor: Mapping[str, str], judge: Input | None
+    ) -> Spec:
+        """Real-real floors of one extractor; `judge` is the readout behind the segmenter's eyes."""
+        config = {
+            "shows": shows,
+            "extractor": dict(extractor),
+            "images": self.experiment.metrics.images,
+            "splits": FLOOR_SPLITS,
+        }
+        inputs = {"store": store.done()}
+        if extractor["name"] == "segmenter" and judge is not None:
+            inputs["judge"] = judge
+        return self._make("floor", config, inputs)
+
+    def audit_parts(self, store: Spec, judge: Input | None) -> dict[str, Spec]:
+        """What an audit needs beside its replicate: floors and varieties, by input name."""
+        parts = {f"variety-{shows}": self.variety(store, kind, "mask") for shows, kind in _SHOWN}
+        for number, extractor in enumerate(self.audit_extractors(judge)):
+            for shows, _ in _SHOWN:
+                if not (shows == "mask" and extractor["name"] == "segmenter"):
+                    parts[f"floor-{shows}-{number}"] = self.floor(store, shows, extractor, judge)
+        return parts
+
+    def audit_extractors(self, judge: Input | None) -> list[Mapping[str, str]]:
+        """The auditors that can be used; the segmenter needs a judge."""
+        wanted = self.auditors or (self.extractor,)
+        return [e for e in wanted if e["name"] != "segmenter" or judge is not None]
+
+    def audit(
+        self, store: Spec, synthesis: Spec, image: Input, judge: Input | None, seed: int
+    ) -> Spec:
+        """Everything that is measured on one replicate's synthetic pairs."""
+        config = {
+            "extractors": [dict(entry) for entry in self.audit_extractors(judge)],
+            "images": self.experiment.metrics.images,
+            "tolerance": self.experiment.synthesis.tolerance,
+        }
+        inputs = {"store": store.done(), "synthetic": synthesis.done(), "image": image}
+        if judge is not None:
+            inputs["judge"] = judge
+        inputs |= {name: spec.done() for name, spec in self.audit_parts(store, judge).items()}
+        return self._make("audit", config, inputs, seed)
 
     def synthesis(self, store: Spec, mask: Input, image: Input, seed: int) -> Spec:
         """Synthetic pairs from one replicate's two generators."""

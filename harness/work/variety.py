@@ -72,6 +72,11 @@ def shown_images(store: Store, rows: NDArray[np.intp], shows: str) -> NDArray[An
     return unit(ct[:, 0])
 
 
+def network_images(store: Store, rows: NDArray[np.intp], shows: str) -> NDArray[np.float32]:
+    """`shown_images` as a feature extractor takes them: float32 N x 1 x H x W in [0, 1]."""
+    return shown_images(store, rows, shows)[:, None].astype(np.float32)
+
+
 def unit(images: NDArray[np.floating]) -> NDArray[np.float32]:
     """[-1, 1] to [0, 1]."""
     return np.clip((np.asarray(images, np.float32) + 1) / 2, 0, 1)
@@ -84,18 +89,29 @@ def _real_set(store: Store, rows: NDArray[np.intp], shows: str) -> RealSet:
 class VarietyJudge:
     """Judges samples against the reference that is an input of the job.
 
+    Args:
+        reference: name of the input: a `variety` job.
+        training: name of the input whose journal has a say: a GAN's readout; None for none.
+
     Attributes:
         wanted: samples that a verdict needs; 0 where there is no reference, and no verdict.
     """
 
-    def __init__(self, context: Context, store: Store) -> None:
-        values = context.input_result("variety")["values"]
-        config = context.work.job(context.spec.inputs["variety"]).spec().config
+    def __init__(
+        self,
+        context: Context,
+        store: Store,
+        reference: str = "variety",
+        training: str | None = "training",
+    ) -> None:
+        values = context.input_result(reference)["values"]
+        self._shows: str = context.work.job(context.spec.inputs[reference]).spec().config["shows"]
         self._reason: str | None = values.get("reason")
-        self._shows: str = config["shows"]
         self._store = store
         self._seed = context.spec.seed
-        self._trained: Mapping[str, Any] = context.input_result("training")["values"]
+        self._trained: Mapping[str, Any] = (
+            context.input_result(training)["values"] if training else {}
+        )
         self._reference = (
             RealVariety.from_plain(values["reference"]) if self._reason is None else None
         )
@@ -109,13 +125,9 @@ class VarietyJudge:
         found = self._by_samples(samples)
         failure = self._trained.get("failure")
         if failure is not None:
-            return replace(
-                found,
-                word="convergence failure",
-                sentence=f"Convergence failure since epoch {failure['onset']}: "
-                f"{failure['reason']}.",
-                onset=failure["onset"],
-            )
+            onset, reason = failure["onset"], failure["reason"]
+            sentence = f"Convergence failure since epoch {onset}: {reason}."
+            return replace(found, word="convergence failure", sentence=sentence, onset=onset)
         alike = self._trained.get("alike")
         return replace(found, onset=alike["onset"]) if alike is not None else found
 

@@ -17,7 +17,7 @@ from harness.report.page import write_report
 from harness.report.sweeps import seed_value
 from harness.sweep.chosen import newest_chosen
 from harness.sweep.planner import SweepPlan, TrialRun
-from harness.workflow import calibrate, steps
+from harness.workflow import audit, calibrate, steps
 from harness.workflow.collapse import judge_sweeps, lines, plain_verdicts, show_verdicts
 from harness.workflow.dryrun import estimate
 from harness.workflow.gather import gather
@@ -90,6 +90,8 @@ def dry_run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
     found = [estimate(session, stage) for stage in stages]
     for entry in found:
         session.console.say(entry["sentence"])
+        if entry["warning"]:
+            session.console.warn(entry["warning"])
     return {"plan": found}
 
 
@@ -157,10 +159,14 @@ def run_compare(session: Session) -> dict[str, Any]:
         means[arm] = float(values.mean())
         spread = ", ".join(f"{value:.3f}" for value in values.mean(axis=0))
         say(f"  {arm:18s} {means[arm]:.3f}   replicates: {spread}")
+    audits = audit.audit(session, compared.plan)
+    for line in audit.lines(audits):
+        say(line)
     for effect in compared.effects:
         say(effect.sentence)
     return {
         "scores": str(path),
+        "audits": audits,
         "means": means,
         "effects": [asdict(effect) for effect in compared.effects],
         "verdicts": [effect.sentence for effect in compared.effects],

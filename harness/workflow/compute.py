@@ -71,3 +71,21 @@ def resolve_extractor(experiment: Experiment) -> dict[str, str]:
     files = ExtractorFiles.of(plain(experiment.metrics))
     found = identify(experiment.metrics.extractor, files)
     return {"name": found.name, "weights": found.weights_digest}
+
+
+def resolve_auditors(experiment: Experiment) -> tuple[dict[str, str], ...]:
+    """The extractors of audits, likewise, each once; the segmenter is trained here, so without
+    weights."""
+    from harness.metrics.features import ExtractorFiles, identify
+
+    files = ExtractorFiles.of(plain(experiment.metrics))
+    found: list[dict[str, str]] = []
+    for name in experiment.metrics.audit_extractors:
+        if name == "segmenter":
+            entry: dict[str, str] = {"name": name}
+        else:
+            known = identify(name, files)
+            entry = {"name": known.name, "weights": known.weights_digest}
+        if entry not in found:
+            found.append(entry)
+    return tuple(found)

@@ -23,7 +23,12 @@ from harness.records.spec import Spec
 from harness.records.view import RunView
 from harness.work.sources import make_source
 from harness.work.specs import Specs
-from harness.workflow.compute import default_workers, resolve_compute, resolve_extractor
+from harness.workflow.compute import (
+    default_workers,
+    resolve_auditors,
+    resolve_compute,
+    resolve_extractor,
+)
 from harness.workflow.driver import Driver, Planner
 from harness.workflow.looking import Looks, look_at
 
@@ -70,7 +75,12 @@ class Session:
 
     @cached_property
     def specs(self) -> Specs:
-        return Specs(self.experiment, self.compute, resolve_extractor(self.experiment))
+        return Specs(
+            self.experiment,
+            self.compute,
+            resolve_extractor(self.experiment),
+            resolve_auditors(self.experiment),
+        )
 
     @cached_property
     def looks(self) -> Looks:

@@ -106,6 +106,30 @@ def collapse_view(found: Verdicts, page: Path | None) -> RunView:
     )
 
 
+def audit_views(specs: Mapping[int, Spec], board: Board) -> list[RunView]:
+    """A run per replicate for its audit: scores, verdicts, pictures of the closest pairs."""
+    views = []
+    for seed, spec in specs.items():
+        result = board.folder(spec).result()
+        if result is None:
+            continue
+        values = result["values"]
+        parts = [values[shows] for shows in ("mask", "ct") if shows in values]
+        note = [part[of]["sentence"] for part in parts for of in ("collapse", "memorisation")]
+        views.append(
+            RunView(
+                ("audit", f"replicate-{seed}"),
+                f"audit of replicate {seed}",
+                params={"seed": str(seed)},
+                tags={"kind": "audit", "job": spec.digest},
+                feeds=(_finished_feed(board.work, spec),),
+                note="\n\n".join(note),
+                status="finished",
+            )
+        )
+    return views
+
+
 def calibration_view(
     of: str, rows: Sequence[Mapping[str, Any]], finished: int, table: Path
 ) -> RunView:
