@@ -38,6 +38,7 @@ class ReportData:
     verdicts: on collapse, a stage each; of the sweeps' scored seeds.
     chosen: chosen settings, or None when the experiment's own were used.
     comparison, table, effects: None / empty before the comparison is finished.
+    audits, audit_folders: values and job folder of each replicate's finished audit, by seed.
     provenance: lines of (what, value): code version, digests, library versions, machine, cost.
     ledger: cost per kind of job: {kind: {"jobs": n, "seconds": s}}.
     mlflow: how to open the MLflow pages, in words.
@@ -55,6 +56,8 @@ class ReportData:
     comparison: ComparisonPlan | None = None
     table: Table | None = None
     effects: Sequence[Effect] = ()
+    audits: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    audit_folders: Mapping[int, Path] = field(default_factory=dict)
     provenance: Sequence[tuple[str, str]] = ()
     ledger: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     mlflow: str = ""

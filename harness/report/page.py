@@ -15,6 +15,8 @@ from harness.base.files import write_json, write_text
 from harness.report import formats
 from harness.report.answer import Answer, make_answer
 from harness.report.arms import Arms, make_arms
+from harness.report.audits import make_audits
+from harness.report.collapse import collapse_summary, make_collapse
 from harness.report.data import ReportData
 from harness.report.ink import Ink
 from harness.report.patients import make_patients
@@ -41,8 +43,10 @@ def write_report(data: ReportData, folder: Path) -> Path:
     # Order matters: the budget for pictures goes to the answer first.
     answer = make_answer(data, ink)
     arms = make_arms(data, ink)
+    collapse = make_collapse(data, ink)
     patients = make_patients(data, ink)
     synthesis = make_synthesis(data, ink)
+    audits = make_audits(data, ink)
     stages = [make_stage(data, stage, ink) for stage in ("mask", "image")]
     tables = make_tables(data)
     text = (
@@ -53,9 +57,11 @@ def write_report(data: ReportData, folder: Path) -> Path:
             experiment=data.experiment,
             answer=answer,
             arms=arms,
+            collapse=collapse,
             stages=stages,
             patients=patients,
             synthesis=synthesis,
+            audits=audits,
             provenance=make_provenance(data),
             tables=tables,
             date=formats.day(newest(data)),
@@ -121,6 +127,7 @@ def _summary(
             for line in arms.lines
         },
         "effects": [_effect(view.effect, comparison) for view in answer.views],
+        "collapse": collapse_summary(data.verdicts),
         "extractors": [asdict(entry) for entry in extractors(data)],
         "page": PAGE,
         "tables": sorted(tables),

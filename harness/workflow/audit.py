@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from harness.compare.protocol import Chain, ComparisonPlan
@@ -27,6 +28,11 @@ def audit(session: Session, plan: ComparisonPlan) -> dict[int, dict[str, Any]]:
 def read_audits(session: Session, plan: ComparisonPlan) -> dict[int, dict[str, Any]]:
     """Values of the audits that are finished; runs nothing."""
     return _values(session, plan, session.board(), ask=False)
+
+
+def audit_folders(session: Session, plan: ComparisonPlan) -> dict[int, Path]:
+    """Where each replicate's audit lies, with its pictures."""
+    return {seed: session.work.job(s).path for seed, s in audit_specs(session, plan).items()}
 
 
 def audit_specs(session: Session, plan: ComparisonPlan) -> dict[int, Spec]:

@@ -17,6 +17,7 @@ from harness.report.data import PatientLine, ReportData
 from harness.report.formats import counted
 from harness.sweep.chosen import read_chosen
 from harness.workflow import steps
+from harness.workflow.audit import audit_folders, read_audits
 from harness.workflow.collapse import read_verdicts
 from harness.workflow.session import Session
 
@@ -41,6 +42,8 @@ def gather(session: Session) -> ReportData:
         comparison=plan,
         table=compared.table if compared else None,
         effects=compared.effects if compared else (),
+        audits=read_audits(session, plan) if plan else {},
+        audit_folders=audit_folders(session, plan) if plan else {},
         provenance=_provenance(session),
         ledger=_ledger(session.work),
         mlflow="`harness ui` with this experiment opens the runs of this work folder in MLflow.",

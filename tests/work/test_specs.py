@@ -29,7 +29,9 @@ def specs_of(experiment: Experiment) -> Specs:
     compute = {k: CPU[k] if asked[k] == "auto" else asked[k] for k in CPU}
     name = experiment.metrics.extractor
     name = "efficientnet-lite0" if name == "auto" else name
-    return Specs(experiment, compute, {"name": name, "weights": f"weights of {name}"})
+    entry = {"name": name, "weights": f"weights of {name}"}
+    auditors = tuple({"name": word} for word in experiment.metrics.audit_extractors)
+    return Specs(experiment, compute, entry, auditors)
 
 
 def jobs(experiment: Experiment) -> dict[str, Spec]:
@@ -54,6 +56,11 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
         "mask-score": specs.score("mask-score", store, mask, last_mask),
         "image-score": specs.score("image-score", store, image, last_image),
         "synthesis": synthesis,
+        "floor": specs.floor(store, "ct", specs.extractor, None),
+        "audit": specs.audit(
+            store, synthesis, image.done(last_image), trained[f"none/{seed}"], seed
+        ),
+        "calibration": specs.calibration(store, "collapse", "mask", 100, 200),
         **{f"segmenter {arm}": spec for arm, spec in arms.items()},
         "opening": opening,
         "test-score": specs.test_score(store, trained[f"none/{seed}"], opening),
@@ -66,15 +73,17 @@ NONE: set[str] = set()
 TEST = {"opening", "test-score"}
 GAN_ARMS = {"segmenter gan", "segmenter traditional+gan"}
 AUGMENTED = {"segmenter traditional", "segmenter traditional+gan", "segmenter duplicate"} | TEST
-SEGMENTERS = {f"segmenter {arm}" for arm in ARMS} | TEST
-SYNTHESIS = {"synthesis"} | GAN_ARMS | TEST
+SEGMENTERS = {f"segmenter {arm}" for arm in ARMS} | TEST | {"audit"}
+AUDIT = {"audit"}
+SYNTHESIS = {"synthesis"} | GAN_ARMS | TEST | AUDIT
 MASK_LENGTH = {"mask-score"} | SYNTHESIS
 MASK = {"mask-stage"} | MASK_LENGTH
 IMAGE = {"image-stage", "image-score"} | SYNTHESIS
 SCORES = {"mask-score", "image-score"}
-MEASURED = SCORES | {"variety"}
+MEASURED = SCORES | {"variety", "floor"} | AUDIT
 TRAINED = MASK | IMAGE | SEGMENTERS
-ALL = {"prepare", "variety"} | TRAINED
+COMPUTED = TRAINED | {"floor"}
+ALL = {"prepare", "variety", "calibration"} | COMPUTED
 
 ONE_CHOICE = object()
 """There is no other value."""
@@ -162,8 +171,8 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "arms": (["none", "traditional", "gan", "traditional+gan"], TEST),
     "replicates.count": (6, TEST),
     "replicates.seed": (2000, TRAINED),
-    "metrics.extractor": ("inception-v3", SCORES),
-    "metrics.audit_extractors": (["auto"], NONE),
+    "metrics.extractor": ("inception-v3", SCORES | {"floor"}),
+    "metrics.audit_extractors": (["auto"], AUDIT),
     "metrics.inception_weights": ("/elsewhere/weights.pth", NONE),  # the weights' digest enters
     "metrics.torchscript": ("/elsewhere/network.pt", NONE),  # the file's stem and digest enter
     "metrics.images": (100, MEASURED),
@@ -184,9 +193,9 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "decision.candidate": ("gan", TEST),
     "decision.secondary": ([], TEST),
     "decision.margin": (0.02, TEST),
-    "compute.device": ("cuda", TRAINED),
-    "compute.precision": ("bfloat16", TRAINED),
-    "compute.threads": (2, TRAINED),
+    "compute.device": ("cuda", COMPUTED),
+    "compute.precision": ("bfloat16", COMPUTED),
+    "compute.threads": (2, COMPUTED),
     "tracking.enabled": (False, NONE),
     "tracking.uri": ("http://localhost:5000", NONE),
     "tracking.pictures": (3, NONE),

@@ -1,0 +1,193 @@
+"""The audits of the replicates: scores beside floors, verdicts, copies, labels, likeness."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.report.data import ReportData
+from harness.report.formats import short
+from harness.report.ink import Ink, Picture
+from harness.report.readings import load_grid
+
+SHOWN = {"mask": "Masks", "ct": "CT"}
+GALLERY_BYTES = 60_000
+NAMES = {
+    "kid": "KID",
+    "kid_by_patient": "KID, pairs of one patient left out",
+    "fid": "FID",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+}
+PAIRED = {
+    "mae_hu": "mean absolute error, frame (HU)",
+    "mae_hu_gland": "mean absolute error, gland (HU)",
+    "ssim": "SSIM, frame",
+    "ssim_gland": "SSIM, gland",
+    "ms_ssim_4": "MS-SSIM (4 scales), frame",
+    "psnr_db": "PSNR, frame (dB)",
+}
+
+
+@dataclass(frozen=True)
+class AuditLine:
+    """One score: its name, floor, and value with interval of each replicate."""
+
+    name: str
+    floor: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AuditTable:
+    """One extractor's scores of one kind of image."""
+
+    title: str
+    lines: list[AuditLine]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an audit says of one replicate's masks or CT."""
+
+    replicate: int
+    shows: str
+    collapse: str
+    memorisation: str
+
+
+@dataclass(frozen=True)
+class Audits:
+    """The section; empty before an audit finished."""
+
+    replicates: tuple[int, ...] = ()
+    verdicts: list[Verdict] = field(default_factory=list)
+    tables: list[AuditTable] = field(default_factory=list)
+    galleries: list[Picture] = field(default_factory=list)
+
+
+def make_audits(data: ReportData, ink: Ink) -> Audits:
+    """From the values of the finished audits, by replicate."""
+    audits = dict(sorted(data.audits.items()))
+    if not audits:
+        return Audits()
+    verdicts = [
+        Verdict(
+            seed,
+            word,
+            values[shows]["collapse"]["sentence"],
+            values[shows]["memorisation"]["sentence"],
+        )
+        for seed, values in audits.items()
+        for shows, word in SHOWN.items()
+        if shows in values
+    ]
+    tables = [table for shows in SHOWN for table in _fidelity(audits, shows)]
+    tables += [_labels(audits), _shapes(audits), _paired(audits)]
+    return Audits(
+        tuple(audits), verdicts, [t for t in tables if t.lines], _galleries(data, audits, ink)
+    )
+
+
+def _fidelity(audits: Mapping[int, Any], shows: str) -> list[AuditTable]:
+    blocks = [values[shows]["scores"] for values in audits.values() if shows in values]
+    if not blocks or len(blocks) < len(audits):
+        return []
+    tables = []
+    for places in zip(*blocks, strict=True):
+        first, extractor = places[0], places[0]["extractor"]
+        lines = [
+            AuditLine(
+                words,
+                _floor(first["floors"][name]),
+                tuple(_score(block["scores"][name]) for block in places),
+            )
+            for name, words in NAMES.items()
+        ]
+        n = first["scores"]["kid"]["n"]
+        title = (
+            f"{SHOWN[shows]} in the eyes of {extractor['name']} (weights "
+            f"{extractor['weights'][:12]}, n = {n} a side, {extractor['preprocessing']})"
+        )
+        tables.append(AuditTable(title, lines))
+    return tables
+
+
+def _score(score: Mapping[str, Any]) -> str:
+    """Value and interval; the reason where there is no value."""
+    if score["value"] is None:
+        return f"not a number: {score['note']}"
+    if score["interval"] is None:
+        return short(score["value"])
+    return f"{short(score['value'])} ({_ends(*score['interval'])})"
+
+
+def _floor(floor: Mapping[str, Any]) -> str:
+    if floor["mean"] is None:
+        return f"none: {floor['note']}"
+    return f"{short(floor['mean'])} ({_ends(floor['p05'], floor['p95'])}; n = {floor['n']})"
+
+
+def _ends(low: float, high: float) -> str:
+    return f"{short(low)} to {short(high)}"
+
+
+def _labels(audits: Mapping[int, Any]) -> AuditTable:
+    found = [values["labels"] for values in audits.values()]
+    if any("synthetic" not in labels for labels in found):
+        return AuditTable("", [])
+    line = AuditLine(
+        "Dice of a segmenter of real patients against the label",
+        _score(found[0]["real"]),
+        tuple(_score(labels["synthetic"]) for labels in found),
+    )
+    return AuditTable("Do the labels fit? (beside: the same on validation patients)", [line])
+
+
+def _shapes(audits: Mapping[int, Any]) -> AuditTable:
+    found = [values["masks"] for values in audits.values()]
+    lines = [
+        AuditLine("implausible share", "", tuple(_score(masks["implausible"]) for masks in found))
+    ]
+    names = [name for name in found[0]["distances"] if name.endswith("_in_sd")]
+    lines += [
+        AuditLine(
+            name.removesuffix("_in_sd").replace("_", " "),
+            "",
+            tuple(_score(masks["distances"][name]) for masks in found),
+        )
+        for name in names
+    ]
+    title = (
+        "Shapes of masks: Wasserstein distance to validation masks, in their standard deviations"
+    )
+    return AuditTable(title, lines)
+
+
+def _paired(audits: Mapping[int, Any]) -> AuditTable:
+    found = [values["paired"] for values in audits.values()]
+    if any("note" in paired for paired in found):
+        return AuditTable("", [])
+    lines = [
+        AuditLine(words, "", tuple(_score(paired[name]) for paired in found))
+        for name, words in PAIRED.items()
+    ]
+    return AuditTable("Stage II on validation masks against the true CT", lines)
+
+
+def _galleries(data: ReportData, audits: Mapping[int, Any], ink: Ink) -> list[Picture]:
+    """Synthetic images above their nearest training images."""
+    pictures = []
+    for seed in audits:
+        for shows, word in SHOWN.items():
+            path = data.audit_folders[seed] / "samples" / f"closest-{shows}-000000.png"
+            if path.exists():
+                caption = (
+                    f"Replicate {seed}, {word}: the synthetic images closest to a training image "
+                    "(above), and that training image (below)"
+                )
+                pictures.append(ink.image(load_grid(path), caption, caption, GALLERY_BYTES))
+    return pictures
