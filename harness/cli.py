@@ -238,7 +238,7 @@ def collapse(
 
 @app.command()
 def calibrate(
-    what: Annotated[str, typer.Argument(metavar="collapse|memorisation")],
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="collapse or memorisation")],
     experiment: ExperimentFile,
     images: Annotated[
         list[int] | None, typer.Option(min=20, help="synthetic images a set; repeatable")
@@ -385,7 +385,7 @@ def score(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score anyone's synthetic images against real ones; needs no experiment."""
+    """Score two sets of images, real and synthetic, of any source."""
     from harness.metrics.features import ExtractorFiles
     from harness.workflow.score import score_sets
     from harness.workflow.score_input import Request

@@ -205,6 +205,5 @@ def _copying(
     for share in (0.5, 0.2, 0.1):
         copied = round(share * n)
         made = [draw("jittered", training, copied), draw("as they are", fresh, n - copied)]
-        kind: Kind = "failure" if share == 0.5 else "subtle"
-        yield f"{100 * share:.0f} % copies, jittered", kind, np.concatenate(made)
+        yield f"{100 * share:.0f} % copies, jittered", "subtle", np.concatenate(made)
     yield FRESH, "honest", draw("as they are", fresh, n)
