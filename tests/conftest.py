@@ -1,7 +1,4 @@
-"""One thread in every test: fixed numbers, and no fight over cores between tests side by side.
-
-That this file lies here also puts `tests/` on the path: `from tiny_material import ...`.
-"""
+"""One thread in every test: fixed numbers, and no fight over cores between tests side by side."""
 
 from __future__ import annotations
 

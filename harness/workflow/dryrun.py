@@ -1,21 +1,24 @@
-"""What a sweep would cost: trainings, epochs, time from a few timed steps, disk."""
+"""What a sweep would cost: trainings, epochs, time from a few timed steps and scores, disk."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from harness.config.stages import MaskStageConfig
 from harness.data.store import Store
 from harness.report.formats import counted, duration, size
-from harness.sweep.space import longest
+from harness.sweep.space import listed_epochs, longest
+from harness.training.schedule import scored_epochs
 from harness.workflow.session import Session
 
 BYTES_PER_STATE_PARAMETER = 12  # weights and Adam's two moments, float32
 BYTES_PER_WEIGHT = 4
+TIMED_IMAGES = 32
+"""Images on which the pieces of a score are timed."""
 
 
 def estimate(session: Session, stage: str) -> dict[str, Any]:
     """An upper estimate of one stage's sweep on this machine, in words and numbers."""
+    from harness.workflow.scoring_cost import warning
     from harness.workflow.steps import stage_sweep
 
     experiment = session.experiment
@@ -26,15 +29,20 @@ def estimate(session: Session, stage: str) -> dict[str, Any]:
     epochs = longest(sweep, base.schedule.epochs)
     store = Store.open(session.work.job(session.store).path / "store")
     pairs = len(store.select(role="train", selected=True))
-    rate, parameters, generator = _timed(session, base, len(store.channels))
-    seconds = trials * seeds * epochs * pairs / rate / _workers(session)
+    rate, score, parameters, generator = _timed(session, base, store)
+    scores = len({*scored_epochs(epochs, experiment.metrics.scored_epochs), *listed_epochs(sweep)})
+    trainings, workers = trials * seeds, _workers(session)
+    training = trainings * epochs * pairs / rate / workers
+    scoring = trainings * scores * score / workers
     readouts = experiment.metrics.scored_epochs * generator * BYTES_PER_WEIGHT
-    disk = trials * seeds * (parameters * BYTES_PER_STATE_PARAMETER + readouts)
+    disk = trainings * (parameters * BYTES_PER_STATE_PARAMETER + readouts)
+    share = scoring / training
     sentence = (
         f"{stage} sweep: {counted(trials, 'trial')} x {counted(seeds, 'seed')}, at most "
-        f"{counted(epochs, 'epoch')} of {counted(pairs, 'pair')} each; at most {duration(seconds)} "
-        f"with {counted(_workers(session), 'worker')} at {rate:.0f} images/s each (scores come on "
-        f"top), and {size(disk)} of disk"
+        f"{counted(epochs, 'epoch')} of {counted(pairs, 'pair')} each; at most "
+        f"{duration(training + scoring)} with {counted(workers, 'worker')} at {rate:.0f} images/s "
+        f"each ({counted(scores, 'score')} of {score:.1f} s a training among it, "
+        f"{100 * share:.0f} % of the training time), and {size(disk)} of disk"
     )
     return {
         "stage": stage,
@@ -43,9 +51,14 @@ def estimate(session: Session, stage: str) -> dict[str, Any]:
         "epochs": epochs,
         "pairs": pairs,
         "images_per_second": rate,
-        "seconds": seconds,
+        "scores": scores,
+        "seconds_per_score": score,
+        "training_seconds": training,
+        "scoring_seconds": scoring,
+        "seconds": training + scoring,
         "bytes": disk,
         "sentence": sentence,
+        "warning": warning(stage, share),
     }
 
 
@@ -55,36 +68,60 @@ def _workers(session: Session) -> int:
     return session.workers or default_workers(session.compute)
 
 
-def _timed(session: Session, base: Any, channels: int) -> tuple[float, int, int]:
-    """Images per second of a few steps at the configured batch size, parameters of all networks,
-    and of the generator."""
-    import time
-
-    import torch
-
-    from harness.config.experiment import plain
+def _timed(session: Session, base: Any, store: Store) -> tuple[float, float, int, int]:
+    """Images per second of a few steps at the configured batch size, seconds of a score,
+    parameters of all networks, and of the generator."""
     from harness.training.precision import Precision
-    from harness.work.image_stage import Pix2pixStage
-    from harness.work.mask_stage import DcganStage
+    from harness.workflow.scoring_cost import make_stage
 
     precision = Precision.of(session.compute)
-    frame, count = session.experiment.data.crop.frame_px, base.batch_size
-    if isinstance(base, MaskStageConfig):
-        stage: Any = DcganStage(plain(base), channels, 0, precision)
-        depth = 1 if base.learns == "ct" else channels
-        batch = {"images": torch.zeros(count, depth, 64, 64)}
-    else:
-        empty = torch.zeros(0, channels, frame, frame)
-        stage = Pix2pixStage(plain(base), channels, 0, precision, (empty, empty[:, :1]))
-        batch = {
-            "masks": torch.zeros(count, channels, frame, frame),
-            "ct": torch.zeros(count, 1, frame, frame),
-        }
+    frame = session.experiment.data.crop.frame_px
+    stage, batch = make_stage(base, len(store.channels), frame, precision)
+    rate = _rate(stage, batch, base.batch_size)
+    sizes = {n: sum(p.numel() for p in m.parameters()) for n, m in stage.networks.items()}
+    return rate, _score(session, base, store, stage), sum(sizes.values()), sizes["generator"]
+
+
+def _rate(stage: Any, batch: dict[str, Any], count: int) -> float:
+    """Images per second of a few steps."""
+    import time
+
     stage.step(batch)
     started, steps = time.perf_counter(), 0
     while steps < 3 or time.perf_counter() - started < 2:
         stage.step(batch)
         steps += 1
-    rate = steps * count / (time.perf_counter() - started)
-    sizes = {n: sum(p.numel() for p in m.parameters()) for n, m in stage.networks.items()}
-    return rate, sum(sizes.values()), sizes["generator"]
+    return steps * count / (time.perf_counter() - started)
+
+
+def _score(session: Session, base: Any, store: Store, stage: Any) -> float:
+    """Seconds of one score: of those that the work folder has, else of timed pieces."""
+    from harness.config.experiment import plain
+    from harness.config.stages import MaskStageConfig
+    from harness.metrics.features import ExtractorFiles, make_extractor
+    from harness.workflow.scoring_cost import measured_score, pieces_of_score, total
+
+    metrics, specs = session.experiment.metrics, session.specs
+    masks = isinstance(base, MaskStageConfig)
+    found = measured_score(
+        session.work,
+        "mask-score" if masks else "image-score",
+        {"extractor": dict(specs.extractor), "images": metrics.images},
+        base.width,
+        session.compute,
+    )
+    if found is not None:
+        return found
+    files = ExtractorFiles.of(plain(metrics))
+    extractor = make_extractor(specs.extractor["name"], files, session.compute["device"])
+    rows = [store.select(role=r, selected=True, gland=True) for r in ("train", "validation")]
+    pieces = pieces_of_score(
+        stage,
+        extractor,
+        min(metrics.images, max(len(rows[1]), 2)),
+        sum(map(len, rows)),
+        len(store.channels),
+        session.experiment.data.crop.frame_px,
+        masks=masks and base.learns == "mask",
+    )
+    return total(pieces.values(), TIMED_IMAGES)

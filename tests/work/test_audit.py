@@ -58,9 +58,7 @@ class Case:
     def synthesis(self, seed: int, masks: NDArray[np.uint8], ct: NDArray[np.float32]) -> Spec:
         """A finished synthesis job that holds these pairs."""
         tiny = self.tiny
-        spec = tiny.specs.synthesis(
-            tiny.store, tiny.mask(seed).done(1), self.image.done(1), seed
-        )
+        spec = tiny.specs.synthesis(tiny.store, tiny.mask(seed).done(1), self.image.done(1), seed)
         folder = tiny.work.job(spec)
         folder.open(spec)
         rows = [Row.synthetic(n, int(mask.sum())) for n, mask in enumerate(masks)]

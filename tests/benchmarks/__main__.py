@@ -1,0 +1,35 @@
+"""`python -m tests.benchmarks NAME [options]`: run a benchmark, print its tables."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+# One thread, as a worker has; before numpy and torch are first imported.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+BENCHMARKS = {
+    "metrics": ("scoring_share", "cost of scoring as a share of a thesis-length training"),
+    "distortions": ("distortions", "which metric sees which distortion of real slices"),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benchmark that the first argument names; without one, list them."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        for name, (_, does) in BENCHMARKS.items():
+            print(f"{name:14} {does}")
+        return 0
+    name, *options = arguments
+    if name not in BENCHMARKS:
+        valid = ", ".join(BENCHMARKS)
+        print(f"a benchmark must be one of {valid}, but got '{name}'", file=sys.stderr)
+        return 2
+    module = importlib.import_module(f".{BENCHMARKS[name][0]}", __package__)
+    return int(module.main(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

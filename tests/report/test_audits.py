@@ -1,0 +1,98 @@
+"""The audits on the page: each number beside its floor, each verdict word for word."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from page_reader import Page
+from report_material import Material
+
+from harness.report.formats import short
+from harness.report.page import write_report
+from harness.training.pictures import write_png
+
+NAMES = ("kid", "kid_by_patient", "fid", "precision", "recall", "density", "coverage")
+PAIRED = ("mae_hu", "mae_hu_gland", "ssim", "ssim_gland", "ms_ssim_4", "psnr_db")
+
+
+def score(value: float | None, note: str | None = None, ends: bool = True) -> dict[str, Any]:
+    interval = None if value is None or not ends else [value - 0.25, value + 0.25]
+    return {"value": value, "interval": interval, "n": 31, "units": "images", "note": note}
+
+
+def values(base: float) -> dict[str, Any]:
+    """An audit's values; every number can be told from every other one."""
+    floor = {"mean": 0.5, "p05": 0.375, "p95": 0.625, "n": 31, "patients": 9, "note": None}
+    names = {"name": "lite0", "weights": "ab" * 32, "preprocessing": "grey x 3"}
+    block = {
+        "extractor": names,
+        "scores": {name: score(base + k) for k, name in enumerate(NAMES)},
+        "floors": dict.fromkeys(NAMES, floor),
+    }
+    part = {
+        "scores": [block],
+        "collapse": {"sentence": f"Healthy: as varied as {base} <b>."},
+        "memorisation": {"sentence": f"No memorisation seen: {base} & chance."},
+    }
+    return {
+        "n": 31,
+        "validation": 40,
+        "masks": {"distances": {"area_px_in_sd": score(base + 0.125)}, "implausible": score(0.0)},
+        "labels": {"synthetic": score(0.75), "real": score(0.875)},
+        "paired": {name: score(base + 100 + k) for k, name in enumerate(PAIRED)},
+        "mask": part,
+        "ct": part,
+    }
+
+
+@pytest.fixture
+def shown(tmp_path: Path) -> Page:
+    material = Material(tmp_path / "work")
+    folders = {}
+    for seed in (1000, 1001):
+        folders[seed] = tmp_path / str(seed)
+        picture = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
+        write_png(folders[seed] / "samples" / "closest-mask-000000.png", picture)
+    audits = {1001: values(20.0), 1000: values(10.0)}
+    data = replace(material.data(), audits=audits, audit_folders=folders)
+    return Page(write_report(data, tmp_path / "report").read_text("utf-8"))
+
+
+def test_every_verdict_is_there_word_for_word(shown: Page) -> None:
+    for base in (10.0, 20.0):
+        assert f"Healthy: as varied as {base} <b>." in shown.text
+        assert f"No memorisation seen: {base} & chance." in shown.text
+
+
+def test_every_score_stands_with_its_interval_beside_its_floor(shown: Page) -> None:
+    assert "0.5 (0.375 to 0.625; n = 31)" in shown.text
+    for base in (10.0, 20.0):
+        for k in range(len(NAMES)):
+            value, low, high = (short(base + k + shift) for shift in (0.0, -0.25, 0.25))
+            assert f"{value} ({low} to {high})" in shown.text
+        for k in range(len(PAIRED)):
+            assert f"{short(base + 100.0 + k)} (" in shown.text
+
+
+def test_who_looked_is_named(shown: Page) -> None:
+    assert "in the eyes of lite0 (weights abababababab, n = 31 a side, grey x 3)" in shown.text
+
+
+def test_a_score_that_is_no_number_has_its_reason(tmp_path: Path) -> None:
+    material = Material(tmp_path / "work")
+    broken = values(10.0)
+    broken["ct"]["scores"][0]["scores"]["kid"] = score(None, "features are not finite")
+    broken["labels"] = {"note": "no judge"}
+    data = replace(material.data(), audits={1000: broken}, audit_folders={1000: tmp_path})
+    text = Page(write_report(data, tmp_path / "report").read_text("utf-8")).text
+    assert "not a number: features are not finite" in text
+    assert "Do the labels fit?" not in text
+
+
+def test_without_audits_there_is_no_section(tmp_path: Path) -> None:
+    page = write_report(Material(tmp_path / "work").data(), tmp_path / "report")
+    assert 'id="audits"' not in page.read_text("utf-8")
