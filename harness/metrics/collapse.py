@@ -372,8 +372,8 @@ def _sentence(
             "Healthy: the samples vary as real images of other patients do "
             f"(effective number {signs[1].value:.0f}, real {signs[1].real:.0f})."
         )
-    judged = [sign for sign in signs if not math.isnan(sign.p)]
-    least = min(judged, key=lambda sign: (sign.p, sign.ratio))
+    telling = [sign for sign in signs if len(signs) * sign.p < ALPHA] or list(signs)
+    least = min(telling, key=lambda sign: sign.ratio)
     return (
         f"{word.capitalize()}: {_WORDS[least.name]} is {_short(least.value)}, of real images "
         f"{_short(least.real)} (ratio {least.ratio:.2f}, p = {max(p, 1e-4):.2g}"
