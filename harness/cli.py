@@ -220,7 +220,7 @@ def collapse(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Judge every seed of the sweeps: healthy, partial collapse, mode collapse, failure."""
+    """Judge every seed of the sweeps against real patients."""
     if fail_on not in (None, "collapse"):
         raise ConfigError(f"--fail-on must be collapse, but got '{fail_on}'")
     options = _Options(experiment, overrides, workdir, json, quiet, workers)
@@ -250,7 +250,10 @@ def calibrate(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Plant failures in your own data: what does a verdict detect, how often does it cry wolf?"""
+    """Plant failures in your own data, count what is detected.
+
+    Counts false alarms as well.
+    """
     if what not in ("collapse", "memorisation"):
         raise ConfigError(
             f"calibrate needs one of: collapse, memorisation; but got '{what}'; name one of them"
@@ -274,7 +277,7 @@ def report(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the page and tables from what is finished; trains nothing."""
+    """Write the page and tables from what is finished."""
     options = _Options(experiment, overrides, workdir, json, quiet)
     session = options.session()
     from harness.workflow.commands import write_page

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import yaml
 from openkbp_material import write_experiment, write_openkbp
-from stand_in import StandIn
+from stand_in import StandIn, verdict
 
 from harness.base.console import Console
 from harness.cli import main
@@ -27,11 +27,15 @@ from harness.config.experiment import Experiment
 from harness.config.load import load_experiment, parse_experiment
 from harness.records.lease import lease
 from harness.records.spec import Spec
+from harness.workflow import audit
 from harness.workflow.session import Session
 from harness.workflow.steps import choice, comparison_of, prepare, stage_sweep
 
 HEAVY = ("torch", "mlflow", "optuna", "monai", "matplotlib", "pandas", "scipy", "sklearn")
-COMMANDS = ("run", "prepare", "sweep", "compare", "collapse", "report", "ui", "config", "init")
+COMMANDS = (
+    "run", "prepare", "sweep", "compare", "collapse", "calibrate", "report", "ui", "config", "init",
+    "score",
+)  # fmt: skip
 QUICKSTART = Path(__file__).parent.parent / "experiments" / "quickstart.yaml"
 
 
@@ -197,8 +201,8 @@ MISTAKES: list[tuple[list[str], str]] = [
     ),
     (
         ["collapse", "tiny.yaml"],
-        "collapse reads scored trainings of a sweep, but this experiment has none in this work "
-        "folder; run harness sweep first",
+        "collapse judges trainings of a sweep, but this experiment has none in this work folder; "
+        "run harness sweep first",
     ),
     (
         ["collapse", "tiny.yaml", "--fail-on", "failure"],
@@ -332,6 +336,15 @@ def kid(config: Any, seed: int, epoch: int) -> dict[str, Any]:
     return {"quality/kid": float(config["batch_size"])}
 
 
+def trained(spec: Spec) -> dict[str, Any]:
+    """What trainings say; an audit that could tell next to nothing."""
+    if spec.kind != "audit":
+        return {"converged": True}
+    share = {"value": 0.1, "interval": None}
+    masks = {"implausible": share, "distances": {}}
+    return {"labels": {}, "masks": masks, "paired": {"note": "no pairs"}}
+
+
 def test_the_path_command_by_command(
     typed: Typed, here: Path, experiment: str, prepared: Path
 ) -> None:
@@ -359,7 +372,14 @@ def test_the_path_command_by_command(
     (plan,) = dry.json["plan"]
     assert (plan["trials"], plan["seeds"], plan["epochs"], plan["pairs"]) == (1, 2, 2, 30)
     seconds = 1 * 2 * 2 * 30 / plan["images_per_second"]
-    assert plan["seconds"] <= seconds * 1.001
+    assert plan["training_seconds"] <= seconds * 1.001
+    assert plan["scores"] == 2
+    ratio = plan["scoring_seconds"] / plan["training_seconds"]
+    assert ratio == pytest.approx(2 * plan["seconds_per_score"] * plan["images_per_second"] / 60)
+    assert plan["seconds"] == pytest.approx(plan["training_seconds"] + plan["scoring_seconds"])
+    # A training of a second is nothing beside two passes through a feature network.
+    assert f"scoring takes {100 * ratio:.0f} % of the mask stage's training time" in dry.err
+    assert "lower metrics.scored_epochs or metrics.images" in dry.err
     assert "mask sweep: 1 trial x 2 seeds, at most 2 epochs of 30 pairs each" in dry.err
     assert "nothing was trained" in dry.err
     assert dry.then == ["harness", "sweep", experiment, "--stage", "mask", *changes, "-s",
@@ -369,7 +389,7 @@ def test_the_path_command_by_command(
 
     experiment_now = load_experiment(here / experiment, changes[1::2])
     session = Session(experiment_now, here / "my work", Console(True))
-    hands = StandIn(session.work, kid)
+    hands = StandIn(session.work, kid, trained)
     hands.drive(lambda board: stage_sweep(session, "mask").plan(board))
     swept = typed("sweep", *own, "--engine", "inline", "--json")
     (entry,) = swept.json["sweeps"]
@@ -383,12 +403,18 @@ def test_the_path_command_by_command(
     assert swept.then == ["harness", "compare", *repeated]
 
     collapsed = typed("collapse", *own, "--json")
-    assert len(collapsed.json["seeds"]) == 4
-    assert collapsed.json["failed"] == 0
-    assert collapsed.err.count("0 of 4 trainings failed to converge") == 1
-    assert collapsed.then == ["harness", "report", *repeated]
+    assert collapsed.json["collapsed"] == 0
+    assert collapsed.json["verdict"] == (
+        "mask stage: 0 of 4 trainings collapsed (4 healthy); all seeds agree in 2 of 2 settings."
+    )
+    assert len(collapsed.json["stages"]["mask"]["seeds"]) == 4
+    evidence, anchor = collapsed.json["report"].split("#")
+    assert f'id="{anchor}"' in (here / evidence).read_text()
+    assert collapsed.then == []  # nothing is tracked, so there are no pages to open
 
-    tests = hands.drive(comparison_of(session, choice(session)).plan).tests
+    plan = hands.drive(comparison_of(session, choice(session)).plan)
+    hands.drive(lambda board: audit._values(session, plan, board, ask=True))
+    tests = plan.tests
     for (arm, _), spec in tests.items():
         dice = 0.5 if arm == "traditional" else 0.625
         (session.work.job(spec).path / "scores.csv").write_text(
@@ -425,37 +451,68 @@ def test_an_experiment_without_sweeps_goes_on_to_compare(
     assert answer.then == ["harness", "compare", experiment, *changes]
 
 
-def test_collapse_names_what_failed_and_can_fail_a_script(
-    typed: Typed, here: Path, experiment: str, prepared: Path
-) -> None:
-    """Trainings by a stand-in: batch 12 of seed 1 does not converge."""
+@pytest.fixture
+def swept(here: Path, experiment: str, prepared: Path) -> str:
+    """The tiny experiment after its mask sweep, by a stand-in: batch 12 of seed 1 collapsed."""
     shutil.copytree(prepared, here / "harness-work")
     session = Session(load_experiment(here / experiment), here / "harness-work", Console(True))
 
-    def train(spec: Spec) -> dict[str, Any]:
-        if spec.config["batch_size"] == 12 and spec.seed == 1:
-            reason = "D loss stayed below 0.005"
-            return {"converged": False, "failure": {"reason": reason, "onset": 2}}
-        return {"converged": True}
-
     def score(config: Any, seed: int, epoch: int) -> dict[str, Any]:
-        return {
-            "quality/kid": 0.1,
-            "quality/diversity": 0.2 + 0.1 * seed,
-            "quality/diversity_real": 0.4,
-            "converged": not (config["batch_size"] == 12 and seed == 1),
-        }
+        lost = config["batch_size"] == 12 and seed == 1 and epoch > 1
+        word, ratio = ("mode collapse", 0.2) if lost else ("healthy", 1.0)
+        return {"quality/kid": 0.1, "collapse": verdict(word, ratio)}
 
-    hands = StandIn(session.work, score, train)
+    hands = StandIn(session.work, score)
     hands.drive(lambda board: stage_sweep(session, "mask").plan(board))
-    answer = typed("collapse", experiment, "--json")
+    return experiment
+
+
+VERDICT = (
+    "mask stage: 1 of 4 trainings collapsed (1 mode collapse, 3 healthy); "
+    "all seeds agree in 1 of 2 settings."
+)
+
+
+def test_the_verdict_on_collapse_is_the_first_line(typed: Typed, here: Path, swept: str) -> None:
+    answer = typed("collapse", swept)
     assert answer.code == 0
-    assert answer.json["verdict"] == "1 of 4 trainings failed to converge"
-    (failed,) = [row for row in answer.json["seeds"] if row["failure"]]
-    assert (failed["seed"], failed["params"], failed["onset"]) == (1, "batch_size=12", 2)
-    assert (
-        f"mask trial {failed['trial']} seed 1 batch_size=12: since epoch 2, D loss stayed below"
-        in (answer.err)
-    )
-    assert "0.50 times the diversity of real masks" in answer.err
-    assert typed("collapse", experiment, "--fail-on", "collapse", "-q").code == 4
+    assert answer.out.splitlines() == [VERDICT]
+    lost = [line for line in answer.err.splitlines() if "seed 1: Mode collapse" in line]
+    assert len(lost) == 1
+    assert lost[0].endswith("Seen at every scored epoch from 2 on.")
+    assert "1 of 2 seeds collapsed (95 % interval 9 to 91 %)" in answer.err
+    assert "evidence: harness-work/experiments/tiny/report/index.html#collapse" in answer.err
+    page = (here / "harness-work/experiments/tiny/report/index.html").read_text()
+    assert VERDICT in page
+    assert not (here / "harness-work" / "jobs" / "image-stage").exists()  # it trains nothing
+
+
+def test_collapse_answers_machines(typed: Typed, here: Path, swept: str) -> None:
+    found = typed("collapse", swept, "--json").json
+    assert (found["verdict"], found["collapsed"]) == (VERDICT, 1)
+    assert list(found["stages"]) == ["mask"]
+    mask = found["stages"]["mask"]
+    (row,) = [row for row in mask["seeds"] if row["word"] == "mode collapse"]
+    assert (row["seed"], row["params"], row["seen"]) == (1, {"batch_size": 12}, 2)
+    assert row["ratios"]["effective"] == 0.2
+    assert sorted((rate["collapsed"], rate["of"]) for rate in mask["settings"]) == [(0, 2), (1, 2)]
+    assert mask["caution"] == ""
+
+
+def test_a_collapse_can_fail_a_script(typed: Typed, here: Path, swept: str) -> None:
+    answer = typed("collapse", swept, "--fail-on", "collapse", "-q")
+    assert (answer.code, answer.out) == (4, VERDICT + "\n")
+    assert typed("collapse", swept, "-q").code == 0
+
+
+def test_a_sweep_chosen_by_outcome_has_no_rates_of_collapse(
+    typed: Typed, here: Path, experiment: str, prepared: Path
+) -> None:
+    shutil.copytree(prepared, here / "harness-work")
+    changes = ["-s", "sweep.sampler=tpe"]
+    loaded = load_experiment(here / experiment, changes[1:])
+    session = Session(loaded, here / "harness-work", Console(True))
+    StandIn(session.work, kid).drive(lambda board: stage_sweep(session, "mask").plan(board))
+    answer = typed("collapse", experiment, *changes)
+    assert "so counts are not rates" in answer.err
+    assert "95 % interval" not in answer.err

@@ -52,6 +52,16 @@ def corner(grid: NDArray[np.uint8], tile_px: int, columns: int, rows: int) -> ND
     return grid[: rows * pitch + GAP, : columns * pitch + GAP]
 
 
+def tiles_of(grid: NDArray[np.uint8], tile_px: int) -> NDArray[np.uint8]:
+    """All tiles (N, tile_px, tile_px) of a grey sample grid, row by row, without empty places."""
+    pitch = tile_px + GAP
+    rows, columns = (grid.shape[0] - GAP) // pitch, (grid.shape[1] - GAP) // pitch
+    inner = grid[GAP : GAP + rows * pitch, GAP : GAP + columns * pitch]
+    tiles = inner.reshape(rows, pitch, columns, pitch).swapaxes(1, 2).reshape(-1, pitch, pitch)
+    found = tiles[:, :tile_px, :tile_px]
+    return found[~(found == GROUND).all(axis=(1, 2))]
+
+
 def read_picture(content: bytes) -> NDArray[np.uint8]:
     """A PNG file's content as a grey (H, W) or colour (H, W, 3) array."""
     import io

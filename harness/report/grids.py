@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.figures.pictures import corner
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.config.data import CropConfig
+from harness.figures.pictures import corner, tiles_of
+from harness.records.folder import WorkFolder
 from harness.report.data import ReportData
 from harness.report.ink import Ink, Picture
 from harness.report.readings import Run, evenly, load_grid, sample_grids
+from harness.training.pictures import grid
 
 # How much of a grid is shown: columns and rows of tiles. A mask grid has 8 x 8 samples, an image
 # grid rows of two examples, each mask, truth and prediction.
@@ -36,6 +42,20 @@ def per_seed(data: ReportData, stage: str, runs: Sequence[Run], ink: Ink) -> lis
             epoch, path = grids[-1]
             pictures.append(_picture(data, stage, path, f"{run.name}, epoch {epoch}", ink, most))
     return pictures
+
+
+def last_samples(
+    work: WorkFolder, crop: CropConfig, stage: str, run: Run
+) -> NDArray[np.uint8] | None:
+    """The samples alone (of the image stage no masks and truths) of a training's last grid."""
+    grids = sample_grids(work, run)
+    if not grids:
+        return None
+    picture = load_grid(grids[-1][1])
+    if stage == "mask":
+        return corner(picture, crop.mask_px, *SHOWN["mask"])
+    made = tiles_of(picture, crop.frame_px)[2::3]
+    return grid(made, min(len(made), 4)) if len(made) else None
 
 
 def _picture(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,7 @@ class ScoreLine:
 
     name: str
     values: tuple[str, ...]
+    verdict: str
     note: str
 
 
@@ -146,11 +148,19 @@ def _scores(data: ReportData, stage: str) -> tuple[tuple[str, ...], list[ScoreLi
         ScoreLine(
             seed,
             tuple(short(values.get(name)) for name in names),
-            "" if values.get("converged", True) else "failed to converge",
+            *_verdict(values),
         )
         for seed, values in found
     ]
     return tuple(titles), lines
+
+
+def _verdict(values: Mapping[str, Any]) -> tuple[str, str]:
+    """The verdict on a generator's samples, in a word and in a sentence."""
+    found = values.get("collapse")
+    if found:
+        return str(found["word"]), str(found["sentence"])
+    return "", "" if values.get("converged", True) else "failed to converge"
 
 
 def _settings(data: ReportData, stage: str) -> str:

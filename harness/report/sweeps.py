@@ -10,7 +10,7 @@ from harness.report.data import ReportData
 from harness.report.formats import SCORE_WORDS, axis_name, counted, score_name, short
 from harness.report.ink import Ink, Picture
 from harness.report.readings import score_curve, values_of
-from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
+from harness.sweep.planner import LOST, SeedRun, SweepPlan, TrialRun
 
 # Scores shown by epoch.
 CURVES = {
@@ -124,8 +124,17 @@ def _trial_line(run: TrialRun, sweep: SweepPlan, params: tuple[str, ...]) -> Tri
 def _seed_words(seed: SeedRun, sweep: SweepPlan) -> str:
     if seed.result is None:
         return "…"
-    text = short(seed_value(seed, sweep.objective))
-    return text if values_of(seed.result).get("converged", True) else f"{text} (failed)"
+    text, lost = short(seed_value(seed, sweep.objective)), _lost_word(seed)
+    return f"{text} ({lost})" if lost else text
+
+
+def _lost_word(seed: SeedRun) -> str:
+    """Why a seed's setting cannot be chosen: its verdict; empty where it can."""
+    values = values_of(seed.result)
+    word = values.get("collapse", {}).get("word", "")
+    if word in LOST:
+        return str(word)
+    return "" if values.get("converged", True) else "failed to converge"
 
 
 def sweep_figures(

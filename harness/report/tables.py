@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from harness.metrics.collapse import SIGNS
 from harness.report.data import ReportData
 from harness.report.sweeps import is_failed, seed_value
 from harness.sweep.planner import SweepPlan
@@ -18,6 +19,7 @@ NAMES = (
     "effects.csv",
     "sweep-mask.csv",
     "sweep-image.csv",
+    "collapse.csv",
     "patients.csv",
     "ledger.csv",
 )
@@ -33,6 +35,8 @@ def make_tables(data: ReportData) -> dict[str, str]:
     for sweep in data.sweeps:
         if sweep.trials:
             tables[f"sweep-{sweep.stage}.csv"] = _sweep(sweep)
+    if data.verdicts:
+        tables["collapse.csv"] = _collapse(data)
     if data.patients:
         tables["patients.csv"] = _patients(data)
     if data.ledger:
@@ -89,6 +93,26 @@ def _sweep(sweep: SweepPlan) -> str:
                     status,
                 )
             )
+    return _csv(head, rows)
+
+
+def _collapse(data: ReportData) -> str:
+    """A line per judged seed; ratios are relative to real images."""
+    seeds = [row for found in data.verdicts for row in found.seeds]
+    params = list(dict.fromkeys(name for row in seeds for name in row.params))
+    signs = [f"{name}_ratio" for name in SIGNS]
+    head = (
+        "stage", "trial", "seed", *params, "epochs", "verdict", *signs, "looks_real", "p",
+        "journal_onset", "samples_since", "sentence", "job",
+    )  # fmt: skip
+    rows = [
+        (
+            row.stage, row.trial, row.seed, *(row.params.get(name) for name in params), row.epochs,
+            row.word, *(row.ratios.get(name) for name in SIGNS), row.looks_real, row.p,
+            row.onset, row.seen, row.sentence, row.job,
+        )
+        for row in seeds
+    ]  # fmt: skip
     return _csv(head, rows)
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from harness.figures.collapse import SeedPicture, seed_sheet
+from harness.figures.copies import write_png
+from harness.report.collapse import seed_runs
 from harness.report.formats import counted
+from harness.report.grids import last_samples
 from harness.sweep.planner import SweepPlan
 from harness.sweep.verdicts import SeedVerdict, Verdicts, sweep_verdicts
 from harness.workflow import steps
@@ -39,9 +44,30 @@ def read_verdicts(session: Session, plans: Sequence[SweepPlan]) -> list[Verdicts
     return [verdicts for verdicts in found if verdicts is not None]
 
 
-def show_verdicts(session: Session, found: Sequence[Verdicts], page: Any) -> None:
-    """One MLflow run per stage with the rates, the sentence and the page."""
-    session.views["collapse"] = [collapse_view(verdicts, page) for verdicts in found]
+def show_verdicts(session: Session, found: Sequence[Verdicts], page: Path) -> None:
+    """One MLflow run per stage: rates, the sentence, the page, a picture of every seed."""
+    sweeps = {sweep.stage: sweep for sweep in steps.finished_sweeps(session)}
+    views = []
+    for verdicts in found:
+        files = [(page, "report"), (page.parent / "collapse.csv", "report")]
+        sheet = _sheet(session, sweeps[verdicts.stage], verdicts)
+        views.append(collapse_view(verdicts, [*files, *([(sheet, "samples")] if sheet else [])]))
+    session.views["collapse"] = views
+
+
+def _sheet(session: Session, sweep: SweepPlan, verdicts: Verdicts) -> Path | None:
+    """Samples of every seed under its verdict, as a PNG; None where no training kept any."""
+    crop = session.experiment.data.crop
+    pictures = []
+    for row, run in seed_runs(sweep, verdicts):
+        image = last_samples(session.work, crop, verdicts.stage, run)
+        if image is not None:
+            pictures.append(SeedPicture(image, run.name, row.word))
+    if not pictures:
+        return None
+    path = session.home / "collapse" / f"samples-{verdicts.stage}.png"
+    write_png(path, seed_sheet(pictures))
+    return path
 
 
 def lines(verdicts: Verdicts) -> list[str]:

@@ -16,7 +16,7 @@ from harness.records.folder import WorkFolder
 from harness.records.spec import Spec
 from harness.records.view import Feed, RunView
 from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
-from harness.sweep.verdicts import Verdicts
+from harness.sweep.verdicts import COLLAPSED, Verdicts
 
 
 def sweep_views(plan: SweepPlan, board: Board) -> list[RunView]:
@@ -86,10 +86,11 @@ def _verdict_tags(seed: SeedRun) -> dict[str, str]:
     return {"verdict": verdict["word"], "because": verdict["sentence"]} if verdict else {}
 
 
-def collapse_view(found: Verdicts, page: Path | None) -> RunView:
-    """A run of its own for the verdicts of one stage: counts, rates, the page."""
+def collapse_view(found: Verdicts, files: Sequence[tuple[Path, str]] = ()) -> RunView:
+    """A run of its own for the verdicts of one stage: counts, rates, files in their folders."""
     counts = Counter(row.word for row in found.seeds)
-    summary = {f"collapse/{word.replace(' ', '_')}": float(n) for word, n in counts.items()}
+    words = (*COLLAPSED, "healthy", "undecided")  # all: a later run of the command may lower one
+    summary = {f"collapse/{word.replace(' ', '_')}": float(counts[word]) for word in words}
     for rate in found.axes if not found.caution else ():
         if rate.of:
             name = f"collapse/share_{rate.axis.split('.')[-1]}_{rate.value}"
@@ -101,7 +102,7 @@ def collapse_view(found: Verdicts, page: Path | None) -> RunView:
         summary=summary,
         summary_time=found.finished,
         note=" ".join(part for part in (found.sentence, found.caution) if part),
-        artifacts=((page, "report"),) if page else (),
+        artifacts=tuple(files),
         status="finished",
     )
 

@@ -39,6 +39,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         made = Material(Path(name))
         whole = made.data(failed=1)
         empty: dict[str, Any] = {"comparison": None, "table": None, "effects": (), "sweeps": ()}
+        empty["verdicts"] = ()
         empty |= {"patients": [], "store": None, "store_values": {}, "ledger": {}, "chosen": None}
         long_names = [replace(line, patient=LONG + line.patient) for line in whole.patients]
         states: dict[str, ReportData] = {
@@ -50,6 +51,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
                 experiment=whole.experiment.model_copy(update={"question": LONG}),
                 provenance=[(LONG, LONG)],
                 sweeps=(),
+                verdicts=(),
             ),
         }
         return {state: write_report(data, folder / state) for state, data in states.items()}
@@ -88,10 +90,23 @@ def test_the_answer_is_on_the_first_screen(browser: Any, pages: dict[str, Path])
     for width, height in ((1400, 900), (420, 800)):
         page = browser.new_page(viewport={"width": width, "height": height})
         page.goto(pages["whole"].as_uri())
-        box = page.locator(".headline").bounding_box()
+        box = page.locator("#answer .headline").bounding_box()
         assert box["y"] + box["height"] < height
         assert page.locator("#answer figure").first.bounding_box()["y"] < height
         page.close()
+
+
+def test_the_collapse_section_opens_with_its_verdict(browser: Any, pages: dict[str, Path]) -> None:
+    """As `harness collapse` links to it, every seed's picture included."""
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(pages["whole"].as_uri() + "#collapse")
+    first = page.locator("#collapse .headline").first
+    assert first.inner_text().lower().startswith("mask stage: 5 of 12 trainings collapsed")
+    assert 0 <= first.bounding_box()["y"] < 300
+    pictures = page.locator("#collapse .group img")
+    assert pictures.count() == 6 * 2 + 4 * 2
+    assert all(e.evaluate("e => e.naturalWidth > 0") for e in pictures.all())
+    page.close()
 
 
 def test_links_lead_to_their_sections(browser: Any, pages: dict[str, Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from stand_in import verdict
 
 from harness.base.files import write_json
 from harness.compare.decision import decide
@@ -23,12 +25,21 @@ from harness.records.spec import Spec
 from harness.report.data import PatientLine, ReportData
 from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
 from harness.sweep.study import Trial
+from harness.sweep.verdicts import Verdicts, sweep_verdicts
 from harness.training.pictures import grid, to_grey, write_png
 from harness.work.specs import Specs
 
 EXTRACTOR = {"name": "efficientnet-lite0", "weights": "0f" * 12}
 FINISHED = 1_790_000_000.0
 ARMS = ("none", "traditional", "gan", "traditional+gan", "duplicate")
+RATIOS = {
+    "healthy": 1.02,
+    "partial collapse": 0.61,
+    "mode collapse": 0.113,
+    "convergence failure": 0.07,
+    "undecided": 1.0,
+}
+WORDS = {(2, 1): "partial collapse", (3, 0): "mode collapse", (3, 1): "mode collapse"}
 GAIN = {
     "none": -0.03,
     "traditional": 0.0,
@@ -109,8 +120,12 @@ class Material:
             tiles = to_grey(discs(32, crop.mask_px, self.rng, noise))
             write_png(samples / f"samples-{epoch:06d}.png", grid(tiles, 8))
 
-    def score(self, stage: str, training: Spec, epoch: int, failed: bool = False) -> Spec:
+    def score(
+        self, stage: str, training: Spec, epoch: int, failed: bool = False, word: str = ""
+    ) -> Spec:
+        """Scores; their verdict is `word`, or follows from `failed`."""
         spec = self.specs.score(f"{stage}-score", self.store, training, epoch)
+        found = word or ("convergence failure" if failed else "healthy")
         kid = 0.6 if failed else 0.05 + 0.5 / epoch + abs(self.rng.normal(0, 0.01))
         values: dict[str, Any] = {
             "epoch": epoch,
@@ -118,6 +133,7 @@ class Material:
             "extractor": EXTRACTOR["name"],
             "weights": EXTRACTOR["weights"],
             "converged": not failed,
+            "collapse": verdict(found, RATIOS[found], 4 if failed else None),
             "quality/kid": kid,
             "quality/fid": 300 * kid,
         }
@@ -159,8 +175,16 @@ class Material:
 
     # --- plans --------------------------------------------------------------------------------
 
-    def sweep(self, stage: str, trials: int = 6, seeds: int = 2, failing: int = 1) -> SweepPlan:
-        """A finished sweep; trial number `failing` has seeds that failed."""
+    def sweep(
+        self,
+        stage: str,
+        trials: int = 6,
+        seeds: int = 2,
+        failing: int = 1,
+        words: Mapping[tuple[int, int], str] = WORDS,
+    ) -> SweepPlan:
+        """A finished sweep; trial number `failing` has seeds that failed, others end with the
+        verdict of their (trial, seed) in `words`, else healthy."""
         base = self.experiment.mask if stage == "mask" else self.experiment.image
         plan = SweepPlan(stage, f"{stage}-study", "quality/kid", "minimize", finished=True)
         for number in range(trials):
@@ -178,7 +202,7 @@ class Material:
                 }
             )
             plan.trials.append(
-                self._trial(stage, number, params, settings, seeds, number == failing)
+                self._trial(stage, number, params, settings, seeds, number == failing, words)
             )
         sound = [t.trial for t in plan.trials if not t.trial.failed_seeds]
         plan.best = min(sound, key=lambda t: (t.value, t.number)) if sound else None
@@ -192,13 +216,19 @@ class Material:
         settings: Any,
         seeds: int,
         failed: bool,
+        words: Mapping[tuple[int, int], str],
     ) -> TrialRun:
         epochs = settings.schedule.epochs
         runs = []
         for seed in range(seeds):
             training = self._stage(stage, settings, seed)
             self.train(training, epochs, stage == "image", failed)
-            scores = {epoch: self.score(stage, training, epoch, failed) for epoch in (1, 3, epochs)}
+            last = "" if failed else words.get((number, seed), "")
+            ends = {1: "mode collapse", 3: "", epochs: last}
+            scores = {
+                epoch: self.score(stage, training, epoch, failed, word)
+                for epoch, word in ends.items()
+            }
             result = self.work.job(scores[epochs]).result()
             runs.append(SeedRun(seed, training, scores, result))
         values = [run.result["values"]["quality/kid"] for run in runs if run.result]
@@ -206,6 +236,12 @@ class Material:
         return TrialRun(
             Trial(number, params, value, seeds if failed else 0), settings, epochs, tuple(runs)
         )
+
+    def verdicts(self, sweep: SweepPlan, sampler: str = "random") -> Verdicts:
+        """The verdicts on a sweep's seeds."""
+        found = sweep_verdicts(self.work, sweep, sampler)
+        assert found is not None
+        return found
 
     def _stage(self, stage: str, settings: MaskStageConfig | ImageStageConfig, seed: int) -> Spec:
         if isinstance(settings, MaskStageConfig):
@@ -326,4 +362,7 @@ class Material:
         }
         if "sweeps" not in changes:
             values["sweeps"] = (self.sweep("mask"), self.sweep("image", trials=4))
+        if "verdicts" not in changes:
+            swept = changes.get("sweeps", values.get("sweeps", ()))
+            values["verdicts"] = tuple(self.verdicts(sweep) for sweep in swept)
         return ReportData(**{**values, **changes})

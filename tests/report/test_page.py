@@ -86,6 +86,7 @@ def smaller(material: Material, everything: ReportData) -> Smaller:
             "table": table,
             "effects": decide(table, everything.experiment.decision, plan.extended),
             "sweeps": (),
+            "verdicts": (),
             "chosen": None,
         }
         return replace(everything, **{**values, **changes})
@@ -100,6 +101,7 @@ def nothing(everything: ReportData, **changes: Any) -> ReportData:
         "store": None,
         "store_values": {},
         "sweeps": (),
+        "verdicts": (),
         "chosen": None,
         "comparison": None,
         "table": None,
@@ -392,7 +394,7 @@ def test_the_chosen_trial_is_marked(everything: ReportData, page: Path) -> None:
 AGAIN = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = sys.argv[2:]
 from test_page import write_small
 write_small(Path(sys.argv[1]))
 """
@@ -411,10 +413,11 @@ def test_the_same_data_give_the_same_bytes_in_another_place(
     """Another process, another hash seed, another folder."""
     one, two = material.root / "one", tmp_path / "two"
     write_small(one)
-    command = [sys.executable, "-c", AGAIN, str(two), str(Path(__file__).parent)]
+    here = Path(__file__).parent
+    command = [sys.executable, "-c", AGAIN, str(two), str(here), str(here.parent)]
     subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": "77"})
     names = sorted(path.name for path in (one / "out").iterdir())
-    assert len(names) == 7
+    assert len(names) == 8
     assert sorted(path.name for path in (two / "out").iterdir()) == names
     for name in names:
         assert (one / "out" / name).read_bytes() == (two / "out" / name).read_bytes(), name

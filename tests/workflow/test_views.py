@@ -16,7 +16,10 @@ from harness.compare.protocol import ComparisonPlan
 from harness.jobs.board import Board
 from harness.records.view import RunView
 from harness.sweep.planner import SweepPlan
-from harness.workflow.views import comparison_views, sweep_views
+from harness.sweep.verdicts import Verdicts
+from harness.tracking.projector import Projector
+from harness.tracking.store import open_client, resolve
+from harness.workflow.views import collapse_view, comparison_views, sweep_views
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +164,82 @@ def test_a_comparison_under_way(material: Material, comparison: ComparisonPlan) 
         ("comparison", "replicate-1001", "segmenter gan"),
     }
     assert views["comparison",].artifacts == ()
+
+
+# --- collapse -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def verdicts(material: Material, sweep: SweepPlan) -> Verdicts:
+    return material.verdicts(sweep)
+
+
+def test_a_seed_is_found_by_its_verdict(material: Material, sweep: SweepPlan) -> None:
+    """Trial 1 failed, trial 2's second seed lost some of its variety."""
+    views = check(sweep_views(sweep, Board(material.work)))
+    found = {view.key[2:]: view.tags for view in views.values() if view.tags["kind"] == "seed"}
+    words = {key: tags["verdict"] for key, tags in found.items()}
+    assert words["trial-0001", "seed-0"] == "convergence failure"
+    assert words["trial-0002", "seed-0"] == "healthy"
+    assert words["trial-0002", "seed-1"] == "partial collapse"
+    assert found["trial-0002", "seed-1"]["because"].startswith("Partial collapse: ")
+
+
+def test_a_seed_without_a_score_has_no_verdict(material: Material, sweep: SweepPlan) -> None:
+    run = sweep.trials[0]
+    plan = replace(sweep, trials=[replace(run, seeds=(replace(run.seeds[0], result=None),))])
+    view = sweep_views(plan, Board(material.work))[-1]
+    assert "verdict" not in view.tags
+
+
+def test_the_verdicts_of_a_stage_are_a_run(verdicts: Verdicts, tmp_path: Path) -> None:
+    page = tmp_path / "index.html"
+    view = collapse_view(verdicts, [(page, "report")])
+    assert (view.key, view.name, view.parent) == (("collapse-mask",), "collapse mask", None)
+    assert view.note == verdicts.sentence
+    assert view.artifacts == ((page, "report"),)
+    assert view.status == "finished"
+    assert view.summary_time == FINISHED * 1000
+    # Every verdict has a count, so that a later one can lower it.
+    assert {name: value for name, value in view.summary.items() if "share" not in name} == {
+        "collapse/convergence_failure": 2.0,
+        "collapse/mode_collapse": 0.0,
+        "collapse/partial_collapse": 1.0,
+        "collapse/healthy": 3.0,
+        "collapse/undecided": 0.0,
+    }
+    assert view.summary["collapse/share_epochs_10"] == 1 / 4
+    assert view.summary["collapse/share_epochs_20"] == 1.0
+
+
+def test_counts_that_are_no_rates_have_no_shares(material: Material, sweep: SweepPlan) -> None:
+    found = material.verdicts(sweep, "tpe")
+    view = collapse_view(found)
+    assert not any("share" in name for name in view.summary)
+    assert view.note == f"{found.sentence} {found.caution}"
+    assert view.artifacts == ()
+
+
+def test_the_verdicts_reach_mlflow_and_follow_later_ones(
+    material: Material, sweep: SweepPlan, tmp_path: Path
+) -> None:
+    page, sheet = tmp_path / "index.html", tmp_path / "samples-mask.png"
+    page.write_text("<p>verdicts</p>")
+    sheet.write_bytes(b"png")
+    files = [(page, "report"), (sheet, "samples")]
+    early = material.verdicts(replace(sweep, trials=sweep.trials[:2]))
+    for found in (early, material.verdicts(sweep)):
+        projector = Projector(tmp_path / "work", "tiny", None)
+        projector.sync([collapse_view(found, files)])
+    client = open_client(resolve(tmp_path / "work", None))
+    experiment = client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.run_name == "collapse mask"
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["mlflow.note.content"] == found.sentence
+    assert run.data.metrics["collapse/partial_collapse"] == 1.0
+    assert run.data.metrics["collapse/share_epochs_10"] == 0.25
+    for folder, name in (("report", "index.html"), ("samples", "samples-mask.png")):
+        listed = [file.path for file in client.list_artifacts(run.info.run_id, folder)]
+        assert listed == [f"{folder}/{name}"]

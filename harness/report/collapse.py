@@ -1,0 +1,282 @@
+"""Did generators collapse? The verdict on every seed of the sweeps, with its evidence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.figures.collapse import SeedCurve, Share, collapse_shares, how_early
+from harness.metrics.collapse import SEVERE, SIGNS
+from harness.report.data import ReportData
+from harness.report.formats import DASH, counted, probability, short
+from harness.report.grids import last_samples
+from harness.report.ink import Ink, Picture
+from harness.report.readings import Run, sweep_of, values_of
+from harness.sweep.planner import SeedRun, SweepPlan
+from harness.sweep.verdicts import COLLAPSED, Rate, SeedVerdict, Verdicts
+
+TITLES = {"mask": "Mask stage", "image": "Image stage"}
+WORDS = (*COLLAPSED, "healthy", "undecided")
+MEANINGS = {
+    "convergence failure": "hardly a sample looks real, or the training's own journal says so",
+    "mode collapse": "the samples are far more alike than images of real patients: by a sign of "
+    f"variety, at most {100 * SEVERE:.0f} % of real",
+    "partial collapse": "the samples are less varied than images of real patients, beyond chance "
+    "(p < 0.01)",
+    "healthy": "no less varied than as many images of other real patients; whether they look good "
+    "is told by KID and by the pictures",
+    "undecided": "too few samples or patients to tell",
+}
+PAINTER = (
+    "The image stage draws nothing at random: one mask gives one CT, so its samples have only the "
+    "variety of their masks, which here are real ones. “Partial collapse” of this stage means less "
+    "varied anatomy around the glands than in real patients."
+)
+# All pictures of a stage's seeds together, and the most for one.
+PICTURES_BYTES = 170_000
+PICTURE_BYTES = 16_000
+# Longer tables of seeds are folded.
+OPEN_ROWS = 12
+
+
+@dataclass(frozen=True)
+class RateLine:
+    """How often one setting collapsed; `params` are a trial's settings or an axis' name, `counts`
+    in the order of the table's words."""
+
+    name: str
+    params: tuple[str, ...]
+    share: str
+    interval: str
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SeedLine:
+    """One training."""
+
+    trial: int
+    seed: int
+    params: tuple[str, ...]
+    word: str
+    ratios: tuple[str, ...]
+    looks_real: str
+    p: str
+    onset: str
+    seen: str
+
+
+@dataclass(frozen=True)
+class SeedGroup:
+    """Pictures of one trial's seeds."""
+
+    title: str
+    pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class CollapseView:
+    """One stage's verdicts on the page."""
+
+    stage: str
+    title: str
+    sentence: str
+    caution: str
+    params: tuple[str, ...]
+    words: tuple[str, ...]
+    settings: list[RateLine]
+    axes: list[RateLine]
+    seeds: list[SeedLine]
+    folded: bool
+    figures: list[Picture] = field(default_factory=list)
+    groups: list[SeedGroup] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """The section; no stages before a seed was judged."""
+
+    stages: list[CollapseView]
+    meanings: list[tuple[str, str]]
+    painter: str
+
+
+def make_collapse(data: ReportData, ink: Ink) -> Collapse:
+    """The section from the verdicts, a part per stage."""
+    meanings = [(word, MEANINGS[word]) for word in WORDS]
+    painter = PAINTER if any(found.stage == "image" for found in data.verdicts) else ""
+    return Collapse([_stage(data, found, ink) for found in data.verdicts], meanings, painter)
+
+
+def collapse_summary(verdicts: Sequence[Verdicts]) -> dict[str, Any]:
+    """Sentences and counts for machines, by stage."""
+    return {
+        found.stage: {
+            "sentence": found.sentence,
+            "caution": found.caution,
+            "collapsed": sum(row.collapsed for row in found.seeds),
+            "trainings": len(found.seeds),
+            "counts": dict(Counter(row.word for row in found.seeds)),
+            "settings_that_agree": list(found.agreeing),
+        }
+        for found in verdicts
+    }
+
+
+def _stage(data: ReportData, found: Verdicts, ink: Ink) -> CollapseView:
+    params = tuple(dict.fromkeys(name for row in found.seeds for name in row.params))
+    words = tuple(word for word in WORDS if any(row.word == word for row in found.seeds))
+    by_trial = {row.trial: row.params for row in found.seeds}
+    return CollapseView(
+        stage=found.stage,
+        title=TITLES.get(found.stage, found.stage),
+        sentence=found.sentence,
+        caution=found.caution,
+        params=params,
+        words=words,
+        settings=[_rate(r, _settings(by_trial[r.value], params), words) for r in found.settings],
+        axes=[_rate(rate, (rate.axis,), words) for rate in found.axes],
+        seeds=[_seed(row, params) for row in found.seeds],
+        folded=len(found.seeds) > OPEN_ROWS,
+        figures=_figures(data, found, ink),
+        groups=_groups(data, found, ink),
+    )
+
+
+def _settings(params: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(short(params.get(name)) for name in names)
+
+
+def _rate(rate: Rate, params: tuple[str, ...], words: Sequence[str]) -> RateLine:
+    ends = DASH
+    if rate.interval is not None:
+        low, high = (round(100 * end) for end in rate.interval)
+        ends = f"{low} to {high} %"
+    return RateLine(
+        short(rate.value),
+        params,
+        f"{rate.collapsed} of {rate.of}",
+        ends,
+        tuple(rate.words.get(word, 0) for word in words),
+    )
+
+
+def _seed(row: SeedVerdict, params: Sequence[str]) -> SeedLine:
+    return SeedLine(
+        row.trial,
+        row.seed,
+        _settings(row.params, params),
+        row.word,
+        tuple(_ratio(row.ratios.get(sign)) for sign in SIGNS),
+        _ratio(row.looks_real),
+        probability(row.p),
+        short(row.onset),
+        short(row.seen),
+    )
+
+
+def _ratio(value: float | None) -> str:
+    return DASH if value is None else f"{value:.2f}"
+
+
+# --- figures ----------------------------------------------------------------------------------
+
+
+def _figures(data: ReportData, found: Verdicts, ink: Ink) -> list[Picture]:
+    pictures = []
+    curves = effective_curves(data, found)
+    if curves:
+        caption = (
+            "How early: effective number of different samples (Vendi) relative to as many images "
+            f"of other real patients, {counted(len(curves), 'training')}, a line each, coloured by "
+            "the verdict at its longest. At 1 they are as varied as real; the dashed line is the "
+            f"level ({SEVERE:g}) at which any one of the signs makes it a mode collapse."
+        )
+        label = "effective number / real"
+        pictures.append(
+            ink.figure(how_early(curves, SEVERE, label), f"How early, {found.stage} stage", caption)
+        )
+    axis, shares = _shares(found)
+    if shares:
+        caption = (
+            f"How often, by {axis}: trainings that collapsed, with the 95 % interval (Wilson). A "
+            "training counts once, at its longest, under every value of the other axes."
+        )
+        figure = collapse_shares(shares, axis)
+        pictures.append(ink.figure(figure, f"How often, {found.stage} stage", caption))
+    return pictures
+
+
+def effective_curves(data: ReportData, found: Verdicts) -> list[SeedCurve]:
+    """The effective number relative to real by scored epoch: one curve per training."""
+    sweep = sweep_of(data, found.stage)
+    if sweep is None:
+        return []
+    longest: dict[str, SeedVerdict] = {}
+    for row in found.seeds:
+        if row.job not in longest or longest[row.job].epochs < row.epochs:
+            longest[row.job] = row
+    seeds, curves = _seeds(sweep), []
+    for row in longest.values():
+        points = []
+        for epoch, spec in sorted(seeds[row.trial, row.seed].scores.items()):
+            verdict = values_of(data.work.job(spec).result()).get("collapse")
+            for sign in verdict["signs"] if verdict else ():
+                if sign["name"] == "effective" and sign["ratio"] is not None:
+                    points.append((epoch, float(sign["ratio"])))
+        if points:
+            epochs, ratios = zip(*points, strict=True)
+            curves.append(SeedCurve(epochs, ratios, row.word))
+    return curves
+
+
+def _shares(found: Verdicts) -> tuple[str, list[Share]]:
+    """Rates by batch size, else by the first axis; none where counts are no rates."""
+    rates = [rate for rate in found.axes if rate.interval is not None and rate.of]
+    names = [rate.axis for rate in rates]
+    if not names:
+        return "", []
+    axis = "batch_size" if "batch_size" in names else names[0]
+    shares = [
+        Share(short(rate.value), rate.collapsed, rate.of, rate.interval)
+        for rate in rates
+        if rate.axis == axis and rate.interval is not None
+    ]
+    return axis.rpartition(".")[2].replace("_", " "), shares
+
+
+# --- pictures ---------------------------------------------------------------------------------
+
+
+def _groups(data: ReportData, found: Verdicts, ink: Ink) -> list[SeedGroup]:
+    """Samples of every seed at its trial's last epoch."""
+    most = min(PICTURE_BYTES, PICTURES_BYTES // len(found.seeds))
+    groups: dict[int, SeedGroup] = {}
+    sweep = sweep_of(data, found.stage)
+    for row, run in seed_runs(sweep, found) if sweep else ():
+        image = last_samples(data.work, data.experiment.data.crop, found.stage, run)
+        if image is None:
+            continue
+        caption = f"seed {row.seed}: {row.word}"
+        alt = f"Samples, {found.stage} stage, trial {row.trial}, {caption}"
+        title = f"Trial {row.trial}, epoch {row.epochs}"
+        group = groups.setdefault(row.trial, SeedGroup(title, []))
+        group.pictures.append(ink.image(image, alt, caption, most))
+    return list(groups.values())
+
+
+def seed_runs(sweep: SweepPlan, found: Verdicts) -> list[tuple[SeedVerdict, Run]]:
+    """Every judged seed with its training up to its trial's last epoch."""
+    seeds = _seeds(sweep)
+    pairs = []
+    for row in found.seeds:
+        training = seeds[row.trial, row.seed].training
+        pairs.append((row, Run(f"trial {row.trial} seed {row.seed}", training, row.epochs)))
+    return pairs
+
+
+def _seeds(sweep: SweepPlan) -> dict[tuple[int, int], SeedRun]:
+    """Seeds by trial and seed number."""
+    return {(trial.trial.number, seed.seed): seed for trial in sweep.trials for seed in trial.seeds}
