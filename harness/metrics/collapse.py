@@ -232,6 +232,9 @@ def real_variety(
         shared = _overlap(*sides, real.distances[np.ix_(left, right)])
         levels.append([*(one + other) / 2, *shared])
         gaps.append([*(other - one), *shared])
+    level = np.mean(levels, axis=0)
+    if not level[-2:].all():
+        return "needs real halves that come near each other, but no image of one does; more images"
     names = (*SIGNS, "precision")
     sd = np.maximum(np.std(gaps, axis=0, ddof=1), LEAST_SD).tolist()
     return RealVariety(
@@ -239,7 +242,7 @@ def real_variety(
         real.patients,
         splits,
         *scale,
-        level=dict(zip(names, np.mean(levels, axis=0).tolist(), strict=True)),
+        level=dict(zip(names, level.tolist(), strict=True)),
         sd=dict(zip(names, sd, strict=True)),
     )
 
@@ -372,7 +375,8 @@ def _sentence(
             "Healthy: the samples vary as real images of other patients do "
             f"(effective number {signs[1].value:.0f}, real {signs[1].real:.0f})."
         )
-    telling = [sign for sign in signs if len(signs) * sign.p < ALPHA] or list(signs)
+    judged = [sign for sign in signs if not math.isnan(sign.p)]
+    telling = [sign for sign in judged if len(judged) * sign.p < ALPHA]
     least = min(telling, key=lambda sign: sign.ratio)
     return (
         f"{word.capitalize()}: {_WORDS[least.name]} is {_short(least.value)}, of real images "

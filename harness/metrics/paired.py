@@ -99,6 +99,8 @@ def ssim_inside(first: NDArray[Any], second: NDArray[Any], where: NDArray[np.boo
 
 def dice_of_pairs(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Array:
     """Dice of each pair of masks, N x H x W twice -> N; NaN where both are empty."""
+    if not len(first):
+        return np.empty(0)
     a, b = (np.asarray(side, bool).reshape(len(side), -1) for side in (first, second))
     total = (a.sum(axis=1) + b.sum(axis=1)).astype(np.float64)
     shared = 2.0 * (a & b).sum(axis=1)

@@ -33,7 +33,7 @@ def coarse_pixels(images: NDArray[Any]) -> NDArray[np.float64]:
     from scipy import ndimage
 
     array = np.asarray(images)
-    if array.ndim != 3 or min(array.shape[1:]) < GRID:
+    if array.ndim != 3 or not len(array) or min(array.shape[1:]) < GRID:
         raise DataError(
             f"coarse pixels need images n x H x W of {GRID} px or more, but got shape "
             f"{array.shape}; give one grey image a row"

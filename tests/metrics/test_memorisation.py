@@ -47,6 +47,7 @@ def planted(
 
 
 def judge(near: Neighbours, seed: int = 0, **options: float) -> Memorisation:
+    options = {"permutations": 200, "alpha": 0.05, **options}
     return memorisation(near, np.random.default_rng(seed), **options)  # type: ignore[arg-type]
 
 
@@ -56,7 +57,7 @@ def rate(repeats: int, **options: object) -> tuple[int, tuple[float, float]]:
     for seed in range(repeats):
         rng = np.random.default_rng([17, seed])
         near = planted(rng, **options)  # type: ignore[arg-type]
-        found += memorisation(near, rng).verdict == "memorised"
+        found += memorisation(near, rng, 200, alpha=0.05).verdict == "memorised"
     return found, wilson(found, repeats)
 
 
@@ -133,7 +134,7 @@ def test_p_values_of_honest_generators_are_valid_even_for_few_patients() -> None
     p = []
     for seed in range(60):
         rng = np.random.default_rng([23, seed])
-        p.append(memorisation(planted(rng, sizes=(5, 4, 20)), rng, permutations=40).p)
+        p.append(memorisation(planted(rng, sizes=(5, 4, 20)), rng, permutations=40, alpha=0.05).p)
     for level in (0.05, 0.2, 0.5):
         count = int((np.array(p) <= level).sum())
         assert wilson(count, len(p), 0.999)[0] < level
