@@ -23,6 +23,7 @@ SMALLEST_PX = 32
 LOW_CONTRAST = 0.1
 """A set that spans less than this share of [0, 1] was probably given the wrong window or depth."""
 CLIPPED = 0.01
+MOST_CLIPPED = 0.95
 Window = tuple[float, float]
 
 
@@ -248,6 +249,11 @@ def _windowed(
         return images, []
     bottom, top = window
     outside = float(((images < bottom) | (images > top)).mean())
+    if outside > MOST_CLIPPED:
+        raise DataError(
+            f"--window must hold the images, but {100 * outside:.0f} % of the pixels in '{folder}' "
+            f"lie outside {bottom:g} to {top:g} (they go from {low:g} to {high:g}); widen it"
+        )
     scaled = np.clip((images - bottom) / (top - bottom), 0, 1).astype(np.float32)
     share = f"{100 * outside:.1f} % of the pixels lie outside the window and are clipped"
     return scaled, [f"{side}: {share}"] if outside > CLIPPED else []

@@ -53,7 +53,7 @@ def calibrate(session: Session, of: str, images: Sequence[int], repeats: int) ->
         raise DataError(
             "a calibration needs more real patients than this experiment has ("
             + "; ".join(reasons)
-            + "); give it more patients, or fewer --images"
+            + "); give it more patients"
         )
     path = session.home / f"calibration-{of}.csv"
     write_text(path, table(rows))

@@ -12,7 +12,7 @@ from harness.base.console import Console
 from harness.base.live import Live
 from harness.data.images import ImageSet
 from harness.metrics.features import Extractor, make_extractor
-from harness.workflow.score_copies import judge_copies
+from harness.workflow.score_copies import GALLERY, judge_copies
 from harness.workflow.score_features import score_features
 from harness.workflow.score_input import (
     Request,
@@ -51,6 +51,7 @@ def score_sets(
         EnvironmentFault: an extractor's weights are missing.
     """
     check(request)
+    (request.output / GALLERY).unlink(missing_ok=True)
     names = extractor_names(request)
     sets = read_sets(request)
     known = sets.real.patients is not None

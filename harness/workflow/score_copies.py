@@ -16,6 +16,7 @@ from harness.metrics.pixels import coarse_pixels
 from harness.metrics.planted import mirrored
 
 SHOWN = 12
+GALLERY = "closest-pairs.png"
 MOST_INDEPENDENT = 5000
 """Real images without patients; distances to each of them are held at once."""
 
@@ -62,7 +63,7 @@ def judge_copies(
     found = memorisation(near, generator(seed, "score-memorisation")).plain()
     if not known:
         found["sentence"] += _ASSUMED
-    picture = output / "closest-pairs.png"
+    picture = output / GALLERY
     return {
         **found,
         "closest_pairs": _draw(near, real, synthetic, picture),

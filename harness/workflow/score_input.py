@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.base.errors import ConfigError, DataError, EnvironmentFault
 from harness.data.image_patients import with_patients
@@ -12,6 +17,7 @@ from harness.data.images import ImageSet, Window, check_one_size, read_images
 from harness.metrics.features import NO_FILES, ExtractorFiles, identify
 from harness.metrics.weights import INCEPTION_FILE, INCEPTION_URL, find_inception
 from harness.workflow.score_features import drawn
+from harness.workflow.score_output import unwritable
 
 MEANINGLESS, COARSE = 20, 100
 """Below so many images a side the scores mean nothing, or show large differences only."""
@@ -68,6 +74,8 @@ def check(request: Request) -> None:
                 "type e.g. --window -160 240"
             )
     output = request.output.resolve()
+    if request.real.resolve() != request.synthetic.resolve():
+        _check_apart(request.real.resolve(), request.synthetic.resolve())
     for folder in (request.real, request.synthetic, request.heldout):
         if folder is not None and output.is_relative_to(folder.resolve()):
             raise ConfigError(
@@ -77,6 +85,19 @@ def check(request: Request) -> None:
     if output.exists() and not output.is_dir():
         raise ConfigError(
             f"--output must be a folder, but got the file '{request.output}'; name another one"
+        )
+    try:  # before hours of scoring
+        output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=output).close()
+    except OSError as error:
+        raise unwritable(request.output, error) from error
+
+
+def _check_apart(one: Path, other: Path) -> None:
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise ConfigError(
+            f"REAL and SYNTHETIC must not lie in each other, but got '{one}' and '{other}'; their "
+            "images would count on both sides: move one of them"
         )
 
 
@@ -134,20 +155,44 @@ def read_sets(request: Request) -> Sets:
 
 
 def _check_disjoint(real: ImageSet, heldout: ImageSet) -> None:
-    """Before features are made: the same folder named twice, or patients on both sides."""
+    """Before features are made: an image, a folder or a patient on both sides."""
     if real.patients is None or heldout.patients is None:
         if real.folder.resolve() == heldout.folder.resolve():
             raise DataError(
                 "--heldout must hold images the generator never saw, but got the real folder "
                 f"'{heldout.folder}' itself; name another one"
             )
-        return
-    both = sorted(set(real.patients) & set(heldout.patients))
+    else:
+        _no_patient_twice(real.patients, heldout.patients)
+    shared = equal_images(heldout, real)
+    if shared:
+        name, same = shared[0]
+        raise DataError(
+            f"--heldout must hold images the generator never saw, but {len(shared)} of them equal "
+            f"real ones pixel for pixel (e.g. '{name}' and '{same}'); take them out of one side"
+        )
+
+
+def _no_patient_twice(real: Iterable[str], heldout: Iterable[str]) -> None:
+    both = sorted(set(real) & set(heldout))
     if both:
         raise DataError(
             f"a held-out patient must have no real image that trained, but got {len(both)} on both "
             f"sides (e.g. '{both[0]}'); split by patient"
         )
+
+
+def equal_images(some: ImageSet, others: ImageSet) -> list[tuple[str, str]]:
+    """Names of images of `some` that are in `others` as well, pixel for pixel, and of their twins;
+    blank images, which are equal without being copies, are not among them."""
+    known = {image.tobytes(): name for image, name in _shown(others)}
+    pairs = [(name, known.get(image.tobytes())) for image, name in _shown(some)]
+    return [(name, twin) for name, twin in pairs if twin is not None]
+
+
+def _shown(images: ImageSet) -> list[tuple[NDArray[np.float32], str]]:
+    pairs = zip(images.images, images.names, strict=True)
+    return [(image, name) for image, name in pairs if image.min() < image.max()]
 
 
 def drawn_sets(sets: Sets, request: Request) -> tuple[ImageSet, ImageSet, list[str]]:
@@ -161,6 +206,13 @@ def drawn_sets(sets: Sets, request: Request) -> tuple[ImageSet, ImageSet, list[s
                 f"{side}: {len(rows)} of {len(images)} images drawn; --most takes more, and time"
             )
         sides.append(images.take(rows))
+    copies = equal_images(sets.synthetic, sets.real)
+    if copies:
+        name, same = copies[0]
+        notes.append(
+            f"{len(copies)} synthetic images equal real ones pixel for pixel (e.g. '{name}' and "
+            f"'{same}')"
+        )
     fewest = min(map(len, sides))
     if fewest < MEANINGLESS:
         notes.append(f"{fewest} images on a side are too few for the scores to mean anything")

@@ -25,12 +25,17 @@ def written(found: dict[str, Any], output: Path) -> dict[str, Any]:
     try:
         write_json(output / "score.json", found)
         write_text(output / "scores.csv", _table(found))
-    except PermissionError as error:
-        raise ConfigError(
-            f"--output must be a folder that can be written, but got '{output}' "
-            f"({error.strerror}); name another one"
-        ) from error
+    except OSError as error:
+        raise unwritable(output, error) from error
     return found
+
+
+def unwritable(output: Path, error: OSError) -> ConfigError:
+    """The sentence for an output folder that cannot be made or written."""
+    return ConfigError(
+        f"--output must be a folder that can be written, but got '{output}' ({error.strerror}); "
+        "name another one"
+    )
 
 
 def _finite(value: Any) -> Any:

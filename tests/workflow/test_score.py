@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from scipy import ndimage
 from skimage import metrics as skimage_metrics
 
 from harness.base.console import Console
-from harness.base.errors import HarnessError
+from harness.base.errors import ConfigError, DataError, HarnessError
 from harness.cli import main
 from harness.metrics.features import ExtractorFiles, make_extractor
 from harness.metrics.guard import guard_torchvision
@@ -197,7 +198,7 @@ def test_pairs_by_name_in_the_files_units(material: Path, tmp_path: Path) -> Non
 
 def test_two_images_a_side_are_scored_and_doubted(material: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        save(tmp_path / name, 1, blobs(5, 2))
+        save(tmp_path / name, 1, blobs(5 if name == "a" else 6, 2))
     found = answer(material, str(tmp_path / "a"), str(tmp_path / "b"))
     assert found["notes"] == ["2 images on a side are too few for the scores to mean anything"]
     scores = found["extractors"][0]["scores"]
@@ -296,3 +297,28 @@ def test_as_typed(
         "error: the synthetic images must be in an existing folder, but got 'nowhere'; "
         "check the path\n"
     )
+
+
+def test_a_held_out_image_that_trained_is_refused(material: Path, tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    shutil.copytree(material / "heldout", both)
+    first = sorted((material / "real").iterdir())[0]
+    shutil.copy(first, both / ("q99_" + first.name.split("_", 1)[1]))
+    with pytest.raises(DataError, match="1 of them equal real ones pixel for pixel"):
+        answer(material, "real", "other", heldout=both)
+
+
+def test_copies_pixel_for_pixel_are_said(material: Path) -> None:
+    notes = answer(material, "real", "copies")["notes"]
+    assert any("synthetic images equal real ones pixel for pixel" in note for note in notes)
+
+
+def test_sets_inside_each_other_are_refused(material: Path) -> None:
+    with pytest.raises(ConfigError, match="must not lie in each other"):
+        score_sets(Request(material, material / "real"), Console(quiet=True), lambda text: None)
+
+
+def test_an_output_that_cannot_be_made_is_said_before_scoring(material: Path) -> None:
+    request = Request(material / "real", material / "other", output=Path("/proc/x"))
+    with pytest.raises(ConfigError, match="--output must be a folder that can be written"):
+        score_sets(request, Console(quiet=True), lambda text: None)
