@@ -105,3 +105,32 @@ def dice_of_pairs(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Array:
     total = (a.sum(axis=1) + b.sum(axis=1)).astype(np.float64)
     shared = 2.0 * (a & b).sum(axis=1)
     return np.divide(shared, total, out=np.full(len(a), np.nan), where=total > 0)
+
+
+def label_gain(found: NDArray[np.bool_], labels: NDArray[np.bool_]) -> Score:
+    """By how much masks found in images overlap their own label better than another image's.
+
+    Mean Dice with the own label minus mean Dice with the label of the next image, 95 % interval
+    over 20 blocks of images. Labels that belong to other images gain nothing, whatever the network
+    that found the masks is worth; below 3 images there is no interval.
+
+    Args:
+        found: masks that a segmenter found, N x H x W, in random order.
+        labels: N x H x W.
+    """
+    own, other = dice_of_pairs(found, labels), dice_of_pairs(found, np.roll(labels, 1, axis=0))
+    return patient_mean(own - other, None)
+
+
+def label_sentence(gain: Score) -> str:
+    """What a label gain says, in a sentence."""
+    if gain.interval is None:
+        return f"Undecided whether the labels fit: {gain.note}."
+    words = (
+        f"{gain.value:.2f} Dice (95 % interval {gain.interval[0]:.2f} to {gain.interval[1]:.2f})"
+    )
+    if gain.interval[0] > 0:
+        return (
+            f"The labels fit: each is found in its own image better than its neighbour, by {words}."
+        )
+    return f"The labels do not fit: none is found better in its own image than in another, {words}."

@@ -144,7 +144,12 @@ def _labels(audits: Mapping[int, Any]) -> AuditTable:
         _score(found[0]["real"]),
         tuple(_score(labels["synthetic"]) for labels in found),
     )
-    return AuditTable("Do the labels fit? (beside: the same on validation patients)", [line])
+    gain = AuditLine(
+        "more than with the next image's label",
+        "",
+        tuple(_score(labels["gain"]) for labels in found),
+    )
+    return AuditTable("Do the labels fit? (beside: the same on validation patients)", [line, gain])
 
 
 def _shapes(audits: Mapping[int, Any]) -> AuditTable:

@@ -27,7 +27,13 @@ from harness.metrics.masks import (
 )
 from harness.metrics.memorisation import memorisation
 from harness.metrics.neighbours import Pair, closest_pairs, neighbours
-from harness.metrics.paired import dice_of_pairs, paired_scores, patient_mean
+from harness.metrics.paired import (
+    dice_of_pairs,
+    label_gain,
+    label_sentence,
+    paired_scores,
+    patient_mean,
+)
 from harness.metrics.patient_fidelity import fid_with_interval, kid_by_patient
 from harness.metrics.pixels import coarse_pixels
 from harness.metrics.planted import mirrored
@@ -154,7 +160,7 @@ class Audit:
         if "judge" not in self.context.spec.inputs:
             return {"note": "no arm trains on real pairs alone, so no segmenter can judge labels"}
         network, precision = _judge(self.context, len(self.store.channels))
-        found = {}
+        found: dict[str, Any] = {}
         sides = (("synthetic", self.made, self.rows), ("real", self.store, self.validation))
         for name, store, rows in sides:
             made = predict(network, store.ct[rows], precision).max(axis=1) > 0.5
@@ -163,7 +169,9 @@ class Audit:
             score = patient_mean(dice_of_pairs(made, truth), patients)
             self.values[f"quality/label_dice_{name}"] = score.value
             found[name] = score.plain()
-        return found
+            if name == "synthetic":
+                gain = label_gain(made, truth)
+        return found | {"gain": gain.plain(), "sentence": label_sentence(gain)}
 
     def paired(self) -> dict[str, Any]:
         """Stage II on validation masks against the true CT."""

@@ -85,6 +85,6 @@ def lines(found: dict[int, dict[str, Any]]) -> list[str]:
             said.append(
                 f"replicate {seed}, labels: a segmenter of real patients finds the conditioning "
                 f"mask at Dice {labels['synthetic']['value']:.2f}, and validation glands at "
-                f"{labels['real']['value']:.2f}"
+                f"{labels['real']['value']:.2f}. {labels['sentence']}"
             )
     return said

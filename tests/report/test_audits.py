@@ -42,7 +42,7 @@ def values(base: float) -> dict[str, Any]:
         "n": 31,
         "validation": 40,
         "masks": {"distances": {"area_px_in_sd": score(base + 0.125)}, "implausible": score(0.0)},
-        "labels": {"synthetic": score(0.75), "real": score(0.875)},
+        "labels": {"synthetic": score(0.75), "real": score(0.875), "gain": score(0.5)},
         "paired": {name: score(base + 100 + k) for k, name in enumerate(PAIRED)},
         "mask": part,
         "ct": part,

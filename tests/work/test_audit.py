@@ -145,6 +145,8 @@ def test_labels_of_other_pairs_are_found_out(case: Case) -> None:
     _, shuffled = case.audit(6, masks, np.roll(ct, 1, axis=0))
     assert fitting["labels"]["synthetic"]["value"] > 0.7
     assert fitting["labels"]["real"]["value"] > 0.7
+    assert fitting["labels"]["sentence"].startswith("The labels fit: ")
+    assert shuffled["labels"]["sentence"].startswith("The labels do not fit: ")
     assert shuffled["labels"]["synthetic"]["interval"][1] < fitting["labels"]["real"]["interval"][0]
 
 
