@@ -161,6 +161,7 @@ class Audit:
             return {"note": "no arm trains on real pairs alone, so no segmenter can judge labels"}
         network, precision = _judge(self.context, len(self.store.channels))
         found: dict[str, Any] = {}
+        gains: dict[str, Score] = {}
         sides = (("synthetic", self.made, self.rows), ("real", self.store, self.validation))
         for name, store, rows in sides:
             made = predict(network, store.ct[rows], precision).max(axis=1) > 0.5
@@ -169,9 +170,9 @@ class Audit:
             score = patient_mean(dice_of_pairs(made, truth), patients)
             self.values[f"quality/label_dice_{name}"] = score.value
             found[name] = score.plain()
-            if name == "synthetic":
-                gain = label_gain(made, truth)
-        return found | {"gain": gain.plain(), "sentence": label_sentence(gain)}
+            gains[name] = label_gain(made, truth)
+        sentence = label_sentence(gains["synthetic"], gains["real"])
+        return found | {"gain": gains["synthetic"].plain(), "sentence": sentence}
 
     def paired(self) -> dict[str, Any]:
         """Stage II on validation masks against the true CT."""

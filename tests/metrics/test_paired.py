@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from scipy import ndimage, stats
 from skimage.metrics import structural_similarity
 
-from harness.metrics.paired import dice_of_pairs, paired_scores, patient_mean, ssim_inside
+from harness.metrics.paired import (
+    dice_of_pairs,
+    label_gain,
+    label_sentence,
+    paired_scores,
+    patient_mean,
+    ssim_inside,
+)
 from harness.metrics.similarity import ssim
 
 N, SIZE, WINDOW_HU = 6, 104, 500.0
@@ -213,3 +220,17 @@ def test_dice_by_hand() -> None:
     assert found[:5] == pytest.approx([1, 0, 0.5, 0, 2 / 13])
     assert math.isnan(found[5])
     assert dice_of_pairs(b, a) == pytest.approx(found, nan_ok=True)
+
+
+def test_labels_fit_or_not_or_cannot_be_judged() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.zeros((60, 16, 16), bool)
+    for label, (row, column) in zip(labels, rng.integers(0, 8, (60, 2)), strict=True):
+        label[row : row + 8, column : column + 8] = True
+    fitting, shuffled = label_gain(labels, labels), label_gain(labels, labels[rng.permutation(60)])
+    assert fitting.value > 0.4
+    assert label_sentence(fitting, fitting).startswith("The labels fit: ")
+    assert label_sentence(shuffled, fitting).startswith("The labels do not fit: ")
+    assert label_sentence(fitting, shuffled) == (
+        "Undecided whether the labels fit: the segmenter cannot tell real labels apart either."
+    )
