@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.collapse import RealSet, judge_collapse, real_variety
+from harness.metrics.collapse import COLLAPSED, RealSet, judge_collapse, real_variety
 from harness.metrics.memorisation import memorisation
 from harness.metrics.neighbours import neighbours
 from harness.metrics.pixels import coarse_pixels
@@ -74,9 +74,6 @@ class Cell:
             "high": high,
             "words": dict(self.words),
         }
-
-
-COLLAPSED = ("convergence failure", "mode collapse", "partial collapse")
 
 
 def calibrate_collapse(

@@ -43,6 +43,9 @@ Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
 Word = Literal["healthy", "partial collapse", "mode collapse", "convergence failure", "undecided"]
 
+COLLAPSED: tuple[str, ...] = ("convergence failure", "mode collapse", "partial collapse")
+"""Verdicts that count as a collapse, in rates and for scripts."""
+
 VARIETY = ("spread", "effective", "distinct")
 SIGNS = (*VARIETY, "coverage")
 

@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.metrics.collapse import COLLAPSED
 from harness.metrics.proportion import wilson
 from harness.records.folder import WorkFolder
 from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
-
-COLLAPSED = ("convergence failure", "mode collapse", "partial collapse")
-"""Verdicts that count as a collapse in rates and for `--fail-on collapse`."""
 
 CHOSEN_BY_OUTCOME = ("tpe", "gp")
 """Samplers whose later trials depend on how earlier ones ended."""

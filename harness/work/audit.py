@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.base.streams import generator as numpy_generator
-from harness.base.streams import seed_of
 from harness.data.store import Store
 from harness.metrics.collapse import Collapse
 from harness.metrics.fidelity import kid
@@ -39,15 +38,13 @@ from harness.metrics.pixels import coarse_pixels
 from harness.metrics.planted import mirrored
 from harness.metrics.prdc import prdc
 from harness.metrics.score import Score
-from harness.models.unet import make_unet
 from harness.records.journal import Journal
-from harness.records.state import load_weights
 from harness.training.pictures import grid, to_grey, write_png
 from harness.training.precision import Precision
 from harness.work import image_stage
 from harness.work.context import Context
 from harness.work.features import SEGMENTER, Features
-from harness.work.segmentation import predict
+from harness.work.segmentation import load_segmenter, predict
 from harness.work.synthesis import load_image_generator
 from harness.work.variety import (
     VarietyJudge,
@@ -159,7 +156,8 @@ class Audit:
         """Dice of a real-data segmenter against the conditioning masks, and on real pairs."""
         if "judge" not in self.context.spec.inputs:
             return {"note": "no arm trains on real pairs alone, so no segmenter can judge labels"}
-        network, precision = _judge(self.context, len(self.store.channels))
+        precision = Precision.of(self.context.spec.compute)
+        network = load_segmenter(self.context, "judge", len(self.store.channels), precision)
         found: dict[str, Any] = {}
         gains: dict[str, Score] = {}
         sides = (("synthetic", self.made, self.rows), ("real", self.store, self.validation))
@@ -240,16 +238,6 @@ def _fidelity(
 def _spread(of: int, n: int) -> NDArray[np.intp]:
     """n of `of` rows, evenly spread, so that no patient at the end is left out."""
     return np.linspace(0, of - 1, n).round().astype(np.intp)
-
-
-def _judge(context: Context, channels: int) -> tuple[Any, Precision]:
-    config = context.work.job(context.spec.inputs["judge"]).spec().config
-    precision = Precision.of(context.spec.compute)
-    network = make_unet(
-        tuple(config["channels"]), config["residual_units"], 1, channels, seed_of(0)
-    )
-    network.load_state_dict(load_weights(context.input("judge") / "weights.safetensors"))
-    return precision.module(network), precision
 
 
 def _draw(

@@ -24,6 +24,7 @@ from harness.config.stages import SegmentationAugmentation
 from harness.data.pairs import channel_of
 from harness.data.store import Store
 from harness.models.unet import make_unet
+from harness.records.state import load_weights
 from harness.training.augmentation import augment_pairs
 from harness.training.fit import Training, fit
 from harness.training.precision import Precision
@@ -176,6 +177,16 @@ class SegmenterStage:
             return {}
         value = validation_dice(self.networks["unet"], self._validation, self.precision)
         return {"segmentation/validation_dice": value}
+
+
+def load_segmenter(context: Context, name: str, channels: int, precision: Precision) -> nn.Module:
+    """The trained network of the job's input `name`, for a store of so many mask channels."""
+    config = context.work.job(context.spec.inputs[name]).spec().config
+    network = make_unet(
+        tuple(config["channels"]), config["residual_units"], 1, channels, seed_of(0)
+    )
+    network.load_state_dict(load_weights(context.input(name) / "weights.safetensors"))
+    return precision.module(network)
 
 
 @torch.no_grad()

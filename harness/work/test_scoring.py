@@ -18,15 +18,12 @@ from torch import nn
 
 from harness.base.errors import RuleError
 from harness.base.files import write_text
-from harness.base.streams import seed_of
 from harness.data.pairs import Framing, channel_of, frames, paste
 from harness.data.store import ScanRecord, Store
 from harness.metrics.segmentation import Value, dice, patient_value
-from harness.models.unet import make_unet
-from harness.records.state import load_weights
 from harness.training.precision import Precision
 from harness.work.context import Context
-from harness.work.segmentation import predict
+from harness.work.segmentation import load_segmenter, predict
 
 
 def run(context: Context) -> None:
@@ -40,13 +37,8 @@ def run(context: Context) -> None:
         )
     context.input_result("opening")  # entered, not only planned, before a label is read
     store = Store.open(context.input("store") / "store")
-    config = context.work.job(spec.inputs["segmenter"]).spec().config
     precision = Precision.of(spec.compute)
-    network = make_unet(
-        tuple(config["channels"]), config["residual_units"], 1, len(store.channels), seed_of(0)
-    )
-    network.load_state_dict(load_weights(context.input("segmenter") / "weights.safetensors"))
-    network = precision.module(network)
+    network = load_segmenter(context, "segmenter", len(store.channels), precision)
     table = []
     for record in store.scans("test"):
         table += _score(record, network, store, precision)
