@@ -3,33 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from harness.compare.effect import Effect
+from harness.compare.planning_facts import PlanFacts, plan_facts
 from harness.compare.table import Table
-from harness.config.experiment import DecisionConfig
+from harness.compare.words import sentence
 from harness.metrics.inference import Inference, crossed_weighted_t, holm, verdict
-from harness.metrics.planning import smallest_detectable_effect
 
-COHORT = "given this training cohort"
 EXTENDED = "the test had been opened before under another rule"
 
 
-def decide(table: Table, decision: DecisionConfig, extended: bool = False) -> list[Effect]:
+class Rule(Protocol):
+    """A declared rule: `decision` of an experiment, or a `DecisionRule` about any arms."""
+
+    @property
+    def baseline(self) -> str: ...
+    @property
+    def candidate(self) -> str: ...
+    @property
+    def secondary(self) -> Sequence[tuple[str, str]]: ...
+    @property
+    def margin(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class DecisionRule:
+    """A rule about arms of any name.
+
+    Attributes:
+        baseline, candidate: of the primary comparison.
+        margin: smallest difference that matters, above 0, in the unit of the cells.
+        secondary: further pairs (baseline, candidate), Holm-adjusted.
+    """
+
+    baseline: str
+    candidate: str
+    margin: float
+    secondary: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class _About:
+    """What holds for every comparison of a table."""
+
+    margin: float
+    extended: bool
+    at_budget: bool
+    measure: str
+
+
+def decide(
+    table: Table,
+    decision: Rule,
+    extended: bool = False,
+    at_budget: bool = False,
+    measure: str = "Dice",
+) -> list[Effect]:
     """The primary effect, then the secondaries in their order.
 
     Args:
         table: cells of the test patients.
         decision: the declared rule.
         extended: the test had been opened before under another rule; no verdict is given.
+        at_budget: validation Dice had not flattened when training stopped; the sentences say so.
+        measure: what the cells are, in the sentences.
     """
     pairs = [(decision.baseline, decision.candidate), *decision.secondary]
     found = [crossed_weighted_t(table.difference(*pair)) for pair in pairs]
+    about = _About(decision.margin, extended, at_budget, measure)
+    primary = _effect(pairs[0], found[0], about, True, None)
     adjusted = _adjusted(found[1:])
     return [
-        _effect(pair, inference, decision.margin, index == 0, p, extended)
-        for index, (pair, inference, p) in enumerate(
-            zip(pairs, found, [None, *adjusted], strict=True)
-        )
+        primary,
+        *(
+            _effect(pair, inference, about, False, p)
+            for pair, inference, p in zip(pairs[1:], found[1:], adjusted, strict=True)
+        ),
     ]
 
 
@@ -46,16 +97,17 @@ def _adjusted(secondaries: Sequence[Inference]) -> list[float | None]:
 def _effect(
     pair: tuple[str, str],
     inference: Inference,
-    margin: float,
+    about: _About,
     primary: bool,
     adjusted: float | None,
-    extended: bool,
 ) -> Effect:
     baseline, candidate = pair
     spread = inference.spread
-    word = None if extended else verdict(inference, margin, None if primary else adjusted)
-    judged = inference.status == "verdict" and not extended
-    needed = "; ".join(part for part in (inference.note, EXTENDED if extended else "") if part)
+    word = None if about.extended else verdict(inference, about.margin, adjusted)
+    judged = inference.status == "verdict" and not about.extended
+    opened = EXTENDED if about.extended else ""
+    needed = "; ".join(part for part in (inference.note, opened) if part)
+    facts = _facts(inference, about.margin)
     return Effect(
         baseline=baseline,
         candidate=candidate,
@@ -68,37 +120,30 @@ def _effect(
         interval95=inference.interval_95,
         interval90=inference.interval_90,
         p=inference.p if judged else None,
-        p_adjusted=adjusted if judged and not primary else None,
+        p_adjusted=adjusted if judged else None,
         sd_patient=spread.patient if spread else None,
         sd_replicate=spread.replicate if spread else None,
         sd_residual=spread.residual if spread else None,
-        detectable=(
-            smallest_detectable_effect(spread, inference.patients, inference.replicates)
-            if spread
-            else None
-        ),
+        detectable=facts.detectable if facts else None,
+        patients_needed=facts.patients_needed if facts else None,
+        replicates_needed=facts.replicates_needed if facts else None,
+        equivalence_in_reach=facts.equivalence_in_reach if facts else None,
         word=word or "",
-        sentence=_sentence(pair, inference, margin, word, needed),
+        sentence=sentence(
+            pair,
+            inference,
+            about.margin,
+            word,
+            needed,
+            adjusted_p=adjusted,
+            at_budget=about.at_budget,
+            measure=about.measure,
+        ),
     )
 
 
-def _sentence(
-    pair: tuple[str, str], inference: Inference, margin: float, word: str | None, needed: str
-) -> str:
-    """The verdict, or what can be said without one."""
-    baseline, candidate = pair
-    named = f"{candidate} against {baseline}"
-    if inference.status == "cells only":
-        return f"{named}: no interval and no verdict; {needed}."
-    estimate = f"mean difference in Dice {inference.mean:+.4f}"
-    if inference.interval_95 is not None:
-        low, high = inference.interval_95
-        estimate += f", 95 % interval {low:+.4f} to {high:+.4f}"
-    size = f"{inference.patients} test patients, {inference.replicates} replicates, {COHORT}"
-    if word is None:
-        return f"{named}: {estimate} ({size}). No verdict: {needed}."
-    said = {
-        "undecided": 'undecided, which is not "no difference"',
-        "no useful effect": f"no useful effect (within {margin:g} Dice)",
-    }.get(word, word)
-    return f"{named}: {said}; {estimate} ({size})."
+def _facts(inference: Inference, margin: float) -> PlanFacts | None:
+    """What the design can see; a table without spread says nothing about that."""
+    if inference.spread is None or inference.interval_95 is None:
+        return None
+    return plan_facts(inference.spread, inference.patients, inference.replicates, margin)

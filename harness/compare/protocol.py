@@ -8,7 +8,7 @@ patient's labels.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.base.errors import DataError
@@ -16,7 +16,7 @@ from harness.config.experiment import plain
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.board import Board
 from harness.records.spec import Spec
-from harness.work.specs import Specs, needs_synthetic
+from harness.work.specs import SOURCES_OF_EXTRA, Specs, needs
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Chain:
     scores: Mapping[str, Spec]
     synthesis: Spec | None
     segmenters: Mapping[str, Spec]
+    repaint: Spec | None = None
 
 
 @dataclass
@@ -97,39 +98,56 @@ class Comparison:
             raise DataError(
                 "a comparison needs test patients, but no patient has that role; see data.roles"
             )
+        decision = plain(experiment.decision)
+        del decision["assumed"]  # what was assumed while planning decides nothing
         return {
             "arms": list(experiment.arms),
             "replicates": list(self.seeds()),
             "patients": patients,
-            "decision": plain(experiment.decision),
+            "decision": decision,
         }
 
     def _chain(self, board: Board, seed: int) -> Chain:
-        mask = image = synthesis = None
-        scores: dict[str, Spec] = {}
-        if any(needs_synthetic(arm) for arm in self.specs.experiment.arms):
-            mask = self.specs.mask_stage(self.store, self.mask, seed)
-            image = self.specs.image_stage(self.store, self.image, seed)
-            last_mask, last_image = self.mask.schedule.epochs, self.image.schedule.epochs
-            board.need(mask, last_mask, f"mask stage, replicate {seed}")
-            board.need(image, last_image, f"image stage, replicate {seed}")
-            scores = {
-                "mask": self.specs.score("mask-score", self.store, mask, last_mask),
-                "image": self.specs.score("image-score", self.store, image, last_image),
+        arms = self.specs.experiment.arms
+        made: dict[str, Spec] = {}
+        chain = Chain(seed, None, None, {}, None, {})
+        if needs(arms, "synthesis") or needs(arms, "repaint"):
+            chain = self._stages(board, seed)
+            made = {
+                n: s for n, s in (("synthesis", chain.synthesis), ("repaint", chain.repaint)) if s
             }
-            for stage, spec in scores.items():
-                training = mask if stage == "mask" else image
-                board.need(
-                    self.specs.variety_of(self.store, training), label="variety of real images"
-                )
-                board.need(spec, label=f"score of the {stage} stage, replicate {seed}")
-            synthesis = self.specs.synthesis(
-                self.store, mask.done(last_mask), image.done(last_image), seed
-            )
-            board.need(synthesis, label=f"synthesis, replicate {seed}")
+        if needs(arms, "fresh"):
+            made["fresh"] = self.specs.fresh(self.store)
+            board.need(made["fresh"], label="fresh phantoms")
         segmenters: dict[str, Spec] = {}
-        for arm in self.specs.experiment.arms:
-            spec = self.specs.segmenter(self.store, arm, synthesis, seed)
+        for arm in arms:
+            extra = made.get(SOURCES_OF_EXTRA.get(arm, ""))
+            spec = self.specs.segmenter(self.store, arm, extra, seed)
             board.need(spec, self.specs.segmenter_epochs(), f"segmenter {arm}, replicate {seed}")
             segmenters[arm] = spec
-        return Chain(seed, mask, image, scores, synthesis, segmenters)
+        return replace(chain, segmenters=segmenters)
+
+    def _stages(self, board: Board, seed: int) -> Chain:
+        """Both GAN stages of a replicate, their scores, and the pairs they make."""
+        mask = self.specs.mask_stage(self.store, self.mask, seed)
+        image = self.specs.image_stage(self.store, self.image, seed)
+        last_mask, last_image = self.mask.schedule.epochs, self.image.schedule.epochs
+        board.need(mask, last_mask, f"mask stage, replicate {seed}")
+        board.need(image, last_image, f"image stage, replicate {seed}")
+        scores = {
+            "mask": self.specs.score("mask-score", self.store, mask, last_mask),
+            "image": self.specs.score("image-score", self.store, image, last_image),
+        }
+        for stage, spec in scores.items():
+            training = mask if stage == "mask" else image
+            board.need(self.specs.variety_of(self.store, training), label="variety of real images")
+            board.need(spec, label=f"score of the {stage} stage, replicate {seed}")
+        synthesis = self.specs.synthesis(
+            self.store, mask.done(last_mask), image.done(last_image), seed
+        )
+        board.need(synthesis, label=f"synthesis, replicate {seed}")
+        repaint = None
+        if needs(self.specs.experiment.arms, "repaint"):
+            repaint = self.specs.repaint(self.store, image.done(last_image), seed)
+            board.need(repaint, label=f"real masks painted, replicate {seed}")
+        return Chain(seed, mask, image, scores, synthesis, {}, repaint)

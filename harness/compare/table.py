@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,26 +14,36 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 
+ROUNDING = 1e-14
+"""Of a difference of two numbers, relative to the larger one."""
+
 
 @dataclass(frozen=True)
 class Cell:
-    """Dice of one patient, under one arm, in one replicate; NaN where it is not defined."""
+    """Dice of one patient, under one arm, in one replicate; NaN where it is not defined.
+
+    Attributes:
+        replicate: its seed, or a name that both arms of a comparison share.
+    """
 
     patient: str
-    replicate: int
+    replicate: int | str
     arm: str
     value: float
 
 
 class Table:
-    """Cells, with the arms' differences as arrays (patients x replicates)."""
+    """Cells, with the arms' differences as arrays (patients x replicates).
+
+    Names that are numbers are sorted as numbers and come first; arms keep the order of the cells.
+    """
 
     def __init__(self, cells: Iterable[Cell]) -> None:
         self.cells = tuple(cells)
-        self.patients = tuple(sorted({c.patient for c in self.cells}))
-        self.replicates = tuple(sorted({c.replicate for c in self.cells}))
+        self.patients = tuple(sorted({c.patient for c in self.cells}, key=_order))
+        self.replicates = tuple(sorted({c.replicate for c in self.cells}, key=_order))
         self.arms = tuple(dict.fromkeys(c.arm for c in self.cells))
-        self._values: Mapping[tuple[str, int, str], float] = {
+        self._values: Mapping[tuple[str, int | str, str], float] = {
             (c.patient, c.replicate, c.arm): c.value for c in self.cells
         }
         if len(self._values) != len(self.cells):
@@ -53,7 +64,12 @@ class Table:
 
     def difference(self, baseline: str, candidate: str) -> NDArray[np.float64]:
         """candidate - baseline (patients, replicates); NaN where either is missing."""
-        return self.values(candidate) - self.values(baseline)
+        one, other = self.values(candidate), self.values(baseline)
+        found = one - other
+        # Decimals that all differ by one amount do so up to rounding, which is no spread.
+        if found.size and np.ptp(found) <= ROUNDING * max(np.abs(one).max(), np.abs(other).max()):
+            return np.full_like(found, found.mean())
+        return np.asarray(found, np.float64)
 
     def to_csv(self) -> str:
         """The cells as CSV: patient, replicate, arm, value."""
@@ -66,11 +82,19 @@ class Table:
         return text.getvalue()
 
 
-def read_scores(path: Path, arm: str, replicate: int) -> list[Cell]:
-    """Cells of one test-score job: the patients' means."""
+def _order(name: int | str) -> tuple[bool, float, str]:
+    try:
+        value = float(name)
+    except (ValueError, OverflowError):
+        value = math.nan
+    return (False, value, str(name)) if math.isfinite(value) else (True, 0.0, str(name))
+
+
+def read_scores(path: Path, arm: str, replicate: int, measure: str = "dice") -> list[Cell]:
+    """Cells of one test-score job: the patients' means of one measure, a column of the file."""
     with open(path, newline="", encoding="utf-8") as file:
         return [
-            Cell(row["patient"], replicate, arm, float(row["dice"]) if row["dice"] else np.nan)
+            Cell(row["patient"], replicate, arm, float(row[measure]) if row[measure] else np.nan)
             for row in csv.DictReader(file)
             if row["structure"] == "mean"
         ]

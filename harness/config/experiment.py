@@ -11,8 +11,20 @@ from harness.config.base import Positive, PositiveFloat, Section, full_sentences
 from harness.config.data import DataConfig
 from harness.config.stages import ImageStageConfig, MaskStageConfig, SegmentationConfig
 
-ArmName = Literal["none", "traditional", "gan", "traditional+gan", "duplicate"]
+ArmName = Literal[
+    "none",
+    "traditional",
+    "gan",
+    "traditional+gan",
+    "duplicate",
+    "real-mask",
+    "shuffled",
+    "oracle",
+    "synthetic-only",
+    "pretrain-finetune",
+]
 ARMS: tuple[ArmName, ...] = ("none", "traditional", "gan", "traditional+gan", "duplicate")
+"""The arms of an experiment that names none; `ArmName` has all."""
 
 
 class SynthesisConfig(Section):
@@ -183,8 +195,30 @@ class SweepConfig(Section):
         return self
 
 
+class AssumedSpread(Section):
+    """Standard deviations of a paired difference in Dice to plan with, before any was observed.
+
+    A first look at OpenKBP, 20 training and 20 test patients. The two arms of that look were one
+    fixed pair without a GAN, so replicates of a whole chain will differ more: plans are optimistic.
+    """
+
+    patient: float = Field(
+        0.071,
+        ge=0,
+        description="assumed sd of a paired difference in Dice over patients, until observed ones "
+        "replace it; from a first look at OpenKBP with 20 training and 20 test patients",
+    )
+    replicate: float = Field(
+        0.003,
+        ge=0,
+        description="likewise over replicates; measured with one fixed pair of arms without a GAN, "
+        "so optimistic",
+    )
+    residual: float = Field(0.052, ge=0, description="likewise, what patient and replicate leave")
+
+
 class DecisionConfig(Section):
-    """Fixed before the test is opened, and hashed into the opening."""
+    """Fixed before the test is opened, and hashed into the opening (all but `assumed`)."""
 
     baseline: ArmName = Field("traditional", description="arm A of the primary comparison")
     candidate: ArmName = Field("traditional+gan", description="arm B of the primary comparison")
@@ -192,6 +226,9 @@ class DecisionConfig(Section):
         (("traditional", "gan"),), description="further pairs [baseline, candidate], Holm-adjusted"
     )
     margin: PositiveFloat = Field(0.01, description="Dice; the smallest difference that matters")
+    assumed: AssumedSpread = Field(
+        AssumedSpread(), description="for planning only; no part of the rule, moves no result"
+    )
 
     @model_validator(mode="after")
     def _pairs_differ(self) -> DecisionConfig:
@@ -257,6 +294,13 @@ class Experiment(Section):
     def _rule_fits_arms(self) -> Experiment:
         if len(set(self.arms)) != len(self.arms):
             raise ValueError(f"arms must differ, but got {list(self.arms)}")
+        if "oracle" in self.arms and self.data.source != "phantom":
+            raise full_sentences(
+                [
+                    "the arm 'oracle' needs data.source 'phantom', where fresh patients can be "
+                    f"made, but got '{self.data.source}'; remove it from `arms`"
+                ]
+            )
         named = {self.decision.baseline, self.decision.candidate}
         named |= {arm for pair in self.decision.secondary for arm in pair}
         missing = sorted(named - set(self.arms))

@@ -95,6 +95,15 @@ class SegmentationAugmentation(Section):
     intensity: float = Field(0.15, ge=0, description="gain in [1 - a, 1 + a] and shift in [-a, a]")
 
 
+class PretrainConfig(Section):
+    """The arm `pretrain-finetune`: synthetic pairs alone, then real pairs alone."""
+
+    share: Share = Field(0.5, description="of the updates, on synthetic pairs")
+    real_share: float = Field(
+        1.0, gt=0, le=1, description="of the training patients, in the updates after"
+    )
+
+
 class SegmentationConfig(Section):
     """The downstream 2D U-Net (MONAI), Dice + cross-entropy."""
 
@@ -112,3 +121,4 @@ class SegmentationConfig(Section):
     augmentation: SegmentationAugmentation = Field(
         SegmentationAugmentation(), description="of the arms that augment"
     )
+    pretrain: PretrainConfig = Field(PretrainConfig(), description="of `pretrain-finetune`")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,22 @@ class CropRule:
         if self.placement == "fixed":
             return Placement((float(self.fixed[0]), float(self.fixed[1])), slices)
         return Placement((float(row), float(column)), slices)
+
+    @classmethod
+    def read(cls, plain: Mapping[str, Any], folder: Path) -> CropRule:
+        """The rule of a store: `plain` from its meta data, templates (.npy) from `folder`."""
+        structures = {
+            name: StructureRule(
+                np.load(folder / f"{name}.npy", allow_pickle=False),
+                (float(about["range_mm"][0]), float(about["range_mm"][1])),
+                about["level_error_mm"],
+                about["place_error_mm"],
+                about["patients"],
+            )
+            for name, about in plain["structures"].items()
+        }
+        row, column = plain["fixed"]
+        return cls(plain["placement"], (row, column), structures)
 
     def plain(self) -> dict[str, Any]:
         """All but the templates, as plain data."""

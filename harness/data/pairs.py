@@ -140,7 +140,7 @@ def paste(
 def gland_slices(
     mask: NDArray[np.bool_], slices: tuple[int, int], free_share: float
 ) -> NDArray[np.intp]:
-    """Slices that train: all with gland, and the nearest gland-free ones of the range.
+    """Slices that GAN stages learn from: all with gland, and the range's nearest gland-free ones.
 
     Args:
         mask: the structure's volume.

@@ -39,7 +39,8 @@ class Row:
         slice, z_mm: source slice and its position; -1 and 0 for synthetic pairs.
         mirrored: the frame was flipped along columns.
         gland_px: gland pixels in the frame.
-        selected: the pair is one that trains (gland slices and the nearest gland-free ones).
+        selected: the GAN stages learn from the pair (gland slices and the nearest gland-free ones);
+            the segmenter's real slots draw from all.
         crop: JSON of the frame's centre (row, column in source voxels).
     """
 

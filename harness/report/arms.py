@@ -48,7 +48,7 @@ class Arms:
 
     lines: list[ArmLine]
     patients: int
-    replicates: tuple[int, ...]
+    replicates: tuple[int | str, ...]
     pictures: list[Picture] = field(default_factory=list)
     cells_left_out: bool = False
 
@@ -58,7 +58,7 @@ def make_arms(data: ReportData, ink: Ink) -> Arms:
     lines: list[ArmLine] = []
     pictures: list[Picture] = []
     patients, left_out = 0, False
-    replicates: tuple[int, ...] = ()
+    replicates: tuple[int | str, ...] = ()
     if data.table is not None and data.table.cells:
         table = data.table
         patients, replicates = len(table.patients), table.replicates

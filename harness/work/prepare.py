@@ -1,52 +1,32 @@
 """Job kind `prepare`: from patients to a store of pairs.
 
-The crop rule is learnt on training patients; training pairs are chosen by their labels, validation
-pairs are every slice of the placed range (with a mark on those that training would choose), and
-test patients leave their scans only.
+The crop rule is learnt on training patients. Training and validation pairs are every slice of the
+placed range, with a mark on those that the GAN stages learn from (chosen by their labels); training
+patients also give their gland slices outside the range. Test patients leave their scans only.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.base.files import read_json, write_array
 from harness.config.data import CropConfig, DataConfig
 from harness.data.body import Landmarks
-from harness.data.crop import CropRule, Placement, fit_crop
+from harness.data.crop import CropRule, fit_crop
 from harness.data.pairs import (
-    Framing,
-    channel_of,
     channels_of,
-    frames,
-    gland_slices,
-    mask_frames,
-    paste,
 )
 from harness.data.scan import Excluded, Reference, Scan, Source
-from harness.data.store import LoadedScan, Row, crop_text, write_scan, write_store
+from harness.data.store import LoadedScan, write_scan, write_store
 from harness.work.context import Context
+from harness.work.cutting import Pairs, cut
 from harness.work.sources import make_source
-
-
-@dataclass
-class _Pairs:
-    """Pairs cut so far, and gland voxels lost to crops by role."""
-
-    ct: list[NDArray[np.float32]] = field(default_factory=list)
-    masks: list[NDArray[np.uint8]] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    gland: Counter[str] = field(default_factory=Counter)
-    lost_frame: Counter[str] = field(default_factory=Counter)
-    lost_mask: Counter[str] = field(default_factory=Counter)
-    lost_slices: Counter[str] = field(default_factory=Counter)
 
 
 def run(context: Context) -> None:
@@ -64,11 +44,11 @@ def run(context: Context) -> None:
     folder = context.folder.path / "store"
     source = _source(context)
     references = {reference.patient: reference for reference in source.patients()}
-    pairs, patients = _Pairs(), []
+    pairs, patients = Pairs(), []
     for digest, role in roles.items():
         scan = _read(source, references, known[digest]["patient"], digest)
         placed = {name: rule.place(marks[digest], name) for name in scan.masks}
-        _cut(scan, digest, role, placed, config, pairs)
+        cut(scan, digest, role, placed, config, pairs)
         if role != "train":
             kept = LoadedScan(np.rint(scan.hu).astype(np.int16), scan.masks, scan.affine, placed)
             write_scan(folder / "scans" / digest, kept)
@@ -94,79 +74,9 @@ def _read(source: Source, references: Mapping[str, Reference], patient: str, dig
     return scan
 
 
-def _cut(
-    scan: Scan,
-    digest: str,
-    role: str,
-    placed: Mapping[str, Placement],
-    config: Mapping[str, Any],
-    pairs: _Pairs,
-) -> None:
-    """Add the pairs of one training or validation patient; test patients get none."""
-    if role == "test":
-        return
-    framing = Framing.of(config)
-    channels = channels_of(config["structures"], config["mirror"])
-    for structure, mask in scan.masks.items():
-        channel, mirrored = channel_of(structure, config["mirror"])
-        place = placed[structure]
-        ct = frames(scan.hu, scan.affine, place, framing, mirrored)
-        made = mask_frames(mask, scan.affine, place, framing, mirrored)
-        _count_losses(scan, structure, place, framing, mirrored, role, config, pairs)
-        trains = gland_slices(mask, place.slices, config["gland_free_share"])
-        wanted = trains if role == "train" else np.arange(place.slices[0], place.slices[1] + 1)
-        for index in wanted:
-            stacked = np.zeros((len(channels), *made.shape[1:]), np.uint8)
-            stacked[channels.index(channel)] = made[index]
-            pairs.ct.append(ct[index][None])
-            pairs.masks.append(stacked)
-            pairs.rows.append(
-                Row(
-                    pair=len(pairs.rows),
-                    patient=scan.patient,
-                    patient_digest=digest,
-                    role=role,
-                    structure=structure,
-                    side=structure.rsplit("_", 1)[-1] if "_" in structure else "",
-                    slice=int(index),
-                    z_mm=round(float(index * scan.spacing_mm[0]), 3),
-                    mirrored=mirrored,
-                    gland_px=int(made[index].sum()),
-                    selected=bool(np.isin(index, trains)),
-                    crop=crop_text(place),
-                )
-            )
-
-
-def _count_losses(
-    scan: Scan,
-    structure: str,
-    place: Placement,
-    framing: Framing,
-    mirrored: bool,
-    role: str,
-    config: Mapping[str, Any],
-    pairs: _Pairs,
-) -> None:
-    """Gland voxels of the source grid that no frame, mask crop or slice range holds."""
-    mask = scan.masks[structure]
-    frame = framing.frame_px
-    reach = np.ones((len(mask), frame, frame), np.float32)
-    inside = paste(reach, mask.shape, scan.affine, place, framing, mirrored) > 0.5
-    margin = (frame - config["crop"]["mask_px"]) // 2
-    reach[:, :margin] = reach[:, frame - margin :] = 0
-    reach[:, :, :margin] = reach[:, :, frame - margin :] = 0
-    in_crop = paste(reach, mask.shape, scan.affine, place, framing, mirrored) > 0.5
-    first, last = place.slices
-    pairs.gland[role] += int(mask.sum())
-    pairs.lost_frame[role] += int((mask & ~inside).sum())
-    pairs.lost_mask[role] += int((mask & ~in_crop).sum())
-    pairs.lost_slices[role] += int(mask[:first].sum() + mask[last + 1 :].sum())
-
-
 def _write(
     folder: Path,
-    pairs: _Pairs,
+    pairs: Pairs,
     patients: list[dict[str, str]],
     rule: CropRule,
     config: Mapping[str, Any],
@@ -189,7 +99,7 @@ def _write(
     write_store(folder, np.stack(pairs.ct), np.stack(pairs.masks), pairs.rows, meta)
 
 
-def _values(pairs: _Pairs, patients: list[dict[str, str]], rule: CropRule) -> dict[str, Any]:
+def _values(pairs: Pairs, patients: list[dict[str, str]], rule: CropRule) -> dict[str, Any]:
     per_role: dict[str, Counter[str]] = defaultdict(Counter)
     for row in pairs.rows:
         per_role[row.role]["pairs"] += 1

@@ -1,8 +1,7 @@
 """Job kind `segmenter`: train the downstream U-Net of one arm.
 
-Every batch has real slots and extra slots. Real slots, their order, their augmentation draws and
-the initial weights come from streams of the replicate's seed alone, so they are the same in every
-arm; the arm decides what fills the extra slots and whether slots are augmented.
+Initial weights come from the replicate's seed alone, so they are the same in every arm; what arms
+share and differ in is in `slots`.
 """
 
 from __future__ import annotations
@@ -18,106 +17,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from harness.base.errors import DataError, RuleError
-from harness.base.streams import seed_of, torch_generator
-from harness.config.stages import SegmentationAugmentation
+from harness.base.errors import DataError
+from harness.base.streams import seed_of
 from harness.data.pairs import channel_of
 from harness.data.store import Store
 from harness.models.unet import make_unet
 from harness.records.state import load_weights
-from harness.training.augmentation import augment_pairs
 from harness.training.fit import Training, fit
 from harness.training.precision import Precision
 from harness.training.schedule import cosine
 from harness.work.context import Context
-
-
-class Slots:
-    """Draws one kind of slot: an endless run of permutations of `count` images.
-
-    The draw of update `u` depends on (seed, stream, u) alone.
-    """
-
-    def __init__(self, count: int, slots: int, seed: int, stream: str) -> None:
-        self._count = count
-        self._slots = slots
-        self._seed = seed
-        self._stream = stream
-        self._passes: dict[int, Tensor] = {}
-
-    def at(self, update: int) -> Tensor:
-        """Indices (slots,) of 0-based `update`."""
-        start = update * self._slots
-        picked = [self._one(position) for position in range(start, start + self._slots)]
-        return torch.tensor(picked, dtype=torch.long)
-
-    def _one(self, position: int) -> int:
-        turn, place = divmod(position, self._count)
-        if turn not in self._passes:
-            self._passes = {k: v for k, v in self._passes.items() if k >= turn - 1}
-            source = torch_generator(self._seed, "slots", self._stream, turn)
-            self._passes[turn] = torch.randperm(self._count, generator=source)
-        return int(self._passes[turn][place])
-
-
-class SlotBatches:
-    """Batches of real and extra slots.
-
-    Args:
-        real: CT (n, 1, F, F) in [-1, 1] and masks (n, C, F, F) 0/1 of training patients.
-        extra: the same of what fills the extra slots.
-        config: the segmenter spec's config.
-    """
-
-    def __init__(
-        self,
-        real: tuple[Tensor, Tensor],
-        extra: tuple[Tensor, Tensor],
-        config: Mapping[str, Any],
-        seed: int,
-    ) -> None:
-        self._real, self._extra = real, extra
-        size = config["batch_size"]
-        extra_slots = round(size * config["extra_share"])
-        self._size = size
-        self._updates, self._per_epoch = config["updates"], config["updates_per_epoch"]
-        self._seed = seed
-        self._augmentation = (
-            SegmentationAugmentation.model_validate(config["augmentation"])
-            if config["fill"]["augment"]
-            else None
-        )
-        draws = config["fill"]["draws"]
-        self._real_slots = Slots(len(real[0]), size - extra_slots, seed, "real")
-        self._extra_slots = Slots(len(extra[0]), extra_slots, seed, f"extra-{draws}")
-        self._extra_stream = f"extra-{draws}"
-
-    def updates(self, epoch: int) -> int:
-        """The last epoch makes what is left."""
-        return min(self._per_epoch, self._updates - (epoch - 1) * self._per_epoch)
-
-    def images(self, epoch: int) -> int:
-        return self._size * self.updates(epoch)
-
-    def batch(self, epoch: int, index: int) -> dict[str, Tensor]:
-        update = (epoch - 1) * self._per_epoch + index
-        parts = [
-            self._part(self._real, self._real_slots.at(update), "real", update),
-            self._part(self._extra, self._extra_slots.at(update), self._extra_stream, update),
-        ]
-        return {
-            "ct": torch.cat([ct for ct, _ in parts]),
-            "masks": torch.cat([masks for _, masks in parts]),
-        }
-
-    def _part(
-        self, pairs: tuple[Tensor, Tensor], rows: Tensor, stream: str, update: int
-    ) -> tuple[Tensor, Tensor]:
-        ct, masks = pairs[0][rows], pairs[1][rows].float()
-        if self._augmentation is None or not len(rows):
-            return ct, masks
-        source = torch_generator(self._seed, "augment", stream, update)
-        return augment_pairs(ct, masks, self._augmentation, source)
+from harness.work.slots import SlotBatches, extra_pairs, real_pairs
 
 
 class SegmenterStage:
@@ -228,35 +138,15 @@ def validation_dice(network: nn.Module, store: Store, precision: Precision) -> f
     return float(np.mean(dice)) if dice else math.nan
 
 
-def _pairs(store: Store, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
-    return (
-        torch.from_numpy(np.asarray(store.ct[rows], np.float32)),
-        torch.from_numpy(np.asarray(store.masks[rows])),
-    )
-
-
-def _synthetic(context: Context, real: Store) -> tuple[Tensor, Tensor]:
-    """Pairs of the synthetic store, refused if their GAN saw anyone but training patients."""
-    store = Store.open(context.input("synthetic") / "store")
-    training = {p["digest"] for p in real.meta["patients"] if p["role"] == "train"}
-    seen = set(store.meta["lineage"]["patients"])
-    if store.meta["kind"] != "synthetic" or not seen <= training:
-        raise RuleError(
-            "synthetic pairs must come from a GAN that saw training patients only, but "
-            f"{len(seen - training)} of the patients it saw have another role; make the store again"
-        )
-    return _pairs(store, np.arange(len(store.rows)))
-
-
 def run(context: Context) -> None:
     """Train one arm's segmenter for its whole schedule."""
     spec = context.spec
     config = spec.config
     store = Store.open(context.input("store") / "store")
-    real = _pairs(store, store.select(role="train"))
+    real = real_pairs(store, config, spec.seed)
     if not len(real[0]):
         raise DataError("a segmenter needs training pairs, but the store has none")
-    extra = _synthetic(context, store) if config["fill"]["extra"] == "synthetic" else real
+    extra = extra_pairs(context, store)
     precision = Precision.of(spec.compute)
     stage = SegmenterStage(config, len(store.channels), spec.seed, precision, store)
     fit(

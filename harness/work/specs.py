@@ -6,7 +6,7 @@ torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,20 +22,38 @@ FLOOR_SPLITS = 20
 
 _SHOWN = (("mask", "mask-stage"), ("ct", "image-stage"))
 
-# What fills the extra slots of an arm's batches, whether slots are augmented, and which stream
-# draws the extra slots ("other" for the noise floor).
+# What fills the extra slots of an arm's batches, whether slots are augmented, which stream draws
+# the extra slots ("other" for the noise floor), and how real and extra slots share the batches.
 ARM_FILLS: dict[str, dict[str, Any]] = {
-    "none": {"extra": "real", "augment": False, "draws": "shared"},
-    "traditional": {"extra": "real", "augment": True, "draws": "shared"},
-    "gan": {"extra": "synthetic", "augment": False, "draws": "shared"},
-    "traditional+gan": {"extra": "synthetic", "augment": True, "draws": "shared"},
+    "none": {"extra": "real", "augment": False},
+    "traditional": {"extra": "real", "augment": True},
+    "gan": {"extra": "synthetic", "augment": False},
+    "traditional+gan": {"extra": "synthetic", "augment": True},
     "duplicate": {"extra": "real", "augment": True, "draws": "other"},
+    "real-mask": {"extra": "synthetic", "augment": True},
+    "shuffled": {"extra": "shuffled", "augment": True},
+    "oracle": {"extra": "fresh", "augment": True},
+    "synthetic-only": {"extra": "synthetic", "augment": True, "order": "only"},
+    "pretrain-finetune": {"extra": "synthetic", "augment": True, "order": "first"},
 }
 
+UNPAIRED = tuple(arm for arm, fill in ARM_FILLS.items() if fill.get("order", "mixed") != "mixed")
+"""Arms whose batches hold other real slots than those of the rest."""
 
-def needs_synthetic(arm: str) -> bool:
-    """True for arms whose extra slots a GAN fills."""
-    return ARM_FILLS[arm]["extra"] == "synthetic"
+SOURCES_OF_EXTRA = {
+    "gan": "synthesis",
+    "traditional+gan": "synthesis",
+    "synthetic-only": "synthesis",
+    "pretrain-finetune": "synthesis",
+    "real-mask": "repaint",
+    "oracle": "fresh",
+}
+"""The store that an arm's extra slots come from, where it is not the training patients' own."""
+
+
+def needs(arms: Iterable[str], source: str) -> bool:
+    """Whether any of the arms needs extra pairs of a source: synthesis, repaint or fresh."""
+    return any(SOURCES_OF_EXTRA.get(arm) == source for arm in arms)
 
 
 @dataclass(frozen=True)
@@ -177,15 +195,33 @@ class Specs:
         inputs = {"store": store.done(), "mask": mask, "image": image}
         return self._make("synthesis", plain(self.experiment.synthesis), inputs, seed)
 
-    def segmenter(self, store: Spec, arm: str, synthetic: Spec | None, seed: int) -> Spec:
-        """One arm's U-Net of one replicate; the initial weights depend on the seed alone."""
+    def repaint(self, store: Spec, image: Input, seed: int) -> Spec:
+        """Real training masks painted by one replicate's Stage II."""
+        config = {"pairs": self.experiment.synthesis.pairs}
+        return self._make("repaint", config, {"store": store.done(), "image": image}, seed)
+
+    def fresh(self, store: Spec) -> Spec:
+        """Pairs of phantoms that are none of the experiment's: as many as synthetic ones."""
+        data, pairs = self.experiment.data, self.experiment.synthesis.pairs
+        config: dict[str, Any] = {"phantom": plain(data.phantom), "pairs": pairs}
+        return self._make("fresh", config, {"store": store.done()}, compute=False)
+
+    def segmenter(self, store: Spec, arm: str, extra: Spec | None, seed: int) -> Spec:
+        """One arm's U-Net of one replicate; the initial weights depend on the seed alone.
+
+        `extra` is the store that `SOURCES_OF_EXTRA` names for the arm, if any.
+        """
         settings = plain(self.experiment.segmentation)
-        fill = ARM_FILLS[arm]
+        fill = {"draws": "shared", "order": "mixed", **ARM_FILLS[arm]}
         if not fill["augment"]:
             del settings["augmentation"]
+        if fill["order"] != "first":
+            del settings["pretrain"]
+        if fill["order"] != "mixed":
+            del settings["extra_share"]
         inputs = {"store": store.done()}
-        if needs_synthetic(arm) and synthetic is not None:
-            inputs["synthetic"] = synthetic.done()
+        if arm in SOURCES_OF_EXTRA and extra is not None:
+            inputs["extra"] = extra.done()
         return self._make("segmenter", {**settings, "fill": fill}, inputs, seed)
 
     def segmenter_epochs(self) -> int:

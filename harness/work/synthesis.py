@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from harness.base.streams import generator as numpy_generator
 from harness.base.streams import torch_generator
 from harness.data.store import Row, Store, write_store
 from harness.metrics.masks import PlausibilityRule, clean_mask, fit_plausibility
@@ -137,6 +138,30 @@ def run(context: Context) -> None:
     context.finish([p for p in folder.rglob("*") if p.is_file()], values)
 
 
+def repaint(context: Context) -> None:
+    """Make the store of one replicate's Stage II on real training masks.
+
+    The masks are those that the GAN stages learn from, drawn without repeats as far as they last.
+    """
+    spec = context.spec
+    store = Store.open(context.input("store") / "store")
+    rows = store.select(role="train", selected=True)
+    order = numpy_generator(spec.seed, "repaint").permutation(rows)
+    chosen = np.resize(order, spec.config["pairs"])
+    frames = store.padded_masks(chosen)
+    painter, config = load_image_generator(context, "image", len(store.channels))
+    device = Precision.of(spec.compute).device
+    ct = image_stage.paint(
+        painter, image_stage.conditioning(store, chosen), config["statistics"], device
+    )
+    folder = context.folder.path / "store"
+    _write(folder, store, ct, frames, context)
+    context.finish(
+        [p for p in folder.rglob("*") if p.is_file()],
+        {"pairs": len(frames), "masks": len(np.unique(chosen))},
+    )
+
+
 def _in_frame(masks: NDArray[np.bool_], frame: int) -> NDArray[np.uint8]:
     """Pad (N, C, 64, 64) into (N, C, frame, frame) at the same scale."""
     margin = (frame - masks.shape[-1]) // 2
@@ -147,11 +172,11 @@ def _write(
     folder: Path, store: Store, ct: NDArray[np.float32], masks: NDArray[np.uint8], context: Context
 ) -> None:
     rows = [Row.synthetic(index, int(mask.sum())) for index, mask in enumerate(masks)]
-    lineage = {
-        "mask": context.spec.inputs["mask"].plain(),
-        "image": context.spec.inputs["image"].plain(),
-        "patients": sorted(_seen(context, "mask") | _seen(context, "image")),
-    }
+    inputs = {n: i for n, i in context.spec.inputs.items() if n in ("mask", "image")}
+    seen = set().union(*(_seen(context, name) for name in inputs))
+    if "mask" not in inputs:  # the masks themselves are training patients'
+        seen |= {p["digest"] for p in store.meta["patients"] if p["role"] == "train"}
+    lineage = {**{n: i.plain() for n, i in inputs.items()}, "patients": sorted(seen)}
     meta = {**store.meta, "kind": "synthetic", "lineage": lineage, "patients": []}
     write_store(folder, ct, masks, rows, meta)
 

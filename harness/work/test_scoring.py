@@ -1,14 +1,21 @@
-"""Job kind `test-score`: Dice of one segmenter on every test patient, on the source's own grid.
+"""Job kind `test-score`: one segmenter on every test patient, in 3D on the source's own grid.
 
 All slices of a scan count. Predictions are made in the placed frame and slice range, pasted back to
 the source grid and thresholded at 0.5; gland voxels outside count as misses. The largest connected
-component of each structure is kept. A patient's value is the mean of the sides.
+component of each structure is kept. A patient's value is the mean of the sides, of every measure.
+
+scores.csv: a row per structure and a row `mean` per patient. Columns are those of `MEASURES`, empty
+where a score is not defined, and
+    note            where a rule rather than the masks decided, why
+    voxels, predicted   voxels of truth and prediction; row `mean`: of the sides together
+    tolerance_mm    what surface Dice forgives on this scan's grid
 """
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,8 +26,14 @@ from torch import nn
 from harness.base.errors import RuleError
 from harness.base.files import write_text
 from harness.data.pairs import Framing, channel_of, frames, paste
-from harness.data.store import ScanRecord, Store
-from harness.metrics.segmentation import Value, dice, patient_value
+from harness.data.store import LoadedScan, ScanRecord, Store
+from harness.metrics.segmentation import Spacing, Value
+from harness.metrics.structure_scores import (
+    MEASURES,
+    patient_scores,
+    structure_scores,
+    tolerance_mm,
+)
 from harness.training.precision import Precision
 from harness.work.context import Context
 from harness.work.segmentation import load_segmenter, predict
@@ -44,12 +57,9 @@ def run(context: Context) -> None:
         table += _score(record, network, store, precision)
     path = context.folder.path / "scores.csv"
     write_text(path, _csv(table))
-    values = {
-        "patients": {
-            row["patient_digest"]: row["dice"] for row in table if row["structure"] == "mean"
-        }
-    }
-    context.finish([path], values)
+    means = {row["patient_digest"]: row for row in table if row["structure"] == "mean"}
+    measures = {name: {digest: row[name] for digest, row in means.items()} for name in MEASURES}
+    context.finish([path], {"patients": measures["dice"], "measures": measures})
 
 
 def _score(
@@ -57,36 +67,60 @@ def _score(
 ) -> list[dict[str, Any]]:
     """Rows of one patient: one per contoured structure, and their mean."""
     scan = record.load()
-    framing = Framing.of(store.meta)
+    spacing = spacing_mm(scan.affine)
     rows, sides = [], {}
     for structure, truth in scan.masks.items():
-        placement = scan.placements[structure]
-        name, mirrored = channel_of(structure, store.meta["mirror"])
-        channel = store.channels.index(name)
-        ct = frames(scan.hu, scan.affine, placement, framing, mirrored)
-        made = np.zeros(ct.shape, np.float32)
-        first, last = placement.slices
-        inside = predict(network, ct[first : last + 1, None], precision)[:, channel]
-        made[first : last + 1] = inside
-        whole = paste(made, scan.hu.shape, scan.affine, placement, framing, mirrored)
-        mask = largest(whole > 0.5)
-        sides[structure] = dice(mask, truth)
-        rows.append(_row(record, structure, sides[structure], int(truth.sum()), int(mask.sum())))
-    voxels, predicted = (sum(row[name] for row in rows) for name in ("voxels", "predicted"))
-    return [*rows, _row(record, "mean", patient_value(sides), voxels, predicted)]
+        mask = _segmented(scan, structure, network, store, precision)
+        sides[structure] = structure_scores(mask, truth, spacing)
+        voxels = int(truth.sum()), int(mask.sum())
+        rows.append(_row(record, structure, sides[structure], voxels, spacing))
+    together = sum(row["voxels"] for row in rows), sum(row["predicted"] for row in rows)
+    return [*rows, _row(record, "mean", patient_scores(sides), together, spacing)]
+
+
+def spacing_mm(affine: NDArray[np.float64]) -> Spacing:
+    """Voxel size along slices, rows and columns, in the order of the arrays' axes."""
+    slices, rows, columns = np.linalg.norm(affine[:3, :3], axis=0)
+    return float(slices), float(rows), float(columns)
+
+
+def _segmented(
+    scan: LoadedScan, structure: str, network: nn.Module, store: Store, precision: Precision
+) -> NDArray[np.bool_]:
+    """The structure as the network sees it, on the scan's own grid."""
+    framing, placement = Framing.of(store.meta), scan.placements[structure]
+    name, mirrored = channel_of(structure, store.meta["mirror"])
+    channel = store.channels.index(name)
+    ct = frames(scan.hu, scan.affine, placement, framing, mirrored)
+    made = np.zeros(ct.shape, np.float32)
+    first, last = placement.slices
+    inside = predict(network, ct[first : last + 1, None], precision)[:, channel]
+    made[first : last + 1] = inside
+    whole = paste(made, scan.hu.shape, scan.affine, placement, framing, mirrored)
+    return largest(whole > 0.5)
 
 
 def _row(
-    record: ScanRecord, structure: str, value: Value, voxels: int, predicted: int
+    record: ScanRecord,
+    structure: str,
+    scores: Mapping[str, Value],
+    voxels: tuple[int, int],
+    spacing: Spacing,
 ) -> dict[str, Any]:
+    """A line of the table; one note serves all, since one rule decides for all of them."""
+    values = {
+        name: None if np.isnan(score.value) else score.value for name, score in scores.items()
+    }
     return {
         "patient": record.patient,
         "patient_digest": record.digest,
         "structure": structure,
-        "dice": None if np.isnan(value.value) else value.value,
-        "note": value.note or "",
-        "voxels": voxels,
-        "predicted": predicted,
+        "dice": values.pop("dice"),
+        "note": scores["dice"].note or "",
+        "voxels": voxels[0],
+        "predicted": voxels[1],
+        **values,
+        "tolerance_mm": tolerance_mm(spacing),
     }
 
 

@@ -131,7 +131,7 @@ def test_arms_without_a_generator_need_no_stage(tmp_path: Path) -> None:
 def test_only_arms_with_synthetic_pairs_read_them(tmp_path: Path) -> None:
     plan = Protocol(tmp_path).run(passes=1)
     for chain in plan.chains:
-        reading = {arm for arm, spec in chain.segmenters.items() if "synthetic" in spec.inputs}
+        reading = {arm for arm, spec in chain.segmenters.items() if "extra" in spec.inputs}
         assert reading == {"gan", "traditional+gan"}
         assert len({spec.seed for spec in chain.segmenters.values()}) == 1
 

@@ -146,18 +146,24 @@ def prepared(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return Prepared(config_of(root), tmp_path_factory.mktemp("work"))
 
 
-def test_training_pairs_are_gland_slices_and_the_nearest_others(prepared: Prepared) -> None:
+def test_training_pairs_are_the_placed_range_with_marks_on_gland_and_the_nearest(
+    prepared: Prepared,
+) -> None:
     """6 and 5 slices with gland; 0.3 of them are 2 without."""
     for patient in (0, 2):
         left, right = (prepared.rows(patient, f"parotid_{side}") for side in ("left", "right"))
-        assert [row.slice for row in left] == [*range(5, 13)]
-        assert [row.slice for row in right] == [*range(6, 13)]
-        assert all(row.selected and row.role == "train" for row in (*left, *right))
-        assert [row.gland_px > 0 for row in left] == [False, *[True] * 6, False]
+        assert [row.slice for row in left if row.selected] == [*range(5, 13)]
+        assert [row.slice for row in right if row.selected] == [*range(6, 13)]
+        assert all(row.role == "train" for row in (*left, *right))
+        assert [row.gland_px > 0 for row in left if row.selected] == [False, *[True] * 6, False]
+        for rows in (left, right):
+            assert [row.slice for row in rows] == [*range(rows[0].slice, rows[-1].slice + 1)]
+            assert not any(row.gland_px for row in rows if not row.selected)
+            assert len(rows) > sum(row.selected for row in rows)
 
 
 def test_a_gland_that_is_not_contoured_has_no_pairs(prepared: Prepared) -> None:
-    assert len(prepared.rows(1, "parotid_left")) == 8
+    assert sum(row.selected for row in prepared.rows(1, "parotid_left")) == 8
     assert prepared.rows(1, "parotid_right") == []
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -21,14 +23,10 @@ from harness.data.store import Row, Store, write_store
 from harness.records.journal import series
 from harness.records.spec import Spec
 from harness.training.precision import Precision
-from harness.work.segmentation import (
-    SegmenterStage,
-    SlotBatches,
-    Slots,
-    predict,
-    validation_dice,
-)
-from harness.work.specs import needs_synthetic
+from harness.work.context import Context
+from harness.work.segmentation import SegmenterStage, predict, validation_dice
+from harness.work.slots import SlotBatches, Slots, extra_pairs, others, real_pairs
+from harness.work.specs import SOURCES_OF_EXTRA
 
 
 def write_synthetic(tiny: Tiny, patients: list[str], kind: str = "synthetic") -> Spec:
@@ -74,7 +72,7 @@ def numbered(count: int, first: float) -> tuple[Tensor, Tensor]:
 
 def batches(arm: str, seed: int = 5, **settings: Any) -> SlotBatches:
     real = numbered(20, 0.0)
-    extra = numbered(13, -0.5) if needs_synthetic(arm) else real
+    extra = numbered(13, -0.5) if arm in SOURCES_OF_EXTRA else real
     return SlotBatches(real, extra, arm_config(arm, **settings), seed)
 
 
@@ -195,6 +193,82 @@ def test_none_and_traditional_differ_in_augmentation_only(tmp_path: Path) -> Non
     assert trained(1, "none") == trained(0, "none")
 
 
+def test_synthetic_only_fills_every_slot_from_the_synthetic_store() -> None:
+    seen = batches("synthetic-only", augmentation={"strength": 0})
+    for epoch, index in ((1, 0), (2, 3)):
+        made = levels(seen.batch(epoch, index))
+        assert len(made) == 8
+        assert all(level < 0 for level in made)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_pretraining_is_synthetic_alone_and_then_real_alone(share: float) -> None:
+    """20 updates, 5 an epoch: synthetic ones come first, and never again."""
+    seen = batches(
+        "pretrain-finetune", updates=20, pretrain={"share": share}, augmentation={"strength": 0}
+    )
+    kinds = [
+        {level < 0 for level in levels(seen.batch(epoch, index))}
+        for epoch in (1, 2, 3, 4)
+        for index in range(5)
+    ]
+    turn = round(20 * share)
+    assert kinds == [{True}] * turn + [{False}] * (20 - turn)
+    # All 20 real images come once before any comes again, from the first real update on.
+    first = [level for u in (turn, turn + 1) for level in levels(seen.batch(1 + u // 5, u % 5))]
+    assert len(set(first)) == 16
+
+
+def test_real_slots_see_every_slice_and_extra_ones_what_the_gan_learns_from(tmp_path: Path) -> None:
+    """Pairs that are not marked train through real slots alone."""
+    tiny = Tiny(tmp_path)
+    store = Store.open(tiny.store_folder)
+    unmarked = [place for place, row in enumerate(store.rows) if row.slice == 0]
+    rows = [replace(r, selected=place not in unmarked) for place, r in enumerate(store.rows)]
+    write_store(tiny.store_folder, np.asarray(store.ct), np.asarray(store.masks), rows, store.meta)
+    store = Store.open(tiny.store_folder)
+    training = [p for p, row in enumerate(store.rows) if row.role == "train"]
+    context = SimpleNamespace(spec=tiny.specs.segmenter(tiny.store, "none", None, 0))
+    real = real_pairs(store, context.spec.config, 0)[0]
+    extra = extra_pairs(cast(Context, context), store)[0]
+    assert torch.equal(real, torch.from_numpy(np.asarray(store.ct[training])))
+    marked = [p for p in training if p not in unmarked]
+    assert torch.equal(extra, torch.from_numpy(np.asarray(store.ct[marked])))
+
+
+def test_shuffled_labels_belong_to_other_pairs(tmp_path: Path) -> None:
+    tiny = Tiny(tmp_path)
+    store = Store.open(tiny.store_folder)
+    arms = ("traditional", "shuffled")
+    specs = [tiny.specs.segmenter(tiny.store, arm, None, 3) for arm in arms]
+    straight, crossed = (
+        extra_pairs(cast(Context, SimpleNamespace(spec=spec)), store) for spec in specs
+    )
+    assert torch.equal(straight[0], crossed[0]), "the same images in the same order"
+    order = others(len(straight[1]), specs[1].seed)
+    assert torch.equal(crossed[1], straight[1][order])
+    assert sorted(order.tolist()) == list(range(len(order))), "every label is used once"
+    assert all(int(other) != place for place, other in enumerate(order))
+
+
+@pytest.mark.parametrize(("share", "kept"), [(1.0, 3), (0.67, 2), (0.3, 1), (0.01, 1)])
+def test_fine_tuning_takes_whole_patients(share: float, kept: int, tmp_path: Path) -> None:
+    tiny = Tiny(tmp_path)
+    store = Store.open(tiny.store_folder)
+    config = {"pretrain": {"real_share": share}}
+    ct, masks = real_pairs(store, config, 5)
+    assert len(ct) == len(masks) == kept * tiny.slices
+    assert torch.equal(ct, real_pairs(store, config, 5)[0])
+    chosen = {tuple(image.flatten()[:40].tolist()) for image in ct}
+    rows = store.select(role="train")
+    owners = {
+        store.rows[row].patient
+        for row in rows
+        if tuple(store.ct[row].flatten()[:40].tolist()) in chosen
+    }
+    assert len(owners) == kept
+
+
 # --- synthetic stores -----------------------------------------------------------------------------
 
 
@@ -205,19 +279,37 @@ def test_a_store_whose_gan_saw_training_patients_is_taken(tmp_path: Path) -> Non
     tiny.must(spec, 3)
 
 
+@pytest.mark.parametrize("arm", SOURCES_OF_EXTRA.keys() - {"oracle"})
 @pytest.mark.parametrize(
     ("patients", "others"), [(["p0", "p3"], 1), (["p0", "p3", "p5"], 2), (["stranger"], 1)]
 )
 def test_a_store_whose_gan_saw_anyone_else_is_refused(
-    patients: list[str], others: int, tmp_path: Path
+    patients: list[str], others: int, arm: str, tmp_path: Path
 ) -> None:
     tiny = Tiny(tmp_path)
     synthetic = write_synthetic(tiny, patients)
-    outcome = tiny.run(tiny.specs.segmenter(tiny.store, "traditional+gan", synthetic, 0), 3)
+    outcome = tiny.run(tiny.specs.segmenter(tiny.store, arm, synthetic, 0), 3)
     assert (outcome.state, outcome.exit_code) == ("failed", 2)
     assert outcome.reason == (
         "synthetic pairs must come from a GAN that saw training patients only, but "
         f"{others} of the patients it saw have another role; make the store again"
+    )
+
+
+@pytest.mark.parametrize(("patient", "known"), [("p0", 1), ("p5", 1), ("stranger", 0)])
+def test_fresh_patients_are_none_of_the_experiment(
+    patient: str, known: int, tmp_path: Path
+) -> None:
+    tiny = Tiny(tmp_path)
+    fresh = write_synthetic(tiny, [patient], kind="fresh")
+    outcome = tiny.run(tiny.specs.segmenter(tiny.store, "oracle", fresh, 0), 3)
+    if not known:
+        assert outcome.state == "done", outcome.reason
+        return
+    assert (outcome.state, outcome.exit_code) == ("failed", 2)
+    assert outcome.reason == (
+        "fresh patients must be none of the experiment's own, but 1 of them are; make the store "
+        "again"
     )
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
 from harness.compare.protocol import Comparison
-from harness.config.experiment import ARMS, Experiment, plain
+from harness.config.experiment import ArmName, Experiment, plain
 from harness.config.rules import settings
 from harness.data.roles import assign_roles
 from harness.records.spec import Spec
 from harness.work.kinds import KINDS
-from harness.work.specs import Specs
+from harness.work.specs import SOURCES_OF_EXTRA, Specs
 
 # --- every kind of job of one replicate -----------------------------------------------------------
 
+ARMS = get_args(ArmName)
 PATIENTS = {f"{n:024x}": ("train", "train", "validation", "test")[n % 4] for n in range(24)}
 CPU = {"device": "cpu", "precision": "float32", "threads": 1}
 
@@ -44,7 +45,15 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
     image = specs.image_stage(store, experiment.image, seed)
     last_mask, last_image = experiment.mask.schedule.epochs, experiment.image.schedule.epochs
     synthesis = specs.synthesis(store, mask.done(last_mask), image.done(last_image), seed)
-    arms = {arm: specs.segmenter(store, arm, synthesis, seed) for arm in ARMS}
+    made = {
+        "synthesis": synthesis,
+        "repaint": specs.repaint(store, image.done(last_image), seed),
+        "fresh": specs.fresh(store),
+    }
+    arms = {
+        arm: specs.segmenter(store, arm, made.get(SOURCES_OF_EXTRA.get(arm, "")), seed)
+        for arm in ARMS
+    }
     trained = {f"{arm}/{seed}": spec.done(specs.segmenter_epochs()) for arm, spec in arms.items()}
     comparison = Comparison(specs, store, experiment.mask, experiment.image, roles)
     opening = specs.opening(store, trained, comparison.rule())
@@ -55,7 +64,7 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
         "variety": specs.variety_of(store, mask),
         "mask-score": specs.score("mask-score", store, mask, last_mask),
         "image-score": specs.score("image-score", store, image, last_image),
-        "synthesis": synthesis,
+        **made,
         "floor": specs.floor(store, "ct", specs.extractor, None),
         "audit": specs.audit(
             store, synthesis, image.done(last_image), trained[f"none/{seed}"], seed
@@ -71,19 +80,24 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
 
 NONE: set[str] = set()
 TEST = {"opening", "test-score"}
-GAN_ARMS = {"segmenter gan", "segmenter traditional+gan"}
-AUGMENTED = {"segmenter traditional", "segmenter traditional+gan", "segmenter duplicate"} | TEST
+GAN_ARMS = {f"segmenter {arm}" for arm, source in SOURCES_OF_EXTRA.items() if source == "synthesis"}
+PLAIN = {"segmenter none", "segmenter gan"}
+AUGMENTED = {f"segmenter {arm}" for arm in ARMS} - PLAIN | TEST
+PRETRAINED = {"segmenter pretrain-finetune"} | TEST
+UNMIXED = {"segmenter pretrain-finetune", "segmenter synthetic-only"}
+REPAINT = {"repaint", "segmenter real-mask"} | TEST
+FRESH = {"fresh", "segmenter oracle"} | TEST
 SEGMENTERS = {f"segmenter {arm}" for arm in ARMS} | TEST | {"audit"}
 AUDIT = {"audit"}
 SYNTHESIS = {"synthesis"} | GAN_ARMS | TEST | AUDIT
 MASK_LENGTH = {"mask-score"} | SYNTHESIS
 MASK = {"mask-stage"} | MASK_LENGTH
-IMAGE = {"image-stage", "image-score"} | SYNTHESIS
+IMAGE = {"image-stage", "image-score"} | SYNTHESIS | REPAINT
 SCORES = {"mask-score", "image-score"}
 MEASURED = SCORES | {"variety", "floor"} | AUDIT
 TRAINED = MASK | IMAGE | SEGMENTERS
 COMPUTED = TRAINED | {"floor"}
-ALL = {"prepare", "variety", "calibration"} | COMPUTED
+ALL = {"prepare", "variety", "calibration", "fresh"} | COMPUTED
 
 ONE_CHOICE = object()
 """There is no other value."""
@@ -97,10 +111,10 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "seed": (1, TRAINED),
     "data.source": ("openkbp", NONE),
     "data.root": ("/elsewhere", NONE),
-    "data.phantom.patients": (13, NONE),
-    "data.phantom.seed": (1, NONE),
-    "data.phantom.slices": (25, NONE),
-    "data.phantom.spacing_mm": ([2.0, 1.0, 1.0], NONE),
+    "data.phantom.patients": (13, FRESH),
+    "data.phantom.seed": (1, FRESH),
+    "data.phantom.slices": (25, FRESH),
+    "data.phantom.spacing_mm": ([2.0, 1.0, 1.0], FRESH),
     "data.structures": (["parotid_left"], ALL),
     "data.patterns": ({"parotid_left": ["^left$"]}, NONE),
     "data.mirror": (False, ALL),
@@ -147,14 +161,14 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "image.optimiser.beta2": (0.99, IMAGE),
     "image.schedule.epochs": (200, IMAGE),  # the decay's place depends on it
     "image.schedule.decay": (False, IMAGE),
-    "synthesis.pairs": (100, SYNTHESIS),
+    "synthesis.pairs": (100, SYNTHESIS | REPAINT | FRESH),
     "synthesis.threshold": (0.1, SYNTHESIS | {"mask-score"}),
     "synthesis.tolerance": (0.5, SYNTHESIS),
     "synthesis.attempts": (5, SYNTHESIS),
     "segmentation.channels": ([8, 16], SEGMENTERS),
     "segmentation.residual_units": (1, SEGMENTERS),
     "segmentation.batch_size": (8, SEGMENTERS),
-    "segmentation.extra_share": (0.25, SEGMENTERS),
+    "segmentation.extra_share": (0.25, SEGMENTERS - UNMIXED),
     "segmentation.updates": (1000, SEGMENTERS),
     "segmentation.updates_per_epoch": (50, SEGMENTERS),
     "segmentation.learning_rate": (1e-4, SEGMENTERS),
@@ -168,6 +182,8 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "segmentation.augmentation.elastic_px": (1.0, AUGMENTED),
     "segmentation.augmentation.noise": (0.1, AUGMENTED),
     "segmentation.augmentation.intensity": (0.1, AUGMENTED),
+    "segmentation.pretrain.share": (0.25, PRETRAINED),
+    "segmentation.pretrain.real_share": (0.5, PRETRAINED),
     "arms": (["none", "traditional", "gan", "traditional+gan"], TEST),
     "replicates.count": (6, TEST),
     "replicates.seed": (2000, TRAINED),
@@ -193,6 +209,9 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "decision.candidate": ("gan", TEST),
     "decision.secondary": ([], TEST),
     "decision.margin": (0.02, TEST),
+    "decision.assumed.patient": (0.03, NONE),
+    "decision.assumed.replicate": (0.01, NONE),
+    "decision.assumed.residual": (0.03, NONE),
     "compute.device": ("cuda", COMPUTED),
     "compute.precision": ("bfloat16", COMPUTED),
     "compute.threads": (2, COMPUTED),
@@ -321,19 +340,30 @@ def test_arms_differ_in_what_they_say_and_in_nothing_else() -> None:
     chain = jobs(experiment_with({}))
     arms = {arm: dict(chain[f"segmenter {arm}"].config) for arm in ARMS}
     fills = {arm: config.pop("fill") for arm, config in arms.items()}
-    augmentations = {arm: config.pop("augmentation", None) for arm, config in arms.items()}
-    assert all(config == arms["none"] for config in arms.values())
+    shared = set(arms["none"]) - {"extra_share"}
+    assert all(
+        {k: c[k] for k in shared} == {k: arms["none"][k] for k in shared} for c in arms.values()
+    )
+    more = {arm: set(config) - shared for arm, config in arms.items()}
+    plain_arms, unmixed = {"none", "gan"}, {"synthetic-only", "pretrain-finetune"}
+    assert {arm for arm, names in more.items() if "augmentation" not in names} == plain_arms
+    assert {arm for arm, names in more.items() if "extra_share" not in names} == unmixed
+    assert {arm for arm, names in more.items() if "pretrain" in names} == {"pretrain-finetune"}
     assert len({chain[f"segmenter {arm}"].seed for arm in ARMS}) == 1
-    assert {arm for arm, found in augmentations.items() if found is None} == {"none", "gan"}
-    assert {arm for arm, fill in fills.items() if fill["extra"] == "synthetic"} == {
-        "gan",
-        "traditional+gan",
-    }
     assert {arm for arm, fill in fills.items() if fill["draws"] == "other"} == {"duplicate"}
-    inputs = {arm: set(chain[f"segmenter {arm}"].inputs) for arm in ARMS}
-    assert {arm for arm, names in inputs.items() if "synthetic" in names} == {
-        "gan",
-        "traditional+gan",
+    assert {arm: fill["order"] for arm, fill in fills.items() if fill["order"] != "mixed"} == {
+        "synthetic-only": "only",
+        "pretrain-finetune": "first",
+    }
+    inputs = {arm: chain[f"segmenter {arm}"].inputs.get("extra") for arm in ARMS}
+    kinds = {arm: source.digest for arm, source in inputs.items() if source is not None}
+    assert kinds == {
+        "gan": chain["synthesis"].digest,
+        "traditional+gan": chain["synthesis"].digest,
+        "synthetic-only": chain["synthesis"].digest,
+        "pretrain-finetune": chain["synthesis"].digest,
+        "real-mask": chain["repaint"].digest,
+        "oracle": chain["fresh"].digest,
     }
 
 

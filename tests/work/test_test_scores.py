@@ -1,4 +1,4 @@
-"""Dice of a segmenter on test patients, counted on the source's own grid."""
+"""Scores of a segmenter on test patients, counted on the source's own grid."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
-from tiny_material import Tiny, digest_for, tiny_scan
+from tiny_material import Tiny, digest_for, tiny_experiment, tiny_scan
 
+from harness.compare.table import read_scores
 from harness.data.crop import Placement
 from harness.data.store import LoadedScan, write_scan
+from harness.metrics.structure_scores import MEASURES
 from harness.models.unet import make_unet
+from harness.records.folder import JobFolder
 from harness.records.spec import Input, Spec
 from harness.records.state import load_weights
-from harness.work.test_scoring import largest
+from harness.work.test_scoring import largest, spacing_mm
 
 
 def trained(tiny: Tiny, arm: str = "none") -> Input:
@@ -121,6 +124,107 @@ def test_gland_outside_frame_and_slice_range_counts_as_missed(tmp_path: Path) ->
     assert int(found["predicted"]) == predicted
     assert int(found["voxels"]) == 4 * 36 * 60
     assert float(found["dice"]) == pytest.approx(2 * hit / (predicted + 4 * 36 * 60))
+    assert float(found["predicted_ml"]) == pytest.approx(predicted * 3 / 1000)
+    assert float(found["volume_error"]) == pytest.approx(predicted / (4 * 36 * 60) - 1)
+    # The surfaces of the missed slices 1 and 4 lie a slice, 3 mm, from those that were found.
+    assert float(found["hd95_mm"]) >= 3.0
+
+
+# 64 x 64 pixels of 1 mm in the middle of a plane of 80 x 80: what a filled frame predicts.
+MIDDLE = slice(8, 72)
+OBLONG = np.diag([3.0, 1.0, 1.0, 1.0])
+
+
+def two_sides(tiny: Tiny, affine: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
+    """Give the test patient two glands of six slices; frames run over the middle four."""
+    edge = np.linalg.norm(affine[:3, 1:3], axis=0)
+    centre = tuple(float(v) for v in (np.array(left.shape[1:]) - 1) / 2)
+    assert np.allclose(edge, 1.0)
+    placed = Placement((centre[0], centre[1]), (1, 4))
+    scan = LoadedScan(
+        np.zeros(left.shape, np.int16),
+        {"gland_left": left, "gland_right": right},
+        affine,
+        {"gland_left": placed, "gland_right": placed},
+    )
+    write_scan(tiny.store_folder / "scans" / digest_for("p5"), scan)
+
+
+def scored(tmp_path: Path, affine: np.ndarray, left: np.ndarray, right: np.ndarray) -> JobFolder:
+    """The scores of a network that fills every frame."""
+    data = tiny_experiment().data.model_copy(update={"mirror": True})
+    tiny = Tiny(tmp_path, tiny_experiment().model_copy(update={"data": data}))
+    segmenter = trained(tiny)
+    fill_every_frame(tiny, segmenter)
+    two_sides(tiny, affine, left, right)
+    opened = opening(tiny, segmenter)
+    tiny.must(opened)
+    return tiny.must(tiny.specs.test_score(tiny.store, segmenter, opened))
+
+
+def frame_block(first: int, last: int) -> np.ndarray:
+    """A gland that fills the frame in slices first to last, both included."""
+    mask = np.zeros((6, 80, 80), bool)
+    mask[first : last + 1, MIDDLE, MIDDLE] = True
+    return mask
+
+
+def rows_of(job: JobFolder) -> dict[str, dict[str, str]]:
+    text = (job.path / "scores.csv").read_text()
+    return {row["structure"]: row for row in csv.DictReader(text.splitlines())}
+
+
+def test_a_patients_value_is_the_mean_of_the_sides_in_every_measure(tmp_path: Path) -> None:
+    # The left gland is what is predicted; the right one has a slice more at the upper end.
+    job = scored(tmp_path, OBLONG, frame_block(1, 4), frame_block(1, 5))
+    found = rows_of(job)
+    assert list(found) == ["gland_left", "gland_right", "mean"]
+    left, right, mean = ({name: float(row[name]) for name in MEASURES} for row in found.values())
+    assert (left["dice"], left["hd95_mm"], left["volume_error"]) == (1.0, 0.0, 0.0)
+    assert right["dice"] == pytest.approx(2 * 4 / 9)
+    assert right["hd95_mm"] == pytest.approx(3.0)
+    assert right["surface_dice"] == 1.0
+    assert right["volume_ml"] == pytest.approx(5 * 64 * 64 * 3 / 1000)
+    assert right["volume_error_ml"] == pytest.approx(64 * 64 * 3 / 1000)
+    assert right["volume_error"] == pytest.approx(-0.2)
+    for name in MEASURES:
+        assert mean[name] == pytest.approx((left[name] + right[name]) / 2), name
+    assert {row["tolerance_mm"] for row in found.values()} == {"3.0"}
+
+
+def test_the_jobs_values_are_the_patients_means_by_digest(tmp_path: Path) -> None:
+    job = scored(tmp_path, OBLONG, frame_block(1, 4), frame_block(1, 5))
+    mean = rows_of(job)["mean"]
+    result = job.result()
+    assert result is not None
+    measures = result["values"]["measures"]
+    assert tuple(measures) == MEASURES
+    for name in MEASURES:
+        assert measures[name] == {digest_for("p5"): float(mean[name])}
+        (cell,) = read_scores(job.path / "scores.csv", "gan", 7, name)
+        assert (cell.arm, cell.replicate, cell.value) == ("gan", 7, float(mean[name]))
+    assert result["values"]["patients"] == measures["dice"]
+
+
+def test_spacing_is_that_of_the_arrays_axes(tmp_path: Path) -> None:
+    """Slices of 5 mm along an oblique axis: a slice missed is 5 mm, whatever the patient's axes."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.array([[0.0, 0.6, 0.8], [0.0, 0.8, -0.6], [5.0, 0.0, 0.0]])
+    assert spacing_mm(affine) == pytest.approx((5.0, 1.0, 1.0))
+    found = rows_of(scored(tmp_path, affine, frame_block(1, 4), frame_block(1, 5)))["gland_right"]
+    assert float(found["hd95_mm"]) == pytest.approx(5.0)
+    assert float(found["tolerance_mm"]) == pytest.approx(5.0)
+    assert float(found["volume_ml"]) == pytest.approx(5 * 64 * 64 * 5 / 1000)
+
+
+def test_a_prediction_where_there_is_no_gland_is_scored(tmp_path: Path) -> None:
+    found = rows_of(scored(tmp_path, OBLONG, frame_block(1, 4), frame_block(1, 0)))
+    assert found["gland_right"]["dice"] == "0.0"
+    assert found["gland_right"]["volume_error"] == ""
+    assert found["gland_right"]["note"] == "predicted where the structure is absent"
+    assert found["mean"]["dice"] == "0.5"
+    assert found["mean"]["volume_error"] == "0.0"
+    assert found["mean"]["note"] == "gland_right: predicted where the structure is absent"
 
 
 def fill_every_frame(tiny: Tiny, segmenter: Input) -> None:
