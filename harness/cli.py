@@ -238,12 +238,19 @@ def collapse(
 
 @app.command()
 def calibrate(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="collapse or memorisation")],
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="collapse, memorisation or comparison")
+    ],
     experiment: ExperimentFile,
     images: Annotated[
         list[int] | None, typer.Option(min=20, help="synthetic images a set; repeatable")
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="deals of the patients, per number")] = 200,
+    repeats: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="deals of the patients, per number (200); simulated comparisons (20000)"
+        ),
+    ] = None,
     overrides: Overrides = None,
     workdir: Workdir = DEFAULT_WORKDIR,
     workers: Workers = None,
@@ -252,21 +259,32 @@ def calibrate(
 ) -> None:
     """Plant failures in your own data, count what is detected.
 
-    Counts false alarms as well.
+    Counts false alarms as well. `comparison` simulates Dice tables: false positives and power.
     """
-    if what not in ("collapse", "memorisation"):
+    if what not in ("collapse", "memorisation", "comparison"):
         raise ConfigError(
-            f"calibrate needs one of: collapse, memorisation; but got '{what}'; name one of them"
+            "calibrate needs one of: collapse, memorisation, comparison; "
+            f"but got '{what}'; name one of them"
+        )
+    if what == "comparison" and images:
+        raise ConfigError(
+            "--images must be left out of calibrate comparison, which simulates Dice and draws no "
+            f"image, but got {', '.join(map(str, images))}; leave it out"
         )
     options = _Options(experiment, overrides, workdir, json, quiet, workers)
     session = options.session()
-    from harness.workflow.commands import run_calibrate
+    from harness.workflow.commands import run_calibrate, run_calibrate_comparison
 
-    with session.open():
-        found = run_calibrate(session, what, images or [100, 200, 300], repeats)
+    if what == "comparison":  # only reads, so it works beside a running command
+        found = run_calibrate_comparison(session, repeats)
+        then = options.next("compare" if found["design"]["origin"] == "assumed" else "report")
+    else:
+        with session.open():
+            found = run_calibrate(session, what, images or [100, 200, 300], repeats or 200)
+        then = options.pages()
     if not json:
         sys.stdout.write(found["verdict"] + "\n")
-    options.finish(found, f"rates: {found['table']}", options.pages())
+    options.finish(found, f"rates: {found['table']}", then)
 
 
 @app.command()
@@ -414,6 +432,45 @@ def score(
     else:
         show("\n".join(lines(found)))
     console.say(f"\nresults: {output / 'score.json'}")
+
+
+@app.command()
+def decide(
+    scores: Annotated[
+        Path, typer.Argument(metavar="SCORES", help="CSV: patient, replicate (or run), arm, value")
+    ],
+    baseline: Annotated[str | None, typer.Option(metavar="ARM", help="what is to beat")] = None,
+    candidate: Annotated[str | None, typer.Option(metavar="ARM", help="what may beat it")] = None,
+    margin: Annotated[
+        float, typer.Option(help="smallest difference that matters, in the unit of value")
+    ] = 0.01,
+    secondary: Annotated[
+        list[str] | None,
+        typer.Option(metavar="BASELINE:CANDIDATE", help="Holm-adjusted; repeatable"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="figure, .png or .svg; default: beside the scores"),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Does one arm beat another? For any table of scores.
+
+    Patients and replicates both count as random.
+    """
+    from harness.workflow.decide import Request, decide_scores
+    from harness.workflow.decide_words import lines
+
+    request = Request(scores, baseline, candidate, margin, tuple(secondary or ()), output)
+    console = Console(quiet=quiet)
+    found = decide_scores(request, console)
+    if json:
+        emit_json(found)
+    else:
+        sys.stdout.write("\n".join(lines(found)) + "\n")
+        sys.stdout.flush()
+    console.say(f"\nfigure: {found['figure']}")
 
 
 def main() -> None:

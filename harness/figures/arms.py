@@ -33,6 +33,7 @@ class ArmDots:
 
     name: str
     replicate_means: Sequence[float]
+    interval95: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,18 @@ class PairedDots:
 
 
 @styled
-def arm_means(arms: Sequence[ArmDots], patients: int) -> Figure:
-    """Mean Dice of each arm (line) with a dot per replicate; replicates are joined across arms."""
+def arm_means(arms: Sequence[ArmDots], patients: int, human: float | None = None) -> Figure:
+    """Mean Dice of each arm (upright line) with a dot per replicate and its 95 % interval (bar).
+
+    `human`: Dice of two people on such scans, drawn as a dotted line.
+    """
     figure, axes = new_figure(FULL_WIDTH, 1.2 + 0.42 * len(arms))
+    if human is not None:
+        axes.axvline(human, color=INK, linewidth=0.9, linestyle=":", zorder=1)
+        axes.annotate(
+            f"two people {human:.2f}", (human, -0.72), (-3, 0), textcoords="offset points",
+            ha="right", va="top", fontsize=8, color="#555555",
+        )  # fmt: skip
     everything = np.array([v for arm in arms for v in arm.replicate_means], dtype=float)
     near = _near(everything)
     for place, arm in enumerate(arms):
@@ -74,6 +84,8 @@ def arm_means(arms: Sequence[ArmDots], patients: int) -> Figure:
             kept, place + np.array(spread(kept, 0.13, near)), "o", color=colour, markersize=5.5,
             alpha=0.85, markeredgecolor="white", markeredgewidth=0.5,
         )  # fmt: skip
+        if arm.interval95 is not None:
+            axes.hlines(place, *arm.interval95, color=INK, linewidth=1.0, alpha=0.7, zorder=1)
         axes.vlines(kept.mean(), place - 0.32, place + 0.32, color=INK, linewidth=1.6)
         axes.annotate(
             f"{kept.mean():.3f}", (kept.mean(), place - 0.32), (0, 1.5),
@@ -162,6 +174,7 @@ def _estimate(axes: Axes, dots: PairedDots) -> None:
     axes.annotate(
         f"{dots.mean:+.3f}".replace("-", MINUS), (dots.mean, 2), (0, 8), textcoords="offset points",
         ha="center", va="bottom", fontsize=9,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
     )  # fmt: skip
 
 

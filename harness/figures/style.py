@@ -32,13 +32,18 @@ _COLOURS = sns.color_palette("colorblind").as_hex()
 BLUE, ORANGE, GREEN, RED = _COLOURS[:4]
 MINUS = "\u2212"
 GREY, INK = "#9a9a9a", "#222222"
-# An arm keeps its colour in every figure; the two noise-floor arms are grey and brown.
+# An arm keeps its colour in every figure.
 ARM_COLOURS = {
     "none": GREY,
     "traditional": BLUE,
     "gan": ORANGE,
     "traditional+gan": GREEN,
     "duplicate": _COLOURS[5],
+    "real-mask": _COLOURS[4],
+    "shuffled": RED,
+    "oracle": INK,
+    "synthetic-only": _COLOURS[8],
+    "pretrain-finetune": _COLOURS[9],
 }
 
 # Any: matplotlib types the keys as one long literal.

@@ -1,15 +1,28 @@
-"""Scores of a segmented structure in 3D: Dice, HD95, average surface distance, surface Dice.
+"""Scores of a segmented structure in 3D: Dice, HD95, surface distances and Dice, volume errors.
 
 MONAI computes; what it leaves open at empty masks is settled here, the same for all:
 
-| prediction | truth | Dice | HD95, ASD | surface Dice |
-|------------|-------|------|-----------|--------------|
-| empty | empty | NaN: nothing to find and nothing found | NaN | NaN |
-| empty | gland | 0 | diagonal of the volume | 0 |
-| some | empty | 0 | diagonal of the volume | 0 |
+| prediction | truth | Dice, surface Dice | HD95, ASD | volume error, ml | relative |
+|------------|-------|--------------------|-----------|------------------|----------|
+| empty | empty | NaN: nothing to find and nothing found | NaN | NaN | NaN |
+| empty | gland | 0 | diagonal of the volume | the gland | -1 |
+| some | empty | 0 | diagonal of the volume | the prediction | NaN: nothing to divide by |
 
 So a failed segmentation is scored, never dropped. Volumes are bool, slices x rows x columns, on the
 patient's own voxel grid; spacing in millimetres in the same order.
+
+Surface: the voxels of a mask with one of their six neighbours outside it; a mask is cut off at the
+edge of the volume. Distances run between centres of surface voxels, every one of which counts the
+same. Other tools define these otherwise. Means over 62 parotids drawn by two observers (pixels of
+about 1 mm, slices of 2.5 mm, tolerance 2.5 mm):
+
+| | here, MONAI | surface elements by area (DeepMind) | 95 % of both directions pooled |
+|--|------|------|------|
+| HD95, mm | 5.53 | 5.06 (a pair at most 3.0 apart) | 4.47 |
+| average surface distance, mm | 1.25 | 0.90 (at most 0.5 apart) | |
+| surface Dice | 0.874 | 0.911 (at most 0.08 apart) | |
+
+The mean of both directed averages instead of the mean over both surfaces is 1.24 mm.
 """
 
 from __future__ import annotations
@@ -84,14 +97,15 @@ def dice(prediction: NDArray[Any], truth: NDArray[Any]) -> Value:
         return ruled
     from monai.metrics.meandice import compute_dice
 
-    return Value(float(compute_dice(_tensor(case.prediction), _tensor(case.truth))))
+    small = _cropped(case)
+    return Value(float(compute_dice(_tensor(small.prediction), _tensor(small.truth))))
 
 
 def _cropped(case: _Case) -> _Case:
     """Both masks cut to their common box plus a voxel: same surfaces, far fewer voxels."""
-    where = np.argwhere(case.prediction | case.truth)
-    low, high = where.min(axis=0), where.max(axis=0) + 1
-    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    either = case.prediction | case.truth
+    used = [np.flatnonzero(either.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    box = tuple(slice(int(places[0]), int(places[-1]) + 1) for places in used)
     # The margin is background, so that voxels at the volume's edge are surface as well.
     return _Case(np.pad(case.prediction[box], 1), np.pad(case.truth[box], 1))
 
@@ -180,6 +194,27 @@ def surface_dice(
             spacing=list(spacing_mm),
         )
     return Value(float(found))
+
+
+def volume_ml(mask: NDArray[Any], spacing_mm: Spacing) -> float:
+    """Volume of a bool mask in millilitres, voxels x voxel volume; 0 where it is empty."""
+    return float(np.count_nonzero(mask)) * math.prod(spacing_mm) / 1000.0
+
+
+def volume_error_ml(prediction: NDArray[Any], truth: NDArray[Any], spacing_mm: Spacing) -> Value:
+    """|prediction - truth| in millilitres; masks of one size may still lie apart."""
+    case = _case(prediction, truth)
+    gap = volume_ml(case.prediction, spacing_mm) - volume_ml(case.truth, spacing_mm)
+    return case.rule(worst=abs(gap)) or Value(abs(gap))
+
+
+def volume_error(prediction: NDArray[Any], truth: NDArray[Any]) -> Value:
+    """prediction / truth - 1: -1 where nothing was predicted, above 0 where too much was."""
+    case = _case(prediction, truth)
+    present = np.count_nonzero(case.truth)
+    predicted = np.count_nonzero(case.prediction)
+    error = float(predicted / present - 1) if present else math.nan
+    return case.rule(worst=error) or Value(error)
 
 
 def patient_value(sides: Mapping[str, Value]) -> Value:

@@ -140,6 +140,7 @@ def _facts(data: ReportData, effect: Effect, extended: bool) -> list[tuple[str, 
         ("sd over replicates", number(effect.sd_replicate)),
         ("sd, residual", number(effect.sd_residual)),
         ("smallest effect seen with 80 % power", number(effect.detectable)),
+        *_planned(data, effect),
         ("margin: smallest difference that matters", f"{data.experiment.decision.margin:g}"),
     ]  # fmt: skip
     facts += _worst(data, effect)
@@ -148,6 +149,24 @@ def _facts(data: ReportData, effect: Effect, extended: bool) -> list[tuple[str, 
         facts.append(("generators that fail", bound))
     facts.append(("scope", "given this training cohort"))
     return facts
+
+
+def _planned(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
+    """What seeing the margin would take, from the standard deviations observed here."""
+    if effect.detectable is None or effect.equivalence_in_reach is None:
+        return []
+    ways = [
+        counted(count, what) if count is not None else f"no number of {what}s alone"
+        for count, what in (
+            (effect.patients_needed, "patient"),
+            (effect.replicates_needed, "replicate"),
+        )
+    ]
+    reach = "in reach" if effect.equivalence_in_reach else "out of reach"
+    return [
+        ("seeing the margin would take", " or ".join(ways)),
+        ("showing that there is no such difference", f"{reach} of this design"),
+    ]
 
 
 def _worst(data: ReportData, effect: Effect) -> list[tuple[str, str]]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.base.files import read_json
+from harness.compare.summary import arm_means as summarise
+from harness.data.pairs import in_plane_spacing
+from harness.data.store import Store
 from harness.figures.arms import ArmDots, arm_means
 from harness.figures.curves import by_arm
+from harness.metrics.inference import crossed_weighted_t
 from harness.report.answer import mean_over
 from harness.report.data import ReportData
-from harness.report.formats import counted, number
+from harness.report.formats import counted, duration, interval, number
+from harness.report.human import HumanLine, human_line
 from harness.report.ink import Ink, Picture
 from harness.report.readings import Run, curves, readout
 
@@ -21,6 +28,11 @@ ARM_WORDS = {
     "gan": "half synthetic pairs, no augmentation",
     "traditional+gan": "half synthetic pairs, ordinary augmentation",
     "duplicate": "as traditional, other draws: how much chance alone does",
+    "real-mask": "as traditional+gan, but real training masks painted by Stage II",
+    "shuffled": "as traditional, extra pairs with labels of other pairs: must hurt",
+    "oracle": "as traditional, extra pairs of fresh patients: the ceiling",
+    "synthetic-only": "synthetic pairs alone, ordinary augmentation; unpaired in batches",
+    "pretrain-finetune": "synthetic pairs first, then real ones; unpaired in batches",
 }
 # More cells than this are left to scores.csv.
 MOST_CELLS = 4000
@@ -33,12 +45,14 @@ class ArmLine:
     name: str
     words: str
     mean: float
+    interval: str
     sd_patients: float
     replicate_means: tuple[float, ...]
     worst_patient: str
     worst_value: float
     missing: int
     validation: str
+    cost: str
     rows: tuple[tuple[str, tuple[float, ...], float], ...] = ()
 
 
@@ -64,13 +78,24 @@ def make_arms(data: ReportData, ink: Ink) -> Arms:
         patients, replicates = len(table.patients), table.replicates
         left_out = len(table.cells) > MOST_CELLS
         lines = [_line(data, arm, not left_out) for arm in table.arms]
-        dots = [ArmDots(line.name, line.replicate_means) for line in lines]
+        summaries = summarise(table)
+        dots = [ArmDots(s.arm, s.replicate_means, s.interval95) for s in summaries]
         caption = (
             f"Test Dice of each arm, mean of {counted(patients, 'patient')}: a dot per replicate, "
-            "the line is the mean over replicates. Arms are compared within a replicate (same "
-            "seeds, same real pairs), so the differences above say more than this spread."
+            "the upright line is the mean over replicates, the bar its 95 % interval (patients and "
+            "replicates both random). Arms share patients, seeds and real pairs, so the paired "
+            "differences above say more than whether two bars overlap."
         )
-        pictures.append(ink.figure(arm_means(dots, patients), "Mean Dice per arm", caption))
+        human = _human(data)
+        if human is not None:
+            caption += (
+                f" Dotted: two people contouring the same parotids agree at {human.dice_mean:.2f} "
+                f"(sd {human.dice_sd:.2f}, {human.patients} other patients, pixels of "
+                f"{human.spacing_mm:g} mm, the nearest in the table)."
+            )
+        line = human.dice_mean if human is not None else None
+        figure = arm_means(dots, patients, line)
+        pictures.append(ink.figure(figure, "Mean Dice per arm", caption))
     pictures += _curves(data, ink)
     return Arms(lines, patients, replicates, pictures, left_out)
 
@@ -82,6 +107,7 @@ def _line(data: ReportData, arm: str, with_cells: bool) -> ArmLine:
     by_patient, by_replicate = mean_over(cells, 1), mean_over(cells, 0)
     finite = by_patient[np.isfinite(by_patient)]
     worst = int(np.nanargmin(by_patient)) if len(finite) else -1
+    wide = crossed_weighted_t(cells).interval_95
     rows = tuple(
         (patient, tuple(cells[place].tolist()), float(by_patient[place]))
         for place, patient in enumerate(table.patients)
@@ -90,14 +116,43 @@ def _line(data: ReportData, arm: str, with_cells: bool) -> ArmLine:
         name=arm,
         words=ARM_WORDS.get(arm, ""),
         mean=float(cells.mean()),
+        interval=interval(wide),
         sd_patients=float(finite.std(ddof=1)) if len(finite) > 1 else float("nan"),
         replicate_means=tuple(by_replicate.tolist()),
         worst_patient=table.patients[worst] if worst >= 0 else "",
         worst_value=float(by_patient[worst]) if worst >= 0 else float("nan"),
         missing=int(np.isnan(cells).sum()),
         validation=_validation(data, arm),
+        cost=_cost(data, arm),
         rows=rows if with_cells else (),
     )
+
+
+def _human(data: ReportData) -> HumanLine | None:
+    """Agreement of two people on scans of this pixel size; known of parotids alone."""
+    if data.store is None or not all("parotid" in name for name in data.experiment.data.structures):
+        return None
+    affines = [
+        np.asarray(read_json(record.folder / "scan.json")["affine"], np.float64)
+        for record in Store.open(data.store).scans("validation")
+    ]
+    if not affines or data.experiment.data.source == "phantom":
+        return None
+    sizes = [math.sqrt(np.prod(in_plane_spacing(affine))) for affine in affines]
+    return human_line(float(np.median(sizes)))
+
+
+def _cost(data: ReportData, arm: str) -> str:
+    """Compute and tuning of an arm in words; empty where they are not known."""
+    found = next((cost for cost in data.costs if cost.arm == arm), None)
+    if found is None:
+        return ""
+    words = duration(found.segmenter_seconds)
+    if found.generator_seconds:
+        words += f" + {duration(found.generator_seconds)} of generators"
+    if found.settings_tried:
+        words += f", {counted(found.settings_tried, 'setting')} tried"
+    return words
 
 
 def _segmenters(data: ReportData, arm: str) -> list[Run]:

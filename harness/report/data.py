@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.compare.effect import Effect
 from harness.compare.protocol import ComparisonPlan
+from harness.compare.summary import ArmCost
 from harness.compare.table import Table
 from harness.config.experiment import Experiment
 from harness.records.folder import WorkFolder
@@ -37,7 +38,7 @@ class ReportData:
     sweeps: finished or partial sweeps, mask stage first.
     verdicts: on collapse, a stage each; of the sweeps' scored seeds.
     chosen: chosen settings, or None when the experiment's own were used.
-    comparison, table, effects: None / empty before the comparison is finished.
+    comparison, table, effects, costs: None / empty before the comparison is finished.
     audits, audit_folders: values and job folder of each replicate's finished audit, by seed.
     provenance: lines of (what, value): code version, digests, library versions, machine, cost.
     ledger: cost per kind of job: {kind: {"jobs": n, "seconds": s}}.
@@ -56,6 +57,7 @@ class ReportData:
     comparison: ComparisonPlan | None = None
     table: Table | None = None
     effects: Sequence[Effect] = ()
+    costs: Sequence[ArmCost] = ()
     audits: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     audit_folders: Mapping[int, Path] = field(default_factory=dict)
     provenance: Sequence[tuple[str, str]] = ()

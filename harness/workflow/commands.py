@@ -10,6 +10,7 @@ from typing import Any
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import write_text
 from harness.base.registry import nearest
+from harness.compare.summary import arm_means
 from harness.config.experiment import Experiment
 from harness.config.starter import starter
 from harness.report.formats import counted
@@ -17,7 +18,14 @@ from harness.report.page import write_report
 from harness.report.sweeps import seed_value
 from harness.sweep.chosen import newest_chosen
 from harness.sweep.planner import SweepPlan, TrialRun
-from harness.workflow import audit, calibrate, steps
+from harness.workflow import (
+    audit,
+    calibrate,
+    calibrate_comparison,
+    calibrate_comparison_words,
+    compare_words,
+    steps,
+)
 from harness.workflow.collapse import judge_sweeps, lines, plain_verdicts, show_verdicts
 from harness.workflow.dryrun import estimate
 from harness.workflow.gather import gather
@@ -152,22 +160,18 @@ def run_compare(session: Session) -> dict[str, Any]:
     say = session.console.say
     for stage, origin in compared.choice.origin.items():
         say(f"{stage} stage: {origin}")
-    say("mean Dice on test patients:")
-    means = {}
-    for arm in compared.table.arms:
-        values = compared.table.values(arm)
-        means[arm] = float(values.mean())
-        spread = ", ".join(f"{value:.3f}" for value in values.mean(axis=0))
-        say(f"  {arm:18s} {means[arm]:.3f}   replicates: {spread}")
+    for line in compare_words.table_lines(compared):
+        say(line)
     audits = audit.audit(session, compared.plan)
     for line in audit.lines(audits):
         say(line)
-    for effect in compared.effects:
-        say(effect.sentence)
+    for line in compare_words.verdict_lines(compared):
+        say(line)
     return {
         "scores": str(path),
         "audits": audits,
-        "means": means,
+        "means": {entry.arm: entry.mean for entry in arm_means(compared.table)},
+        "costs": [asdict(cost) for cost in compared.costs],
         "effects": [asdict(effect) for effect in compared.effects],
         "verdicts": [effect.sentence for effect in compared.effects],
         "chosen": dict(compared.choice.origin),
@@ -199,6 +203,16 @@ def run_calibrate(session: Session, of: str, images: Sequence[int], repeats: int
     """Detection and false-alarm rates of one verdict in the user's own data."""
     found = calibrate.calibrate(session, of, images, repeats)
     for line in calibrate.lines(found["rates"]):
+        session.console.say(line)
+    return found
+
+
+def run_calibrate_comparison(session: Session, repeats: int | None) -> dict[str, Any]:
+    """False positives and power of the comparison as designed; None repeats it 20,000 times."""
+    found = calibrate_comparison.calibrate_comparison(
+        session, repeats or calibrate_comparison.REPEATS
+    )
+    for line in calibrate_comparison_words.lines(found):
         session.console.say(line)
     return found
 

@@ -42,6 +42,7 @@ def gather(session: Session) -> ReportData:
         comparison=plan,
         table=compared.table if compared else None,
         effects=compared.effects if compared else (),
+        costs=compared.costs if compared else (),
         audits=read_audits(session, plan) if plan else {},
         audit_folders=audit_folders(session, plan) if plan else {},
         provenance=_provenance(session),

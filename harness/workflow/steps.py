@@ -9,16 +9,27 @@ from typing import Any
 
 from harness.base.errors import ConfigError
 from harness.base.files import digest_of
+from harness.compare.budget import at_budget
 from harness.compare.decision import decide
 from harness.compare.effect import Effect
+from harness.compare.planning_facts import (
+    assumed_spread,
+    detectable_words,
+    equivalence_words,
+    plan_facts,
+)
 from harness.compare.protocol import Comparison, ComparisonPlan
+from harness.compare.summary import ArmCost
 from harness.compare.table import Table, read_scores
 from harness.config.experiment import plain
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.board import Board
+from harness.metrics.inference import PATIENTS_FOR_INTERVAL, REPLICATES_FOR_INTERVAL
+from harness.records.journal import series
 from harness.sweep.chosen import newest_chosen, read_chosen, write_chosen
 from harness.sweep.planner import StageSweep, SweepPlan
 from harness.sweep.study import Study, study_name
+from harness.workflow.arm_costs import arm_costs
 from harness.workflow.session import Session
 from harness.workflow.views import comparison_views, sweep_views
 
@@ -170,6 +181,7 @@ class Compared:
     table: Table
     effects: tuple[Effect, ...]
     choice: Choice
+    costs: tuple[ArmCost, ...] = ()
 
 
 def compare(session: Session) -> Compared:
@@ -186,10 +198,28 @@ def compare(session: Session) -> Compared:
     session.console.heading(
         f"Comparison of {len(session.experiment.arms)} arms over {replicates} replicates"
     )
+    for line in plan_lines(session):
+        session.console.say(line)
     found = session.drive(plan)
     compared = read_comparison(session, found)
     session.views["comparison"] = comparison_views(found, session.board(), compared.effects, None)
     return compared
+
+
+def plan_lines(session: Session) -> list[str]:
+    """What the design can see, from the assumed standard deviations; said before training."""
+    patients = sum(role == "test" for role in session.roles.values())
+    replicates = session.experiment.replicates.count
+    if patients < PATIENTS_FOR_INTERVAL or replicates < REPLICATES_FOR_INTERVAL:
+        return []
+    rule = session.experiment.decision
+    spread = assumed_spread(rule)
+    facts = plan_facts(spread, patients, replicates, rule.margin)
+    assumed = (
+        f"assumed sd of a difference: patients {spread.patient:g}, replicates "
+        f"{spread.replicate:g}, residual {spread.residual:g} (decision.assumed)"
+    )
+    return [assumed, detectable_words(facts), equivalence_words(facts)]
 
 
 def comparison_of(session: Session, chosen: Choice) -> Comparison:
@@ -224,8 +254,22 @@ def read_comparison(session: Session, plan: ComparisonPlan) -> Compared:
         for cell in read_scores(session.work.job(spec).path / "scores.csv", arm, seed)
     ]
     table = Table(cells)
-    effects = decide(table, session.experiment.decision, extended=plan.extended)
-    return Compared(plan, table, tuple(effects), choice(session))
+    rule = session.experiment.decision
+    rising = at_budget(_validation_curves(session, plan), rule.margin)
+    effects = decide(table, rule, extended=plan.extended, at_budget=rising)
+    tried = sum(len(sweep.trials) for sweep in finished_sweeps(session))
+    costs = arm_costs(session, plan, tried)
+    return Compared(plan, table, tuple(effects), choice(session), tuple(costs))
+
+
+def _validation_curves(session: Session, plan: ComparisonPlan) -> list[list[float]]:
+    """Validation Dice by epoch of the primary comparison's segmenters."""
+    rule = session.experiment.decision
+    return [
+        series(session.work.job(chain.segmenters[arm]).journal, "segmentation/validation_dice")[1]
+        for chain in plan.chains
+        for arm in (rule.baseline, rule.candidate)
+    ]
 
 
 def show_report(session: Session, page: Path) -> None:

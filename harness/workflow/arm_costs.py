@@ -1,0 +1,41 @@
+"""What each arm of a comparison cost: tuning and compute."""
+
+from __future__ import annotations
+
+from harness.compare.protocol import ComparisonPlan
+from harness.compare.summary import ArmCost
+from harness.records.spec import Spec
+from harness.work.specs import SOURCES_OF_EXTRA
+from harness.workflow.session import Session
+
+
+def arm_costs(session: Session, plan: ComparisonPlan, tried: int) -> list[ArmCost]:
+    """A ledger per arm, in the order of the experiment.
+
+    Args:
+        tried: settings that the sweeps of both stages tried.
+    """
+    return [_cost(session, plan, arm, tried) for arm in session.experiment.arms]
+
+
+def _cost(session: Session, plan: ComparisonPlan, arm: str, tried: int) -> ArmCost:
+    trained = sum(
+        _seconds(session, chain.segmenters[arm], plan.segmenter_epochs) for chain in plan.chains
+    )
+    source = SOURCES_OF_EXTRA.get(arm)
+    made = 0.0
+    for chain in plan.chains:
+        parts = {
+            "synthesis": [("mask", chain.mask), ("image", chain.image), ("", chain.synthesis)],
+            "repaint": [("image", chain.image), ("", chain.repaint)],
+        }.get(source or "", [])
+        for stage, spec in parts:
+            if spec is not None:
+                epoch = chain.scores[stage].inputs["training"].epoch if stage else None
+                made += _seconds(session, spec, epoch)
+    return ArmCost(arm, trained, made, tried if source in ("synthesis", "repaint") else 0)
+
+
+def _seconds(session: Session, spec: Spec, epoch: int | None) -> float:
+    result = session.work.job(spec).result(epoch)
+    return float(result["cost"]["seconds"]) if result else 0.0
