@@ -11,9 +11,36 @@ from monai.networks.nets import UNet
 from torch import Tensor, nn
 
 
+class SegmentationUNet(nn.Module):
+    """MONAI's U-Net up to `channels[0]` feature maps, then one 1 x 1 convolution to logits.
+
+    MONAI's own last layers have as many channels as structures. With one structure they normalise a
+    single map by its own slice, so every slice, with gland or without, has its brightest part at
+    the same level; and the few weights behind it need thousands of updates to leave 0.5.
+    """
+
+    def __init__(
+        self, channels: Sequence[int], residual_units: int, in_channels: int, out_channels: int
+    ) -> None:
+        super().__init__()
+        self.unet = UNet(
+            spatial_dims=2,
+            in_channels=in_channels,
+            out_channels=channels[0],
+            channels=tuple(channels),
+            strides=(2,) * (len(channels) - 1),
+            num_res_units=residual_units,
+        )
+        self.head = nn.Conv2d(channels[0], out_channels, kernel_size=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.unet(images))
+        return logits
+
+
 def make_unet(
     channels: Sequence[int], residual_units: int, in_channels: int, out_channels: int, seed: int
-) -> UNet:
+) -> SegmentationUNet:
     """A 2D U-Net, (N, in, H, W) -> (N, out, H, W) logits.
 
     Args:
@@ -24,23 +51,16 @@ def make_unet(
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would seed the GPUs' generators too, which are not forked.
         torch.random.default_generator.manual_seed(seed)
-        return UNet(
-            spatial_dims=2,
-            in_channels=in_channels,
-            out_channels=out_channels,
-            channels=tuple(channels),
-            strides=(2,) * (len(channels) - 1),
-            num_res_units=residual_units,
-        )
+        return SegmentationUNet(channels, residual_units, in_channels, out_channels)
 
 
-def bottleneck(network: nn.Module, images: Tensor) -> Tensor:
+def bottleneck(network: SegmentationUNet, images: Tensor) -> Tensor:
     """The deepest feature map of a network of `make_unet`; its decoder is not run.
 
     (N, in, H, W) -> (N, channels[-1], h, w), where h is H / 2^(levels - 1), rounded up. Any size
     of two or more pixels at the deepest level will do, since nothing is joined to the way up.
     """
-    block: Any = network.model
+    block: Any = network.unet.model
     while isinstance(block, nn.Sequential) and len(block) == 3:
         down, inner, _ = block
         if not isinstance(inner, SkipConnection):
