@@ -54,13 +54,13 @@ def make_unet(
         return SegmentationUNet(channels, residual_units, in_channels, out_channels)
 
 
-def bottleneck(network: SegmentationUNet, images: Tensor) -> Tensor:
+def bottleneck(network: nn.Module, images: Tensor) -> Tensor:
     """The deepest feature map of a network of `make_unet`; its decoder is not run.
 
     (N, in, H, W) -> (N, channels[-1], h, w), where h is H / 2^(levels - 1), rounded up. Any size
     of two or more pixels at the deepest level will do, since nothing is joined to the way up.
     """
-    block: Any = network.unet.model
+    block: Any = network.get_submodule("unet").model
     while isinstance(block, nn.Sequential) and len(block) == 3:
         down, inner, _ = block
         if not isinstance(inner, SkipConnection):

@@ -88,8 +88,8 @@ def test_words_that_older_yaml_turns_into_something_else_stay_text(name: str) ->
         ("sweep: {mask: 3}", "sweep.mask must be a mapping of settings or null, but got 3"),
         (
             "arms: [none, augmented]",
-            "arms[1] must be one of: none, traditional, gan, traditional+gan, duplicate, real-mask, "
-            "shuffled, oracle, synthetic-only, pretrain-finetune, but got 'augmented'",
+            "arms[1] must be one of: none, traditional, gan, traditional+gan, duplicate, "
+            "real-mask, shuffled, oracle, synthetic-only, pretrain-finetune, but got 'augmented'",
         ),
         (
             "data: {structures: []}",

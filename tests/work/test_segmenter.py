@@ -279,7 +279,7 @@ def test_a_store_whose_gan_saw_training_patients_is_taken(tmp_path: Path) -> Non
     tiny.must(spec, 3)
 
 
-@pytest.mark.parametrize("arm", SOURCES_OF_EXTRA.keys() - {"oracle"})
+@pytest.mark.parametrize("arm", sorted(SOURCES_OF_EXTRA.keys() - {"oracle"}))
 @pytest.mark.parametrize(
     ("patients", "others"), [(["p0", "p3"], 1), (["p0", "p3", "p5"], 2), (["stranger"], 1)]
 )
