@@ -23,12 +23,13 @@ class SegmentationUNet(nn.Module):
         self, channels: Sequence[int], residual_units: int, in_channels: int, out_channels: int
     ) -> None:
         super().__init__()
+        self.strides = (2,) * (len(channels) - 1)
         self.unet = UNet(
             spatial_dims=2,
             in_channels=in_channels,
             out_channels=channels[0],
             channels=tuple(channels),
-            strides=(2,) * (len(channels) - 1),
+            strides=self.strides,
             num_res_units=residual_units,
         )
         self.head = nn.Conv2d(channels[0], out_channels, kernel_size=1)
