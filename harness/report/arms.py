@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.base.files import read_json
+from harness.compare.summary import ArmCost
 from harness.compare.summary import arm_means as summarise
 from harness.data.pairs import in_plane_spacing
 from harness.data.store import Store
@@ -123,7 +124,7 @@ def _line(data: ReportData, arm: str, with_cells: bool) -> ArmLine:
         worst_value=float(by_patient[worst]) if worst >= 0 else float("nan"),
         missing=int(np.isnan(cells).sum()),
         validation=_validation(data, arm),
-        cost=_cost(data, arm),
+        cost="".join(cost_words(cost) for cost in data.costs if cost.arm == arm),
         rows=rows if with_cells else (),
     )
 
@@ -142,16 +143,13 @@ def _human(data: ReportData) -> HumanLine | None:
     return human_line(float(np.median(sizes)))
 
 
-def _cost(data: ReportData, arm: str) -> str:
-    """Compute and tuning of an arm in words; empty where they are not known."""
-    found = next((cost for cost in data.costs if cost.arm == arm), None)
-    if found is None:
-        return ""
-    words = duration(found.segmenter_seconds)
-    if found.generator_seconds:
-        words += f" + {duration(found.generator_seconds)} of generators"
-    if found.settings_tried:
-        words += f", {counted(found.settings_tried, 'setting')} tried"
+def cost_words(cost: ArmCost) -> str:
+    """Compute and tuning of an arm."""
+    words = duration(cost.segmenter_seconds)
+    if cost.generator_seconds:
+        words += f" + {duration(cost.generator_seconds)} of generators"
+    if cost.settings_tried:
+        words += f", {counted(cost.settings_tried, 'setting')} tried"
     return words
 
 

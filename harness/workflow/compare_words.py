@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from harness.compare.effect import Effect
-from harness.compare.summary import ArmCost, arm_means
+from harness.compare.summary import arm_means
 from harness.compare.table import Table
-from harness.report.formats import duration
+from harness.report.arms import cost_words
 from harness.workflow.steps import Compared
 
 SHOWN_PATIENTS = 5
@@ -22,18 +22,9 @@ def table_lines(compared: Compared) -> list[str]:
         wide = entry.interval95
         interval = f"({wide[0]:.3f} to {wide[1]:.3f})" if wide else "(no interval)"
         spread = ", ".join(f"{value:.3f}" for value in entry.replicate_means)
-        cost = _cost(costs[entry.arm]) if entry.arm in costs else ""
+        cost = cost_words(costs[entry.arm]) if entry.arm in costs else ""
         lines.append(f"  {entry.arm:18s} {entry.mean:.3f} {interval}   {spread}   {cost}")
     return lines
-
-
-def _cost(cost: ArmCost) -> str:
-    words = duration(cost.segmenter_seconds)
-    if cost.generator_seconds:
-        words += f" + {duration(cost.generator_seconds)} of generators"
-    if cost.settings_tried:
-        words += f", {cost.settings_tried} settings tried"
-    return words
 
 
 def verdict_lines(compared: Compared) -> list[str]:
