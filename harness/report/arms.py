@@ -17,7 +17,7 @@ from harness.figures.curves import by_arm
 from harness.metrics.inference import crossed_weighted_t
 from harness.report.answer import mean_over
 from harness.report.data import ReportData
-from harness.report.formats import counted, duration, interval, number
+from harness.report.formats import counted, duration, number
 from harness.report.human import HumanLine, human_line
 from harness.report.ink import Ink, Picture
 from harness.report.readings import Run, curves, readout
@@ -117,7 +117,7 @@ def _line(data: ReportData, arm: str, with_cells: bool) -> ArmLine:
         name=arm,
         words=ARM_WORDS.get(arm, ""),
         mean=float(cells.mean()),
-        interval=interval(wide),
+        interval=f"{number(wide[0])} to {number(wide[1])}" if wide else number(None),
         sd_patients=float(finite.std(ddof=1)) if len(finite) > 1 else float("nan"),
         replicate_means=tuple(by_replicate.tolist()),
         worst_patient=table.patients[worst] if worst >= 0 else "",
