@@ -3,8 +3,8 @@
 Real slots draw from every slice of the placed range of training patients; they, their order and
 their augmentation draws come from streams of the replicate's seed alone, so they are the same in
 every arm. The arm decides what fills the extra slots and whether slots are augmented. Real pairs in
-extra slots are those that the GAN stages learn from, so that gland is as frequent there as in
-synthetic pairs.
+extra slots are those that the GAN stages learn from, so that gland is about as frequent there
+as in synthetic pairs.
 """
 
 from __future__ import annotations

@@ -37,9 +37,6 @@ ARM_FILLS: dict[str, dict[str, Any]] = {
     "pretrain-finetune": {"extra": "synthetic", "augment": True, "order": "first"},
 }
 
-UNPAIRED = tuple(arm for arm, fill in ARM_FILLS.items() if fill.get("order", "mixed") != "mixed")
-"""Arms whose batches hold other real slots than those of the rest."""
-
 SOURCES_OF_EXTRA = {
     "gan": "synthesis",
     "traditional+gan": "synthesis",

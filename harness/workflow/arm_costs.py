@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.summary import ArmCost
 from harness.records.spec import Spec
+from harness.sweep.planner import SweepPlan
 from harness.work.specs import SOURCES_OF_EXTRA
 from harness.workflow.session import Session
 
 
-def arm_costs(session: Session, plan: ComparisonPlan, tried: int) -> list[ArmCost]:
-    """A ledger per arm, in the order of the experiment.
-
-    Args:
-        tried: settings that the sweeps of both stages tried.
-    """
+def arm_costs(session: Session, plan: ComparisonPlan, sweeps: Sequence[SweepPlan]) -> list[ArmCost]:
+    """A ledger per arm, in the order of the experiment; `sweeps` are those of both stages."""
+    tried = sum(len(sweep.trials) for sweep in sweeps)
     return [_cost(session, plan, arm, tried) for arm in session.experiment.arms]
 
 

@@ -26,6 +26,7 @@ from harness.workflow import (
     compare_words,
     steps,
 )
+from harness.workflow.arm_costs import arm_costs
 from harness.workflow.collapse import judge_sweeps, lines, plain_verdicts, show_verdicts
 from harness.workflow.dryrun import estimate
 from harness.workflow.gather import gather
@@ -160,7 +161,8 @@ def run_compare(session: Session) -> dict[str, Any]:
     say = session.console.say
     for stage, origin in compared.choice.origin.items():
         say(f"{stage} stage: {origin}")
-    for line in compare_words.table_lines(compared):
+    costs = arm_costs(session, compared.plan, steps.finished_sweeps(session))
+    for line in compare_words.table_lines(compared, costs):
         say(line)
     audits = audit.audit(session, compared.plan)
     for line in audit.lines(audits):
@@ -171,7 +173,7 @@ def run_compare(session: Session) -> dict[str, Any]:
         "scores": str(path),
         "audits": audits,
         "means": {entry.arm: entry.mean for entry in arm_means(compared.table)},
-        "costs": [asdict(cost) for cost in compared.costs],
+        "costs": [asdict(cost) for cost in costs],
         "effects": [asdict(effect) for effect in compared.effects],
         "verdicts": [effect.sentence for effect in compared.effects],
         "chosen": dict(compared.choice.origin),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from harness.compare.effect import Effect
-from harness.compare.summary import arm_means
+from harness.compare.summary import ArmCost, arm_means
 from harness.compare.table import Table
 from harness.report.arms import cost_words
 from harness.workflow.steps import Compared
@@ -14,9 +16,9 @@ SHOWN_PATIENTS = 5
 """Patients named at each end of a list of differences."""
 
 
-def table_lines(compared: Compared) -> list[str]:
+def table_lines(compared: Compared, ledger: Sequence[ArmCost]) -> list[str]:
     """A line per arm: mean test Dice with its interval, every replicate, what it cost."""
-    costs = {cost.arm: cost for cost in compared.costs}
+    costs = {cost.arm: cost for cost in ledger}
     lines = ["mean Dice on test patients (95 % interval; each replicate; cost):"]
     for entry in arm_means(compared.table):
         wide = entry.interval95

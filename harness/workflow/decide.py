@@ -20,6 +20,7 @@ from harness.compare.decision import DecisionRule, decide
 from harness.compare.effect import Effect
 from harness.compare.scores_file import read_scores_file
 from harness.compare.table import Table
+from harness.compare.words import COHORT
 from harness.figures.arms import PairedDots, paired_differences
 from harness.figures.style import MINUS, short_name, style
 from harness.metrics.planning import collapse_rate_left_open
@@ -77,7 +78,7 @@ def decide_scores(request: Request, console: Console) -> dict[str, Any]:
         "differences": [_differences(table, effect) for effect in effects],
         "missing": _missing(table, rule),
         "failure_rate_left_open": collapse_rate_left_open(len(table.replicates)),
-        "scope": "given this training cohort",
+        "scope": COHORT,
         "notes": notes,
     }
 

@@ -17,6 +17,7 @@ from harness.report.data import PatientLine, ReportData
 from harness.report.formats import counted
 from harness.sweep.chosen import read_chosen
 from harness.workflow import steps
+from harness.workflow.arm_costs import arm_costs
 from harness.workflow.audit import audit_folders, read_audits
 from harness.workflow.collapse import read_verdicts
 from harness.workflow.session import Session
@@ -42,7 +43,7 @@ def gather(session: Session) -> ReportData:
         comparison=plan,
         table=compared.table if compared else None,
         effects=compared.effects if compared else (),
-        costs=compared.costs if compared else (),
+        costs=arm_costs(session, compared.plan, sweeps) if compared else (),
         audits=read_audits(session, plan) if plan else {},
         audit_folders=audit_folders(session, plan) if plan else {},
         provenance=_provenance(session),

@@ -19,7 +19,6 @@ from harness.compare.planning_facts import (
     plan_facts,
 )
 from harness.compare.protocol import Comparison, ComparisonPlan
-from harness.compare.summary import ArmCost
 from harness.compare.table import Table, read_scores
 from harness.config.experiment import plain
 from harness.config.stages import ImageStageConfig, MaskStageConfig
@@ -29,7 +28,6 @@ from harness.records.journal import series
 from harness.sweep.chosen import newest_chosen, read_chosen, write_chosen
 from harness.sweep.planner import StageSweep, SweepPlan
 from harness.sweep.study import Study, study_name
-from harness.workflow.arm_costs import arm_costs
 from harness.workflow.session import Session
 from harness.workflow.views import comparison_views, sweep_views
 
@@ -181,7 +179,6 @@ class Compared:
     table: Table
     effects: tuple[Effect, ...]
     choice: Choice
-    costs: tuple[ArmCost, ...] = ()
 
 
 def compare(session: Session) -> Compared:
@@ -257,9 +254,7 @@ def read_comparison(session: Session, plan: ComparisonPlan) -> Compared:
     rule = session.experiment.decision
     rising = at_budget(_validation_curves(session, plan), rule.margin)
     effects = decide(table, rule, extended=plan.extended, at_budget=rising)
-    tried = sum(len(sweep.trials) for sweep in finished_sweeps(session))
-    costs = arm_costs(session, plan, tried)
-    return Compared(plan, table, tuple(effects), choice(session), tuple(costs))
+    return Compared(plan, table, tuple(effects), choice(session))
 
 
 def _validation_curves(session: Session, plan: ComparisonPlan) -> list[list[float]]:
