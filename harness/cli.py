@@ -146,18 +146,18 @@ def prepare(
     """Read the patients, give them roles, cut pairs."""
     options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
     session = options.session()
-    from harness.workflow.commands import prepare_data
+    from harness.workflow.commands import prepare_data, swept_stages
 
     with session.open():
         found = prepare_data(session)
-    swept = session.experiment.sweep.mask or session.experiment.sweep.image
+    swept = swept_stages(session.experiment)
     options.finish(found, f"store: {found['store']}", options.next("sweep" if swept else "compare"))
 
 
 @app.command()
 def sweep(
     experiment: ExperimentFile,
-    stage: Annotated[str, typer.Option(help="mask, image or both")] = "both",
+    stage: Annotated[str, typer.Option(help="mask, image, segmentation or all")] = "all",
     trials: Annotated[int | None, typer.Option(min=1, help="settings to try, per stage")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="trainings per trial")] = None,
     dry_run: Annotated[
@@ -184,7 +184,7 @@ def sweep(
         found = dry_run_sweep(session, stages) if dry_run else run_sweep(session, stages)
     where = "nothing was trained" if dry_run else f"chosen settings: {found['chosen'] or 'none'}"
     then = "compare" if session.experiment.mask.learns == "mask" else "report"
-    again = options.next("sweep", *(() if stage == "both" else ("--stage", stage)))
+    again = options.next("sweep", *(() if stage == "all" else ("--stage", stage)))
     options.finish(found, where, again if dry_run else options.next(then))
 
 

@@ -28,8 +28,9 @@ from harness.config.load import load_experiment, parse_experiment
 from harness.records.lease import lease
 from harness.records.spec import Spec
 from harness.workflow import audit
+from harness.workflow.choosing import choice, stage_sweep
 from harness.workflow.session import Session
-from harness.workflow.steps import choice, comparison_of, prepare, stage_sweep
+from harness.workflow.steps import comparison_of, prepare
 
 HEAVY = ("torch", "mlflow", "optuna", "monai", "matplotlib", "pandas", "scipy", "sklearn")
 COMMANDS = (
@@ -189,15 +190,34 @@ MISTAKES: list[tuple[list[str], str]] = [
     ),
     (
         ["sweep", "tiny.yaml", "--stage", "msk"],
-        "--stage must be mask, image or both, but got 'msk'; did you mean 'mask'?",
+        "--stage must be mask, image, segmentation or all, but got 'msk'; did you mean 'mask'?",
     ),
     (
         ["sweep", "tiny.yaml", "--stage", "image", "-s", "sweep.image=null"],
         "a sweep needs sweep.image, but got null; give it a space of settings",
     ),
     (
-        ["sweep", "tiny.yaml", "-s", "sweep.image=null", "-s", "sweep.mask=null"],
-        "a sweep needs sweep.mask or sweep.image, but got null; give it a space of settings",
+        [
+            *("sweep", "tiny.yaml", "-s", "sweep.image=null", "-s", "sweep.mask=null"),
+            *("-s", "sweep.segmentation=null"),
+        ],
+        "a sweep needs sweep.mask or sweep.image or sweep.segmentation, but got null; give it a "
+        "space of settings",
+    ),
+    (
+        [
+            "sweep",
+            "tiny.yaml",
+            "--stage",
+            "segmentation",
+            "-s",
+            "decision.candidate=none",
+            "-s",
+            "decision.secondary=[]",
+            "-s",
+            "arms=[none, traditional]",
+        ],
+        "strength and share cannot be chosen here: the extra slots of 'none' hold no made pairs",
     ),
     (
         ["collapse", "tiny.yaml"],
@@ -350,6 +370,7 @@ def test_the_path_command_by_command(
 ) -> None:
     """Each command's object, and its last line leads to the next command. A stand-in trains."""
     changes = ["-s", "question=is it so?", "-s", "sweep.image=null", "-s", "replicates.count=1"]
+    changes += ["-s", "sweep.segmentation=null"]
     own = repeated = [experiment, *changes, "--workdir", "my work"]
 
     page = typed("report", *own, "--json")
@@ -446,7 +467,7 @@ def test_an_experiment_without_sweeps_goes_on_to_compare(
     typed: Typed, here: Path, experiment: str, prepared: Path
 ) -> None:
     shutil.copytree(prepared, here / "harness-work")
-    changes = ["-s", "sweep.mask=null", "-s", "sweep.image=null"]
+    changes = ["-s", "sweep.mask=null", "-s", "sweep.image=null", "-s", "sweep.segmentation=null"]
     answer = typed("prepare", experiment, *changes, "--engine", "inline")
     assert answer.then == ["harness", "compare", experiment, *changes]
 

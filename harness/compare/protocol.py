@@ -11,25 +11,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.base.errors import DataError
-from harness.config.experiment import plain
-from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.base.errors import ConfigError, DataError
+from harness.base.files import digest_of
+from harness.compare.chains import Chain, Chains
+from harness.config.experiment import Experiment, plain
 from harness.jobs.board import Board
-from harness.records.spec import Spec
-from harness.work.specs import SOURCES_OF_EXTRA, Specs, needs
+from harness.records.spec import Input, Spec
 
 
 @dataclass(frozen=True)
-class Chain:
-    """One replicate's specs."""
+class Level:
+    """One dose at which the primary comparison is made beside the declared one.
 
-    seed: int
-    mask: Spec | None
-    image: Spec | None
-    scores: Mapping[str, Spec]
-    synthesis: Spec | None
-    segmenters: Mapping[str, Spec]
-    repaint: Spec | None = None
+    Attributes:
+        axis: "patients" (for training) or "extra_share".
+        value: the dose.
+        chains: plans the level's chains, from a store of its own where the patients differ.
+    """
+
+    axis: str
+    value: float
+    chains: Chains
+
+    @property
+    def name(self) -> str:
+        words = "training patients" if self.axis == "patients" else "of the slots extra"
+        return f"{self.value:g} {words}"
+
+
+@dataclass
+class LevelPlan:
+    """A level as planned so far. `tests` maps (arm, seed) to test-score specs."""
+
+    level: Level
+    chains: list[Chain]
+    tests: dict[tuple[str, int], Spec] = field(default_factory=dict)
 
 
 @dataclass
@@ -38,6 +54,7 @@ class ComparisonPlan:
 
     chains: list[Chain]
     segmenter_epochs: int
+    levels: list[LevelPlan] = field(default_factory=list)
     opening: Spec | None = None
     tests: dict[tuple[str, int], Spec] = field(default_factory=dict)
     extended: bool = False
@@ -49,50 +66,107 @@ class Comparison:
     """Planner of one comparison.
 
     Attributes:
-        specs: builds specs.
-        store: spec of the store.
-        mask, image: settings of both stages, chosen by the sweeps or taken from the experiment.
+        chains: plans chains, under the settings that the sweeps chose or the experiment has.
         roles: patient content digest -> role.
     """
 
-    specs: Specs
-    store: Spec
-    mask: MaskStageConfig
-    image: ImageStageConfig
+    chains: Chains
     roles: Mapping[str, str]
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.chains.specs.experiment
 
     def plan(self, board: Board) -> ComparisonPlan:
         """Ask for everything that can be asked for now."""
         rule = self.rule()  # what makes the opening impossible is said before anything is trained
+        arms = self.experiment.arms
         plan = ComparisonPlan(
-            [self._chain(board, seed) for seed in self.seeds()], self.specs.segmenter_epochs()
+            [self.chains.plan(board, seed, arms, f"replicate {seed}") for seed in self.seeds()],
+            self.chains.specs.segmenter_epochs(),
         )
-        trained = {
-            f"{arm}/{chain.seed}": spec.done(plan.segmenter_epochs)
-            for chain in plan.chains
-            for arm, spec in chain.segmenters.items()
-        }
+        plan.levels = [self._level(board, level) for level in self.levels()]
+        trained: dict[str, Input] = {}
+        for chain in plan.chains:
+            trained |= chain.trained(plan.segmenter_epochs)
+        for found in plan.levels:
+            head = f"{found.level.axis}={found.level.value:g}"
+            for chain in found.chains:
+                made = chain.trained(plan.segmenter_epochs)
+                trained |= {f"{head}/{name}": spec for name, spec in made.items()}
         if board.pending():
             return plan
-        plan.opening = self.specs.opening(self.store, trained, rule)
+        plan.opening = self.chains.specs.opening(self.chains.store, trained, rule)
         opened = board.need(plan.opening, label="opening of the test")
-        for name, reference in trained.items():
-            arm, seed = name.rsplit("/", 1)
-            spec = self.specs.test_score(self.store, reference, plan.opening)
-            plan.tests[arm, int(seed)] = spec
-            board.need(spec, label=f"test of {arm}, replicate {seed}")
+        plan.tests = self._tests(board, plan, self.chains, plan.chains, "")
+        for found in plan.levels:
+            found.tests = self._tests(
+                board, plan, found.level.chains, found.chains, f", {found.level.name}"
+            )
         plan.extended = bool(opened and opened["values"]["extended"])
         plan.finished = not board.pending()
         return plan
 
     def seeds(self) -> range:
         """Replicate seeds; disjoint from the sweep's, which lie below 1000."""
-        replicates = self.specs.experiment.replicates
+        replicates = self.experiment.replicates
         return range(replicates.seed, replicates.seed + replicates.count)
+
+    def levels(self) -> list[Level]:
+        """The doses beside the declared one, ascending by axis.
+
+        Raises:
+            ConfigError: a number of patients that is not below that of the training patients.
+        """
+        asked = self.experiment.dose_response
+        found = [self._fewer(count) for count in sorted(asked.patients)]
+        own = self.experiment.segmentation.extra_share
+        return found + [
+            Level("extra_share", share, self.chains.with_segmentation(extra_share=share))
+            for share in sorted(asked.extra_share)
+            if share != own
+        ]
+
+    def _fewer(self, count: int) -> Level:
+        """The comparison from `count` of the training patients, in an order of their own."""
+        training = [digest for digest, role in self.roles.items() if role == "train"]
+        if count >= len(training):
+            raise ConfigError(
+                "dose_response.patients must be below the number of training patients, "
+                f"{len(training)}, but got {count}; the declared comparison is that level"
+            )
+        order = sorted(training, key=lambda digest: digest_of([self.experiment.seed, digest]))
+        left_out = set(order[count:])
+        roles = {digest: role for digest, role in self.roles.items() if digest not in left_out}
+        store = self.chains.specs.prepare(roles)
+        return Level("patients", count, replace(self.chains, store=store))
+
+    def _level(self, board: Board, level: Level) -> LevelPlan:
+        rule, chains = self.experiment.decision, []
+        board.need(level.chains.store, label=f"prepare pairs, {level.name}")
+        for seed in self.seeds():
+            name = f"replicate {seed}, {level.name}"
+            chains.append(level.chains.plan(board, seed, (rule.baseline, rule.candidate), name))
+        return LevelPlan(level, chains)
+
+    @staticmethod
+    def _tests(
+        board: Board, plan: ComparisonPlan, chains: Chains, planned: list[Chain], at: str
+    ) -> dict[tuple[str, int], Spec]:
+        """Test scores of every segmenter of some chains."""
+        assert plan.opening is not None
+        tests = {}
+        for chain in planned:
+            for arm, segmenter in chain.segmenters.items():
+                trained = segmenter.done(plan.segmenter_epochs)
+                spec = chains.specs.test_score(chains.store, trained, plan.opening)
+                board.need(spec, label=f"test of {arm}, replicate {chain.seed}{at}")
+                tests[arm, chain.seed] = spec
+        return tests
 
     def rule(self) -> dict[str, Any]:
         """What is fixed before the test is opened."""
-        experiment = self.specs.experiment
+        experiment = self.experiment
         patients = sorted(digest for digest, role in self.roles.items() if role == "test")
         if not patients:
             raise DataError(
@@ -100,54 +174,11 @@ class Comparison:
             )
         decision = plain(experiment.decision)
         del decision["assumed"]  # what was assumed while planning decides nothing
-        return {
+        rule = {
             "arms": list(experiment.arms),
             "replicates": list(self.seeds()),
             "patients": patients,
             "decision": decision,
         }
-
-    def _chain(self, board: Board, seed: int) -> Chain:
-        arms = self.specs.experiment.arms
-        made: dict[str, Spec] = {}
-        chain = Chain(seed, None, None, {}, None, {})
-        if needs(arms, "synthesis") or needs(arms, "repaint"):
-            chain = self._stages(board, seed)
-            made = {
-                n: s for n, s in (("synthesis", chain.synthesis), ("repaint", chain.repaint)) if s
-            }
-        if needs(arms, "fresh"):
-            made["fresh"] = self.specs.fresh(self.store)
-            board.need(made["fresh"], label="fresh phantoms")
-        segmenters: dict[str, Spec] = {}
-        for arm in arms:
-            extra = made.get(SOURCES_OF_EXTRA.get(arm, ""))
-            spec = self.specs.segmenter(self.store, arm, extra, seed)
-            board.need(spec, self.specs.segmenter_epochs(), f"segmenter {arm}, replicate {seed}")
-            segmenters[arm] = spec
-        return replace(chain, segmenters=segmenters)
-
-    def _stages(self, board: Board, seed: int) -> Chain:
-        """Both GAN stages of a replicate, their scores, and the pairs they make."""
-        mask = self.specs.mask_stage(self.store, self.mask, seed)
-        image = self.specs.image_stage(self.store, self.image, seed)
-        last_mask, last_image = self.mask.schedule.epochs, self.image.schedule.epochs
-        board.need(mask, last_mask, f"mask stage, replicate {seed}")
-        board.need(image, last_image, f"image stage, replicate {seed}")
-        scores = {
-            "mask": self.specs.score("mask-score", self.store, mask, last_mask),
-            "image": self.specs.score("image-score", self.store, image, last_image),
-        }
-        for stage, spec in scores.items():
-            training = mask if stage == "mask" else image
-            board.need(self.specs.variety_of(self.store, training), label="variety of real images")
-            board.need(spec, label=f"score of the {stage} stage, replicate {seed}")
-        synthesis = self.specs.synthesis(
-            self.store, mask.done(last_mask), image.done(last_image), seed
-        )
-        board.need(synthesis, label=f"synthesis, replicate {seed}")
-        repaint = None
-        if needs(self.specs.experiment.arms, "repaint"):
-            repaint = self.specs.repaint(self.store, image.done(last_image), seed)
-            board.need(repaint, label=f"real masks painted, replicate {seed}")
-        return Chain(seed, mask, image, scores, synthesis, {}, repaint)
+        doses = {axis: levels for axis, levels in plain(experiment.dose_response).items() if levels}
+        return {**rule, "dose_response": doses} if doses else rule

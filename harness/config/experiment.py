@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from harness.config.axes import axis_problems
 from harness.config.base import Positive, PositiveFloat, Section, full_sentences
 from harness.config.data import DataConfig
+from harness.config.search import SweepConfig
 from harness.config.stages import ImageStageConfig, MaskStageConfig, SegmentationConfig
 
 ArmName = Literal[
@@ -114,87 +114,6 @@ class MetricsConfig(Section):
         return self
 
 
-class AxisConfig(Section):
-    """One axis of a search space: `values`, or `low` and `high`."""
-
-    values: tuple[float | int | str | bool, ...] | None = Field(None, description="categorical")
-    low: float | None = Field(None, description="lower end of a range")
-    high: float | None = Field(None, description="upper end of a range")
-    log: bool = Field(False, description="search the range on a log scale")
-    integer: bool = Field(False, description="whole numbers only")
-
-    @model_validator(mode="after")
-    def _one_form(self) -> AxisConfig:
-        ranged = self.low is not None and self.high is not None
-        if (self.values is None) == (not ranged) or (self.values is not None and not self.values):
-            raise ValueError("an axis needs either `values` or both `low` and `high`")
-        if ranged and self.low >= self.high:  # type: ignore[operator]
-            raise ValueError(f"low must be below high, but got {self.low} and {self.high}")
-        if ranged and self.log and self.low <= 0:  # type: ignore[operator]
-            raise ValueError(f"a log axis needs low > 0, but got {self.low}")
-        return self
-
-
-class StageSweepConfig(Section):
-    """The study of one stage. Keys of `space` are dotted paths inside the stage's section."""
-
-    trials: Positive = Field(8, description="settings to try")
-    space: dict[str, AxisConfig] = Field(description="axes")
-    objective: str = Field(
-        "quality/kid", description="a value of the stage's score at the last epoch, mean over seeds"
-    )
-    direction: Literal["minimize", "maximize"] = Field("minimize", description="of the objective")
-
-
-def _mask_space() -> dict[str, AxisConfig]:
-    return {
-        "batch_size": AxisConfig(values=(6, 12, 16, 32, 64, 128)),
-        "optimiser.learning_rate": AxisConfig(low=1e-5, high=1e-3, log=True),
-        "schedule.epochs": AxisConfig(values=(30, 50, 100, 300, 500)),
-    }
-
-
-def _image_space() -> dict[str, AxisConfig]:
-    return {
-        "batch_size": AxisConfig(values=(1, 4, 8, 16)),
-        "optimiser.learning_rate": AxisConfig(low=1e-5, high=1e-3, log=True),
-        "schedule.epochs": AxisConfig(values=(30, 100, 200, 300)),
-    }
-
-
-class SweepConfig(Section):
-    """Optuna over both stages, each a study of its own."""
-
-    seeds: Positive = Field(3, description="trainings per trial; seeds 0, 1, 2 ...")
-    seed: int = Field(0, description="of the sampler")
-    sampler: Literal["tpe", "random", "grid"] = Field("tpe", description="how settings are asked")
-    wave: Positive = Field(4, description="trials asked at a time; not the number of workers")
-    mask: StageSweepConfig | None = Field(
-        StageSweepConfig(space=_mask_space()), description="null skips this stage"
-    )
-    image: StageSweepConfig | None = Field(
-        StageSweepConfig(space=_image_space()), description="null skips this stage"
-    )
-
-    @field_validator("seeds")
-    @classmethod
-    def _below_replicates(cls, value: int) -> int:
-        if value > 999:
-            raise ValueError(f"seeds must be below 1000 (replicates start there), but got {value}")
-        return value
-
-    @model_validator(mode="after")
-    def _axes_fit_stages(self) -> SweepConfig:
-        found: list[str] = []
-        if self.mask is not None:
-            found += axis_problems(MaskStageConfig, self.mask.space, "mask")
-        if self.image is not None:
-            found += axis_problems(ImageStageConfig, self.image.space, "image")
-        if found:
-            raise full_sentences(found)
-        return self
-
-
 class AssumedSpread(Section):
     """Standard deviations of a paired difference in Dice to plan with, before any was observed.
 
@@ -235,6 +154,30 @@ class DecisionConfig(Section):
         for one, other in ((self.baseline, self.candidate), *self.secondary):
             if one == other:
                 raise ValueError(f"a comparison needs two arms, but got '{one}' twice")
+        return self
+
+
+class DoseResponseConfig(Section):
+    """Further levels at which `decision.baseline` and `decision.candidate` are compared.
+
+    Every replicate trains both arms at each level. Estimates and intervals only: the declared
+    comparison alone has a verdict.
+    """
+
+    patients: tuple[Positive, ...] = Field(
+        (),
+        description="numbers of training patients, GAN stages and all; each level's patients are "
+        "among those of the next",
+    )
+    extra_share: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (), description="shares of a batch's slots that the arm fills"
+    )
+
+    @model_validator(mode="after")
+    def _levels_differ(self) -> DoseResponseConfig:
+        for name, values in (("patients", self.patients), ("extra_share", self.extra_share)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"levels of {name} must differ, but got {list(values)}")
         return self
 
 
@@ -287,6 +230,9 @@ class Experiment(Section):
     metrics: MetricsConfig = Field(MetricsConfig(), description="image quality")
     sweep: SweepConfig = Field(SweepConfig(), description="search")
     decision: DecisionConfig = Field(DecisionConfig(), description="the rule")
+    dose_response: DoseResponseConfig = Field(
+        DoseResponseConfig(), description="the primary comparison at other doses"
+    )
     compute: ComputeConfig = Field(ComputeConfig(), description="device and precision")
     tracking: TrackingConfig = Field(TrackingConfig(), description="MLflow")
 

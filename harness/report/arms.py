@@ -26,8 +26,8 @@ from harness.report.readings import Run, curves, readout
 ARM_WORDS = {
     "none": "real pairs only, no augmentation",
     "traditional": "real pairs, ordinary augmentation",
-    "gan": "half synthetic pairs, no augmentation",
-    "traditional+gan": "half synthetic pairs, ordinary augmentation",
+    "gan": "synthetic pairs in the extra slots, no augmentation",
+    "traditional+gan": "synthetic pairs in the extra slots, ordinary augmentation",
     "duplicate": "as traditional, other draws: how much chance alone does",
     "real-mask": "as traditional+gan, but real training masks painted by Stage II",
     "shuffled": "as traditional, extra pairs with labels of other pairs: must hurt",
@@ -150,6 +150,8 @@ def cost_words(cost: ArmCost) -> str:
         words += f" + {duration(cost.generator_seconds)} of generators"
     if cost.settings_tried:
         words += f", {counted(cost.settings_tried, 'setting')} tried"
+    if cost.candidates_tried:
+        words += f", {counted(cost.candidates_tried, 'candidate')} of strength and share"
     return words
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.compare.dose import Dose
 from harness.compare.effect import Effect
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.summary import ArmCost
 from harness.compare.table import Table
+from harness.compare.tuning import TuningPlan
 from harness.config.experiment import Experiment
 from harness.records.folder import WorkFolder
 from harness.sweep.planner import SweepPlan
@@ -38,7 +40,8 @@ class ReportData:
     sweeps: finished or partial sweeps, mask stage first.
     verdicts: on collapse, a stage each; of the sweeps' scored seeds.
     chosen: chosen settings, or None when the experiment's own were used.
-    comparison, table, effects, costs: None / empty before the comparison is finished.
+    tuning: candidates of strength and share; None if none was trained.
+    comparison, table, effects, doses, costs: None / empty before the comparison is finished.
     audits, audit_folders: values and job folder of each replicate's finished audit, by seed.
     provenance: lines of (what, value): code version, digests, library versions, machine, cost.
     ledger: cost per kind of job: {kind: {"jobs": n, "seconds": s}}.
@@ -54,9 +57,11 @@ class ReportData:
     sweeps: Sequence[SweepPlan] = ()
     verdicts: Sequence[Verdicts] = ()
     chosen: Mapping[str, Any] | None = None
+    tuning: TuningPlan | None = None
     comparison: ComparisonPlan | None = None
     table: Table | None = None
     effects: Sequence[Effect] = ()
+    doses: Sequence[Dose] = ()
     costs: Sequence[ArmCost] = ()
     audits: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     audit_folders: Mapping[int, Path] = field(default_factory=dict)

@@ -12,12 +12,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness import __version__
 from harness.base.files import write_json, write_text
+from harness.compare.tuning import AXIS_NAMES
 from harness.report import formats
 from harness.report.answer import Answer, make_answer
 from harness.report.arms import Arms, make_arms
 from harness.report.audits import make_audits
 from harness.report.collapse import collapse_summary, make_collapse
 from harness.report.data import ReportData
+from harness.report.dose import make_doses
 from harness.report.ink import Ink
 from harness.report.patients import make_patients
 from harness.report.provenance import make_provenance
@@ -43,6 +45,7 @@ def write_report(data: ReportData, folder: Path) -> Path:
     # Order matters: the budget for pictures goes to the answer first.
     answer = make_answer(data, ink)
     arms = make_arms(data, ink)
+    doses = make_doses(data, ink)
     collapse = make_collapse(data, ink)
     patients = make_patients(data, ink)
     synthesis = make_synthesis(data, ink)
@@ -57,6 +60,8 @@ def write_report(data: ReportData, folder: Path) -> Path:
             experiment=data.experiment,
             answer=answer,
             arms=arms,
+            doses=doses,
+            axis_names=AXIS_NAMES,
             collapse=collapse,
             stages=stages,
             patients=patients,
@@ -127,6 +132,7 @@ def _summary(
             for line in arms.lines
         },
         "effects": [_effect(view.effect, comparison) for view in answer.views],
+        "doses": [asdict(dose) for dose in data.doses],
         "collapse": collapse_summary(data.verdicts),
         "extractors": [asdict(entry) for entry in extractors(data)],
         "page": PAGE,

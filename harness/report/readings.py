@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compare.protocol import Chain
+from harness.compare.chains import Chain
 from harness.figures.curves import Curve
 from harness.figures.pictures import read_picture
 from harness.records.folder import WorkFolder

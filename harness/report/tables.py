@@ -17,6 +17,7 @@ from harness.sweep.planner import SweepPlan
 NAMES = (
     "scores.csv",
     "effects.csv",
+    "doses.csv",
     "sweep-mask.csv",
     "sweep-image.csv",
     "collapse.csv",
@@ -32,6 +33,8 @@ def make_tables(data: ReportData) -> dict[str, str]:
         tables["scores.csv"] = data.table.to_csv()
     if data.effects:
         tables["effects.csv"] = _effects(data)
+    if data.doses:
+        tables["doses.csv"] = _doses(data)
     for sweep in data.sweeps:
         if sweep.trials:
             tables[f"sweep-{sweep.stage}.csv"] = _sweep(sweep)
@@ -64,6 +67,16 @@ def _effects(data: ReportData) -> str:
             e.sd_patient, e.sd_replicate, e.sd_residual, e.detectable,
             data.experiment.decision.margin, "" if extended else e.word, extended,
         ))  # fmt: skip
+    return _csv(head, rows)
+
+
+def _doses(data: ReportData) -> str:
+    head = ("axis", "value", "declared", "baseline", "candidate", "mean", "low95", "high95")
+    rows = [
+        (d.axis, d.value, d.declared, d.baseline.mean, d.candidate.mean, d.mean,
+         *(d.interval95 or (None, None)))
+        for d in data.doses
+    ]  # fmt: skip
     return _csv(head, rows)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from harness.base.errors import ConfigError
 from harness.base.streams import generator
 from harness.config.base import Section
-from harness.config.experiment import AxisConfig, StageSweepConfig
+from harness.config.search import AxisConfig, StageSweepConfig
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

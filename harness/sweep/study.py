@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.base.files import digest_of
 from harness.base.streams import seed_of
-from harness.config.experiment import StageSweepConfig, SweepConfig, plain
+from harness.config.experiment import plain
+from harness.config.search import StageSweepConfig, SweepConfig
 from harness.sweep.space import distributions, grid_cells
 
 if TYPE_CHECKING:

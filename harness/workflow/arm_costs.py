@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.summary import ArmCost
+from harness.compare.tuning import TuningPlan
 from harness.records.spec import Spec
 from harness.sweep.planner import SweepPlan
-from harness.work.specs import SOURCES_OF_EXTRA
+from harness.work.specs import ARM_FILLS, SOURCES_OF_EXTRA
 from harness.workflow.session import Session
 
 
-def arm_costs(session: Session, plan: ComparisonPlan, sweeps: Sequence[SweepPlan]) -> list[ArmCost]:
+def arm_costs(
+    session: Session,
+    plan: ComparisonPlan,
+    sweeps: Sequence[SweepPlan],
+    tuning: TuningPlan | None,
+) -> list[ArmCost]:
     """A ledger per arm, in the order of the experiment; `sweeps` are those of both stages."""
     tried = sum(len(sweep.trials) for sweep in sweeps)
-    return [_cost(session, plan, arm, tried) for arm in session.experiment.arms]
+    return [
+        replace(_cost(session, plan, arm, tried), candidates_tried=_candidates(arm, tuning))
+        for arm in session.experiment.arms
+    ]
+
+
+def _candidates(arm: str, tuning: TuningPlan | None) -> int:
+    """How many candidates stood behind what the arm trains under."""
+    found = tuning.candidates if tuning is not None else {}
+    strengths = len(found.get("strength", ())) if ARM_FILLS[arm]["augment"] else 0
+    mixes = arm in SOURCES_OF_EXTRA and ARM_FILLS[arm].get("order", "mixed") == "mixed"
+    return strengths + (len(found.get("extra_share", ())) if mixes else 0)
 
 
 def _cost(session: Session, plan: ComparisonPlan, arm: str, tried: int) -> ArmCost:

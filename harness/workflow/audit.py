@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.compare.protocol import Chain, ComparisonPlan
+from harness.compare.chains import Chain
+from harness.compare.protocol import ComparisonPlan
 from harness.jobs.board import Board
 from harness.records.spec import Input, Spec
 from harness.workflow.session import Session

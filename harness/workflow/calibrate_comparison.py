@@ -38,7 +38,7 @@ from harness.metrics.power import (
     wilcoxon_on_one_replicate,
 )
 from harness.metrics.simulated import BOUNDED, LEVEL, bounded
-from harness.workflow import steps
+from harness.workflow import choosing, steps
 from harness.workflow.calibrate_comparison_words import sentence, table
 from harness.workflow.session import Session
 
@@ -84,7 +84,7 @@ def design_of(session: Session) -> Design:
         DataError: there are no test patients, or the spread is assumed to be zero.
     """
     # The planner's own rule, so that what is simulated is what a comparison would do.
-    rule = steps.comparison_of(session, steps.choice(session)).rule()
+    rule = steps.comparison_of(session, choosing.choice(session)).rule()
     decision = session.experiment.decision
     spread, level, origin = Spread(**decision.assumed.model_dump()), LEVEL, "assumed"
     plan = steps.begun_comparison(session)

@@ -14,7 +14,7 @@ from harness.report.formats import counted
 from harness.report.grids import last_samples
 from harness.sweep.planner import SweepPlan
 from harness.sweep.verdicts import SeedVerdict, Verdicts, sweep_verdicts
-from harness.workflow import steps
+from harness.workflow import choosing
 from harness.workflow.session import Session
 from harness.workflow.views import collapse_view, sweep_views
 
@@ -26,9 +26,9 @@ def judge_sweeps(session: Session) -> list[Verdicts]:
     """
     found = []
     for stage in ("mask", "image"):
-        if not steps.has_study(session, stage):
+        if not choosing.has_study(session, stage):
             continue
-        planner = steps.stage_sweep(session, stage)
+        planner = choosing.stage_sweep(session, stage)
         plan = session.drive(planner.rescore)
         verdicts = sweep_verdicts(session.work, plan, session.experiment.sweep.sampler)
         if verdicts is not None:
@@ -46,7 +46,7 @@ def read_verdicts(session: Session, plans: Sequence[SweepPlan]) -> list[Verdicts
 
 def show_verdicts(session: Session, found: Sequence[Verdicts], page: Path) -> None:
     """One MLflow run per stage: rates, the sentence, the page, a picture of every seed."""
-    sweeps = {sweep.stage: sweep for sweep in steps.finished_sweeps(session)}
+    sweeps = {sweep.stage: sweep for sweep in choosing.finished_sweeps(session)}
     views = []
     for verdicts in found:
         files = [(page, "report"), (page.parent / "collapse.csv", "report")]

@@ -23,6 +23,8 @@ from harness.workflow import (
     calibrate,
     calibrate_comparison,
     calibrate_comparison_words,
+    choosing,
+    choosing_words,
     compare_words,
     steps,
 )
@@ -32,25 +34,37 @@ from harness.workflow.dryrun import estimate
 from harness.workflow.gather import gather
 from harness.workflow.session import Session
 
-STAGES = ("mask", "image")
+STAGES = ("mask", "image", "segmentation")
 
 
 def stages_of(word: str, experiment: Experiment) -> tuple[str, ...]:
-    """The stages that `--stage` names: `both` are those that the experiment sweeps.
+    """The stages that `--stage` names: `all` are those that the experiment sweeps.
 
     Raises:
         ConfigError: no such stage, or the experiment has no sweep of it.
     """
-    if word not in (*STAGES, "both"):
-        near = nearest(word, (*STAGES, "both"))
+    if word not in (*STAGES, "all"):
+        near = nearest(word, (*STAGES, "all"))
         hint = f"; did you mean '{near}'?" if near else ""
-        raise ConfigError(f"--stage must be mask, image or both, but got '{word}'{hint}")
-    wanted = STAGES if word == "both" else (word,)
-    swept = tuple(name for name in wanted if getattr(experiment.sweep, name) is not None)
-    if not swept:
-        paths = " or ".join(f"sweep.{name}" for name in wanted)
-        raise ConfigError(f"a sweep needs {paths}, but got null; give it a space of settings")
-    return swept
+        raise ConfigError(
+            f"--stage must be mask, image, segmentation or all, but got '{word}'{hint}"
+        )
+    swept = swept_stages(experiment)
+    wanted = swept if word == "all" else tuple(name for name in swept if name == word)
+    if wanted:
+        return wanted
+    if word == "segmentation" and experiment.sweep.segmentation is not None:
+        why = choosing.why_untunable(experiment)
+        raise ConfigError(f"strength and share cannot be chosen here: {why}")
+    paths = " or ".join(f"sweep.{name}" for name in (STAGES if word == "all" else (word,)))
+    raise ConfigError(f"a sweep needs {paths}, but got null; give it a space of settings")
+
+
+def swept_stages(experiment: Experiment) -> tuple[str, ...]:
+    """What `harness sweep` would search: stages with a space, strength and share if they can be."""
+    swept = (name for name in STAGES if getattr(experiment.sweep, name) is not None)
+    why = choosing.why_untunable(experiment)
+    return tuple(name for name in swept if name != "segmentation" or not why)
 
 
 def prepare_data(session: Session) -> dict[str, Any]:
@@ -86,17 +100,23 @@ def _sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
     plans = steps.sweep(session, stages)
     for plan in plans:
         _print_trials(session, plan)
+    tuning = choosing.tuning_of(session) if "segmentation" in stages else None
+    for line in choosing_words.lines(tuning) if tuning else []:
+        session.console.say(line)
     chosen = newest_chosen(session.home)
     return {
         "chosen": str(chosen) if chosen else None,
         "sweeps": [_sweep_plain(plan) for plan in plans],
+        "segmentation": tuning.plain() if tuning else None,
     }
 
 
 def dry_run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
     """What a sweep would train, how long and how large."""
     prepare_data(session)
-    found = [estimate(session, stage) for stage in stages]
+    found = [estimate(session, stage) for stage in stages if stage != "segmentation"]
+    if "segmentation" in stages:
+        session.console.say(choosing_words.planned(session.experiment))
     for entry in found:
         session.console.say(entry["sentence"])
         if entry["warning"]:
@@ -160,12 +180,19 @@ def run_compare(session: Session) -> dict[str, Any]:
     write_text(path, compared.table.to_csv())
     say = session.console.say
     for stage, origin in compared.choice.origin.items():
-        say(f"{stage} stage: {origin}")
-    costs = arm_costs(session, compared.plan, steps.finished_sweeps(session))
+        say(f"{stage}: {origin}" if stage == "segmentation" else f"{stage} stage: {origin}")
+    costs = arm_costs(
+        session,
+        compared.plan,
+        choosing.finished_sweeps(session),
+        choosing.tuning_of(session),
+    )
     for line in compare_words.table_lines(compared, costs):
         say(line)
     audits = audit.audit(session, compared.plan)
     for line in audit.lines(audits):
+        say(line)
+    for line in compare_words.dose_lines(compared):
         say(line)
     for line in compare_words.verdict_lines(compared):
         say(line)
@@ -175,6 +202,7 @@ def run_compare(session: Session) -> dict[str, Any]:
         "means": {entry.arm: entry.mean for entry in arm_means(compared.table)},
         "costs": [asdict(cost) for cost in costs],
         "effects": [asdict(effect) for effect in compared.effects],
+        "doses": [asdict(dose) for dose in compared.doses],
         "verdicts": [effect.sentence for effect in compared.effects],
         "chosen": dict(compared.choice.origin),
     }
@@ -236,7 +264,7 @@ def run_all(session: Session) -> dict[str, Any]:
     if not experiment.conclusive:
         session.console.warn("this experiment shows the path; it is too short to conclude")
     found = {"prepare": prepare_data(session)}
-    stages = [stage for stage in STAGES if getattr(experiment.sweep, stage) is not None]
+    stages = swept_stages(experiment)
     if stages:
         found["sweep"] = _sweep(session, stages)
     found["compare"] = run_compare(session)

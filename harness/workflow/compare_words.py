@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.compare.dose import AXIS_WORDS
 from harness.compare.effect import Effect
 from harness.compare.summary import ArmCost, arm_means
 from harness.compare.table import Table
@@ -26,6 +27,26 @@ def table_lines(compared: Compared, ledger: Sequence[ArmCost]) -> list[str]:
         spread = ", ".join(f"{value:.3f}" for value in entry.replicate_means)
         cost = cost_words(costs[entry.arm]) if entry.arm in costs else ""
         lines.append(f"  {entry.arm:18s} {entry.mean:.3f} {interval}   {spread}   {cost}")
+    return lines
+
+
+def dose_lines(compared: Compared) -> list[str]:
+    """The primary comparison at every dose, with its interval; no verdicts."""
+    if not compared.doses:
+        return []
+    first = compared.doses[0]
+    lines = [
+        f"{first.candidate.arm} - {first.baseline.arm} by dose (95 % interval, not adjusted; only "
+        "the declared dose is judged):"
+    ]
+    for dose in compared.doses:
+        wide = dose.interval95
+        interval = f"({wide[0]:+.4f} to {wide[1]:+.4f})" if wide else "(no interval)"
+        mark = "*" if dose.declared else " "
+        lines.append(
+            f" {mark} {AXIS_WORDS[dose.axis]} {dose.value:g}: {dose.mean:+.4f} {interval}   "
+            f"{dose.baseline.mean:.3f} -> {dose.candidate.mean:.3f}"
+        )
     return lines
 
 

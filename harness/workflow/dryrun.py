@@ -18,8 +18,8 @@ TIMED_IMAGES = 32
 
 def estimate(session: Session, stage: str) -> dict[str, Any]:
     """An upper estimate of one stage's sweep on this machine, in words and numbers."""
+    from harness.workflow.choosing import stage_sweep
     from harness.workflow.scoring_cost import warning
-    from harness.workflow.steps import stage_sweep
 
     experiment = session.experiment
     sweep = getattr(experiment.sweep, stage)

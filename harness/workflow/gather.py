@@ -16,7 +16,7 @@ from harness.records.folder import WorkFolder, versions
 from harness.report.data import PatientLine, ReportData
 from harness.report.formats import counted
 from harness.sweep.chosen import read_chosen
-from harness.workflow import steps
+from harness.workflow import choosing, steps
 from harness.workflow.arm_costs import arm_costs
 from harness.workflow.audit import audit_folders, read_audits
 from harness.workflow.collapse import read_verdicts
@@ -29,7 +29,8 @@ def gather(session: Session) -> ReportData:
     compared = steps.read_comparison(session, plan) if plan and plan.finished else None
     folder = session.work.job(session.store)
     prepared = folder.result()
-    sweeps = steps.finished_sweeps(session) if prepared else []
+    sweeps = choosing.finished_sweeps(session) if prepared else []
+    tuning = choosing.tuning_of(session) if prepared else None
     return ReportData(
         experiment=session.experiment,
         work=session.work,
@@ -40,10 +41,12 @@ def gather(session: Session) -> ReportData:
         sweeps=sweeps,
         verdicts=read_verdicts(session, sweeps),
         chosen=read_chosen(session.home),
+        tuning=tuning,
         comparison=plan,
         table=compared.table if compared else None,
         effects=compared.effects if compared else (),
-        costs=arm_costs(session, compared.plan, sweeps) if compared else (),
+        doses=compared.doses if compared else (),
+        costs=arm_costs(session, compared.plan, sweeps, tuning) if compared else (),
         audits=read_audits(session, plan) if plan else {},
         audit_folders=audit_folders(session, plan) if plan else {},
         provenance=_provenance(session),

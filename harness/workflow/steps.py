@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.errors import ConfigError
-from harness.base.files import digest_of
 from harness.compare.budget import at_budget
 from harness.compare.decision import decide
+from harness.compare.dose import Dose, doses
 from harness.compare.effect import Effect
 from harness.compare.planning_facts import (
     assumed_spread,
@@ -20,14 +20,12 @@ from harness.compare.planning_facts import (
 )
 from harness.compare.protocol import Comparison, ComparisonPlan
 from harness.compare.table import Table, read_scores
-from harness.config.experiment import plain
-from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.board import Board
 from harness.metrics.inference import PATIENTS_FOR_INTERVAL, REPLICATES_FOR_INTERVAL
 from harness.records.journal import series
-from harness.sweep.chosen import newest_chosen, read_chosen, write_chosen
-from harness.sweep.planner import StageSweep, SweepPlan
-from harness.sweep.study import Study, study_name
+from harness.records.spec import Spec
+from harness.sweep.planner import SweepPlan
+from harness.workflow.choosing import Choice, choice, choose, stage_sweep
 from harness.workflow.session import Session
 from harness.workflow.views import comparison_views, sweep_views
 
@@ -44,39 +42,14 @@ def prepare(session: Session) -> dict[str, Any]:
 
 
 def sweep(session: Session, stages: Sequence[str]) -> list[SweepPlan]:
-    """Run the sweeps of `stages` to their end, then freeze what they chose."""
+    """Run the sweeps of `stages` to their end, then freeze what they chose.
+
+    "segmentation" among them has no study: strength and share are chosen after both stages.
+    """
     prepare(session)
-    plans = [_sweep_stage(session, stage) for stage in stages]
-    _choose(session)
+    plans = [_sweep_stage(session, stage) for stage in stages if stage != "segmentation"]
+    choose(session, "segmentation" in stages)
     return plans
-
-
-def stage_sweep(session: Session, stage: str) -> StageSweep:
-    """The planner of one stage's study."""
-    experiment = session.experiment
-    settings = getattr(experiment.sweep, stage)
-    if settings is None:
-        raise ConfigError(
-            f"a sweep of the {stage} stage needs sweep.{stage}, but it is null; give it a space"
-        )
-    path = session.root / "studies" / f"{stage}.db"
-    study = Study(path, stage, experiment.sweep, settings, _base(session, stage))
-    return StageSweep(stage, session.specs, session.store, study)
-
-
-def _base(session: Session, stage: str) -> str:
-    """Digest of what a study's scores depend on beside the settings it tries."""
-    experiment = session.experiment
-    return digest_of(
-        [
-            session.store.digest,
-            plain(experiment.mask if stage == "mask" else experiment.image),
-            dict(session.specs.extractor),
-            dict(session.compute),
-            experiment.metrics.images,
-            experiment.seed,
-        ]
-    )
 
 
 def _sweep_stage(session: Session, stage: str) -> SweepPlan:
@@ -91,86 +64,6 @@ def _sweep_stage(session: Session, stage: str) -> SweepPlan:
     return session.drive(plan)  # type: ignore[no-any-return]
 
 
-def finished_sweeps(session: Session) -> list[SweepPlan]:
-    """Sweeps that have trials, as far as studies and folders tell; asks and trains nothing."""
-    plans = [
-        stage_sweep(session, stage).look(session.board())
-        for stage in ("mask", "image")
-        if has_study(session, stage)
-    ]
-    return [plan for plan in plans if plan.trials]
-
-
-def has_study(session: Session, stage: str) -> bool:
-    """Whether the experiment sweeps a stage and some study of it was begun."""
-    started = (session.root / "studies" / f"{stage}.db").exists()
-    return getattr(session.experiment.sweep, stage) is not None and started
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Settings for the comparison, and where each came from."""
-
-    mask: MaskStageConfig
-    image: ImageStageConfig
-    origin: Mapping[str, str]
-
-
-def _choose(session: Session) -> Path | None:
-    """Write `chosen.yaml` from the best trials of the finished sweeps.
-
-    A stage whose sweep is not finished keeps the choice that it had.
-    """
-    choice: dict[str, Any] = read_chosen(session.home) or {}
-    for plan in finished_sweeps(session):
-        if not plan.finished:
-            continue
-        if plan.best is None:
-            session.console.warn(
-                f"every trial of the {plan.stage} sweep had a seed that failed to converge; the "
-                "comparison will use the experiment's own settings for this stage"
-            )
-            choice.pop(plan.stage, None)
-            continue
-        planner = stage_sweep(session, plan.stage)
-        choice[plan.stage] = {
-            "study": plan.study,
-            "trial": plan.best.number,
-            plan.objective: plan.best.value,
-            "params": dict(plan.best.params),
-            "settings": plain(planner.settings_of(plan.best)),
-        }
-    if not choice and read_chosen(session.home) is None:
-        return None
-    before = newest_chosen(session.home)
-    path = write_chosen(session.home, choice)
-    if before is not None and path != before:
-        session.console.warn(
-            f"{path.name} differs from {before.name}: compare and report now go by it; earlier "
-            "results stay, and come back when that file is removed"
-        )
-    return path
-
-
-def choice(session: Session) -> Choice:
-    """What the newest `chosen-*.yaml` says, the experiment's own settings where it says nothing."""
-    experiment = session.experiment
-    chosen = read_chosen(session.home) or {}
-    settings: dict[str, Any] = {"mask": experiment.mask, "image": experiment.image}
-    origin: dict[str, str] = {}
-    for stage in ("mask", "image"):
-        sweep = getattr(experiment.sweep, stage)
-        if stage not in chosen or sweep is None:
-            origin[stage] = "the experiment's own settings"
-            continue
-        study = chosen[stage]["study"]
-        settings[stage] = type(settings[stage]).model_validate(chosen[stage]["settings"])
-        origin[stage] = f"trial {chosen[stage]['trial']} of study {study}"
-        if study != study_name(stage, experiment.sweep, sweep, _base(session, stage)):
-            origin[stage] += ", whose data, settings or search space differ from the experiment's"
-    return Choice(settings["mask"], settings["image"], origin)
-
-
 @dataclass(frozen=True)
 class Compared:
     """A finished comparison."""
@@ -179,6 +72,7 @@ class Compared:
     table: Table
     effects: tuple[Effect, ...]
     choice: Choice
+    doses: tuple[Dose, ...] = ()
 
 
 def compare(session: Session) -> Compared:
@@ -226,7 +120,7 @@ def comparison_of(session: Session, chosen: Choice) -> Comparison:
             "a comparison needs masks from the mask stage, but mask.learns is 'ct'; set it to "
             "'mask'"
         )
-    return Comparison(session.specs, session.store, chosen.mask, chosen.image, session.roles)
+    return Comparison(chosen.chains(session), session.roles)
 
 
 def begun_comparison(session: Session) -> ComparisonPlan | None:
@@ -236,7 +130,7 @@ def begun_comparison(session: Session) -> ComparisonPlan | None:
     found = comparison_of(session, choice(session)).plan(session.board())
     specs = [
         spec
-        for chain in found.chains
+        for chain in (*found.chains, *(c for level in found.levels for c in level.chains))
         for spec in (chain.mask, chain.image, *chain.segmenters.values())
         if spec is not None
     ]
@@ -245,16 +139,26 @@ def begun_comparison(session: Session) -> ComparisonPlan | None:
 
 def read_comparison(session: Session, plan: ComparisonPlan) -> Compared:
     """The table of a finished comparison and its decision."""
-    cells = [
-        cell
-        for (arm, seed), spec in plan.tests.items()
-        for cell in read_scores(session.work.job(spec).path / "scores.csv", arm, seed)
-    ]
-    table = Table(cells)
+    table = _table(session, plan.tests)
     rule = session.experiment.decision
     rising = at_budget(_validation_curves(session, plan), rule.margin)
     effects = decide(table, rule, extended=plan.extended, at_budget=rising)
-    return Compared(plan, table, tuple(effects), choice(session))
+    chosen = choice(session)
+    levels = [(p.level.axis, p.level.value, _table(session, p.tests)) for p in plan.levels]
+    declared = {
+        "patients": sum(role == "train" for role in session.roles.values()),
+        "extra_share": chosen.extra_share,
+    }
+    return Compared(plan, table, tuple(effects), chosen, doses(table, declared, levels, rule))
+
+
+def _table(session: Session, tests: Mapping[tuple[str, int], Spec]) -> Table:
+    """The cells of finished test scores."""
+    return Table(
+        cell
+        for (arm, seed), spec in tests.items()
+        for cell in read_scores(session.work.job(spec).path / "scores.csv", arm, seed)
+    )
 
 
 def _validation_curves(session: Session, plan: ComparisonPlan) -> list[list[float]]:

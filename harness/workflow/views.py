@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.compare.chains import Chain
 from harness.compare.effect import Effect
-from harness.compare.protocol import Chain, ComparisonPlan
+from harness.compare.protocol import ComparisonPlan
+from harness.compare.tuning import Candidate, TuningPlan
 from harness.jobs.board import Board
 from harness.records.folder import WorkFolder
 from harness.records.spec import Spec
@@ -187,18 +189,75 @@ def comparison_views(
         )
     ]
     for chain in plan.chains:
-        views += _chain_views(plan, chain, top, board)
+        views += _chain_views(plan, chain, top, board, "")
+    for found in plan.levels:
+        for chain in found.chains:
+            views += _chain_views(plan, chain, top, board, f", {found.level.name}")
+    return views
+
+
+def tuning_views(plan: TuningPlan, board: Board) -> list[RunView]:
+    """The runs of the choice of strength and share: candidate > seed."""
+    top = ("sweep-segmentation",)
+    views = [
+        RunView(
+            top,
+            "sweep segmentation",
+            tags={"kind": "sweep", "stage": "segmentation"},
+            status="finished" if plan.finished else "running",
+        )
+    ]
+    for axis, candidates in plan.candidates.items():
+        for candidate in candidates:
+            views += _candidate_views(plan, axis, candidate, top, board)
+    return views
+
+
+def _candidate_views(
+    plan: TuningPlan, axis: str, candidate: Candidate, top: tuple[str, ...], board: Board
+) -> list[RunView]:
+    key = (*top, f"{axis}-{candidate.value:g}")
+    params = {axis: f"{candidate.value:g}", "arm": candidate.arm}
+    name = f"{axis} {candidate.value:g}"
+    results = [board.folder(s).result(plan.segmenter_epochs) for _, s in candidate.segmenters()]
+    told = candidate.mean is not None
+    chosen = plan.chosen.get(axis) == candidate.value
+    views = [
+        RunView(
+            key,
+            name + (" (chosen)" if chosen else ""),
+            top,
+            params,
+            {"kind": "trial", "stage": "segmentation", "chosen": str(chosen).lower()},
+            summary={"segmentation/validation_dice": candidate.mean or 0.0} if told else {},
+            summary_time=max((int(r["finished"] * 1000) for r in results if r), default=0),
+            status="finished" if told else "running",
+        )
+    ]
+    for (seed, spec), result in zip(candidate.segmenters(), results, strict=True):
+        views.append(
+            RunView(
+                (*key, f"seed-{seed}"),
+                f"{name} seed {seed}",
+                key,
+                {**params, "seed": str(seed), **_settings(spec)},
+                {"kind": "seed", "stage": "segmentation", "job": spec.digest},
+                (Feed(board.folder(spec).path),),
+                status="finished" if result else "running",
+            )
+        )
     return views
 
 
 def _chain_views(
-    plan: ComparisonPlan, chain: Chain, top: tuple[str, ...], board: Board
+    plan: ComparisonPlan, chain: Chain, top: tuple[str, ...], board: Board, at: str
 ) -> list[RunView]:
-    key = (*top, f"replicate-{chain.seed}")
+    """A replicate's runs; `at` names the dose where it is not the declared one."""
+    key = (*top, f"replicate-{chain.seed}{at}")
     views = [
         RunView(
             key,
-            f"replicate {chain.seed}",
+            f"replicate {chain.seed}{at}",
             top,
             {"seed": str(chain.seed)},
             {"kind": "replicate"},

@@ -14,6 +14,7 @@ BENCHMARKS = {
     "metrics": ("scoring_share", "cost of scoring as a share of a thesis-length training"),
     "distortions": ("distortions", "which metric sees which distortion of real slices"),
     "inference": ("inference", "false positives of the comparison beside its reference figures"),
+    "splits": ("splits", "false positives among real replicates of one arm, half against half"),
 }
 
 

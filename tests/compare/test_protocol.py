@@ -10,6 +10,7 @@ from stand_in import StandIn
 from tiny_material import Tiny, digest_for, tiny_experiment
 
 from harness.base.errors import DataError
+from harness.compare.chains import Chains
 from harness.compare.protocol import Comparison, ComparisonPlan
 from harness.jobs.board import Board
 
@@ -29,9 +30,8 @@ class Protocol:
     def planner(self) -> Comparison:
         experiment = self.tiny.experiment
         roles = {digest_for(p): role for p, role in self.tiny.patients.items()}
-        return Comparison(
-            self.tiny.specs, self.tiny.store, experiment.mask, experiment.image, roles
-        )
+        chains = Chains(self.tiny.specs, self.tiny.store, experiment.mask, experiment.image)
+        return Comparison(chains, roles)
 
     def run(self, passes: int = 1000) -> ComparisonPlan:
         return self.hands.drive(lambda board: self.planner.plan(board), passes)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import ConfigError
-from harness.config.experiment import AxisConfig, Experiment
+from harness.config.experiment import Experiment
 from harness.config.load import load_experiment, parse_experiment
+from harness.config.search import AxisConfig
 
 MASK_SETTINGS = (
     "network, learns, width, latent, noise, batch_size, real_label, optimiser.learning_rate, "
@@ -176,8 +177,8 @@ def test_words_that_older_yaml_turns_into_something_else_stay_text(name: str) ->
         (
             "pairs: 3",
             "keys of the experiment must be one of: name, question, conclusive, seed, data, mask, "
-            "image, synthesis, segmentation, arms, replicates, metrics, sweep, decision, compute, "
-            "tracking; but got 'pairs'; did you mean 'synthesis.pairs'?",
+            "image, synthesis, segmentation, arms, replicates, metrics, sweep, decision, "
+            "dose_response, compute, tracking; but got 'pairs'; did you mean 'synthesis.pairs'?",
         ),
     ],
 )

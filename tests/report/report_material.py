@@ -13,8 +13,9 @@ from scipy import ndimage
 from stand_in import verdict
 
 from harness.base.files import write_json
+from harness.compare.chains import Chain
 from harness.compare.decision import decide
-from harness.compare.protocol import Chain, ComparisonPlan
+from harness.compare.protocol import ComparisonPlan
 from harness.compare.table import Cell, Table
 from harness.config.experiment import Experiment, plain
 from harness.config.stages import ImageStageConfig, MaskStageConfig

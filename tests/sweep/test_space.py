@@ -6,7 +6,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import ValidationError
 
-from harness.config.experiment import Experiment, StageSweepConfig
+from harness.config.experiment import Experiment
+from harness.config.search import StageSweepConfig
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.sweep.space import apply, distributions, grid_cells, listed_epochs, longest
 

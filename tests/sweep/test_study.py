@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from harness.base.errors import ConfigError
-from harness.config.experiment import StageSweepConfig, SweepConfig
+from harness.config.search import StageSweepConfig, SweepConfig
 from harness.sweep.space import grid_cells
 from harness.sweep.study import Study, Trial, make_database
 

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
+from harness.compare.chains import Chains
 from harness.compare.protocol import Comparison
 from harness.config.experiment import ArmName, Experiment, plain
 from harness.config.rules import settings
@@ -55,7 +56,7 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
         for arm in ARMS
     }
     trained = {f"{arm}/{seed}": spec.done(specs.segmenter_epochs()) for arm, spec in arms.items()}
-    comparison = Comparison(specs, store, experiment.mask, experiment.image, roles)
+    comparison = Comparison(Chains(specs, store, experiment.mask, experiment.image), roles)
     opening = specs.opening(store, trained, comparison.rule())
     return {
         "prepare": store,
@@ -205,6 +206,10 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "sweep.image.space": ({"batch_size": {"values": [4]}}, NONE),
     "sweep.image.objective": ("quality/fid", NONE),
     "sweep.image.direction": ("maximize", NONE),
+    "sweep.segmentation.strength": ([1.0, 3.0, 4.0], NONE),
+    "sweep.segmentation.extra_share": ([0.1, 0.2, 0.3], NONE),
+    "dose_response.patients": ([2], TEST),
+    "dose_response.extra_share": ([0.25], TEST),
     "decision.baseline": ("none", TEST),
     "decision.candidate": ("gan", TEST),
     "decision.secondary": ([], TEST),

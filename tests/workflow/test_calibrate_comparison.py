@@ -23,7 +23,7 @@ from harness.base.files import write_json
 from harness.cli import main
 from harness.config.load import load_experiment
 from harness.metrics.planning import smallest_detectable_effect
-from harness.workflow import steps
+from harness.workflow import choosing, steps
 from harness.workflow.calibrate_comparison import Design, calibrate_comparison, design_of, needed
 from harness.workflow.calibrate_comparison_words import lines
 from harness.workflow.session import Session
@@ -73,7 +73,7 @@ def compare(session: Session, table: np.ndarray) -> None:
     meta = {"version": 1, "patients": people, "channels": ["parotid"]}
     write_json(store.path / "store" / "meta.json", meta)
     hands = StandIn(session.work, lambda config, seed, epoch: {"quality/kid": 1.0})
-    plan = hands.drive(steps.comparison_of(session, steps.choice(session)).plan)
+    plan = hands.drive(steps.comparison_of(session, choosing.choice(session)).plan)
     for (arm, seed), spec in plan.tests.items():
         gains = table[:, seed - 1000] if arm == "traditional+gan" else np.zeros(TEST_PATIENTS)
         cells = [f"pt_{p:02},aa,mean,{0.7 + gain!r}" for p, gain in enumerate(gains.tolist())]

@@ -18,7 +18,7 @@ from harness.base.errors import ConfigError
 from harness.base.files import write_json
 from harness.config.load import load_experiment
 from harness.sweep.chosen import read_chosen
-from harness.workflow import steps
+from harness.workflow import choosing, steps
 from harness.workflow.gather import gather
 from harness.workflow.session import Session
 
@@ -64,7 +64,7 @@ class Work:
         """Sweep by the stand-in, then the real step, which only chooses; what is chosen then."""
         session = self.session(*changes)
         for stage in stages:
-            planner = steps.stage_sweep(session, stage)
+            planner = choosing.stage_sweep(session, stage)
             self.hands(session).drive(planner.plan)
         steps.sweep(session, stages)
         return read_chosen(session.home) or {}
@@ -97,7 +97,7 @@ def test_the_best_of_both_stages_is_chosen(work: Work) -> None:
     assert chosen["mask"]["params"] == {"batch_size": 6}
     assert chosen["image"]["params"] == {"batch_size": 4}
     assert chosen["mask"]["quality/kid"] == 6.0
-    choice = steps.choice(work.session())
+    choice = choosing.choice(work.session())
     assert (choice.mask.batch_size, choice.image.batch_size) == (6, 4)
     assert choice.mask.width == 4
     assert (
@@ -107,9 +107,11 @@ def test_the_best_of_both_stages_is_chosen(work: Work) -> None:
 
 
 def test_before_any_sweep_the_experiments_own_settings_count(work: Work) -> None:
-    choice = steps.choice(work.session())
+    choice = choosing.choice(work.session())
     assert (choice.mask.batch_size, choice.image.batch_size) == (12, 8)
-    assert set(choice.origin.values()) == {"the experiment's own settings"}
+    assert choice.origin["mask"] == choice.origin["image"] == "the experiment's own settings"
+    assert (choice.strength, choice.extra_share) == (1.0, 0.5)
+    assert choice.origin["segmentation"] == "the experiment's own strength 1 and share 0.5"
 
 
 def test_a_sweep_of_one_stage_keeps_the_choice_of_the_other(work: Work) -> None:
@@ -133,49 +135,49 @@ def test_a_stage_where_everything_failed_uses_the_experiments_own_settings(work:
     assert "every trial of the mask sweep had a seed that failed to converge" in (
         work.said.getvalue()
     )
-    assert steps.choice(work.session()).origin["mask"] == "the experiment's own settings"
+    assert choosing.choice(work.session()).origin["mask"] == "the experiment's own settings"
 
 
 def test_a_choice_of_another_question_is_said_to_be_one(work: Work) -> None:
     work.sweep("mask", "image")
-    changed = steps.choice(work.session("mask.width=8"))
+    changed = choosing.choice(work.session("mask.width=8"))
     assert changed.mask.width == 4
     assert changed.origin["mask"].endswith(
         ", whose data, settings or search space differ from the experiment's"
     )
     assert "differ" not in changed.origin["image"]
-    more = steps.choice(work.session("sweep.mask.trials=1"))
+    more = choosing.choice(work.session("sweep.mask.trials=1"))
     assert "differ" not in more.origin["mask"]
 
 
 def test_a_stage_whose_sweep_was_taken_out_is_not_chosen_for(work: Work) -> None:
     work.sweep("mask", "image")
-    assert steps.choice(work.session("sweep.mask=null")).mask.batch_size == 12
+    assert choosing.choice(work.session("sweep.mask=null")).mask.batch_size == 12
 
 
 def test_a_sweep_of_a_stage_without_space_is_refused(work: Work) -> None:
     with pytest.raises(ConfigError, match=r"a sweep of the mask stage needs sweep\.mask"):
-        steps.stage_sweep(work.session("sweep.mask=null"), "mask")
+        choosing.stage_sweep(work.session("sweep.mask=null"), "mask")
 
 
 def test_looking_at_sweeps_asks_no_trial(work: Work) -> None:
     session = work.session()
-    assert steps.finished_sweeps(session) == []
-    steps.stage_sweep(session, "mask")  # makes the study
-    assert steps.finished_sweeps(session) == []
-    assert steps.stage_sweep(session, "mask").study.trials() == []
+    assert choosing.finished_sweeps(session) == []
+    choosing.stage_sweep(session, "mask")  # makes the study
+    assert choosing.finished_sweeps(session) == []
+    assert choosing.stage_sweep(session, "mask").study.trials() == []
     work.sweep("mask")
-    (plan,) = steps.finished_sweeps(work.session())
+    (plan,) = choosing.finished_sweeps(work.session())
     assert (plan.stage, plan.finished, len(plan.trials)) == ("mask", True, 2)
     # Another experiment in the same folder sees none of it.
-    assert steps.finished_sweeps(work.session("mask.width=8")) == []
+    assert choosing.finished_sweeps(work.session("mask.width=8")) == []
 
 
 # --- the comparison as a report sees it -----------------------------------------------------
 
 
 def compare(work: Work, session: Session, passes: int = 1000) -> Any:
-    planner = steps.comparison_of(session, steps.choice(session))
+    planner = steps.comparison_of(session, choosing.choice(session))
     return work.hands(session).drive(planner.plan, passes)
 
 
@@ -221,7 +223,7 @@ def test_a_report_is_possible_where_no_comparison_can_be(work: Work) -> None:
         assert data.comparison is None
     session = work.session("mask.learns=ct")
     with pytest.raises(ConfigError, match="needs masks from the mask stage"):
-        steps.comparison_of(session, steps.choice(session))
+        steps.comparison_of(session, choosing.choice(session))
 
 
 def test_what_is_gathered_names_no_folder(work: Work, patients: Path) -> None:

@@ -1,0 +1,150 @@
+"""Choose what all arms share, once: strength of augmentation, then share of the extra slots.
+
+Both sides of the primary comparison get as many candidates. Each is trained on the sweep's seeds,
+which no replicate uses, and judged by validation Dice alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from harness.base.errors import DataError
+from harness.compare.chains import Chain, Chains
+from harness.jobs.board import Board
+from harness.records.spec import Spec
+from harness.work.specs import ARM_FILLS, SOURCES_OF_EXTRA
+
+AXIS_NAMES = {"strength": "augmentation strength", "extra_share": "share of the extra slots"}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One value of an axis, with the segmenters that judge it.
+
+    Attributes:
+        dice: validation Dice of each seed at the end of its training, None until it is known.
+    """
+
+    axis: str
+    value: float
+    arm: str
+    chains: tuple[Chain, ...]
+    dice: tuple[float | None, ...]
+
+    @property
+    def mean(self) -> float | None:
+        known = [value for value in self.dice if value is not None]
+        return sum(known) / len(known) if len(known) == len(self.dice) else None
+
+    def segmenters(self) -> list[tuple[int, Spec]]:
+        """(seed, spec) of each."""
+        return [(chain.seed, chain.segmenters[self.arm]) for chain in self.chains]
+
+
+@dataclass
+class TuningPlan:
+    """The choice as planned so far: candidates by axis, and the value chosen of each."""
+
+    segmenter_epochs: int
+    candidates: dict[str, list[Candidate]]
+    chosen: dict[str, float]
+
+    @property
+    def finished(self) -> bool:
+        return all(axis in self.chosen for axis in AXIS_NAMES)
+
+    def plain(self) -> dict[str, Any]:
+        """Plain data by axis: the value chosen, the arm that judged, every candidate."""
+        return {
+            axis: {
+                "chosen": self.chosen.get(axis),
+                "arm": candidates[0].arm,
+                "candidates": [
+                    {"value": c.value, "validation_dice": c.mean, "seeds": list(c.dice)}
+                    for c in candidates
+                ],
+            }
+            for axis, candidates in self.candidates.items()
+        }
+
+
+def untunable(baseline: str, candidate: str) -> str:
+    """Why the sides of a comparison have nothing to choose; empty where they have."""
+    if not ARM_FILLS[baseline]["augment"]:
+        return f"the baseline '{baseline}' does not augment"
+    if candidate not in SOURCES_OF_EXTRA:
+        return f"the extra slots of '{candidate}' hold no made pairs"
+    if ARM_FILLS[candidate].get("order", "mixed") != "mixed":
+        return f"'{candidate}' does not mix its pairs with real ones"
+    return ""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Planner of the choice; `chains` have the settings that both stages' sweeps chose."""
+
+    chains: Chains
+
+    def plan(self, board: Board) -> TuningPlan:
+        """Ask for the strengths' segmenters, then for the shares' under the best strength."""
+        experiment = self.chains.specs.experiment
+        asked, rule = experiment.sweep.segmentation, experiment.decision
+        assert asked is not None
+        plan = TuningPlan(self.chains.specs.segmenter_epochs(), {}, {})
+        strengths = [
+            self._candidate(
+                board, "strength", s, rule.baseline, self.chains.with_segmentation(strength=s)
+            )
+            for s in asked.strength
+        ]
+        plan.candidates["strength"] = strengths
+        strength = _best(strengths, experiment.segmentation.augmentation.strength)
+        if strength is None:
+            return plan
+        plan.chosen["strength"] = strength
+        shares = [
+            self._candidate(
+                board,
+                "extra_share",
+                s,
+                rule.candidate,
+                self.chains.with_segmentation(strength, extra_share=s),
+            )
+            for s in asked.extra_share
+        ]
+        plan.candidates["extra_share"] = shares
+        share = _best(shares, experiment.segmentation.extra_share)
+        if share is not None:
+            plan.chosen["extra_share"] = share
+        return plan
+
+    def _candidate(
+        self, board: Board, axis: str, value: float, arm: str, chains: Chains
+    ) -> Candidate:
+        planned, dice = [], []
+        for seed in range(chains.specs.experiment.sweep.seeds):
+            chain = chains.plan(board, seed, (arm,), f"{axis} {value:g}, seed {seed}")
+            epochs = chains.specs.segmenter_epochs()
+            result = board.folder(chain.segmenters[arm]).result(epochs)
+            if result is not None and result["values"]["validation_dice"] is None:
+                raise DataError(
+                    "the choice of strength and share needs validation patients with contours, but "
+                    "validation Dice is not defined; change data.roles, or set sweep.segmentation "
+                    "to null"
+                )
+            planned.append(chain)
+            dice.append(result["values"]["validation_dice"] if result else None)
+        return Candidate(axis, value, arm, tuple(planned), tuple(dice))
+
+
+def _best(candidates: Iterable[Candidate], own: float) -> float | None:
+    """The value of the highest mean, of equal ones the nearest to the experiment's own; None while
+    one is unknown."""
+    ranked = []
+    for candidate in candidates:
+        if candidate.mean is None:
+            return None
+        ranked.append((-candidate.mean, abs(candidate.value - own), candidate.value))
+    return min(ranked)[2]

@@ -1,0 +1,124 @@
+"""`sweep:` what is searched, and how: two stages by Optuna, then what all arms share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from harness.config.axes import axis_problems
+from harness.config.base import Positive, Section, full_sentences
+from harness.config.stages import ImageStageConfig, MaskStageConfig
+
+
+class AxisConfig(Section):
+    """One axis of a search space: `values`, or `low` and `high`."""
+
+    values: tuple[float | int | str | bool, ...] | None = Field(None, description="categorical")
+    low: float | None = Field(None, description="lower end of a range")
+    high: float | None = Field(None, description="upper end of a range")
+    log: bool = Field(False, description="search the range on a log scale")
+    integer: bool = Field(False, description="whole numbers only")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> AxisConfig:
+        ranged = self.low is not None and self.high is not None
+        if (self.values is None) == (not ranged) or (self.values is not None and not self.values):
+            raise ValueError("an axis needs either `values` or both `low` and `high`")
+        if ranged and self.low >= self.high:  # type: ignore[operator]
+            raise ValueError(f"low must be below high, but got {self.low} and {self.high}")
+        if ranged and self.log and self.low <= 0:  # type: ignore[operator]
+            raise ValueError(f"a log axis needs low > 0, but got {self.low}")
+        return self
+
+
+class StageSweepConfig(Section):
+    """The study of one stage. Keys of `space` are dotted paths inside the stage's section."""
+
+    trials: Positive = Field(8, description="settings to try")
+    space: dict[str, AxisConfig] = Field(description="axes")
+    objective: str = Field(
+        "quality/kid", description="a value of the stage's score at the last epoch, mean over seeds"
+    )
+    direction: Literal["minimize", "maximize"] = Field("minimize", description="of the objective")
+
+
+def _mask_space() -> dict[str, AxisConfig]:
+    return {
+        "batch_size": AxisConfig(values=(6, 12, 16, 32, 64, 128)),
+        "optimiser.learning_rate": AxisConfig(low=1e-5, high=1e-3, log=True),
+        "schedule.epochs": AxisConfig(values=(30, 50, 100, 300, 500)),
+    }
+
+
+def _image_space() -> dict[str, AxisConfig]:
+    return {
+        "batch_size": AxisConfig(values=(1, 4, 8, 16)),
+        "optimiser.learning_rate": AxisConfig(low=1e-5, high=1e-3, log=True),
+        "schedule.epochs": AxisConfig(values=(30, 100, 200, 300)),
+    }
+
+
+class SegmentationSweepConfig(Section):
+    """Candidates of what all arms of the comparison share, as many for one side as for the other.
+
+    Both are chosen once, on the sweep's seeds, by validation Dice: strengths as
+    `decision.baseline` trains under them, then shares as `decision.candidate` does under the chosen
+    strength. That needs a baseline that augments and a candidate whose extra slots hold made pairs.
+    """
+
+    strength: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        (0.5, 1.0, 2.0), min_length=1, description="of `segmentation.augmentation.strength`"
+    )
+    extra_share: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (0.25, 0.5, 0.75), min_length=1, description="of `segmentation.extra_share`"
+    )
+
+    @model_validator(mode="after")
+    def _as_many(self) -> SegmentationSweepConfig:
+        for name, values in (("strength", self.strength), ("extra_share", self.extra_share)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"candidates of {name} must differ, but got {list(values)}")
+        if len(self.strength) != len(self.extra_share):
+            raise ValueError(
+                "both sides must have as many candidates, but got "
+                f"{len(self.strength)} of strength and {len(self.extra_share)} of extra_share"
+            )
+        return self
+
+
+class SweepConfig(Section):
+    """Optuna over both stages, each a study of its own; then what all arms share."""
+
+    seeds: Positive = Field(3, description="trainings per trial; seeds 0, 1, 2 ...")
+    seed: int = Field(0, description="of the sampler")
+    sampler: Literal["tpe", "random", "grid"] = Field("tpe", description="how settings are asked")
+    wave: Positive = Field(4, description="trials asked at a time; not the number of workers")
+    mask: StageSweepConfig | None = Field(
+        StageSweepConfig(space=_mask_space()), description="null skips this stage"
+    )
+    image: StageSweepConfig | None = Field(
+        StageSweepConfig(space=_image_space()), description="null skips this stage"
+    )
+    segmentation: SegmentationSweepConfig | None = Field(
+        SegmentationSweepConfig(),
+        description="null keeps the experiment's own strength and share",
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _below_replicates(cls, value: int) -> int:
+        if value > 999:
+            raise ValueError(f"seeds must be below 1000 (replicates start there), but got {value}")
+        return value
+
+    @model_validator(mode="after")
+    def _axes_fit_stages(self) -> SweepConfig:
+        found: list[str] = []
+        if self.mask is not None:
+            found += axis_problems(MaskStageConfig, self.mask.space, "mask")
+        if self.image is not None:
+            found += axis_problems(ImageStageConfig, self.image.space, "image")
+        if found:
+            raise full_sentences(found)
+        return self
