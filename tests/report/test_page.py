@@ -21,8 +21,10 @@ from report_material import ARMS, Material
 from scipy import stats
 
 from harness.compare.decision import decide
+from harness.compare.dose import doses
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.table import Cell, Table
+from harness.compare.tuning import Candidate, TuningPlan
 from harness.report.answer import collapse_bound
 from harness.report.data import PatientLine, ReportData
 from harness.report.ink import Ink
@@ -354,6 +356,44 @@ def test_tables_of_trials_effects_and_costs(everything: ReportData, page: Path) 
     assert first["primary"] == "true"
     costs = {row["kind"]: float(row["seconds"]) for row in rows_of(folder / "ledger.csv")}
     assert costs == {"mask-stage": 5400.0, "segmenter": 8000.0}
+
+
+def test_doses_and_candidates_are_shown_and_never_judged(
+    everything: ReportData, tmp_path: Path
+) -> None:
+    assert everything.table is not None
+    few = Table(
+        replace(c, value=c.value - 0.1 * (c.arm == "traditional")) for c in everything.table.cells
+    )
+    rule = everything.experiment.decision
+    own = {"patients": 20.0, "extra_share": 0.5}
+    found = doses(everything.table, own, [("patients", 5.0, few)], rule)
+    candidates = {
+        "strength": [
+            Candidate("strength", 0.5, "traditional", (), (0.61, 0.65)),
+            Candidate("strength", 1.0, "traditional", (), (0.7, 0.72)),
+        ],
+        "extra_share": [Candidate("extra_share", 0.25, "traditional+gan", (), (0.7, None))],
+    }
+    tuning = TuningPlan(10, candidates, {"strength": 1.0})
+    page = write_report(replace(everything, doses=found, tuning=tuning), tmp_path)
+    text, parsed = page.read_text(), Page(page.read_text())
+    base, candidate = (
+        everything.table.values(rule.baseline),
+        everything.table.values(rule.candidate),
+    )
+    gain = (candidate - base).mean()
+    levels = [row for row in parsed.rows if row[0] in ("5", "20 (declared)") and len(row) == 5]
+    assert [row[3] for row in levels] == [f"{gain + 0.1:+.3f}", f"{gain:+.3f}"]
+    assert levels[0][1:3] == [f"{base.mean() - 0.1:.3f}", f"{candidate.mean():.3f}"]
+    assert ["1 (chosen)", "0.710", "0.700 0.720"] in parsed.rows
+    assert ["0.25", "\u2013", "0.700 \u2013"] in parsed.rows
+    section = text[text.index('id="doses"') :]
+    section = section[: section.index("</section>")]
+    assert not re.search("helps|harms|no useful effect", section)
+    rows = rows_of(tmp_path / "doses.csv")
+    assert [float(row["mean"]) for row in rows] == pytest.approx([gain + 0.1, gain])
+    assert [row["declared"] for row in rows] == ["false", "true"]
 
 
 def test_the_summary_agrees_with_the_table(everything: ReportData, page: Path) -> None:
