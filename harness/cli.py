@@ -291,6 +291,9 @@ def calibrate(
 def report(
     experiment: ExperimentFile,
     overrides: Overrides = None,
+    publish: Annotated[
+        Path | None, typer.Option(help="copy it to FOLDER/NAME too, listed in FOLDER/README.md")
+    ] = None,
     workdir: Workdir = DEFAULT_WORKDIR,
     json: Json = False,
     quiet: Quiet = False,
@@ -300,7 +303,7 @@ def report(
     session = options.session()
     from harness.workflow.commands import write_page
 
-    found = write_page(session)
+    found = write_page(session, publish)
     then = options.pages() if found["finished"] else options.next("run")
     options.finish(found, f"report: {found['report']}", then)
 

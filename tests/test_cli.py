@@ -376,6 +376,7 @@ def test_the_path_command_by_command(
     page = typed("report", *own, "--json")
     assert page.json == {
         "report": "my work/experiments/tiny/report/index.html",
+        "published": None,
         "finished": False,
         "verdicts": [],
     }
@@ -434,7 +435,7 @@ def test_the_path_command_by_command(
     assert collapsed.then == []  # nothing is tracked, so there are no pages to open
 
     plan = hands.drive(comparison_of(session, choice(session)).plan)
-    hands.drive(lambda board: audit._values(session, plan, board, ask=True))
+    hands.drive(lambda board: audit.read_audits(session, plan, board))
     tests = plan.tests
     for (arm, _), spec in tests.items():
         dice = 0.5 if arm == "traditional" else 0.625
@@ -443,6 +444,15 @@ def test_the_path_command_by_command(
         )
     compared = typed("compare", *own, "--engine", "inline", "--json")
     assert compared.json["means"] == {"traditional": 0.5, "traditional+gan": 0.625}
+
+    public = typed("report", *own, "--publish", "reports", "--json")
+    assert public.json["published"] == "reports/tiny/index.html"
+    assert (here / "reports/tiny/scores.csv").exists()
+    assert "[tiny](tiny/index.html)" in (here / "reports/README.md").read_text()
+    (here / "a file").write_text("")
+    refused = typed("report", *own, "--publish", "a file")
+    assert refused.code == 2
+    assert "--publish must be a folder that can be written, but got 'a file'" in refused.err
     assert compared.json["chosen"]["mask"].startswith(f"trial {chosen['mask']['trial']} of study")
     assert "mask stage: trial" in compared.err
     assert "image stage: the experiment's own settings" in compared.err

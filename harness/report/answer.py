@@ -156,15 +156,19 @@ def _planned(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
     if effect.detectable is None or effect.equivalence_in_reach is None:
         return []
     ways = [
-        counted(count, what) if count is not None else f"no number of {what}s alone"
+        counted(count, what)
         for count, what in (
             (effect.patients_needed, "patient"),
             (effect.replicates_needed, "replicate"),
         )
+        if count is not None
     ]
     reach = "in reach" if effect.equivalence_in_reach else "out of reach"
     return [
-        ("seeing the margin would take", " or ".join(ways)),
+        (
+            "seeing the margin would take",
+            " or ".join(ways) or "more of both, patients and replicates",
+        ),
         ("showing that there is no such difference", f"{reach} of this design"),
     ]
 

@@ -19,16 +19,21 @@ REAL_ARMS = ("traditional", "none", "duplicate")
 def audit(session: Session, plan: ComparisonPlan) -> dict[int, dict[str, Any]]:
     """Make what is missing; values of each replicate's audit, by seed. {} without a GAN arm."""
     found: dict[int, dict[str, Any]] = session.drive(
-        lambda board: _values(session, plan, board, ask=True)
+        lambda board: read_audits(session, plan, board)
     )
     if found:
         session.views["audit"] = audit_views(audit_specs(session, plan), session.board())
     return found
 
 
-def read_audits(session: Session, plan: ComparisonPlan) -> dict[int, dict[str, Any]]:
-    """Values of the audits that are finished; runs nothing."""
-    return _values(session, plan, session.board(), ask=False)
+def read_audits(session: Session, plan: ComparisonPlan, board: Board) -> dict[int, dict[str, Any]]:
+    """Ask the board for every audit and its parts; values of those that are finished, by seed."""
+    specs = audit_specs(session, plan)
+    if specs:
+        for name, spec in session.specs.audit_parts(session.store, _judge(session, plan)).items():
+            board.need(spec, label=f"{name.replace('-', ' of real ', 1)}")
+    results = {s: board.need(spec, label=f"audit of replicate {s}") for s, spec in specs.items()}
+    return {seed: result["values"] for seed, result in results.items() if result}
 
 
 def audit_folders(session: Session, plan: ComparisonPlan) -> dict[int, Path]:
@@ -50,19 +55,6 @@ def audit_specs(session: Session, plan: ComparisonPlan) -> dict[int, Spec]:
         for chain in plan.chains
         if chain.synthesis is not None
     }
-
-
-def _values(
-    session: Session, plan: ComparisonPlan, board: Board, ask: bool
-) -> dict[int, dict[str, Any]]:
-    specs = audit_specs(session, plan)
-    if ask and specs:
-        for name, spec in session.specs.audit_parts(session.store, _judge(session, plan)).items():
-            board.need(spec, label=f"{name.replace('-', ' of real ', 1)}")
-        for seed, spec in specs.items():
-            board.need(spec, label=f"audit of replicate {seed}")
-    results = {seed: session.work.job(spec).result() for seed, spec in specs.items()}
-    return {seed: result["values"] for seed, result in results.items() if result}
 
 
 def _judge(session: Session, plan: ComparisonPlan) -> Input | None:

@@ -50,10 +50,10 @@ def _base(session: Session, stage: str) -> str:
     )
 
 
-def finished_sweeps(session: Session) -> list[SweepPlan]:
+def finished_sweeps(session: Session, board: Board | None = None) -> list[SweepPlan]:
     """Sweeps that have trials, as far as studies and folders tell; asks and trains nothing."""
     plans = [
-        stage_sweep(session, stage).look(session.board())
+        stage_sweep(session, stage).look(board or session.board())
         for stage in ("mask", "image")
         if has_study(session, stage)
     ]
@@ -163,11 +163,11 @@ def _choice(session: Session, chosen: Mapping[str, Any]) -> Choice:
     return Choice(settings["mask"], settings["image"], **values, origin=origin)
 
 
-def tuning_of(session: Session) -> TuningPlan | None:
+def tuning_of(session: Session, board: Board | None = None) -> TuningPlan | None:
     """The candidates of strength and share as they stand; trains nothing. None if none began."""
     if why_untunable(session.experiment):
         return None
-    found = _tuning(session, choice(session)).plan(session.board())
+    found = _tuning(session, choice(session)).plan(board or session.board())
     begun = [
         spec
         for candidates in found.candidates.values()

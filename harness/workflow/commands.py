@@ -14,6 +14,7 @@ from harness.compare.summary import arm_means
 from harness.config.experiment import Experiment
 from harness.config.starter import starter
 from harness.report.formats import counted
+from harness.report.index import publish_index
 from harness.report.page import write_report
 from harness.report.sweeps import seed_value
 from harness.sweep.chosen import newest_chosen
@@ -247,12 +248,27 @@ def run_calibrate_comparison(session: Session, repeats: int | None) -> dict[str,
     return found
 
 
-def write_page(session: Session) -> dict[str, Any]:
-    """Write the report of whatever is finished."""
+def write_page(session: Session, publish: Path | None = None) -> dict[str, Any]:
+    """Write the report of whatever is finished; also into the list of a folder of reports.
+
+    Raises:
+        ConfigError: a folder to publish in that cannot be written.
+    """
     data = gather(session)
     page = write_report(data, session.home / "report")
+    published = None
+    if publish is not None:
+        try:
+            published = str(write_report(data, publish / session.experiment.name))
+            publish_index(publish)
+        except OSError as error:
+            raise ConfigError(
+                f"--publish must be a folder that can be written, but got '{publish}' "
+                f"({error.strerror}); name another one"
+            ) from error
     return {
         "report": str(page),
+        "published": published,
         "finished": bool(data.comparison and data.comparison.finished),
         "verdicts": [effect.sentence for effect in data.effects],
     }

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from harness.base.files import digest_of, read_json
+from harness.base.files import digest_of
 from harness.config.render import sanitised
-from harness.records.folder import WorkFolder, versions
+from harness.jobs.board import Board
+from harness.records.folder import versions
 from harness.report.data import PatientLine, ReportData
 from harness.report.formats import counted
 from harness.sweep.chosen import read_chosen
@@ -22,15 +23,21 @@ from harness.workflow.audit import audit_folders, read_audits
 from harness.workflow.collapse import read_verdicts
 from harness.workflow.session import Session
 
+Results = list[tuple[str, dict[str, Any]]]
+
 
 def gather(session: Session) -> ReportData:
     """Everything that is finished; trains nothing."""
-    plan = steps.begun_comparison(session)
+    board = session.board()  # ends up with every job that the experiment stands on
+    board.need(session.store)
+    plan = steps.begun_comparison(session, board)
     compared = steps.read_comparison(session, plan) if plan and plan.finished else None
     folder = session.work.job(session.store)
     prepared = folder.result()
-    sweeps = choosing.finished_sweeps(session) if prepared else []
-    tuning = choosing.tuning_of(session) if prepared else None
+    sweeps = choosing.finished_sweeps(session, board) if prepared else []
+    tuning = choosing.tuning_of(session, board) if prepared else None
+    audits = read_audits(session, plan, board) if plan else {}
+    results = _results(board)
     return ReportData(
         experiment=session.experiment,
         work=session.work,
@@ -47,10 +54,10 @@ def gather(session: Session) -> ReportData:
         effects=compared.effects if compared else (),
         doses=compared.doses if compared else (),
         costs=arm_costs(session, compared.plan, sweeps, tuning) if compared else (),
-        audits=read_audits(session, plan) if plan else {},
+        audits=audits,
         audit_folders=audit_folders(session, plan) if plan else {},
-        provenance=_provenance(session),
-        ledger=_ledger(session.work),
+        provenance=_provenance(session, results),
+        ledger=_ledger(results),
         mlflow="`harness ui` with this experiment opens the runs of this work folder in MLflow.",
     )
 
@@ -68,7 +75,7 @@ def _patients(session: Session) -> list[PatientLine]:
     ]
 
 
-def _provenance(session: Session) -> list[tuple[str, str]]:
+def _provenance(session: Session, results: Results) -> list[tuple[str, str]]:
     compute = session.compute
     lines = [
         ("harness", f"{harness.__version__}, code {code_version()}"),
@@ -86,7 +93,7 @@ def _provenance(session: Session) -> list[tuple[str, str]]:
         ),
         ("machine", f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"),
     ]
-    found = _job_versions(session.work) or versions()
+    found = _job_versions(results) or versions()
     return lines + [(f"version of {name}", value) for name, value in found.items()]
 
 
@@ -104,31 +111,32 @@ def code_version() -> str:
     return (git("rev-parse", "--short=12", "HEAD") or "unknown") + dirty
 
 
-def _results(work: WorkFolder) -> list[tuple[str, dict[str, Any]]]:
-    paths = [*work.jobs.glob("*/*/result.json"), *work.jobs.glob("*/*/readouts/*/result.json")]
-    return [(path.relative_to(work.jobs).parts[0], read_json(path)) for path in sorted(paths)]
+def _results(board: Board) -> Results:
+    """Finished jobs that the board was asked for: kind and result. Of a lineage's readouts, which
+    each hold the time since the job's start, the last one asked for stands for the job."""
+    found = []
+    for request in board.wanted():
+        folder = board.folder(request.spec)
+        epochs: list[int | None] = [*sorted(request.epochs, reverse=True)] or [None]
+        done = [result for epoch in epochs if (result := folder.result(epoch)) is not None]
+        found += [(request.spec.kind, done[0])] if done else []
+    return found
 
 
-def _job_versions(work: WorkFolder) -> dict[str, str]:
+def _job_versions(results: Results) -> dict[str, str]:
     """Library versions of the jobs; several are listed side by side."""
     seen: dict[str, set[str]] = defaultdict(set)
-    for _, result in _results(work):
+    for _, result in results:
         for name, version in result["versions"].items():
             seen[name].add(version)
     return {name: ", ".join(sorted(found)) for name, found in sorted(seen.items())}
 
 
-def _ledger(work: WorkFolder) -> dict[str, dict[str, float]]:
-    """Jobs and seconds by kind. A lineage's readouts each hold the time since the job's start, so
-    the longest stands for the job."""
-    longest: dict[tuple[str, str], float] = {}
-    for path in [*work.jobs.glob("*/*/result.json"), *work.jobs.glob("*/*/readouts/*/result.json")]:
-        kind, digest = path.relative_to(work.jobs).parts[:2]
-        seconds = float(read_json(path)["cost"]["seconds"])
-        longest[kind, digest] = max(longest.get((kind, digest), 0.0), seconds)
+def _ledger(results: Results) -> dict[str, dict[str, float]]:
+    """Jobs and seconds by kind."""
     ledger: dict[str, dict[str, float]] = {}
-    for (kind, _), seconds in longest.items():
+    for kind, result in results:
         entry = ledger.setdefault(kind, {"jobs": 0, "seconds": 0.0})
         entry["jobs"] += 1
-        entry["seconds"] += seconds
+        entry["seconds"] += float(result["cost"]["seconds"])
     return ledger

@@ -123,11 +123,11 @@ def comparison_of(session: Session, chosen: Choice) -> Comparison:
     return Comparison(chosen.chains(session), session.roles)
 
 
-def begun_comparison(session: Session) -> ComparisonPlan | None:
+def begun_comparison(session: Session, board: Board | None = None) -> ComparisonPlan | None:
     """The comparison as it stands if a job of it exists; trains nothing."""
     if session.experiment.mask.learns == "ct" or "test" not in session.roles.values():
         return None
-    found = comparison_of(session, choice(session)).plan(session.board())
+    found = comparison_of(session, choice(session)).plan(board or session.board())
     specs = [
         spec
         for chain in (*found.chains, *(c for level in found.levels for c in level.chains))
