@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.base.console import Console, emit_json, run_guarded
+from harness.base.console import Console, emit_json, prepare_streams, run_guarded
 from harness.base.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -445,8 +445,18 @@ def decide(
     baseline: Annotated[str | None, typer.Option(metavar="ARM", help="what is to beat")] = None,
     candidate: Annotated[str | None, typer.Option(metavar="ARM", help="what may beat it")] = None,
     margin: Annotated[
-        float, typer.Option(help="smallest difference that matters, in the unit of value")
-    ] = 0.01,
+        float | None,
+        typer.Option(
+            help="smallest difference that matters, in the unit of value; default: 0.01 for values "
+            "in 0 to 1"
+        ),
+    ] = None,
+    better: Annotated[
+        str | None,
+        typer.Option(
+            metavar="higher|lower", help="which values are better; default: higher in 0 to 1"
+        ),
+    ] = None,
     secondary: Annotated[
         list[str] | None,
         typer.Option(metavar="BASELINE:CANDIDATE", help="Holm-adjusted; repeatable"),
@@ -462,10 +472,11 @@ def decide(
 
     Patients and replicates both count as random.
     """
-    from harness.workflow.decide import Request, decide_scores
+    from harness.workflow.decide import decide_scores
+    from harness.workflow.decide_input import Request
     from harness.workflow.decide_words import lines
 
-    request = Request(scores, baseline, candidate, margin, tuple(secondary or ()), output)
+    request = Request(scores, baseline, candidate, margin, tuple(secondary or ()), output, better)
     console = Console(quiet=quiet)
     found = decide_scores(request, console)
     if json:
@@ -478,4 +489,5 @@ def decide(
 
 def main() -> None:
     """Entry point of the `harness` command."""
+    prepare_streams()
     sys.exit(run_guarded(lambda: app(standalone_mode=False), "--json" in sys.argv))

@@ -161,9 +161,11 @@ class Tiny:
         *epochs: int,
         stop: Callable[[], bool] = lambda: False,
         pictures: int = 2,
+        branches: tuple[int, ...] = (),
         **runtime: Any,
     ) -> Outcome:
-        return run_request(Request(spec, epochs, pictures, runtime), self.work, stop)
+        request = Request(spec, epochs, pictures, runtime, branches=branches)
+        return run_request(request, self.work, stop)
 
     def must(self, spec: Spec, *epochs: int, **more: Any) -> JobFolder:
         outcome = self.run(spec, *epochs, **more)

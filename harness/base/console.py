@@ -6,6 +6,7 @@ appear at a modest rate. rich is imported only when a live display starts.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import json
@@ -30,6 +31,8 @@ EXIT_BUG = 1
 EXIT_FAULT = 3
 EXIT_INTERRUPTED = 130
 _INTERRUPTED = "stopped; finished work is kept, and the same command goes on from it"
+# What a stream without the letter gets: a number must not lose its sign.
+_PLAIN_LETTERS = {"\u2212": "-", "\u2013": "-", "\u2026": "...", "\u00d7": "x", "\u00a0": " "}
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
@@ -100,6 +103,26 @@ class Console:
                 return
             self.stream.write(text + "\n")
             self.stream.flush()
+
+
+def prepare_streams() -> None:
+    """Let stdout and stderr take any text, also in a small encoding and where they are closed."""
+    codecs.register_error("harness.plain", _plain)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed before the start: go on, unheard, to the end of the process
+            unheard = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, unheard)
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="harness.plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """A codec's error handler: the nearest plain letters, else question marks."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return "".join(_PLAIN_LETTERS.get(letter, "?") for letter in letters), error.end
 
 
 def emit_json(value: Mapping[str, Any]) -> None:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.board import Board
-from harness.records.spec import Input, Spec
+from harness.records.spec import Input, Phases, Spec
 from harness.work.specs import SOURCES_OF_EXTRA, Specs, needs
 
 
 @dataclass(frozen=True)
 class Chain:
-    """One seed's specs."""
+    """One seed's specs.
+
+    Attributes:
+        stages, scores: by "mask" and "image"; empty where no arm needs a GAN.
+        segmenters: by arm.
+    """
 
     seed: int
-    mask: Spec | None
-    image: Spec | None
-    scores: Mapping[str, Spec]
-    synthesis: Spec | None
     segmenters: Mapping[str, Spec]
+    stages: Mapping[str, Phases] = field(default_factory=dict)
+    scores: Mapping[str, Spec] = field(default_factory=dict)
+    synthesis: Spec | None = None
     repaint: Spec | None = None
 
     def trained(self, epochs: int) -> dict[str, Input]:
@@ -65,7 +69,7 @@ class Chains:
         """
         arms = tuple(arms)
         made: dict[str, Spec] = {}
-        chain = Chain(seed, None, None, {}, None, {})
+        chain = Chain(seed, {})
         if needs(arms, "synthesis") or needs(arms, "repaint"):
             chain = self._stages(board, seed, arms, name)
             made = {
@@ -84,25 +88,21 @@ class Chains:
 
     def _stages(self, board: Board, seed: int, arms: Iterable[str], name: str) -> Chain:
         """Both GAN stages, their scores, and the pairs they make."""
-        mask = self.specs.mask_stage(self.store, self.mask, seed)
-        image = self.specs.image_stage(self.store, self.image, seed)
-        last_mask, last_image = self.mask.schedule.epochs, self.image.schedule.epochs
-        board.need(mask, last_mask, f"mask stage, {name}")
-        board.need(image, last_image, f"image stage, {name}")
-        scores = {
-            "mask": self.specs.score("mask-score", self.store, mask, last_mask),
-            "image": self.specs.score("image-score", self.store, image, last_image),
-        }
-        for stage, spec in scores.items():
-            training = mask if stage == "mask" else image
-            board.need(self.specs.variety_of(self.store, training), label="variety of real images")
-            board.need(spec, label=f"score of the {stage} stage, {name}")
-        synthesis = self.specs.synthesis(
-            self.store, mask.done(last_mask), image.done(last_image), seed
-        )
+        mask = self.specs.training(self.store, self.mask, seed)
+        image = self.specs.training(self.store, self.image, seed)
+        stages, scores = {"mask": mask, "image": image}, {}
+        for stage, training in stages.items():
+            board.train(training, training.epochs, f"{stage} stage, {name}")
+            variety = self.specs.variety_of(self.store, training.last)
+            board.need(variety, label="variety of real images")
+            scores[stage] = self.specs.score(
+                f"{stage}-score", self.store, training.last, training.epochs
+            )
+            board.need(scores[stage], label=f"score of the {stage} stage, {name}")
+        synthesis = self.specs.synthesis(self.store, mask.done(), image.done(), seed)
         board.need(synthesis, label=f"synthesis, {name}")
         repaint = None
         if needs(arms, "repaint"):
-            repaint = self.specs.repaint(self.store, image.done(last_image), seed)
+            repaint = self.specs.repaint(self.store, image.done(), seed)
             board.need(repaint, label=f"real masks painted, {name}")
-        return Chain(seed, mask, image, scores, synthesis, {}, repaint)
+        return Chain(seed, {}, stages, scores, synthesis, repaint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,9 +11,15 @@ from harness.compare.effect import Effect
 from harness.compare.planning_facts import PlanFacts, plan_facts
 from harness.compare.table import Table
 from harness.compare.words import sentence
-from harness.metrics.inference import Inference, crossed_weighted_t, holm, verdict
+from harness.metrics.inference import Inference, Word, crossed_weighted_t, holm, verdict
 
 EXTENDED = "the test had been opened before under another rule"
+_EXCHANGED: dict[Word, Word] = {
+    "helps": "harms",
+    "helps, by less than the margin": "harms, by less than the margin",
+    "harms": "helps",
+    "harms, by less than the margin": "helps, by less than the margin",
+}
 
 
 class Rule(Protocol):
@@ -52,6 +59,7 @@ class _About:
     extended: bool
     at_budget: bool
     measure: str
+    lower_is_better: bool
 
 
 def decide(
@@ -60,6 +68,7 @@ def decide(
     extended: bool = False,
     at_budget: bool = False,
     measure: str = "Dice",
+    lower_is_better: bool = False,
 ) -> list[Effect]:
     """The primary effect, then the secondaries in their order.
 
@@ -69,10 +78,11 @@ def decide(
         extended: the test had been opened before under another rule; no verdict is given.
         at_budget: validation Dice had not flattened when training stopped; the sentences say so.
         measure: what the cells are, in the sentences.
+        lower_is_better: a candidate below the baseline helps; estimates keep their sign.
     """
     pairs = [(decision.baseline, decision.candidate), *decision.secondary]
     found = [crossed_weighted_t(table.difference(*pair)) for pair in pairs]
-    about = _About(decision.margin, extended, at_budget, measure)
+    about = _About(decision.margin, extended, at_budget, measure, lower_is_better)
     primary = _effect(pairs[0], found[0], about, True, None)
     adjusted = _adjusted(found[1:])
     return [
@@ -104,9 +114,11 @@ def _effect(
     baseline, candidate = pair
     spread = inference.spread
     word = None if about.extended else verdict(inference, about.margin, adjusted)
+    if about.lower_is_better:
+        word = exchanged(word)
     judged = inference.status == "verdict" and not about.extended
     opened = EXTENDED if about.extended else ""
-    needed = "; ".join(part for part in (inference.note, opened) if part)
+    needed = "; ".join(part for part in (_note(inference), opened) if part)
     facts = _facts(inference, about.margin)
     return Effect(
         baseline=baseline,
@@ -138,8 +150,19 @@ def _effect(
             adjusted_p=adjusted,
             at_budget=about.at_budget,
             measure=about.measure,
+            lower_is_better=about.lower_is_better,
         ),
     )
+
+
+def exchanged(word: Word | None) -> Word | None:
+    """The word for values of which the lower are better: helps and harms change places."""
+    return None if word is None else _EXCHANGED.get(word, word)
+
+
+def _note(inference: Inference) -> str:
+    """What a verdict lacks; one cell lacks, several lack."""
+    return re.sub(r"\b(1 of \d+ lack)$", r"\1s", inference.note or "")
 
 
 def _facts(inference: Inference, margin: float) -> PlanFacts | None:

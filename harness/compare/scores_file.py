@@ -20,8 +20,11 @@ from harness.compare.table import Cell, Table
 COLUMNS = ("patient", "replicate", "arm", "value")
 RUN = "run"
 """Another word for `replicate` in a header."""
+DELIMITERS = ",;\t"
 MISSING = ("", "nan", "na", "n/a", "#n/a", "null", "none")
 """A value that was not measured, whatever its capitals."""
+LARGEST = 1e9
+"""No measure of a segmentation lies beyond."""
 MOST_CELLS = 4_000_000
 """Patients times replicates beyond which the ids cannot be what they are taken for."""
 
@@ -48,12 +51,12 @@ class _Header:
 
     places: dict[str, int]
     width: int
-    decimal_comma: bool
+    delimiter: str
     extra: tuple[str, ...]
 
 
 def read_scores_file(path: Path) -> ScoresFile:
-    """Read a CSV of scores: comma or semicolon, UTF-8 with or without a byte order mark.
+    """Read a CSV of scores: comma, semicolon or tab, UTF-8 with or without a byte order mark.
 
     Raises:
         ConfigError: there is no such file, or it cannot be read.
@@ -61,7 +64,7 @@ def read_scores_file(path: Path) -> ScoresFile:
     """
     text = _text(path)
     first = text.lstrip().partition("\n")[0]
-    delimiter = ";" if first.count(";") > first.count(",") else ","
+    delimiter = max(DELIMITERS, key=first.count)
     rows = _rows(text, delimiter, path)
     top = next((row for row in rows if any(row[1])), None)
     if top is None:
@@ -71,11 +74,13 @@ def read_scores_file(path: Path) -> ScoresFile:
     _check_size(path, cells)
     notes = []
     if header.extra:
-        notes.append(f"columns that are not read: {', '.join(header.extra)}")
+        what = "a column that is" if len(header.extra) == 1 else "columns that are"
+        notes.append(f"{what} not read: {', '.join(header.extra)}")
     if blank:
         notes.append(f"{blank} blank row{'s' * (blank != 1)} between or after the values")
     if commas:
-        notes.append(f"{commas} values have a decimal comma and are read as such")
+        what = "1 value has" if commas == 1 else f"{commas} values have"
+        notes.append(f"{what} a decimal comma, read as such")
     return ScoresFile(Table(cells), tuple(notes))
 
 
@@ -143,13 +148,12 @@ def _header(path: Path, top: Row, delimiter: str) -> _Header:
         raise DataError(
             _rule(path, f"{shown} in row {row}: no '{', '.join(lacking)}'{hint or '; add it'}")
         )
-    extra = [field or "(no name)" for field, name in zip(fields, names, strict=True)
+    while not names[-1]:  # nameless last columns are what a spreadsheet leaves behind
+        names.pop()
+    extra = [field or "(no name)" for field, name in zip(fields, names, strict=False)
              if name not in COLUMNS]  # fmt: skip
-    # Empty last columns are what a spreadsheet leaves behind, unless they hold something.
-    while extra and extra[-1] == "(no name)":
-        extra.pop()
     places = {name: names.index(name) for name in COLUMNS}
-    return _Header(places, len(names), delimiter == ";", tuple(extra))
+    return _Header(places, len(names), delimiter, tuple(extra))
 
 
 def _cells(path: Path, rows: Iterator[Row], header: _Header) -> tuple[list[Cell], int, int]:
@@ -169,9 +173,7 @@ def _cells(path: Path, rows: Iterator[Row], header: _Header) -> tuple[list[Cell]
                 f"replicate '{replicate}', arm '{arm}'; remove one"
             )
         seen[patient, replicate, arm] = row
-        # A spreadsheet that separates by semicolons does so because commas are decimal.
-        if header.decimal_comma and text.count(",") == 1 and "." not in text:
-            text, commas = text.replace(",", "."), commas + 1
+        commas += "," in text
         cells.append(Cell(patient, _identity(replicate), arm, _value(path, row, text)))
     if not cells:
         raise DataError(_rule(path, "a header and no row below it; add one row per score"))
@@ -180,11 +182,12 @@ def _cells(path: Path, rows: Iterator[Row], header: _Header) -> tuple[list[Cell]
 
 def _fields(path: Path, row: int, fields: Sequence[str], header: _Header) -> list[str]:
     """Patient, replicate, arm and value of a row."""
-    surplus = any(fields[header.width :])
-    if len(fields) < header.width or surplus:
+    while len(fields) > header.width and not fields[-1]:
+        fields = fields[:-1]
+    if len(fields) != header.width:
         raise DataError(
             f"each row must have {header.width} fields as the header has, but got {len(fields)} in "
-            f"row {row} of '{path}'; complete it, or quote a field that holds the separator"
+            f"row {row} of '{path}'; {_mend(len(fields) - header.width, header.delimiter)}"
         )
     found = [fields[header.places[name]] for name in COLUMNS]
     for name, text in zip(COLUMNS[:3], found[:3], strict=True):
@@ -194,6 +197,18 @@ def _fields(path: Path, row: int, fields: Sequence[str], header: _Header) -> lis
                 "in or remove the row"
             )
     return found
+
+
+def _mend(surplus: int, delimiter: str) -> str:
+    """What to do about a row that is too long (or, below 0, too short)."""
+    if surplus < 0:
+        return "complete it"
+    if surplus == 1 and delimiter == ",":
+        return (
+            "one too many is usually a decimal comma: write a decimal point, or separate the "
+            "columns by semicolons"
+        )
+    return "remove what is too many, or quote a field that holds the separator"
 
 
 def _identity(replicate: str) -> int | str:
@@ -206,7 +221,8 @@ def _value(path: Path, row: int, text: str) -> float:
     if text.casefold() in MISSING:
         return math.nan
     try:
-        value = float("?" if "_" in text else text)
+        # A comma within the field separates nothing: it is quoted, or the columns end otherwise.
+        value = float("?" if "_" in text else text.replace(",", "."))
     except ValueError:
         raise DataError(
             f"a value must be a number (or empty where there is none), but got '{text}' in row "
@@ -217,6 +233,11 @@ def _value(path: Path, row: int, text: str) -> float:
             f"a value must be finite, but got '{text}' in row {row} of '{path}'; leave it empty "
             "where the measure is not defined"
         )
+    if abs(value) > LARGEST:
+        raise DataError(
+            f"a value must lie within 1e9 of 0, but got '{text}' in row {row} of '{path}'; "
+            "no measure of a segmentation is that large: correct it"
+        )
     return value
 
 
@@ -226,6 +247,7 @@ def _check_size(path: Path, cells: Sequence[Cell]) -> None:
     if patients * replicates > MOST_CELLS:
         raise DataError(
             f"scores must be patients x replicates, at most {MOST_CELLS} of them, but got "
-            f"{patients} patients and {replicates} replicates in '{path}'; a replicate is one "
+            f"{patients} patient{'s' * (patients != 1)} and {replicates} "
+            f"replicate{'s' * (replicates != 1)} in '{path}'; a replicate is one "
             "seed's training, shared by patients and arms"
         )

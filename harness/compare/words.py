@@ -6,6 +6,7 @@ from harness.metrics.inference import Inference, Word
 
 COHORT = "given this training cohort"
 AT_BUDGET = "at this budget: validation Dice had not flattened"
+LOWER_IS_BETTER = "lower is better"
 
 
 def sentence(
@@ -17,6 +18,7 @@ def sentence(
     adjusted_p: float | None = None,
     at_budget: bool = False,
     measure: str = "Dice",
+    lower_is_better: bool = False,
 ) -> str:
     """One sentence.
 
@@ -29,9 +31,12 @@ def sentence(
         adjusted_p: Holm-adjusted p of a secondary comparison; None for the primary one.
         at_budget: training was stopped before validation Dice had flattened.
         measure: what the cells are.
+        lower_is_better: of the cells; said, as the word is no longer that of the sign.
     """
     baseline, candidate = pair
     named = f"{candidate} against {baseline}"
+    if lower_is_better:
+        named += f" ({LOWER_IS_BETTER})"
     if inference.status == "cells only":
         return f"{named}: no interval and no verdict; {needed}."
     estimate = f"mean difference in {measure} {inference.mean:+.4f}"

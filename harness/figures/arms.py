@@ -26,6 +26,11 @@ from harness.figures.style import (
     styled,
 )
 
+ROOM = 0.32
+"""Dots stay so close to the middle of their row, in rows; the rest is for the labels."""
+FEW_DOTS = 60
+"""Beyond, dots are drawn smaller."""
+
 
 @dataclass(frozen=True)
 class ArmDots:
@@ -44,6 +49,7 @@ class PairedDots:
         patients, replicates: names beside `patient_means`, `replicate_means`.
         margin: the smallest difference that matters, in Dice.
         mean: grand mean; interval95, interval90: None where no interval is allowed.
+        lower_is_better: the highest patient and replicate are named instead of the lowest.
     """
 
     baseline: str
@@ -56,6 +62,7 @@ class PairedDots:
     mean: float
     interval95: tuple[float, float] | None = None
     interval90: tuple[float, float] | None = None
+    lower_is_better: bool = False
 
 
 @styled
@@ -114,20 +121,24 @@ def paired_differences(dots: PairedDots) -> Figure:
     low, high = _limits(dots)
     axes.axvspan(-dots.margin, dots.margin, color="#ececec", zorder=0)
     axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
+    axes.set_xlim(low, high)
+    axes.set_ylim(2.55, -0.72)
     near = (high - low) / 60
-    _row(axes, 0, dots.patient_means, dots.patients, near, BLUE)
-    _row(axes, 1, dots.replicate_means, dots.replicates, near, GREEN)
+    for place, (values, names, colour) in enumerate(
+        ((dots.patient_means, dots.patients, BLUE), (dots.replicate_means, dots.replicates, GREEN))
+    ):
+        top = _row(axes, place, values, near, colour)
+        if len(names) > 1:
+            _name_worst(axes, top, values, names, dots.lower_is_better)
     _estimate(axes, dots)
     axes.set_yticks(
         range(3),
         [
             f"patients ({len(dots.patient_means)})",
             f"replicates ({len(dots.replicate_means)})",
-            "mean, 95 % interval" if dots.interval95 else "mean (no interval)",
+            "mean; thin: 95 %,\nthick: 90 % interval" if dots.interval95 else "mean (no interval)",
         ],
     )
-    axes.set_ylim(2.55, -0.6)
-    axes.set_xlim(low, high)
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -145,22 +156,34 @@ def _limits(dots: PairedDots) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _row(
-    axes: Axes, place: int, values: Sequence[float], names: Sequence[str], near: float, colour: str
-) -> None:
+def _row(axes: Axes, place: int, values: Sequence[float], near: float, colour: str) -> float:
+    """Dots that stay within their row, however many; the height of the uppermost."""
     array = np.asarray(values, dtype=float)
-    kept = np.isfinite(array)
-    heights = place + np.array(spread(array[kept], 0.11, near))
+    kept = array[np.isfinite(array)]
+    offsets = np.array(spread(kept, 0.11, near))
+    most = float(np.abs(offsets).max(initial=0.0))
+    size = 5.5 * min(1.0, max(0.5, (FEW_DOTS / max(len(kept), 1)) ** 0.4))
+    heights = place + offsets * (ROOM / max(most, ROOM))
     axes.plot(
-        array[kept], heights, "o", color=colour, markersize=5.5, alpha=0.8,
-        markeredgecolor="white", markeredgewidth=0.5,
+        kept, heights, "o", color=colour, markersize=size, alpha=0.8, markeredgecolor="white",
+        markeredgewidth=size / 11,
     )  # fmt: skip
-    if kept.any() and len(names) > 1:
-        worst = int(np.nanargmin(array))
-        axes.annotate(
-            short_name(names[worst]), (array[worst], heights.min()), (0, 4.5),
-            textcoords="offset points", ha="left", va="bottom", fontsize=8, color="#555555",
-        )  # fmt: skip
+    return float(heights.min(initial=place))
+
+
+def _name_worst(
+    axes: Axes, top: float, values: Sequence[float], names: Sequence[str], highest: bool
+) -> None:
+    """The worst one's name, above its row and written towards the middle of the axes."""
+    array = np.asarray(values, dtype=float)
+    if not np.isfinite(array).any():
+        return
+    worst = int(np.nanargmax(array) if highest else np.nanargmin(array))
+    side = "left" if array[worst] <= sum(axes.get_xlim()) / 2 else "right"
+    axes.annotate(
+        short_name(names[worst]), (array[worst], top), (0, 4.5), textcoords="offset points",
+        ha=side, va="bottom", fontsize=8, color="#555555",
+    )  # fmt: skip
 
 
 def _estimate(axes: Axes, dots: PairedDots) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.jobs.ledger import finished, missing, ready
 from harness.records.folder import JobFolder, WorkFolder
-from harness.records.spec import Request, Spec
+from harness.records.spec import Phases, Request, Spec
 
 
 class Board:
@@ -33,20 +33,31 @@ class Board:
         self._runtime = dict(runtime or {})
         self._wanted: dict[str, Request] = {}
 
-    def need(self, spec: Spec, epoch: int | None = None, label: str = "") -> dict[str, Any] | None:
+    def need(
+        self, spec: Spec, epoch: int | None = None, label: str = "", branch: bool = False
+    ) -> dict[str, Any] | None:
         """The result, or None after noting that it is wanted.
 
         Args:
             spec: the job.
             epoch: the readout wanted of a lineage; None for a plain job.
             label: how people call the job.
+            branch: whether the readout should keep its full state, for another job to go on from.
         """
         result = finished(self.work, spec, epoch)
         epochs = () if epoch is None else (epoch,)
-        request = Request(spec, epochs, self.pictures, self._runtime, label)
+        branches = epochs if branch else ()
+        request = Request(spec, epochs, self.pictures, self._runtime, label, branches)
         known = self._wanted.get(spec.digest)
         self._wanted[spec.digest] = known.merged(request) if known else request
         return result
+
+    def train(self, training: Phases, epoch: int, label: str = "") -> dict[str, Any] | None:
+        """The readout of a training at an epoch, with the phase that it stands on."""
+        if epoch <= training.steady_epochs or training.decay is None:
+            return self.need(training.steady, epoch, label)
+        self.need(training.steady, training.steady_epochs, label, branch=True)
+        return self.need(training.decay, epoch, f"{label}, decay")
 
     def folder(self, spec: Spec) -> JobFolder:
         return self.work.job(spec)

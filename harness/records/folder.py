@@ -7,7 +7,8 @@ jobs/<kind>/<digest>/
     covered.json      how much of the journal is final
     samples/          sample grids, <key>-<epoch>.png
     state/latest.pt   full state of an unfinished or continuable training
-    readouts/<epoch>/ a lineage's weights and result.json at an epoch
+    readouts/<epoch>/ a lineage's weights and result.json at an epoch; state.pt where a decay
+                      is to branch off
     result.json       written last: its presence is "done"
     failure.json      the reason of the last failure, until the job is tried again
 """
@@ -40,6 +41,10 @@ class JobFolder:
     def at(self, epoch: int | None) -> Path:
         """The folder that holds a result: the job's own, or a readout's."""
         return self.path if epoch is None else self.path / "readouts" / str(epoch)
+
+    def branch(self, epoch: int) -> Path:
+        """The full state that a readout keeps while another job may go on from it."""
+        return self.at(epoch) / "state.pt"
 
     def result(self, epoch: int | None = None) -> dict[str, Any] | None:
         """The stored result, or None where there is none."""

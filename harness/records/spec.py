@@ -74,6 +74,37 @@ class Spec:
 
 
 @dataclass(frozen=True)
+class Phases:
+    """A training of a given length: one lineage, or a steady one and a decay that branches off it.
+
+    Trainings of several lengths share the steady lineage.
+
+    Attributes:
+        steady: the lineage at a constant rate, up to `steady_epochs`.
+        epochs: of the whole training.
+        decay: the rest, a job of its own; its journal and samples begin with those of `steady`.
+    """
+
+    steady: Spec
+    steady_epochs: int
+    epochs: int
+    decay: Spec | None = None
+
+    @property
+    def last(self) -> Spec:
+        """The job whose journal is that of the whole training, once it began."""
+        return self.decay or self.steady
+
+    def at(self, epoch: int) -> Spec:
+        """The job that reads out an epoch."""
+        return self.last if epoch > self.steady_epochs else self.steady
+
+    def done(self) -> Input:
+        """The end of the training."""
+        return self.last.done(self.epochs)
+
+
+@dataclass(frozen=True)
 class Request:
     """A wish for a job's result; nothing here but `spec` changes a result.
 
@@ -83,6 +114,7 @@ class Request:
         pictures: about how many sample grids a training should leave.
         runtime: what the worker needs to find things (e.g. the data root); never stored.
         label: how people call the job, e.g. "mask stage, trial 3, seed 1".
+        branches: epochs whose readouts keep the full state, for a phase that goes on from there.
     """
 
     spec: Spec
@@ -90,18 +122,20 @@ class Request:
     pictures: int = 8
     runtime: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
+    branches: tuple[int, ...] = ()
 
     def merged(self, other: Request) -> Request:
         """One request for both wishes of the same lineage."""
         epochs = tuple(sorted({*self.epochs, *other.epochs}))
-        return Request(
-            self.spec, epochs, max(self.pictures, other.pictures), self.runtime, self.label
-        )
+        branches = tuple(sorted({*self.branches, *other.branches}))
+        pictures = max(self.pictures, other.pictures)
+        return Request(self.spec, epochs, pictures, self.runtime, self.label, branches)
 
     def plain(self) -> dict[str, Any]:
         return {
             "spec": self.spec.plain(),
             "epochs": list(self.epochs),
+            "branches": list(self.branches),
             "pictures": self.pictures,
             "runtime": dict(self.runtime),
             "label": self.label,
@@ -115,4 +149,5 @@ class Request:
             value["pictures"],
             value["runtime"],
             value["label"],
+            tuple(value["branches"]),
         )

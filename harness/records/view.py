@@ -19,11 +19,14 @@ class Feed:
     Attributes:
         folder: the job's folder (journal.jsonl, covered.json, samples/).
         until: last step (epoch) to show, None for all: a trial shows its own part of a lineage.
+        after: steps up to this one are left to another feed: a decay's journal begins with those
+            of the phase that it goes on from.
         whole: the job is finished and has no covered.json of its own: all lines count.
     """
 
     folder: Path
     until: int | None = None
+    after: int = 0
     whole: bool = False
 
 

@@ -69,11 +69,9 @@ def chain_runs(chains: Sequence[Chain], stage: str) -> list[Run]:
     """The replicates' trainings of a stage ("mask" or "image")."""
     runs = []
     for chain in chains:
-        training = chain.mask if stage == "mask" else chain.image
-        score = chain.scores.get(stage)
-        if training is not None and score is not None:
-            epochs = score.inputs["training"].epoch or 0
-            runs.append(Run(f"replicate {chain.seed}", training, epochs))
+        training = chain.stages.get(stage)
+        if training is not None:
+            runs.append(Run(f"replicate {chain.seed}", training.last, training.epochs))
     return runs
 
 

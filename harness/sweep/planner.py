@@ -11,10 +11,10 @@ from harness.base.errors import ConfigError
 from harness.base.registry import nearest
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.board import Board
-from harness.records.spec import Spec
+from harness.records.spec import Phases, Spec
 from harness.sweep.space import apply, listed_epochs, longest
 from harness.sweep.study import Study, Trial
-from harness.training.schedule import scored_epochs
+from harness.training.schedule import constant_epochs, scored_epochs
 from harness.work.specs import Specs
 
 Settings = MaskStageConfig | ImageStageConfig
@@ -34,9 +34,14 @@ class SeedRun:
     """One seed of a trial: its training, its scores by epoch, and what the last one says."""
 
     seed: int
-    training: Spec
+    phases: Phases
     scores: dict[int, Spec]
     result: dict[str, Any] | None
+
+    @property
+    def training(self) -> Spec:
+        """The job whose journal is that of the whole training."""
+        return self.phases.last
 
 
 @dataclass(frozen=True)
@@ -112,12 +117,11 @@ class StageSweep:
         return found
 
     def _rescore(self, board: Board, run: TrialRun, seed: SeedRun) -> None:
-        folder = board.folder(seed.training)
-        if folder.result(run.epochs) is None:
+        if board.folder(seed.training).result(run.epochs) is None:
             return
         board.need(self.specs.variety_of(self.store, seed.training), label="variety of real images")
         for epoch, spec in seed.scores.items():
-            if folder.result(epoch) is not None:
+            if board.folder(seed.phases.at(epoch)).result(epoch) is not None:
                 label = f"score of {self.stage} trial {run.trial.number} seed {seed.seed}"
                 board.need(spec, label=f"{label}, epoch {epoch}")
 
@@ -146,28 +150,33 @@ class StageSweep:
     def _seed(
         self, board: Board, trial: Trial, settings: Settings, epochs: int, seed: int
     ) -> SeedRun:
-        training = self._training(settings, seed)
+        training = self.specs.training(self.store, settings, seed)
         label = f"{self.stage} trial {trial.number} seed {seed}"
         scores: dict[int, Spec] = {}
         result = None
-        board.need(self.specs.variety_of(self.store, training), label="variety of real images")
+        board.need(self.specs.variety_of(self.store, training.last), label="variety of real images")
         for epoch in self._scored(epochs):
-            board.need(training, epoch, label)
-            spec = self.specs.score(f"{self.stage}-score", self.store, training, epoch)
+            board.train(training, epoch, label)
+            readout = training.at(epoch)
+            spec = self.specs.score(f"{self.stage}-score", self.store, readout, epoch)
             scores[epoch] = spec
             found = board.need(spec, label=f"score of {label}, epoch {epoch}")
             result = found if epoch == epochs else result
+        self._keep_branches(board, training, label)
         complete = result if all(self._has(board, s) for s in scores.values()) else None
         return SeedRun(seed, training, scores, complete)
+
+    def _keep_branches(self, board: Board, training: Phases, label: str) -> None:
+        """Have the states kept from which decays of the space's other lengths can branch off."""
+        if training.decay is None:
+            return
+        for epoch in map(constant_epochs, listed_epochs(self._sweep())):
+            if epoch <= training.steady_epochs:
+                board.need(training.steady, epoch, label, branch=True)
 
     @staticmethod
     def _has(board: Board, spec: Spec) -> bool:
         return board.folder(spec).result() is not None
-
-    def _training(self, settings: Settings, seed: int) -> Spec:
-        if isinstance(settings, MaskStageConfig):
-            return self.specs.mask_stage(self.store, settings, seed)
-        return self.specs.image_stage(self.store, settings, seed)
 
     def _scored(self, epochs: int) -> list[int]:
         """Epochs to score: one ladder for the whole study, so that lineages can be shared."""

@@ -110,8 +110,9 @@ def read_portion(feed: Feed, cursor: Cursor) -> Portion:
     grown = cursor.length > 0 and until > cursor.until
     start = 0 if grown else cursor.length  # what was left out before counts now; doubles collapse
     lines, end = read_lines(journal, start, length) if length > start else ([], start)
-    wanted = [line for line in lines if line.step <= until]
-    pictures = find_pictures(feed.folder / "samples", cursor.epoch, min(epoch, until))
+    wanted = [line for line in lines if feed.after < line.step <= until]
+    sent = max(cursor.epoch, feed.after)
+    pictures = find_pictures(feed.folder / "samples", sent, min(epoch, until))
     ended = max([cursor.ended, *(line.time for line in wanted)])
     seen = max([cursor.epoch, *(picture.epoch for picture in pictures)])
     after = Cursor(born if end else 0, end, max(until, cursor.until), seen, ended)

@@ -84,6 +84,7 @@ class Training:
         finish: called with (epoch, journal length in bytes) after a readout's weights are written.
         picture_epochs: epochs after which sample grids are drawn; no effect on the result.
         last_epoch: epoch after which no continuation is possible (the schedule ends); 0 if open.
+        branch_epochs: readouts that keep the full state beside their weights; no effect on results.
     """
 
     stage: Stage
@@ -96,6 +97,7 @@ class Training:
     device: str = "cpu"
     picture_epochs: frozenset[int] = frozenset()
     last_epoch: int = 0
+    branch_epochs: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -234,6 +236,8 @@ class _Loop:
         )
         # First, for nobody comes back to a training that has all its results.
         length = self._cover(self.position.epoch - 1)
+        if epoch in self.training.branch_epochs:
+            save_state(self.training.folder.branch(epoch), self._state(length))
         self.training.finish(epoch, length)
 
     def _cover(self, epoch: int) -> int:
@@ -247,9 +251,15 @@ class _Loop:
 
     def _save(self) -> None:
         started = time.monotonic()
+        save_state(self.training.folder.state, self._state(self.journal.sync()))
+        self._cover(self.position.epoch - 1)
+        cost = time.monotonic() - started
+        self.next_save = time.monotonic() + max(LEAST_SAVE_SECONDS, SAVE_RATIO * cost)
+
+    def _state(self, length: int) -> dict[str, Any]:
+        """Everything that a training goes on from; `length`: bytes of the journal it stands for."""
         stage, at = self.training.stage, self.position
-        length = self.journal.sync()
-        state: dict[str, Any] = {
+        return {
             "networks": {name: module.state_dict() for name, module in stage.networks.items()},
             "optimisers": {name: opt.state_dict() for name, opt in stage.optimisers.items()},
             "epoch": at.epoch,
@@ -260,10 +270,6 @@ class _Loop:
             "bad_updates": at.bad_updates,
             "journal": length,
         }
-        save_state(self.training.folder.state, state)
-        self._cover(at.epoch - 1)
-        cost = time.monotonic() - started
-        self.next_save = time.monotonic() + max(LEAST_SAVE_SECONDS, SAVE_RATIO * cost)
 
     def _restore(self) -> int:
         """Go to the newest state from which every missing readout lies ahead; bytes covered."""

@@ -1,8 +1,12 @@
-"""Job kind `image-stage`: train pix2pix, mask -> CT.
+"""Job kinds `image-stage` and `image-decay`: train pix2pix, mask -> CT.
 
 Method: Isola et al. 2017 with the official settings: BatchNorm U-Net of seven levels, 3-layer
 PatchGAN on the (mask, CT) pair, vanilla GAN loss + `l1_weight` x L1, one D step (losses halved) and
 one G step on the same fake; two thirds of the epochs at a constant rate, one third decaying.
+
+Trainings of several lengths share the constant phase, a lineage (`image-stage`). Each decay is a
+job of its own (`image-decay`) that branches off it. The weights are those of one training from
+scratch, which is also what a decay does where the state to branch off from was not kept.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ from harness.training.precision import Precision
 from harness.training.schedule import constant, picture_epochs, pix2pix_decay
 from harness.work.adversaries import Adversaries
 from harness.work.batches import EpochBatches
+from harness.work.branching import branch_off
 from harness.work.context import Context
 from harness.work.readout import finish_readout
 from harness.work.watch import SAMPLES, Watch
@@ -93,7 +98,7 @@ class Pix2pixStage(Adversaries):
         }
 
     def rate_factor(self, epoch: int, share: float) -> float:
-        total = self.config["schedule"].get("epochs")
+        total = self.config.get("epochs")
         return constant(epoch) if total is None else pix2pix_decay(epoch, total)
 
     def samples(self) -> NDArray[np.float32]:
@@ -157,6 +162,15 @@ def _shown(store: Store, seed: int) -> tuple[Tensor, Tensor]:
     return conditioning(store, chosen), torch.from_numpy(store.ct[chosen].astype(np.float32))
 
 
+def decay(context: Context) -> None:
+    """Go on from the constant phase, if its state is there, and end with the decay."""
+    steady = context.spec.inputs["steady"]
+    branch_off(context.work.job(steady), steady.epoch or 0, context.folder)
+    run(context)
+    if context.folder.result(context.spec.config["epochs"]) is not None:
+        context.work.job(steady).branch(steady.epoch or 0).unlink(missing_ok=True)
+
+
 def run(context: Context) -> None:
     """Train until the requested epochs are read out."""
     spec = context.spec
@@ -182,6 +196,7 @@ def run(context: Context) -> None:
             stop=context.stop,
             device=precision.device,
             picture_epochs=picture_epochs(context.request.epochs, context.request.pictures),
-            last_epoch=config["schedule"].get("epochs", 0),
+            last_epoch=config.get("epochs", 0),
+            branch_epochs=frozenset(context.request.branches),
         )
     )

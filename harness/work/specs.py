@@ -12,7 +12,8 @@ from typing import Any
 
 from harness.config.experiment import Experiment, plain
 from harness.config.stages import ImageStageConfig, MaskStageConfig
-from harness.records.spec import Input, Spec
+from harness.records.spec import Input, Phases, Spec
+from harness.training.schedule import constant_epochs
 from harness.work.kinds import KINDS
 
 SEEDS_PER_ROOT = 10_000
@@ -21,6 +22,7 @@ FLOOR_SPLITS = 20
 """Random splits of the real patients behind a real-real floor."""
 
 _SHOWN = (("mask", "mask-stage"), ("ct", "image-stage"))
+_PAINTS = ("image-stage", "image-decay")
 
 # What fills the extra slots of an arm's batches, whether slots are augmented, which stream draws
 # the extra slots ("other" for the noise floor), and how real and extra slots share the batches.
@@ -105,17 +107,29 @@ class Specs:
         return self._make("mask-stage", config, {"store": store.done()}, seed)
 
     def image_stage(self, store: Spec, settings: ImageStageConfig, seed: int) -> Spec:
-        """Stage II, a lineage; with a decay its length belongs to it."""
+        """Stage II at a constant rate, a lineage: its length is no part of it."""
         config = plain(settings)
-        if not settings.schedule.decay:
-            del config["schedule"]["epochs"]
+        del config["schedule"]
         return self._make("image-stage", config, {"store": store.done()}, seed)
+
+    def training(
+        self, store: Spec, settings: MaskStageConfig | ImageStageConfig, seed: int
+    ) -> Phases:
+        """A stage's training to its end; the image stage's last third, if it decays, is a job."""
+        epochs = settings.schedule.epochs
+        if isinstance(settings, MaskStageConfig):
+            return Phases(self.mask_stage(store, settings, seed), epochs, epochs)
+        steady = self.image_stage(store, settings, seed)
+        first = constant_epochs(epochs)
+        if not settings.schedule.decay or first == epochs:
+            return Phases(steady, epochs, epochs)
+        inputs = {"store": store.done(), "steady": steady.done(first)}
+        decay = self._make("image-decay", {**steady.config, "epochs": epochs}, inputs, seed)
+        return Phases(steady, first, epochs, decay)
 
     def variety(self, store: Spec, training_kind: str, learns: str = "ct") -> Spec:
         """How varied real images are, as the stage of that kind shows them."""
-        shows = (
-            "ct" if training_kind == "image-stage" else "mask" if learns == "mask" else "ct-crop"
-        )
+        shows = "ct" if training_kind in _PAINTS else "mask" if learns == "mask" else "ct-crop"
         config = {"shows": shows, "images": self.experiment.metrics.images}
         return self._make("variety", config, {"store": store.done()}, compute=False)
 

@@ -43,14 +43,13 @@ def _cost(session: Session, plan: ComparisonPlan, arm: str, tried: int) -> ArmCo
     source = SOURCES_OF_EXTRA.get(arm)
     made = 0.0
     for chain in plan.chains:
-        parts = {
-            "synthesis": [("mask", chain.mask), ("image", chain.image), ("", chain.synthesis)],
-            "repaint": [("image", chain.image), ("", chain.repaint)],
-        }.get(source or "", [])
-        for stage, spec in parts:
-            if spec is not None:
-                epoch = chain.scores[stage].inputs["training"].epoch if stage else None
-                made += _seconds(session, spec, epoch)
+        stages = {"synthesis": ("mask", "image"), "repaint": ("image",)}.get(source or "", ())
+        for training in (chain.stages[stage] for stage in stages):
+            made += _seconds(session, training.last, training.epochs)
+            if training.decay is not None:
+                made += _seconds(session, training.steady, training.steady_epochs)
+        pairs = {"synthesis": chain.synthesis, "repaint": chain.repaint}.get(source or "")
+        made += _seconds(session, pairs, None) if pairs is not None else 0.0
     return ArmCost(arm, trained, made, tried if source in ("synthesis", "repaint") else 0)
 
 

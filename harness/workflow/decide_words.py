@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.compare.planning_facts import PlanFacts, detectable_words, equivalence_words
 from harness.metrics.inference import Spread
 from harness.metrics.planning import standard_error
-from harness.report.formats import interval, number, percent, probability, signed, typeset
+from harness.report.formats import counted, interval, number, percent, probability, signed, typeset
+from harness.workflow.decide_input import LOWER
 
 MOST_MEANS = 20
+ALL = "--json has them all"
 FEW_PATIENTS, FEW_REPLICATES = 30, 10
 """A table up to this size is printed where nothing else can be said."""
 
@@ -23,13 +25,14 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield from _missing(found["missing"])
     yield from _numbers(primary, found["margin"])
-    yield from _means(found["differences"][0])
+    yield from _means(found["differences"][0], found["better"] == LOWER)
     if primary["status"] == "cells only":
         yield from _cells(found["differences"][0])
-    yield (
-        f"failures: {primary['replicates']} clean replicates leave a failure rate up to "
-        f"{percent(found['failure_rate_left_open'])} open"
-    )
+    if found["failure_rate_left_open"] is not None:
+        yield (
+            f"failures: {primary['replicates']} clean replicates leave a failure rate up to "
+            f"{percent(found['failure_rate_left_open'])} open"
+        )
     yield f"scope: {found['scope']}"
     if others:
         yield ""
@@ -95,28 +98,26 @@ def _facts(effect: Mapping[str, Any], margin: float) -> PlanFacts:
     )
 
 
-def _means(about: Mapping[str, Any]) -> Iterator[str]:
+def _means(about: Mapping[str, Any], lower_is_better: bool) -> Iterator[str]:
     """Every replicate's mean, and the worst patient."""
     named = list(zip(about["replicates"], about["replicate_means"], strict=True))
     each = ", ".join(f"{name}: {signed(value)}" for name, value in named[:MOST_MEANS])
     if len(named) > MOST_MEANS:
-        each += f", and {len(named) - MOST_MEANS} more in the figure"
+        each += f", and {len(named) - MOST_MEANS} more ({ALL})"
     yield f"replicates (mean difference): {each}"
-    worst = _lowest(about["patient_means"])
-    if worst is not None:
-        value = signed(about["patient_means"][worst])
-        yield f"worst patient: {about['patients'][worst]} ({value})"
-
-
-def _lowest(values: Sequence[float]) -> int | None:
-    known = [place for place, value in enumerate(values) if math.isfinite(value)]
-    return min(known, key=lambda place: values[place]) if known else None
+    means = about["patient_means"]
+    known = [place for place, value in enumerate(means) if math.isfinite(value)]
+    if known:
+        worst = (max if lower_is_better else min)(known, key=lambda place: means[place])
+        yield f"worst patient: {about['patients'][worst]} ({signed(means[worst])})"
 
 
 def _cells(about: Mapping[str, Any]) -> Iterator[str]:
     """The differences themselves, where they fit."""
     patients, replicates = about["patients"], about["replicates"]
     if len(patients) > FEW_PATIENTS or len(replicates) > FEW_REPLICATES:
+        size = f"{counted(len(patients), 'patient')} x {counted(len(replicates), 'replicate')}"
+        yield f"differences: {size}, too many to print ({ALL})"
         return
     width = max(7, *(len(str(name)) for name in replicates))
     first = max(len("patient"), *(len(name) for name in patients))

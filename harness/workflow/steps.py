@@ -131,8 +131,7 @@ def begun_comparison(session: Session, board: Board | None = None) -> Comparison
     specs = [
         spec
         for chain in (*found.chains, *(c for level in found.levels for c in level.chains))
-        for spec in (chain.mask, chain.image, *chain.segmenters.values())
-        if spec is not None
+        for spec in (*(t.steady for t in chain.stages.values()), *chain.segmenters.values())
     ]
     return found if any(session.work.job(spec).path.exists() for spec in specs) else None
 

@@ -15,7 +15,7 @@ from harness.compare.protocol import ComparisonPlan
 from harness.compare.tuning import Candidate, TuningPlan
 from harness.jobs.board import Board
 from harness.records.folder import WorkFolder
-from harness.records.spec import Spec
+from harness.records.spec import Phases, Spec
 from harness.records.view import Feed, RunView
 from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
 from harness.sweep.verdicts import COLLAPSED, Verdicts
@@ -60,8 +60,7 @@ def _trial_views(
         )
     ]
     for seed in run.seeds:
-        folder = board.folder(seed.training)
-        feeds = [Feed(folder.path, until=run.epochs)]
+        feeds = training_feeds(seed.phases, board)
         feeds += [_finished_feed(board.work, spec) for spec in seed.scores.values()]
         views.append(
             RunView(
@@ -80,6 +79,15 @@ def _trial_views(
             )
         )
     return views
+
+
+def training_feeds(training: Phases, board: Board) -> list[Feed]:
+    """The journals of a training, one after the other."""
+    first = Feed(board.folder(training.steady).path, until=training.steady_epochs)
+    if training.decay is None:
+        return [first]
+    decay = board.folder(training.decay).path
+    return [first, Feed(decay, until=training.epochs, after=training.steady_epochs)]
 
 
 def _verdict_tags(seed: SeedRun) -> dict[str, str]:
@@ -264,12 +272,11 @@ def _chain_views(
             status="finished" if plan.finished else "running",
         )
     ]
-    for stage, training in (("mask", chain.mask), ("image", chain.image)):
-        if training is not None:
-            score = chain.scores[stage]
-            feeds = Feed(board.folder(training).path), _finished_feed(board.work, score)
-            done = board.folder(score).result() is not None
-            views.append(_part(key, f"{stage} stage", chain.seed, stage, feeds, training, done))
+    for stage, training in chain.stages.items():
+        score = chain.scores[stage]
+        feeds = *training_feeds(training, board), _finished_feed(board.work, score)
+        done = board.folder(score).result() is not None
+        views.append(_part(key, f"{stage} stage", chain.seed, stage, feeds, training.last, done))
     for arm, spec in chain.segmenters.items():
         done = board.folder(spec).result(plan.segmenter_epochs) is not None
         feed = Feed(board.folder(spec).path)

@@ -18,7 +18,7 @@ import pytest
 import typer
 
 from harness import __version__
-from harness.base.console import Console, emit_json, run_guarded
+from harness.base.console import Console, emit_json, prepare_streams, run_guarded
 from harness.base.errors import ConfigError, EnvironmentFault, JobFailed, Stopped
 from harness.base.live import duration
 
@@ -280,3 +280,30 @@ def test_importing_the_console_and_the_config_stays_light() -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_streams_replace_what_they_cannot_encode(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    prepare_streams()
+    out.write("\u22120.5 \u2713")
+    Console().say("3\u00d74")
+    out.flush()
+    plain = encoding != "utf-8"
+    assert out.buffer.getvalue().decode(encoding) == ("-0.5 ?" if plain else "\u22120.5 \u2713")  # type: ignore[attr-defined]
+    times = "x" if encoding == "ascii" else "\u00d7"
+    assert err.buffer.getvalue().decode(encoding) == f"3{times}4\n"  # type: ignore[attr-defined]
+
+
+def test_closed_streams_take_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    prepare_streams()
+    with sys.stdout, sys.stderr:
+        emit_json({"a": 1})
+        assert run_guarded(raising(ConfigError("a")), json_mode=True) == 2
+        assert run_guarded(raising(ZeroDivisionError("b"))) == 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness.compare.decision import decide
+from harness.compare.decision import decide, exchanged
 from harness.compare.effect import Effect
 from harness.compare.table import Cell, Table
 from harness.config.experiment import DecisionConfig
@@ -104,6 +105,32 @@ def test_words(mean: float, spread: float, word: str, said: str) -> None:
     assert effect.sentence.startswith(f"{B} against {A}: {said}; mean difference in Dice ")
 
 
+@pytest.mark.parametrize(
+    ("mean", "spread", "word"),
+    [
+        (0.03, 1.0, "harms"),
+        (-0.03, 1.0, "helps"),
+        (0.003, 0.1, "harms, by less than the margin"),
+        (-0.003, 0.1, "helps, by less than the margin"),
+        (0.0003, 0.1, "no useful effect"),
+        (0.002, 1.0, "undecided"),
+    ],
+)
+def test_words_where_lower_is_better(mean: float, spread: float, word: str) -> None:
+    cells = table(around(mean, spread))
+    (effect,) = decide(cells, rule(), lower_is_better=True)
+    assert effect.word == word
+    assert effect.sentence.startswith(f"{B} against {A} (lower is better): {word.split(',')[0]}")
+    (usual,) = decide(cells, rule())
+    assert replace(effect, word="", sentence="") == replace(usual, word="", sentence="")
+
+
+def test_no_word_stays_no_word() -> None:
+    assert exchanged(None) is None
+    pilot = decide(table(around(0.05, 0.3, 9, 4)), rule(), lower_is_better=True)[0]
+    assert (pilot.status, pilot.word) == ("pilot", "")
+
+
 def test_the_margin_decides_what_is_useful() -> None:
     assert primary(around(0.0003, 0.1), margin=0.0001).word == "undecided"
     assert primary(around(0.03), margin=0.1).word == "helps, by less than the margin"
@@ -157,7 +184,7 @@ def test_one_missing_cell_refuses_the_interval(hole: float) -> None:
     effect = primary(differences)
     assert effect.status == "cells only"
     assert effect.interval95 is None
-    assert "an interval needs every cell, but 1 of 50 lack" in effect.sentence
+    assert "an interval needs every cell, but 1 of 50 lacks." in effect.sentence
 
 
 def test_equal_cells_have_no_interval() -> None:

@@ -47,8 +47,8 @@ def test_fewer_patients_are_nested_and_retrain_the_whole_chain(tmp_path: Path) -
         assert others == {
             s for s, r in store_roles(protocol.planner.chains.store).items() if r != "train"
         }
-        masks = {chain.mask.digest for chain in found.chains if chain.mask}
-        assert masks.isdisjoint(chain.mask.digest for chain in plan.chains if chain.mask)
+        masks = {chain.stages["mask"].last.digest for chain in found.chains}
+        assert masks.isdisjoint(chain.stages["mask"].last.digest for chain in plan.chains)
 
 
 def test_other_shares_share_the_generators(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_arms_without_a_generator_need_no_stage(tmp_path: Path) -> None:
     plan = protocol.run()
     assert plan.finished
     assert set(protocol.kinds()) == {"segmenter", "test-score"}
-    assert all(chain.mask is None and chain.synthesis is None for chain in plan.chains)
+    assert all(not chain.stages and chain.synthesis is None for chain in plan.chains)
 
 
 def test_only_arms_with_synthetic_pairs_read_them(tmp_path: Path) -> None:

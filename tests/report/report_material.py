@@ -22,7 +22,7 @@ from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.data.store import Row, write_store
 from harness.records.folder import WorkFolder
 from harness.records.journal import Journal
-from harness.records.spec import Spec
+from harness.records.spec import Phases, Spec
 from harness.report.data import PatientLine, ReportData
 from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
 from harness.sweep.study import Trial
@@ -231,7 +231,7 @@ class Material:
                 for epoch, word in ends.items()
             }
             result = self.work.job(scores[epochs]).result()
-            runs.append(SeedRun(seed, training, scores, result))
+            runs.append(SeedRun(seed, Phases(training, epochs, epochs), scores, result))
         values = [run.result["values"]["quality/kid"] for run in runs if run.result]
         value = 1e6 if failed else float(np.mean(values))
         return TrialRun(
@@ -299,7 +299,8 @@ class Material:
             spec = self.specs.segmenter(self.store, arm, synthesis, seed)
             self._segment(spec, 0.8 + GAIN[arm])
             segmenters[arm] = spec
-        return Chain(seed, first, second, scores, synthesis, segmenters)
+        stages = {"mask": Phases(first, epochs, epochs), "image": Phases(second, epochs, epochs)}
+        return Chain(seed, segmenters, stages, scores, synthesis)
 
     def _segment(self, spec: Spec, dice: float) -> None:
         epochs = self.specs.segmenter_epochs()

@@ -114,10 +114,15 @@ def test_shorter_trials_are_read_out_on_the_way_of_longer_ones(make: Maker) -> N
     assert all({4, 8} <= epochs for epochs in trained.values())
 
 
-def test_a_decaying_training_shares_nothing(make: Maker) -> None:
+def test_decays_branch_off_one_constant_phase(make: Maker) -> None:
     sweep = make(stage="image")
     sweep.run()
-    assert len(sweep.trained()) == 8
+    steady = sweep.trained()
+    assert len(steady) == 4  # two batch sizes x two seeds
+    assert all({3, 5} <= epochs and max(epochs) == 5 for epochs in steady.values())
+    decays = {(d, epoch) for kind, d, epoch in sweep.hands.done if kind == "image-decay"}
+    assert len({digest for digest, _ in decays}) == 8
+    assert {epoch for _, epoch in decays} >= {4, 8}
 
 
 def test_every_seed_is_scored_on_one_ladder(make: Maker) -> None:

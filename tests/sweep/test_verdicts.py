@@ -13,7 +13,7 @@ from stand_in import verdict
 
 from harness.config.stages import MaskStageConfig
 from harness.records.folder import WorkFolder
-from harness.records.spec import Spec
+from harness.records.spec import Phases, Spec
 from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
 from harness.sweep.study import Trial
 from harness.sweep.verdicts import Rate, Verdicts, sweep_verdicts
@@ -39,7 +39,7 @@ class Sweep:
             training = Spec("mask-stage", params, seed)
             scores = {e: self._score(training, e, word) for e, word in by_epoch.items()}
             result = self.work.job(scores[epochs]).result()
-            runs.append(SeedRun(seed, training, scores, result))
+            runs.append(SeedRun(seed, Phases(training, epochs, epochs), scores, result))
         trial = Trial(number, {**params, "schedule.epochs": epochs}, 0.1, 0)
         settings = MaskStageConfig.model_validate({"schedule": {"epochs": epochs}})
         self.plan.trials.append(TrialRun(trial, settings, epochs, tuple(runs)))

@@ -187,14 +187,6 @@ def test_what_the_process_drew_before_does_not_matter(tmp_path: Path) -> None:
     assert hashes[0] == hashes[1]
 
 
-def test_a_decaying_stage_keeps_no_state_at_its_end(tmp_path: Path) -> None:
-    tiny, spec = image_stage(tmp_path)
-    folder = tiny.must(spec, 2)
-    assert folder.state.exists(), "it can go on to epoch 3"
-    tiny.must(spec, 3)
-    assert not folder.state.exists()
-
-
 def test_a_killed_training_goes_on_to_the_same_end(tmp_path: Path) -> None:
     # A process of its own, without any warning; the first saved state shortly after the start.
     whole, spec = mask_stage(tmp_path / "whole")

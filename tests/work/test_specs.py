@@ -42,9 +42,11 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
     roles = assign_roles(PATIENTS, data.roles, data.limit)
     specs = specs_of(experiment)
     store, seed = specs.prepare(roles), experiment.replicates.seed
-    mask = specs.mask_stage(store, experiment.mask, seed)
-    image = specs.image_stage(store, experiment.image, seed)
-    last_mask, last_image = experiment.mask.schedule.epochs, experiment.image.schedule.epochs
+    masks, images = (
+        specs.training(store, settings, seed) for settings in (experiment.mask, experiment.image)
+    )
+    mask, image = masks.last, images.last
+    last_mask, last_image = masks.epochs, images.epochs
     synthesis = specs.synthesis(store, mask.done(last_mask), image.done(last_image), seed)
     made = {
         "synthesis": synthesis,
@@ -61,7 +63,8 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
     return {
         "prepare": store,
         "mask-stage": mask,
-        "image-stage": image,
+        "image-stage": images.steady,
+        **({"image-decay": images.decay} if images.decay else {}),
         "variety": specs.variety_of(store, mask),
         "mask-score": specs.score("mask-score", store, mask, last_mask),
         "image-score": specs.score("image-score", store, image, last_image),
@@ -93,7 +96,8 @@ AUDIT = {"audit"}
 SYNTHESIS = {"synthesis"} | GAN_ARMS | TEST | AUDIT
 MASK_LENGTH = {"mask-score"} | SYNTHESIS
 MASK = {"mask-stage"} | MASK_LENGTH
-IMAGE = {"image-stage", "image-score"} | SYNTHESIS | REPAINT
+IMAGE_LENGTH = {"image-decay", "image-score"} | SYNTHESIS | REPAINT
+IMAGE = {"image-stage"} | IMAGE_LENGTH
 SCORES = {"mask-score", "image-score"}
 MEASURED = SCORES | {"variety", "floor"} | AUDIT
 TRAINED = MASK | IMAGE | SEGMENTERS
@@ -160,8 +164,8 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "image.optimiser.learning_rate": (1e-4, IMAGE),
     "image.optimiser.beta1": (0.6, IMAGE),
     "image.optimiser.beta2": (0.99, IMAGE),
-    "image.schedule.epochs": (200, IMAGE),  # the decay's place depends on it
-    "image.schedule.decay": (False, IMAGE),
+    "image.schedule.epochs": (200, IMAGE_LENGTH),
+    "image.schedule.decay": (False, IMAGE_LENGTH),
     "synthesis.pairs": (100, SYNTHESIS | REPAINT | FRESH),
     "synthesis.threshold": (0.1, SYNTHESIS | {"mask-score"}),
     "synthesis.tolerance": (0.5, SYNTHESIS),
@@ -246,7 +250,7 @@ def digests(**values: Any) -> dict[str, str]:
 
 
 def moved(before: dict[str, str], after: dict[str, str]) -> set[str]:
-    return {name for name in before if before[name] != after[name]}
+    return {name for name in before if before[name] != after.get(name)}
 
 
 def test_the_table_has_every_setting() -> None:
@@ -281,7 +285,11 @@ def test_a_fixed_centre_counts_where_it_is_used() -> None:
 def test_without_a_decay_the_length_is_no_part_of_the_image_lineage() -> None:
     steady = {"image.schedule.decay": False}
     longer = digests(**steady, **{"image.schedule.epochs": 400})
-    assert moved(digests(**steady), longer) == IMAGE - {"image-stage"}
+    assert moved(digests(**steady), longer) == IMAGE_LENGTH - {"image-decay"}
+
+
+def test_trainings_that_decay_share_the_phase_before() -> None:
+    assert moved(digests(), digests(**{"image.schedule.epochs": 30})) == IMAGE_LENGTH
 
 
 def test_a_stage_that_learns_ct_has_no_threshold_to_score_with() -> None:

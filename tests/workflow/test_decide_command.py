@@ -2,65 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from decide_material import AB, Typed, typing, vector, write
 from PIL import Image
-
-from harness.cli import main
-
-Cells = NDArray[np.float64]
-Typed = Callable[..., tuple[int, str, str]]
-
-
-def vector(patients: int = 10, replicates: int = 5) -> Cells:
-    """Published with every digit for 10 patients and 5 replicates."""
-    p, r = np.mgrid[:patients, :replicates]
-    return (
-        0.012
-        + 0.003 * ((7 * p + 3) % 11 - 5)
-        + 0.004 * (2 * r % 5 - 2)
-        + 0.002 * ((3 * p + 5 * r + p * r) % 7 - 3)
-    )
-
-
-def write(path: Path, arms: Mapping[str, Cells], base: float = 0.7, skip: Any = ()) -> Path:
-    """Arm `A`, and others as their difference from it; `skip`: (patient, replicate, arm)."""
-    shape = next(iter(arms.values())).shape
-    first = base + 0.01 * np.arange(shape[0])[:, None] - 0.002 * np.arange(shape[1])[None, :]
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("patient", "replicate", "arm", "value"))
-        for arm, values in {"A": first, **{n: first + d for n, d in arms.items()}}.items():
-            for p in range(shape[0]):
-                for r in range(shape[1]):
-                    if (p, r, arm) not in skip:
-                        writer.writerow((f"pt_{p}", r, arm, repr(float(values[p, r]))))
-    return path
 
 
 @pytest.fixture
 def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
-    """Exit status, stdout and stderr of `harness decide ...`."""
-
-    def call(*words: Any) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["harness", "decide", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return call
-
-
-AB = ("--baseline", "A", "--candidate", "B")
+    return typing(capsys, monkeypatch)
 
 
 def test_the_published_vector_to_every_digit(tmp_path: Path, typed: Typed) -> None:
@@ -177,15 +130,21 @@ def test_missing_cells_are_named_and_refuse_the_interval(tmp_path: Path, typed: 
     assert found["differences"][0]["cells"][0][2] is None
 
 
-def test_replicates_of_other_names_are_said_to_be_unpaired(tmp_path: Path, typed: Typed) -> None:
+def test_replicates_of_other_names_pair_nothing(tmp_path: Path, typed: Typed) -> None:
     scores = tmp_path / "scores.csv"
     rows = [f"p{p},{r + 5 * (arm == 'B')},{arm},0.5" for p in range(10) for r in range(5)
             for arm in "AB"]  # fmt: skip
     scores.write_text("patient,run,arm,value\n" + "\n".join(rows))
+    code, out, err = typed(scores, *AB)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "a value in both arms, but got none for 'A' and 'B'" in err
+    assert err.endswith("give both arms the same ids\n")
+    with open(scores, "a", encoding="utf-8") as file:
+        file.write("\np0,0,B,0.5\n")
     code, out, _ = typed(scores, *AB)
     assert code == 0
-    assert "missing: 100 of 200 cells" in out
-    assert "both need the same ids" in out
+    assert "missing: 99 of 200 cells" in out
+    assert "failures:" not in out
 
 
 def test_holm_over_the_secondaries_alone(tmp_path: Path, typed: Typed) -> None:
@@ -204,12 +163,12 @@ def test_holm_over_the_secondaries_alone(tmp_path: Path, typed: Typed) -> None:
 def test_rows_of_other_arms_are_counted_aloud(tmp_path: Path, typed: Typed) -> None:
     scores = write(tmp_path / "scores.csv", {"B": vector(), "C": vector()})
     _, _, err = typed(scores, *AB)
-    assert "warning: 50 rows of arms that no comparison names: C" in err
+    assert "warning: 50 rows of an arm that no comparison names: C" in err
 
 
 def test_another_unit_says_so(tmp_path: Path, typed: Typed) -> None:
     scores = write(tmp_path / "scores.csv", {"B": 100 * vector()}, base=3.0)
-    code, out, err = typed(scores, *AB, "--margin", "2")
+    code, out, err = typed(scores, *AB, "--margin", "2", "--better", "higher")
     assert code == 0
     assert "values lie outside 0 to 1" in err
     assert "the margin of 2 is in the unit of the values" in err

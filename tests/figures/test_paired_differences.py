@@ -1,0 +1,80 @@
+"""Paired differences of few and of many patients: dots in their row, names inside the axes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from harness.figures.arms import ROOM, PairedDots, paired_differences
+from harness.figures.style import style
+
+
+def drawn(patients: np.ndarray, replicates: np.ndarray, lower: bool = False) -> Figure:
+    figure = paired_differences(
+        PairedDots(
+            baseline="traditional",
+            candidate="traditional+gan",
+            patients=[f"a patient with a long name {n}"[-22:] for n in range(len(patients))],
+            patient_means=patients.tolist(),
+            replicates=[str(n) for n in range(len(replicates))],
+            replicate_means=replicates.tolist(),
+            margin=0.01,
+            mean=float(np.nanmean(patients)),
+            interval95=(0.0, 0.03),
+            interval90=(0.005, 0.025),
+            lower_is_better=lower,
+        )
+    )
+    with style():
+        figure.canvas.draw()
+    return figure
+
+
+def heights(figure: Figure, count: int) -> np.ndarray:
+    """Of a row's dots, the row being known by their number."""
+    dots = [
+        np.asarray(line.get_ydata()) for line in figure.axes[0].lines if line.get_marker() == "o"
+    ]
+    (found,) = (row for row in dots if len(row) == count)
+    return found
+
+
+@pytest.mark.parametrize("patients", [2, 30, 100, 300, 1000])
+@pytest.mark.parametrize("equal", [False, True])
+@pytest.mark.parametrize("lower", [False, True])
+def test_many_dots_stay_in_their_row(patients: int, equal: bool, lower: bool) -> None:
+    rng = np.random.default_rng(patients)
+    values = np.full(patients, 0.015) if equal else rng.normal(0.015, 0.02, patients)
+    figure = drawn(values, rng.normal(0.015, 0.004, 60), lower)
+    assert np.abs(heights(figure, patients) - 0).max() <= ROOM + 1e-12
+    assert np.abs(heights(figure, 60) - 1).max() <= ROOM + 1e-12
+    axes = figure.axes[0]
+    box = axes.get_window_extent()
+    assert len(axes.texts) == 3  # both of the worst, and the mean
+    for text in axes.texts:
+        extent = text.get_window_extent()
+        assert box.x0 <= extent.x0 < extent.x1 <= box.x1
+        assert box.y0 <= extent.y0 < extent.y1 <= box.y1
+    dots = axes.transData.transform([(0, heights(figure, 60).max())])[0][1]
+    assert axes.texts[2].get_window_extent().y1 < dots  # the next row's label is clear of them
+
+
+def test_few_dots_are_where_they_were() -> None:
+    figure = drawn(np.array([0.01, 0.01, 0.01]), np.array([0.01, 0.02]))
+    assert sorted(heights(figure, 3)) == pytest.approx([-0.11, 0.0, 0.11])
+
+
+def test_the_worst_is_the_highest_where_lower_is_better() -> None:
+    values, replicates = np.array([0.0, np.nan, 0.03, 0.01]), np.array([0.02, 0.01])
+    named = [text.get_text() for text in drawn(values, replicates).axes[0].texts]
+    assert [name[-2:] for name in named[:2]] == [" 0", "1"]
+    named = [text.get_text() for text in drawn(values, replicates, lower=True).axes[0].texts]
+    assert [name[-2:] for name in named[:2]] == [" 2", "0"]
+
+
+def test_thin_and_thick_are_explained() -> None:
+    labels = [
+        label.get_text() for label in drawn(np.zeros(3), np.zeros(2)).axes[0].get_yticklabels()
+    ]
+    assert labels == ["patients (3)", "replicates (2)", "mean; thin: 95 %,\nthick: 90 % interval"]

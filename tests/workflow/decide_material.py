@@ -1,0 +1,58 @@
+"""Scores on disk, and `harness decide` as typed."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from harness.cli import main
+
+Cells = NDArray[np.float64]
+Typed = Callable[..., tuple[int, str, str]]
+AB = ("--baseline", "A", "--candidate", "B")
+
+
+def vector(patients: int = 10, replicates: int = 5) -> Cells:
+    """Published with every digit for 10 patients and 5 replicates."""
+    p, r = np.mgrid[:patients, :replicates]
+    return (
+        0.012
+        + 0.003 * ((7 * p + 3) % 11 - 5)
+        + 0.004 * (2 * r % 5 - 2)
+        + 0.002 * ((3 * p + 5 * r + p * r) % 7 - 3)
+    )
+
+
+def write(path: Path, arms: Mapping[str, Cells], base: float = 0.7, skip: Any = ()) -> Path:
+    """Arm `A`, and others as their difference from it; `skip`: (patient, replicate, arm)."""
+    shape = next(iter(arms.values())).shape
+    first = base + 0.01 * np.arange(shape[0])[:, None] - 0.002 * np.arange(shape[1])[None, :]
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("patient", "replicate", "arm", "value"))
+        for arm, values in {"A": first, **{n: first + d for n, d in arms.items()}}.items():
+            for p in range(shape[0]):
+                for r in range(shape[1]):
+                    if (p, r, arm) not in skip:
+                        writer.writerow((f"pt_{p}", r, arm, repr(float(values[p, r]))))
+    return path
+
+
+def typing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """Exit status, stdout and stderr of `harness decide ...`."""
+
+    def call(*words: Any) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["harness", "decide", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        out, err = capsys.readouterr()
+        return int(end.value.code or 0), out, err
+
+    return call
