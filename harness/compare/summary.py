@@ -47,12 +47,13 @@ class ArmCost:
         generator_seconds: both GAN stages and what they made, where the arm uses them; arms that
             share generators each count them whole.
         settings_tried: settings of its generators that the sweeps tried on validation patients.
-        candidates_tried: candidates of strength and share chosen among on validation patients, of
-            those that reach this arm.
+        strengths_tried, shares_tried: candidates of augmentation strength and share of extra slots
+            behind what the arm trains under, chosen among on validation patients.
     """
 
     arm: str
     segmenter_seconds: float
     generator_seconds: float
     settings_tried: int
-    candidates_tried: int = 0
+    strengths_tried: int = 0
+    shares_tried: int = 0

@@ -43,7 +43,7 @@ def dose_arms(points: Sequence[DosePoint], baseline: str, candidate: str, axis: 
     ):
         _series(axes, 0.16 * place - 0.08, values, bars, points, colour_of(name, place), name)
     axes.set_ylabel("test Dice (0 to 1)")
-    axes.legend()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)  # clear of every bar
     _levels(axes, points, axis)
     return figure
 

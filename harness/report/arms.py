@@ -150,8 +150,10 @@ def cost_words(cost: ArmCost) -> str:
         words += f" + {duration(cost.generator_seconds)} of generators"
     if cost.settings_tried:
         words += f", {counted(cost.settings_tried, 'setting')} tried"
-    if cost.candidates_tried:
-        words += f", {counted(cost.candidates_tried, 'candidate')} of strength and share"
+    if cost.strengths_tried:
+        words += f", {counted(cost.strengths_tried, 'strength')} tried"
+    if cost.shares_tried:
+        words += f", {counted(cost.shares_tried, 'share')} tried"
     return words
 
 

@@ -22,18 +22,21 @@ def arm_costs(
 ) -> list[ArmCost]:
     """A ledger per arm, in the order of the experiment; `sweeps` are those of both stages."""
     tried = sum(len(sweep.trials) for sweep in sweeps)
+    candidates = tuning.candidates if tuning is not None else {}
+    strengths, shares = (len(candidates.get(axis, ())) for axis in ("strength", "extra_share"))
     return [
-        replace(_cost(session, plan, arm, tried), candidates_tried=_candidates(arm, tuning))
+        replace(
+            _cost(session, plan, arm, tried),
+            strengths_tried=strengths if ARM_FILLS[arm]["augment"] else 0,
+            shares_tried=shares if _mixes(arm) else 0,
+        )
         for arm in session.experiment.arms
     ]
 
 
-def _candidates(arm: str, tuning: TuningPlan | None) -> int:
-    """How many candidates stood behind what the arm trains under."""
-    found = tuning.candidates if tuning is not None else {}
-    strengths = len(found.get("strength", ())) if ARM_FILLS[arm]["augment"] else 0
-    mixes = arm in SOURCES_OF_EXTRA and ARM_FILLS[arm].get("order", "mixed") == "mixed"
-    return strengths + (len(found.get("extra_share", ())) if mixes else 0)
+def _mixes(arm: str) -> bool:
+    """Whether the arm mixes pairs that were made with real ones."""
+    return arm in SOURCES_OF_EXTRA and ARM_FILLS[arm].get("order", "mixed") == "mixed"
 
 
 def _cost(session: Session, plan: ComparisonPlan, arm: str, tried: int) -> ArmCost:

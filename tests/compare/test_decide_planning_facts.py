@@ -19,17 +19,16 @@ from harness.config.experiment import DecisionConfig, Experiment, plain
 from harness.metrics.inference import Spread
 
 
-def test_the_first_look_at_openkbp() -> None:
-    """20 patients x 5 replicates: standard error 0.017, smallest effect about 0.05."""
+def test_what_the_first_comparison_on_openkbp_could_see() -> None:
+    """30 patients x 5 replicates: standard error 0.0047, smallest effect about 0.015."""
     spread = assumed_spread(DecisionConfig())
-    assert spread == Spread(0.071, 0.003, 0.052)
-    facts = plan_facts(spread, 20, 5, 0.01)
-    by_hand = math.sqrt(0.071**2 / 20 + 0.003**2 / 5 + 0.052**2 / 100)
+    assert spread == Spread(0.019, 0.006, 0.02)
+    facts = plan_facts(spread, 30, 5, 0.01)
+    by_hand = math.sqrt(0.019**2 / 30 + 0.006**2 / 5 + 0.02**2 / 150)
     assert facts.standard_error == pytest.approx(by_hand)
-    assert facts.standard_error == pytest.approx(0.017, abs=0.0005)
-    assert facts.detectable == pytest.approx(0.05, abs=0.003)
+    assert facts.detectable == pytest.approx(0.015, abs=0.001)
     assert not facts.equivalence_in_reach
-    assert facts.replicates_needed is None  # the patients alone leave 0.071 / sqrt(20)
+    assert facts.replicates_needed is None  # the patients alone leave 0.019 / sqrt(30)
 
 
 def test_many_patients_come_near_the_textbook_number() -> None:

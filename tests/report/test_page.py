@@ -76,7 +76,7 @@ def smaller(material: Material, everything: ReportData) -> Smaller:
         assert everything.comparison is not None
         chains = everything.comparison.chains[:replicates]
         if not stages:
-            bare: dict[str, Any] = {"mask": None, "image": None, "scores": {}, "synthesis": None}
+            bare: dict[str, Any] = {"stages": {}, "scores": {}, "synthesis": None}
             chains = [replace(chain, **bare) for chain in chains]
         seeds = {chain.seed for chain in chains}
         tests = {key: s for key, s in everything.comparison.tests.items() if key[1] in seeds}
