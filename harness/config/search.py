@@ -92,7 +92,9 @@ class SweepConfig(Section):
 
     seeds: Positive = Field(3, description="trainings per trial; seeds 0, 1, 2 ...")
     seed: int = Field(0, description="of the sampler")
-    sampler: Literal["tpe", "random", "grid"] = Field("tpe", description="how settings are asked")
+    sampler: Literal["tpe", "gp", "random", "grid"] = Field(
+        "tpe", description="how settings are asked"
+    )
     wave: Positive = Field(4, description="trials asked at a time; not the number of workers")
     mask: StageSweepConfig | None = Field(
         StageSweepConfig(space=_mask_space()), description="null skips this stage"

@@ -10,6 +10,7 @@ from harness.report.data import ReportData
 from harness.report.formats import SCORE_WORDS, axis_name, counted, score_name, short
 from harness.report.ink import Ink, Picture
 from harness.report.readings import score_curve, values_of
+from harness.sweep.epochs import Epochs, count_epochs
 from harness.sweep.planner import LOST, SeedRun, SweepPlan, TrialRun
 
 # Scores shown by epoch.
@@ -96,15 +97,36 @@ def make_trials(sweep: SweepPlan) -> Trials:
     lines = [_trial_line(run, sweep, params) for run in ranked(sweep)]
     failed = sum(is_failed(run) for run in sweep.trials)
     under_way = sum(run.trial.value is None for run in sweep.trials)
+    asked = [run for run in sweep.trials if run.trial.readout_of is None]
     summary = (
-        f"{counted(len(sweep.trials), 'trial')}, {counted(len(seeds), 'seed')} each, scored on "
+        f"{counted(len(asked), 'trial')}, {counted(len(seeds), 'seed')} each, scored on "
         f"validation patients; {failed} with a failed seed (never chosen)"
     )
     if under_way or not sweep.finished:
         summary += f"; {under_way} under way: `harness sweep` with this experiment goes on"
     return Trials(
-        score_name(sweep.objective, *scored_with(sweep)), params, seeds, lines, summary + "."
+        score_name(sweep.objective, *scored_with(sweep)),
+        params,
+        seeds,
+        lines,
+        f"{summary}. {epochs_words(count_epochs(sweep))}",
     )
+
+
+def epochs_words(epochs: Epochs) -> str:
+    """What sharing saved, in a sentence."""
+    said = f"{counted(epochs.trained, 'epoch')} of training"
+    if epochs.trained < epochs.alone:
+        said += (
+            f" instead of {epochs.alone} one by one ({100 * epochs.share:.1f} %): "
+            f"{counted(epochs.continued, 'training')} of {epochs.trainings} shared a beginning"
+        )
+    if epochs.readouts:
+        said += (
+            f"; {counted(epochs.readouts, 'shorter trial')} read out on the way, worth "
+            f"{counted(epochs.readout_epochs, 'epoch')}"
+        )
+    return f"{said}."
 
 
 def _trial_line(run: TrialRun, sweep: SweepPlan, params: tuple[str, ...]) -> TrialLine:
@@ -115,7 +137,9 @@ def _trial_line(run: TrialRun, sweep: SweepPlan, params: tuple[str, ...]) -> Tri
     elif dot.failed:
         status = f"{counted(run.trial.failed_seeds, 'seed')} failed"
     else:
-        status = "chosen" if dot.chosen else ""
+        of = run.trial.readout_of
+        passed = "" if of is None else f"read out of trial {of}"
+        status = ", ".join(part for part in ("chosen" * dot.chosen, passed) if part)
     settings = tuple(short(run.trial.params.get(name)) for name in params)
     mean = dot.mean if run.trial.value is not None else None
     return TrialLine(run.trial.number, settings, mean, values, run.trial.failed_seeds, status)

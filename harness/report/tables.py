@@ -83,7 +83,9 @@ def _doses(data: ReportData) -> str:
 def _sweep(sweep: SweepPlan) -> str:
     """A line per trial and seed."""
     params = list(dict.fromkeys(name for run in sweep.trials for name in run.trial.params))
-    head = ("trial", *params, "epochs", "seed", sweep.objective, "converged", "status")
+    head = (
+        "trial", *params, "epochs", "seed", sweep.objective, "converged", "status", "readout_of",
+    )  # fmt: skip
     rows = []
     for run in sweep.trials:
         status = "failed" if is_failed(run) else "done"
@@ -104,6 +106,7 @@ def _sweep(sweep: SweepPlan) -> str:
                     value,
                     values.get("converged"),
                     status,
+                    run.trial.readout_of,
                 )
             )
     return _csv(head, rows)

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.base.errors import ConfigError
 from harness.base.registry import nearest
+from harness.config.search import SweepConfig
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.board import Board
 from harness.records.spec import Phases, Spec
@@ -84,6 +85,7 @@ class StageSweep:
     def plan(self, board: Board) -> SweepPlan:
         """Ask for what is missing; tell a wave when all of it is there; ask the next one."""
         while True:
+            self._enter_readouts(board)
             self.study.ask_wave()
             runs = [self._trial(board, t) for t in self.study.trials() if t.value is None]
             if not runs or not all(run.result for trial in runs for run in trial.seeds):
@@ -94,7 +96,8 @@ class StageSweep:
     def look(self, board: Board) -> SweepPlan:
         """The sweep as it stands; nothing is asked or told."""
         sweep, trials = self._sweep(), self.study.trials()
-        told = [trial for trial in trials if trial.value is not None]
+        asked = [trial for trial in trials if trial.readout_of is None]
+        told = [trial for trial in asked if trial.value is not None]
         return SweepPlan(
             self.stage,
             self.study.name,
@@ -102,7 +105,7 @@ class StageSweep:
             sweep.direction,
             [self._trial(board, trial) for trial in trials],
             self.study.best(),
-            finished=len(told) == len(trials) >= self.study.total(),
+            finished=len(told) == len(asked) >= self.study.total(),
         )
 
     def rescore(self, board: Board) -> SweepPlan:
@@ -195,7 +198,36 @@ class StageSweep:
             f"'{objective}'{hint}"
         )
 
+    def _enter_readouts(self, board: Board) -> None:
+        """Enter the listed lengths that told trials passed, where they cost no further epoch.
+
+        A grid has its cells, and a decay of another length would have to be trained.
+        """
+        if self._sweep_config().sampler == "grid":
+            return
+        trials = self.study.trials()
+        known = [dict(trial.params) for trial in trials]
+        for trial in trials:
+            if trial.readout_of is not None or trial.value is None:
+                continue
+            for epochs in sorted(set(listed_epochs(self._sweep()))):
+                params = {**trial.params, "schedule.epochs": epochs}
+                if epochs >= trial.params["schedule.epochs"] or params in known:
+                    continue
+                shorter = Trial(trial.number, params, None, 0, trial.number)
+                run = self._trial(Board(board.work), shorter)
+                if all(seed.result and seed.phases.decay is None for seed in run.seeds):
+                    self.study.enter_readout(trial.number, params, *self._values(run))
+                    known.append(params)
+
+    def _sweep_config(self) -> SweepConfig:
+        return self.specs.experiment.sweep
+
     def _tell(self, run: TrialRun) -> None:
+        self.study.tell(run.trial.number, *self._values(run))
+
+    def _values(self, run: TrialRun) -> tuple[list[float | None], int]:
+        """The objective of every seed, None where it is no number, and how many seeds failed."""
         objective = self._sweep().objective
         values: list[float | None] = []
         failed = 0
@@ -208,4 +240,4 @@ class StageSweep:
             finite = value is not None and math.isfinite(value)
             failed += 0 if finite and not is_lost(found) else 1
             values.append(float(value) if finite else None)
-        self.study.tell(run.trial.number, values, failed)
+        return values, failed

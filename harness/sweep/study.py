@@ -4,6 +4,9 @@ The study says which trials exist; their scores live in the job folders. Each tr
 in-memory copy of the study by a sampler seeded with (seed, trial number), then entered in one
 write. A killed driver therefore finds either no trial or a whole one, and the same study gives the
 same trials whatever the number of workers, kills and restarts.
+
+A long training is read out at the shorter lengths that the space lists. Those readouts are entered
+as finished trials of their own: they cost nothing, and later trials are asked with them.
 """
 
 from __future__ import annotations
@@ -28,16 +31,22 @@ if TYPE_CHECKING:
 
 # A failed trial is infeasible by constraint; Optuna still wants a finite value.
 FAILED_VALUE = 1e6
+READOUT_OF = "readout_of"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A setting of the space. `value` is None until the trial is told."""
+    """A setting of the space. `value` is None until the trial is told.
+
+    Attributes:
+        readout_of: number of the longer trial that it was read out of; None for one that was asked.
+    """
 
     number: int
     params: Mapping[str, Any]
     value: float | None
     failed_seeds: int
+    readout_of: int | None = None
 
 
 def study_name(stage: str, sweep: SweepConfig, settings: StageSweepConfig, base: str) -> str:
@@ -89,27 +98,32 @@ class Study:
                 dict(t.params),
                 t.value if t.state.is_finished() else None,
                 int(t.user_attrs.get("failed_seeds", 0)),
+                t.user_attrs.get(READOUT_OF),
             )
             for t in found
         ]
 
+    def asked(self) -> list[Trial]:
+        """Trials that were asked, in their order; readouts of longer ones are left out."""
+        return [trial for trial in self.trials() if trial.readout_of is None]
+
     def ask_wave(self) -> list[Trial]:
         """Enter the next wave, or what is missing of one that was cut short.
 
-        Waves are the numbers 0 to wave - 1, wave to 2 wave - 1 and so on; the next one begins when
-        every trial is told.
+        Waves are the asked trials 0 to wave - 1, wave to 2 wave - 1 and so on; the next one begins
+        when every trial is told.
 
         Returns:
             The new trials: fewer than a wave at the end, none while a whole wave waits for its
             results or if all trials exist.
         """
-        trials, wave = self.trials(), self._sweep.wave
+        trials, wave = self.asked(), self._sweep.wave
         existing = len(trials)
         if existing % wave == 0 and any(trial.value is None for trial in trials):
             return []
         for number in range(existing, min(self.total(), (existing // wave + 1) * wave)):
             self._enter(self._next(number))
-        return self.trials()[existing:]
+        return self.asked()[existing:]
 
     def total(self) -> int:
         """Trials that the sweep wants; a grid has no more than its cells."""
@@ -118,34 +132,44 @@ class Study:
             return min(self._settings.trials, cells)
         return self._settings.trials
 
-    def _next(self, number: int) -> dict[str, Any]:
+    def _next(self, place: int) -> dict[str, Any]:
+        """Settings of the asked trial at a place in their order."""
         if self._sweep.sampler == "grid":
-            return grid_cells(self._settings.space, self._sweep.seed)[number]
+            return grid_cells(self._settings.space, self._sweep.seed)[place]
         import optuna
 
-        seed = seed_of(self._sweep.seed, "ask", self._study.study_name.split("-")[0], number)
+        seed = seed_of(self._sweep.seed, "ask", self._study.study_name.split("-")[0], place)
         copy = optuna.create_study(direction=self._settings.direction, sampler=self._sampler(seed))
-        copy.add_trials(self._before(number))
+        copy.add_trials(self._before(place))
         return copy.ask(self._space).params
 
-    def _before(self, number: int) -> list[optuna.trial.FrozenTrial]:
-        """What a trial is asked with: results of earlier waves, settings alone of its own wave.
+    def _before(self, place: int) -> list[optuna.trial.FrozenTrial]:
+        """What a trial is asked with: results of earlier waves with what was read out of them, then
+        settings alone of its own wave.
 
         Whether its wave mates were told meanwhile (the wave was cut short, or more trials are
         wanted now) must not change it.
         """
         import optuna
 
-        trials = self._study.get_trials(deepcopy=True)[:number]
-        first = number - number % self._sweep.wave
-        return trials[:first] + [
-            optuna.trial.create_trial(
-                state=optuna.trial.TrialState.RUNNING,
-                params=trial.params,
-                distributions=trial.distributions,
-            )
-            for trial in trials[first:]
-        ]
+        found = self._study.get_trials(deepcopy=True)
+        trials = [trial for trial in found if READOUT_OF not in trial.user_attrs][:place]
+        first = place - place % self._sweep.wave
+        earlier = {trial.number for trial in trials[:first]}
+        readouts = [t for t in found if t.user_attrs.get(READOUT_OF) in earlier]
+        readouts.sort(key=lambda t: (t.user_attrs[READOUT_OF], t.number))
+        return (
+            trials[:first]
+            + readouts
+            + [
+                optuna.trial.create_trial(
+                    state=optuna.trial.TrialState.RUNNING,
+                    params=trial.params,
+                    distributions=trial.distributions,
+                )
+                for trial in trials[first:]
+            ]
+        )
 
     def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         import optuna
@@ -154,7 +178,9 @@ class Study:
         if self._sweep.sampler == "random":
             return optuna.samplers.RandomSampler(seed=short)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # constant_liar is marked experimental
+            warnings.simplefilter("ignore")  # constant_liar and GP are marked experimental
+            if self._sweep.sampler == "gp":
+                return optuna.samplers.GPSampler(seed=short)
             return optuna.samplers.TPESampler(seed=short, multivariate=True, constant_liar=True)
 
     def _enter(self, params: dict[str, Any]) -> None:
@@ -170,16 +196,39 @@ class Study:
         """Finish a trial: mean over its seeds, infeasible if a seed failed."""
         import optuna
 
-        numbers = [value for value in values if value is not None]
-        sign = 1.0 if self._settings.direction == "minimize" else -1.0
-        whole = len(numbers) == len(values)
-        value = sum(numbers) / len(numbers) if whole else sign * FAILED_VALUE
         frozen = self._study.get_trials(deepcopy=False)[number]
         trial = optuna.trial.Trial(self._study, frozen._trial_id)
         trial.set_user_attr("failed_seeds", failed_seeds)
         trial.set_user_attr("seed_values", list(values))
         trial.set_constraint("failed_seeds", float(failed_seeds))
-        self._study.tell(number, value)
+        self._study.tell(number, self._value(values))
+
+    def enter_readout(
+        self, of: int, params: Mapping[str, Any], values: Sequence[float | None], failed_seeds: int
+    ) -> None:
+        """Enter what trial `of` was at an earlier epoch as a finished trial."""
+        import optuna
+
+        self._study.add_trial(
+            optuna.trial.create_trial(
+                value=self._value(values),
+                params=dict(params),
+                distributions=self._space,
+                user_attrs={
+                    "failed_seeds": failed_seeds,
+                    "seed_values": list(values),
+                    READOUT_OF: of,
+                },
+                constraints={"failed_seeds": float(failed_seeds)},
+            )
+        )
+
+    def _value(self, values: Sequence[float | None]) -> float:
+        """Mean over seeds; a stand-in where a seed has no number."""
+        numbers = [value for value in values if value is not None]
+        if len(numbers) == len(values):
+            return sum(numbers) / len(numbers)
+        return (1.0 if self._settings.direction == "minimize" else -1.0) * FAILED_VALUE
 
     def best(self) -> Trial | None:
         """The best trial without failed seeds, None if every one failed."""

@@ -16,8 +16,9 @@ from harness.config.starter import starter
 from harness.report.formats import counted
 from harness.report.index import publish_index
 from harness.report.page import write_report
-from harness.report.sweeps import seed_value
+from harness.report.sweeps import epochs_words, seed_value
 from harness.sweep.chosen import newest_chosen
+from harness.sweep.epochs import count_epochs
 from harness.sweep.planner import SweepPlan, TrialRun
 from harness.workflow import (
     audit,
@@ -139,7 +140,10 @@ def _print_trials(session: Session, plan: SweepPlan) -> None:
             else f"{name.split('.')[-1]} {value}"
             for name, value in run.trial.params.items()
         )
-        say(f" {mark} trial {run.trial.number:3d}: {value}  ({params})")
+        of = run.trial.readout_of
+        passed = "" if of is None else f"; read out of trial {of}"
+        say(f" {mark} trial {run.trial.number:3d}: {value}  ({params}{passed})")
+    say(epochs_words(count_epochs(plan)))
 
 
 def _mean(run: TrialRun, plan: SweepPlan) -> float | None:
@@ -168,9 +172,11 @@ def _sweep_plain(plan: SweepPlan) -> dict[str, Any]:
                 "params": dict(run.trial.params),
                 "value": _mean(run, plan),
                 "failed_seeds": run.trial.failed_seeds,
+                "readout_of": run.trial.readout_of,
             }
             for run in plan.trials
         ],
+        "epochs": asdict(count_epochs(plan)),
     }
 
 

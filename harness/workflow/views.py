@@ -47,6 +47,8 @@ def _trial_views(
     told = run.trial.value is not None
     best = plan.finished and plan.best is not None and plan.best.number == number
     tags = {"kind": "trial", "stage": plan.stage, "failed_seeds": str(run.trial.failed_seeds)}
+    if run.trial.readout_of is not None:
+        tags["derived"] = f"read out of trial {run.trial.readout_of}"
     views = [
         RunView(
             key,

@@ -14,6 +14,7 @@ from harness.base.errors import ConfigError
 from harness.config.experiment import Experiment
 from harness.jobs.board import Board
 from harness.records.folder import JobFolder, WorkFolder
+from harness.sweep.epochs import count_epochs
 from harness.sweep.planner import StageSweep, SweepPlan
 from harness.sweep.study import Study
 from harness.work.specs import Specs
@@ -258,3 +259,84 @@ def test_results_of_another_store_are_not_used(make: Maker) -> None:
         "mask-score",
     }
     assert [run.trial for run in sweep.look().trials] == trials
+
+
+THESIS = {"batch_size": {"values": [6, 12, 16]}, "schedule.epochs": {"values": [50, 100, 350, 500]}}
+
+
+@pytest.mark.parametrize(
+    ("stage", "alone", "trained"),
+    [
+        ("mask", 3000, 1500),  # 500 epochs a batch size instead of 1,000
+        # Constant up to two thirds of 500, then thirds of 50, 100, 350 and 500.
+        ("image", 3000, 3 * (333 + 17 + 33 + 117 + 167)),
+    ],
+)
+def test_a_grid_of_lengths_costs_little_more_than_its_longest(
+    make: Maker, stage: str, alone: int, trained: int
+) -> None:
+    sweep = make(stage=stage, space=THESIS, trials=12, seeds=1, wave=4)
+    epochs = count_epochs(sweep.run())
+    assert (epochs.alone, epochs.trained) == (alone, trained)
+    assert (epochs.trainings, epochs.lineages, epochs.readouts) == (12, 3, 0)
+    assert epochs.share == pytest.approx({"mask": 0.5, "image": 0.667}[stage], abs=1e-3)
+
+
+LENGTHS = {
+    "batch_size": {"values": [6, 12]},
+    "optimiser.learning_rate": {"low": 1e-5, "high": 1e-3, "log": True},
+    "schedule.epochs": {"values": [4, 8, 16]},
+}
+
+
+def test_shorter_lengths_enter_the_study_for_nothing(make: Maker) -> None:
+    sweep = make(space=LENGTHS, trials=6, sampler="tpe", wave=3)
+    plan = sweep.run()
+    asked = [run.trial for run in plan.trials if run.trial.readout_of is None]
+    readouts = [run.trial for run in plan.trials if run.trial.readout_of is not None]
+    assert len(asked) == 6  # the others do not count against it
+    longer = {trial.number: trial for trial in asked}
+    for trial in asked:
+        below = {e for e in (4, 8, 16) if e < trial.params["schedule.epochs"]}
+        assert {
+            r.params["schedule.epochs"] for r in readouts if r.readout_of == trial.number
+        } == below
+    for trial in readouts:
+        of = longer[trial.readout_of]  # type: ignore[index]
+        assert {**of.params, "schedule.epochs": trial.params["schedule.epochs"]} == trial.params
+        epochs, batch = trial.params["schedule.epochs"], trial.params["batch_size"]
+        assert trial.value == pytest.approx(abs(batch - 12) + 1 / epochs + 0.005)
+    trained = {max(epochs) for epochs in sweep.trained().values()}
+    assert trained == {trial.params["schedule.epochs"] for trial in asked}
+
+
+def test_a_driver_that_died_before_the_readouts_asks_the_same(folder: Path) -> None:
+    whole = Sweep(folder / "whole", space=LENGTHS, trials=6, sampler="tpe", wave=3).run()
+    broken = Sweep(folder / "broken", space=LENGTHS, trials=6, sampler="tpe", wave=3)
+    for _ in range(100):  # a driver of its own for every pass
+        plan = broken.run(passes=1)
+        if plan.finished:
+            break
+    mine, its = (
+        sorted(
+            (str(run.trial.readout_of), sorted(run.trial.params.items()), run.trial.value)
+            for run in found.trials
+        )
+        for found in (plan, whole)
+    )
+    assert mine == its
+
+
+def test_decaying_trials_have_no_free_readouts(make: Maker) -> None:
+    plan = make(stage="image", space=LENGTHS, trials=4, sampler="tpe").run()
+    assert all(run.trial.readout_of is None for run in plan.trials)
+
+
+def test_a_gaussian_process_asks_within_the_space_and_the_same_again(folder: Path) -> None:
+    runs = [
+        Sweep(folder / name, space=LENGTHS, trials=12, sampler="gp", wave=4).run()
+        for name in ("one", "two")
+    ]
+    params = [[run.trial.params for run in plan.trials] for plan in runs]
+    assert params[0] == params[1]
+    assert all(1e-5 <= p["optimiser.learning_rate"] <= 1e-3 for p in params[0])
