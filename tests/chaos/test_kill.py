@@ -55,6 +55,7 @@ EXPERIMENT: dict[str, Any] = {
     "image": {"width": 4},
     "metrics": {"images": 10, "scored_epochs": 2},
     "sweep": {
+        "segmentation": None,
         "seeds": 2,
         "wave": 1,
         "mask": {
