@@ -179,7 +179,8 @@ def sweep(
     if seeds is not None:
         options.overrides.append(f"sweep.seeds={seeds}")
     if trials is not None:
-        options.overrides += [f"sweep.{name}.trials={trials}" for name in stages]
+        studies = [name for name in stages if name != "segmentation"]  # which has no study
+        options.overrides += [f"sweep.{name}.trials={trials}" for name in studies]
     with options.session().open(track=not dry_run) as session:
         found = dry_run_sweep(session, stages) if dry_run else run_sweep(session, stages)
     where = "nothing was trained" if dry_run else f"chosen settings: {found['chosen'] or 'none'}"

@@ -449,6 +449,10 @@ def test_the_path_command_by_command(
     assert public.json["published"] == "reports/tiny/index.html"
     assert (here / "reports/tiny/scores.csv").exists()
     assert "[tiny](tiny/index.html)" in (here / "reports/README.md").read_text()
+    (here / "notes").mkdir()
+    (here / "notes/README.md").write_text("my own notes")
+    assert "but got another one in 'notes'" in typed("report", *own, "--publish", "notes").err
+    assert (here / "notes/README.md").read_text() == "my own notes"
     (here / "a file").write_text("")
     refused = typed("report", *own, "--publish", "a file")
     assert refused.code == 2

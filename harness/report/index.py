@@ -10,6 +10,7 @@ from harness.base.errors import DataError
 from harness.base.files import read_json, write_text
 from harness.report.page import PAGE, SUMMARY
 
+TITLE = "# Reports\n\nPublished results, newest first."
 HEAD = """# Reports
 
 Published results, newest first. Each folder holds one self-contained page (`index.html`), its
@@ -24,12 +25,18 @@ def publish_index(folder: Path) -> Path:
     """Write `README.md` in `folder`, listing every subfolder that holds a `report.json`.
 
     Raises:
-        DataError: a `report.json` is not one that `write_report` made.
+        DataError: a `report.json` is not one that `write_report` made, or the README is not a list
+            that this function wrote.
     """
+    path = folder / "README.md"
+    if path.exists() and not path.read_text(encoding="utf-8").startswith(TITLE):
+        raise DataError(
+            f"a folder of reports must have a README.md that lists them, but got another one in "
+            f"'{folder.name}'; move it, or name another folder"
+        )
     entries = [_read(path) for path in sorted(folder.glob(f"*/{SUMMARY}"))]
     entries.sort(key=lambda entry: entry["folder"])
     entries.sort(key=lambda entry: entry["date"], reverse=True)
-    path = folder / "README.md"
     write_text(path, HEAD + (_table(entries) if entries else EMPTY))
     return path
 

@@ -265,6 +265,7 @@ def write_page(session: Session, publish: Path | None = None) -> dict[str, Any]:
     published = None
     if publish is not None:
         try:
+            publish_index(publish)  # refuses a folder that is not one of reports
             published = str(write_report(data, publish / session.experiment.name))
             publish_index(publish)
         except OSError as error:
