@@ -21,12 +21,11 @@ EMPTY = "None yet.\n"
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|#])")
 
 
-def publish_index(folder: Path) -> Path:
-    """Write `README.md` in `folder`, listing every subfolder that holds a `report.json`.
+def check_folder(folder: Path) -> None:
+    """Whether a folder's README is a list of reports, or there is none.
 
     Raises:
-        DataError: a `report.json` is not one that `write_report` made, or the README is not a list
-            that this function wrote.
+        DataError: it is somebody's own.
     """
     path = folder / "README.md"
     if path.exists() and not path.read_text(encoding="utf-8").startswith(TITLE):
@@ -34,6 +33,17 @@ def publish_index(folder: Path) -> Path:
             f"a folder of reports must have a README.md that lists them, but got another one in "
             f"'{folder.name}'; move it, or name another folder"
         )
+
+
+def publish_index(folder: Path) -> Path:
+    """Write `README.md` in `folder`, listing every subfolder that holds a `report.json`.
+
+    Raises:
+        DataError: a `report.json` is not one that `write_report` made, or the README is not a list
+            that this function wrote.
+    """
+    check_folder(folder)
+    path = folder / "README.md"
     entries = [_read(path) for path in sorted(folder.glob(f"*/{SUMMARY}"))]
     entries.sort(key=lambda entry: entry["folder"])
     entries.sort(key=lambda entry: entry["date"], reverse=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 from harness.base.errors import ConfigError
 from harness.base.registry import nearest
-from harness.config.search import SweepConfig
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.board import Board
 from harness.records.spec import Phases, Spec
@@ -203,25 +202,25 @@ class StageSweep:
 
         A grid has its cells, and a decay of another length would have to be trained.
         """
-        if self._sweep_config().sampler == "grid":
+        lengths = sorted(set(listed_epochs(self._sweep())))
+        if self.specs.experiment.sweep.sampler == "grid" or len(lengths) < 2:
             return
         trials = self.study.trials()
         known = [dict(trial.params) for trial in trials]
         for trial in trials:
             if trial.readout_of is not None or trial.value is None:
                 continue
-            for epochs in sorted(set(listed_epochs(self._sweep()))):
+            for epochs in lengths:
                 params = {**trial.params, "schedule.epochs": epochs}
                 if epochs >= trial.params["schedule.epochs"] or params in known:
                     continue
                 shorter = Trial(trial.number, params, None, 0, trial.number)
+                if self.specs.training(self.store, self.settings_of(shorter), 0).decay is not None:
+                    continue
                 run = self._trial(Board(board.work), shorter)
-                if all(seed.result and seed.phases.decay is None for seed in run.seeds):
+                if all(seed.result for seed in run.seeds):
                     self.study.enter_readout(trial.number, params, *self._values(run))
                     known.append(params)
-
-    def _sweep_config(self) -> SweepConfig:
-        return self.specs.experiment.sweep
 
     def _tell(self, run: TrialRun) -> None:
         self.study.tell(run.trial.number, *self._values(run))

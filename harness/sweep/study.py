@@ -178,7 +178,7 @@ class Study:
         if self._sweep.sampler == "random":
             return optuna.samplers.RandomSampler(seed=short)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # constant_liar and GP are marked experimental
+            warnings.simplefilter("ignore")  # constant_liar is marked experimental
             if self._sweep.sampler == "gp":
                 return optuna.samplers.GPSampler(seed=short)
             return optuna.samplers.TPESampler(seed=short, multivariate=True, constant_liar=True)

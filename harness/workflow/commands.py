@@ -14,7 +14,7 @@ from harness.compare.summary import arm_means
 from harness.config.experiment import Experiment
 from harness.config.starter import starter
 from harness.report.formats import counted
-from harness.report.index import publish_index
+from harness.report.index import check_folder, publish_index
 from harness.report.page import write_report
 from harness.report.sweeps import epochs_words, seed_value
 from harness.sweep.chosen import newest_chosen
@@ -265,7 +265,7 @@ def write_page(session: Session, publish: Path | None = None) -> dict[str, Any]:
     published = None
     if publish is not None:
         try:
-            publish_index(publish)  # refuses a folder that is not one of reports
+            check_folder(publish)  # before anything is written into it
             published = str(write_report(data, publish / session.experiment.name))
             publish_index(publish)
         except OSError as error:
