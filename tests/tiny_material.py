@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,12 @@ from harness.records.state import load_weights
 from harness.work.specs import Specs
 
 CPU = {"device": "cpu", "precision": "float32", "threads": 1}
+# `HARNESS_TEST_DEVICE=cuda` makes the same promises be kept by a GPU.
+COMPUTE = {
+    "device": os.environ.get("HARNESS_TEST_DEVICE", "cpu"),
+    "precision": os.environ.get("HARNESS_TEST_PRECISION", "float32"),
+    "threads": 1,
+}
 EXTRACTOR = {"name": "efficientnet-lite0", "weights": "0f" * 32}
 ROLES = ("train", "train", "train", "validation", "validation", "test")
 # Measured by the clock: the one value of a journal that no two trainings share.
@@ -84,7 +91,7 @@ class Tiny:
 
     def __post_init__(self) -> None:
         self.work = WorkFolder(self.root)
-        self.specs = Specs(self.experiment, CPU, EXTRACTOR)
+        self.specs = Specs(self.experiment, COMPUTE, EXTRACTOR)
         self.patients = {f"{self.salt}{n}": role for n, role in enumerate(self.roles)}
         self.store = self.specs.prepare({digest_for(p): r for p, r in self.patients.items()})
         self.prepare()

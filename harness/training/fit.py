@@ -183,8 +183,9 @@ class _Loop:
                 group["lr"] = base * factor
 
     def _close_epoch(self, at: _Position) -> None:
-        training = self.training
+        training, started = self.training, time.perf_counter()
         means = (at.sums / at.update).tolist()
+        at.seconds += time.perf_counter() - started  # a GPU is still at work until they arrive
         values = {f"train/{name}": mean for name, mean in zip(at.names, means, strict=True)}
         values["train/learning_rate"] = next(iter(training.stage.optimisers.values())).param_groups[
             0

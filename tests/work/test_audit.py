@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny_material import CPU, Tiny, ellipses, tiny_experiment
+from tiny_material import COMPUTE, Tiny, ellipses, tiny_experiment
 
 from harness.base.files import sha256_file
 from harness.data.store import Row, Store, write_store
@@ -47,7 +47,7 @@ class Case:
         self.tiny = Tiny(root, experiment, ROLES, slices=5)
         lite0 = identify("efficientnet-lite0")
         entry = {"name": lite0.name, "weights": lite0.weights_digest}
-        self.tiny.specs = Specs(experiment, CPU, entry, (entry, {"name": "segmenter"}))
+        self.tiny.specs = Specs(experiment, COMPUTE, entry, (entry, {"name": "segmenter"}))
         specs, store = self.tiny.specs, self.tiny.store
         self.image = self.tiny.image(1000)
         self.tiny.must(self.image, 1)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_material import (
-    CPU,
+    COMPUTE,
     StopAfter,
     Tiny,
     lines_of,
@@ -82,15 +82,16 @@ def test_every_update_stopped_is_uninterrupted(make: Make, tmp_path: Path) -> No
 
 
 def test_bfloat16_resumes_as_exactly(tmp_path: Path) -> None:
-    def make(root: Path) -> tuple[Tiny, Spec]:
-        tiny = Tiny(root)
-        tiny.specs = replace(tiny.specs, compute={**CPU, "precision": "bfloat16"})
+    def make(folder: str, precision: str) -> tuple[Tiny, Spec]:
+        tiny = Tiny(tmp_path / folder)
+        tiny.specs = replace(tiny.specs, compute={**COMPUTE, "precision": precision})
         return tiny, tiny.mask()
 
-    whole, spec = make(tmp_path / "whole")
+    whole, spec = make("whole", "bfloat16")
     straight = whole.must(spec, 2)
-    assert weights_at(straight, 2) != weights_at(whole.must(mask_stage(whole.root)[1], 2), 2)
-    broken, _ = make(tmp_path / "broken")
+    other, coarse = make("other", "float32")
+    assert weights_at(straight, 2) != weights_at(other.must(coarse, 2), 2)
+    broken, _ = make("broken", "bfloat16")
     assert broken.run(spec, 2, stop=StopAfter(4)).state == "stopped"
     assert weights_at(broken.must(spec, 2), 2) == weights_at(straight, 2)
 
@@ -202,9 +203,10 @@ def test_a_killed_training_goes_on_to_the_same_end(tmp_path: Path) -> None:
         "tiny.must(spec, 40)\n"
     )
     here = Path(__file__).parent
+    paths = [str(here.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "broken"), str(here)],
-        env={**os.environ, "PYTHONPATH": str(here.parent)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
     )
     folder = broken.work.job(spec)
     while not folder.state.exists():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 from sklearn.metrics.pairwise import polynomial_kernel
-from tiny_material import CPU, Tiny, tiny_experiment
+from tiny_material import COMPUTE, Tiny, tiny_experiment
 
 from harness.base.streams import torch_generator
 from harness.config.experiment import Experiment
@@ -37,7 +37,7 @@ def lite0() -> dict[str, str]:
 
 def work_folder(root: Path, lite0: dict[str, str], experiment: Experiment, **more: Any) -> Tiny:
     tiny = Tiny(root, experiment, **more)
-    tiny.specs = Specs(experiment, CPU, lite0)
+    tiny.specs = Specs(experiment, COMPUTE, lite0)
     return tiny
 
 
@@ -127,7 +127,7 @@ def test_an_image_score_is_that_of_its_weights_on_validation_masks(
     generator.load_state_dict(load_weights(folder.at(1) / "weights.safetensors"))
     store, rows = Store.open(tiny.store_folder), gland_rows(tiny)
     masks = np.asarray(store.masks[rows]).astype(np.float32) * 2 - 1
-    Precision.of(CPU)
+    Precision.of(COMPUTE)
     made = paint(generator, _tensor(masks), "running", "cpu")
     real, fake = (np.asarray(side) / 2 + 0.5 for side in (store.ct[rows], made))
     kid, frechet = distances(real, fake)

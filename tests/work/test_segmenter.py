@@ -15,7 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from monai.metrics import DiceHelper
-from tiny_material import CPU, Tiny, digest_for, ellipses, tiny_experiment, weights_at
+from tiny_material import COMPUTE, CPU, Tiny, digest_for, ellipses, tiny_experiment, weights_at
 from torch import Tensor, nn
 
 from harness.config.experiment import ARMS
@@ -59,7 +59,7 @@ def arm_config(arm: str, **settings: Any) -> dict[str, Any]:
     tiny = tiny_experiment(segmentation={"batch_size": 8, "updates_per_epoch": 5, **settings})
     from harness.work.specs import Specs
 
-    specs = Specs(tiny, CPU, {"name": "", "weights": ""})
+    specs = Specs(tiny, COMPUTE, {"name": "", "weights": ""})
     return dict(specs.segmenter(specs.prepare({}), arm, None, 0).config)
 
 
@@ -162,7 +162,7 @@ def test_a_batch_is_the_same_whenever_it_is_asked_for() -> None:
 
 def test_initial_weights_depend_on_the_seed_alone() -> None:
     def start(arm: str, seed: int) -> list[Tensor]:
-        stage = SegmenterStage(arm_config(arm), 1, seed, Precision.of(CPU), None)
+        stage = SegmenterStage(arm_config(arm), 1, seed, Precision.of(COMPUTE), None)
         return list(stage.networks["unet"].state_dict().values())
 
     first = start("none", 3)
@@ -407,7 +407,7 @@ def two_structures(folder: Path, seed: int) -> Store:
 
 def test_validation_dice_is_the_mean_over_patients_and_structures(tmp_path: Path) -> None:
     store = two_structures(tmp_path, 0)
-    value = validation_dice(Threshold(2), store, Precision.of(CPU))
+    value = validation_dice(Threshold(2), store, Precision.of(COMPUTE))
     # MONAI's Dice of each patient's structure as one volume, in the structure's own channel.
     dice = []
     for rows, channel in (([0, 1, 2], 0), ([3, 4, 5], 1), ([6, 7, 8], 0)):
@@ -423,7 +423,7 @@ def test_validation_dice_is_the_mean_over_patients_and_structures(tmp_path: Path
 def test_without_validation_patients_there_is_no_dice(tmp_path: Path) -> None:
     tiny = Tiny(tmp_path, roles=["train", "train", "test"])
     store = Store.open(tiny.store_folder)
-    assert math.isnan(validation_dice(Threshold(1), store, Precision.of(CPU)))
+    assert math.isnan(validation_dice(Threshold(1), store, Precision.of(COMPUTE)))
     folder = tiny.must(tiny.specs.segmenter(tiny.store, "none", None, 0), 3)
     result = folder.result(3)
     assert result is not None
@@ -431,7 +431,7 @@ def test_without_validation_patients_there_is_no_dice(tmp_path: Path) -> None:
 
 
 def test_predictions_do_not_depend_on_their_company_and_change_no_mode() -> None:
-    stage = SegmenterStage(arm_config("none"), 1, 0, Precision.of(CPU), None)
+    stage = SegmenterStage(arm_config("none"), 1, 0, Precision.of(COMPUTE), None)
     network = stage.networks["unet"].train()
     ct = np.random.default_rng(0).uniform(-1, 1, (70, 1, 16, 16)).astype(np.float32)
     together = predict(network, ct, stage.precision)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_material import CPU, Tiny, tiny_experiment
+from tiny_material import COMPUTE, Tiny, tiny_experiment
 
 from harness.data.store import Store
 from harness.metrics.features import identify
@@ -24,7 +24,7 @@ def work_folder(root: Path, roles: tuple[str, ...], **changed: Any) -> Tiny:
     tiny = Tiny(root, experiment, roles, slices=6)
     lite0 = identify("efficientnet-lite0")
     entry = {"name": lite0.name, "weights": lite0.weights_digest}
-    tiny.specs = Specs(experiment, CPU, entry)
+    tiny.specs = Specs(experiment, COMPUTE, entry)
     return tiny
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny_material import CPU, EXTRACTOR, tiny_experiment
+from tiny_material import COMPUTE, EXTRACTOR, tiny_experiment
 
 from harness.records.folder import WorkFolder
 from harness.records.spec import Spec
@@ -43,28 +43,28 @@ class Grey:
 
 def add_score(work: WorkFolder, seconds: float, seed: int, **changed: Any) -> None:
     """A finished mask score that took so long."""
-    specs = Specs(tiny_experiment(**changed), CPU, EXTRACTOR)
+    specs = Specs(tiny_experiment(**changed), COMPUTE, EXTRACTOR)
     store = specs.prepare({"aa": "train"})
     training = specs.mask_stage(store, specs.experiment.mask, seed)
     spec: Spec = specs.score("mask-score", store, training, 2)
     work.job(training).open(training)
     work.job(spec).open(spec)
-    work.job(spec).finish([], {}, {}, {"seconds": seconds}, CPU)
+    work.job(spec).finish([], {}, {}, {"seconds": seconds}, COMPUTE)
 
 
 def test_scores_of_the_work_folder_say_what_a_score_costs(tmp_path: Path) -> None:
     work = WorkFolder(tmp_path)
-    assert measured_score(work, "mask-score", ASKED, 4, CPU) is None
+    assert measured_score(work, "mask-score", ASKED, 4, COMPUTE) is None
     for seed, seconds in enumerate((3.0, 90.0, 5.0)):
         add_score(work, seconds, seed)
     add_score(work, 1000.0, 0, mask={"width": 8})
     add_score(work, 2000.0, 1, mask={"width": 8})
     add_score(work, 7.0, 0, metrics={"images": 5})
-    assert measured_score(work, "mask-score", ASKED, 4, CPU) == 5.0
-    assert measured_score(work, "mask-score", ASKED, 8, CPU) == 1500.0
-    assert measured_score(work, "mask-score", ASKED | {"images": 5}, 4, CPU) == 7.0
-    assert measured_score(work, "mask-score", ASKED, 4, CPU | {"threads": 2}) is None
-    assert measured_score(work, "image-score", ASKED, 4, CPU) is None
+    assert measured_score(work, "mask-score", ASKED, 4, COMPUTE) == 5.0
+    assert measured_score(work, "mask-score", ASKED, 8, COMPUTE) == 1500.0
+    assert measured_score(work, "mask-score", ASKED | {"images": 5}, 4, COMPUTE) == 7.0
+    assert measured_score(work, "mask-score", ASKED, 4, COMPUTE | {"threads": 2}) is None
+    assert measured_score(work, "image-score", ASKED, 4, COMPUTE) is None
 
 
 def test_pieces_are_timed_on_a_few_images_and_scaled_up() -> None:
@@ -96,7 +96,7 @@ def test_what_only_the_first_call_takes_is_not_scaled_up() -> None:
 @pytest.mark.parametrize("name", ["mask", "image"])
 def test_a_score_has_the_pieces_of_its_stage(name: str) -> None:
     settings = getattr(tiny_experiment(), name)
-    precision = Precision.of(CPU)
+    precision = Precision.of(COMPUTE)
     stage, batch = make_stage(settings, 1, 128, precision)
     assert {int(part.shape[0]) for part in batch.values()} == {settings.batch_size}
     pieces = pieces_of_score(stage, Grey(), n=24, real=120, channels=1, frame=128)
@@ -107,7 +107,7 @@ def test_a_score_has_the_pieces_of_its_stage(name: str) -> None:
 
 
 def test_few_real_images_leave_a_score_without_a_verdict() -> None:
-    stage, _ = make_stage(tiny_experiment().mask, 1, 64, Precision.of(CPU))
+    stage, _ = make_stage(tiny_experiment().mask, 1, 64, Precision.of(COMPUTE))
     pieces = pieces_of_score(stage, Grey(), n=1, real=0, channels=1, frame=64)
     assert total(pieces.values(), 32) > 0
 
