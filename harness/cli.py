@@ -293,7 +293,10 @@ def report(
     experiment: ExperimentFile,
     overrides: Overrides = None,
     publish: Annotated[
-        Path | None, typer.Option(help="copy it to FOLDER/NAME too, listed in FOLDER/README.md")
+        str | None,
+        typer.Option(
+            metavar="<path>", help="copy it to FOLDER/NAME too, listed in FOLDER/README.md"
+        ),
     ] = None,
     workdir: Workdir = DEFAULT_WORKDIR,
     json: Json = False,
@@ -304,9 +307,14 @@ def report(
     session = options.session()
     from harness.workflow.commands import write_page
 
-    found = write_page(session, publish)
+    if publish is not None and not publish.strip():
+        raise ConfigError("--publish must name a folder, but got ''; name one, or leave it out")
+    found = write_page(session, Path(publish) if publish else None)
     then = options.pages() if found["finished"] else options.next("run")
-    options.finish(found, f"report: {found['report']}", then)
+    where = f"report: {found['report']}"
+    if found["published"]:
+        where += f"\npublished: {found['published']}"
+    options.finish(found, where, then)
 
 
 @app.command()

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from harness.compare.decision import Rule
 from harness.compare.summary import ArmMean, arm_means
 from harness.compare.table import Table
+from harness.compare.tuning import AXIS_NAMES
 from harness.metrics.inference import crossed_weighted_t
 
 AXIS_WORDS = {
     "patients": "number of training patients",
-    "extra_share": "share of a batch's slots that the arm fills",
+    "extra_share": AXIS_NAMES["extra_share"],
 }
 
 

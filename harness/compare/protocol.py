@@ -120,11 +120,11 @@ class Comparison:
         """
         asked = self.experiment.dose_response
         found = [self._fewer(count) for count in sorted(asked.patients)]
-        own = self.experiment.segmentation.extra_share
+        settings = self.experiment.segmentation
         return found + [
             Level("extra_share", share, self.chains.with_segmentation(extra_share=share))
             for share in sorted(asked.extra_share)
-            if share != own
+            if settings.extra_slots(share) != settings.extra_slots()
         ]
 
     def _fewer(self, count: int) -> Level:
@@ -133,7 +133,8 @@ class Comparison:
         if count >= len(training):
             raise ConfigError(
                 "dose_response.patients must be below the number of training patients, "
-                f"{len(training)}, but got {count}; the declared comparison is that level"
+                f"{len(training)}, but got {count}; the declared comparison has all of them, and "
+                "stands among the doses anyway"
             )
         order = sorted(training, key=lambda digest: digest_of([self.experiment.seed, digest]))
         left_out = set(order[count:])

@@ -16,7 +16,10 @@ from harness.jobs.board import Board
 from harness.records.spec import Spec
 from harness.work.specs import ARM_FILLS, SOURCES_OF_EXTRA
 
-AXIS_NAMES = {"strength": "augmentation strength", "extra_share": "share of the extra slots"}
+AXIS_NAMES = {
+    "strength": "augmentation strength",
+    "extra_share": "share of a batch's slots that the arm fills",
+}
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,14 @@ def untunable(baseline: str, candidate: str) -> str:
         return f"the baseline '{baseline}' does not augment"
     if candidate not in SOURCES_OF_EXTRA:
         return f"the extra slots of '{candidate}' hold no made pairs"
-    if ARM_FILLS[candidate].get("order", "mixed") != "mixed":
+    if not mixes_made_pairs(candidate):
         return f"'{candidate}' does not mix its pairs with real ones"
     return ""
+
+
+def mixes_made_pairs(arm: str) -> bool:
+    """Whether an arm's batches hold pairs that were made beside real ones."""
+    return arm in SOURCES_OF_EXTRA and ARM_FILLS[arm].get("order", "mixed") == "mixed"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from harness.config.base import Positive, PositiveFloat, Section, full_sentences
 from harness.config.data import DataConfig
 from harness.config.search import SweepConfig
+from harness.config.shares import share_problems
 from harness.config.stages import ImageStageConfig, MaskStageConfig, SegmentationConfig
 
 ArmName = Literal[
@@ -230,6 +231,22 @@ class Experiment(Section):
     )
     compute: ComputeConfig = Field(ComputeConfig(), description="device and precision")
     tracking: TrackingConfig = Field(TrackingConfig(), description="MLflow")
+
+    @model_validator(mode="after")
+    def _shares_are_slots(self) -> Experiment:
+        problems = share_problems(
+            self.segmentation,
+            {
+                "segmentation.extra_share": (self.segmentation.extra_share,),
+                "sweep.segmentation.extra_share": self.sweep.segmentation.extra_share
+                if self.sweep.segmentation is not None
+                else (),
+                "dose_response.extra_share": self.dose_response.extra_share,
+            },
+        )
+        if problems:
+            raise full_sentences(problems)
+        return self
 
     @model_validator(mode="after")
     def _rule_fits_arms(self) -> Experiment:

@@ -27,10 +27,15 @@ class Problem:
 def problems_of(error: ValidationError, model: type[Section]) -> list[Problem]:
     """Every broken rule once, in the order of the models."""
     found: dict[tuple[Keys, str], Problem] = {}
+    short = set()
     for item in error.errors(include_url=False):
         for problem in _problems(item, model):
+            if item["type"] == "too_short":
+                short.add(problem.keys)
             found.setdefault((problem.keys, problem.sentence), problem)
-    return list(found.values())
+    # A list whose entries are wrong is also found too short: the entries say it.
+    inner = {keys[:depth] for keys, _ in found for depth in range(len(keys))}
+    return [p for p in found.values() if not (p.keys in short and p.keys in inner)]
 
 
 def show(value: Any) -> str:
@@ -92,6 +97,8 @@ def _hint(place: Place, value: Any) -> str:
         for choice in (place.annotation, *get_args(place.annotation)):
             if get_origin(choice) is Literal:
                 near = nearest(value, [str(option) for option in get_args(choice)])
+                if near == value:
+                    return f"; put it in a list: [{value}]"
                 if near is not None:
                     return f"; did you mean '{near}'?"
         if value.lower() in ("yes", "no", "on", "off") and "true or false" in place.rule:

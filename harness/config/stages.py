@@ -122,3 +122,12 @@ class SegmentationConfig(Section):
         SegmentationAugmentation(), description="of the arms that augment"
     )
     pretrain: PretrainConfig = Field(PretrainConfig(), description="of `pretrain-finetune`")
+
+    def extra_slots(self, share: float | None = None) -> int:
+        """Slots of a batch that a share, by default the config's own, comes to."""
+        return extra_slots(self.batch_size, self.extra_share if share is None else share)
+
+
+def extra_slots(batch_size: int, share: float) -> int:
+    """Whole slots that a share of a batch comes to."""
+    return round(batch_size * share)

@@ -29,6 +29,12 @@ NO_COMPARISON = (
     "No answer yet: no comparison has been run. `harness compare` with this experiment trains "
     "every arm, then opens the test once and scores them."
 )
+SUPERSEDED = (
+    "No answer under these settings: the test was opened under others, and their table is "
+    "scores.csv in the experiment's folder. They count again when the settings are as they were, "
+    "or the newest chosen-*.yaml is removed. `harness compare` under these settings would extend "
+    "an opened test, and carry no verdict."
+)
 # Above this many patients a map's rows can no longer be read.
 MAP_PATIENTS = 60
 
@@ -59,6 +65,8 @@ class Answer:
 def make_answer(data: ReportData, ink: Ink) -> Answer:
     """The answer and its evidence, or a sentence on what is missing."""
     banners = [] if data.experiment.conclusive else [SHORT_PATH]
+    if data.superseded:
+        return Answer(SUPERSEDED, None, banners)
     if data.comparison is None:
         return Answer(NO_COMPARISON, None, banners)
     if not data.comparison.finished or not data.effects:

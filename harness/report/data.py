@@ -12,7 +12,6 @@ from harness.compare.effect import Effect
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.summary import ArmCost
 from harness.compare.table import Table
-from harness.compare.tuning import TuningPlan
 from harness.config.experiment import Experiment
 from harness.records.folder import WorkFolder
 from harness.sweep.planner import SweepPlan
@@ -40,7 +39,10 @@ class ReportData:
     sweeps: finished or partial sweeps, mask stage first.
     verdicts: on collapse, a stage each; of the sweeps' scored seeds.
     chosen: chosen settings, or None when the experiment's own were used.
-    tuning: candidates of strength and share; None if none was trained.
+    origin: where each of the comparison's settings came from, by "mask", "image" and
+        "segmentation", in words.
+    candidates: of strength and share, by axis as `TuningPlan.plain` has them.
+    superseded: a comparison is finished under other settings, and none under these.
     comparison, table, effects, doses, costs: None / empty before the comparison is finished.
     audits, audit_folders: values and job folder of each replicate's finished audit, by seed.
     provenance: lines of (what, value): code version, digests, library versions, machine, cost.
@@ -57,7 +59,9 @@ class ReportData:
     sweeps: Sequence[SweepPlan] = ()
     verdicts: Sequence[Verdicts] = ()
     chosen: Mapping[str, Any] | None = None
-    tuning: TuningPlan | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
+    candidates: Mapping[str, Any] = field(default_factory=dict)
+    superseded: bool = False
     comparison: ComparisonPlan | None = None
     table: Table | None = None
     effects: Sequence[Effect] = ()

@@ -35,6 +35,20 @@ def check_folder(folder: Path) -> None:
         )
 
 
+def check_place(folder: Path, question: str) -> None:
+    """Whether a report may be written into a folder: it is new, or holds one of this question.
+
+    Raises:
+        DataError: it holds the report of another question.
+    """
+    path = folder / SUMMARY
+    if path.exists() and _read(path)["question"] != question:
+        raise DataError(
+            f"a published report may only replace one of the same question, but {folder.name} asks "
+            f"'{_read(path)['question']}'; give the experiment another name, or remove that folder"
+        )
+
+
 def publish_index(folder: Path) -> Path:
     """Write `README.md` in `folder`, listing every subfolder that holds a `report.json`.
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from harness.base.errors import RuleError
 from harness.base.streams import torch_generator
-from harness.config.stages import SegmentationAugmentation
+from harness.config.stages import SegmentationAugmentation, extra_slots
 from harness.data.store import Store
 from harness.training.augmentation import augment_pairs
 from harness.work.context import Context
@@ -129,7 +129,7 @@ def slot_plan(config: Mapping[str, Any]) -> list[tuple[int, dict[str, int]]]:
     if order == "first":
         turn = round(config["updates"] * config["pretrain"]["share"])
         return [(0, {"extra": size}), (turn, {"real": size})]
-    extra = round(size * config["extra_share"])
+    extra = extra_slots(size, config["extra_share"])
     return [(0, {"real": size - extra, "extra": extra})]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.summary import ArmCost
-from harness.compare.tuning import TuningPlan
+from harness.compare.tuning import mixes_made_pairs
 from harness.records.spec import Spec
 from harness.sweep.planner import SweepPlan
 from harness.work.specs import ARM_FILLS, SOURCES_OF_EXTRA
@@ -18,25 +19,27 @@ def arm_costs(
     session: Session,
     plan: ComparisonPlan,
     sweeps: Sequence[SweepPlan],
-    tuning: TuningPlan | None,
+    candidates: Mapping[str, Any],
 ) -> list[ArmCost]:
-    """A ledger per arm, in the order of the experiment; `sweeps` are those of both stages."""
+    """A ledger per arm, in the order of the experiment.
+
+    Args:
+        sweeps: of both stages.
+        candidates: of strength and share, by axis as `TuningPlan.plain` has them.
+    """
     tried = sum(len(sweep.trials) for sweep in sweeps)
-    candidates = tuning.candidates if tuning is not None else {}
-    strengths, shares = (len(candidates.get(axis, ())) for axis in ("strength", "extra_share"))
+    strengths, shares = (
+        len(candidates[axis]["candidates"]) if axis in candidates else 0
+        for axis in ("strength", "extra_share")
+    )
     return [
         replace(
             _cost(session, plan, arm, tried),
             strengths_tried=strengths if ARM_FILLS[arm]["augment"] else 0,
-            shares_tried=shares if _mixes(arm) else 0,
+            shares_tried=shares if mixes_made_pairs(arm) else 0,
         )
         for arm in session.experiment.arms
     ]
-
-
-def _mixes(arm: str) -> bool:
-    """Whether the arm mixes pairs that were made with real ones."""
-    return arm in SOURCES_OF_EXTRA and ARM_FILLS[arm].get("order", "mixed") == "mixed"
 
 
 def _cost(session: Session, plan: ComparisonPlan, arm: str, tried: int) -> ArmCost:

@@ -10,7 +10,7 @@ from typing import Any
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import digest_of
 from harness.compare.chains import Chains
-from harness.compare.tuning import Tuning, TuningPlan, untunable
+from harness.compare.tuning import AXIS_NAMES, Tuning, TuningPlan, untunable
 from harness.config.experiment import Experiment, plain
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.board import Board
@@ -157,8 +157,16 @@ def _choice(session: Session, chosen: Mapping[str, Any]) -> Choice:
         tried = len(entry["strength"]["candidates"])
         words = "strength {strength:g} and share {extra_share:g}, by validation Dice among "
         words += f"{counted(tried, 'candidate')} each"
+        if (own.augmentation.strength, own.extra_share) != tuple(values.values()):
+            words += (
+                f"; segmentation.augmentation.strength {own.augmentation.strength:g} and "
+                f"segmentation.extra_share {own.extra_share:g} of the experiment are not used"
+            )
         if entry["base"] != _tuning_base(session, settings["mask"], settings["image"]):
-            words += ", under data or settings that differ from the experiment's"
+            words += (
+                "; chosen under data or settings that differ from the experiment's: "
+                "`harness sweep` chooses again"
+            )
     origin["segmentation"] = words.format(**values)
     return Choice(settings["mask"], settings["image"], **values, origin=origin)
 
@@ -176,6 +184,16 @@ def tuning_of(session: Session, board: Board | None = None) -> TuningPlan | None
         if session.work.job(spec).path.exists()
     ]
     return found if begun else None
+
+
+def candidates_of(session: Session, board: Board) -> dict[str, Any]:
+    """What was tried of strength and share, by axis as `TuningPlan.plain` has it: as the newest
+    choice records it, before there is one as far as it is trained. Their jobs enter the board."""
+    begun = tuning_of(session, board)
+    recorded = (read_chosen(session.home) or {}).get("segmentation")
+    if recorded is not None and session.experiment.sweep.segmentation is not None:
+        return {axis: recorded[axis] for axis in AXIS_NAMES}
+    return begun.plain() if begun is not None else {}
 
 
 def why_untunable(experiment: Experiment) -> str:
@@ -210,13 +228,22 @@ def _tuning_base(session: Session, mask: MaskStageConfig, image: ImageStageConfi
     )
 
 
-def _tune(session: Session, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Train the candidates; what was found, as it enters `chosen.yaml`."""
+def need_validation(session: Session) -> None:
+    """Whether there is somebody to choose strength and share by.
+
+    Raises:
+        DataError: no patient is for validation.
+    """
     if "validation" not in session.roles.values():
         raise DataError(
             "the choice of strength and share needs validation patients, but no patient has that "
             "role; change data.roles, or set sweep.segmentation to null"
         )
+
+
+def _tune(session: Session, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Train the candidates; what was found, as it enters `chosen.yaml`."""
+    need_validation(session)
     settings = _choice(session, chosen)
     planner = _tuning(session, settings)
 

@@ -14,7 +14,7 @@ from harness.compare.summary import arm_means
 from harness.config.experiment import Experiment
 from harness.config.starter import starter
 from harness.report.formats import counted
-from harness.report.index import check_folder, publish_index
+from harness.report.index import check_folder, check_place, publish_index
 from harness.report.page import write_report
 from harness.report.sweeps import epochs_words, seed_value
 from harness.sweep.chosen import newest_chosen
@@ -116,6 +116,8 @@ def _sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
 def dry_run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
     """What a sweep would train, how long and how large."""
     prepare_data(session)
+    if "segmentation" in stages:
+        choosing.need_validation(session)
     found = [estimate(session, stage) for stage in stages if stage != "segmentation"]
     if "segmentation" in stages:
         session.console.say(choosing_words.planned(session.experiment))
@@ -188,11 +190,12 @@ def run_compare(session: Session) -> dict[str, Any]:
     say = session.console.say
     for stage, origin in compared.choice.origin.items():
         say(f"{stage}: {origin}" if stage == "segmentation" else f"{stage} stage: {origin}")
+    board = session.board()
     costs = arm_costs(
         session,
         compared.plan,
-        choosing.finished_sweeps(session),
-        choosing.tuning_of(session),
+        choosing.finished_sweeps(session, board),
+        choosing.candidates_of(session, board),
     )
     for line in compare_words.table_lines(compared, costs):
         say(line)
@@ -266,6 +269,7 @@ def write_page(session: Session, publish: Path | None = None) -> dict[str, Any]:
     if publish is not None:
         try:
             check_folder(publish)  # before anything is written into it
+            check_place(publish / session.experiment.name, session.experiment.question)
             published = str(write_report(data, publish / session.experiment.name))
             publish_index(publish)
         except OSError as error:

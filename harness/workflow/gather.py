@@ -35,7 +35,7 @@ def gather(session: Session) -> ReportData:
     folder = session.work.job(session.store)
     prepared = folder.result()
     sweeps = choosing.finished_sweeps(session, board) if prepared else []
-    tuning = choosing.tuning_of(session, board) if prepared else None
+    candidates = choosing.candidates_of(session, board) if prepared else {}
     audits = read_audits(session, plan, board) if plan else {}
     results = _results(board)
     return ReportData(
@@ -48,12 +48,14 @@ def gather(session: Session) -> ReportData:
         sweeps=sweeps,
         verdicts=read_verdicts(session, sweeps),
         chosen=read_chosen(session.home),
-        tuning=tuning,
+        origin=choosing.choice(session).origin,
+        candidates=candidates,
+        superseded=compared is None and (session.home / "scores.csv").exists(),
         comparison=plan,
         table=compared.table if compared else None,
         effects=compared.effects if compared else (),
         doses=compared.doses if compared else (),
-        costs=arm_costs(session, compared.plan, sweeps, tuning) if compared else (),
+        costs=arm_costs(session, compared.plan, sweeps, candidates) if compared else (),
         audits=audits,
         audit_folders=audit_folders(session, plan) if plan else {},
         provenance=_provenance(session, results),

@@ -24,6 +24,7 @@ from harness.jobs.board import Board
 from harness.metrics.inference import PATIENTS_FOR_INTERVAL, REPLICATES_FOR_INTERVAL
 from harness.records.journal import series
 from harness.records.spec import Spec
+from harness.report.formats import counted
 from harness.sweep.planner import SweepPlan
 from harness.workflow.choosing import Choice, choice, choose, stage_sweep
 from harness.workflow.session import Session
@@ -87,14 +88,26 @@ def compare(session: Session) -> Compared:
 
     replicates = session.experiment.replicates.count
     session.console.heading(
-        f"Comparison of {len(session.experiment.arms)} arms over {replicates} replicates"
+        f"Comparison of {counted(len(session.experiment.arms), 'arm')} over "
+        f"{counted(replicates, 'replicate')}"
     )
-    for line in plan_lines(session):
+    for line in (*plan_lines(session), *_same_doses(session, planner)):
         session.console.say(line)
     found = session.drive(plan)
     compared = read_comparison(session, found)
     session.views["comparison"] = comparison_views(found, session.board(), compared.effects, None)
     return compared
+
+
+def _same_doses(session: Session, planner: Comparison) -> list[str]:
+    """Shares asked for as doses that are the declared comparison's own."""
+    settings = planner.experiment.segmentation
+    return [
+        f"dose_response.extra_share {share:g}: the declared comparison has as many slots; it is "
+        "not trained twice, and stands among the doses as declared"
+        for share in session.experiment.dose_response.extra_share
+        if settings.extra_slots(share) == settings.extra_slots()
+    ]
 
 
 def plan_lines(session: Session) -> list[str]:

@@ -93,6 +93,32 @@ def test_words_that_older_yaml_turns_into_something_else_stay_text(name: str) ->
             "real-mask, shuffled, oracle, synthetic-only, pretrain-finetune, but got 'augmented'",
         ),
         (
+            "arms: none",
+            "arms must be a list of at least 1, each one of: none, traditional, gan, "
+            "traditional+gan, duplicate, real-mask, shuffled, oracle, synthetic-only, "
+            "pretrain-finetune, but got 'none'; put it in a list: [none]",
+        ),
+        (
+            "dose_response: {extra_share: [1]}",
+            "dose_response.extra_share[0] must be a number in (0, 1), but got 1",
+        ),
+        (
+            "sweep: {segmentation: {strength: [1], extra_share: [0]}}",
+            "sweep.segmentation.extra_share[0] must be a number in (0, 1), but got 0",
+        ),
+        (
+            "segmentation: {extra_share: 0.02}",
+            "segmentation.extra_share must leave a slot to either side in every batch, but got "
+            "0.02, which is 0 of the 16 slots of segmentation.batch_size; take another share or a "
+            "larger batch",
+        ),
+        (
+            "dose_response: {extra_share: [0.3, 0.31]}",
+            "dose_response.extra_share must list shares that differ in whole slots, but got 0.3 "
+            "and 0.31, which is 5 of the 16 slots of segmentation.batch_size, too; take others or "
+            "a larger batch",
+        ),
+        (
             "data: {structures: []}",
             "data.structures must be a list of at least 1, each text, but got []",
         ),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.base.errors import DataError
-from harness.report.index import publish_index
+from harness.report.index import check_place, publish_index
 
 
 def report(folder: Path, name: str, **changes: Any) -> None:
@@ -60,6 +60,16 @@ def test_words_cannot_break_the_table(tmp_path: Path) -> None:
     assert "(odd%20name/index.html)" in row
     assert r"a \| b \[x\](http://e.example) \<b\> \*c\*" in row
     assert row.replace(r"\|", "").count("|") == 5
+
+
+def test_a_report_is_replaced_by_one_of_the_same_question_alone(tmp_path: Path) -> None:
+    report(tmp_path, "x")
+    check_place(tmp_path / "x", "Does it help?")
+    check_place(tmp_path / "new", "Does it harm?")
+    with pytest.raises(
+        DataError, match=r"but x asks 'Does it help\?'; give the experiment another"
+    ):
+        check_place(tmp_path / "x", "Does it harm?")
 
 
 @pytest.mark.parametrize("text", ["{}", "[1]", "not json"])

@@ -375,8 +375,9 @@ def test_doses_and_candidates_are_shown_and_never_judged(
         ],
         "extra_share": [Candidate("extra_share", 0.25, "traditional+gan", (), (0.7, None))],
     }
-    tuning = TuningPlan(10, candidates, {"strength": 1.0})
-    page = write_report(replace(everything, doses=found, tuning=tuning), tmp_path)
+    tried = TuningPlan(10, candidates, {"strength": 1.0}).plain()
+    origin = {"segmentation": "strength 1 and share 0.5, by hand"}
+    page = write_report(replace(everything, doses=found, candidates=tried, origin=origin), tmp_path)
     text, parsed = page.read_text(), Page(page.read_text())
     base, candidate = (
         everything.table.values(rule.baseline),
@@ -386,6 +387,7 @@ def test_doses_and_candidates_are_shown_and_never_judged(
     levels = [row for row in parsed.rows if row[0] in ("5", "20 (declared)") and len(row) == 5]
     assert [row[3] for row in levels] == [f"{gain + 0.1:+.3f}", f"{gain:+.3f}"]
     assert levels[0][1:3] == [f"{base.mean() - 0.1:.3f}", f"{candidate.mean():.3f}"]
+    assert "goes by\nstrength 1 and share 0.5, by hand." in text
     assert ["1 (chosen)", "0.710", "0.700 0.720"] in parsed.rows
     assert ["0.25", "\u2013", "0.700 \u2013"] in parsed.rows
     section = text[text.index('id="doses"') :]

@@ -14,10 +14,12 @@ from openkbp_material import write_experiment, write_openkbp
 from stand_in import StandIn
 
 from harness.base.console import Console
-from harness.base.errors import ConfigError
-from harness.base.files import write_json
+from harness.base.errors import ConfigError, DataError
+from harness.base.files import write_json, write_text
 from harness.config.load import load_experiment
-from harness.sweep.chosen import read_chosen
+from harness.report.answer import make_answer
+from harness.report.ink import Ink
+from harness.sweep.chosen import read_chosen, write_chosen
 from harness.workflow import choosing, steps
 from harness.workflow.gather import gather
 from harness.workflow.session import Session
@@ -150,6 +152,50 @@ def test_a_choice_of_another_question_is_said_to_be_one(work: Work) -> None:
     assert "differ" not in more.origin["mask"]
 
 
+def tried(strength: float, share: float) -> dict[str, Any]:
+    """A choice of strength and share as `chosen.yaml` has it, made under some other settings."""
+
+    def axis(value: float, arm: str) -> dict[str, Any]:
+        candidates = [{"value": value, "validation_dice": 0.7, "seeds": [0.7]}]
+        return {"chosen": value, "arm": arm, "candidates": candidates}
+
+    return {
+        "base": "other",
+        "strength": axis(strength, "traditional"),
+        "extra_share": axis(share, "traditional+gan"),
+    }
+
+
+def test_a_choice_of_strength_and_share_says_what_it_replaces(work: Work) -> None:
+    session = work.session("sweep.segmentation={strength: [2], extra_share: [0.25]}")
+    write_chosen(session.home, {"segmentation": tried(2.0, 0.25)})
+    choice = choosing.choice(session)
+    assert (choice.strength, choice.extra_share) == (2.0, 0.25)
+    words = choice.origin["segmentation"]
+    assert words.startswith("strength 2 and share 0.25, by validation Dice among 1 candidate each")
+    assert "segmentation.extra_share 0.5 of the experiment are not used" in words
+    assert words.endswith("`harness sweep` chooses again")
+
+
+def test_the_page_shows_the_candidates_of_the_choice_that_counts(work: Work) -> None:
+    changes = "sweep.segmentation={strength: [2, 4], extra_share: [0.25, 0.5]}"
+    session = work.session(changes)
+    assert gather(session).candidates == {}
+    write_chosen(session.home, {"segmentation": tried(4.0, 0.75)})
+    shown = gather(work.session(changes))
+    assert shown.candidates["strength"]["chosen"] == 4.0
+    assert [c["value"] for c in shown.candidates["extra_share"]["candidates"]] == [0.75]
+    assert "chosen under data or settings" in shown.origin["segmentation"]
+    assert gather(work.session("sweep.segmentation=null")).candidates == {}
+
+
+def test_a_dry_run_refuses_what_the_sweep_would(work: Work) -> None:
+    session = work.session("data.roles={by: random, validation: 0, test: 0.4}")
+    with pytest.raises(DataError, match="strength and share needs validation patients"):
+        choosing.need_validation(session)
+    choosing.need_validation(work.session())
+
+
 def test_a_stage_whose_sweep_was_taken_out_is_not_chosen_for(work: Work) -> None:
     work.sweep("mask", "image")
     assert choosing.choice(work.session("sweep.mask=null")).mask.batch_size == 12
@@ -210,6 +256,11 @@ def test_a_finished_comparison_is_gathered_with_its_table(work: Work) -> None:
     assert data.table.patients == ("pt_5",)
     (effect,) = data.effects
     assert (effect.status, round(effect.mean, 9)) == ("cells only", 0.01)
+    assert not data.superseded
+    write_text(session.home / "scores.csv", data.table.to_csv())  # as `compare` leaves it
+    other = gather(work.session("segmentation.updates=7"))
+    assert (other.table, other.superseded) == (None, True)
+    assert make_answer(other, Ink()).headline.startswith("No answer under these settings: the test")
     assert data.ledger["segmenter"] == {"jobs": 4, "seconds": 4.0}
     assert {line.role for line in data.patients} == {"train", "validation", "test"}
 

@@ -1,0 +1,38 @@
+"""Shares of a batch's slots: only whole slots can be filled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from harness.config.stages import SegmentationConfig
+
+
+def share_problems(
+    settings: SegmentationConfig, shares: Mapping[str, Sequence[float]]
+) -> list[str]:
+    """Shares that come to no slot, to all of them, or to as many as another one.
+
+    Args:
+        shares: by the path of the setting that lists them.
+
+    Returns:
+        A full sentence for each.
+    """
+    size, found = settings.batch_size, []
+    for path, listed in shares.items():
+        seen: dict[int, float] = {}
+        for share in listed:
+            slots = settings.extra_slots(share)
+            here = f"{share:g}, which is {slots} of the {size} slots of segmentation.batch_size"
+            if slots in (0, size):
+                found.append(
+                    f"{path} must leave a slot to either side in every batch, but got {here}; "
+                    "take another share or a larger batch"
+                )
+            elif slots in seen:
+                found.append(
+                    f"{path} must list shares that differ in whole slots, but got {seen[slots]:g} "
+                    f"and {here}, too; take others or a larger batch"
+                )
+            seen[slots] = share
+    return found
