@@ -453,7 +453,8 @@ def test_the_path_command_by_command(
     (here / "notes/README.md").write_text("my own notes")
     assert "but got another one in 'notes'" in typed("report", *own, "--publish", "notes").err
     assert (here / "notes/README.md").read_text() == "my own notes"
-    assert "published: reports/tiny/index.html" in typed("report", *own, "--publish", "reports").out
+    again = typed("report", *own, "--publish", "reports")
+    assert "published: reports/tiny/index.html" in again.err
     asks = typed("report", *own, "--publish", "reports", "-s", "question=Another one?")
     assert (asks.code, "may only replace one of the same question" in asks.err) == (2, True)
     assert "--publish must name a folder, but got ''" in typed("report", *own, "--publish", "").err
