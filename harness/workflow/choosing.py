@@ -157,11 +157,13 @@ def _choice(session: Session, chosen: Mapping[str, Any]) -> Choice:
         tried = len(entry["strength"]["candidates"])
         words = "strength {strength:g} and share {extra_share:g}, by validation Dice among "
         words += f"{counted(tried, 'candidate')} each"
-        if (own.augmentation.strength, own.extra_share) != tuple(values.values()):
-            words += (
-                f"; segmentation.augmentation.strength {own.augmentation.strength:g} and "
-                f"segmentation.extra_share {own.extra_share:g} of the experiment are not used"
-            )
+        given = {
+            "segmentation.augmentation.strength": (own.augmentation.strength, values["strength"]),
+            "segmentation.extra_share": (own.extra_share, values["extra_share"]),
+        }
+        unused = [f"{path} {mine:g}" for path, (mine, best) in given.items() if mine != best]
+        if unused:
+            words += f"; the experiment's {' and '.join(unused)} not used"
         if entry["base"] != _tuning_base(session, settings["mask"], settings["image"]):
             words += (
                 "; chosen under data or settings that differ from the experiment's: "

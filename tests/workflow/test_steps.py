@@ -173,7 +173,7 @@ def test_a_choice_of_strength_and_share_says_what_it_replaces(work: Work) -> Non
     assert (choice.strength, choice.extra_share) == (2.0, 0.25)
     words = choice.origin["segmentation"]
     assert words.startswith("strength 2 and share 0.25, by validation Dice among 1 candidate each")
-    assert "segmentation.extra_share 0.5 of the experiment are not used" in words
+    assert "strength 1 and segmentation.extra_share 0.5 not used; chosen under" in words
     assert words.endswith("`harness sweep` chooses again")
 
 
