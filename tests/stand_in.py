@@ -41,6 +41,7 @@ class StandIn:
         work: the work folder.
         score: values of a score job.
         train: values of a training's readouts, beside its epoch.
+        ends: epoch at which a training ends by itself, before its time.
 
     Attributes:
         done: every result written here, as (kind, digest, epoch), in order.
@@ -51,10 +52,12 @@ class StandIn:
         work: WorkFolder,
         score: Scorer,
         train: Callable[[Spec], Mapping[str, Any]] = lambda spec: {"converged": True},
+        ends: Callable[[Spec], int | None] = lambda spec: None,
     ) -> None:
         self.work = work
         self.score = score
         self.train = train
+        self.ends = ends
         self.done: list[tuple[str, str, int | None]] = []
 
     def drive(self, plan: Callable[[Board], Any], passes: int = 10_000) -> Any:
@@ -76,7 +79,10 @@ class StandIn:
             assert outcome.state == "done", outcome.reason
         folder = self.work.job(spec)
         folder.open(spec)
-        for epoch in missing(self.work, request):
+        wanted, end = missing(self.work, request), self.ends(spec)
+        if end is not None and any(epoch is not None and epoch > end for epoch in wanted):
+            wanted = sorted({end, *wanted} - {None})  # type: ignore[type-var]
+        for epoch in wanted:
             inputs = {name: self.content(ref) for name, ref in spec.inputs.items()}
             values = self.values(request, epoch)
             folder.finish([], values, inputs, {"seconds": 1.0}, spec.compute, epoch)
@@ -90,7 +96,11 @@ class StandIn:
     def values(self, request: Request, epoch: int | None) -> dict[str, Any]:
         spec = request.spec
         if not spec.kind.endswith("-score") or spec.kind == "test-score":
-            return {"epoch": epoch, **self.train(spec)}
+            values = {"epoch": epoch, **self.train(spec)}
+            end = self.ends(spec)
+            if end is not None and epoch is not None and epoch > end:
+                values["stopped_at"] = end
+            return values
         training = spec.inputs["training"]
         trained = self.work.job(training).spec()
         found = self.score(trained.config, trained.seed, training.epoch or 0)

@@ -95,6 +95,12 @@ class SweepConfig(Section):
     sampler: Literal["tpe", "gp", "random", "grid"] = Field(
         "tpe", description="how settings are asked"
     )
+    stop_on: tuple[Literal["convergence failure"], ...] = Field(
+        (),
+        description="ends a training at the first such epoch, which its trial is scored at; a "
+        "failure seen early may recover later, so none is the default (a loss that is not finite "
+        "always ends a training)",
+    )
     wave: Positive = Field(4, description="trials asked at a time; not the number of workers")
     mask: StageSweepConfig | None = Field(
         StageSweepConfig(space=_mask_space()), description="null skips this stage"

@@ -117,10 +117,11 @@ def epochs_words(epochs: Epochs) -> str:
     """What sharing saved, in a sentence."""
     said = f"{counted(epochs.trained, 'epoch')} of training"
     if epochs.trained < epochs.alone:
-        said += (
-            f" instead of {epochs.alone} one by one ({100 * epochs.share:.1f} %): "
-            f"{counted(epochs.continued, 'training')} of {epochs.trainings} shared a beginning"
-        )
+        why = [f"{counted(epochs.continued, 'training')} of {epochs.trainings} shared a beginning"]
+        if epochs.stopped:
+            why.append(f"{epochs.stopped} ended early")
+        said += f" instead of {epochs.alone} one by one ({100 * epochs.share:.1f} %): "
+        said += " and ".join(why[not epochs.continued and len(why) > 1 :])
     if epochs.readouts:
         said += (
             f"; {counted(epochs.readouts, 'shorter trial')} read out on the way, worth "

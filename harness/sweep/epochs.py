@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.records.spec import Phases
-from harness.sweep.planner import SweepPlan
+from harness.sweep.planner import SeedRun, SweepPlan
 
 
 @dataclass(frozen=True)
 class Epochs:
     """Attributes:
     alone: epochs if every asked trial and seed were trained from scratch.
-    trained: epochs with lineages and constant phases shared.
+    trained: epochs with lineages and constant phases shared, as far as trainings went.
     trainings: asked trials times seeds.
     lineages: first phases that they share.
+    stopped: trainings that ended early by `sweep.stop_on` or a loss that is no number.
     readouts, readout_epochs: further settings read out on the way at no cost, and the epochs that
         their seeds would have taken.
     """
@@ -24,6 +24,7 @@ class Epochs:
     trained: int
     trainings: int
     lineages: int
+    stopped: int
     readouts: int
     readout_epochs: int
 
@@ -41,23 +42,37 @@ class Epochs:
 def count_epochs(plan: SweepPlan) -> Epochs:
     """Count a sweep's asked trials, finished or under way."""
     asked = [run for run in plan.trials if run.trial.readout_of is None]
-    phases = [seed.phases for run in asked for seed in run.seeds]
-    steady = _longest(phases)
-    decays = {p.decay.digest: p.epochs - p.steady_epochs for p in phases if p.decay is not None}
+    seeds = [seed for run in asked for seed in run.seeds]
+    steady = _longest(seeds)
     return Epochs(
-        sum(p.epochs for p in phases),
-        sum(steady.values()) + sum(decays.values()),
-        len(phases),
+        sum(seed.phases.epochs for seed in seeds),
+        sum(steady.values()) + sum(_decays(seeds).values()),
+        len(seeds),
         len(steady),
+        sum(seed.stopped_at is not None for seed in seeds),
         len(plan.trials) - len(asked),
         sum(run.epochs * len(run.seeds) for run in plan.trials if run not in asked),
     )
 
 
-def _longest(phases: Iterable[Phases]) -> dict[str, int]:
-    """The most epochs that any training wants of each first phase, by its digest."""
+def _longest(seeds: Iterable[SeedRun]) -> dict[str, int]:
+    """The most epochs that any training takes of each first phase, by its digest."""
     found: dict[str, int] = {}
-    for training in phases:
-        digest = training.steady.digest
-        found[digest] = max(found.get(digest, 0), training.steady_epochs)
+    for seed in seeds:
+        digest = seed.phases.steady.digest
+        epochs = min(seed.phases.steady_epochs, _end(seed))
+        found[digest] = max(found.get(digest, 0), epochs)
     return found
+
+
+def _decays(seeds: Iterable[SeedRun]) -> dict[str, int]:
+    """Epochs of each decay, by its digest."""
+    return {
+        seed.phases.decay.digest: max(0, _end(seed) - seed.phases.steady_epochs)
+        for seed in seeds
+        if seed.phases.decay is not None
+    }
+
+
+def _end(seed: SeedRun) -> int:
+    return seed.stopped_at or seed.phases.epochs

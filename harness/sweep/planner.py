@@ -31,12 +31,17 @@ def is_lost(values: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class SeedRun:
-    """One seed of a trial: its training, its scores by epoch, and what the last one says."""
+    """One seed of a trial: its training, its scores by epoch, and what the last one says.
+
+    Attributes:
+        stopped_at: the epoch at which the training ended before its time; None if it did not.
+    """
 
     seed: int
     phases: Phases
     scores: dict[int, Spec]
     result: dict[str, Any] | None
+    stopped_at: int | None = None
 
     @property
     def training(self) -> Spec:
@@ -152,21 +157,30 @@ class StageSweep:
     def _seed(
         self, board: Board, trial: Trial, settings: Settings, epochs: int, seed: int
     ) -> SeedRun:
-        training = self.specs.training(self.store, settings, seed)
+        training = self._training(settings, seed)
         label = f"{self.stage} trial {trial.number} seed {seed}"
         scores: dict[int, Spec] = {}
-        result = None
+        result = stopped = None
         board.need(self.specs.variety_of(self.store, training.last), label="variety of real images")
         for epoch in self._scored(epochs):
-            board.train(training, epoch, label)
-            readout = training.at(epoch)
-            spec = self.specs.score(f"{self.stage}-score", self.store, readout, epoch)
-            scores[epoch] = spec
-            found = board.need(spec, label=f"score of {label}, epoch {epoch}")
-            result = found if epoch == epochs else result
+            trained = board.train(training, epoch, label)
+            stopped = trained["values"].get("stopped_at") if trained else None
+            readout, at = training.at(epoch), stopped or epoch
+            board.need(readout, at, label)
+            spec = self.specs.score(f"{self.stage}-score", self.store, readout, at)
+            scores[at] = spec
+            found = board.need(spec, label=f"score of {label}, epoch {at}")
+            result = found if stopped or epoch == epochs else result
+            if stopped:
+                break
         self._keep_branches(board, training, label)
         complete = result if all(self._has(board, s) for s in scores.values()) else None
-        return SeedRun(seed, training, scores, complete)
+        return SeedRun(seed, training, scores, complete, stopped)
+
+    def _training(self, settings: Settings, seed: int) -> Phases:
+        """A seed's training under the sweep's rule for ending early."""
+        stop_on = self.specs.experiment.sweep.stop_on
+        return self.specs.training(self.store, settings, seed, stop_on)
 
     def _keep_branches(self, board: Board, training: Phases, label: str) -> None:
         """Have the states kept from which decays of the space's other lengths can branch off."""
@@ -215,7 +229,7 @@ class StageSweep:
                 if epochs >= trial.params["schedule.epochs"] or params in known:
                     continue
                 shorter = Trial(trial.number, params, None, 0, trial.number)
-                if self.specs.training(self.store, self.settings_of(shorter), 0).decay is not None:
+                if self._training(self.settings_of(shorter), 0).decay is not None:
                     continue
                 run = self._trial(Board(board.work), shorter)
                 if all(seed.result for seed in run.seeds):

@@ -53,7 +53,8 @@ def study_name(stage: str, sweep: SweepConfig, settings: StageSweepConfig, base:
     """The study that these settings belong to; arguments as of `Study`."""
     asked = plain(settings)
     del asked["trials"]  # more trials later continue the study
-    identity = digest_of([stage, asked, sweep.seeds, sweep.seed, sweep.sampler, sweep.wave, base])
+    parts = [stage, asked, sweep.seeds, sweep.seed, sweep.sampler, sweep.wave, base]
+    identity = digest_of(parts + ([sorted(sweep.stop_on)] if sweep.stop_on else []))
     return f"{stage}-{identity[:12]}"
 
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from harness.base.errors import Stopped
 from harness.base.streams import seed_of
 from harness.records.folder import JobFolder
-from harness.records.journal import Journal, mark_covered, read_covered
+from harness.records.journal import Journal, mark_covered, read_covered, series
 from harness.records.state import load_state, save_state, save_weights
 
 SAVE_RATIO = 100.0
@@ -85,6 +85,8 @@ class Training:
         picture_epochs: epochs after which sample grids are drawn; no effect on the result.
         last_epoch: epoch after which no continuation is possible (the schedule ends); 0 if open.
         branch_epochs: readouts that keep the full state beside their weights; no effect on results.
+        lost: whether the training ends early, asked after each epoch's values are in the journal.
+            It is read out there, and that state stands for every later target.
     """
 
     stage: Stage
@@ -98,6 +100,7 @@ class Training:
     picture_epochs: frozenset[int] = frozenset()
     last_epoch: int = 0
     branch_epochs: frozenset[int] = frozenset()
+    lost: Callable[[int], bool] = lambda epoch: False
 
 
 @dataclass
@@ -139,6 +142,9 @@ class _Loop:
 
     def run(self) -> None:
         try:
+            finished = self.position.epoch - 1
+            if finished and not self.position.update and self._was_lost(finished):
+                self._read_out_lost(finished)  # it branched off a training that had ended early
             while self.missing:
                 self._epoch()
         finally:
@@ -200,12 +206,16 @@ class _Loop:
         if at.epoch in training.picture_epochs:
             self._draw(at.epoch)
         finished, self.position = at.epoch, _Position(epoch=at.epoch + 1)
-        if bad:
-            self._read_out_diverged()
+        if bad or training.lost(finished):
+            self._read_out_lost(finished)
         elif finished in self.missing:
             self._read_out(finished)
         elif time.monotonic() >= self.next_save:
             self._save()
+
+    def _was_lost(self, epoch: int) -> bool:
+        bad, _ = series(self.training.folder.journal, "train/non_finite_updates", until=epoch)
+        return epoch in bad or self.training.lost(epoch)
 
     def _draw(self, epoch: int) -> None:
         from harness.training.pictures import write_png
@@ -225,9 +235,9 @@ class _Loop:
             else:
                 self._save()
 
-    def _read_out_diverged(self) -> None:
-        """Losses are not finite: later epochs would be no better, so all are read out now."""
-        for target in list(self.missing):
+    def _read_out_lost(self, finished: int) -> None:
+        """Losses are not finite, or a rule ends it: what is there now stands for later epochs."""
+        for target in sorted({finished, *self.missing}):
             self._write_readout(target)
         self.missing.clear()
 

@@ -32,7 +32,7 @@ from harness.work.adversaries import Adversaries
 from harness.work.batches import EpochBatches
 from harness.work.branching import branch_off
 from harness.work.context import Context
-from harness.work.readout import finish_readout
+from harness.work.readout import finish_readout, stop_rule
 from harness.work.watch import SAMPLES, Watch
 
 PICTURED = 8
@@ -194,6 +194,7 @@ def run(context: Context) -> None:
             targets=context.request.epochs,
             finish=lambda epoch, length: finish_readout(context, epoch, length),
             stop=context.stop,
+            lost=stop_rule(context),
             device=precision.device,
             picture_epochs=picture_epochs(context.request.epochs, context.request.pictures),
             last_epoch=config.get("epochs", 0),

@@ -28,7 +28,7 @@ from harness.training.schedule import picture_epochs
 from harness.work.adversaries import Adversaries
 from harness.work.batches import EpochBatches
 from harness.work.context import Context
-from harness.work.readout import finish_readout
+from harness.work.readout import finish_readout, stop_rule
 from harness.work.watch import SAMPLES, Watch
 
 GRID = 64
@@ -166,6 +166,7 @@ def run(context: Context) -> None:
             targets=context.request.epochs,
             finish=lambda epoch, length: finish_readout(context, epoch, length),
             stop=context.stop,
+            lost=stop_rule(context),
             device=precision.device,
             picture_epochs=picture_epochs(context.request.epochs, context.request.pictures),
         )

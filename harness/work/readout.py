@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ def finish_readout(context: Context, epoch: int, journal_length: int) -> None:
 
     `converged` is False where the discriminator wins, something is not a number, or the output is
     frozen (`failure` has the reason and the epoch of onset); `alike` is there where the samples of
-    fixed inputs are alike, which is a collapse seen in pixels alone.
+    fixed inputs are alike, which is a collapse seen in pixels alone. `stopped_at` is the epoch at
+    which the training ended, where that was before `epoch`.
     """
     journal = context.folder.journal
     values: dict[str, Any] = {"epoch": epoch}
@@ -31,6 +33,8 @@ def finish_readout(context: Context, epoch: int, journal_length: int) -> None:
         steps, numbers = series(journal, f"train/{name}", until=epoch)
         if steps:
             values[name] = numbers[-1] if math.isfinite(numbers[-1]) else None
+    if steps and steps[-1] < epoch:
+        values["stopped_at"] = steps[-1]
     failure = training_failure(journal, epoch)
     values["converged"] = failure is None
     for key, found in (("failure", failure), ("alike", _alike(journal, epoch))):
@@ -38,6 +42,13 @@ def finish_readout(context: Context, epoch: int, journal_length: int) -> None:
             values[key] = {"reason": found.reason, "onset": found.onset_epoch}
     weights = context.folder.at(epoch) / "weights.safetensors"
     context.finish([weights], values, epoch, journal_length)
+
+
+def stop_rule(context: Context) -> Callable[[int], bool]:
+    """What ends a training early, as `sweep.stop_on` asks for; asked with the epoch that ended."""
+    if "convergence failure" not in context.spec.config.get("stop_on", ()):
+        return lambda epoch: False
+    return lambda epoch: training_failure(context.folder.journal, epoch) is not None
 
 
 def training_failure(journal: Path, until: int) -> Failure | None:

@@ -6,7 +6,7 @@ torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.records.spec import Input, Phases, Spec
 from harness.training.schedule import constant_epochs
 from harness.work.kinds import KINDS
+
+Settings = MaskStageConfig | ImageStageConfig
 
 SEEDS_PER_ROOT = 10_000
 
@@ -100,26 +102,39 @@ class Specs:
             "prepare", {**config, "patients": dict(sorted(roles.items()))}, {}, compute=False
         )
 
-    def mask_stage(self, store: Spec, settings: MaskStageConfig, seed: int) -> Spec:
+    def mask_stage(
+        self, store: Spec, settings: MaskStageConfig, seed: int, stop_on: Sequence[str] = ()
+    ) -> Spec:
         """Stage I, a lineage: its rate is constant, so its length is no part of it."""
-        config = plain(settings)
-        del config["schedule"]
-        return self._make("mask-stage", config, {"store": store.done()}, seed)
+        return self._stage("mask-stage", store, settings, seed, stop_on)
 
-    def image_stage(self, store: Spec, settings: ImageStageConfig, seed: int) -> Spec:
+    def image_stage(
+        self, store: Spec, settings: ImageStageConfig, seed: int, stop_on: Sequence[str] = ()
+    ) -> Spec:
         """Stage II at a constant rate, a lineage: its length is no part of it."""
+        return self._stage("image-stage", store, settings, seed, stop_on)
+
+    def _stage(
+        self, kind: str, store: Spec, settings: Settings, seed: int, stop_on: Sequence[str]
+    ) -> Spec:
         config = plain(settings)
         del config["schedule"]
-        return self._make("image-stage", config, {"store": store.done()}, seed)
+        if stop_on:  # left out where nothing is asked for: the training is the same as ever
+            config["stop_on"] = sorted(stop_on)
+        return self._make(kind, config, {"store": store.done()}, seed)
 
     def training(
-        self, store: Spec, settings: MaskStageConfig | ImageStageConfig, seed: int
+        self, store: Spec, settings: Settings, seed: int, stop_on: Sequence[str] = ()
     ) -> Phases:
-        """A stage's training to its end; the image stage's last third, if it decays, is a job."""
+        """A stage's training to its end; the image stage's last third, if it decays, is a job.
+
+        Args:
+            stop_on: failures that end it early.
+        """
         epochs = settings.schedule.epochs
         if isinstance(settings, MaskStageConfig):
-            return Phases(self.mask_stage(store, settings, seed), epochs, epochs)
-        steady = self.image_stage(store, settings, seed)
+            return Phases(self.mask_stage(store, settings, seed, stop_on), epochs, epochs)
+        steady = self.image_stage(store, settings, seed, stop_on)
         first = constant_epochs(epochs)
         if not settings.schedule.decay or first == epochs:
             return Phases(steady, epochs, epochs)

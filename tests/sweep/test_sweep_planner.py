@@ -327,6 +327,39 @@ def test_a_driver_that_died_before_the_readouts_asks_the_same(folder: Path) -> N
     assert mine == its
 
 
+@pytest.mark.parametrize("stage", ["mask", "image"])
+def test_a_training_that_ends_early_is_scored_where_it_ended(make: Maker, stage: str) -> None:
+    def lost_at_3(config: Mapping[str, Any], seed: int, epoch: int) -> dict[str, Any]:
+        ended = config["batch_size"] == 6
+        return {**kid(config, seed, epoch), "converged": not (ended and epoch >= 3)}
+
+    sweep = make(lost_at_3, stage=stage, stop_on=["convergence failure"])
+    sweep.hands.ends = lambda spec: 3 if spec.config.get("batch_size") == 6 else None
+    plan = sweep.run()
+    assert plan.finished
+    assert all(s.training.config["stop_on"] for run in plan.trials for s in run.seeds)
+    for run in plan.trials:
+        ended = run.trial.params["batch_size"] == 6
+        assert run.trial.failed_seeds == (2 if ended else 0)
+        for seed in run.seeds:
+            assert seed.stopped_at == (3 if ended else None)
+            assert max(seed.scores) == (3 if ended else run.epochs)
+    assert plan.best is not None
+    assert plan.best.params["batch_size"] == 12
+    epochs = count_epochs(plan)
+    assert epochs.stopped == 4
+    # Batch 6 ended after 3 epochs. Batch 12, each of two seeds: 8 epochs without a decay; with one
+    # 5 constant epochs of which 3 are the shorter trial's, then 1 and 3 epochs of decay.
+    assert epochs.trained == 2 * 3 + 2 * (8 if stage == "mask" else 5 + 1 + 3)
+
+
+def test_ending_early_is_another_question(make: Maker) -> None:
+    asked = make(stop_on=["convergence failure"])
+    plain = make()
+    assert asked.planner.study.name != plain.planner.study.name
+    assert {s.training.config.get("stop_on") for r in plain.run().trials for s in r.seeds} == {None}
+
+
 def test_decaying_trials_have_no_free_readouts(make: Maker) -> None:
     plan = make(stage="image", space=LENGTHS, trials=4, sampler="tpe").run()
     assert all(run.trial.readout_of is None for run in plan.trials)

@@ -227,9 +227,9 @@ def test_values_behind_the_saved_state_are_cut_and_made_again(tmp_path: Path) ->
 
 def test_losses_that_are_not_numbers_end_the_training_with_what_there_is(tmp_path: Path) -> None:
     run = Run(tmp_path, Adds(broken=(21.0,))).go(1, 3, 9)
-    assert run.folder.readouts() == [1, 3, 9]
+    assert run.folder.readouts() == [1, 2, 3, 9]
     assert len(run.stage.drawn) == 6, "epoch 2 was finished, epoch 3 never begun"
-    assert run.weight(3) == run.weight(9) == 3.0
+    assert run.weight(2) == run.weight(3) == run.weight(9) == 3.0
     losses = run.curve("train/loss")
     assert losses[0] == 11.0
     assert math.isnan(losses[1])

@@ -201,6 +201,10 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "sweep.seeds": (5, NONE),
     "sweep.seed": (1, NONE),
     "sweep.sampler": ("random", NONE),
+    "sweep.stop_on": (
+        ["convergence failure"],
+        NONE,
+    ),  # of sweeps alone: the planner's specs have it
     "sweep.wave": (2, NONE),
     "sweep.mask.trials": (9, NONE),
     "sweep.mask.space": ({"batch_size": {"values": [4]}}, NONE),
