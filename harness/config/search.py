@@ -19,6 +19,11 @@ class AxisConfig(Section):
     high: float | None = Field(None, description="upper end of a range")
     log: bool = Field(False, description="search the range on a log scale")
     integer: bool = Field(False, description="whole numbers only")
+    when: dict[str, tuple[float | int | str | bool, ...]] = Field(
+        {},
+        description="asked only where axes listed before have one of these values; elsewhere the "
+        "setting keeps the value that the stage's section gives it",
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> AxisConfig:
@@ -41,6 +46,23 @@ class StageSweepConfig(Section):
         "quality/kid", description="a value of the stage's score at the last epoch, mean over seeds"
     )
     direction: Literal["minimize", "maximize"] = Field("minimize", description="of the objective")
+
+    @model_validator(mode="after")
+    def _conditions_refer_to_axes(self) -> StageSweepConfig:
+        seen: dict[str, AxisConfig] = {}
+        for path, axis in self.space.items():
+            if path == "schedule.epochs" and axis.when:
+                raise ValueError("schedule.epochs must be an axis of every trial, but got `when`")
+            for other, wanted in axis.when.items():
+                values = seen[other].values if other in seen else None
+                missing = [value for value in wanted if value not in (values or ())]
+                if values is None or missing or not wanted:
+                    raise ValueError(
+                        f"`when` of {path} must name an axis with `values` listed before it, and "
+                        f"some of those values, but got {other}: {list(wanted)}"
+                    )
+            seen[path] = axis
+        return self
 
 
 def _mask_space() -> dict[str, AxisConfig]:

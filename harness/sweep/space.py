@@ -12,6 +12,7 @@ from harness.config.base import Section
 from harness.config.search import AxisConfig, StageSweepConfig
 
 if TYPE_CHECKING:
+    from optuna import Trial
     from optuna.distributions import BaseDistribution
 
 S = TypeVar("S", bound=Section)
@@ -36,6 +37,27 @@ def distributions(space: Mapping[str, AxisConfig]) -> dict[str, BaseDistribution
     return made
 
 
+def is_asked(axis: AxisConfig, params: Mapping[str, Any]) -> bool:
+    """Whether an axis applies beside the values that a trial has of the axes before it."""
+    return all(params.get(other) in values for other, values in axis.when.items())
+
+
+def ask(trial: Trial, space: Mapping[str, AxisConfig]) -> dict[str, Any]:
+    """Values of every axis that applies, in the order of the space; suggested by the trial."""
+    from optuna.distributions import CategoricalDistribution, IntDistribution
+
+    for path, shape in distributions(space).items():
+        if not is_asked(space[path], trial.params):
+            continue
+        if isinstance(shape, CategoricalDistribution):
+            trial.suggest_categorical(path, shape.choices)
+        elif isinstance(shape, IntDistribution):
+            trial.suggest_int(path, shape.low, shape.high, log=shape.log)
+        else:
+            trial.suggest_float(path, _low(space[path]), _high(space[path]), log=space[path].log)
+    return dict(trial.params)
+
+
 def _low(axis: AxisConfig) -> float:
     assert axis.low is not None
     return axis.low
@@ -47,7 +69,8 @@ def _high(axis: AxisConfig) -> float:
 
 
 def grid_cells(space: Mapping[str, AxisConfig], seed: int) -> list[dict[str, Any]]:
-    """Every combination of a space of listed values, in a shuffled, repeatable order.
+    """Every combination of a space of listed values, in a shuffled, repeatable order; each once
+    where axes that do not apply leave two of them equal.
 
     Raises:
         ConfigError: an axis is a range.
@@ -58,11 +81,14 @@ def grid_cells(space: Mapping[str, AxisConfig], seed: int) -> list[dict[str, Any
                 f"a grid needs `values` on every axis, but {path} is a range; list its values, or "
                 "use `sampler: tpe`"
             )
-    names = list(space)
-    cells = [
-        dict(zip(names, values, strict=True))
-        for values in itertools.product(*(space[name].values or () for name in names))
-    ]
+    cells: list[dict[str, Any]] = []
+    for values in itertools.product(*(axis.values or () for axis in space.values())):
+        cell: dict[str, Any] = {}
+        for (path, axis), value in zip(space.items(), values, strict=True):
+            if is_asked(axis, cell):
+                cell[path] = value
+        if cell not in cells:
+            cells.append(cell)
     order = generator(seed, "grid").permutation(len(cells))
     return [cells[index] for index in order]
 

@@ -24,7 +24,7 @@ from harness.base.files import digest_of
 from harness.base.streams import seed_of
 from harness.config.experiment import plain
 from harness.config.search import StageSweepConfig, SweepConfig
-from harness.sweep.space import distributions, grid_cells
+from harness.sweep.space import ask, distributions, grid_cells
 
 if TYPE_CHECKING:
     import optuna
@@ -53,6 +53,9 @@ def study_name(stage: str, sweep: SweepConfig, settings: StageSweepConfig, base:
     """The study that these settings belong to; arguments as of `Study`."""
     asked = plain(settings)
     del asked["trials"]  # more trials later continue the study
+    for axis in asked["space"].values():
+        if not axis["when"]:  # a space without conditions is called as it was before there were any
+            del axis["when"]
     parts = [stage, asked, sweep.seeds, sweep.seed, sweep.sampler, sweep.wave, base]
     identity = digest_of(parts + ([sorted(sweep.stop_on)] if sweep.stop_on else []))
     return f"{stage}-{identity[:12]}"
@@ -89,6 +92,7 @@ class Study:
             load_if_exists=True,
         )
         self._space = distributions(settings.space)
+        self._conditional = any(axis.when for axis in settings.space.values())
 
     def trials(self) -> list[Trial]:
         """All trials, by number."""
@@ -142,6 +146,8 @@ class Study:
         seed = seed_of(self._sweep.seed, "ask", self._study.study_name.split("-")[0], place)
         copy = optuna.create_study(direction=self._settings.direction, sampler=self._sampler(seed))
         copy.add_trials(self._before(place))
+        if self._conditional:
+            return ask(copy.ask(), self._settings.space)
         return copy.ask(self._space).params
 
     def _before(self, place: int) -> list[optuna.trial.FrozenTrial]:
@@ -182,14 +188,21 @@ class Study:
             warnings.simplefilter("ignore")  # constant_liar is marked experimental
             if self._sweep.sampler == "gp":
                 return optuna.samplers.GPSampler(seed=short)
-            return optuna.samplers.TPESampler(seed=short, multivariate=True, constant_liar=True)
+            return optuna.samplers.TPESampler(
+                seed=short,
+                multivariate=True,
+                constant_liar=True,
+                group=self._conditional,  # one density for each set of axes that go together
+            )
 
     def _enter(self, params: dict[str, Any]) -> None:
         import optuna
 
         self._study.add_trial(
             optuna.trial.create_trial(
-                state=optuna.trial.TrialState.RUNNING, params=params, distributions=self._space
+                state=optuna.trial.TrialState.RUNNING,
+                params=params,
+                distributions={path: self._space[path] for path in params},
             )
         )
 
@@ -214,7 +227,7 @@ class Study:
             optuna.trial.create_trial(
                 value=self._value(values),
                 params=dict(params),
-                distributions=self._space,
+                distributions={path: self._space[path] for path in params},
                 user_attrs={
                     "failed_seeds": failed_seeds,
                     "seed_values": list(values),

@@ -70,6 +70,49 @@ def test_the_same_seed_shuffles_a_grid_the_same_way() -> None:
     assert len(grid_cells(space, 3)) == 9
 
 
+def test_a_grid_has_each_cell_once_where_an_axis_does_not_apply() -> None:
+    space = sweep(
+        noise={"values": ["normal", "uniform"]},
+        real_label={"values": [0.9, 1.0], "when": {"noise": ["uniform"]}},
+        width={"values": [8, 16], "when": {"noise": ["uniform"], "real_label": [1.0]}},
+    ).space
+    cells = sorted(tuple(sorted(cell.items())) for cell in grid_cells(space, 0))
+    uniform = ("noise", "uniform")
+    assert cells == [
+        (("noise", "normal"),),
+        (uniform, ("real_label", 0.9)),
+        (uniform, ("real_label", 1.0), ("width", 8)),
+        (uniform, ("real_label", 1.0), ("width", 16)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ({"width": [8]}, "`when` of real_label must name an axis with `values` listed before it"),
+        ({"batch_size": [8]}, r"but got batch_size: \[8\]"),
+        ({"batch_size": []}, "and some of those values"),
+        ({"latent": [5]}, "must name an axis with `values`"),
+    ],
+)
+def test_a_condition_names_values_of_an_axis_before_it(when: object, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        sweep(
+            batch_size={"values": [4, 6]},
+            latent={"low": 4, "high": 9, "integer": True},
+            real_label={"values": [0.9], "when": when},
+            width={"values": [8]},
+        )
+
+
+def test_every_trial_has_a_length() -> None:
+    with pytest.raises(ValidationError, match=r"schedule\.epochs must be an axis of every trial"):
+        sweep(
+            batch_size={"values": [4, 6]},
+            schedule__epochs={"values": [9], "when": {"batch_size": [4]}},
+        )
+
+
 @pytest.mark.parametrize(
     ("axis", "most", "listed"),
     [

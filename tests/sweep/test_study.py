@@ -135,6 +135,41 @@ def test_a_wave_cut_short_while_it_was_asked_is_completed_the_same(
     assert params(finish(entered)) == whole
 
 
+CONDITIONAL = {
+    "noise": {"values": ["normal", "uniform"]},
+    "optimiser.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True},
+    "real_label": {"low": 0.8, "high": 1.0, "when": {"noise": ["uniform"]}},
+    "latent": {"low": 4, "high": 64, "integer": True, "when": {"noise": ["uniform"]}},
+}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "random"])
+def test_an_axis_is_asked_where_its_condition_holds_and_the_same_after_any_restart(
+    folder: Path, sampler: str
+) -> None:
+    def value(p: Any) -> float:
+        rate = math.log10(p["optimiser.learning_rate"]) + 3
+        return rate**2 + 10 * abs(p.get("real_label", 0.9) - 0.9)
+
+    def run(folder: Path, reopen: bool) -> list[dict[str, Any]]:
+        asked = {"space": CONDITIONAL, "sampler": sampler, "trials": 12}
+        opened = study(folder, **asked)
+        while wave := opened.ask_wave():
+            for trial in wave:
+                opened = study(folder, **asked) if reopen else opened
+                tell(opened, [trial], value)
+        return params(opened.trials())
+
+    found = run(folder / "once", reopen=False)
+    assert {p["noise"] for p in found} == {"normal", "uniform"}
+    for trial in found:
+        applies = trial["noise"] == "uniform"
+        assert ("real_label" in trial, "latent" in trial) == (applies, applies)
+        assert 0.8 <= trial.get("real_label", 0.9) <= 1
+        assert 4 <= trial.get("latent", 4) <= 64
+    assert run(folder / "reopened", reopen=True) == found
+
+
 @pytest.mark.parametrize("first", [5, 13])
 def test_more_trials_later_are_those_that_would_have_been_asked_at_once(
     folder: Path, whole: list[dict[str, Any]], first: int
