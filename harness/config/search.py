@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from harness.config.axes import axis_problems
-from harness.config.base import Positive, Section, full_sentences
+from harness.config.base import Positive, PositiveFloat, Section, full_sentences
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 
 
@@ -109,6 +109,19 @@ class SegmentationSweepConfig(Section):
         return self
 
 
+class BudgetConfig(Section):
+    """When a stage's sweep stops asking for further trials; those asked are finished."""
+
+    hours: PositiveFloat | None = Field(
+        None, description="by the wall, since the command began the stage; null is no limit"
+    )
+    device_hours: PositiveFloat | None = Field(
+        None,
+        description="that workers were busy with the stage's trainings and scores, over all "
+        "commands (GPU-hours on a GPU); null is no limit",
+    )
+
+
 class SweepConfig(Section):
     """Optuna over both stages, each a study of its own; then what all arms share."""
 
@@ -123,6 +136,7 @@ class SweepConfig(Section):
         "failure seen early may recover later, so none is the default (a loss that is not finite "
         "always ends a training)",
     )
+    budget: BudgetConfig = Field(BudgetConfig(), description="limits beside the number of trials")
     wave: Positive = Field(4, description="trials asked at a time; not the number of workers")
     mask: StageSweepConfig | None = Field(
         StageSweepConfig(space=_mask_space()), description="null skips this stage"

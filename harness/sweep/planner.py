@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from harness.base.registry import nearest
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.board import Board
 from harness.records.spec import Phases, Spec
+from harness.sweep.costs import count_costs
 from harness.sweep.space import apply, listed_epochs, longest
 from harness.sweep.study import Study, Trial
 from harness.training.schedule import constant_epochs, scored_epochs
@@ -79,18 +81,21 @@ class StageSweep:
     Attributes:
         stage: "mask" or "image".
         store: spec of the store.
+        began: monotonic seconds at which a budget of wall time begins.
     """
 
     stage: str
     specs: Specs
     store: Spec
     study: Study
+    began: float = field(default_factory=time.monotonic)
 
     def plan(self, board: Board) -> SweepPlan:
         """Ask for what is missing; tell a wave when all of it is there; ask the next one."""
         while True:
             self._enter_readouts(board)
-            self.study.ask_wave()
+            if self._may_ask(board):
+                self.study.ask_wave()
             runs = [self._trial(board, t) for t in self.study.trials() if t.value is None]
             if not runs or not all(run.result for trial in runs for run in trial.seeds):
                 return self.look(board)
@@ -109,8 +114,28 @@ class StageSweep:
             sweep.direction,
             [self._trial(board, trial) for trial in trials],
             self.study.best(),
-            finished=len(told) == len(asked) >= self.study.total(),
+            finished=len(told) == len(asked) >= min(self.study.total(), self.study.ended_at()),
         )
+
+    def _may_ask(self, board: Board) -> bool:
+        """Whether the budget allows another wave; one that was begun is always completed."""
+        budget, asked = self.specs.experiment.sweep.budget, self.study.asked()
+        limits = (budget.hours, budget.device_hours)
+        between = len(asked) % self.specs.experiment.sweep.wave == 0
+        if not between or not asked or any(trial.value is None for trial in asked):
+            return True
+        spent = (
+            (time.monotonic() - self.began) / 3600,
+            self._device_hours(board) if budget.device_hours is not None else 0.0,
+        )
+        over = any(
+            limit is not None and used >= limit for limit, used in zip(limits, spent, strict=True)
+        )
+        self.study.end_at(len(asked) if over else None)
+        return not over
+
+    def _device_hours(self, board: Board) -> float:
+        return count_costs(self.look(Board(board.work)), board.work, sizes=False).hours
 
     def rescore(self, board: Board) -> SweepPlan:
         """Ask for the missing scores of seeds that trained to their trial's end; train nothing.

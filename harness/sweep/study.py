@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import math
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 # A failed trial is infeasible by constraint; Optuna still wants a finite value.
 FAILED_VALUE = 1e6
 READOUT_OF = "readout_of"
+ENDED_AT = "ended_at"
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,16 @@ class Study:
         for number in range(existing, min(self.total(), (existing // wave + 1) * wave)):
             self._enter(self._next(number))
         return self.asked()[existing:]
+
+    def end_at(self, trials: int | None) -> None:
+        """Note that a budget ended the search after so many asked trials; None takes it back."""
+        if self._study.user_attrs.get(ENDED_AT) != trials:
+            self._study.set_user_attr(ENDED_AT, trials)
+
+    def ended_at(self) -> float:
+        """Asked trials after which a budget ended the search; infinite where none did."""
+        found = self._study.user_attrs.get(ENDED_AT)
+        return math.inf if found is None else int(found)
 
     def total(self) -> int:
         """Trials that the sweep wants; a grid has no more than its cells."""

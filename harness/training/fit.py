@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from harness.base.clock import Clock
 from harness.base.errors import Stopped
 from harness.base.streams import seed_of
 from harness.records.folder import JobFolder
@@ -87,6 +88,7 @@ class Training:
         branch_epochs: readouts that keep the full state beside their weights; no effect on results.
         lost: whether the training ends early, asked after each epoch's values are in the journal.
             It is read out there, and that state stands for every later target.
+        clock: what the job took; goes on from what the saved state had taken.
     """
 
     stage: Stage
@@ -101,6 +103,7 @@ class Training:
     last_epoch: int = 0
     branch_epochs: frozenset[int] = frozenset()
     lost: Callable[[int], bool] = lambda epoch: False
+    clock: Clock = field(default_factory=Clock)
 
 
 @dataclass
@@ -280,6 +283,8 @@ class _Loop:
             "sums": at.sums,
             "bad_updates": at.bad_updates,
             "journal": length,
+            "job": self.training.folder.path.name,
+            "spent": list(self.training.clock.spent()),
         }
 
     def _restore(self) -> int:
@@ -299,6 +304,8 @@ class _Loop:
             module.load_state_dict(state["networks"][name])
         for name, optimiser in self.training.stage.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
+        if state.get("job") == self.training.folder.path.name:  # not what it branched off
+            self.training.clock.add(state["spent"])
         self.position = _Position(
             state["epoch"],
             state["update"],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.base.clock import Clock
 from harness.base.errors import EnvironmentFault
 from harness.records.folder import JobFolder, WorkFolder
 from harness.records.spec import Request, Spec
@@ -20,8 +20,7 @@ class Context:
     request: Request
     work: WorkFolder
     stop: Callable[[], bool] = lambda: False
-    started: float = field(default_factory=time.perf_counter)
-    started_cpu: float = field(default_factory=time.process_time)
+    clock: Clock = field(default_factory=Clock)
 
     @property
     def spec(self) -> Spec:
@@ -62,10 +61,8 @@ class Context:
         journal_length: int = 0,
     ) -> None:
         """Store the result with what it read, cost and was computed with."""
-        cost = {
-            "seconds": round(time.perf_counter() - self.started, 3),
-            "cpu_seconds": round(time.process_time() - self.started_cpu, 3),
-        }
+        seconds, cpu_seconds = self.clock.spent()
+        cost = {"seconds": round(seconds, 3), "cpu_seconds": round(cpu_seconds, 3)}
         self.folder.finish(
             outputs, values, self.contents(), cost, self.spec.compute, epoch, journal_length
         )

@@ -194,6 +194,7 @@ def run(context: Context) -> None:
             targets=context.request.epochs,
             finish=lambda epoch, length: finish_readout(context, epoch, length),
             stop=context.stop,
+            clock=context.clock,
             lost=stop_rule(context),
             device=precision.device,
             picture_epochs=picture_epochs(context.request.epochs, context.request.pictures),

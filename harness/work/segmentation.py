@@ -158,6 +158,7 @@ def run(context: Context) -> None:
             targets=context.request.epochs,
             finish=lambda epoch, length: _finish(context, epoch, length),
             stop=context.stop,
+            clock=context.clock,
             device=precision.device,
             last_epoch=math.ceil(config["updates"] / config["updates_per_epoch"]),
         )

@@ -14,6 +14,7 @@ from harness.base.errors import ConfigError
 from harness.config.experiment import Experiment
 from harness.jobs.board import Board
 from harness.records.folder import JobFolder, WorkFolder
+from harness.sweep.costs import count_costs
 from harness.sweep.epochs import count_epochs
 from harness.sweep.planner import StageSweep, SweepPlan
 from harness.sweep.study import Study
@@ -351,6 +352,33 @@ def test_a_training_that_ends_early_is_scored_where_it_ended(make: Maker, stage:
     # Batch 6 ended after 3 epochs. Batch 12, each of two seeds: 8 epochs without a decay; with one
     # 5 constant epochs of which 3 are the shorter trial's, then 1 and 3 epochs of decay.
     assert epochs.trained == 2 * 3 + 2 * (8 if stage == "mask" else 5 + 1 + 3)
+
+
+def test_a_budget_ends_the_asking_and_more_of_it_goes_on(make: Maker) -> None:
+    """A stand-in's training takes a second, and each of its scores."""
+    sweep = make(budget={"device_hours": 5 / 3600})
+    plan = sweep.run()
+    assert plan.finished
+    assert len(plan.trials) == 2, "the first wave is completed, the second never asked"
+    costs = count_costs(plan, sweep.work)
+    shared = {s.training.digest for run in plan.trials for s in run.seeds}
+    scored = sum(len(epochs) for epochs in sweep.scored().values())
+    assert (costs.trainings, costs.scores) == (len(shared), scored)
+    assert costs.bytes > 1000
+    assert sweep.look().finished
+    longer = make(budget={"device_hours": 1.0})
+    assert len(longer.run().trials) == 4
+    assert longer.look().finished
+
+
+def test_a_budget_of_wall_time_begins_with_the_planner(make: Maker) -> None:
+    sweep = make(budget={"hours": 0.5})
+    late = sweep.planner
+    late.began -= 1801
+    plan = sweep.hands.drive(late.plan)
+    assert (plan.finished, len(plan.trials)) == (True, 2)
+    again = sweep.hands.drive(sweep.planner.plan)
+    assert len(again.trials) == 4
 
 
 def test_ending_early_is_another_question(make: Maker) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from tiny_material import StopAfter
 from torch import Tensor, nn
 
 import harness.training.fit as loop
+from harness.base.clock import Clock
 from harness.base.errors import Stopped
 from harness.records.folder import JobFolder
 from harness.records.journal import read_covered, read_lines, series
@@ -125,6 +127,19 @@ def test_an_epoch_is_its_updates_and_the_journal_holds_their_mean(tmp_path: Path
     assert run.curve("validation") == [1.0, 0.5]
     assert [run.weight(1), run.weight(2)] == [3 * 0.5, 6 * 0.5]
     assert all(run.stage.modes), "every update in training mode, whatever came before"
+
+
+def test_the_clock_goes_on_where_the_state_was_saved(tmp_path: Path) -> None:
+    early = Clock()
+    early.add((100.0, 50.0))
+    Run(tmp_path / "one").go(2, clock=early)
+    late, branch = Clock(), Clock()
+    shutil.copytree(tmp_path / "one", tmp_path / "branch")
+    Run(tmp_path / "one").go(4, clock=late)
+    assert 100 < late.spent()[0] < 160
+    assert 50 < late.spent()[1] < 110
+    Run(tmp_path / "branch").go(4, clock=branch)
+    assert branch.spent()[0] < 60, "what it branched off is that job's own"
 
 
 def test_rates_follow_epoch_and_share(tmp_path: Path) -> None:

@@ -201,6 +201,8 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "sweep.seeds": (5, NONE),
     "sweep.seed": (1, NONE),
     "sweep.sampler": ("random", NONE),
+    "sweep.budget.hours": (1.0, NONE),
+    "sweep.budget.device_hours": (1.0, NONE),
     "sweep.stop_on": (
         ["convergence failure"],
         NONE,

@@ -1,0 +1,80 @@
+"""What a sweep has taken so far: seconds of its jobs, bytes of their folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.records.folder import JobFolder, WorkFolder
+from harness.records.spec import Spec
+
+if TYPE_CHECKING:  # the planner looks at costs for its budget
+    from harness.sweep.planner import SweepPlan
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Attributes:
+    trainings, scores: seconds that workers took for finished readouts and scores.
+    cpu: seconds of processor cores in both.
+    bytes: of the folders of all these jobs, pictures and states included.
+    """
+
+    trainings: float
+    scores: float
+    cpu: float
+    bytes: int
+
+    @property
+    def hours(self) -> float:
+        """Of devices: what workers were busy with."""
+        return (self.trainings + self.scores) / 3600
+
+
+def count_costs(plan: SweepPlan, work: WorkFolder, sizes: bool = True) -> Costs:
+    """Count each job of a sweep once, however many trials share it.
+
+    Args:
+        sizes: measure the folders too, which takes a look at every file.
+    """
+    trainings = [work.job(spec) for spec in _once(_trainings(plan))]
+    scores = [work.job(spec) for spec in _once(_scores(plan))]
+    spent = [[_cost(folder) for folder in folders] for folders in (trainings, scores)]
+    return Costs(
+        sum(seconds for seconds, _ in spent[0]),
+        sum(seconds for seconds, _ in spent[1]),
+        sum(cpu for part in spent for _, cpu in part),
+        sum(_size(folder) for folder in (*trainings, *scores)) if sizes else 0,
+    )
+
+
+def _trainings(plan: SweepPlan) -> Iterator[Spec]:
+    for run in plan.trials:
+        for seed in run.seeds:
+            yield seed.phases.steady
+            if seed.phases.decay is not None:
+                yield seed.phases.decay
+
+
+def _scores(plan: SweepPlan) -> Iterator[Spec]:
+    for run in plan.trials:
+        for seed in run.seeds:
+            yield from seed.scores.values()
+
+
+def _once(specs: Iterator[Spec]) -> list[Spec]:
+    return list({spec.digest: spec for spec in specs}.values())
+
+
+def _cost(folder: JobFolder) -> tuple[float, float]:
+    """Wall and processor seconds; of a lineage its furthest readout's, which counts from its
+    beginning."""
+    found = [folder.result(epoch) for epoch in folder.readouts()] or [folder.result()]
+    costs = [result["cost"] for result in found if result is not None]
+    pairs = [(float(c["seconds"]), float(c.get("cpu_seconds", 0.0))) for c in costs]
+    return max(pairs, default=(0.0, 0.0))
+
+
+def _size(folder: JobFolder) -> int:
+    return sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file())
