@@ -136,6 +136,11 @@ class SweepConfig(Section):
         "failure seen early may recover later, so none is the default (a loss that is not finite "
         "always ends a training)",
     )
+    prune: bool = Field(
+        False,
+        description="leave out a trial's further seeds where the mean of those so far is worse "
+        "than the median of earlier waves after as many (Optuna's MedianPruner)",
+    )
     budget: BudgetConfig = Field(BudgetConfig(), description="limits beside the number of trials")
     wave: Positive = Field(4, description="trials asked at a time; not the number of workers")
     mask: StageSweepConfig | None = Field(

@@ -15,6 +15,7 @@ class Epochs:
     trained: epochs with lineages and constant phases shared, as far as trainings went.
     trainings: asked trials times seeds.
     lineages: first phases that they share.
+    pruned: seeds of asked trials that were left out.
     stopped: trainings that ended early by `sweep.stop_on` or a loss that is no number.
     readouts, readout_epochs: further settings read out on the way at no cost, and the epochs that
         their seeds would have taken.
@@ -24,6 +25,7 @@ class Epochs:
     trained: int
     trainings: int
     lineages: int
+    pruned: int
     stopped: int
     readouts: int
     readout_epochs: int
@@ -49,6 +51,7 @@ def count_epochs(plan: SweepPlan) -> Epochs:
         sum(steady.values()) + sum(_decays(seeds).values()),
         len(seeds),
         len(steady),
+        sum(run.pruned_seeds for run in asked),
         sum(seed.stopped_at is not None for seed in seeds),
         len(plan.trials) - len(asked),
         sum(run.epochs * len(run.seeds) for run in plan.trials if run not in asked),

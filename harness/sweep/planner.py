@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,12 +53,17 @@ class SeedRun:
 
 @dataclass(frozen=True)
 class TrialRun:
-    """One trial with its seeds."""
+    """One trial with its seeds.
+
+    Attributes:
+        pruned_seeds: how many further seeds were left out.
+    """
 
     trial: Trial
     settings: Settings
     epochs: int
     seeds: tuple[SeedRun, ...]
+    pruned_seeds: int = 0
 
 
 @dataclass
@@ -173,11 +178,21 @@ class StageSweep:
     def _trial(self, board: Board, trial: Trial) -> TrialRun:
         settings = self.settings_of(trial)
         epochs = settings.schedule.epochs
-        seeds = tuple(
-            self._seed(board, trial, settings, epochs, seed)
-            for seed in range(self.specs.experiment.sweep.seeds)
-        )
-        return TrialRun(trial, settings, epochs, seeds)
+        seeds: list[SeedRun] = []
+        for seed in range(trial.seeds or self.specs.experiment.sweep.seeds):
+            if trial.value is None and seeds and self._waits_or_ends(trial, seeds):
+                break
+            seeds.append(self._seed(board, trial, settings, epochs, seed))
+        left_out = self.specs.experiment.sweep.seeds - len(seeds) if trial.pruned else 0
+        return TrialRun(trial, settings, epochs, tuple(seeds), left_out)
+
+    def _waits_or_ends(self, trial: Trial, seeds: Sequence[SeedRun]) -> bool:
+        """Where seeds may be left out, each waits for the result of those before it."""
+        if not self.specs.experiment.sweep.prune or trial.readout_of is not None:
+            return False
+        if any(seed.result is None for seed in seeds):
+            return True
+        return self.study.should_prune(trial.number, self._values(seeds)[0])
 
     def _seed(
         self, board: Board, trial: Trial, settings: Settings, epochs: int, seed: int
@@ -247,7 +262,7 @@ class StageSweep:
         trials = self.study.trials()
         known = [dict(trial.params) for trial in trials]
         for trial in trials:
-            if trial.readout_of is not None or trial.value is None:
+            if trial.readout_of is not None or trial.value is None or trial.pruned:
                 continue
             for epochs in lengths:
                 params = {**trial.params, "schedule.epochs": epochs}
@@ -258,18 +273,19 @@ class StageSweep:
                     continue
                 run = self._trial(Board(board.work), shorter)
                 if all(seed.result for seed in run.seeds):
-                    self.study.enter_readout(trial.number, params, *self._values(run))
+                    self.study.enter_readout(trial.number, params, *self._values(run.seeds))
                     known.append(params)
 
     def _tell(self, run: TrialRun) -> None:
-        self.study.tell(run.trial.number, *self._values(run))
+        pruned = len(run.seeds) < self.specs.experiment.sweep.seeds
+        self.study.tell(run.trial.number, *self._values(run.seeds), pruned)
 
-    def _values(self, run: TrialRun) -> tuple[list[float | None], int]:
+    def _values(self, seeds: Sequence[SeedRun]) -> tuple[list[float | None], int]:
         """The objective of every seed, None where it is no number, and how many seeds failed."""
         objective = self._sweep().objective
         values: list[float | None] = []
         failed = 0
-        for seed in run.seeds:
+        for seed in seeds:
             assert seed.result is not None
             found = seed.result["values"]
             if objective not in found:

@@ -42,6 +42,8 @@ class Trial:
 
     Attributes:
         readout_of: number of the longer trial that it was read out of; None for one that was asked.
+        seeds: how many seeds were run of a told trial; None before.
+        pruned: whether the rest of its seeds was left out; it is never chosen.
     """
 
     number: int
@@ -49,6 +51,8 @@ class Trial:
     value: float | None
     failed_seeds: int
     readout_of: int | None = None
+    seeds: int | None = None
+    pruned: bool = False
 
 
 def study_name(stage: str, sweep: SweepConfig, settings: StageSweepConfig, base: str) -> str:
@@ -59,7 +63,8 @@ def study_name(stage: str, sweep: SweepConfig, settings: StageSweepConfig, base:
         if not axis["when"]:  # a space without conditions is called as it was before there were any
             del axis["when"]
     parts = [stage, asked, sweep.seeds, sweep.seed, sweep.sampler, sweep.wave, base]
-    identity = digest_of(parts + ([sorted(sweep.stop_on)] if sweep.stop_on else []))
+    parts += [sorted(sweep.stop_on)] if sweep.stop_on else []
+    identity = digest_of(parts + (["prune"] if sweep.prune else []))
     return f"{stage}-{identity[:12]}"
 
 
@@ -98,6 +103,8 @@ class Study:
 
     def trials(self) -> list[Trial]:
         """All trials, by number."""
+        import optuna
+
         found = self._study.get_trials(deepcopy=False)
         return [
             Trial(
@@ -106,6 +113,8 @@ class Study:
                 t.value if t.state.is_finished() else None,
                 int(t.user_attrs.get("failed_seeds", 0)),
                 t.user_attrs.get(READOUT_OF),
+                len(t.user_attrs["seed_values"]) if t.state.is_finished() else None,
+                t.state == optuna.trial.TrialState.PRUNED,
             )
             for t in found
         ]
@@ -218,8 +227,18 @@ class Study:
             )
         )
 
-    def tell(self, number: int, values: Sequence[float | None], failed_seeds: int) -> None:
-        """Finish a trial: mean over its seeds, infeasible if a seed failed."""
+    def tell(
+        self,
+        number: int,
+        values: Sequence[float | None],
+        failed_seeds: int,
+        pruned: bool = False,
+    ) -> None:
+        """Finish a trial: mean over its seeds, infeasible if a seed failed.
+
+        Args:
+            pruned: further seeds were left out.
+        """
         import optuna
 
         frozen = self._study.get_trials(deepcopy=False)[number]
@@ -227,7 +246,38 @@ class Study:
         trial.set_user_attr("failed_seeds", failed_seeds)
         trial.set_user_attr("seed_values", list(values))
         trial.set_constraint("failed_seeds", float(failed_seeds))
-        self._study.tell(number, self._value(values))
+        for step, mean in enumerate(running_means(values)):
+            trial.report(mean, step)
+        if pruned:
+            self._study.tell(number, state=optuna.trial.TrialState.PRUNED)
+        else:
+            self._study.tell(number, self._value(values))
+
+    def should_prune(self, number: int, values: Sequence[float | None]) -> bool:
+        """Whether a trial's further seeds may be left out, by trials of earlier waves alone.
+
+        Args:
+            number: of an asked trial that is not told.
+            values: the objective of its seeds so far, in seed order.
+        """
+        import optuna
+
+        means = running_means(values)
+        if not self._sweep.prune or len(means) < len(values):
+            return False
+        place = [trial.number for trial in self.asked()].index(number)
+        first = place - place % self._sweep.wave
+        copy = optuna.create_study(
+            direction=self._settings.direction,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=0),
+        )
+        asked = {trial.number for trial in self.asked()[:first]}
+        told = [t for t in self._study.get_trials(deepcopy=True) if t.number in asked]
+        copy.add_trials(told)
+        trial = copy.ask()
+        for step, mean in enumerate(means):
+            trial.report(mean, step)
+        return trial.should_prune()
 
     def enter_readout(
         self, of: int, params: Mapping[str, Any], values: Sequence[float | None], failed_seeds: int
@@ -258,11 +308,22 @@ class Study:
 
     def best(self) -> Trial | None:
         """The best trial without failed seeds, None if every one failed."""
-        finished = [t for t in self.trials() if t.value is not None and not t.failed_seeds]
+        told = [t for t in self.trials() if t.value is not None and not t.pruned]
+        finished = [t for t in told if not t.failed_seeds]
         if not finished:
             return None
         sign = 1.0 if self._settings.direction == "minimize" else -1.0
         return min(finished, key=lambda t: (sign * (t.value or 0.0), t.number))
+
+
+def running_means(values: Sequence[float | None]) -> list[float]:
+    """Mean of the first value, of the first two and so on, up to one that is no number."""
+    means: list[float] = []
+    for count, value in enumerate(values, 1):
+        if value is None:
+            break
+        means.append(((means[-1] if means else 0.0) * (count - 1) + value) / count)
+    return means
 
 
 def make_database(path: Path) -> None:

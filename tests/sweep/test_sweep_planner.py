@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from stand_in import Scorer, StandIn
 
@@ -379,6 +380,47 @@ def test_a_budget_of_wall_time_begins_with_the_planner(make: Maker) -> None:
     assert (plan.finished, len(plan.trials)) == (True, 2)
     again = sweep.hands.drive(sweep.planner.plan)
     assert len(again.trials) == 4
+
+
+SIZES = {"batch_size": {"values": [2, 4, 6, 8, 10, 12, 14, 16]}}
+
+
+def test_further_seeds_are_left_out_of_trials_worse_than_the_median_of_earlier_waves(
+    folder: Path,
+) -> None:
+    asked = {"space": SIZES, "trials": 8, "wave": 4, "seeds": 3, "prune": True}
+    plan = Sweep(folder / "once", **asked).run()
+    first, second = plan.trials[:4], plan.trials[4:]
+    assert all(len(run.seeds) == 3 and not run.trial.pruned for run in first)
+    # Of `kid`, at the first seed alone: the distance from batch 12.
+    away = [abs(run.trial.params["batch_size"] - 12) for run in first]
+    worse = [abs(run.trial.params["batch_size"] - 12) > np.median(away) for run in second]
+    assert True in worse
+    assert False in worse
+    for run, expected in zip(second, worse, strict=True):
+        assert run.trial.pruned == expected
+        assert (len(run.seeds), run.pruned_seeds) == ((1, 2) if expected else (3, 0))
+        assert run.trial.value == pytest.approx(
+            kid(run.trial.params, 0, 300)["quality/kid"] + (0 if expected else 0.01)
+        )
+    assert plan.best is not None
+    assert not plan.best.pruned
+    assert count_epochs(plan).pruned == 2 * sum(worse)
+
+    broken = Sweep(folder / "broken", **asked)
+    for _ in range(1000):  # a driver of its own for every pass
+        again = broken.run(passes=1)
+        if again.finished:
+            break
+    assert [run.trial for run in again.trials] == [run.trial for run in plan.trials]
+
+
+def test_without_numbers_no_seed_is_left_out(make: Maker) -> None:
+    def broken(config: Mapping[str, Any], seed: int, epoch: int) -> dict[str, Any]:
+        return {"quality/kid": None if seed % 10 == 0 else 1.0}
+
+    plan = make(broken, space=SIZES, trials=8, wave=4, seeds=3, prune=True).run()
+    assert all(len(run.seeds) == 3 for run in plan.trials)
 
 
 def test_ending_early_is_another_question(make: Maker) -> None:

@@ -201,6 +201,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "sweep.seeds": (5, NONE),
     "sweep.seed": (1, NONE),
     "sweep.sampler": ("random", NONE),
+    "sweep.prune": (True, NONE),
     "sweep.budget.hours": (1.0, NONE),
     "sweep.budget.device_hours": (1.0, NONE),
     "sweep.stop_on": (
