@@ -10,6 +10,8 @@ from harness.config.axes import axis_problems
 from harness.config.base import Positive, PositiveFloat, Section, full_sentences
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 
+Direction = Literal["minimize", "maximize"]
+
 
 class AxisConfig(Section):
     """One axis of a search space: `values`, or `low` and `high`."""
@@ -45,7 +47,21 @@ class StageSweepConfig(Section):
     objective: str = Field(
         "quality/kid", description="a value of the stage's score at the last epoch, mean over seeds"
     )
-    direction: Literal["minimize", "maximize"] = Field("minimize", description="of the objective")
+    direction: Direction = Field("minimize", description="of the objective")
+    further: dict[str, Direction] = Field(
+        {},
+        description="further objectives and their directions: values of the score, or cost/epochs "
+        "(those that a seed trains); the search looks for the Pareto front, and the best trial "
+        "by `objective` on it is chosen",
+    )
+
+    @model_validator(mode="after")
+    def _objectives_differ(self) -> StageSweepConfig:
+        if self.objective in self.further:
+            raise ValueError(
+                f"further objectives must differ from `objective`, but got {self.objective} twice"
+            )
+        return self
 
     @model_validator(mode="after")
     def _conditions_refer_to_axes(self) -> StageSweepConfig:
@@ -160,6 +176,19 @@ class SweepConfig(Section):
         if value > 999:
             raise ValueError(f"seeds must be below 1000 (replicates start there), but got {value}")
         return value
+
+    @model_validator(mode="after")
+    def _nothing_is_pruned_by_several_objectives(self) -> SweepConfig:
+        for name in ("mask", "image"):
+            stage = getattr(self, name)
+            if self.prune and stage is not None and stage.further:
+                raise full_sentences(
+                    [
+                        f"sweep.prune must be false where sweep.{name}.further has objectives, but "
+                        "got true: Optuna's pruners order trials by one value; take one of them out"
+                    ]
+                )
+        return self
 
     @model_validator(mode="after")
     def _axes_fit_stages(self) -> SweepConfig:

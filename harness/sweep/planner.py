@@ -22,6 +22,9 @@ from harness.work.specs import Specs
 Settings = MaskStageConfig | ImageStageConfig
 
 
+COST_EPOCHS = "cost/epochs"
+"""A further objective: the epochs that a seed trains, the part of its cost that repeats exactly."""
+
 LOST = ("convergence failure", "mode collapse")
 """Verdicts on a seed under which its setting is never chosen."""
 
@@ -68,7 +71,11 @@ class TrialRun:
 
 @dataclass
 class SweepPlan:
-    """A stage's sweep as planned so far."""
+    """A stage's sweep as planned so far.
+
+    Attributes:
+        front: numbers of the trials on the Pareto front; empty with one objective.
+    """
 
     stage: str
     study: str
@@ -76,6 +83,7 @@ class SweepPlan:
     direction: str
     trials: list[TrialRun] = field(default_factory=list)
     best: Trial | None = None
+    front: list[int] = field(default_factory=list)
     finished: bool = False
 
 
@@ -119,6 +127,7 @@ class StageSweep:
             sweep.direction,
             [self._trial(board, trial) for trial in trials],
             self.study.best(),
+            self.study.front() if sweep.further else [],
             finished=len(told) == len(asked) >= min(self.study.total(), self.study.ended_at()),
         )
 
@@ -246,8 +255,10 @@ class StageSweep:
         valid = sorted(name for name in found if name.startswith("quality/"))
         near = nearest(objective, valid)
         hint = f"; did you mean '{near}'?" if near else ""
+        of = "objective" if objective == self._sweep().objective else "further"
+        valid += [COST_EPOCHS] if of == "further" else []
         return (
-            f"sweep.{self.stage}.objective must be one of: {', '.join(valid)}; but got "
+            f"sweep.{self.stage}.{of} must be one of: {', '.join(valid)}; but got "
             f"'{objective}'{hint}"
         )
 
@@ -273,25 +284,36 @@ class StageSweep:
                     continue
                 run = self._trial(Board(board.work), shorter)
                 if all(seed.result for seed in run.seeds):
-                    self.study.enter_readout(trial.number, params, *self._values(run.seeds))
+                    values, failed = self._values(run.seeds)
+                    further = self._further(run.seeds)
+                    self.study.enter_readout(trial.number, params, values, failed, further)
                     known.append(params)
 
     def _tell(self, run: TrialRun) -> None:
         pruned = len(run.seeds) < self.specs.experiment.sweep.seeds
-        self.study.tell(run.trial.number, *self._values(run.seeds), pruned)
+        values, failed = self._values(run.seeds)
+        self.study.tell(run.trial.number, values, failed, pruned, self._further(run.seeds))
+
+    def _further(self, seeds: Sequence[SeedRun]) -> list[list[float | None]]:
+        """Values over the seeds of every further objective."""
+        return [[self._value(name, seed) for seed in seeds] for name in self._sweep().further]
+
+    def _value(self, objective: str, seed: SeedRun) -> float | None:
+        """An objective of a finished seed; None where it is no number."""
+        if objective == COST_EPOCHS:
+            return float(seed.stopped_at or seed.phases.epochs)
+        assert seed.result is not None
+        found = seed.result["values"]
+        if objective not in found:
+            raise ConfigError(self._unknown(objective, found))
+        value = found[objective]
+        return float(value) if value is not None and math.isfinite(value) else None
 
     def _values(self, seeds: Sequence[SeedRun]) -> tuple[list[float | None], int]:
         """The objective of every seed, None where it is no number, and how many seeds failed."""
-        objective = self._sweep().objective
-        values: list[float | None] = []
-        failed = 0
-        for seed in seeds:
-            assert seed.result is not None
-            found = seed.result["values"]
-            if objective not in found:
-                raise ConfigError(self._unknown(objective, found))
-            value = found[objective]
-            finite = value is not None and math.isfinite(value)
-            failed += 0 if finite and not is_lost(found) else 1
-            values.append(float(value) if finite else None)
+        values = [self._value(self._sweep().objective, seed) for seed in seeds]
+        failed = sum(
+            value is None or is_lost((seed.result or {})["values"])
+            for value, seed in zip(values, seeds, strict=True)
+        )
         return values, failed

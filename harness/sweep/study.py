@@ -17,7 +17,7 @@ import math
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ class Trial:
         readout_of: number of the longer trial that it was read out of; None for one that was asked.
         seeds: how many seeds were run of a told trial; None before.
         pruned: whether the rest of its seeds was left out; it is never chosen.
+        further: means of the further objectives of a told trial.
     """
 
     number: int
@@ -53,12 +54,15 @@ class Trial:
     readout_of: int | None = None
     seeds: int | None = None
     pruned: bool = False
+    further: Mapping[str, float] = field(default_factory=dict)
 
 
 def study_name(stage: str, sweep: SweepConfig, settings: StageSweepConfig, base: str) -> str:
     """The study that these settings belong to; arguments as of `Study`."""
     asked = plain(settings)
     del asked["trials"]  # more trials later continue the study
+    if not asked["further"]:
+        del asked["further"]
     for axis in asked["space"].values():
         if not axis["when"]:  # a space without conditions is called as it was before there were any
             del axis["when"]
@@ -89,13 +93,14 @@ class Study:
         logging.getLogger("alembic").setLevel(logging.ERROR)
         self._sweep = sweep
         self._settings = settings
+        self._directions = [settings.direction, *settings.further.values()]
         self.name = study_name(stage, sweep, settings, base)
         self.url = f"sqlite:///{path.resolve()}"
         make_database(path)
         self._study = optuna.create_study(
             storage=self.url,
             study_name=self.name,
-            direction=settings.direction,
+            directions=self._directions,
             load_if_exists=True,
         )
         self._space = distributions(settings.space)
@@ -110,11 +115,14 @@ class Study:
             Trial(
                 t.number,
                 dict(t.params),
-                t.value if t.state.is_finished() else None,
+                t.values[0] if t.state.is_finished() else None,
                 int(t.user_attrs.get("failed_seeds", 0)),
                 t.user_attrs.get(READOUT_OF),
                 len(t.user_attrs["seed_values"]) if t.state.is_finished() else None,
                 t.state == optuna.trial.TrialState.PRUNED,
+                dict(zip(self._settings.further, t.values[1:], strict=True))
+                if t.state.is_finished()
+                else {},
             )
             for t in found
         ]
@@ -165,7 +173,7 @@ class Study:
         import optuna
 
         seed = seed_of(self._sweep.seed, "ask", self._study.study_name.split("-")[0], place)
-        copy = optuna.create_study(direction=self._settings.direction, sampler=self._sampler(seed))
+        copy = optuna.create_study(directions=self._directions, sampler=self._sampler(seed))
         copy.add_trials(self._before(place))
         if self._conditional:
             return ask(copy.ask(), self._settings.space)
@@ -233,11 +241,13 @@ class Study:
         values: Sequence[float | None],
         failed_seeds: int,
         pruned: bool = False,
+        further: Sequence[Sequence[float | None]] = (),
     ) -> None:
         """Finish a trial: mean over its seeds, infeasible if a seed failed.
 
         Args:
             pruned: further seeds were left out.
+            further: values over the seeds of each further objective.
         """
         import optuna
 
@@ -246,12 +256,13 @@ class Study:
         trial.set_user_attr("failed_seeds", failed_seeds)
         trial.set_user_attr("seed_values", list(values))
         trial.set_constraint("failed_seeds", float(failed_seeds))
-        for step, mean in enumerate(running_means(values)):
-            trial.report(mean, step)
+        if self._sweep.prune:
+            for step, mean in enumerate(running_means(values)):
+                trial.report(mean, step)
         if pruned:
             self._study.tell(number, state=optuna.trial.TrialState.PRUNED)
         else:
-            self._study.tell(number, self._value(values))
+            self._study.tell(number, self._means([values, *further]))
 
     def should_prune(self, number: int, values: Sequence[float | None]) -> bool:
         """Whether a trial's further seeds may be left out, by trials of earlier waves alone.
@@ -280,14 +291,19 @@ class Study:
         return trial.should_prune()
 
     def enter_readout(
-        self, of: int, params: Mapping[str, Any], values: Sequence[float | None], failed_seeds: int
+        self,
+        of: int,
+        params: Mapping[str, Any],
+        values: Sequence[float | None],
+        failed_seeds: int,
+        further: Sequence[Sequence[float | None]] = (),
     ) -> None:
         """Enter what trial `of` was at an earlier epoch as a finished trial."""
         import optuna
 
         self._study.add_trial(
             optuna.trial.create_trial(
-                value=self._value(values),
+                values=self._means([values, *further]),
                 params=dict(params),
                 distributions={path: self._space[path] for path in params},
                 user_attrs={
@@ -299,21 +315,41 @@ class Study:
             )
         )
 
-    def _value(self, values: Sequence[float | None]) -> float:
-        """Mean over seeds; a stand-in where a seed has no number."""
-        numbers = [value for value in values if value is not None]
-        if len(numbers) == len(values):
-            return sum(numbers) / len(numbers)
-        return (1.0 if self._settings.direction == "minimize" else -1.0) * FAILED_VALUE
+    def _means(self, values: Sequence[Sequence[float | None]]) -> list[float]:
+        """Mean over seeds of every objective; a stand-in where a seed has no number."""
+        found = []
+        for direction, seeds in zip(self._directions, values, strict=True):
+            numbers = [value for value in seeds if value is not None]
+            failed = FAILED_VALUE if direction == "minimize" else -FAILED_VALUE
+            found.append(sum(numbers) / len(numbers) if len(numbers) == len(seeds) else failed)
+        return found
+
+    def front(self) -> list[int]:
+        """Numbers of the trials on the Pareto front, ascending; of one objective, the best ones."""
+        feasible = {
+            t.number for t in self.trials() if t.value is not None and not t.failed_seeds | t.pruned
+        }
+        if not feasible:
+            return []
+        return sorted(t.number for t in self._study.best_trials if t.number in feasible)
 
     def best(self) -> Trial | None:
-        """The best trial without failed seeds, None if every one failed."""
+        """The best trial without failed seeds by the first objective, of equal ones one on the
+        Pareto front; None if every one failed."""
         told = [t for t in self.trials() if t.value is not None and not t.pruned]
         finished = [t for t in told if not t.failed_seeds]
         if not finished:
             return None
         sign = 1.0 if self._settings.direction == "minimize" else -1.0
-        return min(finished, key=lambda t: (sign * (t.value or 0.0), t.number))
+        front = set(self.front()) if self._settings.further else set()
+        return min(
+            finished,
+            key=lambda t: (
+                sign * (t.value or 0.0),
+                bool(front) and t.number not in front,
+                t.number,
+            ),
+        )
 
 
 def running_means(values: Sequence[float | None]) -> list[float]:

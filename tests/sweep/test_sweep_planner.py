@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from stand_in import Scorer, StandIn
 
 from harness.base.errors import ConfigError
@@ -17,7 +18,7 @@ from harness.jobs.board import Board
 from harness.records.folder import JobFolder, WorkFolder
 from harness.sweep.costs import count_costs
 from harness.sweep.epochs import count_epochs
-from harness.sweep.planner import StageSweep, SweepPlan
+from harness.sweep.planner import StageSweep, SweepPlan, TrialRun
 from harness.sweep.study import Study
 from harness.work.specs import Specs
 
@@ -37,7 +38,7 @@ class Sweep:
     def __init__(self, root: Path, score: Scorer = kid, stage: str = "mask", **sweep: Any) -> None:
         space = sweep.pop("space", GRID)
         axes: dict[str, Any] = {"space": space, "trials": sweep.pop("trials", 4)}
-        for name in ("objective", "direction"):
+        for name in ("objective", "direction", "further"):
             if name in sweep:
                 axes[name] = sweep.pop(name)
         sections = {"seeds": 2, "sampler": "grid", "wave": 2, **sweep, stage: axes}
@@ -421,6 +422,63 @@ def test_without_numbers_no_seed_is_left_out(make: Maker) -> None:
 
     plan = make(broken, space=SIZES, trials=8, wave=4, seeds=3, prune=True).run()
     assert all(len(run.seeds) == 3 for run in plan.trials)
+
+
+BESIDE = {"quality/recall": "maximize", "cost/epochs": "minimize"}
+
+
+@pytest.mark.parametrize("sampler", ["grid", "tpe", "gp"])
+def test_several_objectives_have_a_front_and_the_best_by_the_first_is_chosen(
+    make: Maker, sampler: str
+) -> None:
+    def score(config: Mapping[str, Any], seed: int, epoch: int) -> dict[str, Any]:
+        return {**kid(config, seed, epoch), "quality/recall": config["batch_size"] / 16}
+
+    space = {**SIZES, "schedule.epochs": {"values": [4, 8]}}
+    sweep = make(score, space=space, trials=12, wave=4, sampler=sampler, further=BESIDE)
+    plan = sweep.run()
+    assert plan.finished
+
+    def point(run: TrialRun) -> tuple[float, float, float]:
+        """All to be as small as can be."""
+        batch, epochs = run.trial.params["batch_size"], run.trial.params["schedule.epochs"]
+        return abs(batch - 12) + 1 / epochs, -batch / 16, epochs
+
+    points = {run.trial.number: point(run) for run in plan.trials}
+    front = [
+        number
+        for number, mine in points.items()
+        if not any(all(a <= b for a, b in zip(its, mine, strict=True)) and its != mine
+                   for its in points.values())
+    ]  # fmt: skip
+    assert plan.front == front
+    assert plan.best is not None
+    assert points[plan.best.number][0] == min(value for value, _, _ in points.values())
+    assert plan.best.number in front
+    for run in plan.trials:
+        _, recall, epochs = points[run.trial.number]
+        assert run.trial.further == {"quality/recall": -recall, "cost/epochs": epochs}
+
+
+def test_a_failed_trial_is_on_no_front(make: Maker) -> None:
+    def score(config: Mapping[str, Any], seed: int, epoch: int) -> dict[str, Any]:
+        return {**kid(config, seed, epoch), "converged": config["batch_size"] != 12}
+
+    plan = make(score, further={"cost/epochs": "minimize"}).run()
+    sizes = {run.trial.number: run.trial.params["batch_size"] for run in plan.trials}
+    assert {sizes[number] for number in plan.front} == {6}
+
+
+def test_what_optuna_cannot_combine_is_refused(make: Maker) -> None:
+    with pytest.raises(ValidationError, match="pruners order trials by one value"):
+        make(further={"cost/epochs": "minimize"}, prune=True)
+    with pytest.raises(ValidationError, match=r"must differ from `objective`"):
+        make(further={"quality/kid": "minimize"})
+
+
+def test_a_misspelt_further_objective_is_named(make: Maker) -> None:
+    with pytest.raises(ConfigError, match=r"sweep\.mask\.further must be one of: .*cost/epochs; "):
+        make(further={"quality/recal": "maximize"}).run()
 
 
 def test_ending_early_is_another_question(make: Maker) -> None:
