@@ -75,6 +75,8 @@ class SweepPlan:
 
     Attributes:
         front: numbers of the trials on the Pareto front; empty with one objective.
+        finished: every trial that was asked is told, and no further one is to be asked.
+        complete: finished, and not because the budget was.
     """
 
     stage: str
@@ -85,6 +87,7 @@ class SweepPlan:
     best: Trial | None = None
     front: list[int] = field(default_factory=list)
     finished: bool = False
+    complete: bool = False
 
 
 @dataclass
@@ -128,6 +131,7 @@ class StageSweep:
             [self._trial(board, trial) for trial in trials],
             self.study.best(),
             self.study.front() if sweep.further else [],
+            complete=len(told) == len(asked) >= self.study.total(),
             finished=len(told) == len(asked) >= min(self.study.total(), self.study.ended_at()),
         )
 

@@ -13,6 +13,7 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 BENCHMARKS = {
     "metrics": ("scoring_share", "cost of scoring as a share of a thesis-length training"),
     "distortions": ("distortions", "which metric sees which distortion of real slices"),
+    "sweep": ("sweeping", "what the machinery of a sweep costs, and what a second worker brings"),
     "speed": ("speed", "images a second of every network, float32 beside bfloat16"),
     "inference": ("inference", "false positives of the comparison beside its reference figures"),
     "splits": ("splits", "false positives among real replicates of one arm, half against half"),

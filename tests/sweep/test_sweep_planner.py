@@ -19,6 +19,7 @@ from harness.records.folder import JobFolder, WorkFolder
 from harness.sweep.costs import count_costs
 from harness.sweep.epochs import count_epochs
 from harness.sweep.planner import StageSweep, SweepPlan, TrialRun
+from harness.sweep.retention import drop_states
 from harness.sweep.study import Study
 from harness.work.specs import Specs
 
@@ -368,6 +369,7 @@ def test_a_budget_ends_the_asking_and_more_of_it_goes_on(make: Maker) -> None:
     assert (costs.trainings, costs.scores) == (len(shared), scored)
     assert costs.bytes > 1000
     assert sweep.look().finished
+    assert not plan.complete
     longer = make(budget={"device_hours": 1.0})
     assert len(longer.run().trials) == 4
     assert longer.look().finished
@@ -479,6 +481,26 @@ def test_what_optuna_cannot_combine_is_refused(make: Maker) -> None:
 def test_a_misspelt_further_objective_is_named(make: Maker) -> None:
     with pytest.raises(ConfigError, match=r"sweep\.mask\.further must be one of: .*cost/epochs; "):
         make(further={"quality/recal": "maximize"}).run()
+
+
+@pytest.mark.parametrize("stage", ["mask", "image"])
+def test_states_are_dropped_and_what_was_read_out_stays(make: Maker, stage: str) -> None:
+    sweep = make(stage=stage)
+    plan = sweep.run()
+    assert plan.complete
+    kept, states = [], []
+    steady = [seed.phases.steady for run in plan.trials for seed in run.seeds]
+    for folder in {job.path: job for job in map(sweep.work.job, steady)}.values():
+        epochs = folder.readouts()
+        states += [folder.state, folder.branch(epochs[0])]
+        kept += [folder.at(epoch) / "result.json" for epoch in epochs]
+    for path in states:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x" * 100)
+    assert drop_states(plan, sweep.work) == 100 * len(states)
+    assert not any(path.exists() for path in states)
+    assert all(path.exists() for path in kept)
+    assert drop_states(plan, sweep.work) == 0
 
 
 def test_ending_early_is_another_question(make: Maker) -> None:

@@ -1,0 +1,267 @@
+"""`sweep`: what the machinery costs beside the trainings, and what a second worker brings.
+
+    overhead   saved state, journal, pictures, MLflow and Optuna as a share of training at the
+               thesis's sizes; target: under 2 %
+    start      from asking for a training to its first update in a warm worker; target: under 3 s
+    workers    trials an hour of two one-thread workers over one of one thread (target 1.7) and over
+               one of two threads (target 1.0), the sweeps in turn
+
+Pieces are timed by themselves: a share of a few per cent drowns in the noise of whole sweeps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import yaml
+
+from harness.base.console import Console
+from harness.config.experiment import ComputeConfig
+from harness.config.load import load_experiment
+from harness.config.search import AxisConfig, StageSweepConfig, SweepConfig
+from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.jobs.board import Board
+from harness.records.folder import JobFolder
+from harness.records.journal import Journal, mark_covered, series
+from harness.records.state import save_state
+from harness.records.view import Feed, RunView
+from harness.sweep.study import Study
+from harness.tracking.projector import Projector
+from harness.tracking.store import quiet_environment
+from harness.tracking.thread import ProjectorThread
+from harness.training.fit import LEAST_SAVE_SECONDS, SAVE_RATIO
+from harness.training.pictures import write_png
+from harness.training.precision import Precision, resolve
+from harness.workflow.scoring_cost import make_stage
+from harness.workflow.session import Session
+
+PER_EPOCH = 188
+"""Images, or pairs, of an epoch of the thesis."""
+
+EPOCHS = 100
+"""Of a middling training: what happens once a trial, or a few times, is spread over them."""
+
+FRAME_PX = 128
+
+
+def main(options: Sequence[str]) -> int:
+    """Run the parts asked for; 1 if a figure misses its target."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks sweep")
+    parser.add_argument("--parts", default="overhead,start,workers")
+    parser.add_argument("--rounds", type=int, default=2, help="of the sweeps of `workers`")
+    parser.add_argument("--epochs", type=int, default=40, help="of the trainings of `workers`")
+    asked = parser.parse_args(options)
+    parts: dict[str, Callable[[Path], bool]] = {
+        "overhead": _overhead,
+        "start": _start,
+        "workers": lambda root: _workers(root, asked.rounds, asked.epochs),
+    }
+    quiet_environment()
+    good = True
+    for name in asked.parts.split(","):
+        with tempfile.TemporaryDirectory() as root:
+            good &= parts[name](Path(root))
+    return int(not good)
+
+
+def _shown(what: str, value: str, target: str, good: bool) -> bool:
+    print(f"{what:64}{value:>10}   target {target}{'' if good else '   MISSED'}")
+    return good
+
+
+# --- overhead ------------------------------------------------------------------------------------
+
+
+def _overhead(root: Path) -> bool:
+    precision = Precision.of(vars(resolve(ComputeConfig(threads=1))))
+    good = True
+    for name, settings in (("mask", MaskStageConfig()), ("image", ImageStageConfig())):
+        stage, batch = make_stage(settings, 1, FRAME_PX, precision)
+        step = _seconds(lambda: stage.step(batch), 3)  # noqa: B023 - used at once
+        epoch = step * PER_EPOCH / settings.batch_size
+        pieces = _pieces(stage, root / name, epoch)
+        print(f"{name}: an epoch takes {epoch:.2f} s on {precision.device}, {precision.precision}")
+        for piece, share in pieces.items():
+            print(f"    {piece:20}{100 * share:8.3f} %")
+        share = sum(pieces.values())
+        what = f"{name}: share of the training time in all"
+        good &= _shown(what, f"{100 * share:.2f} %", "2 %", share < 0.02)
+    return good
+
+
+def _pieces(stage: Any, root: Path, epoch: float) -> dict[str, float]:
+    """What each piece takes, as a share of the training time."""
+    folder = JobFolder(root / "jobs" / "job")
+    state = {
+        "networks": {n: m.state_dict() for n, m in stage.networks.items()},
+        "optimisers": {n: o.state_dict() for n, o in stage.optimisers.items()},
+    }
+    save = _seconds(lambda: save_state(folder.state, state), 3)
+    journal = Journal(folder.journal)
+    steps = iter(range(1, 10_000))
+
+    def log() -> None:
+        values = {f"train/value_{n}": float(n) for n in range(10)}
+        journal.log(next(steps), values)
+
+    logging = _seconds(log, 20)
+    picture = next(iter(stage.pictures().values())) if stage.pictures() else None
+    drawing = _seconds(stage.pictures, 2)
+    if picture is not None:
+        drawing += _seconds(lambda: write_png(root / "grid.png", picture), 3)
+    projector = Projector(root, "benchmark", None)
+    view = RunView(("sweep", "seed"), "seed", feeds=(Feed(folder.path),))
+
+    def project() -> None:
+        log()
+        mark_covered(folder.path, journal.sync(), 9999)
+        projector.sync([view])
+
+    project()
+    every = ProjectorThread(projector, lambda: [view]).every_s
+    asking = _seconds(_asker(root), 3)
+    return {
+        "saved state": save / max(LEAST_SAVE_SECONDS, SAVE_RATIO * save),
+        "journal": logging / epoch,
+        "pictures": 8 * drawing / (EPOCHS * epoch),
+        # A sync at most every so often, or every epoch where epochs are longer.
+        "MLflow": _seconds(project, 10) / max(every, epoch),
+        "Optuna": asking / (EPOCHS * epoch),
+    }
+
+
+def _asker(root: Path) -> Callable[[], None]:
+    """Asks for a trial of the default mask space and tells it, in a study that has some."""
+    settings = StageSweepConfig(
+        space={
+            "batch_size": AxisConfig(values=(6, 12, 16)),
+            "optimiser.learning_rate": AxisConfig(low=1e-5, high=1e-3, log=True),
+        },
+        trials=1000,
+    )
+    study = Study(root / "mask.db", "mask", SweepConfig(wave=1), settings, "base")
+
+    def ask_and_tell() -> None:
+        for trial in study.ask_wave():
+            study.tell(trial.number, [float(trial.number % 7)], 0)
+
+    for _ in range(20):
+        ask_and_tell()
+    return ask_and_tell
+
+
+def _seconds(call: Callable[[], Any], rounds: int) -> float:
+    """Median of some calls after one that is not counted."""
+    call()
+    found = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - started)
+    return median(found)
+
+
+# --- start and workers ---------------------------------------------------------------------------
+
+
+def _experiment(root: Path, threads: int, epochs: int) -> Path:
+    """A sweep of the mask stage over four rates, on phantoms."""
+    rates = [1e-4, 2e-4, 4e-4, 8e-4]
+    space = {"optimiser.learning_rate": {"values": rates}, "schedule.epochs": {"values": [epochs]}}
+    plain = {
+        "name": "benchmark",
+        "data": {
+            "source": "phantom",
+            "phantom": {"patients": 8, "slices": 16},
+            "roles": {"validation": 0.25, "test": 0.13},
+            "spacing_mm": 2.0,
+        },
+        "mask": {"width": 16, "batch_size": 12},
+        "metrics": {"images": 20, "scored_epochs": 1},
+        "compute": {"device": "cpu", "threads": threads},
+        "sweep": {
+            "seeds": 1,
+            "sampler": "grid",
+            "wave": 4,
+            "mask": {"trials": 4, "space": space},
+            "image": None,
+            "segmentation": None,
+        },
+        "tracking": {"pictures": 2},
+    }
+    file = root / f"benchmark-{threads}.yaml"
+    file.write_text(yaml.safe_dump(plain))
+    return file
+
+
+def _start(root: Path) -> bool:
+    session = Session(
+        load_experiment(_experiment(root, 1, 2)), root / "work", Console(quiet=True), workers=1
+    )
+    waits = []
+    with session.open(track=False):
+        session.drive(lambda board: board.need(session.store))
+        for seed in range(4):
+            spec = session.specs.mask_stage(session.store, session.experiment.mask, seed)
+            asked = time.time()
+            session.drive(lambda board: _plan(board, spec))  # noqa: B023 - used at once
+            journal = session.work.job(spec).journal
+            epoch = len(_pairs(session)) / series(journal, "train/images_per_second")[1][0]
+            waits.append(_written(journal) - epoch - asked)
+    what = "start: seconds from asking to the first update, warm worker"
+    return _shown(what, f"{median(waits[1:]):.2f}", "3", median(waits[1:]) < 3)
+
+
+def _plan(board: Board, spec: Any) -> Any:
+    return board.need(spec, 1)
+
+
+def _pairs(session: Session) -> Any:
+    from harness.data.store import Store
+
+    store = Store.open(session.work.job(session.store).path / "store")
+    return store.select(role="train", selected=True)
+
+
+def _written(journal: Path) -> float:
+    """Seconds since 1970 of the journal's first line."""
+    from harness.records.journal import read_lines
+
+    return read_lines(journal)[0][0].time / 1000
+
+
+def _workers(root: Path, rounds: int, epochs: int) -> bool:
+    kinds = {"1 x 1": (1, 1), "2 x 1": (2, 1), "1 x 2": (1, 2)}
+    found: dict[str, list[float]] = {name: [] for name in kinds}
+    for number in range(rounds):
+        for name, (workers, threads) in kinds.items():
+            folder = root / f"{number}-{workers}-{threads}"
+            found[name].append(4 / _sweep_hours(root, folder, workers, threads, epochs))
+    rates = {name: median(values) for name, values in found.items()}
+    print(
+        "workers x threads, trials an hour: ", ", ".join(f"{n}: {r:.0f}" for n, r in rates.items())
+    )
+    one, two, wide = (rates[name] for name in kinds)
+    what = "workers: two of one thread over one of one thread"
+    good = _shown(what, f"{two / one:.2f}", "1.7", two >= 1.7 * one)
+    what = "workers: two of one thread over one of two threads"
+    return _shown(what, f"{two / wide:.2f}", "1.0", two >= wide) and good
+
+
+def _sweep_hours(root: Path, folder: Path, workers: int, threads: int, epochs: int) -> float:
+    """Hours from the start of the first training to the last score."""
+    file = _experiment(root, threads, epochs)
+    command = [sys.executable, "-m", "harness", "sweep", str(file), "--workdir", str(folder), "-q"]
+    subprocess.run([*command, "--workers", str(workers)], check=True, capture_output=True)
+    begun = [path.stat().st_mtime for path in folder.glob("jobs/mask-stage/*/spec.json")]
+    ended = [path.stat().st_mtime for path in folder.glob("jobs/mask-score/*/result.json")]
+    assert len(begun) == 4, "every trial is trained by itself"
+    return (max(ended) - min(begun)) / 3600
