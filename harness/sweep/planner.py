@@ -14,7 +14,7 @@ from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.board import Board
 from harness.records.spec import Phases, Spec
 from harness.sweep.costs import count_costs
-from harness.sweep.space import apply, listed_epochs, longest
+from harness.sweep.space import apply, grid_cells, listed_epochs, longest
 from harness.sweep.study import Study, Trial
 from harness.training.schedule import constant_epochs, scored_epochs
 from harness.work.specs import Specs
@@ -134,6 +134,15 @@ class StageSweep:
             complete=len(told) == len(asked) >= self.study.total(),
             finished=len(told) == len(asked) >= min(self.study.total(), self.study.ended_at()),
         )
+
+    def preview(self, board: Board) -> SweepPlan | None:
+        """A grid as it will be asked; None for samplers whose trials depend on results."""
+        seed, sweep = self.specs.experiment.sweep.seed, self._sweep()
+        if self.specs.experiment.sweep.sampler != "grid":
+            return None
+        cells = grid_cells(sweep.space, seed)[: self.study.total()]
+        runs = [self._trial(board, Trial(n, cell, None, 0)) for n, cell in enumerate(cells)]
+        return SweepPlan(self.stage, self.study.name, sweep.objective, sweep.direction, runs)
 
     def _may_ask(self, board: Board) -> bool:
         """Whether the budget allows another wave; one that was begun is always completed."""

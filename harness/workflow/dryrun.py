@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.data.store import Store
 from harness.report.formats import counted, duration, size
+from harness.sweep.epochs import count_epochs
 from harness.sweep.space import listed_epochs, longest
 from harness.training.schedule import scored_epochs
 from harness.workflow.session import Session
@@ -32,14 +33,16 @@ def estimate(session: Session, stage: str) -> dict[str, Any]:
     rate, score, parameters, generator = _timed(session, base, store)
     scores = len({*scored_epochs(epochs, experiment.metrics.scored_epochs), *listed_epochs(sweep)})
     trainings, workers = trials * seeds, _workers(session)
-    training = trainings * epochs * pairs / rate / workers
+    preview = planner.preview(session.board())
+    most = count_epochs(preview).trained if preview else trainings * epochs
+    training = most * pairs / rate / workers
     scoring = trainings * scores * score / workers
     readouts = experiment.metrics.scored_epochs * generator * BYTES_PER_WEIGHT
     disk = trainings * (parameters * BYTES_PER_STATE_PARAMETER + readouts)
     share = scoring / training
     sentence = (
         f"{stage} sweep: {counted(trials, 'trial')} x {counted(seeds, 'seed')}, at most "
-        f"{counted(epochs, 'epoch')} of {counted(pairs, 'pair')} each; at most "
+        f"{counted(epochs, 'epoch')} of {counted(pairs, 'pair')} each, {most} in all; at most "
         f"{duration(training + scoring)} with {counted(workers, 'worker')} at {rate:.0f} images/s "
         f"each ({counted(scores, 'score')} of {score:.1f} s a training among it, "
         f"{100 * share:.0f} % of the training time), and {size(disk)} of disk"
@@ -49,6 +52,7 @@ def estimate(session: Session, stage: str) -> dict[str, Any]:
         "trials": trials,
         "seeds": seeds,
         "epochs": epochs,
+        "epochs_in_all": most,
         "pairs": pairs,
         "images_per_second": rate,
         "scores": scores,

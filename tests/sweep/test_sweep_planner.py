@@ -280,6 +280,9 @@ def test_a_grid_of_lengths_costs_little_more_than_its_longest(
     make: Maker, stage: str, alone: int, trained: int
 ) -> None:
     sweep = make(stage=stage, space=THESIS, trials=12, seeds=1, wave=4)
+    seen = sweep.planner.preview(Board(sweep.work))
+    assert seen is not None
+    assert count_epochs(seen).trained == trained, "known before anything is trained"
     epochs = count_epochs(sweep.run())
     assert (epochs.alone, epochs.trained) == (alone, trained)
     assert (epochs.trainings, epochs.lineages, epochs.readouts) == (12, 3, 0)
