@@ -19,6 +19,7 @@ SCORE_WORDS: dict[str, tuple[str, str]] = {
     "quality/ms_ssim_4": ("MS-SSIM, 4 scales", "higher is better"),
     "quality/psnr_db": ("PSNR", "dB"),
     "quality/mae_hu": ("mean absolute error", "HU"),
+    "cost/epochs": ("epochs a seed", "fewer is cheaper"),
     "quality/diversity": ("diversity of samples", "mean 1 - SSIM of pairs"),
     "quality/diversity_real": ("diversity of real ones", "mean 1 - SSIM of pairs"),
     "quality/area_ratio": ("mask area / real area", "1 is right"),

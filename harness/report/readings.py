@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from harness.compare.chains import Chain
 from harness.figures.curves import Curve
 from harness.figures.pictures import read_picture
+from harness.figures.trials import TrialDot
 from harness.records.folder import WorkFolder
 from harness.records.journal import series
 from harness.records.spec import Spec
 from harness.report.data import ReportData
-from harness.sweep.planner import SweepPlan, TrialRun
+from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,43 @@ def readout(work: WorkFolder, run: Run) -> dict[str, Any]:
 def values_of(result: Mapping[str, Any] | None) -> dict[str, Any]:
     """A result's values; {} where there is no result."""
     return dict(result["values"]) if result else {}
+
+
+def seed_value(seed: SeedRun, objective: str) -> float | None:
+    """The objective of one seed; None while it is missing or where it is not a number."""
+    value = values_of(seed.result).get(objective)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def is_failed(trial: TrialRun) -> bool:
+    """A told trial that cannot be chosen."""
+    return trial.trial.failed_seeds > 0
+
+
+def trial_dot(trial: TrialRun, sweep: SweepPlan) -> TrialDot:
+    """A trial as a figure wants it."""
+    return TrialDot(
+        number=trial.trial.number,
+        batch_size=trial.settings.batch_size,
+        learning_rate=trial.settings.optimiser.learning_rate,
+        epochs=trial.epochs,
+        seed_values=[seed_value(seed, sweep.objective) for seed in trial.seeds],
+        failed=is_failed(trial),
+        chosen=sweep.best is not None and sweep.best.number == trial.trial.number,
+        params=trial.trial.params,
+        readout_of=trial.trial.readout_of,
+        pruned=trial.trial.pruned,
+    )
+
+
+def scored_with(sweep: SweepPlan) -> tuple[str, int | None]:
+    """Extractor and n of the sweep's results; ("", None) before the first."""
+    for trial in sweep.trials:
+        for seed in trial.seeds:
+            values = values_of(seed.result)
+            if values:
+                return str(values.get("extractor", "")), values.get("n")
+    return "", None
 
 
 def trial_runs(trial: TrialRun) -> list[Run]:

@@ -23,7 +23,7 @@ from harness.report.readings import (
     trial_runs,
     values_of,
 )
-from harness.report.sweeps import Trials, make_trials, ranked, sweep_figures
+from harness.report.sweeps import SearchView, Trials, make_search, make_trials, ranked
 from harness.sweep.planner import SweepPlan, TrialRun
 
 TITLES = {"mask": "Mask stage (noise to mask)", "image": "Image stage (mask to CT)"}
@@ -47,7 +47,7 @@ class StageView:
     stage: str
     title: str
     trials: Trials | None
-    scatter: Picture | None = None
+    search: SearchView = field(default_factory=SearchView)
     panels: list[Picture] = field(default_factory=list)
     epochs: list[Picture] = field(default_factory=list)
     epochs_words: str = ""
@@ -67,8 +67,8 @@ def make_stage(data: ReportData, stage: str, ink: Ink) -> StageView:
     runs = chain_runs(data.comparison.chains, stage) if data.comparison else []
     trained = [run for run in runs if data.work.job(run.training).readouts()]
     shown = trained or (trial_runs(best) if best else [])
-    sweeping = sweep_figures(data, sweep, best, ink)
-    panels = sweeping[1:] + _losses(data, stage, shown, ink)
+    search = make_search(data, sweep, best, ink)
+    panels = search.panels + _losses(data, stage, shown, ink)
     names, lines = _scores(data, stage)
     failed, failed_words = _failed(data, stage, sweep, ink)
     first = (trial_runs(best) if best else shown)[:1]
@@ -76,7 +76,7 @@ def make_stage(data: ReportData, stage: str, ink: Ink) -> StageView:
         stage=stage,
         title=TITLES.get(stage, stage),
         trials=make_trials(sweep) if sweep and sweep.trials else None,
-        scatter=sweeping[0] if sweeping else None,
+        search=search,
         panels=panels,
         epochs_words=f"Samples by epoch: {_whose(best, first)}",
         epochs=[picture for run in first for picture in by_epoch(data, stage, run, ink, 5)],

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.figures.curves import Curve, quality
-from harness.figures.sweeps import TrialDot, history, objective_by_batch
+from harness.figures.settings_grid import pixels
+from harness.figures.sweeps import objective_by_batch
+from harness.figures.trials import TrialDot
 from harness.report.data import ReportData
-from harness.report.formats import SCORE_WORDS, axis_name, counted, score_name, short
+from harness.report.formats import DASH, SCORE_WORDS, axis_name, counted, score_name, short
 from harness.report.ink import Ink, Picture
-from harness.report.readings import score_curve, values_of
+from harness.report.readings import (
+    is_failed,
+    score_curve,
+    scored_with,
+    seed_value,
+    trial_dot,
+    values_of,
+)
+from harness.report.search import beyond_words, draw_search, draw_settings, told_dots
 from harness.sweep.epochs import Epochs, count_epochs
 from harness.sweep.planner import LOST, SeedRun, SweepPlan, TrialRun
 
+SETTINGS_BYTES = 130_000
 # Scores shown by epoch.
 CURVES = {
     "mask": ("quality/kid", "quality/fid"),
@@ -30,6 +41,7 @@ class TrialLine:
     seeds: tuple[str, ...]
     failed: int
     status: str
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,30 +53,7 @@ class Trials:
     seeds: tuple[int, ...]
     lines: list[TrialLine]
     summary: str
-
-
-def seed_value(seed: SeedRun, objective: str) -> float | None:
-    """The objective of one seed; None while it is missing or where it is not a number."""
-    value = values_of(seed.result).get(objective)
-    return float(value) if isinstance(value, int | float) else None
-
-
-def is_failed(trial: TrialRun) -> bool:
-    """A told trial that cannot be chosen."""
-    return trial.trial.failed_seeds > 0
-
-
-def trial_dot(trial: TrialRun, sweep: SweepPlan) -> TrialDot:
-    """A trial as a figure wants it."""
-    return TrialDot(
-        number=trial.trial.number,
-        batch_size=trial.settings.batch_size,
-        learning_rate=trial.settings.optimiser.learning_rate,
-        epochs=trial.epochs,
-        seed_values=[seed_value(seed, sweep.objective) for seed in trial.seeds],
-        failed=is_failed(trial),
-        chosen=sweep.best is not None and sweep.best.number == trial.trial.number,
-    )
+    further: tuple[str, ...] = ()
 
 
 def ranked(sweep: SweepPlan) -> list[TrialRun]:
@@ -74,27 +63,17 @@ def ranked(sweep: SweepPlan) -> list[TrialRun]:
     def key(trial: TrialRun) -> tuple[int, float, int]:
         if trial.trial.value is None:
             return 2, 0.0, trial.trial.number
-        if is_failed(trial):
+        if is_failed(trial) or trial.trial.pruned:
             return 1, 0.0, trial.trial.number
         return 0, sign * trial.trial.value, trial.trial.number
 
     return sorted(sweep.trials, key=key)
 
 
-def scored_with(sweep: SweepPlan) -> tuple[str, int | None]:
-    """Extractor and n of the sweep's results; ("", None) before the first."""
-    for trial in sweep.trials:
-        for seed in trial.seeds:
-            values = values_of(seed.result)
-            if values:
-                return str(values.get("extractor", "")), values.get("n")
-    return "", None
-
-
 def make_trials(sweep: SweepPlan) -> Trials:
     params = tuple(dict.fromkeys(name for run in sweep.trials for name in run.trial.params))
-    seeds = tuple(seed.seed for seed in sweep.trials[0].seeds)
-    lines = [_trial_line(run, sweep, params) for run in ranked(sweep)]
+    seeds = tuple(range(max(len(run.seeds) for run in sweep.trials)))
+    lines = [_trial_line(run, sweep, params, len(seeds)) for run in ranked(sweep)]
     failed = sum(is_failed(run) for run in sweep.trials)
     under_way = sum(run.trial.value is None for run in sweep.trials)
     asked = [run for run in sweep.trials if run.trial.readout_of is None]
@@ -102,6 +81,8 @@ def make_trials(sweep: SweepPlan) -> Trials:
         f"{counted(len(asked), 'trial')}, {counted(len(seeds), 'seed')} each, scored on "
         f"validation patients; {failed} with a failed seed (never chosen)"
     )
+    pruned = sum(run.trial.pruned for run in sweep.trials)
+    summary += f"; {pruned} with seeds left out (never chosen)" if pruned else ""
     if under_way or not sweep.finished:
         summary += f"; {under_way} under way: `harness sweep` with this experiment goes on"
     return Trials(
@@ -110,6 +91,7 @@ def make_trials(sweep: SweepPlan) -> Trials:
         seeds,
         lines,
         f"{summary}. {epochs_words(count_epochs(sweep))}",
+        tuple(score_name(name) for name in further_names(sweep)),
     )
 
 
@@ -130,20 +112,37 @@ def epochs_words(epochs: Epochs) -> str:
     return f"{said}."
 
 
-def _trial_line(run: TrialRun, sweep: SweepPlan, params: tuple[str, ...]) -> TrialLine:
+def _trial_line(run: TrialRun, sweep: SweepPlan, params: tuple[str, ...], seeds: int) -> TrialLine:
     dot = trial_dot(run, sweep)
-    values = tuple(_seed_words(seed, sweep) for seed in run.seeds)
+    values = [_seed_words(seed, sweep) for seed in run.seeds]
+    values += [DASH] * (seeds - len(values))
     if run.trial.value is None:
         status = "under way"
     elif dot.failed:
         status = f"{counted(run.trial.failed_seeds, 'seed')} failed"
+    elif dot.pruned:
+        status = f"{counted(run.pruned_seeds, 'seed')} left out"
     else:
         of = run.trial.readout_of
         passed = "" if of is None else f"read out of trial {of}"
-        status = ", ".join(part for part in ("chosen" * dot.chosen, passed) if part)
+        ahead = "on the front" * (run.trial.number in sweep.front)
+        status = ", ".join(part for part in ("chosen" * dot.chosen, ahead, passed) if part)
     settings = tuple(short(run.trial.params.get(name)) for name in params)
     mean = dot.mean if run.trial.value is not None else None
-    return TrialLine(run.trial.number, settings, mean, values, run.trial.failed_seeds, status)
+    return TrialLine(
+        run.trial.number,
+        settings,
+        mean,
+        tuple(values),
+        run.trial.failed_seeds,
+        status,
+        tuple(short(run.trial.further.get(name)) for name in further_names(sweep)),
+    )
+
+
+def further_names(sweep: SweepPlan) -> tuple[str, ...]:
+    """The further objectives of the told trials."""
+    return tuple(dict.fromkeys(name for run in sweep.trials for name in run.trial.further))
 
 
 def _seed_words(seed: SeedRun, sweep: SweepPlan) -> str:
@@ -162,30 +161,60 @@ def _lost_word(seed: SeedRun) -> str:
     return "" if values.get("converged", True) else "failed to converge"
 
 
-def sweep_figures(
+@dataclass(frozen=True)
+class SearchView:
+    """How a stage was searched, in pictures.
+
+    Attributes:
+        panels: half as wide as the page; `wide`: as wide as it.
+        missing: why a figure is not there; empty where none is missing.
+        settings: samples over two settings.
+    """
+
+    scatter: Picture | None = None
+    panels: list[Picture] = field(default_factory=list)
+    wide: list[Picture] = field(default_factory=list)
+    missing: str = ""
+    settings: Picture | None = None
+
+
+def make_search(
     data: ReportData, sweep: SweepPlan | None, best: TrialRun | None, ink: Ink
-) -> list[Picture]:
-    if sweep is None or not sweep.trials:
-        return []
-    dots = [trial_dot(run, sweep) for run in sweep.trials if run.trial.value is not None]
-    if not dots:
-        return []
+) -> SearchView:
+    """The objective by batch size, samples by setting, figures of the search, scores by epoch."""
+    dots = told_dots(sweep) if sweep else []
+    if sweep is None or not dots:
+        return SearchView()
     label = axis_name(sweep.objective, *scored_with(sweep))
     seeds = counted(len(sweep.trials[0].seeds), "seed")
-    pictures = [
-        ink.figure(
-            objective_by_batch(dots, label),
-            f"Objective by batch size, {sweep.stage} stage",
-            f"Each trial's mean over {seeds} (bar: its seeds) by batch size, on validation "
-            f"patients. {_others(dots)}A red cross on the upper edge gave no number.",
-        ),
-        ink.figure(
-            history(dots, sweep.direction, label),
-            f"Optimisation history, {sweep.stage} stage",
-            "The objective in the order of the trials.",
-        ),
-    ]
-    return pictures + _quality_curves(data, sweep, best, ink)
+    scatter = ink.figure(
+        objective_by_batch(dots, label),
+        f"Objective by batch size, {sweep.stage} stage",
+        f"Each trial's mean over {seeds} (bar: its seeds) by batch size, on validation patients. "
+        f"{_others(dots)}".strip()
+        + beyond_words(dots),
+    )
+    found = getattr(data.experiment.sweep, sweep.stage)
+    space = found.space if found is not None else {}
+    drawn = {drawing.stem: drawing for drawing in draw_search(sweep, space)}
+    pictures = {
+        stem: ink.figure(drawing.figure, drawing.alt, drawing.caption)
+        for stem, drawing in drawn.items()
+        if drawing.figure is not None
+    }
+    grid = draw_settings(data.work, data.experiment.data.crop, sweep, space)
+    settings = None
+    if grid is not None and grid.figure is not None:
+        image = pixels(grid.figure)
+        settings = ink.image(image, grid.alt, grid.caption, SETTINGS_BYTES)
+    return SearchView(
+        scatter,
+        [pictures[stem] for stem in ("history", "importance", "front") if stem in pictures]
+        + _quality_curves(data, sweep, best, ink),
+        [pictures[stem] for stem in ("slices", "parallel") if stem in pictures],
+        " ".join(drawing.caption for drawing in drawn.values() if drawing.figure is None),
+        settings,
+    )
 
 
 def _others(dots: list[TrialDot]) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 from harness.metrics.collapse import SIGNS
 from harness.report.data import ReportData
-from harness.report.sweeps import is_failed, seed_value
+from harness.report.readings import is_failed, seed_value
+from harness.report.sweeps import further_names
 from harness.sweep.planner import SweepPlan
 
 # All that `make_tables` can make: what a newer page does not have is removed.
@@ -83,8 +84,10 @@ def _doses(data: ReportData) -> str:
 def _sweep(sweep: SweepPlan) -> str:
     """A line per trial and seed."""
     params = list(dict.fromkeys(name for run in sweep.trials for name in run.trial.params))
+    further = further_names(sweep)
     head = (
         "trial", *params, "epochs", "seed", sweep.objective, "converged", "status", "readout_of",
+        *(f"trial {name}" for name in further),
     )  # fmt: skip
     rows = []
     for run in sweep.trials:
@@ -107,6 +110,7 @@ def _sweep(sweep: SweepPlan) -> str:
                     values.get("converged"),
                     status,
                     run.trial.readout_of,
+                    *(run.trial.further.get(name) for name in further),
                 )
             )
     return _csv(head, rows)

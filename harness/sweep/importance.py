@@ -36,7 +36,7 @@ class Importance:
 
 
 def importance(plan: SweepPlan, space: Mapping[str, AxisConfig]) -> Importance:
-    """PED-ANOVA over finished trials without a failed seed, readouts of longer ones included: how
+    """PED-ANOVA over finished trials without a failed or left-out seed, readouts included: how
     differently the best tenth of them (5 at least) lies along each axis from all of them.
 
     It needs no model of the objective, and takes trials that lack an axis for what they are.
@@ -46,6 +46,7 @@ def importance(plan: SweepPlan, space: Mapping[str, AxisConfig]) -> Importance:
         for t in plan.trials
         if t.trial.value is not None
         and not t.trial.failed_seeds
+        and not t.trial.pruned
         and all(name in space and _fits(space[name], v) for name, v in t.trial.params.items())
     ]
     if len(sound) < LEAST_TRIALS:
@@ -75,7 +76,7 @@ def _shares(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     logging.getLogger("optuna").setLevel(logging.ERROR)
     known = distributions(space)
-    study = optuna.create_study(direction=direction)
+    study = optuna.create_study(direction=optuna.study.StudyDirection[direction.upper()])
     for trial in trials:
         params = dict(trial.params)
         study.add_trial(

@@ -182,8 +182,9 @@ def _axes(rows: Sequence[SeedVerdict], rates: bool) -> list[Rate]:
             longest[row.job] = row
     found = []
     for axis in dict.fromkeys(name for row in rows for name in row.params):
-        counted = list(rows) if axis == "schedule.epochs" else list(longest.values())
-        groups = _grouped(counted, lambda row: row.params.get(axis))  # noqa: B023 - used at once
+        every = list(rows) if axis == "schedule.epochs" else list(longest.values())
+        counted = [row for row in every if axis in row.params]  # it may not apply to all
+        groups = _grouped(counted, lambda row: row.params[axis])  # noqa: B023 - used at once
         if 1 < len(groups) <= len(counted) / 2:  # a continuous axis has no value twice
             found += [_rate(axis, value, groups[value], rates) for value in sorted(groups)]
     return found

@@ -83,6 +83,7 @@ class RunBook:
         self.experiment_id = experiment_id
         self.folder = folder
         self.shown: dict[str, Shown] = {}
+        self._described: dict[str, str] | None = None
         for run in self._search():
             self._enter(run)
 
@@ -107,6 +108,17 @@ class RunBook:
             new, spare = (new, old) if len(new.sent.text()) > len(old.sent.text()) else (old, new)
             self.client.delete_run(spare.run_id)
         self.shown[key] = new
+
+    def describe(self, tags: Mapping[str, str]) -> None:
+        """Give the experiment tags that it lacks."""
+        if not tags:
+            return
+        if self._described is None:
+            self._described = dict(self.client.get_experiment(self.experiment_id).tags)
+        for name, text in tags.items():
+            if self._described.get(name) != text:
+                self.client.set_experiment_tag(self.experiment_id, name, text)
+                self._described[name] = text
 
     def find(self, key: tuple[str, ...]) -> Shown | None:
         return self.shown.get(joined(key))

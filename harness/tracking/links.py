@@ -53,6 +53,10 @@ class Pages:
             asked["compareRunsMode"] = "CHART"
         return self._runs(asked)
 
+    def shared(self, name: str) -> str:
+        """A table of runs as the experiment's tag `mlflow.sharedViewState.<name>` describes it."""
+        return self._runs({"viewStateShareKey": name})
+
     def compare(self, run_ids: Sequence[str]) -> str:
         """Chosen runs side by side: parameters, metrics, plots."""
         asked = {"runs": json.dumps(list(run_ids)), "experiments": json.dumps([self.experiment_id])}

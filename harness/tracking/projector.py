@@ -14,9 +14,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.records.identity import folder_identity
 from harness.records.journal import Line
 from harness.records.view import RunView
 from harness.tracking import wire
+from harness.tracking.boards import board_tags
 from harness.tracking.book import (
     IMAGES,
     NAME_LENGTH,
@@ -27,7 +29,7 @@ from harness.tracking.book import (
     joined,
 )
 from harness.tracking.feeds import Cursor, Portion, Sent, feed_name, read_portion, span
-from harness.tracking.store import folder_identity, open_client, resolve
+from harness.tracking.store import open_client, resolve
 from harness.tracking.thread import ProjectorThread
 
 __all__ = ["Projector", "ProjectorThread", "SyncCounts"]
@@ -94,6 +96,7 @@ class Projector:
                     counts += self._project(book, view, tree)
                 for view in views:
                     self._set_status(book, view, tree, closing)
+                book.describe(board_tags(views))
                 return counts
             except BaseException:
                 self._book = None

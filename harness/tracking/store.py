@@ -13,7 +13,6 @@ import fcntl
 import os
 import re
 import sqlite3
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,18 +89,6 @@ def quiet_environment() -> None:
     """Set MLflow's switches (no telemetry, no hints, short waits); before its first import."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-
-
-def folder_identity(workdir: Path) -> str:
-    """A name that the work folder keeps when it is moved; made on first use.
-
-    Two work folders that share a server keep their runs apart by it.
-    """
-    path = workdir / "mlflow" / "folder.json"
-    with _locked(path.with_suffix(".lock")):
-        if not path.exists():
-            write_json(path, {"id": uuid.uuid4().hex[:12]})
-        return str(read_json(path)["id"])
 
 
 def open_client(store: Store) -> MlflowClient:

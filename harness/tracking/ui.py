@@ -15,8 +15,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.base.errors import EnvironmentFault, UserError
+from harness.tracking.boards import board_names
 from harness.tracking.links import Pages
 from harness.tracking.store import (
     Store,
@@ -26,6 +28,9 @@ from harness.tracking.store import (
     quiet_environment,
     resolve,
 )
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment
 
 START_SECONDS = 90.0
 END_SECONDS = 5.0
@@ -58,12 +63,12 @@ def ui(
     if store.database is not None and not store.database.exists():
         raise UserError(_nothing(experiment))
     if store.uri.startswith("http"):
-        pages = _links(Pages(_without_login(store.uri), _experiment_id(store, experiment)))
+        pages = _links(_without_login(store.uri), _experiment(store, experiment))
         _say(pages, say)
         links(pages)
         return
     with contextlib.suppress(KeyboardInterrupt), serving(store, workdir, port) as (base, server):
-        pages = _links(Pages(base, _experiment_id(store, experiment)))
+        pages = _links(base, _experiment(store, experiment))
         _say(pages, say)
         say("Ctrl-C ends it")
         links(pages)
@@ -74,10 +79,15 @@ def ui(
         )
 
 
-def _links(pages: Pages) -> dict[str, str]:
-    """The runs, then each stage's sweep as curves and sample grids, best seeds first."""
+def _links(base: str, experiment: Experiment) -> dict[str, str]:
+    """The runs, then each stage's sweep: its trials as a table, best first, where it has any; its
+    seeds as curves and sample grids, best first."""
+    pages = Pages(base, str(experiment.experiment_id))
+    boards = board_names(experiment.tags)
     found = {"runs": pages.runs()}
     for stage in ("mask", "image"):
+        if stage in boards:
+            found[f"{stage} leaderboard"] = pages.shared(boards[stage])
         where = f'tags.kind = "seed" and tags.stage = "{stage}"'
         found[f"{stage} sweep"] = pages.leaderboard("quality/kid", where=where, charts=True)
     return found
@@ -193,7 +203,7 @@ def _without_login(address: str) -> str:
     return re.sub(r"://[^/]*@", "://", address)
 
 
-def _experiment_id(store: Store, experiment: str) -> str:
+def _experiment(store: Store, experiment: str) -> Experiment:
     client = open_client(store)
     from mlflow.exceptions import MlflowException
 
@@ -208,7 +218,7 @@ def _experiment_id(store: Store, experiment: str) -> str:
         ) from error
     if found is None:
         raise UserError(_nothing(experiment))
-    return str(found.experiment_id)
+    return found
 
 
 def _nothing(experiment: str) -> str:

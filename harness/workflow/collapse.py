@@ -16,7 +16,9 @@ from harness.sweep.planner import SweepPlan
 from harness.sweep.verdicts import SeedVerdict, Verdicts, sweep_verdicts
 from harness.workflow import choosing
 from harness.workflow.session import Session
-from harness.workflow.views import collapse_view, sweep_views
+from harness.workflow.sweep_files import sweep_folder
+from harness.workflow.sweep_views import sweep_views
+from harness.workflow.views import collapse_view
 
 
 def judge_sweeps(session: Session) -> list[Verdicts]:
@@ -32,7 +34,9 @@ def judge_sweeps(session: Session) -> list[Verdicts]:
         plan = session.drive(planner.rescore)
         verdicts = sweep_verdicts(session.work, plan, session.experiment.sweep.sampler)
         if verdicts is not None:
-            session.views[f"sweep-{stage}"] = sweep_views(plan, session.board())
+            session.views[f"sweep-{stage}"] = sweep_views(
+                plan, session.board(), sweep_folder(session, stage)
+            )
             found.append(verdicts)
     return found
 

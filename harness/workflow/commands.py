@@ -13,11 +13,14 @@ from harness.base.registry import nearest
 from harness.compare.summary import arm_means
 from harness.config.experiment import Experiment
 from harness.config.starter import starter
-from harness.report.formats import counted
+from harness.records.folder import WorkFolder
+from harness.report.formats import counted, duration, size
 from harness.report.index import check_folder, check_place, publish_index
 from harness.report.page import write_report
-from harness.report.sweeps import epochs_words, seed_value
+from harness.report.readings import seed_value
+from harness.report.sweeps import epochs_words
 from harness.sweep.chosen import newest_chosen
+from harness.sweep.costs import count_costs
 from harness.sweep.epochs import count_epochs
 from harness.sweep.planner import SweepPlan, TrialRun
 from harness.workflow import (
@@ -108,7 +111,7 @@ def _sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
     chosen = newest_chosen(session.home)
     return {
         "chosen": str(chosen) if chosen else None,
-        "sweeps": [_sweep_plain(plan) for plan in plans],
+        "sweeps": [_sweep_plain(plan, session.work) for plan in plans],
         "segmentation": tuning.plain() if tuning else None,
     }
 
@@ -133,6 +136,7 @@ def _print_trials(session: Session, plan: SweepPlan) -> None:
     say(f"{plan.stage} sweep, {plan.objective} on validation patients ({plan.direction}):")
     for run in plan.trials:
         mark = "*" if plan.best is not None and run.trial.number == plan.best.number else " "
+        mark = "+" if mark == " " and run.trial.number in plan.front else mark
         value = "running" if run.trial.value is None else _mean_words(run, plan)
         failed = f", {counted(run.trial.failed_seeds, 'seed')} failed"
         value += failed if run.trial.failed_seeds else ""
@@ -144,8 +148,21 @@ def _print_trials(session: Session, plan: SweepPlan) -> None:
         )
         of = run.trial.readout_of
         passed = "" if of is None else f"; read out of trial {of}"
+        passed += f"; {counted(run.pruned_seeds, 'seed')} left out" if run.pruned_seeds else ""
+        value += "".join(f", {name} {mean:.4g}" for name, mean in run.trial.further.items())
         say(f" {mark} trial {run.trial.number:3d}: {value}  ({params}{passed})")
+    if plan.front:
+        say("trials with + (and the chosen one) are on the Pareto front of the objectives")
     say(epochs_words(count_epochs(plan)))
+    costs = count_costs(plan, session.work)
+    say(
+        f"{duration(costs.trainings)} of trainings and {duration(costs.scores)} of scores on "
+        f"workers, {size(costs.bytes)} of disk"
+    )
+    asked = sum(run.trial.readout_of is None for run in plan.trials)
+    wanted = getattr(session.experiment.sweep, plan.stage).trials
+    if plan.finished and asked < wanted and session.experiment.sweep.sampler != "grid":
+        say(f"ended by sweep.budget after {asked} of {counted(wanted, 'trial')}")
 
 
 def _mean(run: TrialRun, plan: SweepPlan) -> float | None:
@@ -161,13 +178,14 @@ def _mean_words(run: TrialRun, plan: SweepPlan) -> str:
     return "no number" if mean is None else f"{mean:.4g}"
 
 
-def _sweep_plain(plan: SweepPlan) -> dict[str, Any]:
+def _sweep_plain(plan: SweepPlan, work: WorkFolder) -> dict[str, Any]:
     return {
         "stage": plan.stage,
         "study": plan.study,
         "objective": plan.objective,
         "finished": plan.finished,
         "best": plan.best.number if plan.best else None,
+        "front": plan.front,
         "trials": [
             {
                 "number": run.trial.number,
@@ -175,10 +193,13 @@ def _sweep_plain(plan: SweepPlan) -> dict[str, Any]:
                 "value": _mean(run, plan),
                 "failed_seeds": run.trial.failed_seeds,
                 "readout_of": run.trial.readout_of,
+                "pruned_seeds": run.pruned_seeds,
+                "further": dict(run.trial.further),
             }
             for run in plan.trials
         ],
         "epochs": asdict(count_epochs(plan)),
+        "costs": asdict(count_costs(plan, work)),
     }
 
 

@@ -24,11 +24,14 @@ from harness.jobs.board import Board
 from harness.metrics.inference import PATIENTS_FOR_INTERVAL, REPLICATES_FOR_INTERVAL
 from harness.records.journal import series
 from harness.records.spec import Spec
-from harness.report.formats import counted
+from harness.report.formats import counted, size
 from harness.sweep.planner import SweepPlan
+from harness.sweep.retention import drop_states
 from harness.workflow.choosing import Choice, choice, choose, stage_sweep
 from harness.workflow.session import Session
-from harness.workflow.views import comparison_views, sweep_views
+from harness.workflow.sweep_files import SweepFiles
+from harness.workflow.sweep_views import sweep_views
+from harness.workflow.views import comparison_views
 
 
 def prepare(session: Session) -> dict[str, Any]:
@@ -50,19 +53,38 @@ def sweep(session: Session, stages: Sequence[str]) -> list[SweepPlan]:
     prepare(session)
     plans = [_sweep_stage(session, stage) for stage in stages if stage != "segmentation"]
     choose(session, "segmentation" in stages)
+    _tidy(session, plans)
+    for plan in plans:  # after the choice: a figure must not come between
+        _show_sweep(session, plan, SweepFiles(session, plan.stage), last=True)
     return plans
+
+
+def _tidy(session: Session, plans: Sequence[SweepPlan]) -> None:
+    """Drop what only a sweep that goes on would need; one that its budget ended may go on."""
+    freed = sum(drop_states(plan, session.work) for plan in plans if plan.complete)
+    if freed:
+        session.console.say(
+            f"{size(freed)} of saved states freed: every trial is told, nothing goes on from them"
+        )
 
 
 def _sweep_stage(session: Session, stage: str) -> SweepPlan:
     planner = stage_sweep(session, stage)
+    files = SweepFiles(session, stage)
 
     def plan(board: Board) -> SweepPlan:
         found = planner.plan(board)
-        session.views[f"sweep-{stage}"] = sweep_views(found, board)
+        _show_sweep(session, found, files)
         return found
 
     session.console.heading(f"Sweep of the {stage} stage ({planner.study.total()} trials)")
     return session.drive(plan)  # type: ignore[no-any-return]
+
+
+def _show_sweep(session: Session, plan: SweepPlan, files: SweepFiles, last: bool = False) -> None:
+    """Bring the sweep's files and its runs in MLflow up to date."""
+    files.update(plan, last)
+    session.views[f"sweep-{plan.stage}"] = sweep_views(plan, session.board(), files.folder)
 
 
 @dataclass(frozen=True)

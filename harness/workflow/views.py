@@ -1,8 +1,7 @@
-"""Plans as runs to show: sweep > trial > seed, comparison > replicate > stage and arm."""
+"""Plans as runs to show: comparison > replicate > stage and arm, and runs for verdicts."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,88 +13,10 @@ from harness.compare.effect import Effect
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.tuning import Candidate, TuningPlan
 from harness.jobs.board import Board
-from harness.records.folder import WorkFolder
-from harness.records.spec import Phases, Spec
+from harness.records.spec import Spec
 from harness.records.view import Feed, RunView
-from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
 from harness.sweep.verdicts import COLLAPSED, Verdicts
-
-
-def sweep_views(plan: SweepPlan, board: Board) -> list[RunView]:
-    """The runs of one stage's sweep."""
-    top = (f"sweep-{plan.stage}", plan.study)
-    views = [
-        RunView(
-            top,
-            f"sweep {plan.stage}",
-            params={"objective": plan.objective, "direction": plan.direction},
-            tags={"kind": "sweep", "stage": plan.stage},
-            status="finished" if plan.finished else "running",
-        )
-    ]
-    for run in plan.trials:
-        views += _trial_views(plan, run, top, board)
-    return views
-
-
-def _trial_views(
-    plan: SweepPlan, run: TrialRun, top: tuple[str, ...], board: Board
-) -> list[RunView]:
-    number = run.trial.number
-    key = (*top, f"trial-{number:04d}")
-    params = {name: str(value) for name, value in run.trial.params.items()}
-    told = run.trial.value is not None
-    best = plan.finished and plan.best is not None and plan.best.number == number
-    tags = {"kind": "trial", "stage": plan.stage, "failed_seeds": str(run.trial.failed_seeds)}
-    if run.trial.readout_of is not None:
-        tags["derived"] = f"read out of trial {run.trial.readout_of}"
-    views = [
-        RunView(
-            key,
-            f"{plan.stage} trial {number:03d}" + (" (chosen)" if best else ""),
-            top,
-            params,
-            {**tags, "chosen": str(best).lower()},
-            summary=_means(run.seeds) if told else {},
-            summary_time=_latest(run.seeds),
-            status="finished" if told else "running",
-        )
-    ]
-    for seed in run.seeds:
-        feeds = training_feeds(seed.phases, board)
-        feeds += [_finished_feed(board.work, spec) for spec in seed.scores.values()]
-        views.append(
-            RunView(
-                (*key, f"seed-{seed.seed}"),
-                f"{plan.stage} trial {number:03d} seed {seed.seed}",
-                key,
-                {**params, "seed": str(seed.seed)},
-                {
-                    "kind": "seed",
-                    "stage": plan.stage,
-                    "job": seed.training.digest,
-                    **_verdict_tags(seed),
-                },
-                tuple(feeds),
-                status="finished" if seed.result else "running",
-            )
-        )
-    return views
-
-
-def training_feeds(training: Phases, board: Board) -> list[Feed]:
-    """The journals of a training, one after the other."""
-    first = Feed(board.folder(training.steady).path, until=training.steady_epochs)
-    if training.decay is None:
-        return [first]
-    decay = board.folder(training.decay).path
-    return [first, Feed(decay, until=training.epochs, after=training.steady_epochs)]
-
-
-def _verdict_tags(seed: SeedRun) -> dict[str, str]:
-    """The verdict on a seed's samples, where people can filter by it."""
-    verdict = seed.result["values"].get("collapse") if seed.result else None
-    return {"verdict": verdict["word"], "because": verdict["sentence"]} if verdict else {}
+from harness.workflow.sweep_views import finished_feed, training_feeds
 
 
 def collapse_view(found: Verdicts, files: Sequence[tuple[Path, str]] = ()) -> RunView:
@@ -135,7 +56,7 @@ def audit_views(specs: Mapping[int, Spec], board: Board) -> list[RunView]:
                 f"audit of replicate {seed}",
                 params={"seed": str(seed)},
                 tags={"kind": "audit", "job": spec.digest},
-                feeds=(_finished_feed(board.work, spec),),
+                feeds=(finished_feed(board.work, spec),),
                 note="\n\n".join(note),
                 status="finished",
             )
@@ -160,26 +81,6 @@ def calibration_view(
         artifacts=((table, "calibration"),),
         status="finished",
     )
-
-
-def _finished_feed(work: WorkFolder, spec: Spec) -> Feed:
-    folder = work.job(spec)
-    return Feed(folder.path, whole=folder.result() is not None)
-
-
-def _means(seeds: Sequence[SeedRun]) -> dict[str, float]:
-    """Means over seeds of the scores at the trial's last epoch."""
-    values: dict[str, list[float]] = {}
-    for seed in seeds:
-        for name, value in (seed.result or {"values": {}})["values"].items():
-            if name.startswith("quality/"):
-                values.setdefault(name, []).append(math.nan if value is None else float(value))
-    return {name: sum(found) / len(found) for name, found in values.items()}
-
-
-def _latest(seeds: Sequence[SeedRun]) -> int:
-    """When the last score of a trial was finished, milliseconds since 1970."""
-    return max((int(s.result["finished"] * 1000) for s in seeds if s.result), default=0)
 
 
 def comparison_views(
@@ -276,7 +177,7 @@ def _chain_views(
     ]
     for stage, training in chain.stages.items():
         score = chain.scores[stage]
-        feeds = *training_feeds(training, board), _finished_feed(board.work, score)
+        feeds = *training_feeds(training, board), finished_feed(board.work, score)
         done = board.folder(score).result() is not None
         views.append(_part(key, f"{stage} stage", chain.seed, stage, feeds, training.last, done))
     for arm, spec in chain.segmenters.items():

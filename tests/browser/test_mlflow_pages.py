@@ -64,7 +64,18 @@ def train(folder: Path, trial: int, seed: int) -> None:
 
 
 def views(root: Path) -> list[RunView]:
-    shown = [RunView(SWEEP, "mask sweep", tags={"kind": "sweep"}, note="**Best**: trial 1")]
+    figure = root / "samples-by-setting.png"
+    write_png(figure, grid(ellipses(EPOCHS, 0), columns=8))
+    shown = [
+        RunView(
+            SWEEP,
+            "mask sweep",
+            params={"objective": "quality/kid", "direction": "minimize"},
+            tags={"kind": "sweep", "stage": "mask"},
+            note="**Best**: trial 1",
+            artifacts=((figure, "sweep"),),
+        )
+    ]
     for trial in (1, 2, 3):
         key = (*SWEEP, f"trial-{trial:03d}")
         params = {"learning_rate": f"{trial}e-4", "batch_size": str(12 * trial), "epochs": "60"}
@@ -74,7 +85,7 @@ def views(root: Path) -> list[RunView]:
                 f"trial {trial}",
                 SWEEP,
                 params,
-                {"kind": "trial"},
+                {"kind": "trial", "stage": "mask", "failed_seeds": "0", "verdict": "healthy"},
                 summary={"quality/kid": 0.02 * trial + 0.01, "quality/kid_sd": 0.004},
                 summary_time=1_790_000_000_000,
                 note=f"Means over 2 seeds of trial {trial}.",
@@ -151,6 +162,29 @@ def test_the_leaderboard_puts_the_best_seeds_first_with_curves_and_samples(
     assert len(shown) == 6
     assert {name[:7] for name in shown[:2]} == {"trial 1"}
     assert {name[:7] for name in shown[-2:]} == {"trial 3"}
+
+
+def test_the_table_of_trials_has_their_objective_settings_and_verdict(
+    page: Any, pages: tuple[Pages, dict[str, str]]
+) -> None:
+    page.set_viewport_size({"width": 2600, "height": 1000})  # the table draws columns in view
+    page.goto(pages[0].shared("mask-leaderboard"))
+    wait_for_text(page, "trial 1", "trial 2", "trial 3")
+    for name in ("quality/kid", "failed_seeds", "verdict", "learning_rate", "batch_size"):
+        page.get_by_role("columnheader", name=name).first.wait_for()
+    names = page.get_by_text(re.compile(r"^trial \d$")).all_inner_texts()
+    assert list(dict.fromkeys(names)) == ["trial 1", "trial 2", "trial 3"]
+    wait_for_text(page, "healthy")
+
+
+def test_the_run_of_a_sweep_carries_its_figures(
+    page: Any, pages: tuple[Pages, dict[str, str]]
+) -> None:
+    links, runs = pages
+    figure = "/artifacts/sweep/samples-by-setting.png"
+    page.goto(links.run(runs["sweep-mask"]).replace("/model-metrics", figure))
+    wait_for_text(page, "samples-by-setting.png")
+    page.wait_for_function("[...document.images].some(i => i.naturalWidth > 400)")
 
 
 def test_a_run_shows_its_curves_and_its_samples_by_epoch(

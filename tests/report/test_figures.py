@@ -14,11 +14,17 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from harness.figures.arms import ArmDots, PairedDots, arm_means, difference_map, paired_differences
+from harness.figures.axes import SearchAxis
+from harness.figures.cells import Cells, make_cells
 from harness.figures.curves import Curve, by_arm, losses, median_curve, quality
 from harness.figures.encode import figure_uri, image_uri, png_uri, svg_uri
+from harness.figures.parallel import parallel
 from harness.figures.pictures import corner, outlined, sheet
+from harness.figures.search import history, importance, slices
+from harness.figures.settings_grid import pixels, settings_grid
 from harness.figures.style import spread
-from harness.figures.sweeps import TrialDot, history, objective_by_batch
+from harness.figures.sweeps import objective_by_batch
+from harness.figures.trials import TrialDot
 from harness.training.pictures import grid
 
 
@@ -46,6 +52,39 @@ def dots(**changes: object) -> PairedDots:
 def trial(number: int, *values: float | None, **changes: object) -> TrialDot:
     settings = {"batch_size": 12, "learning_rate": 2e-4, "epochs": 30}
     return TrialDot(number, seed_values=values, **{**settings, **changes})  # type: ignore[arg-type]
+
+
+def cells() -> Cells:
+    """A table of three trials over two axes; one failed, one is the chosen one."""
+    axes = [SearchAxis.listed("a", [1, 2]), SearchAxis("b", (), 1e-4, 1e-2, log=True)]
+    settings = [(1, 1e-4), (2, 1e-2), (2, 1e-3)]
+    found = make_cells(
+        [
+            trial(n, 0.1 * n, params={"a": a, "b": b}, failed=n == 1, chosen=n == 2)
+            for n, (a, b) in enumerate(settings)
+        ],
+        axes,
+    )
+    assert found is not None
+    return found
+
+
+def test_every_cell_says_what_stands_in_it() -> None:
+    said = words(settings_grid(cells(), lambda t: np.full((40, 30), 128, np.uint8), "KID"))
+    assert said.count("no trial") == 3
+    assert {"KID 0.1, failed", "trial 1, 30 epochs", "KID 0.2, chosen"} <= set(said)
+    assert "columns: a; rows: b" in said
+    assert {"1", "2", "1e-4", "0.001", "0.01"} <= set(said)
+
+
+@pytest.mark.parametrize("columns", [2, 6, 12])
+def test_a_grid_of_samples_is_at_most_1600_pixels_wide(columns: int) -> None:
+    axes = [SearchAxis.listed("a", range(columns)), SearchAxis.listed("b", "xy")]
+    dots = [trial(n, 0.1, params={"a": n, "b": "xy"[n % 2]}) for n in range(columns)]
+    found = make_cells(dots, axes)
+    assert found is not None
+    drawn = pixels(settings_grid(found, lambda t: np.zeros((266, 266), np.uint8), "KID"))
+    assert drawn.shape[1] <= 1600
 
 
 def test_labels_keep_all_their_digits_though_coordinates_are_cut() -> None:
@@ -88,6 +127,25 @@ def test_the_same_figure_is_the_same_text() -> None:
         lambda: quality([], [Curve([1, 100], [0.1, float("nan")])], "KID"),
         lambda: by_arm({"none": [Curve([], [])]}, "Dice"),
         lambda: objective_by_batch([trial(0, None), trial(1, float("inf"), failed=True)], "KID"),
+        lambda: history([], "minimize", "x"),
+        lambda: history([trial(0, None, failed=True)], "minimize", "x"),
+        lambda: slices([], [], "KID"),
+        lambda: slices([trial(0, 0.0)], [SearchAxis.listed("a.very_long_name" * 5, [1, 2])], "x"),
+        lambda: slices(
+            [trial(n, 0.1 * n, params={"x": n}, pruned=n == 1) for n in range(60)],
+            [SearchAxis("x", (), 0, 59), SearchAxis("y", (), 1e-9, 1e9, log=True)],
+            "x",
+        ),
+        lambda: parallel([], [], "maximize", "KID"),
+        lambda: parallel(
+            [trial(0, None, failed=True), trial(1, 2.0, chosen=True, params={"w": "<b>$"})],
+            [SearchAxis.listed("w", ["<b>$", "&"]), SearchAxis("y", (), 0.0, 1.0)],
+            "minimize",
+            "x",
+        ),
+        lambda: importance({}, "%"),
+        lambda: importance({"learning rate": 1.0, "z" * 99: 0.0}, "importance (%)"),
+        lambda: settings_grid(cells(), lambda t: None, "KID"),
         lambda: history([trial(3, -0.1, chosen=True), trial(5, 0.0, failed=True)], "maximize", "x"),
     ],
 )

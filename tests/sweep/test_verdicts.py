@@ -90,6 +90,23 @@ def test_a_setting_has_its_counts_its_share_and_wilsons_interval(sweep: Sweep) -
     assert second.interval == pytest.approx((0.0, 0.48989), abs=1e-5)
 
 
+def test_an_axis_that_does_not_apply_to_a_trial_leaves_its_seeds_out(sweep: Sweep) -> None:
+    sweep.trial(8, GOOD, GOOD, noise="normal")
+    for label, word in ((0.9, MODE), (1.0, GOOD)):
+        sweep.trial(8, word, word, noise="uniform", real_label=label)
+    found = sweep.verdicts()
+    counts = {
+        value: (rate.collapsed, rate.of) for value, rate in rates_of(found, "real_label").items()
+    }
+    assert counts == {0.9: (2, 2), 1.0: (0, 2)}
+
+    def counts(axis: str) -> dict[Any, tuple[int, int]]:
+        return {value: (r.collapsed, r.of) for value, r in rates_of(found, axis).items()}
+
+    assert counts("real_label") == {0.9: (2, 2), 1.0: (0, 2)}
+    assert counts("noise") == {"normal": (0, 2), "uniform": (2, 4)}
+
+
 def test_the_sentence_counts_and_says_where_seeds_agree(sweep: Sweep) -> None:
     sweep.trial(8, GOOD, PART, batch_size=6)
     sweep.trial(8, MODE, MODE, batch_size=12)

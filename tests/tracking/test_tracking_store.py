@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import ConfigError, EnvironmentFault
+from harness.records.identity import folder_identity
 from harness.tracking.store import (
     Store,
-    folder_identity,
     masked,
     open_client,
     prepare,
@@ -84,7 +84,8 @@ def test_a_refused_uri_does_not_show_its_password(tmp_path: Path) -> None:
 FIRST_USE = """
 import sys, time
 from pathlib import Path
-from harness.tracking.store import folder_identity, open_client, quiet_environment, resolve
+from harness.records.identity import folder_identity
+from harness.tracking.store import open_client, quiet_environment, resolve
 quiet_environment()
 import mlflow
 time.sleep(max(0.0, float(sys.argv[2]) - time.time()))

@@ -53,7 +53,15 @@ def test_a_port_that_is_taken_is_refused(workdir: Path) -> None:
 
 
 def test_links_open_while_it_runs_and_ctrl_c_leaves_nothing(workdir: Path, tmp_path: Path) -> None:
-    Projector(workdir, "demo", None).sync([RunView(("a",), "run a", status="finished")])
+    sweep = RunView(
+        ("a",),
+        "sweep mask",
+        params={"objective": "quality/kid"},
+        tags={"kind": "sweep", "stage": "mask"},
+        status="finished",
+    )
+    trial = RunView(("a", "b"), "trial", ("a",), tags={"kind": "trial"}, status="finished")
+    Projector(workdir, "demo", None).sync([sweep, trial])
     (tmp_path / "e.yaml").write_text("name: demo\n")
     command = [sys.executable, "-m", "harness", "ui", "e.yaml", "--workdir", str(workdir)]
     process = subprocess.Popen(
@@ -66,7 +74,7 @@ def test_links_open_while_it_runs_and_ctrl_c_leaves_nothing(workdir: Path, tmp_p
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        said = [process.stderr.readline().strip() for _ in range(4)]
+        said = [process.stderr.readline().strip() for _ in range(5)]
         text = ""
         while not text.endswith("}\n"):
             text += process.stdout.readline()
@@ -76,6 +84,7 @@ def test_links_open_while_it_runs_and_ctrl_c_leaves_nothing(workdir: Path, tmp_p
             assert b"<title>MLflow" in answer.read()
         assert said == [
             links["runs"],
+            f"mask leaderboard: {links['mask leaderboard']}",
             f"mask sweep: {links['mask sweep']}",
             f"image sweep: {links['image sweep']}",
             "Ctrl-C ends it",
@@ -83,7 +92,7 @@ def test_links_open_while_it_runs_and_ctrl_c_leaves_nothing(workdir: Path, tmp_p
         # The same server as someone's own tracking server: named, not started.
         heard: list[str] = []
         ui(tmp_path, base.replace("://", "://me:hunter2@"), "demo", 0, heard.append)
-        assert heard == said[:3]
+        assert heard == said[:4]
         with pytest.raises(UserError, match="need tracked runs of 'other'"):
             ui(workdir, base, "other", 0, heard.append)
         servers = psutil.Process(process.pid).children(recursive=True)

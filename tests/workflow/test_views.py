@@ -19,7 +19,8 @@ from harness.sweep.planner import SweepPlan
 from harness.sweep.verdicts import Verdicts
 from harness.tracking.projector import Projector
 from harness.tracking.store import open_client, resolve
-from harness.workflow.views import collapse_view, comparison_views, sweep_views
+from harness.workflow.sweep_views import sweep_views
+from harness.workflow.views import collapse_view, comparison_views
 
 
 @pytest.fixture(scope="module")

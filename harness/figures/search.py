@@ -1,0 +1,117 @@
+"""Figures of a search: how it went, what mattered, the objective along each axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from harness.figures.axes import SearchAxis
+from harness.figures.style import (
+    BLUE,
+    FULL_WIDTH,
+    INK,
+    PANEL_SIZE,
+    new_figure,
+    short_name,
+    styled,
+)
+from harness.figures.trials import TrialDot, ValueAxis, best_so_far, draw, legend
+
+SLICES_A_ROW = 3
+_SLICE_HEIGHT = 2.5
+
+
+@styled
+def history(trials: Sequence[TrialDot], direction: str, ylabel: str) -> Figure:
+    """Objective by trial number, with the best so far among trials without a failed seed."""
+    figure, axes = new_figure(PANEL_SIZE[0], PANEL_SIZE[1] + 0.35)
+    view = ValueAxis.of(trials)
+    for trial in trials:
+        draw(axes, trial, trial.number, view)
+    best = best_so_far(trials, direction)
+    if best:
+        last = max(trial.number for trial in trials)
+        numbers, values = zip(*best, (last, best[-1][1]), strict=True)
+        axes.step(numbers, values, where="post", color=INK, linewidth=1.2, zorder=2)
+    view.set(axes, ylabel)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlabel("trial (line: best so far)")
+    axes.set_xlim(-0.7, max([trial.number for trial in trials] or [0]) + 0.7)
+    _legend(figure, trials, columns=2)
+    return figure
+
+
+@styled
+def importance(shares: Mapping[str, float], xlabel: str) -> Figure:
+    """A bar per axis, the most important one on top.
+
+    Args:
+        shares: share of all importance by axis in words; they sum to 1.
+    """
+    figure, axes = new_figure(PANEL_SIZE[0], 0.8 + 0.36 * max(len(shares), 2))
+    ordered = sorted(shares.items(), key=lambda entry: entry[1])
+    places = range(len(ordered))
+    axes.barh(places, [100 * share for _, share in ordered], color=BLUE, height=0.62)
+    for place, (_, share) in zip(places, ordered, strict=True):
+        axes.annotate(
+            f"{100 * share:.0f}", (100 * share, place), (4, 0), textcoords="offset points",
+            va="center", fontsize=8.5,
+        )  # fmt: skip
+    axes.set_yticks(places, [short_name(name) for name, _ in ordered])
+    axes.set_xlim(0, 108 * max([share for _, share in ordered] or [1.0]) or 100)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel(xlabel)
+    axes.grid(axis="x")
+    return figure
+
+
+@styled
+def slices(trials: Sequence[TrialDot], axes: Sequence[SearchAxis], ylabel: str) -> Figure:
+    """The objective against each axis of the space, a panel each, all with one scale."""
+    columns = min(max(len(axes), 1), SLICES_A_ROW)
+    rows = max(1, -(-len(axes) // SLICES_A_ROW))
+    width = FULL_WIDTH + 1.2 * (columns > 2)
+    figure = Figure(figsize=(width, 0.5 + rows * _SLICE_HEIGHT), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    view = ValueAxis.of(trials)
+    for index, panel in enumerate(panels):
+        if index < len(axes):
+            _slice(panel, trials, axes[index], view, "" if index % columns else ylabel)
+        else:
+            panel.set_axis_off()
+    _legend(figure, trials, columns=4)
+    return figure
+
+
+def _slice(
+    panel: Axes, trials: Sequence[TrialDot], axis: SearchAxis, view: ValueAxis, ylabel: str
+) -> None:
+    groups: dict[float, list[TrialDot]] = {}
+    for trial in trials:
+        place = axis.place(trial.params.get(axis.path))
+        if place is not None:
+            groups.setdefault(place, []).append(trial)
+    width = 1 / max(len(axis.values) - 1, 1) if axis.values else 0.0
+    for place, mates in groups.items():
+        step = min(0.1 * width, 0.7 * width / len(mates))
+        for index, trial in enumerate(mates):
+            draw(panel, trial, place + step * (index - (len(mates) - 1) / 2), view)
+    view.set(panel, ylabel)
+    panel.tick_params(axis="y", labelleft=bool(ylabel))
+    ticks = axis.ticks(4)
+    panel.set_xticks([place for place, _ in ticks], [short_name(text, 12) for _, text in ticks])
+    room = 0.45 * width if axis.values else 0.06
+    panel.set_xlim(-room, 1 + room)
+    panel.set_xlabel(short_name(axis.name, 30) + (" (log scale)" if axis.log else ""))
+
+
+def _legend(figure: Figure, trials: Sequence[TrialDot], columns: int) -> None:
+    figure.legend(
+        handles=legend(trials), loc="outside lower center", ncols=columns, handletextpad=0.2,
+        columnspacing=1.2,
+    )  # fmt: skip
