@@ -41,7 +41,14 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="warnings only")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="worker processes; default: the cores, or one on a GPU")
 ]
-Engine = Annotated[str, typer.Option(help="processes, or inline (in this process, for debuggers)")]
+Engine = Annotated[
+    str,
+    typer.Option(help="processes, ray (a cluster), or inline (in this process, for debuggers)"),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(help="of a Ray cluster: HOST:PORT or auto; left out, Ray starts here"),
+]
 DEFAULT_WORKDIR = Path("harness-work")
 
 
@@ -57,6 +64,7 @@ class _Options:
         quiet: bool,
         workers: int | None = None,
         engine: str = "processes",
+        address: str | None = None,
     ) -> None:
         self.file = experiment
         self.overrides = overrides or []
@@ -65,6 +73,7 @@ class _Options:
         self.console = Console(quiet=quiet)
         self.workers = workers
         self.engine = engine
+        self.address = address
 
     def experiment(self) -> Experiment:
         """The loaded experiment."""
@@ -76,8 +85,14 @@ class _Options:
         """A session of the loaded experiment.
 
         Raises:
-            ConfigError: the work folder cannot be made, or no executor has that name.
+            ConfigError: the work folder cannot be made, no executor has that name, or another
+                one than Ray is given an address.
         """
+        if self.address is not None and self.engine != "ray":
+            raise ConfigError(
+                "--address is that of a Ray cluster and needs --engine ray, but got --engine "
+                f"{self.engine}; add --engine ray, or leave --address out"
+            )
         experiment = self.experiment()
         try:
             self.workdir.mkdir(parents=True, exist_ok=True)
@@ -90,7 +105,9 @@ class _Options:
         from harness.workflow.session import EXECUTORS, Session
 
         EXECUTORS.get(self.engine)
-        return Session(experiment, self.workdir, self.console, self.workers, self.engine)
+        return Session(
+            experiment, self.workdir, self.console, self.workers, self.engine, self.address
+        )
 
     def next(self, command: str, *options: str) -> str:
         """What to type next, with the options of this call."""
@@ -120,11 +137,12 @@ def run(
     workdir: Workdir = DEFAULT_WORKDIR,
     workers: Workers = None,
     engine: Engine = "processes",
+    address: Address = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Prepare, sweep, compare and report, as the experiment declares."""
-    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
+    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
     from harness.workflow.commands import run_all
 
@@ -140,11 +158,12 @@ def prepare(
     workdir: Workdir = DEFAULT_WORKDIR,
     workers: Workers = None,
     engine: Engine = "processes",
+    address: Address = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Read the patients, give them roles, cut pairs."""
-    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
+    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
     from harness.workflow.commands import prepare_data, swept_stages
 
@@ -167,11 +186,12 @@ def sweep(
     workdir: Workdir = DEFAULT_WORKDIR,
     workers: Workers = None,
     engine: Engine = "processes",
+    address: Address = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Search the settings of both stages; freeze the best."""
-    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
+    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     loaded = options.experiment()
     from harness.workflow.commands import dry_run_sweep, run_sweep, stages_of
 
@@ -196,11 +216,12 @@ def compare(
     workdir: Workdir = DEFAULT_WORKDIR,
     workers: Workers = None,
     engine: Engine = "processes",
+    address: Address = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train every arm, open the test once, decide."""
-    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine)
+    options = _Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
     from harness.workflow.commands import run_compare
 

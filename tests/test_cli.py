@@ -230,7 +230,8 @@ MISTAKES: list[tuple[list[str], str]] = [
     ),
     (
         ["run", "tiny.yaml", "--engine", "proceses"],
-        "executor must be one of: inline, processes; but got 'proceses'; did you mean 'processes'?",
+        "executor must be one of: inline, processes, ray; but got 'proceses'; did you mean "
+        "'processes'?",
     ),
     (
         ["report", "tiny.yaml", "--workdir", "tiny.yaml"],
@@ -402,7 +403,7 @@ def test_the_path_command_by_command(
     # A training of a second is nothing beside two passes through a feature network.
     assert f"scoring takes {100 * ratio:.0f} % of the mask stage's training time" in dry.err
     assert "lower metrics.scored_epochs or metrics.images" in dry.err
-    assert "mask sweep: 1 trial x 2 seeds, at most 2 epochs of 30 pairs each" in dry.err
+    assert "mask sweep: 1 trial x 2 seeds, at most 2 epochs of 30 pairs each, 4 in all" in dry.err
     assert "nothing was trained" in dry.err
     assert dry.then == ["harness", "sweep", experiment, "--stage", "mask", *changes, "-s",
                         "sweep.mask.trials=1", "--workdir", "my work"]  # fmt: skip

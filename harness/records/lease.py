@@ -2,7 +2,9 @@
 
 A lease names its owner: host, process and the process's start time. It is refreshed by touching
 the file. It is taken over at once if the owner's process is dead on this host, else when it was
-not refreshed for `LAPSE_SECONDS`. Taking happens under a lock file, so two takers cannot both win.
+not refreshed for `LAPSE_SECONDS`. An executor that hears of a death elsewhere has that host
+bury the lease; the owner on a host that went silent may be writing still, so that one lapses.
+Taking happens under a lock file, so two takers cannot both win.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ def _started(pid: int) -> float | None:
         return None
 
 
-def _me() -> dict[str, Any]:
+def me() -> dict[str, Any]:
+    """This process, as an owner is named: host, pid, start time."""
     return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
 
 
@@ -79,7 +82,7 @@ def lease(path: Path, what: str) -> Iterator[None]:
                 f"{what} has one owner at a time, but process {owner['pid']} on {owner['host']} "
                 "holds it; wait for it or end it"
             )
-        mine = _me()
+        mine = me()
         write_json(path, mine)
     ended = threading.Event()
     keeper = threading.Thread(target=_refresh, args=(path, ended), daemon=True)
@@ -92,6 +95,21 @@ def lease(path: Path, what: str) -> Iterator[None]:
         with _locked(path):
             if path.exists() and read_json(path) == mine:
                 path.unlink()
+
+
+def bury(path: Path) -> bool:
+    """Free a lease whose owner died on this host: other hosts could only wait for its lapse.
+
+    Returns:
+        Whether nobody on this host owns it now.
+    """
+    with _locked(path):
+        if not path.exists() or read_json(path)["host"] != socket.gethostname():
+            return True
+        if holder(path) is not None:
+            return False
+        path.unlink()
+        return True
 
 
 def _refresh(path: Path, ended: threading.Event) -> None:

@@ -8,11 +8,48 @@ from typing import Any
 
 from harness.base.errors import EnvironmentFault
 from harness.base.files import read_json, write_json
-from harness.config.experiment import Experiment, plain
+from harness.config.experiment import ComputeConfig, Experiment, plain
 
 
-def resolve_compute(experiment: Experiment, root: Path) -> dict[str, Any]:
+def resolve_here(config: ComputeConfig) -> dict[str, Any]:
+    """What `auto` means on this machine.
+
+    Raises:
+        EnvironmentFault: cuda is asked for and there is none.
+    """
+    from harness.training.precision import resolve
+
+    found = resolve(config, workers=os.cpu_count() or 1)
+    return {
+        "device": found.device,
+        "precision": found.precision,
+        # One thread a worker: several workers use the cores better than one with many threads.
+        "threads": 1 if found.device == "cpu" else found.threads,
+    }
+
+
+def resolve_there(address: str, config: ComputeConfig) -> dict[str, Any]:
+    """What `auto` means on a Ray cluster: on its node with most GPUs, else most CPUs.
+
+    Raises:
+        EnvironmentFault: the cluster does not answer, or cuda is asked for and there is none.
+    """
+    from harness.jobs.executors.cluster import connect, nodes
+    from harness.jobs.executors.cluster_check import ask
+
+    ray = connect(address)
+    best = max(nodes(ray), key=lambda node: (node.gpus, node.cpus))
+    ((_, found),) = ask(ray, [best], resolve_here, config, gpu=best.gpus > 0)
+    return dict(found)
+
+
+def resolve_compute(
+    experiment: Experiment, root: Path, address: str | None = None
+) -> dict[str, Any]:
     """{"device", "precision", "threads"}: what the experiment says, `auto` as frozen in `root`.
+
+    Args:
+        address: of the Ray cluster that computes; its executor says whether it has the GPUs.
 
     Raises:
         EnvironmentFault: cuda is asked for (or was frozen) and there is none.
@@ -20,8 +57,10 @@ def resolve_compute(experiment: Experiment, root: Path) -> dict[str, Any]:
     config = experiment.compute
     asked = {"device": config.device, "precision": config.precision, "threads": config.threads}
     if "auto" in asked.values():
-        frozen = _frozen(experiment, root / "resolved.json")
+        frozen = _frozen(config, root / "resolved.json", address)
         asked = {name: frozen[name] if value == "auto" else value for name, value in asked.items()}
+    if address is not None:
+        return asked
     if config.device == "cuda" and not _has_cuda():
         raise EnvironmentFault(
             "compute.device is cuda, but this machine has no usable GPU; set it to auto or cpu, or "
@@ -35,20 +74,12 @@ def resolve_compute(experiment: Experiment, root: Path) -> dict[str, Any]:
     return asked
 
 
-def _frozen(experiment: Experiment, path: Path) -> dict[str, Any]:
+def _frozen(config: ComputeConfig, path: Path, address: str | None) -> dict[str, Any]:
     if path.exists():
         return dict(read_json(path))
-    from harness.training.precision import resolve
-
-    found = resolve(experiment.compute, workers=os.cpu_count() or 1)
-    frozen = {
-        "device": found.device,
-        "precision": found.precision,
-        # One thread a worker: several workers use the cores better than one with many threads.
-        "threads": 1 if found.device == "cpu" else found.threads,
-    }
-    write_json(path, frozen)
-    return frozen
+    found = resolve_here(config) if address is None else resolve_there(address, config)
+    write_json(path, found)
+    return found
 
 
 def _has_cuda() -> bool:

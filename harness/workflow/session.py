@@ -15,7 +15,7 @@ from harness.base.files import write_text
 from harness.config.experiment import Experiment, plain
 from harness.config.render import render, sanitised
 from harness.jobs.board import Board
-from harness.jobs.executors import inline, processes  # noqa: F401 - they register themselves
+from harness.jobs.executors import inline, processes, ray  # noqa: F401 - they register themselves
 from harness.jobs.executors.base import EXECUTORS, Executor
 from harness.records.folder import WorkFolder
 from harness.records.lease import lease
@@ -47,8 +47,9 @@ class Session:
         experiment: the resolved experiment.
         root: the work folder.
         console: progress and words, on stderr.
-        workers: local worker processes; None takes the device's default.
+        workers: worker processes; None takes the device's default, or what the cluster holds.
         engine: executor by name.
+        address: of the Ray cluster that computes; None: this machine.
         views: runs to show in MLflow, by part of the program; the tracker's thread reads them.
     """
 
@@ -57,6 +58,7 @@ class Session:
     console: Console
     workers: int | None = None
     engine: str = "processes"
+    address: str | None = None
     views: dict[str, list[RunView]] = field(default_factory=dict)
     _executor: Executor | None = None
 
@@ -71,7 +73,7 @@ class Session:
 
     @cached_property
     def compute(self) -> dict[str, Any]:
-        return resolve_compute(self.experiment, self.root)
+        return resolve_compute(self.experiment, self.root, self.address)
 
     @cached_property
     def specs(self) -> Specs:
@@ -138,10 +140,12 @@ class Session:
 
     def _start_executor(self) -> Executor:
         if self._executor is None:
-            workers = self.workers or default_workers(self.compute)
-            self._executor = EXECUTORS.get(self.engine)(
-                self.root, workers, int(self.compute["threads"])
-            )
+            threads = int(self.compute["threads"])
+            if self.address is not None:  # whose nodes say how many workers, where nobody else does
+                self._executor = ray.RayExecutor(self.root, self.workers, threads, self.address)
+            else:
+                workers = self.workers or default_workers(self.compute)
+                self._executor = EXECUTORS.get(self.engine)(self.root, workers, threads)
         return self._executor
 
     @contextlib.contextmanager

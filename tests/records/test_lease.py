@@ -18,7 +18,7 @@ import pytest
 from harness.base.errors import EnvironmentFault
 from harness.base.files import read_json, write_json
 from harness.records import lease as module
-from harness.records.lease import holder, lease
+from harness.records.lease import bury, holder, lease
 
 HOLD = """
 import sys, time
@@ -74,6 +74,21 @@ def test_a_dead_owners_lease_is_taken_at_once(tmp_path: Path) -> None:
         with lease(path, "the job"):
             assert read_json(path)["pid"] == os.getpid()
         assert time.monotonic() - started < 2
+
+
+def test_a_host_buries_its_own_dead_and_nobody_else(tmp_path: Path) -> None:
+    path = tmp_path / "lease.json"
+    assert bury(path), "nobody owns it"
+    with owner(path) as process:
+        assert not bury(path)
+        assert path.exists(), "a living one is not disturbed"
+        process.kill()
+        process.wait()
+        assert bury(path)
+        assert not path.exists()
+    write_json(path, {"host": "another-host", "pid": process.pid, "started": 0.0})
+    assert bury(path)
+    assert path.exists(), "whether that one lives its own host knows"
 
 
 def test_a_corpse_that_nobody_has_buried_is_dead(tmp_path: Path) -> None:

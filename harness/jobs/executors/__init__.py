@@ -1,1 +1,1 @@
-"""Who computes: this process, local processes. They know nothing of GANs."""
+"""Who computes: this process, local processes, a Ray cluster. They know nothing of GANs."""

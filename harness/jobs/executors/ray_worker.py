@@ -1,0 +1,99 @@
+"""What runs on the nodes of a Ray cluster: a look at the node, and a worker.
+
+Imported there by name, so every node has `harness` installed; it needs neither mlflow nor optuna.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+from harness.jobs.runner import run_request
+from harness.records.folder import WorkFolder
+from harness.records.lease import bury, me
+from harness.records.spec import Request
+from harness.work.kinds import KINDS
+
+DYING_SECONDS = 20.0
+
+
+def look(mark: str) -> dict[str, Any]:
+    """What decides whether this process may compute for a driver.
+
+    Args:
+        mark: a file that the driver wrote into the work folder.
+    """
+    try:
+        seen = Path(mark).read_text(encoding="utf-8")
+    except OSError:
+        seen = ""
+    return {"mark": seen, "version": __version__, "recipes": recipes(), "process": me()}
+
+
+def look_there(mark: str) -> dict[str, Any]:
+    """`look`, with the id of the node."""
+    import ray
+
+    return {**look(mark), "node": ray.get_runtime_context().get_node_id()}
+
+
+def recipes() -> dict[str, int]:
+    """Recipe version of every kind of job that is known here."""
+    return {name: KINDS.get(name).recipe for name in KINDS}
+
+
+def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
+    """What keeps a process that looked as `there` from computing for one that looked as `here`.
+
+    Kinds that only one of them knows are left to the job that needs them.
+    """
+    if here["mark"] != there["mark"]:
+        return ["the work folder is not there"]
+    if here["version"] != there["version"]:
+        return [f"it has harness {there['version']}, not {here['version']}"]
+    return [
+        f"its harness makes {kind} jobs by recipe {there['recipes'][kind]}, not {recipe}"
+        for kind, recipe in here["recipes"].items()
+        if there["recipes"].get(kind, recipe) != recipe
+    ]
+
+
+def bury_there(lease: str) -> bool:
+    """Free the lease of a process that just died on this node; False if it lives after all."""
+    limit = time.monotonic() + DYING_SECONDS
+    while not bury(Path(lease)):
+        if time.monotonic() > limit:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+class JobWorker:
+    """An actor: one request at a time, while `stop` and `hello` are answered beside it."""
+
+    def __init__(self, root: str, folder: str, mark: str) -> None:
+        # Relative paths of the experiment are meant from where the command was typed.
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
+        self._work = WorkFolder(Path(root))
+        self._mark = mark
+        self._stop = threading.Event()
+
+    def hello(self) -> dict[str, Any]:
+        """What `look_there` sees in this process."""
+        return look_there(self._mark)
+
+    def run(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Run a request (as plain data); returns its outcome as plain data."""
+        asked = Request.from_plain(request)
+        return run_request(asked, self._work, self._stop.is_set).plain()
+
+    def stop(self) -> None:
+        """Make the running job save its state and leave."""
+        self._stop.set()
