@@ -23,6 +23,7 @@ from tiny_material import CLOCKED, same, values_of
 from harness.base.errors import EnvironmentFault
 from harness.base.files import read_json, sha256_file
 from harness.records.folder import JobFolder
+from harness.records.identity import folder_identity
 from harness.workflow.driver import LOST_RETRIES
 
 KILLS = int(os.environ.get("HARNESS_CHAOS_KILLS", "3"))
@@ -61,9 +62,7 @@ EXPERIMENT: dict[str, Any] = {
 class Command:
     """A `harness sweep` in a process group of its own, and its workers in theirs."""
 
-    def __init__(
-        self, file: Path, workdir: Path, *options: str, environment: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, file: Path, workdir: Path, *options: str) -> None:
         code = "from harness.cli import main; main()"
         self.log = open(workdir.with_suffix(".log"), "ab")  # noqa: SIM115 - closed by `end`
         self.process = subprocess.Popen(
@@ -71,7 +70,6 @@ class Command:
             stdout=subprocess.DEVNULL,
             stderr=self.log,
             start_new_session=True,
-            env=environment,
         )
 
     def workers(self) -> list[psutil.Process]:
@@ -247,17 +245,16 @@ Point = tuple[str, str, int]
 def mlflow(workdir: Path) -> tuple[Counter[str], dict[Point, float]]:
     """What the work folder's own database holds, as `shown` has it."""
     with contextlib.closing(sqlite3.connect(workdir / "mlflow" / "mlflow.db")) as database:
-        return shown(database)
+        return shown(database, folder_identity(workdir))
 
 
-def shown(database: Any, experiment: str = EXPERIMENT["name"]) -> Any:
-    """States of an experiment's runs, and every value by run, name and step; one that stands twice
+def shown(database: Any, folder: str) -> tuple[Counter[str], dict[Point, float]]:
+    """States of a work folder's runs, and every value by run, name and step; one that stands twice
     fails. `database` is a connection to MLflow's database, of sqlite or PostgreSQL."""
-    mine = (
-        "FROM runs r JOIN experiments e ON r.experiment_id = e.experiment_id "
-        f"WHERE e.name = '{experiment}' AND r.lifecycle_stage = 'active'"
-    )
-    found = database.execute(f"SELECT r.run_uuid, r.name, r.status {mine}").fetchall()
+    found = database.execute(
+        "SELECT r.run_uuid, r.name, r.status FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid "
+        f"WHERE t.key = 'harness.folder' AND t.value = '{folder}' AND r.lifecycle_stage = 'active'"
+    ).fetchall()
     runs = {run: name for run, name, _ in found}
     lines = database.execute("SELECT run_uuid, key, step, value FROM metrics").fetchall()
     assert len(set(runs.values())) == len(runs), "two runs of one name"

@@ -161,7 +161,11 @@ def run_guarded(main: Callable[[], int | None], json_mode: bool = False) -> int:
         if isinstance(error, HarnessError) and error.exit_code != EXIT_BUG:
             return _report(type(error).__name__, str(error), error.exit_code, json_mode)
         if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
-            message = f"the disk must be writable and have room, but got '{error.strerror}'"
+            of = f" of '{error.filename}'" if error.filename else ""
+            message = (
+                f"the disk{of} must be writable and have room, but got '{error.strerror}'; "
+                "finished work is kept: once it is, repeat the command"
+            )
             return _report("EnvironmentFault", message, EXIT_FAULT, json_mode)
         if type(error).__module__.partition(".")[0] in ("click", "typer"):
             return _parser_exit(error, json_mode)

@@ -6,6 +6,7 @@
     |  |- DataError         the patients: files, geometry, contours, roles
     |  `- RuleError         a request that the protocol refuses (test already opened, leakage)
     |- EnvironmentFault     exit 3: disk, network, missing weights, a lost server, another owner
+    |  `- Outage            a server that is away or a disk that is full: a driver waits for it
     |- JobFailed            exit 3: a job stored its failure; the reason travels with it
     `- Stopped              exit 130: asked to stop; state is saved and the next start continues
 
@@ -44,6 +45,13 @@ class EnvironmentFault(HarnessError):
     """The world around the program: disk, network, weights, servers, other owners."""
 
     exit_code = 3
+
+
+class Outage(EnvironmentFault):
+    """What waiting may mend: a server that does not answer any more, a disk without room.
+
+    Nothing is half done where this is raised: doing the same again is safe.
+    """
 
 
 class JobFailed(HarnessError):

@@ -19,6 +19,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.room import as_full
+
 
 @contextlib.contextmanager
 def atomic(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
@@ -33,7 +35,11 @@ def atomic(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _part(path: Path, prefix: str, suffix: str, mode: int | None = None) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its name, durably, when the block ends."""
+    """A temporary file beside `path` that takes its name, durably, when the block ends.
+
+    Raises:
+        OSError: ENOSPC with the path where the disk is full, whatever the block raised for it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
     os.close(handle)
@@ -44,9 +50,12 @@ def _part(path: Path, prefix: str, suffix: str, mode: int | None = None) -> Iter
         # mkstemp makes private files; ordinary results follow the user's umask.
         os.chmod(name, 0o666 & ~_UMASK if mode is None else mode)
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
+        full = as_full(error, path) if isinstance(error, Exception) else None
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+        if full is not None:
+            raise full from error
         raise
     sync_folder(path.parent)
 

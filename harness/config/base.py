@@ -12,7 +12,11 @@ class Section(BaseModel):
     """Frozen, strict about unknown keys, equal by value."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # an input may be a URL with a password
     )
 
 

@@ -29,7 +29,8 @@ def sanitised(experiment: Experiment) -> dict[str, Any]:
     """The experiment as plain data without paths of this machine and without credentials.
 
     `data.root` becomes `<data.root>`, `metrics.inception_weights` and `metrics.torchscript` their
-    files' names, and `tracking.uri` loses user, password, query and local folders.
+    files' names, and `tracking.uri` loses user, password, query and local folders, `sweep.storage`
+    user and query.
     """
     stored = plain(experiment)
     if stored["data"]["root"] is not None:
@@ -39,6 +40,8 @@ def sanitised(experiment: Experiment) -> dict[str, Any]:
             stored["metrics"][name] = _file_name(stored["metrics"][name])
     if stored["tracking"]["uri"] is not None:
         stored["tracking"]["uri"] = _public_uri(stored["tracking"]["uri"])
+    if stored["sweep"]["storage"] is not None:
+        stored["sweep"]["storage"] = _public_uri(stored["sweep"]["storage"])
     return stored
 
 

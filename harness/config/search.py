@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from harness.config.axes import axis_problems
 from harness.config.base import Positive, PositiveFloat, Section, full_sentences
+from harness.config.servers import storage_problem
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 
 Direction = Literal["minimize", "maximize"]
@@ -159,6 +160,11 @@ class SweepConfig(Section):
     )
     budget: BudgetConfig = Field(BudgetConfig(), description="limits beside the number of trials")
     wave: Positive = Field(4, description="trials asked at a time; not the number of workers")
+    storage: str | None = Field(
+        None,
+        description="database of the studies, postgresql://HOST/DATABASE, its password in "
+        "PGPASSWORD or ~/.pgpass; null is sqlite in the work folder",
+    )
     mask: StageSweepConfig | None = Field(
         StageSweepConfig(space=_mask_space()), description="null skips this stage"
     )
@@ -169,6 +175,14 @@ class SweepConfig(Section):
         SegmentationSweepConfig(),
         description="null keeps the experiment's own strength and share",
     )
+
+    @field_validator("storage", mode="before")
+    @classmethod
+    def _holds_no_secret(cls, value: Any) -> Any:
+        problem = storage_problem(value)
+        if problem:
+            raise full_sentences([problem])
+        return value
 
     @field_validator("seeds")
     @classmethod

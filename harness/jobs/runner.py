@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.base.errors import EnvironmentFault, HarnessError, RuleError, Stopped
+from harness.base.room import is_full
 from harness.jobs.ledger import missing
 from harness.records.folder import JobFolder, WorkFolder
 from harness.records.lease import holder, lease
@@ -21,12 +22,15 @@ from harness.work.kinds import KINDS
 LEAVE_SECONDS = 600.0
 LOOK_SECONDS = 0.2
 
-State = Literal["done", "failed", "stopped", "lost"]
+State = Literal["done", "failed", "stopped", "lost", "full"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a request ended. `exit_code` is the one its error stands for."""
+    """How a request ended. `exit_code` is the one its error stands for.
+
+    "full": the disk has no room; the job goes on from its saved state once there is some.
+    """
 
     state: State
     reason: str = ""
@@ -53,6 +57,10 @@ def run_request(
         return Outcome("stopped", str(stopped))
     except EnvironmentFault as refused:
         return Outcome("failed", str(refused), refused.exit_code)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        return Outcome("full", "no room on the disk", EnvironmentFault.exit_code)
 
 
 def _wait_for_leaving(path: Path, stop: Callable[[], bool]) -> None:
@@ -78,7 +86,9 @@ def _attempt(request: Request, work: WorkFolder, stop: Callable[[], bool]) -> Ou
     except HarnessError as error:
         folder.fail(str(error))
         return Outcome("failed", str(error), error.exit_code)
-    except Exception as error:  # noqa: BLE001 - stored, reported, and the driver raises it
+    except Exception as error:
+        if is_full(error):
+            raise  # nothing can be stored; the driver waits for room
         reason = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
         folder.fail(reason)
         return Outcome("failed", reason, 1)

@@ -11,10 +11,8 @@ as finished trials of their own: they cost nothing, and later trials are asked w
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import math
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +24,7 @@ from harness.base.streams import seed_of
 from harness.config.experiment import plain
 from harness.config.search import StageSweepConfig, SweepConfig
 from harness.sweep.space import ask, distributions, grid_cells
+from harness.sweep.storage import Server, open_study
 
 if TYPE_CHECKING:
     import optuna
@@ -73,7 +72,11 @@ def study_name(stage: str, sweep: SweepConfig, settings: StageSweepConfig, base:
 
 
 class Study:
-    """One stage's study in a database of its own.
+    """One stage's study in a database of its own, or on a server.
+
+    Every method may be called again after an `Outage`, as after a kill: a trial is entered in one
+    transaction, what `tell` writes before the trial's end is written over with equal values, and
+    `ask_wave` and the planner look at the trials that are there before they add to them.
 
     Args:
         path: sqlite file; made under a temporary name by the first user.
@@ -82,10 +85,20 @@ class Study:
         settings: the stage's part of it.
         base: digest of what else the scores depend on (store, stage settings, extractor): another
             base is another study.
+        server: where the study is instead of in the file.
+
+    Raises:
+        EnvironmentFault: the server does not let us in.
     """
 
     def __init__(
-        self, path: Path, stage: str, sweep: SweepConfig, settings: StageSweepConfig, base: str
+        self,
+        path: Path,
+        stage: str,
+        sweep: SweepConfig,
+        settings: StageSweepConfig,
+        base: str,
+        server: Server | None = None,
     ) -> None:
         import optuna
 
@@ -95,14 +108,7 @@ class Study:
         self._settings = settings
         self._directions = [settings.direction, *settings.further.values()]
         self.name = study_name(stage, sweep, settings, base)
-        self.url = f"sqlite:///{path.resolve()}"
-        make_database(path)
-        self._study = optuna.create_study(
-            storage=self.url,
-            study_name=self.name,
-            directions=self._directions,
-            load_if_exists=True,
-        )
+        self._study = open_study(path, self.name, self._directions, server)
         self._space = distributions(settings.space)
         self._conditional = any(axis.when for axis in settings.space.values())
 
@@ -172,7 +178,7 @@ class Study:
             return grid_cells(self._settings.space, self._sweep.seed)[place]
         import optuna
 
-        seed = seed_of(self._sweep.seed, "ask", self._study.study_name.split("-")[0], place)
+        seed = seed_of(self._sweep.seed, "ask", self.name.split("-")[0], place)
         copy = optuna.create_study(directions=self._directions, sampler=self._sampler(seed))
         copy.add_trials(self._before(place))
         if self._conditional:
@@ -360,19 +366,3 @@ def running_means(values: Sequence[float | None]) -> list[float]:
             break
         means.append(((means[-1] if means else 0.0) * (count - 1) + value) / count)
     return means
-
-
-def make_database(path: Path) -> None:
-    """Create Optuna's schema in a new sqlite file, whole or not at all."""
-    import optuna
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_suffix(".lock"), "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if path.exists():
-            return
-        part = path.with_suffix(".part")
-        part.unlink(missing_ok=True)
-        storage = optuna.storages.RDBStorage(f"sqlite:///{part.resolve()}")
-        storage.engine.dispose()
-        os.replace(part, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from harness.compare.tuning import AXIS_NAMES, Tuning, TuningPlan, untunable
 from harness.config.experiment import Experiment, plain
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.board import Board
+from harness.records.identity import folder_identity
 from harness.report.formats import counted
 from harness.sweep.chosen import newest_chosen, read_chosen, write_chosen
 from harness.sweep.planner import StageSweep, SweepPlan
+from harness.sweep.storage import Server, is_begun
 from harness.sweep.study import Study, study_name
+from harness.workflow.patience import patiently
 from harness.workflow.session import Session
 from harness.workflow.views import tuning_views
 
@@ -30,9 +34,23 @@ def stage_sweep(session: Session, stage: str) -> StageSweep:
         raise ConfigError(
             f"a sweep of the {stage} stage needs sweep.{stage}, but it is null; give it a space"
         )
-    path = session.root / "studies" / f"{stage}.db"
-    study = Study(path, stage, experiment.sweep, settings, _base(session, stage))
+    path, server, base = _file(session, stage), _server(session), _base(session, stage)
+    study = patiently(
+        session.console,
+        lambda: Study(path, stage, experiment.sweep, settings, base, server),
+    )
     return StageSweep(stage, session.specs, session.store, study)
+
+
+def _file(session: Session, stage: str) -> Path:
+    """The stage's studies, where no server has them."""
+    return session.root / "studies" / f"{stage}.db"
+
+
+def _server(session: Session) -> Server | None:
+    """The server that `sweep.storage` names, as this work folder uses it."""
+    url = session.experiment.sweep.storage
+    return None if url is None else Server(url, folder_identity(session.root))
 
 
 def _base(session: Session, stage: str) -> str:
@@ -52,18 +70,21 @@ def _base(session: Session, stage: str) -> str:
 
 def finished_sweeps(session: Session, board: Board | None = None) -> list[SweepPlan]:
     """Sweeps that have trials, as far as studies and folders tell; asks and trains nothing."""
-    plans = [
-        stage_sweep(session, stage).look(board or session.board())
-        for stage in ("mask", "image")
-        if has_study(session, stage)
-    ]
+    plans = []
+    for stage in ("mask", "image"):
+        if has_study(session, stage):
+            planner = stage_sweep(session, stage)
+            look = partial(planner.look, board or session.board())
+            plans.append(patiently(session.console, look))
     return [plan for plan in plans if plan.trials]
 
 
 def has_study(session: Session, stage: str) -> bool:
     """Whether the experiment sweeps a stage and some study of it was begun."""
-    started = (session.root / "studies" / f"{stage}.db").exists()
-    return getattr(session.experiment.sweep, stage) is not None and started
+    if getattr(session.experiment.sweep, stage) is None:
+        return False
+    path, server = _file(session, stage), _server(session)
+    return patiently(session.console, lambda: is_begun(path, stage, server))
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.base.console import Console
-from harness.base.errors import JobFailed, Stopped
+from harness.base.errors import JobFailed, Outage, Stopped
+from harness.base.room import free_bytes, full_words, is_full
 from harness.jobs.board import Board
 from harness.jobs.executors.base import Event, Executor
 from harness.jobs.ledger import missing
@@ -18,11 +20,14 @@ from harness.jobs.runner import Outcome
 from harness.records.folder import WorkFolder
 from harness.records.journal import read_lines
 from harness.records.spec import Request
+from harness.workflow.patience import BACK, Patience
 
 Planner = Callable[[Board], Any]
 
 LOST_RETRIES = 2
 POLL_SECONDS = 0.5
+LEAST_ROOM = 16_000_000
+"""Bytes to ask for where a job wrote less before the disk was full."""
 
 
 @dataclass
@@ -52,20 +57,31 @@ class Driver:
     running: dict[int, _Run] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
     failures: dict[str, tuple[str, int]] = field(default_factory=dict)
+    room_wanted: int = 0
     asked_to_stop: bool = False
 
     def drive(self, planner: Planner) -> Any:
         """Run `planner` to its end; returns what its last pass returned.
+
+        A pass that meets an outage is thrown away and made again, after growing pauses, while
+        running jobs go on: like a killed driver's, the next one begins by reading what is there.
 
         Raises:
             JobFailed: a job failed; the others were finished first.
             Stopped: SIGINT or SIGTERM; running jobs saved their state.
         """
         with self.console.live() as live, self._signals():
+            away = Patience(self.console, BACK)
             while True:
                 board = self.board()
-                plan = planner(board)
-                pending = board.pending()
+                try:
+                    plan = planner(board)
+                    pending = board.pending()
+                    self._need_room()
+                except (Outage, OSError) as error:
+                    self._sit_out(away.failed(self._why(error)), live)
+                    continue
+                away.worked()
                 # A result can be there a moment before its worker says so.
                 if not pending and not self.running:
                     return plan
@@ -86,16 +102,51 @@ class Driver:
 
     def _wait(self, live: Any) -> None:
         """Wait for at least one end, showing progress meanwhile."""
-        while self.running:
-            events = self.executor.wait(POLL_SECONDS)
-            self._show(live)
-            for event in events:
-                self._end(event, live)
-            if self.asked_to_stop:
-                active = self.executor.active()
-                self.running = {h: run for h, run in self.running.items() if h in active}
-            if events:
-                return
+        while self.running and not self._poll(live):
+            pass
+
+    def _poll(self, live: Any) -> bool:
+        """Take in what happened in a moment; whether a job ended."""
+        events = self.executor.wait(POLL_SECONDS)
+        self._show(live)
+        for event in events:
+            self._end(event, live)
+        if self.asked_to_stop:
+            active = self.executor.active()
+            self.running = {h: run for h, run in self.running.items() if h in active}
+        return bool(events)
+
+    def _sit_out(self, seconds: float, live: Any) -> None:
+        """Let an outage pass while running jobs go on."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self.running:
+                self._poll(live)
+            elif self.asked_to_stop:
+                self._give_up()
+            else:
+                time.sleep(POLL_SECONDS)
+
+    def _need_room(self) -> None:
+        """Raises Outage while a job that found the disk full would find it so again."""
+        if self.room_wanted and free_bytes(self.work.root) < self.room_wanted:
+            raise Outage(full_words(self.work.root, self.room_wanted))
+        self.room_wanted = 0
+
+    def _why(self, error: Outage | OSError) -> str:
+        """An outage in words; what is none is raised again."""
+        if isinstance(error, Outage):
+            return str(error)
+        if not is_full(error):
+            raise error
+        return full_words(self.work.root, LEAST_ROOM)
+
+    def _lacks_room(self, run: _Run) -> None:
+        """What is free now was not enough; as much as the job has already is what it may write."""
+        folder = self.work.job(run.request.spec).path
+        own = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        free = free_bytes(self.work.root)
+        self.room_wanted = max(self.room_wanted, LEAST_ROOM, own, 2 * free)
 
     def _end(self, event: Event, live: Any) -> None:
         run = self.running.pop(event.handle)
@@ -109,6 +160,9 @@ class Driver:
         elif outcome.state == "stopped":
             live.finish(run.key, "stopped, state saved")
             self._stop()
+        elif outcome.state == "full":
+            self._lacks_room(run)
+            live.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
         elif outcome.state == "lost" and self.lost.get(digest, 0) < LOST_RETRIES:
             self.lost[digest] = self.lost.get(digest, 0) + 1
             live.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)

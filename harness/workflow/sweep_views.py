@@ -35,7 +35,8 @@ def sweep_views(plan: SweepPlan, board: Board, files: Path | None = None) -> lis
             f"sweep {plan.stage}",
             params={"objective": plan.objective, "direction": plan.direction},
             tags={"kind": "sweep", "stage": plan.stage, "study": plan.study},
-            summary=_counts(plan),
+            # Counts on the way would leave points that depend on when somebody looked.
+            summary=_counts(plan) if plan.finished else {},
             summary_time=max((_latest(run.seeds) for run in plan.trials), default=0),
             note=sweep_notes.of_sweep(plan, bool(figures)),
             artifacts=tuple((path, "sweep") for path in figures),
@@ -48,7 +49,7 @@ def sweep_views(plan: SweepPlan, board: Board, files: Path | None = None) -> lis
 
 
 def _counts(plan: SweepPlan) -> dict[str, float]:
-    """How far the sweep is, and its best trial's objective."""
+    """How many trials a finished sweep has, and its best trial's objective."""
     told = [run.trial for run in plan.trials if run.trial.value is not None]
     if not told:
         return {}

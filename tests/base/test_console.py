@@ -205,7 +205,8 @@ def raising(error: BaseException) -> Callable[[], int | None]:
         (
             OSError(errno.ENOSPC, "No space left on device"),
             3,
-            "error: the disk must be writable and have room, but got 'No space left on device'\n",
+            "error: the disk must be writable and have room, but got 'No space left on device'; "
+            "finished work is kept: once it is, repeat the command\n",
         ),
     ],
 )

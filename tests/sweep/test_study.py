@@ -19,7 +19,8 @@ import pytest
 from harness.base.errors import ConfigError
 from harness.config.search import StageSweepConfig, SweepConfig
 from harness.sweep.space import grid_cells
-from harness.sweep.study import Study, Trial, make_database
+from harness.sweep.storage import make_database
+from harness.sweep.study import Study, Trial
 
 # A database without a study, once there is one: making it takes longer than most of a test.
 empty: list[bytes] = []

@@ -209,6 +209,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
         NONE,
     ),  # of sweeps alone: the planner's specs have it
     "sweep.wave": (2, NONE),
+    "sweep.storage": ("postgresql://host/database", NONE),
     "sweep.mask.trials": (9, NONE),
     "sweep.mask.space": ({"batch_size": {"values": [4]}}, NONE),
     "sweep.mask.objective": ("quality/fid", NONE),

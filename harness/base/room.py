@@ -1,0 +1,48 @@
+"""A disk without room: how it is known, and how people hear of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+LEFT = 256 * 1024
+"""Bytes that a write which failed for want of room may leave free: libraries write in pieces."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk, or the user's share of it, has no room."""
+    return isinstance(error, OSError) and error.errno in FULL
+
+
+def as_full(error: Exception, path: Path) -> OSError | None:
+    """The error of a full disk behind a failed write of `path`; None if that was not the reason.
+
+    Call it while what was written is still there. torch, numpy and safetensors have errors of their
+    own for it.
+    """
+    code = error.errno if isinstance(error, OSError) else None
+    if code is None and free_bytes(path.parent) < LEFT:
+        code = errno.ENOSPC
+    return OSError(code, os.strerror(code), str(path)) if code in FULL else None
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that an ordinary user may still write below a folder."""
+    return shutil.disk_usage(folder).free
+
+
+def full_words(folder: Path | str, wanted: int) -> str:
+    """The sentence for a person: which disk, how much is free, how much to free."""
+    usage = shutil.disk_usage(folder)
+    return (
+        f"the disk of '{folder}' must have room, but {_megabytes(usage.free)} of "
+        f"{_megabytes(usage.total)} are free; make it at least {_megabytes(wanted)} "
+        "(`harness sweep --dry-run` says what a sweep takes)"
+    )
+
+
+def _megabytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
