@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import random
 import signal
@@ -59,12 +60,22 @@ EXPERIMENT: dict[str, Any] = {
 }
 
 
+def small() -> dict[str, Any]:
+    """A sweep of one stage: two trials and what is read out of them, long enough to be met in its
+    middle."""
+    experiment = copy.deepcopy(EXPERIMENT)
+    experiment["sweep"]["image"] = None
+    experiment["sweep"]["seeds"] = 1
+    experiment["sweep"]["mask"]["space"]["schedule.epochs"] = {"values": [10, 30]}
+    return experiment
+
+
 class Command:
     """A `harness sweep` in a process group of its own, and its workers in theirs."""
 
-    def __init__(self, file: Path, workdir: Path, *options: str) -> None:
+    def __init__(self, file: Path, workdir: Path, *options: str, log: Path | None = None) -> None:
         code = "from harness.cli import main; main()"
-        self.log = open(workdir.with_suffix(".log"), "ab")  # noqa: SIM115 - closed by `end`
+        self.log = open(log or workdir.with_suffix(".log"), "ab")  # noqa: SIM115 - closed by `end`
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, "sweep", str(file), "--workdir", str(workdir), *options],
             stdout=subprocess.DEVNULL,
@@ -111,8 +122,8 @@ def _words(process: psutil.Process) -> list[str]:
 
 
 @contextlib.contextmanager
-def started(*given: Any) -> Iterator[Command]:
-    command = Command(*given)
+def started(*given: Any, log: Path | None = None) -> Iterator[Command]:
+    command = Command(*given, log=log)
     try:
         yield command
     finally:

@@ -38,7 +38,7 @@ def _part(path: Path, prefix: str, suffix: str, mode: int | None = None) -> Iter
     """A temporary file beside `path` that takes its name, durably, when the block ends.
 
     Raises:
-        OSError: ENOSPC with the path where the disk is full, whatever the block raised for it.
+        DiskFull: with the path where the disk is full, whatever the block raised for it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
@@ -51,7 +51,7 @@ def _part(path: Path, prefix: str, suffix: str, mode: int | None = None) -> Iter
         os.chmod(name, 0o666 & ~_UMASK if mode is None else mode)
         os.replace(name, path)
     except BaseException as error:
-        full = as_full(error, path) if isinstance(error, Exception) else None
+        full = as_full(error, path, Path(name)) if isinstance(error, Exception) else None
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         if full is not None:

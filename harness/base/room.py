@@ -12,21 +12,35 @@ LEFT = 256 * 1024
 """Bytes that a write which failed for want of room may leave free: libraries write in pieces."""
 
 
+class DiskFull(OSError):
+    """A write found no room.
+
+    Attributes:
+        wrote: bytes that it had written before; they are gone again.
+    """
+
+    wrote = 0
+
+
 def is_full(error: BaseException) -> bool:
     """Whether an error says that a disk, or the user's share of it, has no room."""
     return isinstance(error, OSError) and error.errno in FULL
 
 
-def as_full(error: Exception, path: Path) -> OSError | None:
+def as_full(error: Exception, path: Path, part: Path) -> DiskFull | None:
     """The error of a full disk behind a failed write of `path`; None if that was not the reason.
 
-    Call it while what was written is still there. torch, numpy and safetensors have errors of their
-    own for it.
+    Call it while `part`, what was written, is still there. torch, numpy and safetensors have errors
+    of their own for it.
     """
     code = error.errno if isinstance(error, OSError) else None
     if code is None and free_bytes(path.parent) < LEFT:
         code = errno.ENOSPC
-    return OSError(code, os.strerror(code), str(path)) if code in FULL else None
+    if code not in FULL:
+        return None
+    full = DiskFull(code, os.strerror(code), str(path))
+    full.wrote = part.stat().st_size if part.exists() else 0
+    return full
 
 
 def free_bytes(folder: Path) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.base.errors import EnvironmentFault, HarnessError, RuleError, Stopped
-from harness.base.room import is_full
+from harness.base.room import DiskFull, is_full
 from harness.jobs.ledger import missing
 from harness.records.folder import JobFolder, WorkFolder
 from harness.records.lease import holder, lease
@@ -29,12 +29,14 @@ State = Literal["done", "failed", "stopped", "lost", "full"]
 class Outcome:
     """How a request ended. `exit_code` is the one its error stands for.
 
-    "full": the disk has no room; the job goes on from its saved state once there is some.
+    "full": the disk has no room; the job goes on from its saved state once there is some. `wrote`
+    bytes were too many.
     """
 
     state: State
     reason: str = ""
     exit_code: int = 0
+    wrote: int = 0
 
     def plain(self) -> dict[str, Any]:
         return asdict(self)
@@ -60,7 +62,9 @@ def run_request(
     except OSError as error:
         if not is_full(error):
             raise
-        return Outcome("full", "no room on the disk", EnvironmentFault.exit_code)
+        reason = f"no room on the disk ({error.strerror})"
+        wrote = error.wrote if isinstance(error, DiskFull) else 0
+        return Outcome("full", reason, EnvironmentFault.exit_code, wrote)
 
 
 def _wait_for_leaving(path: Path, stop: Callable[[], bool]) -> None:

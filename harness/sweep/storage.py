@@ -214,6 +214,6 @@ def _deepest(error: BaseException) -> BaseException:
 
 
 def _reason(error: BaseException) -> str:
-    """What the database said, in one line."""
-    text = " ".join(str(_deepest(error)).split())
+    """What the database said, in one line, without libpq's questions."""
+    text = " ".join(str(_deepest(error)).split()).partition(" Is the server running")[0]
     return text if len(text) <= 200 else f"{text[:200]}..."

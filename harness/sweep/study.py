@@ -261,7 +261,9 @@ class Study:
         trial = optuna.trial.Trial(self._study, frozen._trial_id)
         trial.set_user_attr("failed_seeds", failed_seeds)
         trial.set_user_attr("seed_values", list(values))
-        trial.set_constraint("failed_seeds", float(failed_seeds))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # told again after a cut: the value is there already
+            trial.set_constraint("failed_seeds", float(failed_seeds))
         if self._sweep.prune:
             for step, mean in enumerate(running_means(values)):
                 trial.report(mean, step)

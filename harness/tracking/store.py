@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import re
 import sqlite3
@@ -89,6 +90,8 @@ def quiet_environment() -> None:
     """Set MLflow's switches (no telemetry, no hints, short waits); before its first import."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    # A failing database is said once, by who waits for it, and not in a traceback at every try.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def open_client(store: Store) -> MlflowClient:

@@ -27,7 +27,7 @@ Planner = Callable[[Board], Any]
 LOST_RETRIES = 2
 POLL_SECONDS = 0.5
 LEAST_ROOM = 16_000_000
-"""Bytes to ask for where a job wrote less before the disk was full."""
+"""Bytes to ask for at least where the disk is full."""
 
 
 @dataclass
@@ -73,13 +73,15 @@ class Driver:
         with self.console.live() as live, self._signals():
             away = Patience(self.console, BACK)
             while True:
-                board = self.board()
+                board, trouble = self.board(), ""
                 try:
                     plan = planner(board)
                     pending = board.pending()
                     self._need_room()
                 except (Outage, OSError) as error:
-                    self._sit_out(away.failed(self._why(error)), live)
+                    trouble = self._why(error)
+                if trouble:
+                    self._sit_out(away.failed(trouble), live)
                     continue
                 away.worked()
                 # A result can be there a moment before its worker says so.
@@ -141,12 +143,18 @@ class Driver:
             raise error
         return full_words(self.work.root, LEAST_ROOM)
 
-    def _lacks_room(self, run: _Run) -> None:
-        """What is free now was not enough; as much as the job has already is what it may write."""
+    def _lacks_room(self, run: _Run, wrote: int) -> bool:
+        """Whether the disk is as full as a job says, for which there may be other reasons: a quota.
+
+        A job may write as much again as it has, and more than the write that failed.
+        """
         folder = self.work.job(run.request.spec).path
         own = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        free = free_bytes(self.work.root)
-        self.room_wanted = max(self.room_wanted, LEAST_ROOM, own, 2 * free)
+        wanted = max(LEAST_ROOM, 2 * own, 2 * wrote)
+        if free_bytes(self.work.root) >= wanted:
+            return False
+        self.room_wanted = max(self.room_wanted, wanted)
+        return True
 
     def _end(self, event: Event, live: Any) -> None:
         run = self.running.pop(event.handle)
@@ -160,10 +168,9 @@ class Driver:
         elif outcome.state == "stopped":
             live.finish(run.key, "stopped, state saved")
             self._stop()
-        elif outcome.state == "full":
-            self._lacks_room(run)
+        elif outcome.state == "full" and self._lacks_room(run, outcome.wrote):
             live.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
-        elif outcome.state == "lost" and self.lost.get(digest, 0) < LOST_RETRIES:
+        elif outcome.state in ("lost", "full") and self.lost.get(digest, 0) < LOST_RETRIES:
             self.lost[digest] = self.lost.get(digest, 0) + 1
             live.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
         else:

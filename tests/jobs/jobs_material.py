@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,9 @@ def break_job(context: Context) -> None:
         raise DataError("patients must be patient, but got haste; wait")
     if how == "bug":
         raise ZeroDivisionError("an accident")
+    if how == "quota":
+        _count_run(context)
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
     if how == "nothing":
         return
     if how == "once" and not (context.work.root / "mended").exists():

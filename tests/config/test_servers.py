@@ -1,0 +1,110 @@
+"""`sweep.storage`: which URLs are taken, and that no password gets further than the refusal."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from harness.base.errors import ConfigError, EnvironmentFault
+from harness.config.experiment import Experiment
+from harness.config.load import parse_experiment
+from harness.config.render import render, sanitised
+from harness.config.search import StageSweepConfig, SweepConfig
+from harness.sweep.storage import Server
+from harness.sweep.study import Study
+
+SECRET = "ge-heim"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+def given(storage: str) -> Experiment:
+    return parse_experiment("name: x\n", "x.yaml", [f"sweep.storage={storage}"])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://host/studies",
+        "postgresql://anna@host:5432/studies?sslmode=require",
+        "postgresql+psycopg:///studies?host=/run/postgresql",
+        "postgresql:///?service=team",
+        "mysql+pymysql://host/studies?read_default_file=my.cnf",
+    ],
+)
+def test_urls_without_a_secret_are_taken_and_stored_without_their_user(url: str) -> None:
+    experiment = given(url)
+    assert experiment.sweep.storage == url
+    stored = sanitised(experiment)["sweep"]["storage"]
+    assert stored.startswith(url.partition("://")[0])
+    assert "anna" not in stored
+    assert "?" not in stored
+    assert Experiment.model_validate(yaml.safe_load(render(experiment))) == experiment
+    Experiment.model_validate(sanitised(experiment))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://anna:{SECRET}@host/studies",
+        f"postgresql://anna:a#b?{SECRET}@im@host/studies",
+        f"postgresql://host/studies?user=anna&password={SECRET}",
+        f"mysql+pymysql://anna:{SECRET}@host/studies?passwd={SECRET}",
+    ],
+)
+def test_a_password_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigError) as found:
+        given(url)
+    assert str(found.value) == (
+        "-s sweep.storage: sweep.storage must hold no password, but got a URL with one (not "
+        "shown); take it out of the URL and give it in PGPASSWORD, ~/.pgpass or, for MySQL, an "
+        "option file"
+    )
+    with pytest.raises(ValidationError) as raised:
+        Experiment.model_validate({"name": "x", "sweep": {"storage": url}})
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "got"),
+    [
+        ("sqlite:///studies.db", "'sqlite' (sqlite is what null keeps in the work folder)"),
+        (f"anna:{SECRET}@host", "no such URL"),
+        (f"[postgresql, {SECRET}]", "no such URL"),
+        (f"oracle://anna:{SECRET}@host/x", "'oracle'"),
+    ],
+)
+def test_what_is_no_such_url_is_said_without_showing_it(url: str, got: str) -> None:
+    with pytest.raises(ConfigError) as found:
+        given(url)
+    assert str(found.value).endswith(f"mysql://HOST/DATABASE, but got {got}")
+    assert SECRET not in str(found.value)
+
+
+def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    settings = StageSweepConfig.model_validate({"space": {"width": {"values": [4]}}})
+    server = Server("postgresql://host/studies", "folder")
+    with pytest.raises(EnvironmentFault) as found:
+        Study(tmp_path / "mask.db", "mask", SweepConfig(), settings, "base", server)
+    assert str(found.value) == (
+        "sweep.storage needs a library to reach its database, but 'psycopg' is not installed; "
+        "pip install 'harness[distributed]'"
+    )
+
+
+def test_the_teams_servers_are_well_formed_and_hold_no_password() -> None:
+    subprocess.run(["bash", "-n", str(DEPLOY / "servers")], check=True)
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    passwords = [services["postgres"]["environment"]["POSTGRES_PASSWORD"]]
+    passwords.append(services["mlflow"]["environment"]["PGPASSWORD"])
+    assert all(word.startswith("${PGPASSWORD:?") for word in passwords)
+    assert all(
+        port.startswith("${LISTEN:-127.0.0.1}:")
+        for service in services.values()
+        for port in service["ports"]
+    )
