@@ -29,15 +29,17 @@ from harness.workflow.driver import LOST_RETRIES
 
 KILLS = int(os.environ.get("HARNESS_CHAOS_KILLS", "3"))
 SEED = int(os.environ.get("HARNESS_CHAOS_SEED") or random.SystemRandom().randrange(10**6))
+TRIALS = int(os.environ.get("HARNESS_CHAOS_TRIALS", "2"))
 
+PHANTOMS: dict[str, Any] = {
+    "source": "phantom",
+    "phantom": {"patients": 6, "slices": 12, "spacing_mm": [4.0, 3.0, 3.0]},
+    "roles": {"validation": 0.34, "test": 0.17},
+    "spacing_mm": 3.0,
+}
 EXPERIMENT: dict[str, Any] = {
     "name": "chaos",
-    "data": {
-        "source": "phantom",
-        "phantom": {"patients": 6, "slices": 12, "spacing_mm": [4.0, 3.0, 3.0]},
-        "roles": {"validation": 0.34, "test": 0.17},
-        "spacing_mm": 3.0,
-    },
+    "data": PHANTOMS,
     "mask": {"width": 4, "latent": 8},
     "image": {"width": 4},
     "metrics": {"images": 10, "scored_epochs": 2},
@@ -46,7 +48,7 @@ EXPERIMENT: dict[str, Any] = {
         "seeds": 2,
         "wave": 1,
         "mask": {
-            "trials": 2,
+            "trials": TRIALS,
             "space": {
                 "batch_size": {"values": [4, 8]},
                 "optimiser.learning_rate": {"low": 1e-4, "high": 1e-3, "log": True},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import secrets
 import socket
@@ -96,9 +97,9 @@ def assert_same_sweep(team: Team, workdir: Path, reference: Path) -> None:
     assert_same_runs(team.runs(folder), mlflow(reference))
 
 
-def on_servers(team: Team) -> dict[str, Any]:
-    """The same experiment, its study and runs at the team's."""
-    moved = small()
+def on_servers(team: Team, experiment: dict[str, Any] | None = None) -> dict[str, Any]:
+    """An experiment, `small()` if none is given, with its study and runs at the team's."""
+    moved = copy.deepcopy(experiment or small())
     moved["sweep"]["storage"] = team.storage
     moved["tracking"]["uri"] = team.tracking
     return moved

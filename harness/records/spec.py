@@ -91,6 +91,11 @@ class Phases:
     decay: Spec | None = None
 
     @property
+    def jobs(self) -> tuple[Spec, ...]:
+        """The lineage, and the decay where there is one."""
+        return (self.steady,) if self.decay is None else (self.steady, self.decay)
+
+    @property
     def last(self) -> Spec:
         """The job whose journal is that of the whole training, once it began."""
         return self.decay or self.steady

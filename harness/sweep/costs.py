@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,8 +38,9 @@ def count_costs(plan: SweepPlan, work: WorkFolder, sizes: bool = True) -> Costs:
     Args:
         sizes: measure the folders too, which takes a look at every file.
     """
-    trainings = [work.job(spec) for spec in _once(_trainings(plan))]
-    scores = [work.job(spec) for spec in _once(_scores(plan))]
+    seeds = [seed for run in plan.trials for seed in run.seeds]
+    trainings = _once(work, (spec for seed in seeds for spec in seed.phases.jobs))
+    scores = _once(work, (spec for seed in seeds for spec in seed.scores.values()))
     spent = [[_cost(folder) for folder in folders] for folders in (trainings, scores)]
     return Costs(
         sum(seconds for seconds, _ in spent[0]),
@@ -49,22 +50,9 @@ def count_costs(plan: SweepPlan, work: WorkFolder, sizes: bool = True) -> Costs:
     )
 
 
-def _trainings(plan: SweepPlan) -> Iterator[Spec]:
-    for run in plan.trials:
-        for seed in run.seeds:
-            yield seed.phases.steady
-            if seed.phases.decay is not None:
-                yield seed.phases.decay
-
-
-def _scores(plan: SweepPlan) -> Iterator[Spec]:
-    for run in plan.trials:
-        for seed in run.seeds:
-            yield from seed.scores.values()
-
-
-def _once(specs: Iterator[Spec]) -> list[Spec]:
-    return list({spec.digest: spec for spec in specs}.values())
+def _once(work: WorkFolder, specs: Iterable[Spec]) -> list[JobFolder]:
+    """The folder of each job that is named, once."""
+    return [work.job(spec) for spec in {spec.digest: spec for spec in specs}.values()]
 
 
 def _cost(folder: JobFolder) -> tuple[float, float]:

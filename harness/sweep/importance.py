@@ -44,9 +44,7 @@ def importance(plan: SweepPlan, space: Mapping[str, AxisConfig]) -> Importance:
     sound = [
         t.trial
         for t in plan.trials
-        if t.trial.value is not None
-        and not t.trial.failed_seeds
-        and not t.trial.pruned
+        if t.trial.sound
         and all(name in space and _fits(space[name], v) for name, v in t.trial.params.items())
     ]
     if len(sound) < LEAST_TRIALS:

@@ -228,7 +228,8 @@ class StageSweep:
             trained = board.train(training, epoch, label)
             stopped = trained["values"].get("stopped_at") if trained else None
             readout, at = training.at(epoch), stopped or epoch
-            board.need(readout, at, label)
+            if stopped:
+                board.need(readout, at, label)
             spec = self.specs.score(f"{self.stage}-score", self.store, readout, at)
             scores[at] = spec
             found = board.need(spec, label=f"score of {label}, epoch {at}")

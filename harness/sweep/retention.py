@@ -22,9 +22,8 @@ def drop_states(plan: SweepPlan, work: WorkFolder) -> int:
     freed = 0
     for run in plan.trials:
         for seed in run.seeds:
-            for spec in (seed.phases.steady, seed.phases.decay):
-                if spec is not None:
-                    freed += sum(_remove(path) for path in _states(work.job(spec)))
+            for spec in seed.phases.jobs:
+                freed += sum(_remove(path) for path in _states(work.job(spec)))
     return freed
 
 

@@ -55,6 +55,11 @@ class Trial:
     pruned: bool = False
     further: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def sound(self) -> bool:
+        """Whether it could be chosen: told, with no seed failed and none left out."""
+        return self.value is not None and not self.failed_seeds and not self.pruned
+
 
 def study_name(stage: str, sweep: SweepConfig, settings: StageSweepConfig, base: str) -> str:
     """The study that these settings belong to; arguments as of `Study`."""
@@ -284,15 +289,14 @@ class Study:
         means = running_means(values)
         if not self._sweep.prune or len(means) < len(values):
             return False
-        place = [trial.number for trial in self.asked()].index(number)
-        first = place - place % self._sweep.wave
+        trials = self._study.get_trials(deepcopy=True)
+        asked = [trial for trial in trials if READOUT_OF not in trial.user_attrs]
+        place = [trial.number for trial in asked].index(number)
         copy = optuna.create_study(
             direction=self._settings.direction,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=0),
         )
-        asked = {trial.number for trial in self.asked()[:first]}
-        told = [t for t in self._study.get_trials(deepcopy=True) if t.number in asked]
-        copy.add_trials(told)
+        copy.add_trials(asked[: place - place % self._sweep.wave])
         trial = copy.ask()
         for step, mean in enumerate(means):
             trial.report(mean, step)
@@ -334,24 +338,21 @@ class Study:
 
     def front(self) -> list[int]:
         """Numbers of the trials on the Pareto front, ascending; of one objective, the best ones."""
-        feasible = {
-            t.number for t in self.trials() if t.value is not None and not t.failed_seeds | t.pruned
-        }
-        if not feasible:
+        sound = {trial.number for trial in self.trials() if trial.sound}
+        if not sound:
             return []
-        return sorted(t.number for t in self._study.best_trials if t.number in feasible)
+        return sorted(t.number for t in self._study.best_trials if t.number in sound)
 
     def best(self) -> Trial | None:
         """The best trial without failed seeds by the first objective, of equal ones one on the
         Pareto front; None if every one failed."""
-        told = [t for t in self.trials() if t.value is not None and not t.pruned]
-        finished = [t for t in told if not t.failed_seeds]
-        if not finished:
+        sound = [trial for trial in self.trials() if trial.sound]
+        if not sound:
             return None
         sign = 1.0 if self._settings.direction == "minimize" else -1.0
         front = set(self.front()) if self._settings.further else set()
         return min(
-            finished,
+            sound,
             key=lambda t: (
                 sign * (t.value or 0.0),
                 bool(front) and t.number not in front,

@@ -20,7 +20,7 @@ from harness.jobs.runner import Outcome
 from harness.records.folder import WorkFolder
 from harness.records.journal import read_lines
 from harness.records.spec import Request
-from harness.workflow.patience import BACK, Patience
+from harness.workflow.patience import Patience
 
 Planner = Callable[[Board], Any]
 
@@ -71,7 +71,7 @@ class Driver:
             Stopped: SIGINT or SIGTERM; running jobs saved their state.
         """
         with self.console.live() as live, self._signals():
-            away = Patience(self.console, BACK)
+            away = Patience(self.console)
             while True:
                 board, trouble = self.board(), ""
                 try:

@@ -21,12 +21,10 @@ class Patience:
 
     Args:
         console: takes both lines.
-        back: what to say when it is back.
     """
 
-    def __init__(self, console: Console, back: str) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._back = back
         self._tries = 0
 
     def failed(self, reason: str) -> float:
@@ -40,12 +38,12 @@ class Patience:
         """Note that it is there."""
         if self._tries:
             self._tries = 0
-            self._console.warn(self._back)
+            self._console.warn(BACK)
 
 
 def patiently(console: Console, operation: Callable[[], T]) -> T:
     """Do what is safe to repeat until no outage is in its way, while no job runs."""
-    patience = Patience(console, BACK)
+    patience = Patience(console)
     while True:
         try:
             result = operation()

@@ -28,9 +28,10 @@ from harness.config.experiment import ComputeConfig
 from harness.config.load import load_experiment
 from harness.config.search import AxisConfig, StageSweepConfig, SweepConfig
 from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.data.store import Store
 from harness.jobs.board import Board
 from harness.records.folder import JobFolder
-from harness.records.journal import Journal, mark_covered, series
+from harness.records.journal import Journal, mark_covered, read_lines, series
 from harness.records.state import save_state
 from harness.records.view import Feed, RunView
 from harness.sweep.study import Study
@@ -225,16 +226,12 @@ def _plan(board: Board, spec: Any) -> Any:
 
 
 def _pairs(session: Session) -> Any:
-    from harness.data.store import Store
-
     store = Store.open(session.work.job(session.store).path / "store")
     return store.select(role="train", selected=True)
 
 
 def _written(journal: Path) -> float:
     """Seconds since 1970 of the journal's first line."""
-    from harness.records.journal import read_lines
-
     return read_lines(journal)[0][0].time / 1000
 
 

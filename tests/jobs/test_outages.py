@@ -102,7 +102,7 @@ def test_who_waits_with_nothing_running_is_patient_and_says_so_once() -> None:
 
 def test_pauses_grow_to_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "FIRST_WAIT_S", 1.0)
-    waiting = Patience(Console(stream=io.StringIO()), BACK)
+    waiting = Patience(Console(stream=io.StringIO()))
     pauses = [waiting.failed(AWAY) for _ in range(9)]
     assert pauses == [1, 2, 4, 8, 16, 32, LONGEST_WAIT_S, LONGEST_WAIT_S, LONGEST_WAIT_S]
     waiting.worked()

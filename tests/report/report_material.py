@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -368,3 +370,11 @@ class Material:
             swept = changes.get("sweeps", values.get("sweeps", ()))
             values["verdicts"] = tuple(self.verdicts(sweep) for sweep in swept)
         return ReportData(**{**values, **changes})
+
+
+@contextlib.contextmanager
+def in_memory() -> Iterator[Material]:
+    """Material in memory: hundreds of results would wait for the disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        yield Material(Path(name))

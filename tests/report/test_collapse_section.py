@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from page_reader import Page
-from report_material import Material
+from report_material import Material, in_memory
 
 from harness.figures.collapse import SeedCurve, Share, collapse_shares, how_early, seed_sheet
 from harness.figures.encode import png_uri
@@ -25,9 +24,8 @@ LIMIT = 2_000_000
 
 @pytest.fixture(scope="module")
 def material() -> Iterator[Material]:
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
-        yield Material(Path(name))
+    with in_memory() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

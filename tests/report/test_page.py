@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 import pytest
 from page_reader import Page
-from report_material import ARMS, Material
+from report_material import ARMS, Material, in_memory
 from scipy import stats
 
 from harness.compare.decision import decide
@@ -45,10 +44,8 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def material() -> Iterator[Material]:
-    """In memory: hundreds of results would wait for the disk."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
-        yield Material(Path(name))
+    with in_memory() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import yaml
 from PIL import Image
-from report.report_material import Material
+from report.report_material import Material, in_memory
 
 from harness.base.console import Console
 from harness.config.experiment import Experiment
@@ -24,9 +22,8 @@ from harness.workflow.sweep_views import WEIGHTS_BYTES, sweep_views
 
 @pytest.fixture(scope="module")
 def material() -> Iterator[Material]:
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
-        yield Material(Path(name))
+    with in_memory() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

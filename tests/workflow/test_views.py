@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from report.report_material import ARMS, FINISHED, Material
+from report.report_material import ARMS, FINISHED, Material, in_memory
 
 from harness.compare.decision import decide
 from harness.compare.protocol import ComparisonPlan
@@ -25,9 +24,8 @@ from harness.workflow.views import collapse_view, comparison_views
 
 @pytest.fixture(scope="module")
 def material() -> Iterator[Material]:
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
-        yield Material(Path(name))
+    with in_memory() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
