@@ -35,7 +35,7 @@ from harness.workflow.steps import comparison_of, prepare
 HEAVY = ("torch", "mlflow", "optuna", "monai", "matplotlib", "pandas", "scipy", "sklearn")
 COMMANDS = (
     "run", "prepare", "sweep", "compare", "collapse", "calibrate", "report", "ui", "config", "init",
-    "score",
+    "inspect", "score", "export", "decide",
 )  # fmt: skip
 QUICKSTART = Path(__file__).parent.parent / "experiments" / "quickstart.yaml"
 

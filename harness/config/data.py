@@ -9,6 +9,8 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from harness.config.base import Positive, PositiveFloat, Section, Share, full_sentences
+from harness.config.dicom import DicomConfig
+from harness.config.images import ImagesConfig
 
 
 class PhantomConfig(Section):
@@ -89,9 +91,13 @@ DEFAULT_PATTERNS: dict[str, tuple[str, ...]] = {
 class DataConfig(Section):
     """Patients, roles, pairs."""
 
-    source: str = Field("phantom", description="phantom, openkbp, dicom, or a registered source")
+    source: str = Field(
+        "phantom", description="phantom, openkbp, dicom, images, or a registered source"
+    )
     root: str | None = Field(None, description="folder of the patients; not used by `phantom`")
     phantom: PhantomConfig = Field(PhantomConfig(), description="for `source: phantom`")
+    dicom: DicomConfig = Field(DicomConfig(), description="for `source: dicom`")
+    images: ImagesConfig = Field(ImagesConfig(), description="for `source: images`")
     structures: tuple[str, ...] = Field(
         ("parotid_left", "parotid_right"),
         min_length=1,
@@ -99,8 +105,8 @@ class DataConfig(Section):
     )
     patterns: dict[str, tuple[str, ...]] = Field(
         DEFAULT_PATTERNS,
-        description="DICOM ROI names: regular expressions per structure; a structure without any "
-        "is looked up under its own name",
+        description="names of DICOM ROIs and of masks: regular expressions per structure; a "
+        "structure without any is looked up under its usual names (docs/own-data.md)",
     )
     mirror: bool = Field(
         True,

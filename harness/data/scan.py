@@ -29,6 +29,8 @@ class Scan:
             patient's left, y to the back, z to the head: DICOM's LPS).
         role: the role that the source itself assigns (`train`, `validation`, `test`), or None.
         notes: warnings in words: what was left out of this patient and why.
+        labels: names of the contoured regions as the planning system wrote them; empty where the
+            source has no such names.
     """
 
     patient: str
@@ -37,6 +39,7 @@ class Scan:
     affine: NDArray[np.float64]
     role: str | None = None
     notes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -57,10 +60,12 @@ class Scan:
 
 @dataclass(frozen=True)
 class Excluded:
-    """A patient that cannot be used, with the reason in words (no identifier, no path)."""
+    """A patient that cannot be used, with the reason in words (no identifier, no path); `labels` as
+    of `Scan`, as far as they were read."""
 
     patient: str
     reason: str
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,11 @@ def outlined(
     colour = np.stack([np.asarray(wide)] * 3, axis=-1)
     inside = Image.fromarray((np.asarray(mask) > 0).astype(np.uint8) * 255)
     region = np.asarray(inside.resize((edge, edge), Image.Resampling.BILINEAR)) > 127
-    colour[_edge_of(region)] = _OUTLINE
+    colour[edge_of(region)] = _OUTLINE
     return colour
 
 
-def _edge_of(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def edge_of(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Pixels of the region that touch its outside by a side."""
     padded = np.pad(region, 1)
     core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,15 @@ class Pairs:
     lost_mask: Counter[str] = field(default_factory=Counter)
     lost_slices: Counter[str] = field(default_factory=Counter)
 
+    def add(self, more: Pairs) -> None:
+        """Those of another patient, numbered on."""
+        first = len(self.rows)
+        self.ct += more.ct
+        self.masks += more.masks
+        self.rows += [replace(row, pair=first + row.pair) for row in more.rows]
+        for name in ("gland", "lost_frame", "lost_mask", "lost_slices"):
+            getattr(self, name).update(getattr(more, name))
+
 
 def cut(
     scan: Scan,
@@ -43,11 +52,11 @@ def cut(
     role: str,
     placed: Mapping[str, Placement],
     config: Mapping[str, Any],
-    pairs: Pairs,
-) -> None:
-    """Add the pairs of one training or validation patient; test patients get none."""
+) -> Pairs:
+    """The pairs of one training or validation patient; test patients get none."""
+    pairs = Pairs()
     if role == "test":
-        return
+        return pairs
     framing = Framing.of(config)
     channels = channels_of(config["structures"], config["mirror"])
     for structure, mask in scan.masks.items():
@@ -80,6 +89,7 @@ def cut(
                     crop=crop_text(place),
                 )
             )
+    return pairs
 
 
 def _count_losses(

@@ -51,7 +51,8 @@ def run(context: Context) -> None:
         marks = landmarks(scan)
         digest = scan.content_digest()
         digests.append(digest)
-        cut(scan, digest, "train", {n: rule.place(marks, n) for n in scan.masks}, about, pairs)
+        placed = {n: rule.place(marks, n) for n in scan.masks}
+        pairs.add(cut(scan, digest, "train", placed, about))
         if sum(row.selected for row in pairs.rows) >= wanted:
             break
     chosen = [place for place, row in enumerate(pairs.rows) if row.selected][:wanted]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from harness.data.crop import CropRule, fit_crop
 from harness.data.pairs import (
     channels_of,
 )
-from harness.data.scan import Excluded, Reference, Scan, Source
+from harness.data.scan import Excluded, Reference, Source
 from harness.data.store import LoadedScan, write_scan, write_store
 from harness.work.context import Context
 from harness.work.cutting import Pairs, cut
+from harness.work.readers import read_each
 from harness.work.sources import make_source
 
 
@@ -42,36 +44,64 @@ def run(context: Context) -> None:
     training = [marks[d] for d, role in roles.items() if role == "train"]
     rule = fit_crop(training, config["structures"], CropConfig.model_validate(config["crop"]))
     folder = context.folder.path / "store"
-    source = _source(context)
+    runtime = context.request.runtime
+    data, root = DataConfig.model_validate(runtime["data"]), Path(runtime["root"])
+    source = make_source(data, root)
     references = {reference.patient: reference for reference in source.patients()}
-    pairs, patients = Pairs(), []
-    for digest, role in roles.items():
-        scan = _read(source, references, known[digest]["patient"], digest)
-        placed = {name: rule.place(marks[digest], name) for name in scan.masks}
-        cut(scan, digest, role, placed, config, pairs)
-        if role != "train":
-            kept = LoadedScan(np.rint(scan.hu).astype(np.int16), scan.masks, scan.affine, placed)
-            write_scan(folder / "scans" / digest, kept)
-        patients.append({"patient": scan.patient, "digest": digest, "role": role})
+    tasks = [
+        _Task(
+            references.get(known[digest]["patient"]),
+            known[digest]["patient"],
+            digest,
+            role,
+            rule,
+            marks[digest],
+            config,
+            folder,
+        )
+        for digest, role in roles.items()
+    ]
+    readers = int(runtime.get("readers", 1))
+    pairs = Pairs()
+    for patient in read_each(_cut, tasks, data, root, readers, source):
+        pairs.add(patient)
+    patients = [{"patient": t.patient, "digest": t.digest, "role": t.role} for t in tasks]
     _write(folder, pairs, patients, rule, config)
     files = [path for path in folder.rglob("*") if path.is_file()]
     context.finish(files, _values(pairs, patients, rule))
 
 
-def _source(context: Context) -> Source:
-    runtime = context.request.runtime
-    return make_source(DataConfig.model_validate(runtime["data"]), Path(runtime["root"]))
+@dataclass(frozen=True)
+class _Task:
+    """One patient to cut."""
+
+    reference: Reference | None
+    patient: str
+    digest: str
+    role: str
+    rule: CropRule
+    marks: Landmarks
+    config: Mapping[str, Any]
+    folder: Path
 
 
-def _read(source: Source, references: Mapping[str, Reference], patient: str, digest: str) -> Scan:
-    """A patient's scan, refused if its content is not what was planned with."""
-    scan = source.read(references[patient]) if patient in references else None
-    if scan is None or isinstance(scan, Excluded) or scan.content_digest() != digest:
+def _cut(source: Source, task: _Task) -> Pairs:
+    """Read a patient, write the scan that scoring needs, cut the pairs.
+
+    Raises:
+        DataError: the content is not what was planned with.
+    """
+    scan = source.read(task.reference) if task.reference else None
+    if scan is None or isinstance(scan, Excluded) or scan.content_digest() != task.digest:
         raise DataError(
-            f"patient {patient} must still be what it was when it was looked at, but its files "
-            "changed; repeat the command"
+            f"patient {task.patient} must still be what it was when it was looked at, but its "
+            "files changed; repeat the command"
         )
-    return scan
+    placed = {name: task.rule.place(task.marks, name) for name in scan.masks}
+    if task.role != "train":
+        kept = LoadedScan(np.rint(scan.hu).astype(np.int16), scan.masks, scan.affine, placed)
+        write_scan(task.folder / "scans" / task.digest, kept)
+    return cut(scan, task.digest, task.role, placed, task.config)
 
 
 def _write(

@@ -15,6 +15,7 @@ def make_source(config: DataConfig, root: Path) -> Source:
         root: the work folder; what a source must keep to itself lies in its `private` folder.
     """
     import harness.data.sources.dicom
+    import harness.data.sources.images
     import harness.data.sources.openkbp
     import harness.data.sources.phantom  # noqa: F401
 

@@ -94,7 +94,7 @@ class Specs:
     def prepare(self, roles: Mapping[str, str]) -> Spec:
         """The store of pairs. `roles` maps patient content digests to roles."""
         config = plain(self.experiment.data)
-        for name in ("source", "root", "phantom", "patterns", "roles", "limit"):
+        for name in ("source", "root", "phantom", "dicom", "images", "patterns", "roles", "limit"):
             del config[name]  # patients enter by content digest, with the role they got
         if config["crop"]["placement"] != "fixed":
             del config["crop"]["fixed_row"], config["crop"]["fixed_column"]

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.errors import ConfigError, DataError
-from harness.base.files import write_text
+from harness.base.files import read_json, write_text
 from harness.base.registry import nearest
 from harness.compare.summary import arm_means
 from harness.config.experiment import Experiment
 from harness.config.starter import starter
-from harness.records.folder import WorkFolder
 from harness.report.formats import counted, duration, size
 from harness.report.index import check_folder, check_place, publish_index
 from harness.report.page import write_report
 from harness.report.readings import seed_value
 from harness.report.sweeps import epochs_words
 from harness.sweep.chosen import newest_chosen
-from harness.sweep.costs import count_costs
+from harness.sweep.costs import Costs, count_costs
 from harness.sweep.epochs import count_epochs
 from harness.sweep.planner import SweepPlan, TrialRun
 from harness.workflow import (
@@ -31,6 +30,7 @@ from harness.workflow import (
     choosing,
     choosing_words,
     compare_words,
+    quality,
     steps,
 )
 from harness.workflow.arm_costs import arm_costs
@@ -87,8 +87,11 @@ def prepare_data(session: Session) -> dict[str, Any]:
         say(f"{role}: " + ", ".join(f"{number} {what}" for what, number in numbers.items()))
     for name, share in values["lost"].items():
         say(f"{name}: {100 * share:.2f} %")
+    page = quality.write_page(session)
+    say(f"{read_json(page.with_name('quality.json'))['summary']}; quality page: {page}")
     return {
         "store": str(session.work.job(session.store).path / "store"),
+        "quality": str(page),
         "values": values,
         "excluded": [asdict(entry) for entry in session.looks.excluded],
         "notes": {look.patient: list(look.notes) for look in session.looks.usable if look.notes},
@@ -103,15 +106,16 @@ def run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
 
 def _sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
     plans = steps.sweep(session, stages)
-    for plan in plans:
-        _print_trials(session, plan)
+    costs = [count_costs(plan, session.work) for plan in plans]
+    for plan, cost in zip(plans, costs, strict=True):
+        _print_trials(session, plan, cost)
     tuning = choosing.tuning_of(session) if "segmentation" in stages else None
     for line in choosing_words.lines(tuning) if tuning else []:
         session.console.say(line)
     chosen = newest_chosen(session.home)
     return {
         "chosen": str(chosen) if chosen else None,
-        "sweeps": [_sweep_plain(plan, session.work) for plan in plans],
+        "sweeps": [_sweep_plain(plan, cost) for plan, cost in zip(plans, costs, strict=True)],
         "segmentation": tuning.plain() if tuning else None,
     }
 
@@ -131,7 +135,7 @@ def dry_run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
     return {"plan": found}
 
 
-def _print_trials(session: Session, plan: SweepPlan) -> None:
+def _print_trials(session: Session, plan: SweepPlan, costs: Costs) -> None:
     say = session.console.say
     say(f"{plan.stage} sweep, {plan.objective} on validation patients ({plan.direction}):")
     for run in plan.trials:
@@ -154,7 +158,6 @@ def _print_trials(session: Session, plan: SweepPlan) -> None:
     if plan.front:
         say("trials with + (and the chosen one) are on the Pareto front of the objectives")
     say(epochs_words(count_epochs(plan)))
-    costs = count_costs(plan, session.work)
     say(
         f"{duration(costs.trainings)} of trainings and {duration(costs.scores)} of scores on "
         f"workers, {size(costs.bytes)} of disk"
@@ -178,7 +181,7 @@ def _mean_words(run: TrialRun, plan: SweepPlan) -> str:
     return "no number" if mean is None else f"{mean:.4g}"
 
 
-def _sweep_plain(plan: SweepPlan, work: WorkFolder) -> dict[str, Any]:
+def _sweep_plain(plan: SweepPlan, costs: Costs) -> dict[str, Any]:
     return {
         "stage": plan.stage,
         "study": plan.study,
@@ -199,7 +202,7 @@ def _sweep_plain(plan: SweepPlan, work: WorkFolder) -> dict[str, Any]:
             for run in plan.trials
         ],
         "epochs": asdict(count_epochs(plan)),
-        "costs": asdict(count_costs(plan, work)),
+        "costs": asdict(costs),
     }
 
 

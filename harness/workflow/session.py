@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,6 +35,10 @@ from harness.workflow.looking import Looks, look_at
 
 if TYPE_CHECKING:
     from harness.tracking.thread import ProjectorThread
+
+
+RESOLVED = ("dicom", "images")
+"""Sources whose pseudonyms and file numbers a private list resolves."""
 
 
 @dataclass
@@ -84,6 +89,13 @@ class Session:
             resolve_auditors(self.experiment),
         )
 
+    @property
+    def readers(self) -> int:
+        """Processes that read patients side by side, on this machine."""
+        if self.engine == "inline":
+            return 1
+        return self.workers or (os.cpu_count() or 1)
+
     @cached_property
     def looks(self) -> Looks:
         """All patients of the source, looked at once per unchanged patient."""
@@ -92,13 +104,17 @@ class Session:
             live.start("look", "look at patients")
             source = make_source(config, self.root)
             looks = look_at(
-                source, config, self.root, lambda n, of: live.update("look", n, f"of {of}")
+                source,
+                config,
+                self.root,
+                lambda n, of: live.update("look", n, f"of {of}"),
+                self.readers,
             )
             live.finish("look", f"{len(looks.usable)} usable, {len(looks.excluded)} excluded")
         for entry in looks.excluded:  # before anything else can fail
             self.console.warn(f"{entry.patient} excluded: {entry.reason}")
-        if looks.excluded and config.source == "dicom":
-            self.console.say("(pseudonyms and file numbers: private/dicom/files.json)")
+        if looks.excluded and config.source in RESOLVED:
+            self.console.say(f"(pseudonyms and file numbers: private/{config.source}/files.json)")
         return looks
 
     @cached_property
@@ -126,6 +142,7 @@ class Session:
             "data": plain(self.experiment.data),
             "root": str(self.root),
             "looks": {look.digest: look.file for look in self.looks.usable},
+            "readers": self.readers,
             "inception_weights": self.experiment.metrics.inception_weights,
             "torchscript": self.experiment.metrics.torchscript,
         }

@@ -16,6 +16,7 @@ BENCHMARKS = {
     "sweep": ("sweeping", "what the machinery of a sweep costs, and what a second worker brings"),
     "speed": ("speed", "images a second of every network, float32 beside bfloat16"),
     "inference": ("inference", "false positives of the comparison beside its reference figures"),
+    "rtstruct": ("rtstruct", "contours to masks: speed and voxels beside rt-utils and plastimatch"),
     "splits": ("splits", "false positives among real replicates of one arm, half against half"),
 }
 

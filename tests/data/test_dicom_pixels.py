@@ -233,5 +233,5 @@ def test_pixels_that_do_not_decode_are_one_sentence(
         save(dataset, tmp_path / "in" / f"{index}.dcm")
     with pytest.raises(DataError, match="but those of file 2 do not") as caught:
         hu_of(tmp_path / "in")
-    assert str(caught.value).startswith("pixels of every CT slice must decode")
+    assert str(caught.value).startswith("pixels of every slice must decode")
     assert str(caught.value).endswith("export the series again")

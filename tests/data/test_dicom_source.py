@@ -26,6 +26,7 @@ from pydicom.uid import MRImageStorage
 
 from harness.base.errors import DataError
 from harness.config.data import DEFAULT_PATTERNS, DataConfig
+from harness.config.dicom import DicomConfig
 from harness.data.scan import SOURCES, Excluded, Scan
 from harness.data.sources.dicom import DicomFolder
 
@@ -150,12 +151,12 @@ def test_what_was_left_out_is_noted(root: Path) -> None:
     ]  # fmt: skip
     save(structure_dataset({"Parotid_L": left}), root / "rs.dcm")
     assert only(root).notes == (
-        "1 repeated slices of the CT series are left out",
-        "parotid_left: 1 repeated contours dropped",
-        "parotid_left: 1 contours on planes without an image left out",
-        "parotid_left: 1 contours outside image planes left out",
-        "parotid_left: 1 contours between slices left out",
-        "parotid_left: 1 POINT contours left out",
+        "1 repeated slice of the CT series left out",
+        "parotid_left: 1 repeated contour dropped",
+        "parotid_left: 1 contour on planes without an image left out",
+        "parotid_left: 1 contour outside image planes left out",
+        "parotid_left: 1 contour between slices left out",
+        "parotid_left: 1 POINT contour left out",
         "parotid_right is not contoured",
     )
 
@@ -204,9 +205,23 @@ def test_without_identifiers_the_study_tells_patients_apart(root: Path) -> None:
         for index, dataset in enumerate(datasets):
             dataset.PatientID = ""
             dataset.StudyInstanceUID = uid(study)
+            dataset.SeriesInstanceUID += f".{study}"
             save(dataset, root / f"{study}-{index}.dcm")
     scans = read_all(source(root))
     assert sorted(int(scan.hu.max()) for scan in scans) == [5, 6]  # type: ignore[union-attr]
+
+
+def test_without_identifiers_the_slices_of_a_series_are_one_patients(root: Path) -> None:
+    """Some writers give every file a study of its own."""
+    slices = series_datasets(volume(), AFFINE)
+    sets = structure_dataset(BOTH)
+    for index, dataset in enumerate((*slices, sets)):
+        dataset.PatientID = ""
+        dataset.StudyInstanceUID = uid(5, min(index, len(slices) - 1))
+        save(dataset, root / f"{index}.dcm")
+    [scan] = read_all(source(root))
+    assert isinstance(scan, Scan)
+    assert scan.hu.shape == SHAPE
 
 
 def test_pseudonyms_hold_for_one_private_folder(root: Path, tmp_path: Path) -> None:
@@ -240,7 +255,7 @@ def test_other_files_are_ignored_with_a_reason(root: Path) -> None:
         (2, "it is not a readable DICOM file"),
         (3, "it is not a readable DICOM file"),
         (4, "it is a localiser"),
-        (5, "it is neither a CT slice nor a structure set"),
+        (5, "it is an MR slice, not CT"),
     ]
     assert [scan.hu.shape for scan in read_all(folder)] == [SHAPE]  # type: ignore[union-attr]
 
@@ -421,7 +436,7 @@ def test_two_series_that_fit_alike_are_refused(root: Path) -> None:
     save(structure_dataset(BOTH), root / "rs.dcm")
     assert reason(root) == (
         "a structure set must fit one CT series, but it refers to none by name and 2 series have "
-        "slices where its contours lie; leave one in the folder"
+        "slices where its contours lie; name one by data.dicom.series"
     )
 
 
@@ -489,7 +504,46 @@ def test_a_file_that_vanished_is_an_exclusion(root: Path) -> None:
     paths[0].unlink()
     found = folder.read(reference)
     assert isinstance(found, Excluded)
-    assert found.reason.startswith("every CT slice must give its position")
+    assert found.reason.startswith("every slice must give its position")
     (root / "rs.dcm").unlink()
     found = folder.read(reference)
     assert isinstance(found, Excluded)
+
+
+# Which to look at.
+
+
+def described(root: Path, **chosen: str) -> DicomFolder:
+    """Two series where the contours lie, and two sets, told apart by what people called them."""
+    for number, name in ((1, "planning CT"), (2, "diagnostic CT")):
+        datasets = series_datasets(volume(number), AFFINE)
+        for index, dataset in enumerate(datasets):
+            dataset.SeriesInstanceUID, dataset.SeriesDescription = uid(1, 1, number), name
+            dataset.SOPInstanceUID = uid(1, 1, number, index)
+            dataset.FrameOfReferenceUID = ""
+        save_series(datasets, root / str(number))
+    for number, label in ((1, "final"), (2, "draft")):
+        sets = structure_dataset(BOTH, frame="", number=number)
+        sets.StructureSetLabel = label
+        save(sets, root / f"{label}.dcm")
+    wanted = DicomConfig(**chosen)
+    return DicomFolder(root, STRUCTURES, DEFAULT_PATTERNS, root.parent / "private", chosen=wanted)
+
+
+def test_of_several_series_and_sets_the_config_names_one(root: Path) -> None:
+    [reference] = described(root).patients()
+    found = described(root).read(reference)
+    assert isinstance(found, Excluded)
+    assert "name one by data.dicom.series" in found.reason
+    for number, name in ((1, "^planning"), (2, "(?i)DIAG")):
+        source = described(root, series=name, structure_sets="final")
+        [reference] = source.patients()
+        scan = source.read(reference)
+        assert isinstance(scan, Scan)
+        assert int(scan.hu.max()) == number
+        assert not [note for note in scan.notes if "structure sets fit" in note]
+        reasons = {reason for _, reason in source.ignored()}
+        assert reasons == {
+            "data.dicom.series asks for others",
+            "data.dicom.structure_sets asks for others",
+        }

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.base.errors import DataError
 from harness.data.dicom.structures import Roi
+from harness.data.dicom.usual_names import USUAL_NAMES
 
 SHOWN = 20  # names that a message lists
 
@@ -20,15 +21,13 @@ def match(
         rois: with contours or without; those without any match nothing.
         structures: wanted names.
         patterns: regular expressions per structure; a structure without any is looked up under its
-            own name, ignoring case.
+            usual names, and one that has none under its own name, ignoring case.
 
     Raises:
         DataError: two ROIs match one structure, or no wanted structure is there; names are listed.
     """
     found = {}
-    for structure in structures:
-        expressions = patterns.get(structure) or (f"(?i)^{re.escape(structure)}$",)
-        named = [roi for roi in rois if any(re.search(p, roi.name) for p in expressions)]
+    for structure, named in matches(rois, structures, patterns).items():
         with_contours = [roi for roi in named if roi.contours]
         if len(with_contours) > 1:
             both = ", ".join(f"'{roi.name}'" for roi in with_contours)
@@ -40,6 +39,23 @@ def match(
     if not found:
         raise DataError(_none(rois, structures))
     return found
+
+
+def matches(
+    rois: Sequence[Roi], structures: Sequence[str], patterns: Mapping[str, Sequence[str]]
+) -> dict[str, list[Roi]]:
+    """All ROIs whose names match each structure, with contours or without; as of `match`."""
+    return {
+        structure: [roi for roi in rois if is_named(roi.name, structure, patterns)]
+        for structure in structures
+    }
+
+
+def is_named(name: str, structure: str, patterns: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a ROI of this name is that structure; `patterns` as of `match`."""
+    own = (f"(?i)^{re.escape(structure)}$",)
+    expressions = patterns.get(structure) or USUAL_NAMES.get(structure, own)
+    return any(re.search(expression, name) for expression in expressions)
 
 
 def _none(rois: Sequence[Roi], structures: Sequence[str]) -> str:

@@ -44,7 +44,8 @@ def pair(structures: StructureSet, series: Sequence[tuple[Series, str]]) -> tupl
     if len(chosen) > 1:
         raise DataError(
             "a structure set must fit one CT series, but it refers to none by name and "
-            f"{len(chosen)} series have slices where its contours lie; leave one in the folder"
+            f"{len(chosen)} series have slices where its contours lie; name one by "
+            "data.dicom.series"
         )
     return chosen[0], best > 0
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -17,6 +17,10 @@ from harness.data.dicom.geometry import Grid, Plane, make_grid
 from harness.data.dicom.walk import Header, quietly, read
 
 LEAST_HU = -1024
+MOST_SIDE = 8192  # rows or columns of a slice
+MOST_BYTES = 8 * 10**9  # of the volume of a series
+FARTHEST_MM = 1e6  # of a position from the origin
+PIXEL_MM = (1e-3, 1e3)  # least and largest pixel spacing and slice thickness
 _TAGS = [
     "ImagePositionPatient",
     "ImageOrientationPatient",
@@ -50,7 +54,8 @@ def open_series(headers: Sequence[Header]) -> Series:
     """Geometry of a series from the headers of its slices.
 
     Raises:
-        DataError: a slice lacks its geometry, or the slices make no regular grid.
+        DataError: a slice lacks its geometry, the slices make no regular grid, or one that is too
+            large for memory.
     """
     distinct: dict[tuple[str, bytes], tuple[Header, Plane]] = {}
     for header in headers:
@@ -58,19 +63,35 @@ def open_series(headers: Sequence[Header]) -> Series:
         distinct.setdefault((header.sop or header.path, plane.position.tobytes()), (header, plane))
     kept, planes = zip(*distinct.values(), strict=True)
     grid = make_grid(planes)
+    _check_size(grid)
     ordered = tuple(kept[index] for index in grid.order)
     return Series(headers[0].series, ordered, grid, len(headers) - len(kept))
+
+
+def _check_size(grid: Grid) -> None:
+    size = 2 * math.prod(grid.shape)
+    if size > MOST_BYTES:
+        raise DataError(
+            f"the volume of a series must have at most {MOST_BYTES / 1e9:.0f} GB, but got "
+            f"{' x '.join(map(str, grid.shape))} voxels of {size / 1e9:.1f} GB; leave it out"
+        )
 
 
 def _plane(header: Header) -> Plane:
     dataset = read(Path(header.path), _TAGS)
     try:
-        return _parsed(dataset)
+        plane = _parsed(dataset)
     except Exception as error:
         raise DataError(
-            "every CT slice must give its position, orientation, pixel spacing and size, but "
+            "every slice must give its position, orientation, pixel spacing and size, but "
             f"file {header.number} does not"
         ) from error
+    if not all(1 <= side <= MOST_SIDE for side in plane.shape):
+        raise DataError(
+            f"every slice must have 1 to {MOST_SIDE} rows and columns, but file {header.number} "
+            f"says {plane.shape[0]} x {plane.shape[1]}; export the series again"
+        )
+    return plane
 
 
 def _parsed(dataset: Dataset | None) -> Plane:
@@ -79,7 +100,8 @@ def _parsed(dataset: Dataset | None) -> Plane:
     turn = np.array([float(value) for value in dataset.ImageOrientationPatient], np.float64)
     position = np.array([float(value) for value in dataset.ImagePositionPatient], np.float64)
     spacing = float(dataset.PixelSpacing[0]), float(dataset.PixelSpacing[1])
-    sound = np.isfinite([*turn, *position, *spacing]).all() and min(spacing) > 0
+    sound = np.isfinite([*turn, *position, *spacing]).all() and np.abs(position).max() < FARTHEST_MM
+    sound = sound and PIXEL_MM[0] <= min(spacing) <= max(spacing) <= PIXEL_MM[1]
     if turn.shape != (6,) or position.shape != (3,) or not sound:
         raise ValueError("geometry")
     columns, rows = turn[:3], turn[3:]
@@ -101,12 +123,12 @@ def _thickness(dataset: Dataset) -> float | None:
         value = float(dataset.get("SliceThickness") or 0)
     except (ValueError, TypeError):
         return None
-    return value if 0 < value < np.inf else None
+    return value if PIXEL_MM[0] <= value <= PIXEL_MM[1] else None
 
 
 @quietly()
-def read_hu(series: Series) -> NDArray[np.int16]:
-    """Hounsfield units (slices, rows, columns) in grid order, padding and below as -1024.
+def read_hu(series: Series, least: int = LEAST_HU) -> NDArray[np.int16]:
+    """Hounsfield units (slices, rows, columns) in grid order, padding and below as `least`.
 
     Raises:
         DataError: pixels of a file cannot be decoded.
@@ -114,27 +136,32 @@ def read_hu(series: Series) -> NDArray[np.int16]:
     volume = np.empty(series.grid.shape, np.int16)
     for index, header in enumerate(series.headers):
         try:
-            volume[index] = _slice(Path(header.path), series.grid.shape[1:])
+            volume[index] = _slice(Path(header.path), series.grid.shape[1:], least)
         except Exception as error:
             raise DataError(
-                f"pixels of every CT slice must decode, but those of file {header.number} do not "
+                f"pixels of every slice must decode, but those of file {header.number} do not "
                 f"({type(error).__name__}); export the series again"
             ) from error
     return volume
 
 
-def _slice(path: Path, shape: tuple[int, ...]) -> NDArray[np.int16]:
-    dataset = pydicom.dcmread(path, force=True)
+def _slice(path: Path, shape: tuple[int, ...], least: int) -> NDArray[np.int16]:
+    dataset = read(path, pixels=True)
+    if dataset is None:
+        raise ValueError("unreadable")
     _name_syntax(dataset)
     stored = dataset.pixel_array
     if stored.shape != shape:
         raise ValueError("shape")
     slope = float(dataset.get("RescaleSlope", 1) or 1)
-    hu = stored.astype(np.float64) * slope + float(dataset.get("RescaleIntercept", 0) or 0)
+    intercept = float(dataset.get("RescaleIntercept", 0) or 0)
+    if not np.isfinite([slope, intercept]).all():
+        raise ValueError("rescale")
+    hu = stored.astype(np.float64) * slope + intercept
     padding = dataset.get("PixelPaddingValue")
     if isinstance(padding, int):
-        hu[stored == padding] = LEAST_HU
-    return np.clip(np.rint(hu), LEAST_HU, np.iinfo(np.int16).max).astype(np.int16)
+        hu[stored == padding] = least
+    return np.clip(np.rint(hu), least, np.iinfo(np.int16).max).astype(np.int16)
 
 
 def _name_syntax(dataset: Dataset) -> None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from harness.base.errors import DataError
+from harness.base.words import some
 from harness.data.dicom.geometry import Vector
-from harness.data.dicom.walk import quietly, read, text
+from harness.data.dicom.walk import is_whole, quietly, read, text
 
 CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "")
+NOT_CLOSED = ("POINT", "OPEN_PLANAR", "OPEN_NONPLANAR")
 LEAST_POINTS = 3
+FARTHEST_MM = 1e6  # of a point from the origin; what is farther is no coordinate of a body
+LONGEST_NAME = 64  # letters, the most that the standard allows
 
 
 @dataclass(frozen=True)
@@ -25,15 +30,23 @@ class Roi:
 
     Attributes:
         number: ROI number within its file.
-        name: as written by the planning system, spaces at both ends removed.
+        name: as written by the planning system, spaces at both ends removed; what cannot be printed
+            is a space, and `LONGEST_NAME` letters are kept.
         contours: closed contours of three points or more, each (n, 3), LPS mm.
         skipped: what else the region has, in words -> how often ("POINT contours": 3).
+        interpreted: RT ROI Interpreted Type (ORGAN, PTV, ISOCENTER, ...), "" where not given.
     """
 
     number: int
     name: str
     contours: tuple[Vector, ...]
     skipped: dict[str, int] = field(default_factory=dict)
+    interpreted: str = ""
+
+    @property
+    def left_out(self) -> list[str]:
+        """What of it is no closed contour, in words."""
+        return [some(count, f"{what} left out") for what, count in self.skipped.items()]
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,7 @@ class StructureSet:
         series: series instance UIDs that it refers to.
         frames: frame of reference UIDs that it refers to.
         written: date and time of writing, "" where missing; orders structure sets.
+        notes: what of the file belongs to no region, in words.
     """
 
     rois: tuple[Roi, ...]
@@ -53,6 +67,7 @@ class StructureSet:
     series: frozenset[str]
     frames: frozenset[str]
     written: str
+    notes: tuple[str, ...] = ()
 
 
 @quietly()
@@ -64,70 +79,111 @@ def read_structures(path: Path) -> StructureSet:
     """
     dataset = read(path)
     if dataset is None:
-        raise DataError("a structure set must be a readable DICOM file, but this one is broken")
+        raise DataError(
+            "a structure set must be a readable DICOM file, but this one is broken or cut off; "
+            "export it again"
+        )
     try:
         return _parsed(dataset)
     except DataError:
         raise
     except Exception as error:
         raise DataError(
-            f"a structure set must be a readable DICOM file, but this one is broken "
-            f"({type(error).__name__})"
+            "a structure set must be a readable DICOM file, but this one is broken "
+            f"({type(error).__name__}); export it again"
         ) from error
 
 
 def _parsed(dataset: Dataset) -> StructureSet:
-    contours = {
-        int(item.ReferencedROINumber): item
-        for item in _items(dataset, "ROIContourSequence")
-        if "ReferencedROINumber" in item
-    }
+    drawn = _by_number(dataset, "ROIContourSequence")
+    observed = _by_number(dataset, "RTROIObservationsSequence")
+    items = [item for item in _items(dataset, "StructureSetROISequence") if "ROINumber" in item]
+    sharing = Counter(int(item.ROINumber) for item in items)
     rois = tuple(
-        _roi(int(item.ROINumber), text(item, "ROIName").strip(), contours.get(int(item.ROINumber)))
-        for item in _items(dataset, "StructureSetROISequence")
-        if "ROINumber" in item
+        _roi(item, drawn.get(number, []), observed.get(number, []), sharing[number])
+        for item in items
+        for number in [int(item.ROINumber)]
     )
+    for number in sharing:
+        drawn.pop(number, None)
+    orphans = sum(
+        len(_items(item, "ContourSequence")) for items in drawn.values() for item in items
+    )
+    notes = (some(orphans, "contours of no ROI left out"),) if orphans else ()
     images, series, frames = _references(dataset)
     written = text(dataset, "StructureSetDate") + text(dataset, "StructureSetTime")
-    return StructureSet(rois, images, series, frames, written)
+    return StructureSet(rois, images, series, frames, written, notes)
+
+
+def _by_number(dataset: Dataset, keyword: str) -> dict[int, list[Dataset]]:
+    """Items of a sequence by the ROI that they refer to; -1 for those that refer to none."""
+    found: dict[int, list[Dataset]] = {}
+    for item in _items(dataset, keyword):
+        given = item.get("ReferencedROINumber")
+        found.setdefault(-1 if given is None else int(given), []).append(item)
+    return found
 
 
 def _items(dataset: Dataset | None, keyword: str) -> list[Dataset]:
     found = dataset.get(keyword) if dataset is not None else None
-    return list(found) if found else []
+    items = list(found) if found else []
+    if not all(map(is_whole, items)):
+        raise DataError(
+            "a structure set must be a readable DICOM file, but one of its sequences is cut off or "
+            "its lengths are wrong; export it again"
+        )
+    return items
 
 
-def _roi(number: int, name: str, item: Dataset | None) -> Roi:
+def _roi(item: Dataset, drawn: Sequence[Dataset], observed: Sequence[Dataset], sharing: int) -> Roi:
+    """`sharing`: how many regions have its number; contours of several belong to none for sure."""
     kept, skipped = [], Counter[str]()
-    for contour in _items(item, "ContourSequence"):
+    for contour in (c for entry in drawn for c in _items(entry, "ContourSequence")):
         kind = text(contour, "ContourGeometricType").strip().upper()
         points = _points(contour)
-        if points is None:
+        if sharing > 1:
+            skipped["contours of a number that several ROIs have"] += 1
+        elif points is None:
             skipped["contours whose coordinates cannot be read"] += 1
         elif kind not in CLOSED:
-            skipped[f"{kind} contours"] += 1
+            known = f"{kind} contours" if kind in NOT_CLOSED else "contours of an unknown type"
+            skipped[known] += 1
         elif len(points) < LEAST_POINTS:
             skipped["contours of one or two points"] += 1
         else:
             kept.append(points)
-    return Roi(number, name, tuple(kept), dict(skipped))
+    kind = next((_printable(text(entry, "RTROIInterpretedType")) for entry in observed), "")
+    name = _printable(text(item, "ROIName"))
+    return Roi(int(item.ROINumber), name, tuple(kept), dict(skipped), kind)
+
+
+def _printable(words: str) -> str:
+    """On one line, and no longer than a name may be."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in words.strip())
+    return shown.strip()[:LONGEST_NAME].strip()
 
 
 def _points(contour: Dataset) -> Vector | None:
-    """(n, 3), or None if the numbers are missing, not finite, or no triplets.
+    """(n, 3), or None if the numbers are missing, not finite, too far away, or no triplets.
 
-    Contour data beyond 64 kB come as bytes (VR UN) from writers that cannot state their length.
+    Numbers are taken from the bytes of the file: a decimal string object for each would cost more
+    than all else. Contour data beyond 64 kB come as VR UN from writers that cannot state their
+    length.
     """
     try:
-        element: Any = contour.get("ContourData")
-        if element is None:
+        element: Any = contour.get_item("ContourData")
+        if isinstance(element, RawDataElement) and element.VR in (None, "DS", "UN"):
+            value: Any = element.value
+        else:
+            value = contour.get("ContourData")
+        if value is None:
             return None
-        if isinstance(element, bytes):
-            element = element.decode("ascii").strip("\0 ").split("\\")
-        values = np.array([float(value) for value in element], np.float64)
-    except (ValueError, TypeError, UnicodeDecodeError):
+        if isinstance(value, bytes):
+            value = value.strip(b"\0 ").split(b"\\")
+        values = np.array([float(number) for number in value], np.float64)
+    except (ValueError, TypeError):
         return None
-    if not values.size or values.size % 3 or not np.isfinite(values).all():
+    if not values.size or values.size % 3 or not (np.abs(values) < FARTHEST_MM).all():
         return None
     return values.reshape(-1, 3)
 

@@ -12,14 +12,23 @@ import logging
 import os
 import stat
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pydicom
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, RTStructureSetStorage
+from pydicom.filereader import read_dataset, read_preamble
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    MRImageStorage,
+    RTStructureSetStorage,
+)
 
 from harness.base.errors import DataError
 from harness.base.files import read_json
@@ -28,7 +37,7 @@ from harness.data.dicom.private import write_private_json
 # pydicom quotes values of broken files in its log and warnings; they may name a person.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 _TAGS = [
     "SOPClassUID",
     "SOPInstanceUID",
@@ -39,8 +48,15 @@ _TAGS = [
     "FrameOfReferenceUID",
     "ImageType",
     "NumberOfFrames",
+    "SeriesDescription",
+    "StructureSetLabel",
+    "StructureSetName",
 ]
 _PREAMBLE = 128
+_CHUNK = 2**14  # bytes of a deflated file inflated at once; they may be a thousand times as many
+MOST_INFLATED = 2**28  # bytes that a deflated file may hold; else a small one could fill the memory
+IMAGES: dict[str, str] = {CTImageStorage: "ct", MRImageStorage: "mr"}
+"""Kinds of slices by their SOP class; a source of CT reads the first alone."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +67,12 @@ class Header:
         number: place in the private list of files; what messages name.
         path: absolute; never printed.
         size, mtime_ns: as last seen.
-        kind: "ct", "rtstruct", or "" for a file that is ignored.
-        patient: digest of the patient ID (of the study where there is none), no identifier.
+        kind: "ct", "mr", "rtstruct", or "" for a file that is ignored.
+        patient: digest of the patient ID, no identifier; files without one belong together if they
+            share a study or series.
         study, series, frame, sop: UIDs, "" where missing.
         reason: why the file is ignored; "" if it is not.
+        described: what people called the series or structure set; never printed.
     """
 
     number: int
@@ -68,6 +86,7 @@ class Header:
     frame: str = ""
     sop: str = ""
     reason: str = ""
+    described: str = ""
 
 
 @contextlib.contextmanager
@@ -79,8 +98,11 @@ def quietly() -> Iterator[None]:
 
 
 @quietly()
-def walk(root: Path, private: Path) -> list[Header]:
+def walk(root: Path, private: Path | None) -> list[Header]:
     """Headers of all files below `root`, in path order.
+
+    Args:
+        private: folder of what was read before; None remembers nothing.
 
     Raises:
         DataError: there is no such folder, or it cannot be listed.
@@ -89,12 +111,37 @@ def walk(root: Path, private: Path) -> list[Header]:
         raise DataError(
             "data.root must be a folder of DICOM files, but got none of that name; check data.root"
         )
-    cache = _load(private / "headers.json")
+    cache = _load(private / "headers.json") if private else {}
     headers = [_header(number, path, cache) for number, path in enumerate(_files(root), 1)]
     known = {header.path: asdict(header) for header in headers}
-    if known != cache:
+    if private and known != cache:
         write_private_json(private / "headers.json", {"version": CACHE_VERSION, "files": known})
-    return headers
+    return _with_patients(headers)
+
+
+def _with_patients(headers: Sequence[Header]) -> list[Header]:
+    """Give files without a patient ID the digest of the studies that their series tie together."""
+    parents: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parents.setdefault(name, name) != name:
+            name = parents[name]
+        return name
+
+    nameless = [header for header in headers if header.kind and not header.patient]
+    for header in nameless:
+        ties = sorted((root(f"study {header.study}"), root(f"series {header.series}")))
+        parents[ties[0]] = ties[1]  # the study's name remains: it sorts last
+    return [
+        replace(header, patient=_digest(root(f"series {header.series}")))
+        if header.kind and not header.patient
+        else header
+        for header in headers
+    ]
+
+
+def _digest(identity: str) -> str:
+    return hashlib.sha256(identity.encode(errors="backslashreplace")).hexdigest()[:24]
 
 
 def _load(path: Path) -> dict[str, dict[str, Any]]:
@@ -137,10 +184,10 @@ def _header(number: int, path: Path, cache: dict[str, dict[str, Any]]) -> Header
 
 
 def _described(seen: tuple[int, str, int, int], dataset: Dataset) -> Header:
-    identity = text(dataset, "PatientID") or text(dataset, "StudyInstanceUID")
+    identity = text(dataset, "PatientID").strip()
     header = Header(
         *seen,
-        patient=hashlib.sha256(identity.strip().encode()).hexdigest()[:24],
+        patient=_digest(identity) if identity else "",
         study=text(dataset, "StudyInstanceUID"),
         series=text(dataset, "SeriesInstanceUID"),
         frame=text(dataset, "FrameOfReferenceUID"),
@@ -148,27 +195,58 @@ def _described(seen: tuple[int, str, int, int], dataset: Dataset) -> Header:
     )
     storage = text(dataset, "SOPClassUID")
     if storage == RTStructureSetStorage:
-        return replace(header, kind="rtstruct")
-    if storage != CTImageStorage:
-        return replace(header, reason="it is neither a CT slice nor a structure set")
+        names = [text(dataset, name) for name in ("StructureSetLabel", "StructureSetName")]
+        return replace(header, kind="rtstruct", described="\n".join(names))
+    if storage not in IMAGES:
+        name = UID(storage).name  # of the standard's dictionary, else the UID itself
+        known = "something else" if name == storage else name
+        return replace(header, reason=f"it is neither CT nor MR nor a structure set, but {known}")
     if "LOCALIZER" in text(dataset, "ImageType").upper():
         return replace(header, reason="it is a localiser")
-    return replace(header, kind="ct")
+    described = text(dataset, "SeriesDescription")
+    return replace(header, kind=IMAGES[storage], described=described)
 
 
-def read(path: Path, tags: Sequence[str] | None = None) -> Dataset | None:
-    """A data set without pixels; None if the file is no DICOM or too broken to parse.
+def read(path: Path, tags: Sequence[str] | None = None, pixels: bool = False) -> Dataset | None:
+    """A data set; None if the file is no DICOM, too broken to parse, inflates to more than
+    `MOST_INFLATED`, or is cut off.
 
     Args:
-        tags: keywords to read; None reads everything but pixels.
+        tags: keywords to read, also of a file that is cut off; None reads everything but pixels.
+        pixels: read pixels, too.
     """
     chosen = list(tags) if tags is not None else None
     try:
-        return pydicom.dcmread(
-            path, stop_before_pixels=True, specific_tags=chosen, force=_looks_bare(path)
+        bare = _looks_bare(path)
+        if _inflates_too_far(path, bare):
+            return None
+        found = pydicom.dcmread(
+            path, stop_before_pixels=not pixels, specific_tags=chosen, force=bare
         )
     except Exception:  # noqa: BLE001 - broken files raise anything; the caller names the file
         return None
+    return found if tags is not None or is_whole(found) else None
+
+
+def is_whole(dataset: Dataset) -> bool:
+    """False where an element is shorter than it says: pydicom reads cut files without a word."""
+    return all(
+        element.length in (len(element.value or b""), 0xFFFFFFFF)
+        for element in dataset.values()
+        if isinstance(element, RawDataElement) and isinstance(element.value, bytes | None)
+    )
+
+
+def _inflates_too_far(path: Path, bare: bool) -> bool:
+    with open(path, "rb") as file:
+        read_preamble(file, force=bare)
+        meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+        if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+            return False
+        inflated, inflate = 0, zlib.decompressobj(-zlib.MAX_WBITS)
+        while inflated <= MOST_INFLATED and (chunk := file.read(_CHUNK)):
+            inflated += len(inflate.decompress(chunk))
+        return inflated > MOST_INFLATED
 
 
 def _looks_bare(path: Path) -> bool:
@@ -181,9 +259,12 @@ def _looks_bare(path: Path) -> bool:
 def text(dataset: Dataset, keyword: str) -> str:
     """An element as text, "" where it is missing or cannot be read."""
     try:
-        value = dataset.get(keyword)
+        return _worded(dataset.get(keyword))
     except Exception:  # noqa: BLE001 - elements are parsed when asked for
         return ""
+
+
+def _worded(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str | bytes):

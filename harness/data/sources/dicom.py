@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,20 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.base.files import digest_of
+from harness.base.words import some
 from harness.config.data import DataConfig
+from harness.config.dicom import DicomConfig
 from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
 from harness.data.dicom.names import match
 from harness.data.dicom.pairing import pair
 from harness.data.dicom.private import Pseudonyms, write_private_json
-from harness.data.dicom.raster import Drawn, draw
+from harness.data.dicom.raster import draw
 from harness.data.dicom.series import Series, open_series, read_hu
 from harness.data.dicom.structures import Roi, StructureSet, read_structures
 from harness.data.dicom.walk import Header, walk
 from harness.data.scan import SOURCES, Excluded, Reference, Scan
+
+_READ = ("ct", "rtstruct")
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class DicomFolder:
         patterns: regular expressions of ROI names per structure.
         private: folder for the pseudonym key, the headers and the list of files.
         key: a fixed pseudonym key, for patients who are nobody.
+        chosen: which series and structure sets to look at.
 
     Raises:
         DataError: there is no such folder.
@@ -57,12 +63,14 @@ class DicomFolder:
         patterns: Mapping[str, Sequence[str]],
         private: Path,
         key: bytes | None = None,
+        chosen: DicomConfig | None = None,
     ) -> None:
         self._structures = tuple(structures)
         self._patterns = patterns
         self._private = private
         self._pseudonyms = Pseudonyms(private, key)
-        self._headers = walk(root, private)
+        wanted = chosen or DicomConfig()
+        self._headers = [_chosen(header, wanted) for header in walk(root, private)]
 
     def patients(self) -> list[Reference]:
         """Everyone with a CT slice or a structure set, by pseudonym.
@@ -72,7 +80,7 @@ class DicomFolder:
         """
         people: dict[str, list[Header]] = {}
         for header in self._headers:
-            if header.kind:
+            if header.kind in _READ:
                 people.setdefault(self._pseudonyms.of(header.patient), []).append(header)
         if not people:
             raise DataError(
@@ -87,16 +95,21 @@ class DicomFolder:
 
     def ignored(self) -> list[tuple[int, str]]:
         """Files that are not used: number in the private list, reason."""
-        return [(header.number, header.reason) for header in self._headers if not header.kind]
+        return [
+            (header.number, header.reason or "it is an MR slice, not CT")
+            for header in self._headers
+            if header.kind not in _READ
+        ]
 
     def read(self, reference: Reference) -> Scan | Excluded:
         """One patient, with the structure set that has most of the wanted structures."""
+        labels: list[str] = []
         try:
-            return self._read(reference.patient, reference.location)
+            return self._read(reference.patient, reference.location, labels)
         except DataError as error:
-            return Excluded(reference.patient, str(error))
+            return Excluded(reference.patient, str(error), tuple(labels))
 
-    def _read(self, patient: str, headers: Sequence[Header]) -> Scan:
+    def _read(self, patient: str, headers: Sequence[Header], labels: list[str]) -> Scan:
         slices = [header for header in headers if header.kind == "ct"]
         sets = [header for header in headers if header.kind == "rtstruct"]
         if not slices or not sets:
@@ -105,28 +118,36 @@ class DicomFolder:
                 f"a patient must have CT slices and a structure set, but got no {lacking}"
             )
         series, notes = _all_series(slices)
-        chosen = self._choose(sets, series, notes)
+        chosen = self._choose(sets, series, notes, labels)
         hu = read_hu(chosen.series)
         masks = {}
         for structure, roi in chosen.rois.items():
             drawn = draw(roi.contours, chosen.series.grid)
-            notes += _drawing_notes(structure, roi, drawn)
+            notes += [f"{structure}: {words}" for words in (*drawn.notes, *roi.left_out)]
             if drawn.mask.any():
                 masks[structure] = drawn.mask
         if not masks:
             raise DataError("contours must enclose voxels of the CT series, but none does")
         missing = [name for name in self._structures if name not in masks]
         notes += [f"{name} is not contoured" for name in missing]
-        return _canonical(patient, hu, masks, chosen.series, notes)
+        return _canonical(patient, hu, masks, chosen.series, notes, labels)
 
     def _choose(
-        self, sets: Sequence[Header], series: Sequence[tuple[Series, str]], notes: list[str]
+        self,
+        sets: Sequence[Header],
+        series: Sequence[tuple[Series, str]],
+        notes: list[str],
+        labels: list[str],
     ) -> _Candidate:
-        """The structure set with most wanted structures; the newest of equals."""
+        """The structure set with most wanted structures; the newest of equals.
+
+        `labels` becomes the names of the contoured regions, of all sets until one is chosen.
+        """
         candidates, refused = [], []
         for header in sets:
             try:
                 structures = read_structures(Path(header.path))
+                labels += _labels(structures)
                 found = match(structures.rois, self._structures, self._patterns)
                 candidates.append(_Candidate(structures, *pair(structures, series), found))
             except DataError as error:
@@ -135,12 +156,14 @@ class DicomFolder:
             raise DataError("; ".join(refused))
         notes += [f"a structure set is not used: {reason}" for reason in refused]
         best = max(candidates, key=lambda c: (len(c.rois), c.structures.written))
+        labels[:] = _labels(best.structures)
         if len(candidates) > 1:
             notes.append(f"{len(candidates)} structure sets fit; the most complete, newest is used")
+        notes += best.structures.notes
         if not best.named:
             notes.append("the structure set refers to no CT series here; its positions decide")
         if best.series.repeats:
-            notes.append(f"{best.series.repeats} repeated slices of the CT series are left out")
+            notes.append(some(best.series.repeats, "repeated slices of the CT series left out"))
         return best
 
     def _counted(self) -> str:
@@ -152,6 +175,17 @@ class DicomFolder:
         files = {str(header.number): header.path for header in self._headers}
         patients = {name: str(Path(found[0].path).parent) for name, found in people.items()}
         write_private_json(self._private / "files.json", {"files": files, "patients": patients})
+
+
+def _chosen(header: Header, wanted: DicomConfig) -> Header:
+    """The header, ignored with the reason if the config asks for others."""
+    for kind, pattern, name in (
+        ("ct", wanted.series, "data.dicom.series"),
+        ("rtstruct", wanted.structure_sets, "data.dicom.structure_sets"),
+    ):
+        if header.kind == kind and pattern and not re.search(pattern, header.described):
+            return replace(header, kind="", reason=f"{name} asks for others")
+    return header
 
 
 def _all_series(slices: Sequence[Header]) -> tuple[list[tuple[Series, str]], list[str]]:
@@ -174,15 +208,8 @@ def _all_series(slices: Sequence[Header]) -> tuple[list[tuple[Series, str]], lis
     return usable, [f"a CT series of {len(by_uid)} is not used: {reason}" for reason in reasons]
 
 
-def _drawing_notes(structure: str, roi: Roi, drawn: Drawn) -> list[str]:
-    counts = {
-        "repeated contours dropped": drawn.repeats,
-        "contours on planes without an image left out": drawn.off_image,
-        "contours outside image planes left out": drawn.off_plane,
-        "contours between slices left out": drawn.between,
-        **{f"{what} left out": count for what, count in roi.skipped.items()},
-    }
-    return [f"{structure}: {count} {what}" for what, count in counts.items() if count]
+def _labels(structures: StructureSet) -> list[str]:
+    return [roi.name for roi in structures.rois if roi.contours]
 
 
 def _canonical(
@@ -191,11 +218,13 @@ def _canonical(
     masks: Mapping[str, NDArray[np.bool_]],
     series: Series,
     notes: Sequence[str],
+    labels: Sequence[str],
 ) -> Scan:
     axes, flips = canonical_axes(series.grid.affine)
     affine = reorient_affine(series.grid.affine, series.grid.shape, axes, flips)
     turned = {name: reorient(mask, axes, flips) for name, mask in masks.items()}
-    return Scan(patient, reorient(hu, axes, flips), turned, affine, None, tuple(notes))
+    hu = reorient(hu, axes, flips)
+    return Scan(patient, hu, turned, affine, None, tuple(notes), tuple(labels))
 
 
 def _signature(headers: Sequence[Header]) -> str:
@@ -206,7 +235,9 @@ def make(config: DataConfig, folder: Path) -> DicomFolder:
     """The source of `data.source: dicom`; `folder` keeps what must stay private."""
     if config.folder is None:
         raise DataError("data.root must name a folder of DICOM files, but got nothing")
-    return DicomFolder(config.folder, config.structures, config.patterns, folder)
+    return DicomFolder(
+        config.folder, config.structures, config.patterns, folder, chosen=config.dicom
+    )
 
 
 SOURCES.add("dicom", make)

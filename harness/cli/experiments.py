@@ -1,0 +1,257 @@
+"""Commands of an experiment, in the order of a run; each goes on where it stopped."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.base.console import emit_json
+from harness.base.errors import ConfigError
+from harness.cli.options import (
+    DEFAULT_WORKDIR,
+    Address,
+    Engine,
+    ExperimentFile,
+    Json,
+    Options,
+    Overrides,
+    Quiet,
+    Workdir,
+    Workers,
+    app,
+)
+
+
+@app.command()
+def run(
+    experiment: ExperimentFile,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    workers: Workers = None,
+    engine: Engine = "processes",
+    address: Address = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Prepare, sweep, compare and report, as the experiment declares."""
+    options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
+    session = options.session()
+    from harness.workflow.commands import run_all
+
+    with session.open():
+        found = run_all(session)
+    options.finish(found, f"report: {found['report']}", options.pages())
+
+
+@app.command()
+def prepare(
+    experiment: ExperimentFile,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    workers: Workers = None,
+    engine: Engine = "processes",
+    address: Address = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read the patients, give them roles, cut pairs."""
+    options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
+    session = options.session()
+    from harness.workflow.commands import prepare_data, swept_stages
+
+    with session.open():
+        found = prepare_data(session)
+    swept = swept_stages(session.experiment)
+    options.finish(found, f"store: {found['store']}", options.next("sweep" if swept else "compare"))
+
+
+@app.command()
+def sweep(
+    experiment: ExperimentFile,
+    stage: Annotated[str, typer.Option(help="mask, image, segmentation or all")] = "all",
+    trials: Annotated[int | None, typer.Option(min=1, help="settings to try, per stage")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="trainings per trial")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="plan, cost, disk; trains nothing")
+    ] = False,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    workers: Workers = None,
+    engine: Engine = "processes",
+    address: Address = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search the settings of both stages; freeze the best."""
+    options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
+    loaded = options.experiment()
+    from harness.workflow.commands import dry_run_sweep, run_sweep, stages_of
+
+    stages = stages_of(stage, loaded)
+    if seeds is not None:
+        options.overrides.append(f"sweep.seeds={seeds}")
+    if trials is not None:
+        studies = [name for name in stages if name != "segmentation"]  # which has no study
+        options.overrides += [f"sweep.{name}.trials={trials}" for name in studies]
+    with options.session().open(track=not dry_run) as session:
+        found = dry_run_sweep(session, stages) if dry_run else run_sweep(session, stages)
+    where = "nothing was trained" if dry_run else f"chosen settings: {found['chosen'] or 'none'}"
+    then = "compare" if session.experiment.mask.learns == "mask" else "report"
+    again = options.next("sweep", *(() if stage == "all" else ("--stage", stage)))
+    options.finish(found, where, again if dry_run else options.next(then))
+
+
+@app.command()
+def compare(
+    experiment: ExperimentFile,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    workers: Workers = None,
+    engine: Engine = "processes",
+    address: Address = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train every arm, open the test once, decide."""
+    options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
+    session = options.session()
+    from harness.workflow.commands import run_compare
+
+    with session.open():
+        found = run_compare(session)
+    options.finish(found, f"scores: {found['scores']}", options.next("report"))
+
+
+@app.command()
+def collapse(
+    experiment: ExperimentFile,
+    fail_on: Annotated[
+        str | None, typer.Option(metavar="collapse", help="exit 4 if a seed collapsed")
+    ] = None,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    workers: Workers = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Judge every seed of the sweeps against real patients."""
+    if fail_on not in (None, "collapse"):
+        raise ConfigError(f"--fail-on must be collapse, but got '{fail_on}'")
+    options = Options(experiment, overrides, workdir, json, quiet, workers)
+    session = options.session()
+    from harness.workflow.commands import run_collapse
+
+    with session.open():
+        found = run_collapse(session)
+    if not json:
+        sys.stdout.write(found["verdict"] + "\n")
+    options.finish(found, f"evidence: {found['report']}", options.pages())
+    if fail_on and found["collapsed"]:
+        raise typer.Exit(4)
+
+
+@app.command()
+def calibrate(
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="collapse, memorisation or comparison")
+    ],
+    experiment: ExperimentFile,
+    images: Annotated[
+        list[int] | None, typer.Option(min=20, help="synthetic images a set; repeatable")
+    ] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="deals of the patients, per number (200); simulated comparisons (20000)"
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    workers: Workers = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Plant failures in your own data, count what is detected.
+
+    Counts false alarms as well. `comparison` simulates Dice tables: false positives and power.
+    """
+    if what not in ("collapse", "memorisation", "comparison"):
+        raise ConfigError(
+            "calibrate needs one of: collapse, memorisation, comparison; "
+            f"but got '{what}'; name one of them"
+        )
+    if what == "comparison" and images:
+        raise ConfigError(
+            "--images must be left out of calibrate comparison, which simulates Dice and draws no "
+            f"image, but got {', '.join(map(str, images))}; leave it out"
+        )
+    options = Options(experiment, overrides, workdir, json, quiet, workers)
+    session = options.session()
+    from harness.workflow.commands import run_calibrate, run_calibrate_comparison
+
+    if what == "comparison":  # only reads, so it works beside a running command
+        found = run_calibrate_comparison(session, repeats)
+        then = options.next("compare" if found["design"]["origin"] == "assumed" else "report")
+    else:
+        with session.open():
+            found = run_calibrate(session, what, images or [100, 200, 300], repeats or 200)
+        then = options.pages()
+    if not json:
+        sys.stdout.write(found["verdict"] + "\n")
+    options.finish(found, f"rates: {found['table']}", then)
+
+
+@app.command()
+def report(
+    experiment: ExperimentFile,
+    overrides: Overrides = None,
+    publish: Annotated[
+        str | None,
+        typer.Option(
+            metavar="<path>", help="copy it to FOLDER/NAME too, listed in FOLDER/README.md"
+        ),
+    ] = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the page and tables from what is finished."""
+    options = Options(experiment, overrides, workdir, json, quiet)
+    session = options.session()
+    from harness.workflow.commands import write_page
+
+    if publish is not None and not publish.strip():
+        raise ConfigError("--publish must name a folder, but got ''; name one, or leave it out")
+    found = write_page(session, Path(publish) if publish else None)
+    then = options.pages() if found["finished"] else options.next("run")
+    where = f"report: {found['report']}"
+    if found["published"]:
+        where += f"\npublished: {found['published']}"
+    options.finish(found, where, then)
+
+
+@app.command()
+def ui(
+    experiment: ExperimentFile,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 5000,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Open the runs in MLflow: start its server, print the links."""
+    from harness.tracking.ui import ui as start
+
+    options = Options(experiment, overrides, workdir, json, quiet)
+    loaded = options.experiment()
+    start(
+        workdir,
+        loaded.tracking.uri,
+        loaded.name,
+        port,
+        options.console.say,
+        emit_json if json else lambda links: None,
+    )

@@ -1,0 +1,126 @@
+"""What commands share: the application, options by name, the session they open, how they end."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.base.console import Console, emit_json
+from harness.base.errors import ConfigError
+
+if TYPE_CHECKING:
+    from harness.config.experiment import Experiment
+    from harness.workflow.session import Session
+
+app = typer.Typer(
+    help="Does GAN-made training data improve a CT segmentation network?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ExperimentFile = Annotated[
+    Path, typer.Argument(metavar="EXPERIMENT", help="experiment file (YAML)")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("-s", "--set", metavar="KEY=VALUE", help="override a setting; repeatable"),
+]
+Workdir = Annotated[Path, typer.Option(help="everything is written below this folder")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="warnings only")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="worker processes; default: the cores, or one on a GPU")
+]
+Engine = Annotated[
+    str,
+    typer.Option(help="processes, ray (a cluster), or inline (in this process, for debuggers)"),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(help="of a Ray cluster: HOST:PORT or auto; left out, Ray starts here"),
+]
+DEFAULT_WORKDIR = Path("harness-work")
+
+
+class Options:
+    """Options that every command shares."""
+
+    def __init__(
+        self,
+        experiment: Path,
+        overrides: list[str] | None,
+        workdir: Path,
+        json: bool,
+        quiet: bool,
+        workers: int | None = None,
+        engine: str = "processes",
+        address: str | None = None,
+    ) -> None:
+        self.file = experiment
+        self.overrides = overrides or []
+        self.workdir = workdir
+        self.json = json
+        self.console = Console(quiet=quiet)
+        self.workers = workers
+        self.engine = engine
+        self.address = address
+
+    def experiment(self) -> Experiment:
+        """The loaded experiment."""
+        from harness.config.load import load_experiment
+
+        return load_experiment(self.file, self.overrides)
+
+    def session(self) -> Session:
+        """A session of the loaded experiment.
+
+        Raises:
+            ConfigError: the work folder cannot be made, no executor has that name, or another
+                one than Ray is given an address.
+        """
+        if self.address is not None and self.engine != "ray":
+            raise ConfigError(
+                "--address is that of a Ray cluster and needs --engine ray, but got --engine "
+                f"{self.engine}; add --engine ray, or leave --address out"
+            )
+        experiment = self.experiment()
+        try:
+            self.workdir.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.workdir).close()
+        except OSError as error:
+            raise ConfigError(
+                "--workdir must be a folder that can be made and written, but got "
+                f"'{self.workdir}' ({error.strerror}); name another one"
+            ) from error
+        from harness.workflow.session import EXECUTORS, Session
+
+        EXECUTORS.get(self.engine)
+        return Session(
+            experiment, self.workdir, self.console, self.workers, self.engine, self.address
+        )
+
+    def next(self, command: str, *options: str) -> str:
+        """What to type next, with the options of this call."""
+        parts = ["harness", command, str(self.file), *options]
+        parts += [part for override in self.overrides for part in ("-s", override)]
+        if self.workdir != DEFAULT_WORKDIR:
+            parts += ["--workdir", str(self.workdir)]
+        return shlex.join(parts)
+
+    def pages(self) -> str:
+        """The command that opens MLflow's pages; empty where nothing is tracked."""
+        return self.next("ui") if self.experiment().tracking.enabled else ""
+
+    def finish(self, found: dict[str, Any], where: str, then: str) -> None:
+        """End a command: where its result is and what to type next."""
+        if self.json:
+            emit_json(found)
+        self.console.say(f"\n{where}")
+        if then:
+            self.console.say(f"next: {then}")

@@ -1,0 +1,258 @@
+"""Commands that stand alone: settings, a starter, and doors to one capability each."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.base.console import Console, emit_json
+from harness.base.errors import ConfigError
+from harness.cli.options import (
+    DEFAULT_WORKDIR,
+    ExperimentFile,
+    Json,
+    Options,
+    Overrides,
+    Quiet,
+    Workdir,
+    app,
+)
+
+
+@app.command()
+def config(experiment: ExperimentFile, overrides: Overrides = None, json: Json = False) -> None:
+    """Print the experiment resolved, each setting documented."""
+    from harness.config.load import load_experiment
+    from harness.config.render import render
+
+    loaded = load_experiment(experiment, overrides or [])
+    if json:
+        emit_json(loaded.model_dump(mode="json"))
+    else:
+        sys.stdout.write(render(loaded))
+
+
+@app.command()
+def init(
+    root: Annotated[Path, typer.Argument(metavar="FOLDER", help="your DICOM folder")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="file to write")] = Path(
+        "experiment.yaml"
+    ),
+    name: Annotated[str, typer.Option(help="name of the experiment")] = "my-experiment",
+    json: Json = False,
+) -> None:
+    """Write a starter experiment for your own DICOM folder."""
+    from harness.workflow.commands import write_starter
+
+    write_starter(root, output, name)
+    if json:
+        emit_json({"experiment": str(output)})
+    Console().say(f"wrote {output}\nnext: {shlex.join(['harness', 'prepare', str(output)])}")
+
+
+@app.command()
+def inspect(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="DICOM files, any layout")],
+    masks: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="write the masks of all ROIs there, with their images"),
+    ] = None,
+    format: Annotated[str, typer.Option(help="of the masks: nifti or nrrd")] = "nifti",
+    experiment: Annotated[
+        Path | None,
+        typer.Option(metavar="EXPERIMENT", help="whose structures and patterns map ROI names"),
+    ] = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what is in a folder of DICOM files, ROI by ROI.
+
+    Prints names of files and ROIs of your own data. Pseudonyms are those of the work folder where
+    it has any.
+    """
+    from harness.config.data import DataConfig
+    from harness.config.load import load_experiment
+    from harness.data.dicom.usual_names import USUAL_NAMES
+    from harness.workflow.inspect import inspect as look
+    from harness.workflow.inspect_words import show
+
+    console = Console(quiet=quiet)
+    data = load_experiment(experiment, []).data if experiment else DataConfig()
+    names = tuple(dict.fromkeys((*data.structures, *data.patterns, *USUAL_NAMES)))
+    private = workdir / "private" / "dicom"
+    found = look(folder, names, data.patterns, console, private, masks, format)
+    if json:
+        emit_json(found)
+    else:
+        show(found, sys.stdout)
+    if masks is not None:
+        console.say(f"\nmasks: {masks / 'files.json'}")
+
+
+@app.command()
+def score(
+    real: Annotated[
+        Path, typer.Argument(metavar="REAL", help="folder of PNG, NPY or NIfTI files, or a store")
+    ],
+    synthetic: Annotated[Path, typer.Argument(metavar="SYNTHETIC", help="likewise")],
+    patients: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CSV|REGEX",
+            help="whose image it is: a table image,patient, or the group of an expression",
+        ),
+    ] = None,
+    window: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LOW HIGH", help="values of NPY and NIfTI files that become 0 and 1"),
+    ] = None,
+    heldout: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="real images the generator never saw: judges memorisation"
+        ),
+    ] = None,
+    extractor: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="auto (default), inception-v3, efficientnet-lite0, torchscript; repeatable"
+        ),
+    ] = None,
+    torchscript: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="your extractor; its code is run")
+    ] = None,
+    inception_weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="weights of inception-v3")
+    ] = None,
+    paired: Annotated[
+        bool, typer.Option("--paired", help="also SSIM, PSNR, MAE of files of one name")
+    ] = False,
+    output: Annotated[Path, typer.Option("-o", "--output", help="folder of the results")] = Path(
+        "harness-score"
+    ),
+    most: Annotated[int, typer.Option(min=2, help="images a side; more are drawn from")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="draws subsets and splits")] = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score two sets of images, real and synthetic, of any source."""
+    from harness.metrics.features import ExtractorFiles
+    from harness.workflow.score import score_sets
+    from harness.workflow.score_input import Request
+    from harness.workflow.score_words import lines, show
+
+    request = Request(
+        real,
+        synthetic,
+        heldout,
+        window,
+        patients,
+        tuple(extractor or ()),
+        ExtractorFiles(inception_weights, torchscript),
+        paired,
+        output,
+        most,
+        seed,
+    )
+    console = Console(quiet=quiet)
+    found = score_sets(request, console, console.warn if json else show)
+    if json:
+        emit_json(found)
+    else:
+        show("\n".join(lines(found)))
+    console.say(f"\nresults: {output / 'score.json'}")
+
+
+@app.command()
+def export(
+    format: Annotated[str, typer.Argument(metavar="FORMAT", help="nnunet")],
+    experiment: ExperimentFile,
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="folder for datasets, which nnU-Net calls nnUNet_raw"),
+    ],
+    arm: Annotated[
+        str | None, typer.Option(help="adds the pairs that were made for this arm")
+    ] = None,
+    replicate: Annotated[
+        int | None, typer.Option(help="whose made pairs; default: the first replicate's")
+    ] = None,
+    dataset_id: Annotated[int, typer.Option(min=1, max=999, help="nnU-Net's number")] = 501,
+    folds: Annotated[int, typer.Option(min=2, help="of splits_final.json, by patient")] = 5,
+    test: Annotated[
+        bool, typer.Option("--test", help="test patients too, once compare opened the test")
+    ] = False,
+    overrides: Overrides = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write what segmenters learn from as a dataset of nnU-Net v2."""
+    if format != "nnunet":
+        raise ConfigError(f"export knows the format nnunet, but got '{format}'; type nnunet")
+    options = Options(experiment, overrides, workdir, json, quiet)
+    session = options.session()
+    from harness.workflow.export_nnunet import Request, export_nnunet
+    from harness.workflow.export_words import commands, lines, warnings
+
+    found = export_nnunet(session, Request(output, arm, replicate, dataset_id, folds, test))
+    for line in lines(found):
+        options.console.say(line)
+    for line in warnings(found):
+        options.console.warn(line)
+    options.finish(found, f"dataset: {found['dataset']}", "\n      ".join(commands(found)))
+
+
+@app.command()
+def decide(
+    scores: Annotated[
+        Path, typer.Argument(metavar="SCORES", help="CSV: patient, replicate (or run), arm, value")
+    ],
+    baseline: Annotated[str | None, typer.Option(metavar="ARM", help="what is to beat")] = None,
+    candidate: Annotated[str | None, typer.Option(metavar="ARM", help="what may beat it")] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            help="smallest difference that matters, in the unit of value; default: 0.01 for values "
+            "in 0 to 1"
+        ),
+    ] = None,
+    better: Annotated[
+        str | None,
+        typer.Option(
+            metavar="higher|lower", help="which values are better; default: higher in 0 to 1"
+        ),
+    ] = None,
+    secondary: Annotated[
+        list[str] | None,
+        typer.Option(metavar="BASELINE:CANDIDATE", help="Holm-adjusted; repeatable"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="figure, .png or .svg; default: beside the scores"),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Does one arm beat another? For any table of scores.
+
+    Patients and replicates both count as random.
+    """
+    from harness.workflow.decide import decide_scores
+    from harness.workflow.decide_input import Request
+    from harness.workflow.decide_words import lines
+
+    request = Request(scores, baseline, candidate, margin, tuple(secondary or ()), output, better)
+    console = Console(quiet=quiet)
+    found = decide_scores(request, console)
+    if json:
+        emit_json(found)
+    else:
+        sys.stdout.write("\n".join(lines(found)) + "\n")
+        sys.stdout.flush()
+    console.say(f"\nfigure: {found['figure']}")

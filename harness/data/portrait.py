@@ -1,0 +1,67 @@
+"""What of a scan a person must know to trust it: geometry, volumes, HU, names of its regions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.data.scan import Scan
+
+HU_EDGES = np.arange(-1024, 2049, 32)
+"""Edges of the histogram's bins, HU; what lies beyond counts in the outermost ones."""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """One scan, to be looked at.
+
+    Attributes:
+        shape: slices, rows, columns.
+        spacing_mm: along slices, rows, columns.
+        volumes_ml: of each contoured structure.
+        median_hu: inside each contoured structure.
+        histogram: voxels of the scan per bin of `HU_EDGES`.
+        labels: names of the contoured regions as the planning system wrote them, () if unknown.
+    """
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    volumes_ml: Mapping[str, float]
+    median_hu: Mapping[str, float]
+    histogram: tuple[int, ...]
+    labels: tuple[str, ...]
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "shape": list(self.shape),
+            "spacing_mm": list(self.spacing_mm),
+            "volumes_ml": dict(self.volumes_ml),
+            "median_hu": dict(self.median_hu),
+            "histogram": list(self.histogram),
+            "labels": list(self.labels),
+        }
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Portrait:
+        """What `plain` gave."""
+        names = ("shape", "spacing_mm", "histogram", "labels")
+        listed = {name: tuple(plain[name]) for name in names}
+        return cls(**{**plain, **listed})
+
+
+def portrait(scan: Scan) -> Portrait:
+    """Look at a scan."""
+    voxel_ml = abs(float(np.linalg.det(scan.affine[:3, :3]))) / 1000
+    clipped = np.clip(scan.hu, HU_EDGES[0], HU_EDGES[-1] - 1)
+    return Portrait(
+        shape=scan.hu.shape,  # type: ignore[arg-type]
+        spacing_mm=scan.spacing_mm,
+        volumes_ml={n: round(float(m.sum()) * voxel_ml, 4) for n, m in scan.masks.items()},
+        median_hu={n: float(np.median(scan.hu[m])) for n, m in scan.masks.items()},
+        histogram=tuple(np.histogram(clipped, HU_EDGES)[0].tolist()),
+        labels=scan.labels,
+    )

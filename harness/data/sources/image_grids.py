@@ -1,0 +1,157 @@
+"""Voxels of image and mask files, in canonical order and on one grid; what is no CT or no mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.errors import DataError
+from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
+from harness.data.dicom.series import LEAST_HU
+from harness.data.volume_files import read_layers, read_volume
+
+SAME_PLACE_MM = 1e-3
+"""Farthest that a voxel of a mask may lie from its image's."""
+AIR_HU = -200
+"""Every CT of a person has voxels below: the air about them. Cut off or shifted values have not."""
+NOTHING_MM = 1e-6  # of an affine: what float32 leaves where decimal text says 0
+Vector = NDArray[np.float64]
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the voxels of an image lie: (slice, row, column, 1) -> LPS mm, canonical order."""
+
+    affine: Vector
+    shape: Shape
+
+    def gap_mm(self, affine: Vector, shape: Shape) -> float:
+        """Farthest that a corner voxel of `shape` lies apart under the two affines."""
+        corners = np.array([[*c, 1.0] for c in product(*((0, n - 1) for n in shape))])
+        return float(np.linalg.norm((corners @ (self.affine - affine).T)[:, :3], axis=1).max())
+
+    def moved(self, offset: Vector) -> Grid:
+        """The same lattice, counted from the voxel at `offset`."""
+        affine = self.affine.copy()
+        affine[:3, 3] += affine[:3, :3] @ offset
+        return Grid(affine, self.shape)
+
+
+def open_image(path: Path) -> tuple[NDArray[Any], Grid]:
+    """An image, (slices, rows, columns) in canonical order, and its grid.
+
+    Raises:
+        DataError: it cannot be read, or its axes are nearest to no body axes.
+    """
+    values, affine = read_volume(path)
+    return _canonical(values, affine)
+
+
+def open_mask(path: Path, layer: int | None, grid: Grid, cropped: bool) -> NDArray[Any]:
+    """A mask's or label map's values on the grid of its image.
+
+    Args:
+        layer: of a segmentation; None for a file that must have one.
+        cropped: whether it may cover a part of the grid alone, as 3D Slicer writes segmentations;
+            a single voxel then stands for nothing at all.
+
+    Raises:
+        DataError: it cannot be read, or lies elsewhere.
+    """
+    layers, affine = read_layers(path)
+    if layer is None and len(layers) != 1:
+        raise DataError(f"a mask must have one number a voxel, but one has {len(layers)}")
+    if (layer or 0) >= len(layers):
+        raise DataError("a segment must be in a layer of its file, but one is not; export it again")
+    values = layers[layer or 0]
+    if cropped and values.size == 1:
+        return np.zeros(grid.shape, values.dtype)
+    values, own = _canonical(values, affine)
+    gap = grid.gap_mm(own.affine, own.shape)
+    if own.shape == grid.shape and gap <= SAME_PLACE_MM:
+        return values
+    if cropped:
+        at = np.rint(np.linalg.solve(grid.affine, own.affine[:, 3])[:3])
+        fits = (at >= 0).all() and (at + own.shape <= grid.shape).all()
+        if fits and grid.moved(at).gap_mm(own.affine, own.shape) <= SAME_PLACE_MM:
+            placed = np.zeros(grid.shape, values.dtype)
+            placed[tuple(slice(int(a), int(a) + n) for a, n in zip(at, own.shape, strict=True))] = (
+                values
+            )
+            return placed
+    raise DataError(
+        f"a mask must lie on the grid of its image, but {_difference(own, grid, gap)}; resample "
+        "it onto the image"
+    )
+
+
+def _difference(own: Grid, grid: Grid, gap: float) -> str:
+    if own.shape == grid.shape:
+        return f"it lies up to {gap:.3g} mm beside it"
+    sizes = (" x ".join(map(str, shape)) for shape in (own.shape, grid.shape))
+    return "it has {} voxels where the image has {}".format(*sizes)
+
+
+def _canonical(values: NDArray[Any], affine: Vector) -> tuple[NDArray[Any], Grid]:
+    axes, flips = canonical_axes(affine)
+    shape: Shape = values.shape  # type: ignore[assignment]
+    turned = reorient(values, axes, flips)
+    made = reorient_affine(affine, shape, axes, flips)
+    made[np.abs(made) < NOTHING_MM] = 0.0  # no -0.0 either, which has a digest of its own
+    return turned, Grid(made, turned.shape)  # type: ignore[arg-type]
+
+
+def hounsfield(values: NDArray[Any]) -> NDArray[np.int16]:
+    """Rounded HU, below -1024 as -1024.
+
+    Raises:
+        DataError: the values cannot be HU.
+    """
+    _check_numbers(values)
+    least, most = values.min(), values.max()
+    if values.dtype.itemsize == 1:
+        raise DataError("values must be HU, but an image has 8 bits; export the CT itself")
+    if least > AIR_HU:
+        raise DataError(
+            f"values must be HU, with air below {AIR_HU}, but got {least:g} to {most:g}; export "
+            "the CT without scaling or windowing"
+        )
+    top = np.iinfo(np.int16).max
+    return np.clip(np.rint(values), LEAST_HU, top).astype(np.int16)
+
+
+def inside(values: NDArray[Any], wanted: Sequence[int]) -> NDArray[np.bool_]:
+    """Voxels of a structure: those of the `wanted` values, or of the one value that is not 0.
+
+    Raises:
+        DataError: no mask, or no label map.
+    """
+    _check_numbers(values)
+    if wanted:
+        if values.dtype.kind == "f" and (values != np.rint(values)).any():
+            raise DataError("a label map must hold whole numbers, but one does not")
+        return np.logical_or.reduce([values == value for value in wanted])
+    mask = values != 0
+    there = values[mask]
+    if there.size and there.min() != there.max():
+        raise DataError(
+            f"a mask must have two values, 0 and another, but got {there.min():g} to "
+            f"{there.max():g} beside 0; a label map needs data.images.labels"
+        )
+    if mask.all():
+        raise DataError("a mask must leave voxels outside at 0, but none is")
+    return mask
+
+
+def _check_numbers(values: NDArray[Any]) -> None:
+    if values.dtype.kind == "f":
+        lost = int(np.count_nonzero(~np.isfinite(values)))
+        if lost:
+            raise DataError(f"every voxel must have a number, but {lost} have none")

@@ -1,0 +1,223 @@
+"""The quality page: every patient of a source, who is left out and why, what to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+from harness.base.files import write_json, write_text
+from harness.data.portrait import HU_EDGES, Portrait
+from harness.figures import quality as figures
+from harness.figures.pictures import read_picture
+from harness.figures.portraits import COLOURS
+from harness.report.formats import counted
+from harness.report.ink import Ink, Picture
+from harness.report.page import environment
+from harness.report.suspects import Known, Suspicion, suspicions
+
+PAGE = "index.html"
+DATA = "quality.json"
+PICTURES_BYTES = 6_000_000
+SHEET_BYTES = (5_000, 26_000)
+"""Least and most of one patient's picture."""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A usable patient.
+
+    Attributes:
+        role: "not used" where `data.limit` leaves them out.
+        columns: of each structure's centre, growing to the patient's left.
+        picture: PNG of three slices.
+    """
+
+    name: str
+    role: str
+    portrait: Portrait
+    columns: Mapping[str, float]
+    notes: Sequence[str]
+    picture: Path
+
+
+@dataclass(frozen=True)
+class QualityData:
+    """Attributes:
+    structures: wanted ones, in the order of the experiment.
+    labels: name of a contoured region -> (patients that have it, structure that it is or "").
+    excluded: pseudonym -> reason.
+    ignored: reason -> files that are not used for it.
+    resolve: where pseudonyms and file numbers are looked up, in words; "" if nowhere.
+    """
+
+    name: str
+    structures: Sequence[str]
+    patients: Sequence[Patient]
+    excluded: Mapping[str, str]
+    labels: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    resolve: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A patient's line of the table: a volume per structure, None where it is not contoured."""
+
+    patient: Patient
+    volumes: Sequence[tuple[float | None, bool]]
+    size: str
+    suspicions: Sequence[Suspicion]
+    picture: Picture
+
+
+def write_quality(data: QualityData, folder: Path) -> Path:
+    """Write the page and its data into `folder`; the same data give the same bytes.
+
+    Returns:
+        The page's path; it needs no other file, no script and no network.
+    """
+    known = {p.name: Known(p.portrait, p.columns) for p in data.patients}
+    odd = suspicions(known)
+    ink = Ink(PICTURES_BYTES)
+    drawn = _figures(data, odd, ink)
+    text = (
+        environment()
+        .get_template("quality.html")
+        .render(
+            data=data,
+            summary=summary(data, odd),
+            rows=_rows(data, odd, ink),
+            odd=odd,
+            missing=_missing(data),
+            figures=drawn,
+            colours={
+                name: COLOURS[place % len(COLOURS)] for place, name in enumerate(data.structures)
+            },
+            version=__version__,
+        )
+    )
+    write_json(folder / DATA, _plain(data, odd))
+    if not (folder / PAGE).exists() or (folder / PAGE).read_text() != text:
+        write_text(folder / PAGE, text)
+    return folder / PAGE
+
+
+def summary(data: QualityData, odd: Mapping[str, Any]) -> str:
+    """`12 patients, 9 kept (2 of them to look at), 3 excluded`."""
+    kept = len(data.patients)
+    look = f"{len(odd)} of them to look at" if odd else "none of them stands out"
+    return (
+        f"{counted(kept + len(data.excluded), 'patient')}, {kept} kept"
+        f"{f' ({look})' if kept else ''}, {len(data.excluded) or 'none'} excluded"
+    )
+
+
+def _missing(data: QualityData) -> list[tuple[str, int]]:
+    """Structures that patients lack: how many."""
+    lacking = [
+        (name, sum(name not in patient.portrait.volumes_ml for patient in data.patients))
+        for name in data.structures
+    ]
+    return [(name, count) for name, count in lacking if count]
+
+
+def _rows(data: QualityData, odd: Mapping[str, Sequence[Suspicion]], ink: Ink) -> list[Row]:
+    """Patients to look at first, then by role."""
+    roles = {role: place for place, role in enumerate(("train", "validation", "test"))}
+    ordered = sorted(
+        data.patients, key=lambda p: (p.name not in odd, roles.get(p.role, len(roles)), p.name)
+    )
+    share = PICTURES_BYTES * 3 // 4 // max(1, len(ordered)) * 3 // 4  # base64 takes a third more
+    most = min(max(share, SHEET_BYTES[0]), SHEET_BYTES[1])
+    return [
+        _row(patient, data.structures, odd.get(patient.name, ()), ink, most) for patient in ordered
+    ]
+
+
+def _row(
+    patient: Patient,
+    structures: Sequence[str],
+    found: Sequence[Suspicion],
+    ink: Ink,
+    most: int,
+) -> Row:
+    portrait = patient.portrait
+    marked = {suspicion.structure for suspicion in found}
+    edges = " x ".join(f"{edge:.3g}" for edge in portrait.spacing_mm)
+    picture = ink.image(
+        read_picture(patient.picture.read_bytes()),
+        f"Two axial slices and a coronal one of {patient.name} with contours",
+        most=most,
+    )
+    return Row(
+        patient,
+        [(portrait.volumes_ml.get(name), name in marked) for name in structures],
+        f"{portrait.shape[0]} slices, {edges} mm",
+        found,
+        picture,
+    )
+
+
+def _figures(
+    data: QualityData, odd: Mapping[str, Sequence[Suspicion]], ink: Ink
+) -> dict[str, Picture]:
+    if not data.patients:
+        return {}
+    of: dict[str, dict[str, float]] = {
+        name: {
+            p.name: p.portrait.volumes_ml[name]
+            for p in data.patients
+            if name in p.portrait.volumes_ml
+        }
+        for name in data.structures
+    }
+    of = {name: found for name, found in of.items() if found}
+    standing = {
+        name: {
+            patient
+            for patient, listed in odd.items()
+            if any(s.of == "volume" and s.structure == name for s in listed)
+        }
+        for name in of
+    }
+
+    def who(what: str) -> set[str]:
+        return {patient for patient, listed in odd.items() if any(s.of == what for s in listed)}
+
+    sizes = {p.name: p.portrait.spacing_mm for p in data.patients}
+    histograms = {p.name: p.portrait.histogram for p in data.patients}
+    numbers = figures.ct_numbers(HU_EDGES.tolist(), histograms, who("hu"))
+    return {
+        "volumes": ink.figure(figures.volumes(of, standing), "Volumes of the structures"),
+        "sizes": ink.figure(figures.voxel_sizes(sizes, who("spacing")), "Voxel sizes"),
+        "numbers": ink.figure(numbers, "CT numbers of every patient"),
+    }
+
+
+def _plain(data: QualityData, odd: Mapping[str, Sequence[Suspicion]]) -> dict[str, Any]:
+    """The page as data."""
+    return {
+        "summary": summary(data, odd),
+        "patients": [
+            {
+                "patient": p.name,
+                "role": p.role,
+                "volumes_ml": dict(p.portrait.volumes_ml),
+                "median_hu": dict(p.portrait.median_hu),
+                "shape": list(p.portrait.shape),
+                "spacing_mm": list(p.portrait.spacing_mm),
+                "look_at": [suspicion.words for suspicion in odd.get(p.name, ())],
+                "notes": list(p.notes),
+            }
+            for p in data.patients
+        ],
+        "excluded": dict(data.excluded),
+        "roi_names": {
+            name: {"patients": count, "structure": structure or None}
+            for name, (count, structure) in data.labels.items()
+        },
+        "ignored_files": dict(data.ignored),
+    }

@@ -1,0 +1,194 @@
+"""`harness inspect`: what a folder of DICOM files holds, for a person at their own data."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.console import Console
+from harness.base.errors import ConfigError, DataError
+from harness.base.files import write_json
+from harness.data.dicom.geometry import Grid
+from harness.data.dicom.private import Pseudonyms
+from harness.data.dicom.series import read_hu
+from harness.data.dicom.structures import Roi
+from harness.data.dicom.survey import FoundRoi, FoundSeries, Survey, survey
+from harness.data.dicom.walk import walk
+from harness.data.volume_files import SUFFIXES, write_volume
+from harness.report.formats import counted
+
+PLAIN = 0.999
+"""Least cosine of a slice normal and a body axis for a plain word: 2.6 degrees."""
+
+SAFE = re.compile(r"[^A-Za-z0-9+\-]+")
+
+
+def inspect(
+    folder: Path,
+    structures: Sequence[str],
+    patterns: Mapping[str, Sequence[str]],
+    console: Console,
+    key_folder: Path,
+    masks: Path | None = None,
+    kind: str = "nifti",
+) -> dict[str, Any]:
+    """Survey a folder and, where asked, write every mask with its image.
+
+    Args:
+        folder: of DICOM files.
+        structures, patterns: what ROI names are looked up in.
+        key_folder: private folder of a work folder; its pseudonyms are used if it has a key.
+        masks: folder for the masks of all ROIs with their images; must be new or empty.
+        kind: "nifti" or "nrrd".
+
+    Returns:
+        Plain data: `series`, `structure_sets` with their `rois`, `ignored`, and `masks`.
+
+    Raises:
+        ConfigError: `masks` holds something, or `kind` is no format.
+        DataError: there is no such folder, or nothing to inspect in it.
+    """
+    if kind not in SUFFIXES:
+        raise ConfigError(f"--format must be nifti or nrrd, but got '{kind}'")
+    if masks is not None and masks.exists() and (not masks.is_dir() or any(masks.iterdir())):
+        raise ConfigError(
+            f"--masks must name a new or empty folder, but got '{masks}', which is neither; "
+            "name another one"
+        )
+    with tempfile.TemporaryDirectory() as none:
+        known = (key_folder / "key").exists()
+        pseudonyms = Pseudonyms(key_folder if known else Path(none))
+        headers = walk(folder, None)
+        if not any(header.kind for header in headers):
+            raise DataError(
+                "a folder to inspect must hold DICOM images or structure sets, but got "
+                f"{counted(len(headers), 'file')} without either in '{folder}'; check the path"
+            )
+        files = _Files(masks, SUFFIXES[kind], pseudonyms.of) if masks is not None else None
+        with console.live() as live:
+            live.start("inspect", "look at series and structure sets")
+            found = survey(
+                headers,
+                structures,
+                patterns,
+                files.keep if files else None,
+                lambda done, of: live.update("inspect", done, f"of {of}"),
+            )
+            live.finish("inspect", f"{len(found.series)} series, {len(found.sets)} structure sets")
+        if files:
+            files.finish(found)
+        return _plain(found, folder, pseudonyms.of, files)
+
+
+class _Files:
+    """Masks and images below one folder: PATIENT/series-N/image and .../set-M/ROI."""
+
+    def __init__(self, root: Path, suffix: str, name: Callable[[str], str]) -> None:
+        self.root = root
+        self._suffix = suffix
+        self._name = name
+        self.written: list[dict[str, Any]] = []
+        self._taken: Counter[str] = Counter()
+
+    def keep(self, number: int, series: FoundSeries, roi: Roi, mask: NDArray[np.bool_]) -> None:
+        assert series.series is not None
+        folder = self._folder(series) / f"set-{number}"
+        name = SAFE.sub("_", roi.name).strip("_") or "ROI"
+        place = str(folder / name).casefold()  # which some file systems do not tell apart
+        self._taken[place] += 1
+        again = f"__{self._taken[place]}" if self._taken[place] > 1 else ""
+        path = folder / f"{name}{again}{self._suffix}"
+        write_volume(path, mask, series.series.grid.affine)
+        self._list(path, set=number, roi=roi.name, number=roi.number)
+
+    def finish(self, found: Survey) -> None:
+        """Write the image of every usable series, and the list of what each file is."""
+        for entry in found.series:
+            if entry.series is not None:
+                path = self._folder(entry) / ("image" + self._suffix)
+                hu = read_hu(entry.series, *(() if entry.modality == "CT" else (0,)))
+                write_volume(path, hu, entry.series.grid.affine)
+                self._list(path, series=entry.number)
+        write_json(self.root / "files.json", {"files": self.written})
+
+    def _folder(self, series: FoundSeries) -> Path:
+        return self.root / self._name(series.patient) / f"series-{series.number}"
+
+    def _list(self, path: Path, **of: Any) -> None:
+        self.written.append({"file": path.relative_to(self.root).as_posix(), **of})
+
+
+def _plain(
+    found: Survey, folder: Path, name: Callable[[str], str], files: _Files | None
+) -> dict[str, Any]:
+    root = folder.resolve()
+
+    def place(path: str) -> str:
+        return Path(path).relative_to(root).as_posix()
+
+    return {
+        "folder": str(folder),
+        "patients": sorted(
+            {name(e.patient) for e in found.series} | {name(e.patient) for e in found.sets}
+        ),
+        "series": [_plain_series(entry, name) for entry in found.series],
+        "structure_sets": [
+            {
+                "number": entry.number,
+                "patient": name(entry.patient),
+                "file": place(entry.header.path),
+                "series": entry.series.number if entry.series else None,
+                "rois": [_plain_roi(roi) for roi in entry.rois],
+                "warnings": list(entry.warnings),
+            }
+            for entry in found.sets
+        ],
+        "ignored": [
+            {"file": place(header.path), "reason": header.reason} for header in found.ignored
+        ],
+        "masks": {"folder": str(files.root), "files": files.written} if files else None,
+    }
+
+
+def _plain_series(entry: FoundSeries, name: Callable[[str], str]) -> dict[str, Any]:
+    grid = entry.series.grid if entry.series else None
+    size = [float(np.linalg.norm(axis)) for axis in grid.affine[:3, :3].T] if grid else None
+    return {
+        "number": entry.number,
+        "patient": name(entry.patient),
+        "modality": entry.modality,
+        "files": entry.files,
+        "shape": list(grid.shape) if grid else None,
+        "spacing_mm": [round(edge, 4) for edge in size] if size else None,
+        "orientation": orientation(grid) if grid else None,
+        "affine": grid.affine.tolist() if grid else None,
+        "warnings": list(entry.warnings),
+    }
+
+
+def _plain_roi(roi: FoundRoi) -> dict[str, Any]:
+    return {
+        "name": roi.name,
+        "type": roi.interpreted,
+        "contours": roi.contours,
+        "voxels": roi.voxels,
+        "volume_ml": None if roi.volume_ml is None else round(roi.volume_ml, 4),
+        "structure": roi.structure,
+        "warnings": list(roi.warnings),
+    }
+
+
+def orientation(grid: Grid) -> str:
+    """Which plane the slices lie in: axial, coronal, sagittal or oblique."""
+    normal = np.cross(grid.affine[:3, 2], grid.affine[:3, 1])
+    cosines = np.abs(normal) / np.linalg.norm(normal)
+    planes = ("sagittal", "coronal", "axial")
+    nearest = int(np.argmax(cosines))
+    return planes[nearest] if cosines[nearest] > PLAIN else "oblique"
