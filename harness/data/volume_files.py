@@ -50,7 +50,6 @@ def write_volume(path: Path, volume: NDArray[Any], affine: Vector) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     stored = volume.astype(np.uint8) if volume.dtype == np.bool_ else volume
-    fastest_first = np.ascontiguousarray(stored.transpose(2, 1, 0))
     turned = affine[:, [2, 1, 0, 3]]
     if path.name.endswith(".nrrd"):
         import nrrd
@@ -62,11 +61,12 @@ def write_volume(path: Path, volume: NDArray[Any], affine: Vector) -> None:
             "kinds": ["domain", "domain", "domain"],
             "encoding": "gzip",
         }
-        nrrd.write(str(path), fastest_first, header, compression_level=1)
+        # The file's first axis is the fastest one: C order is written as it lies in memory.
+        nrrd.write(str(path), stored, header, compression_level=1, index_order="C")
         return
     import nibabel
 
-    made = nibabel.Nifti1Image(fastest_first, _RAS @ turned)
+    made = nibabel.Nifti1Image(stored.transpose(2, 1, 0), _RAS @ turned)
     made.header.set_xyzt_units("mm")
     directions = turned[:3, :3] / np.linalg.norm(turned[:3, :3], axis=0)
     if np.abs(directions.T @ directions - np.eye(3)).max() < STRAIGHT:

@@ -1,22 +1,34 @@
-"""The commands that users type, from phantoms written as DICOM to a report."""
+"""The commands that users type, from DICOM files to a report, with failures on the way.
+
+The patients are phantoms that say who they are wherever they can. Their names, identifiers and
+paths stay in the private folder; names of ROIs are the one exception: `prepare` lists them, since
+only they say what to change in `data.patterns`.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
+import stat
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from data.planted_material import PLANTED, SECRETS, UIDS
+from planted_patients import BROKEN, planted
+
+from harness.config.data import PhantomConfig
+
+pytestmark = pytest.mark.timeout(900)
 
 EXPERIMENT = """\
 name: whole-path
 conclusive: false
 data:
-  source: phantom
-  phantom: {patients: 10, slices: 20}
+  source: dicom
+  root: ROOT
   roles: {validation: 0.2, test: 0.5}
   spacing_mm: 1.25
 mask: {width: 4, batch_size: 16, schedule: {epochs: 2}}
@@ -44,7 +56,13 @@ tracking: {pictures: 2}
 """
 
 
-def harness(folder: Path, *words: str) -> tuple[dict[str, Any], str]:
+PHANTOMS = PhantomConfig(patients=14, slices=20)
+Ran = tuple[Path, dict[str, Any], str]
+SAID: list[str] = []
+"""Everything that any command printed."""
+
+
+def harness(folder: Path, *words: str, code: int = 0) -> tuple[dict[str, Any], str]:
     """Run a command there; its JSON object and what it said."""
     done = subprocess.run(
         [sys.executable, "-m", "harness", *words, "--json"],
@@ -53,18 +71,20 @@ def harness(folder: Path, *words: str) -> tuple[dict[str, Any], str]:
         text=True,
         timeout=280,
     )
-    assert done.returncode == 0, done.stderr
+    SAID.extend((done.stdout, done.stderr))
+    assert done.returncode == code, done.stderr
     return json.loads(done.stdout), done.stderr
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    home = planted(tmp_path_factory.mktemp("patients"), PHANTOMS)
     folder = tmp_path_factory.mktemp("whole")
-    (folder / "experiment.yaml").write_text(EXPERIMENT)
+    (folder / "experiment.yaml").write_text(EXPERIMENT.replace("ROOT", json.dumps(str(home))))
     return folder, *harness(folder, "run", "experiment.yaml")
 
 
-def test_run_ends_in_a_pilot_with_an_interval(ran: tuple[Path, dict[str, Any], str]) -> None:
+def test_run_ends_in_a_pilot_with_an_interval(ran: Ran) -> None:
     folder, found, said = ran
     assert "too short to conclude" in said
     page = folder / found["report"]
@@ -79,7 +99,7 @@ def test_run_ends_in_a_pilot_with_an_interval(ran: tuple[Path, dict[str, Any], s
     assert all(0 <= float(cell["value"]) <= 1 for cell in cells)
 
 
-def test_nothing_is_done_twice(ran: tuple[Path, dict[str, Any], str]) -> None:
+def test_nothing_is_done_twice(ran: Ran) -> None:
     folder, found, _ = ran
     jobs = folder / "harness-work" / "jobs"
     before = {path: path.stat().st_mtime_ns for path in jobs.rglob("*") if path.is_file()}
@@ -92,16 +112,54 @@ def test_nothing_is_done_twice(ran: tuple[Path, dict[str, Any], str]) -> None:
     assert len(openings) == 1
 
 
-def test_nothing_is_written_elsewhere(ran: tuple[Path, dict[str, Any], str]) -> None:
+def test_nothing_is_written_elsewhere(ran: Ran) -> None:
     folder, _, _ = ran
     assert sorted(path.name for path in folder.iterdir()) == ["experiment.yaml", "harness-work"]
 
 
-def test_another_rule_after_the_opening_gives_no_verdict(
-    ran: tuple[Path, dict[str, Any], str],
-) -> None:
+def test_another_rule_after_the_opening_gives_no_verdict(ran: Ran) -> None:
     folder, _, _ = ran
     found, _ = harness(folder, "compare", "experiment.yaml", "-s", "decision.margin=0.02")
     assert all("opened before" in sentence for sentence in found["verdicts"])
     again, _ = harness(folder, "compare", "experiment.yaml")
     assert not any("opened before" in sentence for sentence in again["verdicts"])
+
+
+def test_failures_are_said_of_pseudonyms(ran: Ran) -> None:
+    folder, _, _ = ran
+    prepared, _ = harness(folder, "prepare", "experiment.yaml")
+    reasons = " ".join(entry["reason"] for entry in prepared["excluded"])
+    # Of a structure set that is cut off nobody knows whose it was: it counts as another patient.
+    assert len(prepared["excluded"]) == len(BROKEN) + 1
+    for words in ("pixels of every slice", "no structure set", "no CT slices", "got 'Parotid_L'"):
+        assert words in reasons
+    wrong = ("-s", "data.structures=[larynx]", "-s", "name=nobody")
+    harness(folder, "prepare", "experiment.yaml", *wrong, code=2)
+    small = ("-s", "data.crop.frame_px=64", "-s", "name=fails")
+    harness(folder, "run", "experiment.yaml", *small, code=3)
+    found, _ = harness(folder, "report", "experiment.yaml")
+    assert Path(folder / found["report"]).exists()
+
+
+def test_nothing_that_was_printed_says_who_it_was(ran: Ran) -> None:
+    assert len(SAID) >= 2
+    for text in SAID:
+        lines = [line for line in text.splitlines() if not line.startswith("next: ")]
+        assert not [(s, line) for line in lines for s in (*SECRETS, UIDS) if s in line]
+
+
+def test_nothing_that_was_written_says_who_it_was(ran: Ran) -> None:
+    work = ran[0] / "harness-work"
+    secrets = [*SECRETS, UIDS, f"{PLANTED} clinic"]
+    names = set()
+    for path in (path for path in work.rglob("*") if path.is_file()):
+        place = path.relative_to(work)
+        if place.parts[0] == "private":
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, place
+            continue
+        names.add(path.name)
+        content = path.read_bytes()
+        assert not [s for s in secrets if s.encode() in content], place
+        assert not [s for s in secrets if s in str(place)], place
+    assert {"mlflow.db", "index.html", "report.json", "scores.csv", "quality.json"} <= names
+    assert PLANTED in (work / "private" / "dicom" / "files.json").read_text()

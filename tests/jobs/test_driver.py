@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 from jobs_material import breaks, count, runs, text
+from process_material import workers
 from tiny_material import StopAfter, Tiny, same, values_of, weights_at
 
 from harness.base.console import Console
@@ -138,7 +139,7 @@ def test_a_signal_stops_with_the_state_saved(number: signal.Signals, tmp_path: P
 
 
 def worker() -> psutil.Process:
-    (found,) = [p for p in psutil.Process().children() if "harness.jobs.worker" in p.cmdline()]
+    (found,) = workers()
     return found
 
 
@@ -182,7 +183,7 @@ def test_a_job_whose_workers_keep_dying_is_given_up(tmp_path: Path) -> None:
 
     def kill_all() -> None:
         while not ended.wait(0.01):
-            for child in psutil.Process().children():
+            for child in workers():
                 child.kill()
 
     thread = threading.Thread(target=kill_all)
@@ -208,7 +209,7 @@ def test_a_worker_told_to_leave_stops_the_others_too(tmp_path: Path) -> None:
     def tell_one() -> None:
         while not all(j.exists() and j.stat().st_size for j in journals):
             time.sleep(0.01)
-        psutil.Process().children()[0].terminate()
+        workers()[0].terminate()
 
     thread = threading.Thread(target=tell_one)
     thread.start()

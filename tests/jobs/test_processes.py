@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from process_material import workers
 from tiny_material import Tiny, values_of, weights_at
 
 from harness.jobs.executors.base import Event
@@ -35,11 +36,6 @@ def executor(tiny: Tiny) -> Iterator[ProcessExecutor]:
     made = ProcessExecutor(tiny.root, workers=1, threads=1)
     yield made
     made.close()
-
-
-def workers() -> list[psutil.Process]:
-    found = psutil.Process().children()
-    return [p for p in found if "harness.jobs.worker" in p.cmdline()]
 
 
 def until(true: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from page_reader import Page
-from report_material import Material
+from report_material import in_memory
 
+from harness.report.data import ReportData
 from harness.report.formats import short
 from harness.report.page import write_report
 from harness.training.pictures import write_png
@@ -49,17 +51,24 @@ def values(base: float) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def shown(tmp_path: Path) -> Page:
-    material = Material(tmp_path / "work")
+@pytest.fixture(scope="module")
+def plain() -> Iterator[ReportData]:
+    """Without sweeps, whose figures take seconds."""
+    with in_memory() as made:
+        yield made.data(sweeps=())
+
+
+@pytest.fixture(scope="module")
+def shown(plain: ReportData, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    home = tmp_path_factory.mktemp("audits")
     folders = {}
     for seed in (1000, 1001):
-        folders[seed] = tmp_path / str(seed)
+        folders[seed] = home / str(seed)
         picture = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
         write_png(folders[seed] / "samples" / "closest-mask-000000.png", picture)
     audits = {1001: values(20.0), 1000: values(10.0)}
-    data = replace(material.data(), audits=audits, audit_folders=folders)
-    return Page(write_report(data, tmp_path / "report").read_text("utf-8"))
+    data = replace(plain, audits=audits, audit_folders=folders)
+    return Page(write_report(data, home / "report").read_text("utf-8"))
 
 
 def test_every_verdict_is_there_word_for_word(shown: Page) -> None:
@@ -82,17 +91,16 @@ def test_who_looked_is_named(shown: Page) -> None:
     assert "in the eyes of lite0 (weights abababababab, n = 31 a side, grey x 3)" in shown.text
 
 
-def test_a_score_that_is_no_number_has_its_reason(tmp_path: Path) -> None:
-    material = Material(tmp_path / "work")
+def test_a_score_that_is_no_number_has_its_reason(plain: ReportData, tmp_path: Path) -> None:
     broken = values(10.0)
     broken["ct"]["scores"][0]["scores"]["kid"] = score(None, "features are not finite")
     broken["labels"] = {"note": "no judge"}
-    data = replace(material.data(), audits={1000: broken}, audit_folders={1000: tmp_path})
+    data = replace(plain, audits={1000: broken}, audit_folders={1000: tmp_path})
     text = Page(write_report(data, tmp_path / "report").read_text("utf-8")).text
     assert "not a number: features are not finite" in text
     assert "Do the labels fit?" not in text
 
 
-def test_without_audits_there_is_no_section(tmp_path: Path) -> None:
-    page = write_report(Material(tmp_path / "work").data(), tmp_path / "report")
+def test_without_audits_there_is_no_section(plain: ReportData, tmp_path: Path) -> None:
+    page = write_report(plain, tmp_path / "report")
     assert 'id="audits"' not in page.read_text("utf-8")

@@ -157,11 +157,14 @@ def _slice(path: Path, shape: tuple[int, ...], least: int) -> NDArray[np.int16]:
     intercept = float(dataset.get("RescaleIntercept", 0) or 0)
     if not np.isfinite([slope, intercept]).all():
         raise ValueError("rescale")
-    hu = stored.astype(np.float64) * slope + intercept
+    if slope == 1 and intercept.is_integer():
+        hu = stored.astype(np.int32) + int(intercept)
+    else:
+        hu = np.rint(stored.astype(np.float64) * slope + intercept)
     padding = dataset.get("PixelPaddingValue")
     if isinstance(padding, int):
         hu[stored == padding] = least
-    return np.clip(np.rint(hu), least, np.iinfo(np.int16).max).astype(np.int16)
+    return np.clip(hu, least, np.iinfo(np.int16).max).astype(np.int16)
 
 
 def _name_syntax(dataset: Dataset) -> None:
