@@ -13,6 +13,8 @@ from harness.data.scan import Scan
 HU_EDGES = np.arange(-1024, 2049, 32)
 """Edges of the histogram's bins, HU; what lies beyond counts in the outermost ones."""
 
+AIR_HU = -500.0
+
 
 @dataclass(frozen=True)
 class Portrait:
@@ -23,6 +25,7 @@ class Portrait:
         spacing_mm: along slices, rows, columns.
         volumes_ml: of each contoured structure.
         median_hu: inside each contoured structure.
+        air: share of each contoured structure's voxels below `AIR_HU`.
         histogram: voxels of the scan per bin of `HU_EDGES`.
         labels: names of the contoured regions as the planning system wrote them, () if unknown.
     """
@@ -31,6 +34,7 @@ class Portrait:
     spacing_mm: tuple[float, float, float]
     volumes_ml: Mapping[str, float]
     median_hu: Mapping[str, float]
+    air: Mapping[str, float]
     histogram: tuple[int, ...]
     labels: tuple[str, ...]
 
@@ -41,6 +45,7 @@ class Portrait:
             "spacing_mm": list(self.spacing_mm),
             "volumes_ml": dict(self.volumes_ml),
             "median_hu": dict(self.median_hu),
+            "air": dict(self.air),
             "histogram": list(self.histogram),
             "labels": list(self.labels),
         }
@@ -62,6 +67,7 @@ def portrait(scan: Scan) -> Portrait:
         spacing_mm=scan.spacing_mm,
         volumes_ml={n: round(float(m.sum()) * voxel_ml, 4) for n, m in scan.masks.items()},
         median_hu={n: float(np.median(scan.hu[m])) for n, m in scan.masks.items()},
+        air={n: round(float((scan.hu[m] < AIR_HU).mean()), 4) for n, m in scan.masks.items()},
         histogram=tuple(np.histogram(clipped, HU_EDGES)[0].tolist()),
         labels=scan.labels,
     )

@@ -79,7 +79,7 @@ def write_quality(data: QualityData, folder: Path) -> Path:
     Returns:
         The page's path; it needs no other file, no script and no network.
     """
-    known = {p.name: Known(p.portrait, p.columns) for p in data.patients}
+    known = {p.name: Known(p.portrait, p.columns, p.notes) for p in data.patients}
     odd = suspicions(known)
     ink = Ink(PICTURES_BYTES)
     drawn = _figures(data, odd, ink)
@@ -145,7 +145,7 @@ def _row(
     most: int,
 ) -> Row:
     portrait = patient.portrait
-    marked = {suspicion.structure for suspicion in found}
+    marked = {suspicion.structure for suspicion in found if suspicion.of == "volume"}
     edges = " x ".join(f"{edge:.3g}" for edge in portrait.spacing_mm)
     picture = ink.image(
         read_picture(patient.picture.read_bytes()),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.portrait import HU_EDGES, Portrait
+from harness.data.portrait import AIR_HU, HU_EDGES, Portrait
 
 LEAST_PATIENTS = 5
 """Below this many, the others are no yardstick."""
@@ -28,9 +28,11 @@ HU_RANGE = 100.0
 
 SOFT_HU = (-200.0, 200.0)
 BODY_HU = -900.0
-AIR_HU = -500.0
 LEAST_AIR = 0.001
 """Of a scan's voxels, the share that air has at least."""
+
+MOST_AIR = 0.1
+"""Of a structure's voxels; the outlines of a gland at the skin hold a little."""
 
 LEAST_SOFT = 0.3
 """Of a scan's voxels above air, the share that soft tissue has at least."""
@@ -43,7 +45,7 @@ class Suspicion:
     """One thing to look at.
 
     Attributes:
-        of: "volume", "hu", "spacing" or "side".
+        of: "volume", "hu", "spacing", "side" or "contours".
         structure: whose; "" for the whole scan.
         words: what, and what the others have.
     """
@@ -55,11 +57,12 @@ class Suspicion:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a patient: portrait, and column of each structure's centre (growing to the
-    patient's left)."""
+    """What is known of a patient: portrait, column of each structure's centre (growing to the
+    patient's left), and notes of reading."""
 
     portrait: Portrait
     columns: Mapping[str, float]
+    notes: Sequence[str] = ()
 
 
 def suspicions(patients: Mapping[str, Known]) -> dict[str, list[Suspicion]]:
@@ -68,8 +71,12 @@ def suspicions(patients: Mapping[str, Known]) -> dict[str, list[Suspicion]]:
     portraits = {name: known.portrait for name, known in patients.items()}
     for name, suspicion in [*_volumes(portraits), *_inside(portraits), *_spacings(portraits)]:
         found[name].append(suspicion)
+    medians = {
+        structure: float(np.median(list(of.values())))
+        for structure, of in _by_structure(portraits, "volumes_ml")
+    }
     for name, known in patients.items():
-        found[name] += [*_scale(known.portrait), *_sides(known)]
+        found[name] += [*_scale(known.portrait), *_place(known), *_sides(known, medians)]
     return {name: listed for name, listed in found.items() if listed}
 
 
@@ -155,7 +162,21 @@ def _scale(portrait: Portrait) -> Iterator[Suspicion]:
         )
 
 
-def _sides(known: Known) -> Iterator[Suspicion]:
+def _place(known: Known) -> Iterator[Suspicion]:
+    """Contours must lie in the body, on every slice that the structure crosses."""
+    for structure, share in known.portrait.air.items():
+        if share > MOST_AIR:
+            words = (
+                f"{100 * share:.0f} % of {structure} is air (below {AIR_HU:.0f} HU): do its "
+                "contours lie in the body?"
+            )
+            yield Suspicion("contours", structure, words)
+    for note in known.notes:
+        if note.endswith("without any"):  # slices between contours
+            yield Suspicion("contours", "", note)
+
+
+def _sides(known: Known, medians: Mapping[str, float]) -> Iterator[Suspicion]:
     volumes = known.portrait.volumes_ml
     for left in [name for name in volumes if name.endswith("_left")]:
         right = left.removesuffix("left") + "right"
@@ -166,8 +187,10 @@ def _sides(known: Known) -> Iterator[Suspicion]:
             yield Suspicion("side", left, words)
         small, large = sorted((left, right), key=lambda name: volumes[name])
         if volumes[large] > FACTOR * volumes[small]:
-            yield Suspicion(
-                "volume",
-                small,
-                f"{small} has {volumes[small]:.1f} ml, {large} {volumes[large]:.1f} ml",
+            # Marked is the one that is less like the others' of its side.
+            odd = max((small, large), key=lambda name: abs(np.log(volumes[name] / medians[name])))
+            words = (
+                f"{odd} has {volumes[odd]:.1f} ml (median {medians[odd]:.1f}), the other side "
+                f"{volumes[small if odd == large else large]:.1f} ml"
             )
+            yield Suspicion("volume", odd, words)

@@ -74,8 +74,10 @@ def swept_stages(experiment: Experiment) -> tuple[str, ...]:
 
 def prepare_data(session: Session) -> dict[str, Any]:
     """Prepare pairs and say what was kept, excluded and lost."""
-    values = steps.prepare(session)
     say = session.console.say
+    if not session.looks.usable:  # which ends the command: the page says why
+        say(f"quality page: {quality.write_page(session)}")
+    values = steps.prepare(session)
     for look in session.looks.usable:
         for note in look.notes:
             say(f"{look.patient}: {note}")

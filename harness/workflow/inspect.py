@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +23,14 @@ from harness.data.dicom.private import Pseudonyms
 from harness.data.dicom.series import read_hu
 from harness.data.dicom.structures import Roi
 from harness.data.dicom.survey import FoundRoi, FoundSeries, Survey, survey
-from harness.data.dicom.walk import walk
+from harness.data.dicom.walk import Header, walk
 from harness.data.volume_files import SUFFIXES, write_volume
 from harness.report.formats import counted
 
 PLAIN = 0.999
 """Least cosine of a slice normal and a body axis for a plain word: 2.6 degrees."""
 
+FILE = re.compile(r"\bfile (\d+)\b")
 SAFE = re.compile(r"[^A-Za-z0-9+\-]+")
 
 
@@ -52,26 +56,29 @@ def inspect(
         Plain data: `series`, `structure_sets` with their `rois`, `ignored`, and `masks`.
 
     Raises:
-        ConfigError: `masks` holds something, or `kind` is no format.
-        DataError: there is no such folder, or nothing to inspect in it.
+        ConfigError: there is no such folder, `masks` cannot be made, or `kind` is no format.
+        DataError: there is nothing to inspect.
     """
+    kind = kind.lower()
     if kind not in SUFFIXES:
         raise ConfigError(f"--format must be nifti or nrrd, but got '{kind}'")
-    if masks is not None and masks.exists() and (not masks.is_dir() or any(masks.iterdir())):
+    if not folder.is_dir():
         raise ConfigError(
-            f"--masks must name a new or empty folder, but got '{masks}', which is neither; "
-            "name another one"
+            f"inspect needs an existing folder of DICOM files, but got '{folder}'; check the path"
         )
-    with tempfile.TemporaryDirectory() as none:
+    with tempfile.TemporaryDirectory() as none, _filled(masks, folder) as part:
         known = (key_folder / "key").exists()
         pseudonyms = Pseudonyms(key_folder if known else Path(none))
         headers = walk(folder, None)
         if not any(header.kind for header in headers):
+            held = f"{counted(len(headers), 'file')} without either" if headers else "no file"
+            links = sum("link" in header.reason for header in headers)
+            held += f" ({links} of them links to folders, which are not followed)" if links else ""
             raise DataError(
                 "a folder to inspect must hold DICOM images or structure sets, but got "
-                f"{counted(len(headers), 'file')} without either in '{folder}'; check the path"
+                f"{held} in '{folder}'; check the path"
             )
-        files = _Files(masks, SUFFIXES[kind], pseudonyms.of) if masks is not None else None
+        files = _Files(part, SUFFIXES[kind], pseudonyms.of) if part is not None else None
         with console.live() as live:
             live.start("inspect", "look at series and structure sets")
             found = survey(
@@ -82,9 +89,45 @@ def inspect(
                 lambda done, of: live.update("inspect", done, f"of {of}"),
             )
             live.finish("inspect", f"{len(found.series)} series, {len(found.sets)} structure sets")
-        if files:
-            files.finish(found)
-        return _plain(found, folder, pseudonyms.of, files)
+        failed = files.finish(found) if files else {}
+        plain = _plain(found, folder, headers, pseudonyms.of, failed)
+        plain["masks"] = {"folder": str(masks), "files": files.written} if files else None
+        return plain
+
+
+@contextlib.contextmanager
+def _filled(masks: Path | None, source: Path) -> Iterator[Path | None]:
+    """A temporary folder beside `masks` that takes its name when the block ends well.
+
+    Raises:
+        ConfigError: it holds something, lies in the source, or cannot be written.
+    """
+    if masks is None:
+        yield None
+        return
+    try:
+        if masks.exists() and (not masks.is_dir() or any(masks.iterdir())):
+            raise ConfigError(
+                f"--masks must name a new or empty folder, but got '{masks}', which is neither; "
+                "name another one"
+            )
+        if masks.resolve().is_relative_to(source.resolve()):
+            raise ConfigError(
+                f"--masks must lie outside the folder that is inspected, but got '{masks}'; name "
+                "another one"
+            )
+        masks.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{masks.name}-", dir=masks.parent))
+    except OSError as error:
+        raise ConfigError(
+            f"--masks must be a folder that can be made and written, but got '{masks}' "
+            f"({error.strerror}); name another one"
+        ) from error
+    try:
+        yield part
+        os.rename(part, masks)  # over an empty folder too
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 class _Files:
@@ -108,15 +151,22 @@ class _Files:
         write_volume(path, mask, series.series.grid.affine)
         self._list(path, set=number, roi=roi.name, number=roi.number)
 
-    def finish(self, found: Survey) -> None:
-        """Write the image of every usable series, and the list of what each file is."""
+    def finish(self, found: Survey) -> dict[int, str]:
+        """Write the image of every usable series, and the list of what each file is; returns why
+        images of some series could not be."""
+        failed = {}
         for entry in found.series:
             if entry.series is not None:
                 path = self._folder(entry) / ("image" + self._suffix)
-                hu = read_hu(entry.series, *(() if entry.modality == "CT" else (0,)))
+                try:
+                    hu = read_hu(entry.series, *(() if entry.modality == "CT" else (0,)))
+                except DataError as error:
+                    failed[entry.number] = f"its image is not written: {error}"
+                    continue
                 write_volume(path, hu, entry.series.grid.affine)
                 self._list(path, series=entry.number)
         write_json(self.root / "files.json", {"files": self.written})
+        return failed
 
     def _folder(self, series: FoundSeries) -> Path:
         return self.root / self._name(series.patient) / f"series-{series.number}"
@@ -126,19 +176,36 @@ class _Files:
 
 
 def _plain(
-    found: Survey, folder: Path, name: Callable[[str], str], files: _Files | None
+    found: Survey,
+    folder: Path,
+    headers: Sequence[Header],
+    name: Callable[[str], str],
+    failed: Mapping[int, str],
 ) -> dict[str, Any]:
     root = folder.resolve()
 
     def place(path: str) -> str:
-        return Path(path).relative_to(root).as_posix()
+        relative = Path(path).relative_to(root).as_posix()
+        return "".join(letter if letter.isprintable() else "?" for letter in relative)
 
+    def named(words: str) -> str:
+        """Files by name where a message has their number."""
+        return FILE.sub(lambda found: f"'{place(headers[int(found[1]) - 1].path)}'", words)
+
+    series = []
+    for entry in found.series:
+        plain = _plain_series(entry, name)
+        warnings = [*entry.warnings, *([failed[entry.number]] if entry.number in failed else [])]
+        parents = sorted({str(Path(header.path).parent) for header in entry.files})
+        plain |= {"warnings": [named(words) for words in warnings]}
+        plain |= {"folders": [place(parent) for parent in parents]}
+        series.append(plain)
     return {
         "folder": str(folder),
         "patients": sorted(
             {name(e.patient) for e in found.series} | {name(e.patient) for e in found.sets}
         ),
-        "series": [_plain_series(entry, name) for entry in found.series],
+        "series": series,
         "structure_sets": [
             {
                 "number": entry.number,
@@ -146,14 +213,13 @@ def _plain(
                 "file": place(entry.header.path),
                 "series": entry.series.number if entry.series else None,
                 "rois": [_plain_roi(roi) for roi in entry.rois],
-                "warnings": list(entry.warnings),
+                "warnings": [named(words) for words in entry.warnings],
             }
             for entry in found.sets
         ],
         "ignored": [
             {"file": place(header.path), "reason": header.reason} for header in found.ignored
         ],
-        "masks": {"folder": str(files.root), "files": files.written} if files else None,
     }
 
 
@@ -164,12 +230,12 @@ def _plain_series(entry: FoundSeries, name: Callable[[str], str]) -> dict[str, A
         "number": entry.number,
         "patient": name(entry.patient),
         "modality": entry.modality,
-        "files": entry.files,
+        "files": len(entry.files),
         "shape": list(grid.shape) if grid else None,
         "spacing_mm": [round(edge, 4) for edge in size] if size else None,
         "orientation": orientation(grid) if grid else None,
+        # (slice, row, column, 1) -> millimetres to the patient's left, back and head
         "affine": grid.affine.tolist() if grid else None,
-        "warnings": list(entry.warnings),
     }
 
 

@@ -10,7 +10,6 @@ from harness.report.formats import DASH, counted
 
 MOST_FILES = 5
 """Ignored files that are named for each reason."""
-LEAST_WIDTH = 100
 
 
 def show(found: Mapping[str, Any], stream: TextIO) -> None:
@@ -41,6 +40,7 @@ def show(found: Mapping[str, Any], stream: TextIO) -> None:
             console.print(line)
 
 
+WRAPPED = ("folder", "warnings")
 SERIES = (
     "series",
     "patient",
@@ -49,6 +49,7 @@ SERIES = (
     "rows x columns",
     "spacing mm",
     "plane",
+    "folder",
     "warnings",
 )
 ROIS = ("ROI", "type", "contours", "voxels", "ml", "structure", "warnings")
@@ -64,7 +65,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
         made.add_column(
             column,
             justify="right" if column in _NUMBERS else "left",
-            no_wrap=column != "warnings",
+            no_wrap=column not in WRAPPED,
             overflow="fold",
         )
     for row in rows:
@@ -82,6 +83,7 @@ def _series(entry: Mapping[str, Any]) -> list[str]:
         f"{shape[1]} x {shape[2]}" if shape else DASH,
         " x ".join(f"{edge:.3g}" for edge in spacing) if spacing else DASH,
         entry["orientation"] or DASH,
+        ", ".join(entry["folders"][:2]) + (" ..." if len(entry["folders"]) > 2 else ""),
         "; ".join(entry["warnings"]),
     ]
 
@@ -106,6 +108,6 @@ def _ignored(entries: Sequence[Mapping[str, Any]]) -> list[str]:
         files = [entry["file"] for entry in entries if entry["reason"] == reason]
         more = f" and {count - MOST_FILES} more" if count > MOST_FILES else ""
         lines.append(
-            f"{counted(count, 'file')} ignored, {reason}: {', '.join(files[:MOST_FILES])}{more}"
+            f"{counted(count, 'file')} ignored ({reason}): {', '.join(files[:MOST_FILES])}{more}"
         )
     return lines

@@ -26,7 +26,7 @@ def write_page(session: Session) -> Path:
     looks = session.looks
     made_of = {
         "version": PAGE_VERSION,
-        "roles": sorted(session.roles.items()),
+        "roles": sorted(session.roles.items()) if looks.usable else [],
         "looks": sorted(Path(look.file).stem for look in looks.usable),
         "excluded": sorted((entry.patient, entry.reason) for entry in looks.excluded),
         "ignored": dict(looks.ignored),

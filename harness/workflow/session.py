@@ -114,7 +114,9 @@ class Session:
         for entry in looks.excluded:  # before anything else can fail
             self.console.warn(f"{entry.patient} excluded: {entry.reason}")
         if looks.excluded and config.source in RESOLVED:
-            self.console.say(f"(pseudonyms and file numbers: private/{config.source}/files.json)")
+            self.console.say(
+                f"(pseudonyms and file numbers: {self.root}/private/{config.source}/files.json)"
+            )
         return looks
 
     @cached_property
@@ -124,7 +126,9 @@ class Session:
 
         usable = self.looks.usable
         if not usable:
-            reasons = "; ".join(f"{e.patient}: {e.reason}" for e in self.looks.excluded[:5])
+            excluded = self.looks.excluded
+            reasons = "; ".join(f"{e.patient}: {e.reason}" for e in excluded[:5])
+            reasons += f"; and {len(excluded) - 5} more" if len(excluded) > 5 else ""
             raise DataError(f"an experiment needs usable patients, but got none ({reasons})")
         return assign_roles(
             {look.digest: look.role for look in usable},

@@ -57,6 +57,7 @@ def test_a_sweep_killed_at_random_ends_as_an_uninterrupted_one(tmp_path: Path) -
 # --- one long training ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_training_killed_in_its_middle_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
     """Killed before its first saved state and, where it is slow enough to have one, after it."""
     chance = random.Random(SEED + 1)

@@ -56,7 +56,7 @@ def test_every_region_with_its_volume(tmp_path: Path) -> None:
         tmp_path, keep=lambda number, on, roi, mask: masks.update({roi.name: int(mask.sum())})
     )
     [series], [drawn] = found.series, found.sets
-    assert (series.modality, series.files, series.warnings) == ("CT", 6, ())
+    assert (series.modality, len(series.files), series.warnings) == ("CT", 6, ())
     assert drawn.series is series
     gland, point, empty, target = drawn.rois
     assert (gland.interpreted, gland.contours, gland.structure) == (
@@ -106,7 +106,7 @@ def test_what_cannot_be_drawn_is_listed_with_its_reason(tmp_path: Path) -> None:
     [series], [drawn], [ignored] = found.series, found.sets, found.ignored
     assert series.series is None
     assert series.warnings[0].startswith("slices must be evenly spaced")
-    assert drawn.warnings == ("no usable series of its patient is here, so nothing can be drawn",)
+    assert drawn.warnings == ("no usable series of its patient is here: nothing to draw on",)
     assert (drawn.rois[0].voxels, drawn.rois[0].contours) == (None, 3)
     assert ignored.reason == "it is neither CT nor MR nor a structure set, but RT Dose Storage"
 

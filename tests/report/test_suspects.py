@@ -30,6 +30,7 @@ def patients(count: int = 12) -> dict[str, Known]:
             spacing_mm=(3.0, 1.0 + 0.01 * n, 1.0 + 0.01 * n),
             volumes_ml={"parotid_left": 20.0 + n, "parotid_right": 31.0 - n},
             median_hu={"parotid_left": -10.0 + 3 * n, "parotid_right": -12.0 + 3 * n},
+            air={"parotid_left": 0.01, "parotid_right": 0.0},
             histogram=histogram(30),
             labels=(),
         )
@@ -86,10 +87,22 @@ def test_nobody_at_all() -> None:
             "voxels of 6 x 1 x 1 mm (slices, rows, columns), of the others 3 x 1.0",
         ),
         (
-            {"volumes_ml": {"parotid_left": 30.0, "parotid_right": 14.0}},
+            {"volumes_ml": {"parotid_left": 30.0, "parotid_right": 13.0}},
             "volume",
             "parotid_right",
-            "parotid_right has 14.0 ml, parotid_left 30.0 ml",
+            "parotid_right has 13.0 ml (median 24.5), the other side 30.0 ml",
+        ),
+        (
+            {"volumes_ml": {"parotid_left": 45.0, "parotid_right": 18.0}},
+            "volume",
+            "parotid_left",
+            "parotid_left has 45.0 ml (median 26.5), the other side 18.0 ml",
+        ),
+        (
+            {"air": {"parotid_left": 0.25, "parotid_right": 0.0}},
+            "contours",
+            "parotid_left",
+            "25 % of parotid_left is air (below -500 HU): do its contours lie in the body?",
         ),
     ],
 )
@@ -100,6 +113,13 @@ def test_one_who_differs_is_found_and_said(
     assert list(found) == ["p-05"]
     [first, *_] = [s for s in found["p-05"] if (s.of, s.structure) == (of, structure)]
     assert first.words.startswith(words)
+
+
+def test_slices_without_contours_are_a_reason_to_look() -> None:
+    made = patients()
+    note = "parotid_left: 3 slices between its contours without any"
+    made["p-05"] = replace(made["p-05"], notes=("a note", note))
+    assert suspicions(made) == {"p-05": [Suspicion("contours", "", note)]}
 
 
 def test_swapped_sides() -> None:

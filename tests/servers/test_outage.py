@@ -1,7 +1,7 @@
 """A sweep on a team's servers is the sweep that it is without them, whoever dies on the way.
 
 HARNESS_OUTAGE_SECONDS (8) says how long the servers are away, HARNESS_CHAOS_KILLS (2) how often the
-sweep is killed.
+sweep is killed, HARNESS_CHAOS_TRIALS (2) how many settings it tries.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from servers_material import Team, assert_same_sweep, on_servers
 
 from harness.base.errors import Stopped
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(5400)]
 
 SECONDS = float(os.environ.get("HARNESS_OUTAGE_SECONDS", "8"))
 KILLS = int(os.environ.get("HARNESS_CHAOS_KILLS", "2"))
@@ -70,6 +70,7 @@ def in_the_middle(command: Command, workdir: Path) -> None:
     assert begun, tail(workdir)
 
 
+@pytest.mark.slow
 def test_a_sweep_on_servers_killed_at_random_ends_as_an_undisturbed_one(
     team: Team, reference: Path, tmp_path: Path
 ) -> None:

@@ -111,12 +111,15 @@ def test_the_table(folder: Path) -> None:
     assert gland[-1] == "parotid_left"
     assert {"50", "0.30"} <= set(gland)
     assert any("it has no contours" in line for line in lines if "Empty" in line)
-    assert "1 file ignored, it is not a readable DICOM file: note.txt" in lines
+    assert "1 file ignored (it is not a readable DICOM file): note.txt" in lines
 
 
 def test_places_that_hold_something_are_refused(folder: Path, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "x").touch()
     with pytest.raises(ConfigError, match="--masks must name a new or empty folder, but got"):
-        look(folder, masks=folder)
+        look(folder, masks=taken)
     with pytest.raises(ConfigError, match="--format must be nifti or nrrd, but got 'dicom'"):
         look(folder, masks=tmp_path / "out", kind="dicom")
 
@@ -125,3 +128,53 @@ def test_a_folder_without_dicom_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "x.txt").touch()
     with pytest.raises(DataError, match="must hold DICOM images or structure sets, but got 1 file"):
         look(tmp_path)
+
+
+def test_a_damaged_slice_costs_its_image_alone(folder: Path, tmp_path: Path) -> None:
+    one = sorted(folder.glob("*.dcm"))[0]
+    one.write_bytes(one.read_bytes()[:-1500])
+    found = look(folder, masks=tmp_path / "out")
+    [series] = found["series"]
+    cut, unwritten = series["warnings"]
+    assert cut == f"'{one.name}' cut off: too small for the pixels; export the series again"
+    assert unwritten.startswith("its image is not written: pixels of every slice must decode")
+    assert f"'{one.name}'" in unwritten
+    assert len([entry for entry in found["masks"]["files"] if "roi" in entry]) == 3
+    assert (tmp_path / "out" / "files.json").exists()
+
+
+def test_what_is_not_finished_leaves_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("harness.workflow.inspect.write_volume", full)
+    with pytest.raises(OSError, match="No space left"):
+        look(folder, masks=tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_links_are_listed_not_followed(folder: Path, tmp_path: Path) -> None:
+    links = tmp_path / "links"
+    links.mkdir()
+    (links / "patient").symlink_to(folder)
+    with pytest.raises(DataError, match="1 of them links to folders, which are not followed"):
+        look(links)
+    (folder / "other").symlink_to(links)
+    reasons = {entry["file"]: entry["reason"] for entry in look(folder)["ignored"]}
+    assert reasons["other"] == "it is a link to a folder, which is not followed"
+
+
+def test_places_that_cannot_be(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="inspect needs an existing folder of DICOM files"):
+        look(folder / "note.txt")
+    with pytest.raises(ConfigError, match="--masks must lie outside the folder that is inspected"):
+        look(folder, masks=folder / "masks")
+    with pytest.raises(ConfigError, match="--masks must be a folder that can be made and written"):
+        look(folder, masks=Path("/proc/none/masks"))
+
+
+def test_names_of_files_stay_on_their_line(folder: Path) -> None:
+    (folder / "odd\x1b[31m\nname").touch()
+    assert "odd?[31m?name" in {entry["file"] for entry in look(folder)["ignored"]}

@@ -38,6 +38,7 @@ class Plane:
         spacing: distance of rows and of columns, mm.
         shape: rows, columns.
         thickness: mm, None where not given; read for a series of one slice only.
+        least_bytes: what its pixels take in the file at least, 0 where that is not known.
     """
 
     position: Vector
@@ -46,6 +47,7 @@ class Plane:
     spacing: tuple[float, float]
     shape: tuple[int, int]
     thickness: float | None = None
+    least_bytes: int = 0
 
 
 @dataclass(frozen=True)

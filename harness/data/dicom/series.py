@@ -28,7 +28,9 @@ _TAGS = [
     "Rows",
     "Columns",
     "SliceThickness",
+    "BitsAllocated",
 ]
+_PLAIN = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,14 @@ class Series:
         grid: where the voxels lie.
         repeats: files left out because they are copies of another (same SOP instance UID, same
             position).
+        cut: numbers of files too small for their pixels, where these are not compressed.
     """
 
     uid: str
     headers: tuple[Header, ...]
     grid: Grid
     repeats: int = 0
+    cut: tuple[int, ...] = ()
 
 
 @quietly()
@@ -65,7 +69,9 @@ def open_series(headers: Sequence[Header]) -> Series:
     grid = make_grid(planes)
     _check_size(grid)
     ordered = tuple(kept[index] for index in grid.order)
-    return Series(headers[0].series, ordered, grid, len(headers) - len(kept))
+    pairs = zip(kept, planes, strict=True)
+    cut = tuple(header.number for header, plane in pairs if header.size < plane.least_bytes)
+    return Series(headers[0].series, ordered, grid, len(headers) - len(kept), cut)
 
 
 def _check_size(grid: Grid) -> None:
@@ -114,7 +120,17 @@ def _parsed(dataset: Dataset | None) -> Plane:
         spacing,
         (int(dataset.Rows), int(dataset.Columns)),
         _thickness(dataset),
+        _least_bytes(dataset),
     )
+
+
+def _least_bytes(dataset: Dataset) -> int:
+    """What the pixels of a slice take in its file; 0 where they are compressed or nothing says."""
+    syntax = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID", ImplicitVRLittleEndian)
+    bits = dataset.get("BitsAllocated")
+    if not isinstance(bits, int) or syntax not in _PLAIN:
+        return 0
+    return int(dataset.Rows) * int(dataset.Columns) * bits // 8
 
 
 def _thickness(dataset: Dataset) -> float | None:

@@ -18,6 +18,9 @@ from harness.data.dicom.series import Series, open_series
 from harness.data.dicom.structures import Roi, read_structures
 from harness.data.dicom.walk import IMAGES, Header
 
+MOST_NAMED = 5
+"""Files that one warning names."""
+
 TILT_DEGREES = 0.1
 """A slice axis nearer to the normal of its slices is straight; positions are rounded."""
 
@@ -30,7 +33,7 @@ class FoundSeries:
         number: place in the survey, from 1.
         patient: digest of the patient's identity.
         modality: "CT" or "MR".
-        files: how many slices there are files of.
+        files: its slices, as they lie on the disk.
         series: its slices and grid; None where they make none, and `warnings` says why.
         warnings: in words.
     """
@@ -38,7 +41,7 @@ class FoundSeries:
     number: int
     patient: str
     modality: str
-    files: int
+    files: tuple[Header, ...]
     series: Series | None
     warnings: tuple[str, ...]
 
@@ -136,10 +139,10 @@ def _all_series(headers: Sequence[Header]) -> Iterator[FoundSeries]:
             opened = open_series(slices)
         except DataError as error:
             refused = (str(error),)
-            yield FoundSeries(number, patient, kind.upper(), len(slices), None, refused)
+            yield FoundSeries(number, patient, kind.upper(), tuple(slices), None, refused)
             continue
         warnings = tuple(_series_warnings(opened))
-        yield FoundSeries(number, patient, kind.upper(), len(slices), opened, warnings)
+        yield FoundSeries(number, patient, kind.upper(), tuple(slices), opened, warnings)
 
 
 def _series_warnings(series: Series) -> Iterator[str]:
@@ -151,8 +154,12 @@ def _series_warnings(series: Series) -> Iterator[str]:
     tilt = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
     if tilt > TILT_DEGREES:
         yield f"the gantry was tilted by {tilt:.1f} degrees; masks are drawn on the tilted slices"
+    if series.cut:
+        files = ", ".join(f"file {number}" for number in series.cut[:MOST_NAMED])
+        more = f" and {len(series.cut) - MOST_NAMED} more" if len(series.cut) > MOST_NAMED else ""
+        yield f"{files}{more} cut off: too small for the pixels; export the series again"
     if len(series.headers) == 1:
-        yield "it has one slice, whose thickness is that of its file or 1 mm"
+        yield f"it has one slice, taken to be {np.linalg.norm(step):.3g} mm thick"
 
 
 def _set(
@@ -173,7 +180,8 @@ def _set(
     usable = [(entry.series, entry.series.headers[0].frame) for entry in mine if entry.series]
     try:
         if not usable:
-            raise DataError("no usable series of its patient is here, so nothing can be drawn")
+            others = ", only other patients' are" if len(mine) < len(series) else ""
+            raise DataError(f"no usable series of its patient is here{others}: nothing to draw on")
         chosen, named = pair(found, usable)
         [drawn_on] = [entry for entry in mine if entry.series is chosen]
         if not named:

@@ -161,7 +161,8 @@ def _files(root: Path) -> Iterator[Path]:
 
     for folder, names, files in os.walk(root.resolve(), onerror=refuse):
         names.sort()
-        yield from (Path(folder, name) for name in sorted(files))
+        links = [name for name in names if os.path.islink(os.path.join(folder, name))]
+        yield from (Path(folder, name) for name in sorted([*files, *links]))
 
 
 def _header(number: int, path: Path, cache: dict[str, dict[str, Any]]) -> Header:
@@ -170,8 +171,12 @@ def _header(number: int, path: Path, cache: dict[str, dict[str, Any]]) -> Header
     except OSError:
         return Header(number, str(path), 0, 0, reason="it cannot be opened")
     seen = (number, str(path), found.st_size, found.st_mtime_ns)
+    if stat.S_ISDIR(found.st_mode):  # it could lead anywhere, back here too
+        return Header(*seen, reason="it is a link to a folder, which is not followed")
     if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for its writer
         return Header(*seen, reason="it is not an ordinary file")
+    if not os.access(path, os.R_OK):
+        return Header(*seen, reason="its permissions do not let it be read")
     known = cache.get(str(path))
     if known and (known["size"], known["mtime_ns"]) == (found.st_size, found.st_mtime_ns):
         return Header(**{**known, "number": number})

@@ -1,29 +1,19 @@
-"""A team's servers and everything at once: random kills, and a node of a cluster that is lost."""
+"""Everything at once: a team's servers, and a cluster that loses a node in the middle."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from chaos_material import KILLS, SEED, finish, killed_at_random, mlflow, studies, written
+from chaos_material import finish, mlflow, studies, written
 from cluster_material import EXPERIMENT, assert_every_trial_once, sweep_that_loses_a_node
 from servers_material import Team, assert_same_sweep, on_servers
 
 from harness.records.identity import folder_identity
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(5400)]
+pytestmark = [pytest.mark.servers, pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 
-def test_a_sweep_killed_at_random_ends_as_an_uninterrupted_one_without_servers(
-    team: Team, reference: Path, tmp_path: Path
-) -> None:
-    file = written(tmp_path / "chaos.yaml", on_servers(team))
-    kills = killed_at_random(file, tmp_path / "killed", KILLS, SEED)
-    assert kills >= min(KILLS, 2), "the kills came too late to say anything"
-    assert_same_sweep(team, tmp_path / "killed", reference)
-
-
-@pytest.mark.cluster
 def test_a_sweep_that_loses_a_node_ends_as_one_without_cluster_and_servers(
     team: Team, tmp_path: Path
 ) -> None:
