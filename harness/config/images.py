@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from harness.config.base import Positive, Section
+from harness.config.base import Pattern, Positive, Section
 
 DEFAULT_IMAGE = r"(?i)^(ct|img|image)([_\-. ]?(ct|img|image|volume))?$"
 
@@ -18,7 +18,7 @@ class ImagesConfig(Section):
     layout: Literal["auto", "pddca", "han-seg", "deepmind", "nnunet", "folders"] = Field(
         "auto", description="how the files are laid out (docs/own-data.md); `auto` recognises it"
     )
-    image: str = Field(
+    image: Pattern = Field(
         DEFAULT_IMAGE,
         description="under `folders`: regular expression of the CT's file name without its ending; "
         "the other files are masks",
@@ -31,22 +31,11 @@ class ImagesConfig(Section):
     observer: Literal["oncologist", "radiographer"] = Field(
         "oncologist", description="under `deepmind`: whose contours to read"
     )
-    patient_pattern: str | None = Field(
+    patient_pattern: Pattern | None = Field(
         None,
         description="regular expression of a scan's folder or case name whose group names the "
         "person, where people were scanned twice; null: each scan is a person",
     )
-
-    @field_validator("image", "patient_pattern")
-    @classmethod
-    def _pattern_compiles(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except re.error as error:
-            raise ValueError(
-                f"the pattern must be a regular expression, but got '{value}' ({error})"
-            ) from error
-        return value
 
     @field_validator("patient_pattern")
     @classmethod
