@@ -86,7 +86,10 @@ class Reference:
 
 
 class Source(Protocol):
-    """Patients, one at a time. `read` never raises for a bad patient: it returns `Excluded`."""
+    """Patients, one at a time. `read` never raises for a bad patient: it returns `Excluded`.
+
+    Copies of a source read in other processes: it can be pickled.
+    """
 
     def patients(self) -> Sequence[Reference]: ...
 

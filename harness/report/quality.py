@@ -9,7 +9,7 @@ from typing import Any
 
 from harness import __version__
 from harness.base.files import write_json, write_text
-from harness.data.portrait import HU_EDGES, Portrait
+from harness.data.portrait import HU_EDGES
 from harness.figures import quality as figures
 from harness.figures.pictures import read_picture
 from harness.figures.portraits import COLOURS
@@ -25,21 +25,17 @@ SHEET_BYTES = (5_000, 26_000)
 """Least and most of one patient's picture."""
 
 
-@dataclass(frozen=True)
-class Patient:
+@dataclass(frozen=True, kw_only=True)
+class Patient(Known):
     """A usable patient.
 
     Attributes:
         role: "not used" where `data.limit` leaves them out.
-        columns: of each structure's centre, growing to the patient's left.
         picture: PNG of three slices.
     """
 
     name: str
     role: str
-    portrait: Portrait
-    columns: Mapping[str, float]
-    notes: Sequence[str]
     picture: Path
 
 
@@ -79,8 +75,7 @@ def write_quality(data: QualityData, folder: Path) -> Path:
     Returns:
         The page's path; it needs no other file, no script and no network.
     """
-    known = {p.name: Known(p.portrait, p.columns, p.notes) for p in data.patients}
-    odd = suspicions(known)
+    odd = suspicions({patient.name: patient for patient in data.patients})
     ink = Ink(PICTURES_BYTES)
     drawn = _figures(data, odd, ink)
     text = (
@@ -100,8 +95,7 @@ def write_quality(data: QualityData, folder: Path) -> Path:
         )
     )
     write_json(folder / DATA, _plain(data, odd))
-    if not (folder / PAGE).exists() or (folder / PAGE).read_text() != text:
-        write_text(folder / PAGE, text)
+    write_text(folder / PAGE, text)
     return folder / PAGE
 
 

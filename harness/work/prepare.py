@@ -45,8 +45,7 @@ def run(context: Context) -> None:
     rule = fit_crop(training, config["structures"], CropConfig.model_validate(config["crop"]))
     folder = context.folder.path / "store"
     runtime = context.request.runtime
-    data, root = DataConfig.model_validate(runtime["data"]), Path(runtime["root"])
-    source = make_source(data, root)
+    source = make_source(DataConfig.model_validate(runtime["data"]), Path(runtime["root"]))
     references = {reference.patient: reference for reference in source.patients()}
     tasks = [
         _Task(
@@ -63,7 +62,7 @@ def run(context: Context) -> None:
     ]
     readers = int(runtime.get("readers", 1))
     pairs = Pairs()
-    for patient in read_each(_cut, tasks, data, root, readers, source):
+    for patient in read_each(_cut, tasks, source, readers):
         pairs.add(patient)
     patients = [{"patient": t.patient, "digest": t.digest, "role": t.role} for t in tasks]
     _write(folder, pairs, patients, rule, config)

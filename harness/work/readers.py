@@ -11,13 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from harness.base.errors import EnvironmentFault
-from harness.config.data import DataConfig
 from harness.data.scan import Source
-from harness.work.sources import make_source
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,30 +31,25 @@ _source: Source
 def read_each(
     function: Callable[[Source, T], R],
     patients: Sequence[T],
-    config: DataConfig,
-    root: Path,
+    source: Source,
     readers: int,
-    source: Source | None = None,
 ) -> Iterator[R]:
     """`function(source, patient)` of each patient, in their order.
 
     Args:
         function: of a module, so that other processes find it.
-        config, root: what `make_source` makes the source from, in every process.
+        source: every process gets a copy.
         readers: processes; below two, or of few patients, all are read in this one.
-        source: what this process reads from, if it is there already.
 
     Raises:
         EnvironmentFault: a process was ended from outside, most likely for want of memory.
     """
     count = min(readers, MOST, len(patients))
     if count < 2 or len(patients) < LEAST:
-        here = source or make_source(config, root)
-        yield from (function(here, patient) for patient in patients)
+        yield from (function(source, patient) for patient in patients)
         return
     context = multiprocessing.get_context("spawn")
-    given = (config, root, os.getpid())
-    with ProcessPoolExecutor(count, context, _begin, given) as pool:
+    with ProcessPoolExecutor(count, context, _begin, (source, os.getpid())) as pool:
         try:
             yield from pool.map(partial(_call, function), patients)
         except BrokenProcessPool as error:
@@ -69,11 +61,11 @@ def read_each(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _begin(config: DataConfig, root: Path, parent: int) -> None:
+def _begin(source: Source, parent: int) -> None:
     global _source
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent, which is asked as well, ends this
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
-    _source = make_source(config, root)
+    _source = source
 
 
 def _leave_with(parent: int) -> None:

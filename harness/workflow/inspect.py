@@ -20,7 +20,7 @@ from harness.base.errors import ConfigError, DataError
 from harness.base.files import write_json
 from harness.data.dicom.geometry import Grid
 from harness.data.dicom.private import Pseudonyms
-from harness.data.dicom.series import read_hu
+from harness.data.dicom.series import LEAST_HU, read_hu
 from harness.data.dicom.structures import Roi
 from harness.data.dicom.survey import FoundRoi, FoundSeries, Survey, survey
 from harness.data.dicom.walk import Header, walk
@@ -159,7 +159,7 @@ class _Files:
             if entry.series is not None:
                 path = self._folder(entry) / ("image" + self._suffix)
                 try:
-                    hu = read_hu(entry.series, *(() if entry.modality == "CT" else (0,)))
+                    hu = read_hu(entry.series, LEAST_HU if entry.modality == "CT" else 0)
                 except DataError as error:
                     failed[entry.number] = f"its image is not written: {error}"
                     continue

@@ -85,7 +85,7 @@ def look_at(
         (r, path, config) for r, path in zip(references, paths, strict=True) if not path.exists()
     ]
     done = len(references) - len(new)
-    for count, _ in enumerate(read_each(_look, new, config, root, readers, source), done + 1):
+    for count, _ in enumerate(read_each(_look, new, source, readers), done + 1):
         progress(count, len(references))
     return _sorted(paths, Counter(reason for _, reason in _ignored(source)))
 

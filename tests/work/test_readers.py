@@ -43,27 +43,27 @@ def names(root: Path) -> list[str]:
 
 def test_as_one_by_one(tmp_path: Path) -> None:
     patients = names(tmp_path)
-    alone = list(read_each(digest, patients, CONFIG, tmp_path, 1))
-    beside = list(read_each(digest, patients, CONFIG, tmp_path, 2))
+    alone = list(read_each(digest, patients, make_source(CONFIG, tmp_path), 1))
+    beside = list(read_each(digest, patients, make_source(CONFIG, tmp_path), 2))
     assert [content for content, _ in beside] == [content for content, _ in alone]
     assert {pid for _, pid in alone} == {os.getpid()}
     assert os.getpid() not in {pid for _, pid in beside}
 
 
 def test_few_patients_need_no_processes(tmp_path: Path) -> None:
-    [(_, pid)] = read_each(digest, names(tmp_path)[:1], CONFIG, tmp_path, 2)
+    [(_, pid)] = read_each(digest, names(tmp_path)[:1], make_source(CONFIG, tmp_path), 2)
     assert pid == os.getpid()
 
 
 def test_a_process_that_is_ended_is_said(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFault, match="want of memory; use fewer --workers"):
-        list(read_each(leave, names(tmp_path), CONFIG, tmp_path, 2))
+        list(read_each(leave, names(tmp_path), make_source(CONFIG, tmp_path), 2))
 
 
 def test_what_a_patient_raises_comes_through(tmp_path: Path) -> None:
     patients = names(tmp_path)
     with pytest.raises(EnvironmentFault, match=f"not {patients[0]}"):
-        list(read_each(refuse, patients, CONFIG, tmp_path, 2))
+        list(read_each(refuse, patients, make_source(CONFIG, tmp_path), 2))
 
 
 def test_readers_leave_with_their_parent(tmp_path: Path) -> None:
@@ -74,9 +74,10 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_readers import CONFIG, names, wait
 from pathlib import Path
 from harness.work.readers import read_each
+from harness.work.sources import make_source
 root = Path({str(tmp_path)!r})
 if __name__ == "__main__":
-    list(read_each(wait, names(root), CONFIG, root, 2))
+    list(read_each(wait, names(root), make_source(CONFIG, root), 2))
 """
     script = tmp_path / "script.py"
     script.write_text(code)

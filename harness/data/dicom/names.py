@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from harness.base.errors import DataError
 from harness.data.dicom.structures import Roi
@@ -62,8 +62,12 @@ def _none(rois: Sequence[Roi], structures: Sequence[str]) -> str:
     wanted = ", ".join(structures)
     if not any(roi.contours for roi in rois):
         return f"{wanted} must be contoured, but its structure set has no contours"
-    names = sorted(f"'{roi.name}'" for roi in rois if roi.contours)
-    listed = ", ".join(names[:SHOWN]) + (
-        f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    )
-    return f"{wanted} must be contoured, but its structure set has {listed}; see data.patterns"
+    names = listed(roi.name for roi in rois if roi.contours)
+    return f"{wanted} must be contoured, but its structure set has {names}; see data.patterns"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a message, quoted and sorted, no more than `SHOWN`."""
+    quoted = sorted(f"'{name}'" for name in names)
+    more = f" and {len(quoted) - SHOWN} more" if len(quoted) > SHOWN else ""
+    return ", ".join(quoted[:SHOWN]) + more

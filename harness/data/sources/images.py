@@ -16,7 +16,7 @@ from harness.base.errors import DataError
 from harness.base.files import digest_of
 from harness.config.data import DataConfig
 from harness.config.images import ImagesConfig
-from harness.data.dicom.names import SHOWN, matches
+from harness.data.dicom.names import listed, matches
 from harness.data.dicom.private import Pseudonyms, write_private_json
 from harness.data.dicom.structures import Roi
 from harness.data.scan import SOURCES, Excluded, Reference, Scan
@@ -134,12 +134,10 @@ class ImageFolder:
         if any(named.values()):
             return named
         wanted = ", ".join(self._structures)
-        names = sorted({f"'{mask.name}'" for mask in masks})
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        listed = ", ".join(names[:SHOWN]) + more
+        names = listed({mask.name for mask in masks})
         raise DataError(
             f"{wanted} must have masks, but got "
-            f"{listed + '; see data.patterns' if names else 'no mask beside the image'}"
+            f"{names + '; see data.patterns' if names else 'no mask beside the image'}"
         )
 
     def _write_lists(self, people: Mapping[str, Sequence[Case]]) -> None:
