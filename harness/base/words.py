@@ -12,3 +12,8 @@ def some(count: int, things: str) -> str:
             words[place] = words[place][:-1]
         things = " ".join(words)
     return f"{count} {things}"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number with its noun."""
+    return f"{count} {one if count == 1 else many or one + 's'}"

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from harness.base.words import counted as counted
+
 DASH = "\u2013"
 MINUS = "\u2212"
 
@@ -96,11 +98,6 @@ def duration(seconds: float) -> str:
 def size(count: float) -> str:
     """Bytes as people would say them."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """A number with its noun."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def day(seconds: float) -> str:

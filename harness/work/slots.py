@@ -173,18 +173,28 @@ def others(count: int, seed: int) -> Tensor:
 def _made(context: Context, real: Store, kind: str) -> tuple[Tensor, Tensor]:
     """Pairs of another store, refused if anyone but training patients had a part in it."""
     store = Store.open(context.input("extra") / "store")
-    training = {p["digest"] for p in real.meta["patients"] if p["role"] == "train"}
-    known = {p["digest"] for p in real.meta["patients"]}
-    seen = set(store.meta["lineage"]["patients"])
-    if kind == "fresh":
-        if store.meta["kind"] != "fresh" or seen & known:
-            raise RuleError(
-                "fresh patients must be none of the experiment's own, but "
-                f"{len(seen & known)} of them are; make the store again"
-            )
-    elif store.meta["kind"] != "synthetic" or not seen <= training:
+    odd = unwanted_patients(store, {p["digest"]: p["role"] for p in real.meta["patients"]})
+    if (odd or store.meta["kind"] != kind) and kind == "fresh":
+        raise RuleError(
+            "fresh patients must be none of the experiment's own, but "
+            f"{len(odd)} of them are; make the store again"
+        )
+    if odd or store.meta["kind"] != kind:
         raise RuleError(
             "synthetic pairs must come from a GAN that saw training patients only, but "
-            f"{len(seen - training)} of the patients it saw have another role; make the store again"
+            f"{len(odd)} of the patients it saw have another role; make the store again"
         )
     return _pairs(store, np.arange(len(store.rows)))
+
+
+def unwanted_patients(made: Store, roles: Mapping[str, str]) -> set[str]:
+    """Who may have had no part in made pairs but had: of fresh ones anyone of the experiment, of
+    others anyone but its training patients.
+
+    Args:
+        roles: of the experiment's patients, by content digest.
+    """
+    seen = set(made.meta["lineage"]["patients"])
+    if made.meta["kind"] == "fresh":
+        return seen & set(roles)
+    return seen - {digest for digest, role in roles.items() if role == "train"}

@@ -1,4 +1,4 @@
-"""A dataset's folder in nnU-Net's format: under a temporary name until it is whole.
+"""A dataset's folder in nnU-Net's format.
 
 DatasetNNN_NAME/
     imagesTr/CASE_0000.nii.gz, labelsTr/CASE.nii.gz     training patients and made pairs
@@ -11,12 +11,9 @@ DatasetNNN_NAME/
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
-import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,31 +58,6 @@ def free_place(output: Path, name: str) -> Path:
             f"'{others[0]}' has in '{output}'; name another --dataset-id"
         )
     return place
-
-
-@contextlib.contextmanager
-def appearing(place: Path) -> Iterator[Path]:
-    """A folder that appears at `place` whole when the block ends, or not at all.
-
-    Raises:
-        ConfigError: nothing can be written there.
-    """
-    part = place.with_name(f".{place.name}.part")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(part, ignore_errors=True)  # of an export that was killed
-        part.mkdir()
-    except OSError as error:
-        raise ConfigError(
-            f"--output must be a folder that can be made and written, but got '{place.parent}' "
-            f"({error.strerror}); name another one"
-        ) from error
-    try:
-        yield part
-        os.replace(part, place)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
 
 
 class CaseWriter:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.base.errors import DataError, RuleError
 from harness.data.store import Store
 from harness.records.spec import Spec
+from harness.work.slots import unwanted_patients
 from harness.work.specs import ARM_FILLS, SOURCES_OF_EXTRA
 from harness.workflow import steps
 from harness.workflow.choosing import choice
@@ -69,9 +70,7 @@ def find_made(session: Session, arm: str | None, replicate: int | None) -> Made 
 
 def _need_training_patients(made: Store, roles: Mapping[str, str]) -> None:
     """The rule that segmenters hold their extra pairs to."""
-    seen = set(made.meta["lineage"]["patients"])
-    training = {digest for digest, role in roles.items() if role == "train"}
-    odd = seen & set(roles) if made.meta["kind"] == "fresh" else seen - training
+    odd = unwanted_patients(made, roles)
     if odd:
         raise RuleError(
             "made pairs must come from training patients or from strangers, but "

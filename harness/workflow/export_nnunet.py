@@ -19,9 +19,10 @@ from harness.data.store import Store
 from harness.work.specs import SOURCES_OF_EXTRA
 from harness.workflow import steps
 from harness.workflow.export_cases import made_cases, real_cases, safe_name, scan_cases
-from harness.workflow.export_folder import ENDING, CaseWriter, appearing, free_place
+from harness.workflow.export_folder import ENDING, CaseWriter, free_place
 from harness.workflow.export_folds import deal, split
 from harness.workflow.export_made import Made, find_made, need_opening
+from harness.workflow.output_folder import appearing
 from harness.workflow.session import Session
 
 
@@ -127,7 +128,7 @@ def _write(
     folds: Mapping[str, int],
 ) -> dict[str, Any]:
     known = len(store.rows) + (len(made.store.rows) if made else 0)
-    with appearing(place) as part, session.console.live() as live:
+    with appearing(place, "--output", place.parent) as part, session.console.live() as live:
         live.start("export", "write cases", None if request.test else known)
         writer = CaseWriter(part, store.meta, lambda done: live.update("export", done))
         real = writer.write("Tr", "train", real_cases(store, "train"), folds)

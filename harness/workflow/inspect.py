@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from harness.data.dicom.survey import FoundRoi, FoundSeries, Survey, survey
 from harness.data.dicom.walk import Header, walk
 from harness.data.volume_files import SUFFIXES, write_volume
 from harness.report.formats import counted
+from harness.workflow.output_folder import appearing
 
 PLAIN = 0.999
 """Least cosine of a slice normal and a body axis for a plain word: 2.6 degrees."""
@@ -95,39 +95,26 @@ def inspect(
         return plain
 
 
-@contextlib.contextmanager
-def _filled(masks: Path | None, source: Path) -> Iterator[Path | None]:
-    """A temporary folder beside `masks` that takes its name when the block ends well.
+def _filled(masks: Path | None, source: Path) -> AbstractContextManager[Path | None]:
+    """The folder to fill with masks, or None; it appears whole.
 
     Raises:
         ConfigError: it holds something, lies in the source, or cannot be written.
     """
     if masks is None:
-        yield None
-        return
-    try:
-        if masks.exists() and (not masks.is_dir() or any(masks.iterdir())):
-            raise ConfigError(
-                f"--masks must name a new or empty folder, but got '{masks}', which is neither; "
-                "name another one"
-            )
-        if masks.resolve().is_relative_to(source.resolve()):
-            raise ConfigError(
-                f"--masks must lie outside the folder that is inspected, but got '{masks}'; name "
-                "another one"
-            )
-        masks.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{masks.name}-", dir=masks.parent))
-    except OSError as error:
+        return nullcontext()
+    readable = os.path.isdir(masks) and os.access(masks, os.R_OK)
+    if os.path.exists(masks) and (not readable or any(masks.iterdir())):
         raise ConfigError(
-            f"--masks must be a folder that can be made and written, but got '{masks}' "
-            f"({error.strerror}); name another one"
-        ) from error
-    try:
-        yield part
-        os.rename(part, masks)  # over an empty folder too
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            f"--masks must name a new or empty folder, but got '{masks}', which is neither; name "
+            "another one"
+        )
+    if masks.resolve().is_relative_to(source.resolve()):
+        raise ConfigError(
+            f"--masks must lie outside the folder that is inspected, but got '{masks}'; name "
+            "another one"
+        )
+    return appearing(masks, "--masks", masks, 0o700)
 
 
 class _Files:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import gdcm
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.config import IGNORE
@@ -87,6 +88,23 @@ def save(dataset: Dataset, path: Path, syntax: str = ExplicitVRLittleEndian) -> 
         warnings.simplefilter("ignore")  # some files are meant to be odd
         dataset.save_as(path, enforce_file_format=True)
     return path
+
+
+def compress(source: Path, target: Path, syntax: int) -> None:
+    """Encode the pixels of a file by GDCM, losslessly."""
+    target.parent.mkdir(exist_ok=True)
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(source))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFileName(str(target))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
 
 
 def save_series(datasets: Sequence[Dataset], folder: Path) -> list[Path]:

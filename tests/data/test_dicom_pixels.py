@@ -8,7 +8,7 @@ from pathlib import Path
 import gdcm
 import numpy as np
 import pytest
-from dicom_material import placed, save, save_series, series_datasets
+from dicom_material import compress, placed, save, save_series, series_datasets
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import (
@@ -195,22 +195,6 @@ def test_lossless_compression(tmp_path: Path, syntax: int, signed: bool) -> None
         plain = save(dataset, tmp_path / "plain" / f"{index}.dcm")
         compress(plain, tmp_path / "in" / f"{index}.dcm", syntax)
     assert np.array_equal(hu_of(tmp_path / "in"), HU)
-
-
-def compress(source: Path, target: Path, syntax: int) -> None:
-    target.parent.mkdir(exist_ok=True)
-    reader = gdcm.ImageReader()
-    reader.SetFileName(str(source))
-    assert reader.Read()
-    change = gdcm.ImageChangeTransferSyntax()
-    change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
-    change.SetInput(reader.GetImage())
-    assert change.Change()
-    writer = gdcm.ImageWriter()
-    writer.SetFileName(str(target))
-    writer.SetFile(reader.GetFile())
-    writer.SetImage(change.GetOutput())
-    assert writer.Write()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import gdcm
 import numpy as np
 import pydicom
 from data.dicom_material import (
+    compress,
     contour_item,
     placed,
     rectangle,
@@ -114,23 +115,8 @@ def _compressed(folder: Path, syntax: int) -> Patient:
     """A phantom of two slices, encoded by GDCM; its structure set stays intact."""
     made = _phantom(folder, (2, *SHAPE[1:]))
     for path in made.slices:
-        _compress(path, syntax)
+        compress(path, path, syntax)
     return Patient(folder, made.slices, (), made.patterns, made.secrets)
-
-
-def _compress(path: Path, syntax: int) -> None:
-    reader = gdcm.ImageReader()
-    reader.SetFileName(str(path))
-    assert reader.Read()
-    change = gdcm.ImageChangeTransferSyntax()
-    change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
-    change.SetInput(reader.GetImage())
-    assert change.Change()
-    writer = gdcm.ImageWriter()
-    writer.SetFileName(str(path))
-    writer.SetFile(reader.GetFile())
-    writer.SetImage(change.GetOutput())
-    assert writer.Write()
 
 
 def _real(source: Path, folder: Path) -> Patient:
