@@ -1,6 +1,7 @@
 """Patients as NRRD and NIfTI files in the layouts of known collections.
 
 Written with SimpleITK, or by hand where it cannot; nothing of `harness` writes or places a voxel.
+The last functions read them back through the source.
 """
 
 from __future__ import annotations
@@ -15,6 +16,12 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from harness.config.data import DataConfig
+from harness.data.scan import Excluded, Scan
+from harness.data.sources.images import ImageFolder
+from harness.work.sources import make_source
 
 SHAPE = (9, 20, 26)
 """Slices, rows, columns."""
@@ -174,3 +181,36 @@ LAYOUTS: dict[str, Callable[[Path, int, Drawn], Path]] = {
     "nnunet": nnunet,
     "folders": folders,
 }
+
+
+OBLIQUE = Rotation.from_euler("xyz", (14, -9, 25), degrees=True).as_matrix()
+
+
+def source(root: Path, **data: Any) -> ImageFolder:
+    config = DataConfig(source="images", root=str(root), **data)
+    made = make_source(config, root.parent / "work")
+    assert isinstance(made, ImageFolder)
+    return made
+
+
+def read_all(root: Path, **data: Any) -> list[Scan | Excluded]:
+    there = source(root, **data)
+    return [there.read(reference) for reference in there.patients()]
+
+
+def only(root: Path, **data: Any) -> Scan:
+    [scan] = read_all(root, **data)
+    assert isinstance(scan, Scan), scan
+    return scan
+
+
+def reason(root: Path, **data: Any) -> str:
+    [excluded] = read_all(root, **data)
+    assert isinstance(excluded, Excluded), excluded
+    return excluded.reason
+
+
+def filled(box: tuple[slice, slice, slice]) -> NDArray[np.bool_]:
+    mask = np.zeros(SHAPE, np.bool_)
+    mask[box] = True
+    return mask
