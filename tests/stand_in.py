@@ -42,6 +42,7 @@ class StandIn:
         score: values of a score job.
         train: values of a training's readouts, beside its epoch.
         ends: epoch at which a training ends by itself, before its time.
+        too_large: whether a training does not fit its device.
 
     Attributes:
         done: every result written here, as (kind, digest, epoch), in order.
@@ -53,11 +54,13 @@ class StandIn:
         score: Scorer,
         train: Callable[[Spec], Mapping[str, Any]] = lambda spec: {"converged": True},
         ends: Callable[[Spec], int | None] = lambda spec: None,
+        too_large: Callable[[Spec], bool] = lambda spec: False,
     ) -> None:
         self.work = work
         self.score = score
         self.train = train
         self.ends = ends
+        self.too_large = too_large
         self.done: list[tuple[str, str, int | None]] = []
 
     def drive(self, plan: Callable[[Board], Any], passes: int = 10_000) -> Any:
@@ -79,6 +82,9 @@ class StandIn:
             assert outcome.state == "done", outcome.reason
         folder = self.work.job(spec)
         folder.open(spec)
+        if self.too_large(spec):
+            folder.fail("a job must fit, but does not", too_large=True)
+            return
         wanted, end = missing(self.work, request), self.ends(spec)
         if end is not None and any(epoch is not None and epoch > end for epoch in wanted):
             wanted = sorted({end, *wanted} - {None})  # type: ignore[type-var]

@@ -7,6 +7,7 @@
     |  `- RuleError         a request that the protocol refuses (test already opened, leakage)
     |- EnvironmentFault     exit 3: disk, network, missing weights, a lost server, another owner
     |  `- Outage            a server that is away or a disk that is full: a driver waits for it
+    |- OutOfMemory          exit 3: a job is too large for its device; in a sweep, its trial fails
     |- JobFailed            exit 3: a job stored its failure; the reason travels with it
     `- Stopped              exit 130: asked to stop; state is saved and the next start continues
 
@@ -52,6 +53,12 @@ class Outage(EnvironmentFault):
 
     Nothing is half done where this is raised: doing the same again is safe.
     """
+
+
+class OutOfMemory(HarnessError):
+    """A job wants more memory than its share of the device has; trying again would not help."""
+
+    exit_code = 3
 
 
 class JobFailed(HarnessError):

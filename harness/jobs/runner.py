@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.base.errors import EnvironmentFault, HarnessError, RuleError, Stopped
+from harness.base.errors import EnvironmentFault, HarnessError, OutOfMemory, RuleError, Stopped
 from harness.base.room import DiskFull, is_full
 from harness.jobs.ledger import missing
 from harness.records.folder import JobFolder, WorkFolder
@@ -17,6 +17,7 @@ from harness.records.lease import holder, lease
 from harness.records.spec import Request
 from harness.work.context import Context
 from harness.work.kinds import KINDS
+from harness.work.memory import explain, refused_memory
 
 # A worker whose driver died saves its state and leaves; the next driver's worker waits for that.
 LEAVE_SECONDS = 600.0
@@ -88,15 +89,21 @@ def _attempt(request: Request, work: WorkFolder, stop: Callable[[], bool]) -> Ou
     except Stopped:
         raise
     except HarnessError as error:
-        folder.fail(str(error))
-        return Outcome("failed", str(error), error.exit_code)
+        return _failed(folder, error)
     except Exception as error:
         if is_full(error):
             raise  # nothing can be stored; the driver waits for room
+        if refused_memory(error):
+            return _failed(folder, explain(context))
         reason = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
         folder.fail(reason)
         return Outcome("failed", reason, 1)
     return Outcome("done", f"made again, for {_words(changed)} changed" if changed else "")
+
+
+def _failed(folder: JobFolder, error: HarnessError) -> Outcome:
+    folder.fail(str(error), too_large=isinstance(error, OutOfMemory))
+    return Outcome("failed", str(error), error.exit_code)
 
 
 def _start_over(context: Context) -> list[str]:

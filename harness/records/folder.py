@@ -78,12 +78,28 @@ class JobFolder:
     def spec(self) -> Spec:
         return Spec.from_plain(read_json(self.path / "spec.json"))
 
-    def fail(self, reason: str) -> None:
-        write_json(self.path / "failure.json", {"reason": reason, "time": time.time()})
+    def fail(self, reason: str, too_large: bool = False) -> None:
+        """Store why the job failed.
+
+        Args:
+            too_large: it wants more memory than its device has, and would again.
+        """
+        failure = {"reason": reason, "time": time.time(), "too_large": too_large}
+        write_json(self.path / "failure.json", failure)
 
     def failure(self) -> str | None:
+        """The reason of the last failure."""
+        found = self._failure()
+        return str(found["reason"]) if found else None
+
+    def too_large(self) -> str | None:
+        """The reason of the last failure where it was one of memory."""
+        found = self._failure()
+        return str(found["reason"]) if found and found.get("too_large") else None
+
+    def _failure(self) -> dict[str, Any] | None:
         path = self.path / "failure.json"
-        return str(read_json(path)["reason"]) if path.exists() else None
+        return read_json(path) if path.exists() else None
 
     def forget_failure(self) -> None:
         (self.path / "failure.json").unlink(missing_ok=True)

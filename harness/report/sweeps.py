@@ -21,7 +21,7 @@ from harness.report.readings import (
 )
 from harness.report.search import beyond_words, draw_search, draw_settings, told_dots
 from harness.sweep.epochs import Epochs, count_epochs
-from harness.sweep.planner import LOST, SeedRun, SweepPlan, TrialRun
+from harness.sweep.planner import LOST, TOO_LARGE, SeedRun, SweepPlan, TrialRun
 
 SETTINGS_BYTES = 130_000
 # Scores shown by epoch.
@@ -147,7 +147,7 @@ def further_names(sweep: SweepPlan) -> tuple[str, ...]:
 
 def _seed_words(seed: SeedRun, sweep: SweepPlan) -> str:
     if seed.result is None:
-        return "…"
+        return TOO_LARGE if seed.too_large else "…"
     text, lost = short(seed_value(seed, sweep.objective)), _lost_word(seed)
     return f"{text} ({lost})" if lost else text
 

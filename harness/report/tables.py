@@ -12,7 +12,7 @@ from harness.metrics.collapse import SIGNS
 from harness.report.data import ReportData
 from harness.report.readings import is_failed, seed_value
 from harness.report.sweeps import further_names
-from harness.sweep.planner import SweepPlan
+from harness.sweep.planner import TOO_LARGE, SweepPlan
 
 # All that `make_tables` can make: what a newer page does not have is removed.
 NAMES = (
@@ -108,7 +108,7 @@ def _sweep(sweep: SweepPlan) -> str:
                     seed.seed,
                     value,
                     values.get("converged"),
-                    status,
+                    TOO_LARGE if seed.too_large else status,
                     run.trial.readout_of,
                     *(run.trial.further.get(name) for name in further),
                 )

@@ -13,7 +13,7 @@ class Epochs:
     """Attributes:
     alone: epochs if every asked trial and seed were trained from scratch.
     trained: epochs with lineages and constant phases shared, as far as trainings went.
-    trainings: asked trials times seeds.
+    trainings: asked trials times seeds, those that fit their device.
     lineages: first phases that they share.
     pruned: seeds of asked trials that were left out.
     stopped: trainings that ended early by `sweep.stop_on` or a loss that is no number.
@@ -44,7 +44,7 @@ class Epochs:
 def count_epochs(plan: SweepPlan) -> Epochs:
     """Count a sweep's asked trials, finished or under way."""
     asked = [run for run in plan.trials if run.trial.readout_of is None]
-    seeds = [seed for run in asked for seed in run.seeds]
+    seeds = [seed for run in asked for seed in run.seeds if not seed.too_large]
     steady = _longest(seeds)
     return Epochs(
         sum(seed.phases.epochs for seed in seeds),

@@ -29,9 +29,19 @@ LOST = ("convergence failure", "mode collapse")
 """Verdicts on a seed under which its setting is never chosen."""
 
 
+TOO_LARGE = "out of memory"
+"""In the place of a verdict, of a seed whose training does not fit its device."""
+
+
 def is_lost(values: Mapping[str, Any]) -> bool:
     """Whether a score's values say that its training is lost."""
     return not values["converged"] or values["collapse"]["word"] in LOST
+
+
+def _too_large(board: Board, training: Phases) -> str:
+    """Why a training does not fit its device, as its job stored it; empty where it may."""
+    found = (board.folder(spec).too_large() for spec in training.jobs)
+    return next(filter(None, found), "")
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,8 @@ class SeedRun:
 
     Attributes:
         stopped_at: the epoch at which the training ended before its time; None if it did not.
+        too_large: why the training does not fit its device; empty where it does. Such a seed has
+            no result, and failed.
     """
 
     seed: int
@@ -47,6 +59,12 @@ class SeedRun:
     scores: dict[int, Spec]
     result: dict[str, Any] | None
     stopped_at: int | None = None
+    too_large: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        return self.result is not None or bool(self.too_large)
 
     @property
     def training(self) -> Spec:
@@ -113,7 +131,7 @@ class StageSweep:
             if self._may_ask(board):
                 self.study.ask_wave()
             runs = [self._trial(board, t) for t in self.study.trials() if t.value is None]
-            if not runs or not all(run.result for trial in runs for run in trial.seeds):
+            if not runs or not all(run.ended for trial in runs for run in trial.seeds):
                 return self.look(board)
             for trial in runs:
                 self._tell(trial)
@@ -212,7 +230,7 @@ class StageSweep:
         """Where seeds may be left out, each waits for the result of those before it."""
         if not self.specs.experiment.sweep.prune or trial.readout_of is not None:
             return False
-        if any(seed.result is None for seed in seeds):
+        if not all(seed.ended for seed in seeds):
             return True
         return self.study.should_prune(trial.number, self._values(seeds)[0])
 
@@ -223,8 +241,11 @@ class StageSweep:
         label = f"{self.stage} trial {trial.number} seed {seed}"
         scores: dict[int, Spec] = {}
         result = stopped = None
+        too_large = _too_large(board, training)
         board.need(self.specs.variety_of(self.store, training.last), label="variety of real images")
         for epoch in self._scored(epochs):
+            if too_large and board.folder(training.at(epoch)).result(epoch) is None:
+                break
             trained = board.train(training, epoch, label)
             stopped = trained["values"].get("stopped_at") if trained else None
             readout, at = training.at(epoch), stopped or epoch
@@ -236,9 +257,11 @@ class StageSweep:
             result = found if stopped or epoch == epochs else result
             if stopped:
                 break
+        scored = all(self._has(board, spec) for spec in scores.values())
+        if too_large and result is None:
+            return SeedRun(seed, training, scores, None, too_large=too_large if scored else "")
         self._keep_branches(board, training, label)
-        complete = result if all(self._has(board, s) for s in scores.values()) else None
-        return SeedRun(seed, training, scores, complete, stopped)
+        return SeedRun(seed, training, scores, result if scored else None, stopped)
 
     def _training(self, settings: Settings, seed: int) -> Phases:
         """A seed's training under the sweep's rule for ending early."""
@@ -314,6 +337,8 @@ class StageSweep:
 
     def _value(self, objective: str, seed: SeedRun) -> float | None:
         """An objective of a finished seed; None where it is no number."""
+        if seed.too_large:
+            return None
         if objective == COST_EPOCHS:
             return float(seed.stopped_at or seed.phases.epochs)
         assert seed.result is not None

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from harness.tracking.projector import Projector, SyncCounts
 
 LONGEST_WAIT_S = 60.0
+SHARE = 1 / 30
+"""Of one core, that syncs may take from the trainings beside them: they rest in proportion."""
+LONGEST_REST_S = 20.0
+"""Between two syncs that succeed: somebody may be watching."""
 LAST_TRIES_S = 20.0
 
 
@@ -26,7 +30,7 @@ class ProjectorThread:
     Args:
         projector: what sends.
         views: gives the runs to show; called from the thread.
-        every_s: seconds between two syncs.
+        every_s: seconds between two syncs, at least: they rest longer where they take long.
         warn: takes one line for a person.
     """
 
@@ -80,8 +84,10 @@ class ProjectorThread:
 
     def _run(self) -> None:
         while not self._ended.is_set():
+            began = time.thread_time()
             self._try(self.views())
-            wait = self.every_s * 2 ** min(self._failures, 10)
+            rest = min((time.thread_time() - began) / SHARE, LONGEST_REST_S)
+            wait = max(self.every_s, rest) * 2 ** min(self._failures, 10)
             self._ended.wait(min(wait, max(LONGEST_WAIT_S, self.every_s)))
 
     def _try(self, views: Sequence[RunView], closing: bool = False) -> SyncCounts | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -121,26 +122,29 @@ def send_pictures(
             return Path(scratch) / f"{name}+step+{step}+timestamp+{time}+{mark}"
 
         for picture in pictures:
+            name = stem(picture.key, picture.epoch)
+            shutil.copyfile(picture.path, f"{name}.png")
             with Image.open(picture.path) as image:
-                _write_pair(image, stem(picture.key, picture.epoch))
+                _write_preview(image, name)
         for key, picture in newest.items():
             with Image.open(picture.path) as image:
-                _write_pair(_captioned(image, f"newest: epoch {picture.epoch}"), stem(key, 0))
+                captioned = _captioned(image, f"newest: epoch {picture.epoch}")
+            captioned.save(f"{stem(key, 0)}.png", compress_level=1)
+            _write_preview(captioned, stem(key, 0))
         client.log_artifacts(run_id, scratch, "images")
 
 
-def _write_pair(image: Image.Image, stem: Path) -> None:
-    """`<stem>.png`, and `<stem>+compressed.webp` for the charts.
+def _write_preview(image: Image.Image, stem: Path) -> None:
+    """`<stem>+compressed.webp`, what the charts show.
 
     Charts centre a picture in a square and cut the lower part off: the preview is a square with
     the picture at its top.
     """
-    image.save(f"{stem}.png")
     small = image.convert("RGBA")
     small.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
     square = Image.new("RGBA", (max(small.size),) * 2, (0, 0, 0, 0))
     square.paste(small, ((square.width - small.width) // 2, 0))
-    square.save(f"{stem}+compressed.webp", quality=90)
+    square.save(f"{stem}+compressed.webp", quality=90, method=1)
 
 
 def _captioned(image: Image.Image, text: str) -> Image.Image:

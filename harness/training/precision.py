@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.base.errors import EnvironmentFault
+from harness.base.place import Place
 from harness.config.experiment import ComputeConfig
 
 M = TypeVar("M", bound=nn.Module)
@@ -79,8 +80,10 @@ class Precision:
 
     @classmethod
     def of(cls, compute: Mapping[str, Any]) -> Precision:
-        """From a spec's `compute`; also sets this process's threads and determinism."""
+        """From a spec's `compute`; also sets this process's threads, determinism, place on GPUs."""
         torch.set_num_threads(int(compute["threads"]))
+        if compute["device"] == "cuda":
+            _take_place(Place.here())
         _be_deterministic(compute["device"])
         return cls(compute["device"], compute["precision"])
 
@@ -107,6 +110,13 @@ class Precision:
     ) -> torch.optim.Adam:
         """Fused Adam."""
         return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
+
+
+def _take_place(place: Place) -> None:
+    """Keep to one GPU and to a share of its memory: a trial that is too large fails alone."""
+    gpus = torch.cuda.device_count()
+    torch.cuda.set_device(place.gpu(gpus))
+    torch.cuda.set_per_process_memory_fraction(place.memory(gpus))
 
 
 def _be_deterministic(device: str) -> None:

@@ -21,7 +21,7 @@ from harness.report.sweeps import epochs_words
 from harness.sweep.chosen import newest_chosen
 from harness.sweep.costs import Costs, count_costs
 from harness.sweep.epochs import count_epochs
-from harness.sweep.planner import SweepPlan, TrialRun
+from harness.sweep.planner import TOO_LARGE, SweepPlan, TrialRun
 from harness.workflow import (
     audit,
     calibrate,
@@ -180,7 +180,9 @@ def _mean(run: TrialRun, plan: SweepPlan) -> float | None:
 
 def _mean_words(run: TrialRun, plan: SweepPlan) -> str:
     mean = _mean(run, plan)
-    return "no number" if mean is None else f"{mean:.4g}"
+    if mean is None:
+        return TOO_LARGE if any(seed.too_large for seed in run.seeds) else "no number"
+    return f"{mean:.4g}"
 
 
 def _sweep_plain(plan: SweepPlan, costs: Costs) -> dict[str, Any]:

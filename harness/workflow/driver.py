@@ -174,7 +174,10 @@ class Driver:
             self.lost[digest] = self.lost.get(digest, 0) + 1
             live.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
         else:
-            self.failures[digest] = (f"{run.request.label}: {outcome.reason}", outcome.exit_code)
+            reason = f"{run.request.label}: {outcome.reason}"
+            if outcome.state == "lost":
+                reason += ", every time; where memory ran out, take fewer --workers"
+            self.failures[digest] = (reason, outcome.exit_code)
             live.finish(run.key, outcome.reason.splitlines()[0], failed=True)
 
     def _give_up(self) -> None:

@@ -39,7 +39,7 @@ def of_trial(plan: SweepPlan, run: TrialRun, best: bool) -> str:
         said += f", read out of trial {run.trial.readout_of}"
     seeds = counted(len(run.seeds), "seed")
     if run.trial.value is None:
-        done = sum(seed.result is not None for seed in run.seeds)
+        done = sum(seed.ended for seed in run.seeds)
         return f"{said}: under way, {done} of {seeds} scored."
     values = [seed_value(seed, plan.objective) for seed in run.seeds]
     known = None not in values
@@ -55,6 +55,8 @@ def of_trial(plan: SweepPlan, run: TrialRun, best: bool) -> str:
 def of_seed(plan: SweepPlan, run: TrialRun, seed: SeedRun) -> str:
     """A seed's objective and verdict."""
     said = f"Seed {seed.seed} of {_trial(run)}"
+    if seed.too_large:
+        return f"{said}: {seed.too_large}."
     if seed.result is None:
         return f"{said}: under way."
     values = values_of(seed.result)

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from harness.jobs.board import Board
 from harness.metrics.collapse import COLLAPSED
@@ -13,7 +14,7 @@ from harness.records.folder import WorkFolder
 from harness.records.spec import Phases, Spec
 from harness.records.view import Feed, RunView
 from harness.report.readings import sample_grids, trial_runs
-from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
+from harness.sweep.planner import TOO_LARGE, SeedRun, SweepPlan, TrialRun
 from harness.workflow import sweep_notes
 from harness.workflow.sweep_files import SETTINGS
 
@@ -114,10 +115,16 @@ def _trial_views(
                 },
                 tuple(feeds),
                 note=sweep_notes.of_seed(plan, run, seed),
-                status="finished" if seed.result else "running",
+                status=_status(seed),
             )
         )
     return views
+
+
+def _status(seed: SeedRun) -> Literal["running", "finished", "failed"]:
+    if seed.too_large:
+        return "failed"
+    return "finished" if seed.result else "running"
 
 
 def _belongings(run: TrialRun, board: Board, files: Path | None) -> tuple[tuple[Path, str], ...]:
@@ -167,6 +174,8 @@ def finished_feed(work: WorkFolder, spec: Spec) -> Feed:
 
 def _verdict_tags(seed: SeedRun) -> dict[str, str]:
     """The verdict on a seed's samples, where people can filter by it."""
+    if seed.too_large:
+        return {"verdict": TOO_LARGE, "because": seed.too_large}
     verdict = seed.result["values"].get("collapse") if seed.result else None
     return {"verdict": verdict["word"], "because": verdict["sentence"]} if verdict else {}
 

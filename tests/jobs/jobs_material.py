@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from harness.base.errors import DataError, Stopped
 from harness.base.files import write_text
 from harness.records.folder import WorkFolder
@@ -55,6 +58,10 @@ def break_job(context: Context) -> None:
     if how == "quota":
         _count_run(context)
         raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+    if how == "torch-memory":
+        torch.empty(2**50)  # more than any machine can address
+    if how == "numpy-memory":
+        np.empty(2**60, np.uint8)
     if how == "nothing":
         return
     if how == "once" and not (context.work.root / "mended").exists():
@@ -85,8 +92,8 @@ def count(name: str = "", **inputs: Input) -> Spec:
     return Spec("test-count", {"name": name}, inputs=inputs)
 
 
-def breaks(how: str, **inputs: Input) -> Spec:
-    return Spec("test-break", {"how": how}, inputs=inputs)
+def breaks(how: str, **config: Any) -> Spec:
+    return Spec("test-break", {"how": how, **config})
 
 
 def request(spec: Spec, *epochs: int, **more: Any) -> Request:

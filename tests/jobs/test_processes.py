@@ -166,3 +166,24 @@ def test_a_worker_that_loses_its_driver_saves_its_state_and_leaves(early: bool, 
     assert holder(lease) is None
     assert folder.state.exists()
     assert tiny.run(spec, int((load_state(folder.state, "cpu") or {})["epoch"])).state == "done"
+
+
+def test_every_worker_knows_its_place_and_its_successor_takes_it(tiny: Tiny) -> None:
+    """By it they are dealt out over the GPUs of a machine, and share each one's memory."""
+
+    def places() -> list[str]:
+        return sorted(worker.environ()["HARNESS_WORKER"] for worker in workers())
+
+    executor = ProcessExecutor(tiny.root, workers=2, threads=1)
+    try:
+        for seed in (0, 1):
+            executor.submit(Request(tiny.mask(seed=seed), (LONG,)))
+        until(lambda: len(workers()) == 2)
+        assert places() == ["0/2", "1/2"]
+        workers()[0].kill()
+        events(executor)
+        executor.submit(Request(tiny.mask(seed=2), (LONG,)))
+        until(lambda: len(workers()) == 2)
+        assert places() == ["0/2", "1/2"]
+    finally:
+        executor.close()

@@ -131,6 +131,27 @@ def test_a_bug_is_stored_with_its_traceback(work: WorkFolder) -> None:
     assert "break_job" in (work.job(breaks("bug")).failure() or "")
 
 
+@pytest.mark.parametrize("library", ["torch", "numpy"])
+def test_a_want_of_memory_is_stored_with_the_sizes_of_the_job(
+    work: WorkFolder, library: str
+) -> None:
+    spec = breaks(f"{library}-memory", batch_size=128, width=64)
+    outcome = run_request(request(spec), work)
+    assert (outcome.state, outcome.exit_code) == ("failed", 3)
+    assert outcome.reason == (
+        "a job must fit the machine's memory, but got one that does not (test-break, batch size "
+        "128, width 64); take smaller sizes, or fewer --workers"
+    )
+    assert work.job(spec).too_large() == outcome.reason
+
+
+def test_other_failures_are_not_of_memory(work: WorkFolder) -> None:
+    for how in ("sentence", "bug"):
+        run_request(request(breaks(how)), work)
+        assert work.job(breaks(how)).failure()
+        assert work.job(breaks(how)).too_large() is None
+
+
 def test_a_failure_is_forgotten_when_it_works(work: WorkFolder) -> None:
     spec = breaks("once")
     assert run_request(request(spec), work).state == "failed"

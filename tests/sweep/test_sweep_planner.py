@@ -16,6 +16,7 @@ from harness.base.errors import ConfigError
 from harness.config.experiment import Experiment
 from harness.jobs.board import Board
 from harness.records.folder import JobFolder, WorkFolder
+from harness.records.spec import Spec
 from harness.sweep.costs import count_costs
 from harness.sweep.epochs import count_epochs
 from harness.sweep.planner import StageSweep, SweepPlan, TrialRun
@@ -186,6 +187,58 @@ def test_nothing_finished_is_asked_for_again(make: Maker) -> None:
     count = len(sweep.hands.done)
     assert sweep.run().finished
     assert len(sweep.hands.done) == count
+
+
+def is_wide(spec: Spec) -> bool:
+    """A training of batch 12, that its device has no memory for."""
+    return spec.kind in ("mask-stage", "image-decay") and spec.config["batch_size"] == 12
+
+
+def test_a_trial_that_does_not_fit_its_device_fails_and_the_sweep_goes_on(make: Maker) -> None:
+    sweep = make()
+    sweep.hands.too_large = is_wide
+    plan = sweep.run()
+    assert plan.complete
+    large = [run for run in plan.trials if run.trial.params["batch_size"] == 12]
+    assert [run.trial.failed_seeds for run in large] == [2, 2]
+    assert all(math.isfinite(run.trial.value or math.nan) for run in large)
+    reasons = {seed.too_large for run in large for seed in run.seeds}
+    assert reasons == {"a job must fit, but does not"}
+    assert plan.best is not None
+    assert plan.best.params["batch_size"] == 6
+    assert count_epochs(plan).trainings == 4, "two cells of the size that fits, of two seeds"
+
+
+def test_a_trial_that_did_not_fit_is_not_tried_again(make: Maker) -> None:
+    sweep = make()
+    sweep.hands.too_large = is_wide
+    sweep.run()
+    sweep.hands.too_large = lambda spec: pytest.fail("it was asked for again")
+    assert sweep.run().complete
+
+
+def test_a_decay_that_does_not_fit_fails_its_own_trial_alone(make: Maker) -> None:
+    """The constant phases are there, so what was scored on the way stays."""
+    sweep = make(stage="image")
+    sweep.hands.too_large = lambda spec: is_wide(spec) and spec.config["epochs"] == 8
+    plan = sweep.run()
+    failed = {
+        (run.trial.params["batch_size"], run.epochs): run.trial.failed_seeds for run in plan.trials
+    }
+    assert failed == {(6, 4): 0, (6, 8): 0, (12, 4): 0, (12, 8): 2}
+    (large,) = [run for run in plan.trials if run.trial.failed_seeds]
+    assert all(seed.scores and max(seed.scores) < 8 for seed in large.seeds)
+
+
+def test_what_does_not_fit_costs_nothing_and_is_the_worst_of_several_objectives(
+    make: Maker,
+) -> None:
+    sweep = make(further={"cost/epochs": "minimize"})
+    sweep.hands.too_large = is_wide
+    plan = sweep.run()
+    assert plan.complete
+    front = {plan.trials[number].trial.params["batch_size"] for number in plan.front}
+    assert front == {6}
 
 
 def test_a_seed_that_did_not_converge_rules_its_trial_out(make: Maker) -> None:

@@ -17,6 +17,7 @@ from collections import deque
 from pathlib import Path
 from typing import IO
 
+from harness.base.place import Place
 from harness.jobs.executors.base import EXECUTORS, Event
 from harness.jobs.runner import Outcome
 from harness.records.spec import Request
@@ -28,13 +29,15 @@ KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "536870912", "MALLOC_MMAP_THRESHOLD_": 
 class _Worker:
     """One child process and what it is computing."""
 
-    def __init__(self, root: Path, threads: int, log: IO[bytes]) -> None:
+    def __init__(self, root: Path, threads: int, log: IO[bytes], place: Place) -> None:
         environment = {
             **os.environ,
             **KEEP_MEMORY,
+            **place.environment(),
             "OMP_NUM_THREADS": str(threads),
             "MKL_NUM_THREADS": str(threads),
         }
+        self.place = place
         self.handle: int | None = None
         self.told_to_stop = False
         self.buffer = b""
@@ -151,7 +154,10 @@ class ProcessExecutor:
             if worker.handle is None:
                 return worker
         if len(self._pool) < self.workers:
-            worker = _Worker(self._root, self._threads, self._log)
+            taken = {worker.place.number for worker in self._pool}
+            free = min(set(range(self.workers)) - taken)
+            place = Place(free, self.workers)
+            worker = _Worker(self._root, self._threads, self._log, place)
             assert worker.process.stdout is not None
             self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
             self._pool.append(worker)

@@ -14,6 +14,7 @@ from collections import Counter, deque
 from pathlib import Path
 
 from harness.base.errors import EnvironmentFault
+from harness.base.place import Place
 from harness.jobs.executors.base import EXECUTORS, Event
 from harness.jobs.executors.cluster import Need, capacity, check, connect, nodes
 from harness.jobs.executors.cluster_check import Mark, last_line, refuse_unfit, tell
@@ -178,6 +179,8 @@ class RayExecutor:
             return False
         environment = {
             **KEEP_MEMORY,
+            # Ray shows it one GPU; it has as many sharers as shares of its size fit.
+            **Place(0, int(1 / need.gpus) if 0 < need.gpus < 1 else 1).environment(),
             "OMP_NUM_THREADS": str(need.cpus),
             "MKL_NUM_THREADS": str(need.cpus),
         }

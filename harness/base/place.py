@@ -1,0 +1,39 @@
+"""A worker's place among those that share a machine's GPUs, told in its environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+VARIABLE = "HARNESS_WORKER"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The worker `number` (from 0) of `of`."""
+
+    number: int = 0
+    of: int = 1
+
+    @classmethod
+    def here(cls) -> Place:
+        """This process's; the only one where nobody told it."""
+        number, _, of = os.environ.get(VARIABLE, "0/1").partition("/")
+        return cls(int(number), int(of))
+
+    def environment(self) -> dict[str, str]:
+        """What tells a process its place."""
+        return {VARIABLE: f"{self.number}/{self.of}"}
+
+    def gpu(self, gpus: int) -> int:
+        """Which of a machine's GPUs it takes: workers are dealt out in turn."""
+        return self.number % gpus
+
+    def sharers(self, gpus: int) -> int:
+        """How many workers its GPU has, itself counted."""
+        return len(range(self.gpu(gpus), self.of, gpus))
+
+    def memory(self, gpus: int) -> float:
+        """Of its GPU's memory, what it may take; the contexts of several need the rest."""
+        sharers = self.sharers(gpus)
+        return 1.0 if sharers == 1 else 0.9 / sharers
