@@ -234,6 +234,15 @@ MISTAKES: list[tuple[list[str], str]] = [
         "'processes'?",
     ),
     (
+        ["collapse", "tiny.yaml", "--address", "auto"],
+        "--address is that of a Ray cluster and needs --engine ray, but got --engine processes; "
+        "add --engine ray, or leave --address out",
+    ),
+    (
+        ["calibrate", "collapse", "tiny.yaml", "--engine", "dask"],
+        "executor must be one of: inline, processes, ray; but got 'dask'",
+    ),
+    (
         ["report", "tiny.yaml", "--workdir", "tiny.yaml"],
         "--workdir must be a folder that can be made and written, but got 'tiny.yaml' "
         "(File exists); name another one",

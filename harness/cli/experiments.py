@@ -134,13 +134,15 @@ def collapse(
     overrides: Overrides = None,
     workdir: Workdir = DEFAULT_WORKDIR,
     workers: Workers = None,
+    engine: Engine = "processes",
+    address: Address = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Judge every seed of the sweeps against real patients."""
     if fail_on not in (None, "collapse"):
         raise ConfigError(f"--fail-on must be collapse, but got '{fail_on}'")
-    options = Options(experiment, overrides, workdir, json, quiet, workers)
+    options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
     from harness.workflow.commands import run_collapse
 
@@ -171,6 +173,8 @@ def calibrate(
     overrides: Overrides = None,
     workdir: Workdir = DEFAULT_WORKDIR,
     workers: Workers = None,
+    engine: Engine = "processes",
+    address: Address = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -188,7 +192,7 @@ def calibrate(
             "--images must be left out of calibrate comparison, which simulates Dice and draws no "
             f"image, but got {', '.join(map(str, images))}; leave it out"
         )
-    options = Options(experiment, overrides, workdir, json, quiet, workers)
+    options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
     from harness.workflow.commands import run_calibrate, run_calibrate_comparison
 

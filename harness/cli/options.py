@@ -35,7 +35,7 @@ Workdir = Annotated[Path, typer.Option(help="everything is written below this fo
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="warnings only")]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="worker processes; default: the cores, or one on a GPU")
+    int | None, typer.Option(min=1, help="worker processes; default: the cores, or one a GPU")
 ]
 Engine = Annotated[
     str,

@@ -115,8 +115,9 @@ class Precision:
 def _take_place(place: Place) -> None:
     """Keep to one GPU and to a share of its memory: a trial that is too large fails alone."""
     gpus = torch.cuda.device_count()
-    torch.cuda.set_device(place.gpu(gpus))
-    torch.cuda.set_per_process_memory_fraction(place.memory(gpus))
+    if gpus:  # else torch says so, in its own words, where it first wants one
+        torch.cuda.set_device(place.gpu(gpus))
+        torch.cuda.set_per_process_memory_fraction(place.memory(gpus))
 
 
 def _be_deterministic(device: str) -> None:

@@ -107,10 +107,8 @@ def run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
 
 
 def _sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
-    plans = steps.sweep(session, stages)
+    plans = steps.sweep(session, stages, lambda plan: _print_trials(session, plan))
     costs = [count_costs(plan, session.work) for plan in plans]
-    for plan, cost in zip(plans, costs, strict=True):
-        _print_trials(session, plan, cost)
     tuning = choosing.tuning_of(session) if "segmentation" in stages else None
     for line in choosing_words.lines(tuning) if tuning else []:
         session.console.say(line)
@@ -137,8 +135,8 @@ def dry_run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
     return {"plan": found}
 
 
-def _print_trials(session: Session, plan: SweepPlan, costs: Costs) -> None:
-    say = session.console.say
+def _print_trials(session: Session, plan: SweepPlan) -> None:
+    say, costs = session.console.say, count_costs(plan, session.work)
     say(f"{plan.stage} sweep, {plan.objective} on validation patients ({plan.direction}):")
     for run in plan.trials:
         mark = "*" if plan.best is not None and run.trial.number == plan.best.number else " "

@@ -89,9 +89,11 @@ def _has_cuda() -> bool:
 
 
 def default_workers(compute: dict[str, Any]) -> int:
-    """Workers when none are asked for: the cores on a CPU, one on a GPU."""
+    """Workers when none are asked for: the cores on a CPU, one on each GPU."""
     if compute["device"] != "cpu":
-        return 1
+        import torch
+
+        return max(1, torch.cuda.device_count())
     return max(1, (os.cpu_count() or 1) // int(compute["threads"]))
 
 

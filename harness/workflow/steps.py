@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,22 @@ def prepare(session: Session) -> dict[str, Any]:
     return session.drive(plan)  # type: ignore[no-any-return]
 
 
-def sweep(session: Session, stages: Sequence[str]) -> list[SweepPlan]:
+def sweep(
+    session: Session, stages: Sequence[str], ended: Callable[[SweepPlan], None] = lambda plan: None
+) -> list[SweepPlan]:
     """Run the sweeps of `stages` to their end, then freeze what they chose.
 
     "segmentation" among them has no study: strength and share are chosen after both stages.
+
+    Args:
+        ended: called with each stage's sweep when it ends, before the next one begins.
     """
     prepare(session)
-    plans = [_sweep_stage(session, stage) for stage in stages if stage != "segmentation"]
+    plans = []
+    for stage in stages:
+        if stage != "segmentation":
+            plans.append(_sweep_stage(session, stage))
+            ended(plans[-1])
     choose(session, "segmentation" in stages)
     _tidy(session, plans)
     for plan in plans:  # after the choice: a figure must not come between

@@ -186,6 +186,21 @@ def test_a_sweep_under_way_says_so(everything: ReportData, tmp_path: Path) -> No
     assert states["5"] == "under way"
 
 
+def test_a_trial_that_did_not_fit_its_device_says_so(
+    everything: ReportData, tmp_path: Path
+) -> None:
+    sweep = everything.sweeps[0]
+    (failed,) = [run for run in sweep.trials if run.trial.failed_seeds]
+    seeds = tuple(replace(s, scores={}, result=None, too_large="no room") for s in failed.seeds)
+    trials = [replace(r, seeds=seeds) if r is failed else r for r in sweep.trials]
+    page, _ = written(nothing(everything, sweeps=(replace(sweep, trials=trials),)), tmp_path)
+    check(page)
+    assert page.text.count("out of memory") == len(seeds)
+    rows = [r for r in rows_of(tmp_path / "sweep-mask.csv") if r["status"] == "out of memory"]
+    assert {row["trial"] for row in rows} == {str(failed.trial.number)}
+    assert len(rows) == len(seeds)
+
+
 def test_a_comparison_under_way_counts_what_is_there(
     everything: ReportData, material: Material, tmp_path: Path
 ) -> None:

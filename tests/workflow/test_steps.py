@@ -17,12 +17,14 @@ from harness.base.console import Console
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import write_json, write_text
 from harness.config.load import load_experiment
+from harness.records.spec import Spec
 from harness.report.answer import make_answer
 from harness.report.ink import Ink
 from harness.sweep.chosen import read_chosen, write_chosen
 from harness.workflow import choosing, steps
 from harness.workflow.gather import gather
 from harness.workflow.session import Session
+from harness.workflow.sweep_views import sweep_views
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,7 @@ class Work:
         self.said = io.StringIO()
         self.kid: Callable[[Any], float | None] = lambda config: float(config["batch_size"])
         self.converges = True
+        self.too_large: Callable[[Spec], bool] = lambda spec: False
         self.prepared = False
 
     def session(self, *changes: str) -> Session:
@@ -60,7 +63,12 @@ class Work:
         def score(config: Any, seed: int, epoch: int) -> dict[str, Any]:
             return {"quality/kid": self.kid(config), "converged": self.converges}
 
-        return StandIn(session.work, score, lambda spec: {"converged": self.converges})
+        return StandIn(
+            session.work,
+            score,
+            lambda spec: {"converged": self.converges},
+            too_large=lambda spec: self.too_large(spec),
+        )
 
     def sweep(self, *stages: str, changes: tuple[str, ...] = ()) -> dict[str, Any]:
         """Sweep by the stand-in, then the real step, which only chooses; what is chosen then."""
@@ -217,6 +225,36 @@ def test_looking_at_sweeps_asks_no_trial(work: Work) -> None:
     assert (plan.stage, plan.finished, len(plan.trials)) == ("mask", True, 2)
     # Another experiment in the same folder sees none of it.
     assert choosing.finished_sweeps(work.session("mask.width=8")) == []
+
+
+def test_a_stage_is_told_before_the_next_one_begins(work: Work) -> None:
+    work.sweep("mask", "image")
+    work.said.truncate(0)
+    heard: list[tuple[str, bool]] = []
+    steps.sweep(
+        work.session(),
+        ("mask", "image"),
+        lambda plan: heard.append((plan.stage, "of the image stage" in work.said.getvalue())),
+    )
+    assert heard == [("mask", False), ("image", True)]
+
+
+def test_a_trial_that_does_not_fit_has_failed_runs_that_say_why(work: Work) -> None:
+    work.too_large = lambda spec: spec.kind == "mask-stage" and spec.config["batch_size"] == 12
+    assert work.sweep("mask")["mask"]["params"] == {"batch_size": 6}
+    session = work.session()
+    (plan,) = choosing.finished_sweeps(session)
+    (large,) = [run for run in plan.trials if run.trial.params["batch_size"] == 12]
+
+    views = {view.key[2:]: view for view in sweep_views(plan, session.board())}
+    name = f"trial-{large.trial.number:04d}"
+    assert views[(name,)].status == "finished"
+    assert views[(name,)].tags["verdict"] == "out of memory"
+    for seed in range(len(large.seeds)):
+        view = views[name, f"seed-{seed}"]
+        assert view.status == "failed"
+        assert view.tags["verdict"] == "out of memory"
+        assert view.note.endswith(": a job must fit, but does not.")
 
 
 # --- the comparison as a report sees it -----------------------------------------------------
