@@ -56,7 +56,7 @@ EOF
 
 harness "$@" --engine ray --address "$address" &
 driver=$!
-trap 'kill -TERM "$driver"' TERM
+trap 'kill -TERM "$driver" 2>/dev/null || true' TERM
 code=0
 wait "$driver" || code=$?
 while kill -0 "$driver" 2>/dev/null; do  # a signal ends `wait` before the command has left
