@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 VARIABLE = "HARNESS_WORKER"
 
+CONTEXT = 2**29
+"""Bytes that CUDA itself takes for a process, about; no part of what a training asks for."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -33,7 +36,9 @@ class Place:
         """How many workers its GPU has, itself counted."""
         return len(range(self.gpu(gpus), self.of, gpus))
 
-    def memory(self, gpus: int) -> float:
-        """Of its GPU's memory, what it may take; the contexts of several need the rest."""
+    def memory(self, gpus: int, total: int) -> int:
+        """What it may take of its GPU's `total` bytes; the contexts of several need the rest."""
         sharers = self.sharers(gpus)
-        return 1.0 if sharers == 1 else 0.9 / sharers
+        if sharers == 1:
+            return total
+        return max(int(0.98 * total / sharers) - CONTEXT, total // 100)

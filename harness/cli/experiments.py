@@ -192,6 +192,11 @@ def calibrate(
             "--images must be left out of calibrate comparison, which simulates Dice and draws no "
             f"image, but got {', '.join(map(str, images))}; leave it out"
         )
+    if what == "comparison" and (engine != "processes" or address is not None):
+        raise ConfigError(
+            "--engine and --address must be left out of calibrate comparison, which computes where "
+            f"it is typed, but got {address or engine}; leave them out"
+        )
     options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
     from harness.workflow.commands import run_calibrate, run_calibrate_comparison

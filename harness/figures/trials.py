@@ -24,7 +24,7 @@ class TrialDot:
 
     Attributes:
         seed_values: the objective of each seed; None where it is missing or not finite.
-        failed: a seed failed to converge (or gave no number): the trial cannot be chosen.
+        failed: a seed failed (or gave no number): the trial cannot be chosen.
         params: value by axis of the search space; an axis that the trial does not have is missing.
         readout_of: number of the longer trial that it was read out of.
         pruned: further seeds were left out: the trial cannot be chosen.

@@ -17,7 +17,7 @@ from harness.records.lease import holder, lease
 from harness.records.spec import Request
 from harness.work.context import Context
 from harness.work.kinds import KINDS
-from harness.work.memory import explain, refused_memory
+from harness.work.memory import explain
 
 # A worker whose driver died saves its state and leaves; the next driver's worker waits for that.
 LEAVE_SECONDS = 600.0
@@ -93,8 +93,9 @@ def _attempt(request: Request, work: WorkFolder, stop: Callable[[], bool]) -> Ou
     except Exception as error:
         if is_full(error):
             raise  # nothing can be stored; the driver waits for room
-        if refused_memory(error):
-            return _failed(folder, explain(context))
+        refused = explain(error, context)
+        if refused is not None:
+            return _failed(folder, refused)
         reason = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
         folder.fail(reason)
         return Outcome("failed", reason, 1)

@@ -12,7 +12,8 @@ from harness.sweep.planner import SeedRun, SweepPlan
 class Epochs:
     """Attributes:
     alone: epochs if every asked trial and seed were trained from scratch.
-    trained: epochs with lineages and constant phases shared, as far as trainings went.
+    trained: epochs with lineages and constant phases shared, as far as trainings went that fit
+        their device.
     trainings: asked trials times seeds, those that fit their device.
     lineages: first phases that they share.
     pruned: seeds of asked trials that were left out.

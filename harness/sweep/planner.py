@@ -38,10 +38,16 @@ def is_lost(values: Mapping[str, Any]) -> bool:
     return not values["converged"] or values["collapse"]["word"] in LOST
 
 
-def _too_large(board: Board, training: Phases) -> str:
-    """Why a training does not fit its device, as its job stored it; empty where it may."""
-    found = (board.folder(spec).too_large() for spec in training.jobs)
-    return next(filter(None, found), "")
+def _too_large(board: Board, training: Phases, epoch: int) -> str:
+    """Why a training will not come to `epoch`: its job stored that it does not fit; else empty."""
+    phase = training.at(epoch)
+    if board.folder(phase).result(epoch) is not None:
+        return ""
+    needed = [phase]
+    if phase != training.steady:
+        branch = board.folder(training.steady).result(training.steady_epochs)
+        needed += [training.steady] * (branch is None)
+    return next(filter(None, (board.folder(spec).too_large() for spec in needed)), "")
 
 
 @dataclass(frozen=True)
@@ -241,10 +247,11 @@ class StageSweep:
         label = f"{self.stage} trial {trial.number} seed {seed}"
         scores: dict[int, Spec] = {}
         result = stopped = None
-        too_large = _too_large(board, training)
+        too_large = ""
         board.need(self.specs.variety_of(self.store, training.last), label="variety of real images")
         for epoch in self._scored(epochs):
-            if too_large and board.folder(training.at(epoch)).result(epoch) is None:
+            too_large = _too_large(board, training, epoch)
+            if too_large:
                 break
             trained = board.train(training, epoch, label)
             stopped = trained["values"].get("stopped_at") if trained else None
@@ -258,7 +265,7 @@ class StageSweep:
             if stopped:
                 break
         scored = all(self._has(board, spec) for spec in scores.values())
-        if too_large and result is None:
+        if too_large:
             return SeedRun(seed, training, scores, None, too_large=too_large if scored else "")
         self._keep_branches(board, training, label)
         return SeedRun(seed, training, scores, result if scored else None, stopped)
@@ -337,10 +344,10 @@ class StageSweep:
 
     def _value(self, objective: str, seed: SeedRun) -> float | None:
         """An objective of a finished seed; None where it is no number."""
-        if seed.too_large:
-            return None
         if objective == COST_EPOCHS:
             return float(seed.stopped_at or seed.phases.epochs)
+        if seed.too_large:
+            return None
         assert seed.result is not None
         found = seed.result["values"]
         if objective not in found:

@@ -3,7 +3,8 @@
 The study says which trials exist; their scores live in the job folders. Each trial is asked on an
 in-memory copy of the study by a sampler seeded with (seed, trial number), then entered in one
 write. A killed driver therefore finds either no trial or a whole one, and the same study gives the
-same trials whatever the number of workers, kills and restarts.
+same trials whatever the number of workers, kills and restarts, as long as every training fits its
+device.
 
 A long training is read out at the shorter lengths that the space lists. Those readouts are entered
 as finished trials of their own: they cost nothing, and later trials are asked with them.
@@ -43,7 +44,7 @@ class Trial:
         readout_of: number of the longer trial that it was read out of; None for one that was asked.
         seeds: how many seeds were run of a told trial; None before.
         pruned: whether the rest of its seeds was left out; it is never chosen.
-        further: means of the further objectives of a told trial.
+        further: means of the further objectives of a told trial, where every seed gave a number.
     """
 
     number: int
@@ -131,12 +132,15 @@ class Study:
                 t.user_attrs.get(READOUT_OF),
                 len(t.user_attrs["seed_values"]) if t.state.is_finished() else None,
                 t.state == optuna.trial.TrialState.PRUNED,
-                dict(zip(self._settings.further, t.values[1:], strict=True))
-                if t.state.is_finished()
-                else {},
+                self._further(t.values[1:]) if t.state.is_finished() else {},
             )
             for t in found
         ]
+
+    def _further(self, values: Sequence[float]) -> dict[str, float]:
+        """Means of the further objectives by name; where a seed gave no number there is none."""
+        named = zip(self._settings.further, values, strict=True)
+        return {name: value for name, value in named if abs(value) != FAILED_VALUE}
 
     def asked(self) -> list[Trial]:
         """Trials that were asked, in their order; readouts of longer ones are left out."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT_S = 60.0
 SHARE = 1 / 30
-"""Of one core, that syncs may take from the trainings beside them: they rest in proportion."""
+"""Of one core, that syncs should take from the trainings beside them: they rest in proportion."""
 LONGEST_REST_S = 20.0
 """Between two syncs that succeed: somebody may be watching."""
 LAST_TRIES_S = 20.0

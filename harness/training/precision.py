@@ -117,7 +117,8 @@ def _take_place(place: Place) -> None:
     gpus = torch.cuda.device_count()
     if gpus:  # else torch says so, in its own words, where it first wants one
         torch.cuda.set_device(place.gpu(gpus))
-        torch.cuda.set_per_process_memory_fraction(place.memory(gpus))
+        total = torch.cuda.get_device_properties(place.gpu(gpus)).total_memory
+        torch.cuda.set_per_process_memory_fraction(place.memory(gpus, total) / total)
 
 
 def _be_deterministic(device: str) -> None:

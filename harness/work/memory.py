@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from harness.base.errors import EnvironmentFault, HarnessError, OutOfMemory
 from harness.base.place import Place
 from harness.work.context import Context
@@ -9,51 +11,81 @@ from harness.work.context import Context
 SIZES = ("batch_size", "width", "channels")
 """Settings of a training that decide on its memory."""
 
-SIGNS = ("out of memory", "can't allocate memory", "_ALLOC_FAILED")
-"""Of torch, its allocator on a CPU, and the libraries of CUDA, in their own words."""
+ON_THE_HOST = "can't allocate memory"
+ON_A_GPU = ("out of memory", "_ALLOC_FAILED")
+"""In the words of torch, its allocator on a CPU, and the libraries of CUDA."""
 
-FOREIGN = 0.1
-"""Part of its share that a job may miss (a screen, contexts) before other programs are to blame."""
+FOREIGN = 0.25
+"""Of a GPU that one worker has to itself: what others may hold before they are to blame."""
 
-
-def refused_memory(error: BaseException) -> bool:
-    """Whether an error says that memory was asked for and not to be had."""
-    if isinstance(error, MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
+_TRIED = re.compile(r"Tried to allocate ([0-9.]+) ([KMGT])iB")
+_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
-def explain(context: Context) -> HarnessError:
+def explain(error: BaseException, context: Context) -> HarnessError | None:
     """A refusal of memory in one sentence with the sizes of the job.
 
     Returns:
         OutOfMemory where the job is too large for its share of the device; EnvironmentFault where
-        other programs hold what the job could have had.
+        other programs hold what the job could have had; None where the error is another one, or a
+        GPU that does not answer.
     """
-    of = _sizes(context)
-    if context.spec.compute.get("device") != "cuda":
+    if isinstance(error, MemoryError) or _says(error, ON_THE_HOST):
         return OutOfMemory(
-            f"a job must fit the machine's memory, but got one that does not ({of}); take smaller "
-            "sizes, or fewer --workers"
+            f"a job must fit the machine's memory, but got one that does not ({_sizes(context)}); "
+            "take smaller sizes, or (before a sweep) fewer --workers"
         )
+    if not _says(error, *ON_A_GPU):
+        return None
+    try:
+        return _explain_gpu(error, context)
+    except RuntimeError:
+        return None
+
+
+def others_hold_it(
+    tried: float | None, reserved: int, free: int, total: int, share: int, sharers: int
+) -> bool:
+    """Whether other programs hold the memory that a job was refused, and could have had.
+
+    Args:
+        tried: bytes refused; None where that is not known.
+        reserved: bytes that the process had.
+        share: bytes that it may have, of `total`.
+    """
+    if sharers == 1:
+        return total - free - reserved > FOREIGN * total
+    return tried is not None and reserved + tried <= share
+
+
+def _explain_gpu(error: BaseException, context: Context) -> HarnessError:
     import torch
 
     place, gpus = Place.here(), torch.cuda.device_count()
-    sharers = place.sharers(gpus)
-    free, total = torch.cuda.mem_get_info()
-    share = total * place.memory(gpus)
-    name = torch.cuda.get_device_name()
-    if free + torch.cuda.memory_reserved() < share * (1 - FOREIGN):
+    sharers, (free, total) = place.sharers(gpus), torch.cuda.mem_get_info()
+    share, name = place.memory(gpus, total), torch.cuda.get_device_name()
+    reserved = torch.cuda.memory_reserved()
+    if others_hold_it(_tried(str(error)), reserved, free, total, share, sharers):
         return EnvironmentFault(
             f"a job must find {_gib(share)} of the GPU's memory free, but got '{name}' with "
             f"{_gib(free)} of {_gib(total)} left by other programs; end them, or wait, then type "
             "the command again"
         )
     what = "has" if sharers == 1 else f"has for each of {sharers} workers"
+    fewer = "" if sharers == 1 else ", or (before a sweep) fewer --workers"
     return OutOfMemory(
         f"a job must fit its GPU, but got one that wants more than the {_gib(share)} that '{name}' "
-        f"{what} ({of}); take smaller sizes{', or fewer --workers' if sharers > 1 else ''}"
+        f"{what} ({_sizes(context)}); take smaller sizes{fewer}"
     )
+
+
+def _says(error: BaseException, *signs: str) -> bool:
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+
+
+def _tried(text: str) -> float | None:
+    found = _TRIED.search(text)
+    return float(found[1]) * _UNITS[found[2]] if found else None
 
 
 def _sizes(context: Context) -> str:
@@ -64,7 +96,7 @@ def _sizes(context: Context) -> str:
     if store is not None:
         edge = context.work.job(store).spec().config["crop"]["frame_px"]
         said.append(f"{edge} x {edge} pixels")
-    return ", ".join([f"{context.spec.kind}", *said])
+    return ", ".join([context.spec.kind, *said])
 
 
 def _gib(size: float) -> str:

@@ -123,7 +123,7 @@ def choose(session: Session, with_segmentation: bool) -> Path | None:
             continue
         if plan.best is None:
             session.console.warn(
-                f"every trial of the {plan.stage} sweep had a seed that failed to converge; the "
+                f"every trial of the {plan.stage} sweep had a seed that failed; the "
                 "comparison will use the experiment's own settings for this stage"
             )
             chosen.pop(plan.stage, None)

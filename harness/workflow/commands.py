@@ -160,7 +160,7 @@ def _print_trials(session: Session, plan: SweepPlan) -> None:
     say(epochs_words(count_epochs(plan)))
     say(
         f"{duration(costs.trainings)} of trainings and {duration(costs.scores)} of scores on "
-        f"workers, {size(costs.bytes)} of disk"
+        f"workers, {size(costs.bytes)} of disk with saved states"
     )
     asked = sum(run.trial.readout_of is None for run in plan.trials)
     wanted = getattr(session.experiment.sweep, plan.stage).trials

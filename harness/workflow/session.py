@@ -175,8 +175,11 @@ class Session:
         self.root.mkdir(parents=True, exist_ok=True)
         with lease(self.root / "driver.lease.json", f"the work folder '{self.root.name}'"):
             write_text(self.home / "experiment.yaml", self._stored_config())
-            tracker = self._track() if track else None
+            tracker = None
             try:
+                if self.engine == "ray":  # patients take long: what is wrong with it is said before
+                    self._start_executor()
+                tracker = self._track() if track else None
                 yield self
             finally:
                 if self._executor is not None:

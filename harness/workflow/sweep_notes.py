@@ -40,7 +40,7 @@ def of_trial(plan: SweepPlan, run: TrialRun, best: bool) -> str:
     seeds = counted(len(run.seeds), "seed")
     if run.trial.value is None:
         done = sum(seed.ended for seed in run.seeds)
-        return f"{said}: under way, {done} of {seeds} scored."
+        return f"{said}: under way, {done} of {seeds} ended."
     values = [seed_value(seed, plan.objective) for seed in run.seeds]
     known = None not in values
     said += f": {_name(plan)} {short(run.trial.value)}, mean over {seeds}" if known else ""

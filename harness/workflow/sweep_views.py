@@ -191,7 +191,9 @@ def _verdicts(seeds: Sequence[SeedRun]) -> str:
 
 
 def _means(seeds: Sequence[SeedRun]) -> dict[str, float]:
-    """Means over seeds of the scores at the trial's last epoch."""
+    """Means over seeds of the scores at the trial's last epoch; none where a seed has no score."""
+    if any(seed.too_large for seed in seeds):
+        return {}
     values: dict[str, list[float]] = {}
     for seed in seeds:
         for name, value in (seed.result or {"values": {}})["values"].items():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from harness.base.place import Place
+from harness.base.place import CONTEXT, Place
 
 
 def test_a_process_that_nobody_told_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HARNESS_WORKER", raising=False)
     assert Place.here() == Place(0, 1)
-    assert Place.here().memory(1) == 1.0
+    assert Place.here().memory(1, 1000) == 1000
 
 
 def test_a_place_survives_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,6 +26,13 @@ def test_workers_are_dealt_out_evenly_and_their_shares_fit(workers: int, gpus: i
     by_gpu = {gpu: [p for p in places if p.gpu(gpus) == gpu] for gpu in range(gpus)}
     counts = sorted(len(sharers) for sharers in by_gpu.values())
     assert counts[-1] - counts[0] <= 1
-    for sharers in by_gpu.values():
+    for sharers in filter(None, by_gpu.values()):
         assert all(place.sharers(gpus) == len(sharers) for place in sharers)
-        assert sum(place.memory(gpus) for place in sharers) <= 1
+        room = 80 * 2**30
+        taken = sum(place.memory(gpus, room) for place in sharers)
+        assert taken + (len(sharers) > 1) * len(sharers) * CONTEXT <= room
+        assert taken > 0.75 * room
+
+
+def test_a_share_is_never_nothing() -> None:
+    assert Place(0, 100).memory(1, 8 * 2**30) == 8 * 2**30 // 100

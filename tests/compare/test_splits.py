@@ -144,11 +144,11 @@ def test_the_answer_is_printed_and_seeded(
     path = write(tmp_path / "scores.csv", planted(), more=other)
     answers = []
     for _ in range(2):
-        assert main([str(path), "--arm", "A", "--pairings", "3"]) == 0
+        assert main([str(path), "--arm", "A", "--pairings", "2"]) == 0
         answers.append(capsys.readouterr().out)
     assert answers[0] == answers[1]
     assert "1 of 126 (0.8 %)" in answers[0]
-    assert "3 of 378 (0.8 %)" in answers[0]
+    assert "2 of 252 (0.8 %)" in answers[0]
     assert "25 of 45 (55.6 %)" in answers[0]
     assert "no binomial sample" in answers[0]
 

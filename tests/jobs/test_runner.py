@@ -140,7 +140,7 @@ def test_a_want_of_memory_is_stored_with_the_sizes_of_the_job(
     assert (outcome.state, outcome.exit_code) == ("failed", 3)
     assert outcome.reason == (
         "a job must fit the machine's memory, but got one that does not (test-break, batch size "
-        "128, width 64); take smaller sizes, or fewer --workers"
+        "128, width 64); take smaller sizes, or (before a sweep) fewer --workers"
     )
     assert work.job(spec).too_large() == outcome.reason
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from harness.base.errors import ConfigError
 from harness.config.experiment import Experiment
 from harness.jobs.board import Board
 from harness.records.folder import JobFolder, WorkFolder
-from harness.records.spec import Spec
+from harness.records.spec import Request, Spec
 from harness.sweep.costs import count_costs
 from harness.sweep.epochs import count_epochs
 from harness.sweep.planner import StageSweep, SweepPlan, TrialRun
@@ -230,15 +231,76 @@ def test_a_decay_that_does_not_fit_fails_its_own_trial_alone(make: Maker) -> Non
     assert all(seed.scores and max(seed.scores) < 8 for seed in large.seeds)
 
 
-def test_what_does_not_fit_costs_nothing_and_is_the_worst_of_several_objectives(
-    make: Maker,
-) -> None:
-    sweep = make(further={"cost/epochs": "minimize"})
+def test_a_steady_phase_that_does_not_go_on_fails_only_what_needs_it_to(make: Maker) -> None:
+    """Batch 12 is refused memory after the epoch at which the short trial's decay branches off."""
+    sweep = make(stage="image")
+    finish = sweep.hands.finish
+
+    def refuse(request: Request) -> None:
+        spec = request.spec
+        if spec.kind != "image-stage" or spec.config["batch_size"] != 12:
+            return finish(request)
+        finish(replace(request, epochs=tuple(e for e in request.epochs if e <= 3)))
+        return sweep.work.job(spec).fail("no room", too_large=True)
+
+    sweep.hands.finish = refuse  # type: ignore[method-assign]
+    failed = {
+        (run.trial.params["batch_size"], run.epochs): run.trial.failed_seeds
+        for run in sweep.run().trials
+    }
+    assert failed == {(6, 4): 0, (6, 8): 0, (12, 4): 0, (12, 8): 2}
+
+
+def test_further_objectives_of_what_does_not_fit_are_no_made_up_numbers(make: Maker) -> None:
+    def score(config: Mapping[str, Any], seed: int, epoch: int) -> dict[str, Any]:
+        return {**kid(config, seed, epoch), "quality/diversity": 0.5}
+
+    further = {"cost/epochs": "minimize", "quality/diversity": "maximize"}
+    sweep = make(score, further=further)
     sweep.hands.too_large = is_wide
     plan = sweep.run()
     assert plan.complete
-    front = {plan.trials[number].trial.params["batch_size"] for number in plan.front}
-    assert front == {6}
+    for run in plan.trials:
+        wide = run.trial.params["batch_size"] == 12
+        cost = {"cost/epochs": float(run.epochs)}
+        assert run.trial.further == (cost if wide else {**cost, "quality/diversity": 0.5})
+
+
+def test_further_seeds_wait_for_none_that_does_not_fit(make: Maker) -> None:
+    sweep = make(prune=True, seeds=3)
+    sweep.hands.too_large = is_wide
+    plan = sweep.run()
+    assert plan.complete
+    assert {run.trial.params["batch_size"] for run in plan.trials if run.trial.sound} == {6}
+
+
+def test_a_driver_that_died_in_a_wave_with_large_trials_leaves_the_same_sweep(
+    folder: Path,
+) -> None:
+    plans = []
+    for name, passes in (("whole", [10_000]), ("cut", [1, 2, 3, 10_000])):
+        for count in passes:
+            sweep = Sweep(folder / name)
+            sweep.hands.too_large = is_wide
+            plan = sweep.run(count)
+        plans.append(plan)
+    whole, cut = plans
+    assert cut.complete
+    assert [run.trial for run in cut.trials] == [run.trial for run in whole.trials]
+
+
+def test_shorter_lengths_of_a_trial_that_did_not_fit_are_no_trials(make: Maker) -> None:
+    space = {
+        "batch_size": {"values": [6, 12]},
+        "optimiser.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True},
+        "schedule.epochs": {"values": [4, 8]},
+    }
+    sweep = make(space=space, sampler="random", trials=10, seeds=1)
+    sweep.hands.too_large = is_wide
+    plan = sweep.run()
+    read = [run.trial for run in plan.trials if run.trial.readout_of is not None]
+    assert read
+    assert {trial.params["batch_size"] for trial in read} == {6}
 
 
 def test_a_seed_that_did_not_converge_rules_its_trial_out(make: Maker) -> None:

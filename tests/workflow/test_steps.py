@@ -142,9 +142,7 @@ def test_a_stage_where_everything_failed_uses_the_experiments_own_settings(work:
     work.converges = False
     assert work.sweep("mask") == {}
     assert work.versions() == []
-    assert "every trial of the mask sweep had a seed that failed to converge" in (
-        work.said.getvalue()
-    )
+    assert "every trial of the mask sweep had a seed that failed; " in (work.said.getvalue())
     assert choosing.choice(work.session()).origin["mask"] == "the experiment's own settings"
 
 

@@ -173,5 +173,5 @@ def test_what_is_under_way_says_so(material: Material, sweep: SweepPlan) -> None
     plan = replace(sweep, trials=[*sweep.trials[:-1], running], finished=False)
     views = sweep_views(plan, Board(material.work))
     assert views[-1].note.endswith(": under way.")
-    assert shown(views)["trial-0003"].note.endswith(": under way, 1 of 2 seeds scored.")
+    assert shown(views)["trial-0003"].note.endswith(": under way, 1 of 2 seeds ended.")
     assert "verdict" not in shown(views)["trial-0003"].tags
