@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from harness.work.memory import explain
 LEAVE_SECONDS = 600.0
 LOOK_SECONDS = 0.2
 
-State = Literal["done", "failed", "stopped", "lost", "full"]
+State = Literal["done", "failed", "stopped", "lost", "full", "crowded"]
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,31 @@ class Outcome:
 
     "full": the disk has no room; the job goes on from its saved state once there is some. `wrote`
     bytes were too many.
+
+    "crowded": memory was refused in a process that had computed before and may hold some of it; in
+    a new one the job may fit. `spent`: the process is to be replaced.
     """
 
     state: State
     reason: str = ""
     exit_code: int = 0
     wrote: int = 0
+    spent: bool = False
 
     def plain(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def run_request(
-    request: Request, work: WorkFolder, stop: Callable[[], bool] = lambda: False
+    request: Request,
+    work: WorkFolder,
+    stop: Callable[[], bool] = lambda: False,
+    fresh: bool = True,
 ) -> Outcome:
     """Bring every result of `request` into its folder.
+
+    Args:
+        fresh: this process has computed nothing before: a refusal of memory is the job's own.
 
     A failure is stored in the folder before it is reported. A result whose inputs changed is
     dropped and computed again; the outcome's reason names them.
@@ -55,7 +65,7 @@ def run_request(
     try:
         _wait_for_leaving(path, stop)
         with lease(path, _called(request)):
-            return _attempt(request, work, stop)
+            return _attempt(request, work, stop, fresh)
     except Stopped as stopped:
         return Outcome("stopped", str(stopped))
     except EnvironmentFault as refused:
@@ -76,7 +86,7 @@ def _wait_for_leaving(path: Path, stop: Callable[[], bool]) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def _attempt(request: Request, work: WorkFolder, stop: Callable[[], bool]) -> Outcome:
+def _attempt(request: Request, work: WorkFolder, stop: Callable[[], bool], fresh: bool) -> Outcome:
     if not missing(work, request):
         return Outcome("done")
     folder = work.job(request.spec)
@@ -94,8 +104,10 @@ def _attempt(request: Request, work: WorkFolder, stop: Callable[[], bool]) -> Ou
         if is_full(error):
             raise  # nothing can be stored; the driver waits for room
         refused = explain(error, context)
+        if isinstance(refused, OutOfMemory) and not fresh:
+            return Outcome("crowded", "refused memory; a new worker tries again", spent=True)
         if refused is not None:
-            return _failed(folder, refused)
+            return replace(_failed(folder, refused), spent=True)
         reason = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
         folder.fail(reason)
         return Outcome("failed", reason, 1)

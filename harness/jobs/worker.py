@@ -39,8 +39,10 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints goes to the log, not among the answers
     work = WorkFolder(Path(sys.argv[1]))
     stop = _Stop(int(sys.argv[2]))
+    fresh = True
     for line in sys.stdin:
-        outcome = run_request(Request.from_plain(json.loads(line)), work, stop)
+        outcome = run_request(Request.from_plain(json.loads(line)), work, stop, fresh)
+        fresh = False
         try:
             answers.write(json.dumps(outcome.plain()) + "\n")
         except BrokenPipeError:

@@ -38,6 +38,12 @@ def is_lost(values: Mapping[str, Any]) -> bool:
     return not values["converged"] or values["collapse"]["word"] in LOST
 
 
+def _refused(board: Board, spec: Spec) -> str:
+    """Why a job without a result does not fit its device, as it stored it; else empty."""
+    folder = board.folder(spec)
+    return "" if folder.result() is not None else folder.too_large() or ""
+
+
 def _too_large(board: Board, training: Phases, epoch: int) -> str:
     """Why a training will not come to `epoch`: its job stored that it does not fit; else empty."""
     phase = training.at(epoch)
@@ -56,8 +62,8 @@ class SeedRun:
 
     Attributes:
         stopped_at: the epoch at which the training ended before its time; None if it did not.
-        too_large: why the training does not fit its device; empty where it does. Such a seed has
-            no result, and failed.
+        too_large: why the training, or a score of it, does not fit its device; empty where they
+            do. Such a seed has no result, and failed.
     """
 
     seed: int
@@ -259,6 +265,9 @@ class StageSweep:
             if stopped:
                 board.need(readout, at, label)
             spec = self.specs.score(f"{self.stage}-score", self.store, readout, at)
+            too_large = _refused(board, spec)
+            if too_large:
+                break
             scores[at] = spec
             found = board.need(spec, label=f"score of {label}, epoch {at}")
             result = found if stopped or epoch == epochs else result

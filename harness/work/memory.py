@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 from harness.base.errors import EnvironmentFault, HarnessError, OutOfMemory
@@ -11,9 +12,9 @@ from harness.work.context import Context
 SIZES = ("batch_size", "width", "channels")
 """Settings of a training that decide on its memory."""
 
-ON_THE_HOST = "can't allocate memory"
+ON_THE_HOST = ("can't allocate memory", "could not create a primitive", "could not create a memory")
 ON_A_GPU = ("out of memory", "_ALLOC_FAILED")
-"""In the words of torch, its allocator on a CPU, and the libraries of CUDA."""
+"""In the words of torch's allocators, of oneDNN, and of the libraries of CUDA."""
 
 FOREIGN = 0.25
 """Of a GPU that one worker has to itself: what others may hold before they are to blame."""
@@ -30,10 +31,10 @@ def explain(error: BaseException, context: Context) -> HarnessError | None:
         other programs hold what the job could have had; None where the error is another one, or a
         GPU that does not answer.
     """
-    if isinstance(error, MemoryError) or _says(error, ON_THE_HOST):
+    if _refused_by_the_machine(error):
         return OutOfMemory(
             f"a job must fit the machine's memory, but got one that does not ({_sizes(context)}); "
-            "take smaller sizes, or (before a sweep) fewer --workers"
+            f"take smaller sizes{_fewer(Place.here().of)}"
         )
     if not _says(error, *ON_A_GPU):
         return None
@@ -72,11 +73,22 @@ def _explain_gpu(error: BaseException, context: Context) -> HarnessError:
             "the command again"
         )
     what = "has" if sharers == 1 else f"has for each of {sharers} workers"
-    fewer = "" if sharers == 1 else ", or (before a sweep) fewer --workers"
     return OutOfMemory(
         f"a job must fit its GPU, but got one that wants more than the {_gib(share)} that '{name}' "
-        f"{what} ({_sizes(context)}); take smaller sizes{fewer}"
+        f"{what} ({_sizes(context)}); take smaller sizes{_fewer(sharers)}"
     )
+
+
+def _refused_by_the_machine(error: BaseException) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return _says(error, *ON_THE_HOST)
+
+
+def _fewer(workers: int) -> str:
+    return "" if workers == 1 else ", or (before a sweep) fewer --workers"
 
 
 def _says(error: BaseException, *signs: str) -> bool:
@@ -94,7 +106,8 @@ def _sizes(context: Context) -> str:
     said = [f"{name.replace('_', ' ')} {config[name]}" for name in SIZES if name in config]
     store = context.spec.inputs.get("store")
     if store is not None:
-        edge = context.work.job(store).spec().config["crop"]["frame_px"]
+        part = "mask_px" if context.spec.kind.startswith("mask") else "frame_px"
+        edge = context.work.job(store).spec().config["crop"][part]
         said.append(f"{edge} x {edge} pixels")
     return ", ".join([context.spec.kind, *said])
 

@@ -32,6 +32,12 @@ def judge_sweeps(session: Session) -> list[Verdicts]:
             continue
         planner = choosing.stage_sweep(session, stage)
         plan = session.drive(planner.rescore)
+        large = sum(bool(seed.too_large) for trial in plan.trials for seed in trial.seeds)
+        if large:
+            session.console.warn(
+                f"{counted(large, 'training')} of the {stage} sweep did not fit the memory and "
+                f"{'has' if large == 1 else 'have'} no verdict"
+            )
         verdicts = sweep_verdicts(session.work, plan, session.experiment.sweep.sampler)
         if verdicts is not None:
             session.views[f"sweep-{stage}"] = sweep_views(

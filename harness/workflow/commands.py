@@ -155,6 +155,9 @@ def _print_trials(session: Session, plan: SweepPlan) -> None:
         passed += f"; {counted(run.pruned_seeds, 'seed')} left out" if run.pruned_seeds else ""
         value += "".join(f", {name} {mean:.4g}" for name, mean in run.trial.further.items())
         say(f" {mark} trial {run.trial.number:3d}: {value}  ({params}{passed})")
+    for sentence in dict.fromkeys(s.too_large for run in plan.trials for s in run.seeds):
+        if sentence:
+            say(f"out of memory: {sentence}")
     if plan.front:
         say("trials with + (and the chosen one) are on the Pareto front of the objectives")
     say(epochs_words(count_epochs(plan)))
@@ -197,6 +200,7 @@ def _sweep_plain(plan: SweepPlan, costs: Costs) -> dict[str, Any]:
                 "params": dict(run.trial.params),
                 "value": _mean(run, plan),
                 "failed_seeds": run.trial.failed_seeds,
+                "too_large": next((s.too_large for s in run.seeds if s.too_large), None),
                 "readout_of": run.trial.readout_of,
                 "pruned_seeds": run.pruned_seeds,
                 "further": dict(run.trial.further),

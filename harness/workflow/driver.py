@@ -168,6 +168,8 @@ class Driver:
         elif outcome.state == "stopped":
             live.finish(run.key, "stopped, state saved")
             self._stop()
+        elif outcome.state == "crowded":
+            live.finish(run.key, outcome.reason, failed=True)
         elif outcome.state == "full" and self._lacks_room(run, outcome.wrote):
             live.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
         elif outcome.state in ("lost", "full") and self.lost.get(digest, 0) < LOST_RETRIES:

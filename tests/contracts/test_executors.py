@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -122,6 +122,18 @@ def test_who_computes_changes_no_number(case: Case, tmp_path: Path) -> None:
     straight = Tiny(tmp_path / "straight").must(spec, 2)
     assert weights_at(case.folder(spec), 2) == weights_at(straight, 2)
     assert values_of(case.folder(spec)) == values_of(straight)
+
+
+def test_memory_refused_to_a_used_worker_is_asked_for_by_a_new_one(case: Case) -> None:
+    """What an earlier job left in a process must not count against the next."""
+    small = case.tiny.mask()
+    large = replace(small, config={**small.config, "latent": 2**42})  # no machine can address it
+    states = []
+    for count, spec in enumerate((small, large, large, case.tiny.mask(1)), start=1):
+        case.submit(spec, 1)
+        states.append(case.ended(count)[-1].outcome.state)
+        assert (case.folder(large).too_large() is not None) == ("failed" in states)
+    assert states == ["done", "crowded", "failed", "done"]
 
 
 def test_a_failure_is_stored_and_told_and_the_others_go_on(case: Case) -> None:

@@ -140,9 +140,19 @@ def test_a_want_of_memory_is_stored_with_the_sizes_of_the_job(
     assert (outcome.state, outcome.exit_code) == ("failed", 3)
     assert outcome.reason == (
         "a job must fit the machine's memory, but got one that does not (test-break, batch size "
-        "128, width 64); take smaller sizes, or (before a sweep) fewer --workers"
+        "128, width 64); take smaller sizes"
     )
     assert work.job(spec).too_large() == outcome.reason
+
+
+def test_memory_refused_in_a_used_process_is_asked_for_in_a_new_one(work: WorkFolder) -> None:
+    """It may hold what an earlier job left, so its refusal is nothing to keep."""
+    spec = breaks("numpy-memory")
+    outcome = run_request(request(spec), work, fresh=False)
+    assert (outcome.state, outcome.spent) == ("crowded", True)
+    assert work.job(spec).failure() is None
+    outcome = run_request(request(spec), work)
+    assert (outcome.state, outcome.spent) == ("failed", True)
 
 
 def test_other_failures_are_not_of_memory(work: WorkFolder) -> None:

@@ -5,6 +5,8 @@ What needs a GPU runs where there is one, by HARNESS_TEST_DEVICE=cuda.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -73,10 +75,18 @@ def test_memory_of_the_machine_is_not_charged_to_the_gpu(tmp_path: Path) -> None
     tiny = Tiny(tmp_path)
     spec = replace(tiny.mask(), compute={"device": "cuda", "precision": "float32", "threads": 1})
     context = Context(Request(spec, (1,)), tiny.work)
-    for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9")):
+    for error in (
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: 9"),
+        RuntimeError("could not create a primitive"),
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+    ):
         found = explain(error, context)
         assert isinstance(found, OutOfMemory)
-        assert "must fit the machine's memory" in str(found)
+        assert str(found) == (
+            "a job must fit the machine's memory, but got one that does not (mask-stage, batch "
+            "size 4, width 4, 64 x 64 pixels); take smaller sizes"
+        )
     assert explain(ValueError("out of memory"), context) is None
     assert explain(RuntimeError("shapes must match"), context) is None
 

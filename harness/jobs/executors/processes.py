@@ -174,8 +174,11 @@ class ProcessExecutor:
         events = []
         for line in whole:
             if worker.handle is not None:
-                events.append(Event(worker.handle, Outcome(**json.loads(line))))
+                outcome = Outcome(**json.loads(line))
+                events.append(Event(worker.handle, outcome))
                 worker.handle = None
+                if outcome.spent:
+                    self._bury(worker)
         return events
 
     def _bury(self, worker: _Worker) -> list[Event]:

@@ -211,7 +211,10 @@ class RayExecutor:
 
     def _collect(self, slot: Slot, handle: int) -> Event:
         try:
-            return Event(handle, slot.collect())
+            event = Event(handle, slot.collect())
+            if event.outcome.spent:
+                self._retire(slot)
+            return event
         except self._ray.exceptions.RayTaskError as error:
             return Event(handle, Outcome("failed", str(error), 1))
         except self._ray.exceptions.RayError as error:

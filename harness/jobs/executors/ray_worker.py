@@ -84,6 +84,7 @@ class JobWorker:
         self._work = WorkFolder(Path(root))
         self._mark = mark
         self._stop = threading.Event()
+        self._fresh = True
 
     def hello(self) -> dict[str, Any]:
         """What `look_there` sees in this process."""
@@ -92,7 +93,8 @@ class JobWorker:
     def run(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Run a request (as plain data); returns its outcome as plain data."""
         asked = Request.from_plain(request)
-        return run_request(asked, self._work, self._stop.is_set).plain()
+        fresh, self._fresh = self._fresh, False
+        return run_request(asked, self._work, self._stop.is_set, fresh).plain()
 
     def stop(self) -> None:
         """Make the running job save its state and leave."""
