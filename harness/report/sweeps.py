@@ -120,8 +120,7 @@ def _trial_line(run: TrialRun, sweep: SweepPlan, params: tuple[str, ...], seeds:
         status = "under way"
     elif dot.failed:
         status = f"{counted(run.trial.failed_seeds, 'seed')} failed"
-        reason = next((seed.too_large for seed in run.seeds if seed.too_large), "")
-        status += f": {reason}" if reason else ""
+        status += f": {run.too_large}" if run.too_large else ""
     elif dot.pruned:
         status = f"{counted(run.pruned_seeds, 'seed')} left out"
     else:

@@ -38,22 +38,18 @@ def is_lost(values: Mapping[str, Any]) -> bool:
     return not values["converged"] or values["collapse"]["word"] in LOST
 
 
-def _refused(board: Board, spec: Spec) -> str:
-    """Why a job without a result does not fit its device, as it stored it; else empty."""
+def _refused(board: Board, spec: Spec, epoch: int | None = None) -> str:
+    """Why a job, or a readout, that is not there does not fit its device; else empty."""
     folder = board.folder(spec)
-    return "" if folder.result() is not None else folder.too_large() or ""
+    return "" if folder.result(epoch) is not None else folder.too_large() or ""
 
 
-def _too_large(board: Board, training: Phases, epoch: int) -> str:
-    """Why a training will not come to `epoch`: its job stored that it does not fit; else empty."""
+def _stuck(board: Board, training: Phases, epoch: int) -> str:
+    """Why a training will not come to `epoch`: a phase on the way does not fit; else empty."""
     phase = training.at(epoch)
-    if board.folder(phase).result(epoch) is not None:
-        return ""
-    needed = [phase]
-    if phase != training.steady:
-        branch = board.folder(training.steady).result(training.steady_epochs)
-        needed += [training.steady] * (branch is None)
-    return next(filter(None, (board.folder(spec).too_large() for spec in needed)), "")
+    if phase == training.steady or board.folder(phase).result(epoch) is not None:
+        return _refused(board, phase, epoch)
+    return _refused(board, phase, epoch) or _refused(board, training.steady, training.steady_epochs)
 
 
 @dataclass(frozen=True)
@@ -97,6 +93,11 @@ class TrialRun:
     epochs: int
     seeds: tuple[SeedRun, ...]
     pruned_seeds: int = 0
+
+    @property
+    def too_large(self) -> str:
+        """Why its first seed that does not fit its device does not; empty where all fit."""
+        return next((seed.too_large for seed in self.seeds if seed.too_large), "")
 
 
 @dataclass
@@ -256,7 +257,7 @@ class StageSweep:
         too_large = ""
         board.need(self.specs.variety_of(self.store, training.last), label="variety of real images")
         for epoch in self._scored(epochs):
-            too_large = _too_large(board, training, epoch)
+            too_large = _stuck(board, training, epoch)
             if too_large:
                 break
             trained = board.train(training, epoch, label)

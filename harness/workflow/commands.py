@@ -107,8 +107,13 @@ def run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
 
 
 def _sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
-    plans = steps.sweep(session, stages, lambda plan: _print_trials(session, plan))
-    costs = [count_costs(plan, session.work) for plan in plans]
+    costs: list[Costs] = []
+
+    def ended(plan: SweepPlan) -> None:
+        costs.append(count_costs(plan, session.work))
+        _print_trials(session, plan, costs[-1])
+
+    plans = steps.sweep(session, stages, ended)
     tuning = choosing.tuning_of(session) if "segmentation" in stages else None
     for line in choosing_words.lines(tuning) if tuning else []:
         session.console.say(line)
@@ -135,8 +140,8 @@ def dry_run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
     return {"plan": found}
 
 
-def _print_trials(session: Session, plan: SweepPlan) -> None:
-    say, costs = session.console.say, count_costs(plan, session.work)
+def _print_trials(session: Session, plan: SweepPlan, costs: Costs) -> None:
+    say = session.console.say
     say(f"{plan.stage} sweep, {plan.objective} on validation patients ({plan.direction}):")
     for run in plan.trials:
         mark = "*" if plan.best is not None and run.trial.number == plan.best.number else " "
@@ -155,9 +160,8 @@ def _print_trials(session: Session, plan: SweepPlan) -> None:
         passed += f"; {counted(run.pruned_seeds, 'seed')} left out" if run.pruned_seeds else ""
         value += "".join(f", {name} {mean:.4g}" for name, mean in run.trial.further.items())
         say(f" {mark} trial {run.trial.number:3d}: {value}  ({params}{passed})")
-    for sentence in dict.fromkeys(s.too_large for run in plan.trials for s in run.seeds):
-        if sentence:
-            say(f"out of memory: {sentence}")
+    for sentence in dict.fromkeys(run.too_large for run in plan.trials if run.too_large):
+        say(f"{TOO_LARGE}: {sentence}")
     if plan.front:
         say("trials with + (and the chosen one) are on the Pareto front of the objectives")
     say(epochs_words(count_epochs(plan)))
@@ -182,7 +186,7 @@ def _mean(run: TrialRun, plan: SweepPlan) -> float | None:
 def _mean_words(run: TrialRun, plan: SweepPlan) -> str:
     mean = _mean(run, plan)
     if mean is None:
-        return TOO_LARGE if any(seed.too_large for seed in run.seeds) else "no number"
+        return TOO_LARGE if run.too_large else "no number"
     return f"{mean:.4g}"
 
 
@@ -200,7 +204,7 @@ def _sweep_plain(plan: SweepPlan, costs: Costs) -> dict[str, Any]:
                 "params": dict(run.trial.params),
                 "value": _mean(run, plan),
                 "failed_seeds": run.trial.failed_seeds,
-                "too_large": next((s.too_large for s in run.seeds if s.too_large), None),
+                "too_large": run.too_large or None,
                 "readout_of": run.trial.readout_of,
                 "pruned_seeds": run.pruned_seeds,
                 "further": dict(run.trial.further),

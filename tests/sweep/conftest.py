@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sweep_material import Maker, Sweep
 
 MEMORY = Path("/dev/shm")
 
@@ -21,3 +22,8 @@ def module_folder() -> Iterator[Path]:
 def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name:
         yield Path(name)
+
+
+@pytest.fixture
+def make(folder: Path) -> Maker:
+    return lambda *args, **more: Sweep(folder, *args, **more)

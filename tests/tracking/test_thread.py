@@ -83,6 +83,31 @@ def test_stopping_ends_what_a_killed_driver_left_running(workdir, trained):
     assert statuses(workdir) == {"old": "KILLED", "new": "FINISHED"}
 
 
+class Busy(Projector):
+    """Takes a tenth of a second of a core for each sync."""
+
+    syncs = 0
+
+    def sync(self, views, closing=False):
+        self.syncs += 1
+        until = time.thread_time() + 0.1
+        while time.thread_time() < until:
+            pass
+        return super().sync(views, closing)
+
+
+def test_syncs_rest_in_proportion_to_what_they_took_of_a_core(workdir, trained, points):
+    """Trainings want all cores: after a tenth of a second at least three are theirs."""
+    view = RunView(KEY, "seed 0", feeds=(Feed(trained.folder),))
+    busy = Busy(workdir, "demo", None)
+    thread = ProjectorThread(busy, lambda: [view], every_s=0.01)
+    thread.start()
+    wait_for(lambda: len(points()) == 5)
+    time.sleep(2)
+    assert busy.syncs == 1
+    thread.stop()
+
+
 def test_a_thread_that_never_started_can_be_stopped(workdir, trained, points):
     view = RunView(KEY, "seed 0", feeds=(Feed(trained.folder),))
     ProjectorThread(Projector(workdir, "demo", None), lambda: [view]).stop()

@@ -45,8 +45,8 @@ def test_a_training_larger_than_its_share_fails_with_its_sizes(tmp_path: Path) -
     outcome = run_request(Request(spec, (1,)), tiny.work)
     assert (outcome.state, outcome.exit_code) == ("failed", 3)
     assert re.fullmatch(
-        r"a job must fit its GPU, but got one that wants more than the 0\.\d GiB that '.*' has for "
-        r"each of 1000 workers \(mask-stage, batch size 4, width 512, 64 x 64 pixels\); take "
+        r"a job must fit its GPU, but got one that wants more than the \d\.\d GiB that '.*' has "
+        r"for each of 1000 workers \(mask-stage, batch size 4, width 512, 64 x 64 pixels\); take "
         r"smaller sizes, or \(before a sweep\) fewer --workers",
         outcome.reason,
     )

@@ -26,17 +26,20 @@ from harness.records.spec import Request
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "536870912", "MALLOC_MMAP_THRESHOLD_": "536870912"}
 
 
+def worker_environment(place: Place, threads: int) -> dict[str, str]:
+    """Variables of a worker's process."""
+    return {
+        **KEEP_MEMORY,
+        **place.environment(),
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+    }
+
+
 class _Worker:
     """One child process and what it is computing."""
 
     def __init__(self, root: Path, threads: int, log: IO[bytes], place: Place) -> None:
-        environment = {
-            **os.environ,
-            **KEEP_MEMORY,
-            **place.environment(),
-            "OMP_NUM_THREADS": str(threads),
-            "MKL_NUM_THREADS": str(threads),
-        }
         self.place = place
         self.handle: int | None = None
         self.told_to_stop = False
@@ -46,7 +49,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=environment,
+            env={**os.environ, **worker_environment(place, threads)},
             start_new_session=True,  # a Ctrl-C at the terminal reaches the driver alone
         )
 

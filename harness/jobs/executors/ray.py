@@ -18,7 +18,7 @@ from harness.base.place import Place
 from harness.jobs.executors.base import EXECUTORS, Event
 from harness.jobs.executors.cluster import Need, capacity, check, connect, nodes
 from harness.jobs.executors.cluster_check import Mark, last_line, refuse_unfit, tell
-from harness.jobs.executors.processes import KEEP_MEMORY
+from harness.jobs.executors.processes import worker_environment
 from harness.jobs.executors.ray_slot import Slot
 from harness.jobs.executors.ray_worker import bury_there
 from harness.jobs.runner import Outcome
@@ -177,13 +177,9 @@ class RayExecutor:
                 break
         if len(self._slots) >= self.workers:
             return False
-        environment = {
-            **KEEP_MEMORY,
-            # Ray shows it one GPU; it has as many sharers as shares of its size fit.
-            **Place(0, int(1 / need.gpus) if 0 < need.gpus < 1 else 1).environment(),
-            "OMP_NUM_THREADS": str(need.cpus),
-            "MKL_NUM_THREADS": str(need.cpus),
-        }
+        # Ray shows it one GPU; it has as many sharers as shares of its size fit.
+        place = Place(0, int(1 / need.gpus) if 0 < need.gpus < 1 else 1)
+        environment = worker_environment(place, need.cpus)
         given = (str(self._work.root), os.getcwd(), str(self._mark.path))
         self._slots.append(Slot(self._ray, need, environment, given))
         return True
