@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.base.files import write_json
-from harness.metrics.segmentation import Spacing, Value, dice, hd95_mm, patient_value
+from harness.metrics.segmentation.measures import Spacing, Value, dice, hd95_mm, patient_value
 from harness.report.human import TABLE, HumanLine
 
 AS_SCANNED_MM = 0.98

@@ -18,19 +18,19 @@ from typing import Any
 
 import pytest
 import yaml
-from openkbp_material import write_experiment, write_openkbp
-from stand_in import StandIn, verdict
+from factories.fake_executor import StandIn, verdict
+from factories.openkbp import write_experiment, write_openkbp
 
 from harness.base.console import Console
 from harness.cli import main
+from harness.commands import audit
+from harness.commands.chosen_settings import choice, stage_sweep
+from harness.commands.session import Session
+from harness.commands.steps import comparison_of, prepare
 from harness.config.experiment import Experiment
 from harness.config.load import load_experiment, parse_experiment
-from harness.records.lease import lease
-from harness.records.spec import Spec
-from harness.workflow import audit
-from harness.workflow.choosing import choice, stage_sweep
-from harness.workflow.session import Session
-from harness.workflow.steps import comparison_of, prepare
+from harness.jobs.lease import lease
+from harness.jobs.spec import Spec
 
 HEAVY = ("torch", "mlflow", "optuna", "monai", "matplotlib", "pandas", "scipy", "sklearn")
 COMMANDS = (

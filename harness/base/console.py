@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from harness import __version__
 from harness.base.errors import HarnessError
-from harness.base.live import Live, PlainLive, TerminalLive
+from harness.base.progress import Live, PlainLive, TerminalLive
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.room import as_full
+from harness.base.disk import as_full
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ def run(
     """Prepare, sweep, compare and report, as the experiment declares."""
     options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
-    from harness.workflow.commands import run_all
+    from harness.commands.run import run_all
 
     with session.open():
         found = run_all(session)
@@ -60,7 +60,8 @@ def prepare(
     """Read the patients, give them roles, cut pairs."""
     options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
-    from harness.workflow.commands import prepare_data, swept_stages
+    from harness.commands.prepare import prepare_data
+    from harness.commands.sweep import swept_stages
 
     with session.open():
         found = prepare_data(session)
@@ -88,7 +89,7 @@ def sweep(
     """Search the settings of both stages; freeze the best."""
     options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     loaded = options.experiment()
-    from harness.workflow.commands import dry_run_sweep, run_sweep, stages_of
+    from harness.commands.sweep import dry_run_sweep, run_sweep, stages_of
 
     stages = stages_of(stage, loaded)
     if seeds is not None:
@@ -118,7 +119,7 @@ def compare(
     """Train every arm, open the test once, decide."""
     options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
-    from harness.workflow.commands import run_compare
+    from harness.commands.compare import run_compare
 
     with session.open():
         found = run_compare(session)
@@ -144,7 +145,7 @@ def collapse(
         raise ConfigError(f"--fail-on must be collapse, but got '{fail_on}'")
     options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
-    from harness.workflow.commands import run_collapse
+    from harness.commands.collapse import run_collapse
 
     with session.open():
         found = run_collapse(session)
@@ -199,7 +200,8 @@ def calibrate(
         )
     options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
-    from harness.workflow.commands import run_calibrate, run_calibrate_comparison
+    from harness.commands.calibrate.comparison import run_calibrate_comparison
+    from harness.commands.calibrate.verdicts import run_calibrate
 
     if what == "comparison":  # only reads, so it works beside a running command
         found = run_calibrate_comparison(session, repeats)
@@ -230,7 +232,7 @@ def report(
     """Write the page and tables from what is finished."""
     options = Options(experiment, overrides, workdir, json, quiet)
     session = options.session()
-    from harness.workflow.commands import write_page
+    from harness.commands.report import write_page
 
     if publish is not None and not publish.strip():
         raise ConfigError("--publish must name a folder, but got ''; name one, or leave it out")

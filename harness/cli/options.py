@@ -13,8 +13,8 @@ from harness.base.console import Console, emit_json
 from harness.base.errors import ConfigError
 
 if TYPE_CHECKING:
+    from harness.commands.session import Session
     from harness.config.experiment import Experiment
-    from harness.workflow.session import Session
 
 app = typer.Typer(
     help="Does GAN-made training data improve a CT segmentation network?",
@@ -98,7 +98,7 @@ class Options:
                 "--workdir must be a folder that can be made and written, but got "
                 f"'{self.workdir}' ({error.strerror}); name another one"
             ) from error
-        from harness.workflow.session import EXECUTORS, Session
+        from harness.commands.session import EXECUTORS, Session
 
         EXECUTORS.get(self.engine)
         return Session(

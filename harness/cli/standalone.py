@@ -46,7 +46,7 @@ def init(
     json: Json = False,
 ) -> None:
     """Write a starter experiment for your own DICOM folder."""
-    from harness.workflow.commands import write_starter
+    from harness.commands.init import write_starter
 
     write_starter(root, output, name)
     if json:
@@ -75,11 +75,11 @@ def inspect(
     Prints names of files and ROIs of your own data. Pseudonyms are those of the work folder where
     it has any.
     """
+    from harness.commands.inspect.command import inspect as look
+    from harness.commands.inspect.text import show
     from harness.config.data import DataConfig
     from harness.config.load import load_experiment
     from harness.data.dicom.usual_names import USUAL_NAMES
-    from harness.workflow.inspect import inspect as look
-    from harness.workflow.inspect_words import show
 
     console = Console(quiet=quiet)
     data = load_experiment(experiment, []).data if experiment else DataConfig()
@@ -141,10 +141,10 @@ def score(
     quiet: Quiet = False,
 ) -> None:
     """Score two sets of images, real and synthetic, of any source."""
-    from harness.metrics.features import ExtractorFiles
-    from harness.workflow.score import score_sets
-    from harness.workflow.score_input import Request
-    from harness.workflow.score_words import lines, show
+    from harness.commands.score.command import score_sets
+    from harness.commands.score.request import Request
+    from harness.commands.score.text import lines, show
+    from harness.metrics.extractors.registry import ExtractorFiles
 
     request = Request(
         real,
@@ -197,8 +197,8 @@ def export(
         raise ConfigError(f"export knows the format nnunet, but got '{format}'; type nnunet")
     options = Options(experiment, overrides, workdir, json, quiet)
     session = options.session()
-    from harness.workflow.export_nnunet import Request, export_nnunet
-    from harness.workflow.export_words import commands, lines, warnings
+    from harness.commands.export.nnunet import Request, export_nnunet
+    from harness.commands.export.text import commands, lines, warnings
 
     found = export_nnunet(session, Request(output, arm, replicate, dataset_id, folds, test))
     for line in lines(found):
@@ -243,9 +243,9 @@ def decide(
 
     Patients and replicates both count as random.
     """
-    from harness.workflow.decide import decide_scores
-    from harness.workflow.decide_input import Request
-    from harness.workflow.decide_words import lines
+    from harness.commands.decide.command import decide_scores
+    from harness.commands.decide.request import Request
+    from harness.commands.decide.text import lines
 
     request = Request(scores, baseline, candidate, margin, tuple(secondary or ()), output, better)
     console = Console(quiet=quiet)

@@ -1,1 +1,1 @@
-"""The comparison: replicates, arms, the opening of the test, the decision."""
+"""Planning the comparison: replicates, arms, what all arms share, the opening."""

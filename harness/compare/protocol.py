@@ -13,10 +13,10 @@ from typing import Any
 
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import digest_of
-from harness.compare.chains import Chain, Chains
+from harness.compare.replicate import Chain, Chains
 from harness.config.experiment import Experiment, plain
-from harness.jobs.board import Board
-from harness.records.spec import Input, Spec
+from harness.jobs.graph import Board
+from harness.jobs.spec import Input, Spec
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.base.errors import DataError
-from harness.compare.chains import Chain, Chains
-from harness.jobs.board import Board
-from harness.records.spec import Spec
+from harness.compare.replicate import Chain, Chains
+from harness.inference.dose import AXIS_NAMES
+from harness.jobs.graph import Board
+from harness.jobs.spec import Spec
 from harness.work.specs import ARM_FILLS, SOURCES_OF_EXTRA
-
-AXIS_NAMES = {
-    "strength": "augmentation strength",
-    "extra_share": "share of a batch's slots that the arm fills",
-}
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Protocol, cast
 from pydantic import TypeAdapter, ValidationError
 
 from harness.base.registry import nearest
-from harness.config.base import Section
-from harness.config.rules import Place, settings
+from harness.config.schema import Place, settings
+from harness.config.section import Section
 
 
 class Axis(Protocol):

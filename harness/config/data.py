@@ -8,9 +8,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from harness.config.base import Positive, PositiveFloat, Section, Share, full_sentences
 from harness.config.dicom import DicomConfig
 from harness.config.images import ImagesConfig
+from harness.config.section import Positive, PositiveFloat, Section, Share, full_sentences
 
 
 class PhantomConfig(Section):

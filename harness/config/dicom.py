@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from harness.config.base import Pattern, Section
+from harness.config.section import Pattern, Section
 
 
 class DicomConfig(Section):

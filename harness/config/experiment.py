@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from harness.config.base import Positive, PositiveFloat, Section, full_sentences
+from harness.config.batch_shares import share_problems
 from harness.config.data import DataConfig
 from harness.config.search import SweepConfig
-from harness.config.shares import share_problems
+from harness.config.section import Positive, PositiveFloat, Section, full_sentences
 from harness.config.stages import ImageStageConfig, MaskStageConfig, SegmentationConfig
 
 ArmName = Literal[

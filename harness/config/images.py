@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from harness.config.base import Pattern, Positive, Section
+from harness.config.section import Pattern, Positive, Section
 
 DEFAULT_IMAGE = r"(?i)^(ct|img|image)([_\-. ]?(ct|img|image|volume))?$"
 

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 
 from harness.base.errors import ConfigError
 from harness.base.registry import nearest
-from harness.config.base import Section
 from harness.config.experiment import Experiment, plain
-from harness.config.problems import Problem, problems_of, show
-from harness.config.reading import read_yaml
-from harness.config.rules import Keys, Place, of_field, resolve
+from harness.config.messages import Problem, problems_of, show
+from harness.config.schema import Keys, Place, of_field, resolve
+from harness.config.section import Section
+from harness.config.yaml_text import read_yaml
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.config.base import Section
 from harness.config.experiment import Experiment, plain
-from harness.config.problems import show
-from harness.config.reading import write_yaml
-from harness.config.rules import of_field
+from harness.config.messages import show
+from harness.config.schema import of_field
+from harness.config.section import Section
+from harness.config.yaml_text import write_yaml
 
 WIDTH = 100
 ROOT_PLACEHOLDER = "<data.root>"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from harness.config.axes import axis_problems
-from harness.config.base import Positive, PositiveFloat, Section, full_sentences
+from harness.config.section import Positive, PositiveFloat, Section, full_sentences
 from harness.config.servers import storage_problem
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 

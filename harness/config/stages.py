@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.config.base import Positive, PositiveFloat, Section, Share
+from harness.config.section import Positive, PositiveFloat, Section, Share
 
 
 class AdamConfig(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.config.data import DEFAULT_PATTERNS
 from harness.config.load import parse_experiment
-from harness.config.reading import write_yaml
+from harness.config.yaml_text import write_yaml
 
 TEMPLATE = r"""# One file is one question. Each line can be changed here, or for one command with
 #   -s section.setting=VALUE        (e.g. -s data.limit.train=20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.base.errors import DataError
-from harness.base.streams import seed_of
+from harness.base.rng import seed_of
 from harness.config.data import PatientLimits, RolesConfig
 
 ROLES = ("train", "validation", "test")

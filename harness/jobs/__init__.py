@@ -1,1 +1,1 @@
-"""Running jobs: what is done, what is stale, and who computes it."""
+"""The engine: specs, folders, leases, planners' graph, driver, workers; it knows no GAN."""

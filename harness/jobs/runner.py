@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.base.disk import DiskFull, is_full
 from harness.base.errors import EnvironmentFault, HarnessError, OutOfMemory, RuleError, Stopped
-from harness.base.room import DiskFull, is_full
-from harness.jobs.ledger import missing
-from harness.records.folder import JobFolder, WorkFolder
-from harness.records.lease import holder, lease
-from harness.records.spec import Request
-from harness.work.context import Context
-from harness.work.kinds import KINDS
-from harness.work.memory import explain
+from harness.jobs.context import Context
+from harness.jobs.folder import JobFolder, WorkFolder
+from harness.jobs.kinds import KINDS
+from harness.jobs.lease import holder, lease
+from harness.jobs.memory import explain
+from harness.jobs.spec import Request
+from harness.jobs.status import missing
 
 # A worker whose driver died saves its state and leaves; the next driver's worker waits for that.
 LEAVE_SECONDS = 600.0

@@ -13,9 +13,9 @@ import signal
 import sys
 from pathlib import Path
 
+from harness.jobs.folder import WorkFolder
 from harness.jobs.runner import run_request
-from harness.records.folder import WorkFolder
-from harness.records.spec import Request
+from harness.jobs.spec import Request
 
 
 class _Stop:

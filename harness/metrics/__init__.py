@@ -1,1 +1,1 @@
-"""Arrays in, numbers out: features, fidelity, similarity, mask shapes, segmentation, inference."""
+"""Images and masks in, numbers out; nothing here knows of jobs."""

@@ -7,10 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import betaincinv
 
-from harness.compare.effect import Effect
-from harness.figures.arms import PairedDots, difference_map, paired_differences
-from harness.report.data import ReportData
-from harness.report.formats import (
+from harness.base.text import (
     MINUS,
     counted,
     interval,
@@ -20,8 +17,11 @@ from harness.report.formats import (
     signed,
     typeset,
 )
-from harness.report.ink import Ink, Picture
-from harness.report.readings import converged
+from harness.figures.arms import PairedDots, difference_map, paired_differences
+from harness.inference.effect import Effect
+from harness.report.data import ReportData
+from harness.report.picture_budget import Ink, Picture
+from harness.report.results import converged
 
 EXTENDED = "extended after opening: no verdict"
 SHORT_PATH = "shows the path, too short to conclude"

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.base.files import read_json
-from harness.compare.summary import ArmCost
-from harness.compare.summary import arm_means as summarise
-from harness.data.pairs import in_plane_spacing
-from harness.data.store import Store
+from harness.base.text import counted, duration, number
+from harness.data.pairs.framing import in_plane_spacing
+from harness.data.pairs.store import Store
 from harness.figures.arms import ArmDots, arm_means
 from harness.figures.curves import by_arm
-from harness.metrics.inference import crossed_weighted_t
+from harness.inference.arm_summary import ArmCost
+from harness.inference.arm_summary import arm_means as summarise
+from harness.inference.crossed_t import crossed_weighted_t
 from harness.report.answer import mean_over
 from harness.report.data import ReportData
-from harness.report.formats import counted, duration, number
 from harness.report.human import HumanLine, human_line
-from harness.report.ink import Ink, Picture
-from harness.report.readings import Run, curves, readout
+from harness.report.picture_budget import Ink, Picture
+from harness.report.results import Run, curves, readout
 
 # What an arm does, in a few words.
 ARM_WORDS = {

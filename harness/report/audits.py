@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.base.text import short
 from harness.report.data import ReportData
-from harness.report.formats import short
-from harness.report.ink import Ink, Picture
-from harness.report.readings import load_grid
+from harness.report.picture_budget import Ink, Picture
+from harness.report.results import load_grid
 
 SHOWN = {"mask": "Masks", "ct": "CT"}
 GALLERY_BYTES = 60_000

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.base.text import DASH, counted, probability, short
 from harness.figures.collapse import SeedCurve, Share, collapse_shares, how_early
-from harness.metrics.collapse import SEVERE, SIGNS
+from harness.metrics.collapse.verdict import COLLAPSED, SEVERE, SIGNS
 from harness.report.data import ReportData
-from harness.report.formats import DASH, counted, probability, short
 from harness.report.grids import last_samples
-from harness.report.ink import Ink, Picture
-from harness.report.readings import Run, sweep_of, values_of
-from harness.sweep.planner import SeedRun, SweepPlan
-from harness.sweep.verdicts import COLLAPSED, Rate, SeedVerdict, Verdicts
+from harness.report.picture_budget import Ink, Picture
+from harness.report.results import Run, sweep_of, values_of
+from harness.sweep.plan import SeedRun, SweepPlan
+from harness.sweep.verdicts import Rate, SeedVerdict, Verdicts
 
 TITLES = {"mask": "Mask stage", "image": "Image stage"}
 WORDS = (*COLLAPSED, "healthy", "undecided")

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.compare.dose import Dose
-from harness.compare.effect import Effect
 from harness.compare.protocol import ComparisonPlan
-from harness.compare.summary import ArmCost
-from harness.compare.table import Table
 from harness.config.experiment import Experiment
-from harness.records.folder import WorkFolder
-from harness.sweep.planner import SweepPlan
+from harness.inference.arm_summary import ArmCost
+from harness.inference.dose import Dose
+from harness.inference.effect import Effect
+from harness.inference.table import Table
+from harness.jobs.folder import WorkFolder
+from harness.sweep.plan import SweepPlan
 from harness.sweep.verdicts import Verdicts
 
 

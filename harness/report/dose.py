@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.compare.dose import AXIS_WORDS, Dose
 from harness.figures.dose import DosePoint, dose_arms, dose_difference
+from harness.inference.dose import AXIS_WORDS, Dose
 from harness.report.data import ReportData
-from harness.report.ink import Ink, Picture
+from harness.report.picture_budget import Ink, Picture
 
 
 @dataclass(frozen=True)

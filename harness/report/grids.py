@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from harness.config.data import CropConfig
 from harness.figures.pictures import corner, tiles_of
-from harness.records.folder import WorkFolder
+from harness.jobs.folder import WorkFolder
 from harness.report.data import ReportData
-from harness.report.ink import Ink, Picture
-from harness.report.readings import Run, evenly, load_grid, sample_grids
+from harness.report.picture_budget import Ink, Picture
+from harness.report.results import Run, evenly, load_grid, sample_grids
 from harness.training.pictures import grid
 
 # How much of a grid is shown: columns and rows of tiles. A mask grid has 8 x 8 samples, an image

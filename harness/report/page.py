@@ -11,19 +11,19 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness import __version__
+from harness.base import text as formats
 from harness.base.files import write_json, write_text
-from harness.compare.tuning import AXIS_NAMES
-from harness.report import formats
+from harness.inference.dose import AXIS_NAMES
 from harness.report.answer import Answer, make_answer
 from harness.report.arms import Arms, make_arms
 from harness.report.audits import make_audits
 from harness.report.collapse import collapse_summary, make_collapse
 from harness.report.data import ReportData
 from harness.report.dose import make_doses
-from harness.report.ink import Ink
 from harness.report.patients import make_patients
+from harness.report.picture_budget import Ink
 from harness.report.provenance import make_provenance
-from harness.report.readings import extractors, newest
+from harness.report.results import extractors, newest
 from harness.report.stages import make_stage
 from harness.report.synthesis import make_synthesis
 from harness.report.tables import NAMES, make_tables

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.store import Store
+from harness.data.pairs.store import Store
 from harness.figures.pictures import outlined, sheet
-from harness.report.readings import evenly
+from harness.report.results import evenly
 
 COLUMNS = 6
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.base.text import MINUS, flat
 from harness.report.data import PatientLine, ReportData
-from harness.report.formats import MINUS, flat
-from harness.report.ink import Ink, Picture
 from harness.report.pairs import real_pairs
+from harness.report.picture_budget import Ink, Picture
 
 ROLES = ("train", "validation", "test")
 PAIRS_SHOWN = 12

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import yaml
 
+from harness.base.text import counted, duration
 from harness.report.data import ReportData
-from harness.report.formats import counted, duration
-from harness.report.readings import Extractor, extractors
+from harness.report.results import Extractor, extractors
 
 
 @dataclass(frozen=True)

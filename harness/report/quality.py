@@ -9,14 +9,14 @@ from typing import Any
 
 from harness import __version__
 from harness.base.files import write_json, write_text
-from harness.data.portrait import HU_EDGES
+from harness.base.text import counted
+from harness.data.quality.checks import Known, Suspicion, suspicions
+from harness.data.quality.scan_summary import HU_EDGES
 from harness.figures import quality as figures
 from harness.figures.pictures import read_picture
 from harness.figures.portraits import COLOURS
-from harness.report.formats import counted
-from harness.report.ink import Ink, Picture
 from harness.report.page import environment
-from harness.report.suspects import Known, Suspicion, suspicions
+from harness.report.picture_budget import Ink, Picture
 
 PAGE = "index.html"
 DATA = "quality.json"

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from harness.base.text import axis_name, counted, score_name
 from harness.config.data import CropConfig
 from harness.config.search import AxisConfig
 from harness.figures.axes import SearchAxis
@@ -18,13 +19,12 @@ from harness.figures.parallel import parallel
 from harness.figures.search import history, importance, slices
 from harness.figures.settings_grid import settings_grid
 from harness.figures.trials import TrialDot
-from harness.records.folder import WorkFolder
-from harness.report.formats import axis_name, counted, score_name
+from harness.jobs.folder import WorkFolder
 from harness.report.grids import last_samples
-from harness.report.readings import scored_with, trial_dot, trial_runs
+from harness.report.results import scored_with, trial_dot, trial_runs
 from harness.sweep.importance import Importance, search_axes
 from harness.sweep.importance import importance as find_importance
-from harness.sweep.planner import SweepPlan
+from harness.sweep.plan import SweepPlan
 
 
 @dataclass(frozen=True)

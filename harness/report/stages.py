@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
+from harness.base.text import MINUS, SCORE_WORDS, counted, score_name, short
 from harness.figures.curves import losses
 from harness.report.data import ReportData
-from harness.report.formats import MINUS, SCORE_WORDS, counted, score_name, short
 from harness.report.grids import by_epoch, per_seed
-from harness.report.ink import Ink, Picture
-from harness.report.readings import (
+from harness.report.picture_budget import Ink, Picture
+from harness.report.results import (
     Run,
     chain_runs,
     chosen_trial,
@@ -24,7 +24,7 @@ from harness.report.readings import (
     values_of,
 )
 from harness.report.sweeps import SearchView, Trials, make_search, make_trials, ranked
-from harness.sweep.planner import SweepPlan, TrialRun
+from harness.sweep.plan import SweepPlan, TrialRun
 
 TITLES = {"mask": "Mask stage (noise to mask)", "image": "Image stage (mask to CT)"}
 LOSS_WORDS = {"train/d_loss": "discriminator", "train/g_loss": "generator (GAN term)"}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from harness.base.text import DASH, SCORE_WORDS, axis_name, counted, score_name, short
 from harness.figures.curves import Curve, quality
 from harness.figures.settings_grid import pixels
 from harness.figures.sweeps import objective_by_batch
 from harness.figures.trials import TrialDot
 from harness.report.data import ReportData
-from harness.report.formats import DASH, SCORE_WORDS, axis_name, counted, score_name, short
-from harness.report.ink import Ink, Picture
-from harness.report.readings import (
+from harness.report.picture_budget import Ink, Picture
+from harness.report.results import (
     is_failed,
     score_curve,
     scored_with,
@@ -21,7 +21,8 @@ from harness.report.readings import (
 )
 from harness.report.search import beyond_words, draw_search, draw_settings, told_dots
 from harness.sweep.epochs import Epochs, count_epochs
-from harness.sweep.planner import LOST, TOO_LARGE, SeedRun, SweepPlan, TrialRun
+from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
+from harness.sweep.planner import LOST, TOO_LARGE
 
 SETTINGS_BYTES = 130_000
 # Scores shown by epoch.

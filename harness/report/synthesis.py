@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from harness.base.text import percent
 from harness.report.data import ReportData
-from harness.report.formats import percent
-from harness.report.ink import Ink, Picture
 from harness.report.pairs import COLUMNS, real_pairs, synthetic_pairs
-from harness.report.readings import values_of
+from harness.report.picture_budget import Ink, Picture
+from harness.report.results import values_of
 
 # Rows of pictures; further replicates are counted in the table.
 MOST_ROWS = 6

@@ -8,11 +8,12 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from harness.metrics.collapse import SIGNS
+from harness.metrics.collapse.verdict import SIGNS
 from harness.report.data import ReportData
-from harness.report.readings import is_failed, seed_value
+from harness.report.results import is_failed, seed_value
 from harness.report.sweeps import further_names
-from harness.sweep.planner import TOO_LARGE, SweepPlan
+from harness.sweep.plan import SweepPlan
+from harness.sweep.planner import TOO_LARGE
 
 # All that `make_tables` can make: what a newer page does not have is removed.
 NAMES = (

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from harness.records.folder import JobFolder, WorkFolder
-from harness.records.spec import Spec
-
-if TYPE_CHECKING:  # the planner looks at costs for its budget
-    from harness.sweep.planner import SweepPlan
+from harness.jobs.folder import JobFolder, WorkFolder
+from harness.jobs.spec import Spec
+from harness.sweep.plan import SweepPlan
 
 
 @dataclass(frozen=True)

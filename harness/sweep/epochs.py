@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.sweep.planner import SeedRun, SweepPlan
+from harness.sweep.plan import SeedRun, SweepPlan
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.config.search import AxisConfig
 from harness.figures.axes import SearchAxis, is_number
-from harness.sweep.planner import SweepPlan
+from harness.sweep.plan import SweepPlan
 from harness.sweep.space import distributions
 from harness.sweep.study import Trial
 

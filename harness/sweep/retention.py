@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.records.folder import JobFolder, WorkFolder
-from harness.sweep.planner import SweepPlan
+from harness.jobs.folder import JobFolder, WorkFolder
+from harness.sweep.plan import SweepPlan
 
 
 def drop_states(plan: SweepPlan, work: WorkFolder) -> int:

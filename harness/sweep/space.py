@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.base.errors import ConfigError
-from harness.base.streams import generator
-from harness.config.base import Section
+from harness.base.rng import generator
 from harness.config.search import AxisConfig, StageSweepConfig
+from harness.config.section import Section
 
 if TYPE_CHECKING:
     from optuna import Trial

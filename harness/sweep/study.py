@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.base.files import digest_of
-from harness.base.streams import seed_of
+from harness.base.rng import seed_of
 from harness.config.experiment import plain
 from harness.config.search import StageSweepConfig, SweepConfig
 from harness.sweep.space import ask, distributions, grid_cells

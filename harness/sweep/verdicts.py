@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.metrics.collapse import COLLAPSED
+from harness.jobs.folder import WorkFolder
+from harness.metrics.collapse.verdict import COLLAPSED
 from harness.metrics.proportion import wilson
-from harness.records.folder import WorkFolder
-from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
+from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
 
 CHOSEN_BY_OUTCOME = ("tpe", "gp")
 """Samplers whose later trials depend on how earlier ones ended."""

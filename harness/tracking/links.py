@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from harness.tracking.wire import clean_name
+from harness.tracking.mlflow_format import clean_name
 
 _KIND = {"workflowType": "machine_learning"}
 

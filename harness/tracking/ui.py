@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.base.errors import EnvironmentFault, UserError
-from harness.tracking.boards import board_names
+from harness.tracking.leaderboards import board_names
 from harness.tracking.links import Pages
 from harness.tracking.store import (
     Store,

@@ -20,12 +20,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness.base.clock import Clock
 from harness.base.errors import Stopped
-from harness.base.streams import seed_of
-from harness.records.folder import JobFolder
-from harness.records.journal import Journal, mark_covered, read_covered, series
-from harness.records.state import load_state, save_state, save_weights
+from harness.base.rng import seed_of
+from harness.base.stopwatch import Clock
+from harness.jobs.checkpoint import load_state, save_state, save_weights
+from harness.jobs.folder import JobFolder
+from harness.jobs.journal import Journal, mark_covered, read_covered, series
 
 SAVE_RATIO = 100.0
 FIRST_SAVE_SECONDS = 5.0

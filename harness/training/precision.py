@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.base.errors import EnvironmentFault
-from harness.base.place import Place
+from harness.base.gpu_share import Place
 from harness.config.experiment import ComputeConfig
 
 M = TypeVar("M", bound=nn.Module)

@@ -12,9 +12,9 @@ from typing import Any
 
 from harness.config.experiment import Experiment, plain
 from harness.config.stages import ImageStageConfig, MaskStageConfig
-from harness.records.spec import Input, Phases, Spec
+from harness.jobs.kinds import KINDS
+from harness.jobs.spec import Input, Phases, Spec
 from harness.training.schedule import constant_epochs
-from harness.work.kinds import KINDS
 
 Settings = MaskStageConfig | ImageStageConfig
 

@@ -20,7 +20,7 @@ import typer
 from harness import __version__
 from harness.base.console import Console, emit_json, prepare_streams, run_guarded
 from harness.base.errors import ConfigError, EnvironmentFault, JobFailed, Stopped
-from harness.base.live import duration
+from harness.base.progress import duration
 
 
 def test_lines_go_to_stderr_and_nothing_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:

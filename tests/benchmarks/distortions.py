@@ -19,14 +19,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.diversity import distinct_count, mean_distance, typical_distance, vendi
-from harness.metrics.features import Extractor, make_extractor
-from harness.metrics.fidelity import fid, kid
-from harness.metrics.masks import checkerboard_energy
-from harness.metrics.patient_fidelity import kid_by_patient
-from harness.metrics.pixels import coarse_pixels
-from harness.metrics.prdc import NAMES, Distances, own_distances, pairwise, prdc_of_distances
-from harness.metrics.similarity import paired_similarity
+from harness.metrics.collapse.diversity import (
+    distinct_count,
+    mean_distance,
+    typical_distance,
+    vendi,
+)
+from harness.metrics.extractors.coarse_pixels import coarse_pixels
+from harness.metrics.extractors.registry import Extractor, make_extractor
+from harness.metrics.fidelity.by_patient import kid_by_patient
+from harness.metrics.fidelity.kid_fid import fid, kid
+from harness.metrics.fidelity.prdc import (
+    NAMES,
+    Distances,
+    own_distances,
+    pairwise,
+    prdc_of_distances,
+)
+from harness.metrics.images.mask_shape import checkerboard_energy
+from harness.metrics.images.similarity import paired_similarity
 
 from .distorting import CHOOSING, PIXELS
 from .slices import Slices, read_slices

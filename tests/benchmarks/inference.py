@@ -20,17 +20,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base.streams import generator
-from harness.metrics.inference import Spread
-from harness.metrics.planning import smallest_detectable_effect
-from harness.metrics.power import (
+from harness.base.rng import generator
+from harness.inference.crossed_t import Spread
+from harness.inference.power import smallest_detectable_effect
+from harness.inference.simulated_tables import draw
+from harness.inference.simulation import (
     count,
     count_tables,
     from_mean_squares,
     monte_carlo_error,
     wilcoxon_on_one_replicate,
 )
-from harness.metrics.simulated import draw
 
 REFERENCE = Path(__file__).parent / "inference_reference.csv"
 MARGIN = 0.01

@@ -63,7 +63,7 @@ def main(options: Sequence[str]) -> int:
 
 
 def _lacking(parts: Sequence[str] | dict[str, float]) -> Iterator[str]:
-    from tests.data.parity_material import FOLDER
+    from tests.factories.parity import FOLDER
 
     if "HARNESS_TEST_DATA" not in os.environ or not FOLDER.is_dir():
         yield "HARNESS_TEST_DATA must name a folder with rtstruct/ of real patients; set it"
@@ -109,7 +109,7 @@ def _shown(took: Sequence[Took]) -> str:
 
 def _patient(name: str, scratch: Path) -> Path:
     """A folder with the series in images/ and the structure set beside it."""
-    from tests.data.parity_material import FOLDER, rewritten
+    from tests.factories.parity import FOLDER, rewritten
 
     rewritten(FOLDER / name, scratch / name)
     return scratch / name
@@ -219,7 +219,7 @@ def _write(path: Path, mask: np.ndarray, affine: np.ndarray) -> None:
 def _rt_utils(patient: Path) -> Took:
     import rt_utils  # noqa: F401 - its imports are not timed, as ours are not
 
-    from tests.data.parity_material import rt_utils_masks
+    from tests.factories.parity import rt_utils_masks
 
     started = time.perf_counter(), time.process_time()
     masks = rt_utils_masks(patient / "images", patient / "structures.dcm")
@@ -233,7 +233,7 @@ def _rt_utils(patient: Path) -> Took:
 
 def table(scratch: Path) -> list[str]:
     """Lines of a Markdown table: voxels of every region that we draw, by every tool."""
-    from tests.data.parity_material import (
+    from tests.factories.parity import (
         CASES,
         our_masks,
         plastimatch_masks,

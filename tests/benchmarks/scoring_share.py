@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
+from harness.commands.costs.score_timing import SHARE, make_stage, pieces_of_score
 from harness.config.experiment import ComputeConfig, MetricsConfig
 from harness.config.stages import ImageStageConfig, MaskStageConfig
-from harness.metrics.features import make_extractor
+from harness.metrics.extractors.registry import make_extractor
 from harness.training.precision import Precision, resolve
 from harness.training.schedule import scored_epochs
-from harness.workflow.scoring_cost import SHARE, make_stage, pieces_of_score
 
 EPOCHS = 300
 PER_EPOCH = 188

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.data import CropConfig, DataConfig
-from harness.data.body import Landmarks, landmarks
-from harness.data.crop import CropRule, fit_crop
-from harness.data.pairs import Framing, channel_of, frames, gland_slices
+from harness.data.pairs.framing import Framing, channel_of, frames, gland_slices
+from harness.data.pairs.landmarks import Landmarks, landmarks
+from harness.data.pairs.placement import CropRule, fit_crop
 from harness.data.scan import Scan
 from harness.data.sources.openkbp import OpenKbp
 

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.commands.costs.score_timing import make_stage
 from harness.config.experiment import ComputeConfig, plain
 from harness.config.stages import ImageStageConfig, MaskStageConfig, SegmentationConfig
 from harness.training.precision import Precision, resolve
-from harness.work.segmentation import SegmenterStage
-from harness.workflow.scoring_cost import make_stage
+from harness.work.train.segmenter import SegmenterStage
 
 FRAME_PX = 128
 PRECISIONS = "float32", "bfloat16"

@@ -27,17 +27,17 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.base.errors import ConfigError, DataError, HarnessError
-from harness.base.streams import generator
-from harness.compare.scores_file import read_scores_file
-from harness.compare.table import Table
-from harness.metrics.inference import (
+from harness.base.rng import generator
+from harness.inference.crossed_t import (
     REPLICATES_FOR_INTERVAL,
     Inference,
     Spread,
     crossed_weighted_t,
     verdict,
 )
-from harness.metrics.power import NO_VERDICT, WORDS
+from harness.inference.scores_file import read_scores_file
+from harness.inference.simulation import NO_VERDICT, WORDS
+from harness.inference.table import Table
 
 Values = NDArray[np.float64]
 Split = tuple[list[int], list[int]]

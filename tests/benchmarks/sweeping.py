@@ -24,25 +24,25 @@ from typing import Any
 import yaml
 
 from harness.base.console import Console
+from harness.commands.costs.score_timing import make_stage
+from harness.commands.session import Session
 from harness.config.experiment import ComputeConfig
 from harness.config.load import load_experiment
 from harness.config.search import AxisConfig, StageSweepConfig, SweepConfig
 from harness.config.stages import ImageStageConfig, MaskStageConfig
-from harness.data.store import Store
-from harness.jobs.board import Board
-from harness.records.folder import JobFolder
-from harness.records.journal import Journal, mark_covered, read_lines, series
-from harness.records.state import save_state
-from harness.records.view import Feed, RunView
+from harness.data.pairs.store import Store
+from harness.jobs.checkpoint import save_state
+from harness.jobs.folder import JobFolder
+from harness.jobs.graph import Board
+from harness.jobs.journal import Journal, mark_covered, read_lines, series
 from harness.sweep.study import Study
-from harness.tracking.projector import Projector
+from harness.tracking.run_view import Feed, RunView
 from harness.tracking.store import quiet_environment
-from harness.tracking.thread import ProjectorThread
+from harness.tracking.sync import Projector
+from harness.tracking.sync_thread import ProjectorThread
 from harness.training.fit import LEAST_SAVE_SECONDS, SAVE_RATIO
 from harness.training.pictures import write_png
 from harness.training.precision import Precision, resolve
-from harness.workflow.scoring_cost import make_stage
-from harness.workflow.session import Session
 
 PER_EPOCH = 188
 """Images, or pairs, of an epoch of the thesis."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report.report_material import Material
+from factories.report import Material
 
 from harness.figures.collapse import SeedPicture, seed_sheet
 from harness.figures.copies import write_png
@@ -18,10 +18,10 @@ from harness.report.grids import last_samples
 from harness.report.page import write_report
 from harness.sweep.verdicts import Verdicts
 from harness.tracking.links import Pages
-from harness.tracking.projector import Projector
 from harness.tracking.store import open_client, resolve
+from harness.tracking.sync import Projector
 from harness.tracking.ui import serving
-from harness.workflow.views import collapse_view
+from harness.tracking.views.comparison import collapse_view
 
 pytestmark = pytest.mark.browser
 PAGE_MS = 45_000

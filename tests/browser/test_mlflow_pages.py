@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.records.journal import Journal, mark_covered
-from harness.records.view import Feed, RunView
+from harness.jobs.journal import Journal, mark_covered
 from harness.tracking.links import Pages
-from harness.tracking.projector import Projector
+from harness.tracking.run_view import Feed, RunView
 from harness.tracking.store import open_client, resolve
+from harness.tracking.sync import Projector
 from harness.tracking.ui import serving
 from harness.training.pictures import grid, write_png
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report.report_material import Material
+from factories.report import Material
 
 from harness.report.data import ReportData
 from harness.report.page import write_report

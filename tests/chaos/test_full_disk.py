@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chaos_material import (
+from factories.chaos import (
     Command,
     amount,
     assert_equal,
@@ -23,7 +23,7 @@ from chaos_material import (
 )
 
 from harness.base.errors import EnvironmentFault, Stopped
-from harness.workflow.patience import BACK
+from harness.jobs.waiting import BACK
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
@@ -111,7 +111,7 @@ def test_the_reason_is_the_same_whoever_writes(disk: Disk) -> None:
     import torch
 
     from harness.base.files import write_array, write_text
-    from harness.records.state import save_state, save_weights
+    from harness.jobs.checkpoint import save_state, save_weights
 
     values = torch.zeros(1 << 20)
     disk.fill()

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from chaos_material import (
+from factories.chaos import (
     EXPERIMENT,
     KILLS,
     SEED,
@@ -30,11 +30,11 @@ from chaos_material import (
     wait_for,
     written,
 )
-from tiny_material import lines_of, same, values_of
+from factories.tiny import lines_of, same, values_of
 
+from harness.jobs.folder import JobFolder, WorkFolder
 from harness.jobs.runner import run_request
-from harness.records.folder import JobFolder, WorkFolder
-from harness.records.spec import Request
+from harness.jobs.spec import Request
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(5400)]
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from cluster_material import two_nodes
-from tiny_material import Tiny, values_of, weights_at
+from factories.cluster import two_nodes
+from factories.tiny import Tiny, values_of, weights_at
 
 from harness.jobs.executors.ray import RayExecutor
-from harness.records.lease import holder
-from harness.records.spec import Request
+from harness.jobs.lease import holder
+from harness.jobs.spec import Request
 
 pytestmark = pytest.mark.cluster
 
@@ -30,7 +30,7 @@ DRIVER = """
 import json, sys
 from pathlib import Path
 from harness.jobs.executors.ray import RayExecutor
-from harness.records.spec import Request
+from harness.jobs.spec import Request
 executor = RayExecutor(Path(sys.argv[1]), 1, 1, sys.argv[2])
 executor.submit(Request.from_plain(json.loads(sys.stdin.readline())))
 while True:

@@ -15,16 +15,16 @@ from typing import Any
 
 import psutil
 import pytest
-from cluster_material import TwoNodes, two_nodes
-from tiny_material import Tiny, tiny_experiment
+from factories.cluster import TwoNodes, two_nodes
+from factories.tiny import Tiny, tiny_experiment
 
 import harness
 from harness.base.errors import EnvironmentFault
 from harness.base.files import read_json
+from harness.commands.compute import resolve_compute
 from harness.jobs.executors import ray as module
 from harness.jobs.executors.ray import RayExecutor
-from harness.records.spec import Request, Spec
-from harness.workflow.compute import resolve_compute
+from harness.jobs.spec import Request, Spec
 
 pytestmark = pytest.mark.cluster
 

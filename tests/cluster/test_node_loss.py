@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from chaos_material import assert_same_results, finish, studies, sums, written
-from cluster_material import (
+from factories.chaos import assert_same_results, finish, studies, sums, written
+from factories.cluster import (
     EXPERIMENT,
     TRIALS,
     assert_every_trial_once,
     sweep_that_loses_a_node,
 )
 
-from harness.records.folder import JobFolder
+from harness.jobs.folder import JobFolder
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chaos_material import assert_same_results, finish, studies, written
-from cluster_material import EXPERIMENT, assert_every_trial_once
+from factories.chaos import assert_same_results, finish, studies, written
+from factories.cluster import EXPERIMENT, assert_every_trial_once
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stand_in import StandIn
-from tiny_material import Tiny, digest_for, tiny_experiment
+from factories.fake_executor import StandIn
+from factories.tiny import Tiny, digest_for, tiny_experiment
 
 from harness.base.errors import DataError
-from harness.compare.chains import Chains
 from harness.compare.protocol import Comparison, ComparisonPlan
-from harness.jobs.board import Board
+from harness.compare.replicate import Chains
+from harness.jobs.graph import Board
 
 ARMS = ("none", "traditional", "gan", "traditional+gan", "duplicate")
 

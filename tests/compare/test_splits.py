@@ -20,8 +20,8 @@ from benchmarks.splits import (
 )
 
 from harness.base.errors import ConfigError, DataError
-from harness.compare.decision import DecisionRule, decide
-from harness.compare.table import Cell, Table
+from harness.inference.decision import DecisionRule, decide
+from harness.inference.table import Cell, Table
 
 MARGIN = 0.01
 

@@ -10,11 +10,11 @@ import pytest
 
 from harness.base.errors import DataError
 from harness.base.files import read_json
-from harness.compare.chains import Chains
+from harness.compare.replicate import Chains
 from harness.compare.tuning import Tuning, TuningPlan, untunable
-from harness.records.spec import Spec
-from tests.stand_in import StandIn
-from tests.tiny_material import Tiny, tiny_experiment
+from harness.jobs.spec import Spec
+from tests.factories.fake_executor import StandIn
+from tests.factories.tiny import Tiny, tiny_experiment
 
 Dice = Callable[[float, float, int], float | None]
 

@@ -11,10 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.config.base import Section
 from harness.config.experiment import Experiment
 from harness.config.load import parse_experiment
 from harness.config.render import render, sanitised
+from harness.config.section import Section
 
 EXPERIMENTS = [
     [],

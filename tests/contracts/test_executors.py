@@ -14,18 +14,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from cluster_material import two_nodes
-from tiny_material import Tiny, values_of, weights_at
+from factories.cluster import two_nodes
+from factories.tiny import Tiny, values_of, weights_at
 
 from harness.base.files import read_json
+from harness.jobs.checkpoint import load_state
 from harness.jobs.executors.base import Event, Executor
 from harness.jobs.executors.inline import InlineExecutor
 from harness.jobs.executors.processes import ProcessExecutor
 from harness.jobs.executors.ray import RayExecutor
-from harness.records.folder import JobFolder
-from harness.records.lease import holder
-from harness.records.spec import Request, Spec
-from harness.records.state import load_state
+from harness.jobs.folder import JobFolder
+from harness.jobs.lease import holder
+from harness.jobs.spec import Request, Spec
 
 LONG = 100_000
 """Epochs that no test waits for."""

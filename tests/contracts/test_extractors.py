@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from extractor_material import (
+from factories.extractor import (
     SETTINGS,
     grey_images,
     small_net,
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.base.files import sha256_file
-from harness.metrics.bottleneck import SegmenterBottleneck
-from harness.metrics.features import Extractor, ExtractorFiles, make_extractor
-from harness.metrics.networks import CHUNK, InceptionV3
+from harness.metrics.extractors.networks import CHUNK, InceptionV3
+from harness.metrics.extractors.registry import Extractor, ExtractorFiles, make_extractor
+from harness.metrics.extractors.segmenter import SegmenterBottleneck
 
 
 def lite0(folder: Path) -> Extractor:

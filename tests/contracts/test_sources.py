@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import image_material
 import numpy as np
 import pytest
-from openkbp_material import write_openkbp
+from factories import image as volumes
+from factories.openkbp import write_openkbp
 
 from harness.config.data import DataConfig
 from harness.data.phantom import Order, make_anatomy, write_patient
 from harness.data.scan import Excluded, Reference, Scan, Source
-from harness.work.sources import make_source
+from harness.work.prepare.sources import make_source
 
 SMALL = (12, (4.0, 3.0, 3.0))
 
@@ -40,7 +40,7 @@ def dicom(root: Path) -> DataConfig:
 
 def images(root: Path) -> DataConfig:
     for number in range(3):
-        image_material.pddca(root, number, image_material.draw(number))
+        volumes.pddca(root, number, volumes.draw(number))
     return DataConfig(source="images", root=str(root))
 
 

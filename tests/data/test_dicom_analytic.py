@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_material import placed, save, save_series, series_datasets, structure_dataset, to_mm
+from factories.dicom import placed, save, save_series, series_datasets, structure_dataset, to_mm
 from numpy.typing import NDArray
 from skimage.measure import find_contours
 

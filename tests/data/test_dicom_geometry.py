@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dicom_material import AXIAL, placed, save, save_series, series_datasets, to_mm, uid
+from factories.dicom import AXIAL, placed, save, save_series, series_datasets, to_mm, uid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

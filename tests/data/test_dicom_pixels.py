@@ -8,7 +8,7 @@ from pathlib import Path
 import gdcm
 import numpy as np
 import pytest
-from dicom_material import compress, placed, save, save_series, series_datasets
+from factories.dicom import compress, placed, save, save_series, series_datasets
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import (

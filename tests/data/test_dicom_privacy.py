@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_material import (
+from factories.dicom import (
     contour_item,
     placed,
     rectangle,
@@ -24,14 +24,14 @@ from dicom_material import (
     series_datasets,
     structure_dataset,
 )
-from planted_material import PLANTED, PLANTED_NUMBER, SECRETS, UIDS, plant, raw
+from factories.planted import PLANTED, PLANTED_NUMBER, SECRETS, UIDS, plant, raw
 from pydicom.dataset import Dataset
 
 from harness.base.errors import HarnessError
 from harness.config.data import DataConfig
 from harness.data.scan import Excluded, Scan
-from harness.work.sources import make_source
-from harness.workflow.looking import Look, look_at
+from harness.work.prepare.patient_index import Look, look_at
+from harness.work.prepare.sources import make_source
 
 SHAPE = (4, 64, 64)
 AFFINE = placed(SHAPE, spacing=(3, 3, 3))

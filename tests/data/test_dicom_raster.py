@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from dicom_material import placed, rectangle, to_mm
+from factories.dicom import placed, rectangle, to_mm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.path import Path as PolygonPath

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dicom_material import (
+from factories.dicom import (
     contour_item,
     placed,
     rectangle,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_material import contour_item, placed, rectangle, save, structure_dataset, uid
+from factories.dicom import contour_item, placed, rectangle, save, structure_dataset, uid
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag

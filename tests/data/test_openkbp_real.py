@@ -15,8 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.config.data import PatientLimits, RolesConfig
-from harness.data.crop import Placement
-from harness.data.pairs import Framing, mask_frames, paste
+from harness.data.pairs.framing import Framing, mask_frames, paste
+from harness.data.pairs.placement import Placement
 from harness.data.roles import assign_roles
 from harness.data.scan import Reference, Scan
 from harness.data.sources.openkbp import OpenKbp

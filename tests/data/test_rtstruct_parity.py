@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_material import placed, save, save_series, series_datasets, structure_dataset, to_mm
-from numpy.typing import NDArray
-from parity_material import (
+from factories.dicom import placed, save, save_series, series_datasets, structure_dataset, to_mm
+from factories.parity import (
     CASES,
     FOLDER,
     REPEATED,
@@ -22,6 +21,7 @@ from parity_material import (
     plastimatch_masks,
     prepared,
 )
+from numpy.typing import NDArray
 from skimage.measure import find_contours
 
 PLANS = Path(os.environ.get("HARNESS_TEST_DATA", "")) / "deepmind-parotids" / "nrrds"

@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.data.crop import Placement
-from harness.data.store import LoadedScan, Row, Store, crop_text, write_scan, write_store
+from harness.data.pairs.placement import Placement
+from harness.data.pairs.store import LoadedScan, Row, Store, crop_text, write_scan, write_store
 
 FRAME, MASK, COUNT = 12, 6, 5
 META = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_material import (
+from factories.dicom import (
     contour_item,
     placed,
     rectangle,

@@ -19,23 +19,23 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from factories.openkbp import EDGE, write_experiment, write_openkbp
+from factories.tiny import values_of
 from numpy.typing import NDArray
-from openkbp_material import EDGE, write_experiment, write_openkbp
-from tiny_material import values_of
 
 from harness.base.console import Console
 from harness.base.files import digest_of
+from harness.commands import steps
+from harness.commands.chosen_settings import stage_sweep
+from harness.commands.session import Session
+from harness.commands.sweep import STAGES
 from harness.config.load import load_experiment
-from harness.data.store import Store
-from harness.metrics.masks import PlausibilityRule, fit_plausibility
-from harness.records.folder import JobFolder, WorkFolder
-from harness.records.journal import series
+from harness.data.pairs.store import Store
+from harness.jobs.folder import JobFolder, WorkFolder
+from harness.jobs.journal import series
+from harness.metrics.images.mask_shape import PlausibilityRule, fit_plausibility
 from harness.sweep.study import Trial
-from harness.work import synthesis
-from harness.workflow import steps
-from harness.workflow.choosing import stage_sweep
-from harness.workflow.commands import STAGES
-from harness.workflow.session import Session
+from harness.work.generate import synthesis
 
 COUNTS = {"train": 3, "validation": 2, "test": 2}
 # Enough training for masks of which some are plausible, and for segmenters that find the gland.

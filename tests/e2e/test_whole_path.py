@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from data.planted_material import PLANTED, SECRETS, UIDS
-from planted_patients import BROKEN, planted
+from factories.planted import PLANTED, SECRETS, UIDS
+from factories.planted_patients import BROKEN, planted
 
 from harness.config.data import PhantomConfig
 

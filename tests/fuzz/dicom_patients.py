@@ -9,7 +9,8 @@ from pathlib import Path
 import gdcm
 import numpy as np
 import pydicom
-from data.dicom_material import (
+from dicom_tree import Tree, tree_of
+from factories.dicom import (
     compress,
     contour_item,
     placed,
@@ -19,7 +20,6 @@ from data.dicom_material import (
     structure_dataset,
     uid,
 )
-from dicom_tree import Tree, tree_of
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     ExplicitVRLittleEndian,

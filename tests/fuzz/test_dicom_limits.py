@@ -10,15 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.dicom_material import (
-    contour_item,
-    placed,
-    rectangle,
-    save,
-    save_series,
-    series_datasets,
-    structure_dataset,
-)
 from dicom_tree import (
     ITEM,
     ITEM_END,
@@ -29,6 +20,15 @@ from dicom_tree import (
     file_of,
     mark,
     tree_of,
+)
+from factories.dicom import (
+    contour_item,
+    placed,
+    rectangle,
+    save,
+    save_series,
+    series_datasets,
+    structure_dataset,
 )
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian

@@ -13,19 +13,19 @@ from typing import Any
 
 import psutil
 import pytest
-from jobs_material import breaks, count, runs, text
-from process_material import workers
-from tiny_material import StopAfter, Tiny, same, values_of, weights_at
+from factories.jobs import breaks, count, runs, text
+from factories.process import workers
+from factories.tiny import StopAfter, Tiny, same, values_of, weights_at
 
 from harness.base.console import Console
 from harness.base.errors import JobFailed, Stopped
-from harness.jobs.board import Board
+from harness.jobs.driver import Driver
 from harness.jobs.executors.base import Executor
 from harness.jobs.executors.inline import InlineExecutor
 from harness.jobs.executors.processes import ProcessExecutor
-from harness.records.folder import WorkFolder
-from harness.records.spec import Spec
-from harness.workflow.driver import Driver
+from harness.jobs.folder import WorkFolder
+from harness.jobs.graph import Board
+from harness.jobs.spec import Spec
 
 
 def driver(root: Path, executor: Executor) -> tuple[Driver, io.StringIO]:

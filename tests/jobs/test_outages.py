@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobs_material import breaks, runs, text
+from factories.jobs import breaks, runs, text
 
 from harness.base.console import Console
 from harness.base.errors import JobFailed, Outage
-from harness.jobs.board import Board
+from harness.jobs import waiting as patience
+from harness.jobs.driver import LOST_RETRIES, Driver
 from harness.jobs.executors.inline import InlineExecutor
-from harness.records.folder import WorkFolder
-from harness.workflow import patience
-from harness.workflow.driver import LOST_RETRIES, Driver
-from harness.workflow.patience import BACK, LONGEST_WAIT_S, Patience, patiently
+from harness.jobs.folder import WorkFolder
+from harness.jobs.graph import Board
+from harness.jobs.waiting import BACK, LONGEST_WAIT_S, Patience, patiently
 
 AWAY = "the server must answer, but got nothing"
 SAID = f"warning: {AWAY}; waiting for it, nothing is lost (Ctrl-C stops)\n"

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from process_material import workers
-from tiny_material import Tiny, values_of, weights_at
+from factories.process import workers
+from factories.tiny import Tiny, values_of, weights_at
 
+from harness.jobs.checkpoint import load_state
 from harness.jobs.executors.base import Event
 from harness.jobs.executors.processes import ProcessExecutor
-from harness.records.lease import holder
-from harness.records.spec import Request
-from harness.records.state import load_state
+from harness.jobs.lease import holder
+from harness.jobs.spec import Request
 
 LONG = 100_000
 """Epochs that no test waits for."""
@@ -132,7 +132,7 @@ DRIVER = """
 import json, sys, time
 from pathlib import Path
 from harness.jobs.executors.processes import ProcessExecutor
-from harness.records.spec import Request
+from harness.jobs.spec import Request
 executor = ProcessExecutor(Path(sys.argv[1]), 1, 1)
 executor.submit(Request.from_plain(json.loads(sys.stdin.readline())))
 print("submitted", flush=True)

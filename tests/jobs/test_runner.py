@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from jobs_material import breaks, count, request, rewrite, runs, text
+from factories.jobs import breaks, count, request, rewrite, runs, text
 
 from harness.base.files import write_text
 from harness.jobs import runner
-from harness.jobs.ledger import finished, missing, stale_inputs
+from harness.jobs.folder import WorkFolder
 from harness.jobs.runner import run_request
-from harness.records.folder import WorkFolder
+from harness.jobs.status import finished, missing, stale_inputs
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_a_missing_input_is_said(work: WorkFolder) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from harness.records.lease import lease
+from harness.jobs.lease import lease
 with lease(Path(sys.argv[1]), "the job"):
     print("held", flush=True)
     sys.stdin.read()

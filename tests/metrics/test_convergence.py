@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.base.errors import DataError
-from harness.metrics.convergence import (
+from harness.metrics.collapse.convergence import (
     convergence_failure,
     falling_diversity,
     frozen_output,

@@ -11,13 +11,13 @@ from benchmarks.distortions import answer
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from harness.metrics.diversity import typical_distance, vendi
-from harness.metrics.features import make_extractor
-from harness.metrics.fidelity import fid, kid
-from harness.metrics.masks import checkerboard_energy
-from harness.metrics.pixels import coarse_pixels
-from harness.metrics.prdc import prdc
-from harness.metrics.similarity import mae, ssim
+from harness.metrics.collapse.diversity import typical_distance, vendi
+from harness.metrics.extractors.coarse_pixels import coarse_pixels
+from harness.metrics.extractors.registry import make_extractor
+from harness.metrics.fidelity.kid_fid import fid, kid
+from harness.metrics.fidelity.prdc import prdc
+from harness.metrics.images.mask_shape import checkerboard_energy
+from harness.metrics.images.similarity import mae, ssim
 
 N, EDGE = 48, 128
 Images = NDArray[np.float32]

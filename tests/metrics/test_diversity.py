@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.base.errors import DataError
-from harness.metrics.diversity import (
+from harness.metrics.collapse.diversity import (
     distinct_count,
     mean_distance,
     pairwise_dice,

@@ -16,7 +16,7 @@ def run(code: str) -> str:
 
 def test_torchmetrics_and_torch_fidelity_import_after_the_guard() -> None:
     out = run(
-        "from harness.metrics.guard import guard_torchvision as guard\n"
+        "from harness.metrics.extractors.guard import guard_torchvision as guard\n"
         "guard(); guard()\n"
         "import torch, torchmetrics, torch_fidelity, torchvision\n"
         "from torchmetrics.functional.image import structural_similarity_index_measure as ssim\n"
@@ -30,10 +30,12 @@ def test_torchmetrics_and_torch_fidelity_import_after_the_guard() -> None:
 def test_importing_the_metrics_loads_nothing_heavy() -> None:
     out = run(
         "import sys\n"
-        "import harness.metrics.features, harness.metrics.fidelity, harness.metrics.similarity\n"
-        "import harness.metrics.patient_fidelity, harness.metrics.masks, harness.metrics.planning\n"
-        "import harness.metrics.segmentation, harness.metrics.inference\n"
-        "import harness.metrics.convergence\n"
+        "import harness.metrics.extractors.registry, harness.metrics.fidelity.kid_fid\n"
+        "import harness.metrics.images.similarity\n"
+        "import harness.metrics.fidelity.by_patient, harness.metrics.images.mask_shape\n"
+        "import harness.inference.power\n"
+        "import harness.metrics.segmentation.measures, harness.inference.crossed_t\n"
+        "import harness.metrics.collapse.convergence\n"
         "heavy = {'torch', 'monai', 'torchmetrics', 'scipy', 'skimage', 'pandas', 'torchvision'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from harness.base.errors import DataError
-from harness.metrics.fidelity import cubic_kernel
-from harness.metrics.jackknife import (
+from harness.metrics.fidelity.by_patient import kid_by_patient
+from harness.metrics.fidelity.jackknife import (
     groups_of,
     jackknife,
     score_with_interval,
     units_of,
 )
-from harness.metrics.patient_fidelity import kid_by_patient
+from harness.metrics.fidelity.kid_fid import cubic_kernel
 
 
 def test_of_a_difference_of_means_it_is_the_textbook_variance() -> None:

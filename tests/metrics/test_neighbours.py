@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from harness.base.errors import DataError
-from harness.metrics.neighbours import Neighbours, closest_pairs, copies_of, neighbours
-from harness.metrics.privacy import (
+from harness.metrics.memorisation.neighbours import Neighbours, closest_pairs, copies_of, neighbours
+from harness.metrics.memorisation.statistics import (
     adversarial_accuracy,
     authenticity,
     closer_share,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import ndimage, stats
 from skimage.metrics import structural_similarity
 
-from harness.metrics.paired import (
+from harness.metrics.images.paired import (
     dice_of_pairs,
     label_gain,
     label_sentence,
@@ -19,7 +19,7 @@ from harness.metrics.paired import (
     patient_mean,
     ssim_inside,
 )
-from harness.metrics.similarity import ssim
+from harness.metrics.images.similarity import ssim
 
 N, SIZE, WINDOW_HU = 6, 104, 500.0
 OWNERS = list("aabbcc")

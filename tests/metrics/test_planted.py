@@ -7,8 +7,7 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.distance import cdist, pdist
 
-from harness.metrics.pixels import coarse_pixels
-from harness.metrics.planted import (
+from harness.metrics.calibration.planted import (
     COLLAPSING,
     SUBTLE,
     blank,
@@ -20,6 +19,7 @@ from harness.metrics.planted import (
     shrunken,
     signed_distance,
 )
+from harness.metrics.extractors.coarse_pixels import coarse_pixels
 
 SIZE = 48
 SHIFTS = [(row, column) for row in range(-2, 3) for column in range(-2, 3)]

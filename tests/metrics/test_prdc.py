@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from harness.base.errors import DataError
-from harness.metrics.guard import guard_torchvision
-from harness.metrics.prdc import NAMES, prdc
+from harness.metrics.extractors.guard import guard_torchvision
+from harness.metrics.fidelity.prdc import NAMES, prdc
 
 
 def values(found: dict[str, Any]) -> dict[str, float]:

@@ -16,7 +16,7 @@ from monai.metrics import (
 )
 from scipy import ndimage
 
-from harness.metrics.segmentation import dice, hd95_mm, surface_dice, surface_distance_mm
+from harness.metrics.segmentation.measures import dice, hd95_mm, surface_dice, surface_distance_mm
 
 # MONAI calls a deprecated argument of MONAI.
 pytestmark = pytest.mark.filterwarnings("ignore:.*always_return_as_numpy.*:FutureWarning")

@@ -10,8 +10,8 @@ from scipy import ndimage
 from skimage import metrics as skimage_metrics
 
 from harness.base.errors import DataError
-from harness.metrics.guard import guard_torchvision
-from harness.metrics.similarity import (
+from harness.metrics.extractors.guard import guard_torchvision
+from harness.metrics.images.similarity import (
     mae,
     ms_ssim_4,
     paired_similarity,

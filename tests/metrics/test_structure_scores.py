@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 
 from harness.base.errors import DataError
-from harness.metrics.segmentation import Value, hd95_mm, volume_error, volume_error_ml, volume_ml
-from harness.metrics.structure_scores import (
+from harness.metrics.segmentation.measures import (
+    Value,
+    hd95_mm,
+    volume_error,
+    volume_error_ml,
+    volume_ml,
+)
+from harness.metrics.segmentation.structure_scores import (
     MEASURES,
     patient_scores,
     structure_scores,

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from extractor_material import grey_images, small_net, write_script
+from factories.extractor import grey_images, small_net, write_script
 from torch import Tensor, nn
 
 from harness.base.errors import DataError, EnvironmentFault
 from harness.base.files import sha256_file
-from harness.metrics.features import Extractor, ExtractorFiles, identify, make_extractor
-from harness.metrics.networks import CHUNK
+from harness.metrics.extractors.networks import CHUNK
+from harness.metrics.extractors.registry import Extractor, ExtractorFiles, identify, make_extractor
 
 
 class Pair(nn.Module):

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from factories.report import in_memory
 from page_reader import Page
-from report_material import in_memory
 
+from harness.base.text import short
 from harness.report.data import ReportData
-from harness.report.formats import short
 from harness.report.page import write_report
 from harness.training.pictures import write_png
 

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from factories.report import Material, in_memory
 from page_reader import Page
-from report_material import Material, in_memory
 
 from harness.figures.collapse import SeedCurve, Share, collapse_shares, how_early, seed_sheet
 from harness.figures.encode import png_uri
 from harness.report.data import ReportData
 from harness.report.page import write_report
-from harness.sweep.planner import SweepPlan
+from harness.sweep.plan import SweepPlan
 
 LIMIT = 2_000_000
 

@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories.report import ARMS, Material, in_memory
 from page_reader import Page
-from report_material import ARMS, Material, in_memory
 from scipy import stats
 
-from harness.compare.decision import decide
-from harness.compare.dose import doses
 from harness.compare.protocol import ComparisonPlan
-from harness.compare.table import Cell, Table
 from harness.compare.tuning import Candidate, TuningPlan
+from harness.inference.decision import decide
+from harness.inference.dose import doses
+from harness.inference.table import Cell, Table
 from harness.report.answer import collapse_bound
 from harness.report.data import PatientLine, ReportData
-from harness.report.ink import Ink
 from harness.report.page import write_report
+from harness.report.picture_budget import Ink
 
 LIMIT = 2_000_000
 HOSTILE = [

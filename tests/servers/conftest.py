@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chaos_material import finish, small, written
-from servers_material import PLACES, Team
+from factories.chaos import finish, small, written
+from factories.servers import PLACES, Team
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from chaos_material import finish, mlflow, studies, written
-from cluster_material import EXPERIMENT, assert_every_trial_once, sweep_that_loses_a_node
-from servers_material import Team, assert_same_sweep, on_servers
+from factories.chaos import finish, mlflow, studies, written
+from factories.cluster import EXPERIMENT, assert_every_trial_once, sweep_that_loses_a_node
+from factories.servers import Team, assert_same_sweep, on_servers
 
-from harness.records.identity import folder_identity
+from harness.jobs.identity import folder_identity
 
 pytestmark = [pytest.mark.servers, pytest.mark.cluster, pytest.mark.timeout(1800)]
 

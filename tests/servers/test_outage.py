@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from chaos_material import (
+from factories.chaos import (
     SEED,
     Command,
     amount,
@@ -22,7 +22,7 @@ from chaos_material import (
     wait_for,
     written,
 )
-from servers_material import Team, assert_same_sweep, on_servers
+from factories.servers import Team, assert_same_sweep, on_servers
 
 from harness.base.errors import Stopped
 

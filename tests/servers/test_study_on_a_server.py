@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers_material import Team
+from factories.servers import Team
 
 from harness.base.errors import EnvironmentFault, Outage
 from harness.config.search import StageSweepConfig, SweepConfig

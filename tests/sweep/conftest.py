@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sweep_material import Maker, Sweep
+from factories.sweep import Maker, Sweep
 
 MEMORY = Path("/dev/shm")
 

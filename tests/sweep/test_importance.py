@@ -12,7 +12,7 @@ import pytest
 from harness.config.search import AxisConfig
 from harness.config.stages import MaskStageConfig
 from harness.sweep.importance import LEAST_TRIALS, importance, search_axes
-from harness.sweep.planner import SweepPlan, TrialRun
+from harness.sweep.plan import SweepPlan, TrialRun
 from harness.sweep.study import Trial
 
 RATE = "optimiser.learning_rate"

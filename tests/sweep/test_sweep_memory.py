@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweep_material import Maker, Sweep, kid
+from factories.sweep import Maker, Sweep, kid
 
-from harness.records.spec import Request, Spec
+from harness.jobs.spec import Request, Spec
 from harness.sweep.epochs import count_epochs
 
 

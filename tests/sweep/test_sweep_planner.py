@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories.sweep import LENGTHS, SIZES, Maker, Sweep, kid
 from pydantic import ValidationError
-from sweep_material import LENGTHS, SIZES, Maker, Sweep, kid
 
 from harness.base.errors import ConfigError
-from harness.jobs.board import Board
-from harness.sweep.planner import TrialRun
+from harness.jobs.graph import Board
+from harness.sweep.plan import TrialRun
 
 
 def test_a_sweep_ends_with_every_cell_told_and_the_best_one(make: Maker) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sweep_material import LENGTHS, SIZES, Maker, Sweep, kid
+from factories.sweep import LENGTHS, SIZES, Maker, Sweep, kid
 
-from harness.jobs.board import Board
+from harness.jobs.graph import Board
 from harness.sweep.costs import count_costs
 from harness.sweep.epochs import count_epochs
 from harness.sweep.retention import drop_states

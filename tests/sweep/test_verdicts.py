@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories.fake_executor import verdict
 from scipy.stats import binomtest
-from stand_in import verdict
 
 from harness.config.stages import MaskStageConfig
-from harness.records.folder import WorkFolder
-from harness.records.spec import Phases, Spec
-from harness.sweep.planner import SeedRun, SweepPlan, TrialRun
+from harness.jobs.folder import WorkFolder
+from harness.jobs.spec import Phases, Spec
+from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
 from harness.sweep.study import Trial
 from harness.sweep.verdicts import Rate, Verdicts, sweep_verdicts
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.records.journal import Journal, mark_covered
+from harness.jobs.journal import Journal, mark_covered
 from harness.tracking.store import prepare, resolve
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import ConfigError, EnvironmentFault
-from harness.records.identity import folder_identity
+from harness.jobs.identity import folder_identity
 from harness.tracking.store import (
     Store,
     masked,
@@ -84,7 +84,7 @@ def test_a_refused_uri_does_not_show_its_password(tmp_path: Path) -> None:
 FIRST_USE = """
 import sys, time
 from pathlib import Path
-from harness.records.identity import folder_identity
+from harness.jobs.identity import folder_identity
 from harness.tracking.store import open_client, quiet_environment, resolve
 quiet_environment()
 import mlflow

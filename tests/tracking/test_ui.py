@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from harness.base.errors import EnvironmentFault, UserError
-from harness.records.view import RunView
-from harness.tracking.projector import Projector
+from harness.tracking.run_view import RunView
+from harness.tracking.sync import Projector
 from harness.tracking.ui import ui
 
 NOTHING = (

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from factories.tiny import StopAfter
 from numpy.typing import NDArray
 from PIL import Image
-from tiny_material import StopAfter
 from torch import Tensor, nn
 
 import harness.training.fit as loop
-from harness.base.clock import Clock
 from harness.base.errors import Stopped
-from harness.records.folder import JobFolder
-from harness.records.journal import read_covered, read_lines, series
-from harness.records.state import load_state, load_weights
+from harness.base.stopwatch import Clock
+from harness.jobs.checkpoint import load_state, load_weights
+from harness.jobs.folder import JobFolder
+from harness.jobs.journal import read_covered, read_lines, series
 from harness.training.fit import Training, fit
 
 

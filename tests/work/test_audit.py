@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from factories.tiny import COMPUTE, Tiny, ellipses, tiny_experiment
 from numpy.typing import NDArray
-from tiny_material import COMPUTE, Tiny, ellipses, tiny_experiment
 
 from harness.base.files import sha256_file
-from harness.data.store import Row, Store, write_store
-from harness.metrics.features import identify
-from harness.records.folder import JobFolder
-from harness.records.journal import series
-from harness.records.spec import Input, Spec
+from harness.data.pairs.store import Row, Store, write_store
+from harness.jobs.folder import JobFolder
+from harness.jobs.journal import series
+from harness.jobs.spec import Input, Spec
+from harness.metrics.extractors.registry import identify
 from harness.work.specs import Specs
 
 ROLES = ("train",) * 12 + ("validation",) * 8 + ("test",)

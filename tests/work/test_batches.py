@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.base.errors import DataError
-from harness.work.batches import EpochBatches
+from harness.work.train.batches import EpochBatches
 
 
 def batches(images: int, size: int, seed: int = 0) -> EpochBatches:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_material import StopAfter, Tiny, same, tiny_experiment, values_of, weights_at
+from factories.tiny import StopAfter, Tiny, same, tiny_experiment, values_of, weights_at
 
-from harness.records.folder import JobFolder
-from harness.records.spec import Phases
+from harness.jobs.folder import JobFolder
+from harness.jobs.spec import Phases
 from harness.training.schedule import pix2pix_decay
 
 EPOCHS = 3  # two at a constant rate, one that decays

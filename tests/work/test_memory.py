@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_material import COMPUTE, Tiny, tiny_experiment, weights_at
+from factories.tiny import COMPUTE, Tiny, tiny_experiment, weights_at
 
 from harness.base.errors import OutOfMemory
-from harness.base.place import Place
+from harness.base.gpu_share import Place
+from harness.jobs.context import Context
+from harness.jobs.memory import explain, others_hold_it
 from harness.jobs.runner import run_request
-from harness.records.spec import Request
-from harness.work.context import Context
-from harness.work.memory import explain, others_hold_it
+from harness.jobs.spec import Request
 
 on_a_gpu = pytest.mark.skipif(COMPUTE["device"] != "cuda", reason="no GPU is asked for")
 GIB = 2**30

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_material import ROLES, Tiny, digest_for
+from factories.tiny import ROLES, Tiny, digest_for
 
 from harness.base.files import sha256_file
-from harness.records.spec import Input, Spec
-from harness.work.opening import enter
+from harness.jobs.spec import Input, Spec
+from harness.work.evaluate.opening import enter
 
 
 def entry(patients: list[str] | None = None, **changed: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def test_half_a_line_of_a_crash_was_never_entered(tmp_path: Path) -> None:
 def test_many_processes_enter_one_after_another(tmp_path: Path) -> None:
     path = tmp_path / "openings.jsonl"
     code = (
-        "import sys; from pathlib import Path; from harness.work.opening import enter\n"
+        "import sys; from pathlib import Path; from harness.work.evaluate.opening import enter\n"
         "entry = {'patients': ['a'], 'rule': sys.argv[2], 'segmenters': 's'}\n"
         "print(enter(Path(sys.argv[1]), entry))"
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tiny_material import Tiny, tiny_experiment, values_of
+from factories.tiny import Tiny, tiny_experiment, values_of
 
-from harness.records.journal import Journal
-from harness.records.spec import Request
-from harness.work.context import Context
-from harness.work.readout import finish_readout
+from harness.jobs.context import Context
+from harness.jobs.journal import Journal
+from harness.jobs.spec import Request
+from harness.work.train.readout import finish_readout
 
 
 def test_a_readout_has_the_losses_of_its_own_epoch(tmp_path: Path) -> None:

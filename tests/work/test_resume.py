@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_material import (
+from factories.tiny import (
     COMPUTE,
     StopAfter,
     Tiny,
@@ -23,9 +23,9 @@ from tiny_material import (
     weights_at,
 )
 
-from harness.records.journal import read_covered
-from harness.records.spec import Spec
-from harness.records.state import load_state, save_state
+from harness.jobs.checkpoint import load_state, save_state
+from harness.jobs.journal import read_covered
+from harness.jobs.spec import Spec
 
 Make = Callable[[Path], tuple[Tiny, Spec]]
 

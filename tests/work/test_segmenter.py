@@ -12,21 +12,21 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from factories.tiny import COMPUTE, CPU, Tiny, digest_for, ellipses, tiny_experiment, weights_at
 from hypothesis import given
 from hypothesis import strategies as st
 from monai.metrics import DiceHelper
-from tiny_material import COMPUTE, CPU, Tiny, digest_for, ellipses, tiny_experiment, weights_at
 from torch import Tensor, nn
 
 from harness.config.experiment import ARMS
-from harness.data.store import Row, Store, write_store
-from harness.records.journal import series
-from harness.records.spec import Spec
+from harness.data.pairs.store import Row, Store, write_store
+from harness.jobs.context import Context
+from harness.jobs.journal import series
+from harness.jobs.spec import Spec
 from harness.training.precision import Precision
-from harness.work.context import Context
-from harness.work.segmentation import SegmenterStage, predict, validation_dice
-from harness.work.slots import SlotBatches, Slots, extra_pairs, others, real_pairs
 from harness.work.specs import SOURCES_OF_EXTRA
+from harness.work.train.mixed_batches import SlotBatches, Slots, extra_pairs, others, real_pairs
+from harness.work.train.segmenter import SegmenterStage, predict, validation_dice
 
 
 def write_synthetic(tiny: Tiny, patients: list[str], kind: str = "synthetic") -> Spec:

@@ -9,13 +9,13 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from harness.compare.chains import Chains
 from harness.compare.protocol import Comparison
+from harness.compare.replicate import Chains
 from harness.config.experiment import ArmName, Experiment, plain
-from harness.config.rules import settings
+from harness.config.schema import settings
 from harness.data.roles import assign_roles
-from harness.records.spec import Spec
-from harness.work.kinds import KINDS
+from harness.jobs.kinds import KINDS
+from harness.jobs.spec import Spec
 from harness.work.specs import SOURCES_OF_EXTRA, Specs
 
 # --- every kind of job of one replicate -----------------------------------------------------------

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_material import StopAfter, Tiny, same, tiny_experiment, values_of, weights_at
+from factories.tiny import StopAfter, Tiny, same, tiny_experiment, values_of, weights_at
 
-from harness.records.spec import Spec
-from harness.work.readout import training_failure
+from harness.jobs.spec import Spec
+from harness.work.train.readout import training_failure
 
 # So narrow and so long that the discriminator wins.
 LOSING = {"width": 8, "batch_size": 12, "optimiser": {"learning_rate": 1e-3}}

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_material import Tiny, digest_for, ellipses, tiny_experiment
+from factories.tiny import Tiny, digest_for, ellipses, tiny_experiment
 from torch import Tensor, nn
 
 from harness.config.experiment import Experiment
-from harness.data.store import Store
-from harness.metrics.masks import fit_plausibility
+from harness.data.pairs.store import Store
+from harness.jobs.checkpoint import load_weights
+from harness.jobs.spec import Spec
+from harness.metrics.images.mask_shape import fit_plausibility
 from harness.models.pix2pix import UnetGenerator
-from harness.records.spec import Spec
-from harness.records.state import load_weights
-from harness.work.synthesis import harvest
+from harness.work.generate.synthesis import harvest
 
 
 class Discs(nn.Module):
@@ -200,7 +200,7 @@ def test_the_lineage_is_that_of_the_gans_own_stores(tmp_path: Path) -> None:
     assert "1 of the patients" in outcome.reason
 
 
-def test_tiny_material_draws_ellipses_of_known_area() -> None:
+def test_tiny_masks_are_ellipses_of_known_area() -> None:
     # The material itself: areas of ellipses with half axes between 8 and 16 pixels.
     areas = ellipses(50, 64, 3).sum((1, 2, 3))
     assert (areas > math.pi * 8 * 8 * 0.95).all()

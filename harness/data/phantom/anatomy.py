@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import find_contours
 
-from harness.base.streams import generator
+from harness.base.rng import generator
 from harness.data.phantom import head
 from harness.data.phantom.canvas import Canvas, Lattice, finish
 from harness.data.phantom.gland import Gland, fit_gland

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.base.streams import generator
+from harness.base.rng import generator
 from harness.data.phantom.levels import Points, Triple, Vector, turned
 
 SIDES: Mapping[str, float] = {"left": 1.0, "right": -1.0}

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.counts import some
 from harness.base.errors import DataError
 from harness.base.files import digest_of
-from harness.base.words import some
 from harness.config.data import DataConfig
 from harness.config.dicom import DicomConfig
 from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine

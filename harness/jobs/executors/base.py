@@ -8,7 +8,7 @@ from typing import Protocol
 
 from harness.base.registry import Registry
 from harness.jobs.runner import Outcome
-from harness.records.spec import Request
+from harness.jobs.spec import Request
 
 
 @dataclass(frozen=True)

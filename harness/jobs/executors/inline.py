@@ -7,9 +7,9 @@ from collections import deque
 from pathlib import Path
 
 from harness.jobs.executors.base import EXECUTORS, Event
+from harness.jobs.folder import WorkFolder
 from harness.jobs.runner import run_request
-from harness.records.folder import WorkFolder
-from harness.records.spec import Request
+from harness.jobs.spec import Request
 
 
 class InlineExecutor:

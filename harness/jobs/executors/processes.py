@@ -17,10 +17,10 @@ from collections import deque
 from pathlib import Path
 from typing import IO
 
-from harness.base.place import Place
+from harness.base.gpu_share import Place
 from harness.jobs.executors.base import EXECUTORS, Event
 from harness.jobs.runner import Outcome
-from harness.records.spec import Request
+from harness.jobs.spec import Request
 
 # Memory that is not handed back between steps saves page faults (pix2pix: 1.04-1.14x).
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "536870912", "MALLOC_MMAP_THRESHOLD_": "536870912"}

@@ -14,16 +14,16 @@ from collections import Counter, deque
 from pathlib import Path
 
 from harness.base.errors import EnvironmentFault
-from harness.base.place import Place
+from harness.base.gpu_share import Place
 from harness.jobs.executors.base import EXECUTORS, Event
 from harness.jobs.executors.cluster import Need, capacity, check, connect, nodes
 from harness.jobs.executors.cluster_check import Mark, last_line, refuse_unfit, tell
 from harness.jobs.executors.processes import worker_environment
 from harness.jobs.executors.ray_slot import Slot
 from harness.jobs.executors.ray_worker import bury_there
+from harness.jobs.folder import WorkFolder
 from harness.jobs.runner import Outcome
-from harness.records.folder import WorkFolder
-from harness.records.spec import Request
+from harness.jobs.spec import Request
 
 LEAVE_SECONDS = 30.0
 # A node that was there may come back; after this long without one the command ends.

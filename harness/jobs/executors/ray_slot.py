@@ -9,7 +9,7 @@ from typing import Any
 from harness.jobs.executors.cluster import Need
 from harness.jobs.executors.ray_worker import JobWorker
 from harness.jobs.runner import Outcome
-from harness.records.spec import Request
+from harness.jobs.spec import Request
 
 
 class Slot:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.jobs.folder import WorkFolder
+from harness.jobs.kinds import KINDS
+from harness.jobs.lease import bury, me
 from harness.jobs.runner import run_request
-from harness.records.folder import WorkFolder
-from harness.records.lease import bury, me
-from harness.records.spec import Request
-from harness.work.kinds import KINDS
+from harness.jobs.spec import Request
 
 DYING_SECONDS = 20.0
 

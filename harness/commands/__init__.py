@@ -1,0 +1,1 @@
+"""What each command does: one file a command, a room for those of several files."""

@@ -1,0 +1,83 @@
+"""Audits of a finished comparison's replicates: what their synthetic pairs are worth and owe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.commands.session import Session
+from harness.compare.protocol import ComparisonPlan
+from harness.compare.replicate import Chain
+from harness.jobs.graph import Board
+from harness.jobs.spec import Input, Spec
+from harness.tracking.views.comparison import audit_views
+
+REAL_ARMS = ("traditional", "none", "duplicate")
+"""Arms whose segmenter saw real training pairs alone, the best one first."""
+
+
+def audit(session: Session, plan: ComparisonPlan) -> dict[int, dict[str, Any]]:
+    """Make what is missing; values of each replicate's audit, by seed. {} without a GAN arm."""
+    found: dict[int, dict[str, Any]] = session.drive(
+        lambda board: read_audits(session, plan, board)
+    )
+    if found:
+        session.views["audit"] = audit_views(audit_specs(session, plan), session.board())
+    return found
+
+
+def read_audits(session: Session, plan: ComparisonPlan, board: Board) -> dict[int, dict[str, Any]]:
+    """Ask the board for every audit and its parts; values of those that are finished, by seed."""
+    specs = audit_specs(session, plan)
+    if specs:
+        for name, spec in session.specs.audit_parts(session.store, _judge(session, plan)).items():
+            board.need(spec, label=f"{name.replace('-', ' of real ', 1)}")
+    results = {s: board.need(spec, label=f"audit of replicate {s}") for s, spec in specs.items()}
+    return {seed: result["values"] for seed, result in results.items() if result}
+
+
+def audit_folders(session: Session, plan: ComparisonPlan) -> dict[int, Path]:
+    """Where each replicate's audit lies, with its pictures."""
+    return {seed: session.work.job(s).path for seed, s in audit_specs(session, plan).items()}
+
+
+def audit_specs(session: Session, plan: ComparisonPlan) -> dict[int, Spec]:
+    """A replicate's audit by its seed."""
+    judge = _judge(session, plan)
+    return {
+        chain.seed: session.specs.audit(
+            session.store,
+            chain.synthesis,
+            chain.scores["image"].inputs["training"],
+            judge,
+            chain.seed,
+        )
+        for chain in plan.chains
+        if chain.synthesis is not None
+    }
+
+
+def _judge(session: Session, plan: ComparisonPlan) -> Input | None:
+    """The segmenter that judges labels: the first replicate's that saw real pairs alone."""
+    chain: Chain = plan.chains[0]
+    arm = next((arm for arm in REAL_ARMS if arm in chain.segmenters), None)
+    return chain.segmenters[arm].done(plan.segmenter_epochs) if arm else None
+
+
+def lines(found: dict[int, dict[str, Any]]) -> list[str]:
+    """What the console says: a line per replicate and kind of image."""
+    said = []
+    for seed, values in found.items():
+        for shows, word in (("mask", "masks"), ("ct", "CT")):
+            if shows in values:
+                part = values[shows]
+                said.append(f"replicate {seed}, {word}: {part['collapse']['sentence']}")
+                said.append(f"replicate {seed}, {word}: {part['memorisation']['sentence']}")
+        labels = values["labels"]
+        if "synthetic" in labels and labels["synthetic"]["value"] is not None:
+            said.append(
+                f"replicate {seed}, labels: a segmenter of real patients finds the conditioning "
+                f"mask at Dice {labels['synthetic']['value']:.2f}, and validation glands at "
+                f"{labels['real']['value']:.2f}. {labels['sentence']}"
+            )
+    return said

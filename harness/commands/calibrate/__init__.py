@@ -1,0 +1,1 @@
+"""`harness calibrate`: what verdicts and the design of a comparison can detect."""

@@ -1,0 +1,92 @@
+"""What `harness calibrate comparison` says: a sentence, a small table, a CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from harness.inference.simulated_tables import BOUNDED
+from harness.inference.simulation import NO_VERDICT, WORDS
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """As CSV; shares 0 to 1."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    words = (*WORDS, NO_VERDICT)
+    writer.writerow(("truth", "effect", "data", "repeats", "excludes_zero", "error", *words))
+    for row in rows:
+        shares = [f"{row[name]:.5f}" for name in ("excludes_zero", "error")]
+        start = (row["truth"], f"{row['effect']:.6g}", row["data"], row["repeats"])
+        writer.writerow([*start, *shares, *(f"{row['words'][word]:.5f}" for word in words)])
+    return text.getvalue()
+
+
+def sentence(found: dict[str, Any]) -> str:
+    """What this design does, in words."""
+    share = _percent(found["wilcoxon_on_one_replicate"]["rejected"])
+    naive = f"A plain Wilcoxon on one replicate would reject {share} where nothing differs."
+    if not found["rates"]:
+        return f"comparison: no interval and no verdict would be given; {found['note']}. {naive}"
+    by = {(row["truth"], row["data"]): row for row in found["rates"]}
+    null, real = by["none", "normal"], by["none", BOUNDED]
+    margin = by["the margin", "normal"]
+    said = (
+        "comparison: where nothing differs, the 95 % interval excludes 0 in "
+        f"{_percent(null['excludes_zero'], null['error'])} on normal data and in "
+        f"{_percent(real['excludes_zero'], real['error'])} on bounded Dice; at the margin "
+        f"({margin['effect']:g} Dice) in {_percent(margin['excludes_zero'])}; in 80 % at "
+        f"{found['smallest_detectable']:.4f} Dice. {naive}"
+    )
+    if found["status"] != "verdict":
+        said += f" No verdict would be given: {found['note']}."
+    return said
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """The design, a small table and what more it would take, for a person."""
+    design = found["design"]
+    spread = ", ".join(f"{part} {sd:.4f}" for part, sd in design["spread"].items())
+    said = [
+        f"{design['patients']} test patients, {design['replicates']} replicates; sd of the "
+        f"difference in Dice: {spread} ({design['origin']})"
+    ]
+    if found["rates"]:
+        said.append(
+            f"{found['rates'][0]['repeats']} simulated comparisons a line; shares in %, "
+            "+- their Monte-Carlo error"
+        )
+        head = ("true difference", "interval excludes 0", "helps", "harms", "no use", "undecided")
+        said.append("{:31s} {:>19s} {:>6s} {:>6s} {:>6s} {:>9s}".format(*head))
+        said += [_line(row) for row in found["rates"]]
+        if found["status"] == "verdict" and not found["equivalence_in_reach"]:
+            said.append('"no useful effect" (no use) is out of reach of this design')
+    if found["note"]:
+        said.append(f"no verdict would be given: {found['note']}")
+    for what, number in found["needed"].items():
+        other = "replicates" if what == "patients" else "patients"
+        enough = "more than 500" if number is None else str(number)
+        said.append(
+            f"to find the margin ({design['margin']:g}) in 80 %: {enough} {what} at these {other}"
+        )
+    return said
+
+
+def _line(row: dict[str, Any]) -> str:
+    name = f"{row['effect']:+.4f} {row['truth']}" if row["effect"] else f"none, {row['data']}"
+    words = row["words"]
+    if words[NO_VERDICT] == 1:
+        shares = ["-"] * 4
+    else:
+        less = ", by less than the margin"
+        found = [words[word] + words[word + less] for word in ("helps", "harms")]
+        found += [words["no useful effect"], words["undecided"]]
+        shares = [f"{100 * share:.1f}" for share in found]
+    excludes = f"{100 * row['excludes_zero']:.1f} +- {100 * row['error']:.1f}"
+    return "{:31s} {:>19s} {:>6s} {:>6s} {:>6s} {:>9s}".format(name, excludes, *shares)
+
+
+def _percent(share: float, error: float | None = None) -> str:
+    return f"{100 * share:.1f} %" + ("" if error is None else f" (+- {100 * error:.1f})")

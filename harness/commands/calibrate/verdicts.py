@@ -1,0 +1,141 @@
+"""`harness calibrate`: what the verdicts detect in the user's own data, and false alarms."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from harness.base.errors import DataError
+from harness.base.files import write_text
+from harness.commands import steps
+from harness.commands.session import Session
+from harness.jobs.graph import Board
+from harness.jobs.spec import Spec
+from harness.tracking.views.comparison import calibration_view
+
+HEAD = ("shows", "planted", "kind", "n", "repeats", "detected", "rate", "low", "high", "words")
+SHOWN = {"mask": "masks", "ct": "CT frames", "ct-crop": "CT crops"}
+
+
+def calibrate(session: Session, of: str, images: Sequence[int], repeats: int) -> dict[str, Any]:
+    """Plant failures in the real images, judge them, store, log and return the rates.
+
+    Args:
+        of: "collapse" or "memorisation".
+        images: numbers of synthetic images to try.
+        repeats: deals of the patients, per number of images.
+
+    Raises:
+        DataError: the data are too few for any of it.
+    """
+    steps.prepare(session)
+    specs = [
+        session.specs.calibration(session.store, of, shows, n, repeats)
+        for shows in _shown(session)
+        for n in images
+    ]
+
+    def plan(board: Board) -> list[dict[str, Any] | None]:
+        return [board.need(spec, label=_label(spec)) for spec in specs]
+
+    results = [result["values"] for result in session.drive(plan)]
+    rows: list[dict[str, Any]] = []
+    reasons = []
+    for spec, values in zip(specs, results, strict=True):
+        if "reason" in values:
+            reasons.append(f"{SHOWN[spec.config['shows']]}: {values['reason']}")
+        rows += [{"shows": spec.config["shows"], **cell} for cell in values.get("cells", ())]
+    for reason in reasons:
+        session.console.warn(reason)
+    if not rows:
+        raise DataError(
+            "a calibration needs more real patients than this experiment has ("
+            + "; ".join(reasons)
+            + "); give it more patients"
+        )
+    path = session.home / f"calibration-{of}.csv"
+    write_text(path, table(rows))
+    session.views[f"calibration-{of}"] = [calibration_view(of, rows, _latest(session, specs), path)]
+    return {
+        "of": of,
+        "verdict": sentence(of, rows),
+        "rates": rows,
+        "left_out": reasons,
+        "table": str(path),
+    }
+
+
+def _shown(session: Session) -> tuple[str, ...]:
+    if session.experiment.mask.learns == "ct":
+        return ("ct-crop",)
+    return ("mask", "ct")
+
+
+def _label(spec: Spec) -> str:
+    config = spec.config
+    return f"calibrate {config['of']}, {config['images']} {SHOWN[config['shows']]}"
+
+
+def _latest(session: Session, specs: Sequence[Spec]) -> int:
+    """When the last rate was measured, milliseconds since 1970."""
+    found = [session.work.job(spec).result() for spec in specs]
+    return max(int(result["finished"] * 1000) for result in found if result)
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """As CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEAD)
+    for row in rows:
+        words = "; ".join(f"{count} {word}" for word, count in row["words"].items())
+        rate = row["detected"] / row["repeats"]
+        ends = (f"{row['low']:.4f}", f"{row['high']:.4f}")
+        start = (row["shows"], row["planted"], row["kind"], row["n"], row["repeats"])
+        writer.writerow([*start, row["detected"], f"{rate:.4f}", *ends, words])
+    return text.getvalue()
+
+
+def sentence(of: str, rows: Sequence[dict[str, Any]]) -> str:
+    """The worst cell of each kind, in words."""
+    failures = [row for row in rows if row["kind"] == "failure"]
+    honest = [row for row in rows if row["kind"] == "honest"]
+    missed = min(failures, key=_rate)
+    alarms = max(honest, key=_rate)
+    return (
+        f"{of}: every planted failure is detected in at least {_percent(missed)} of repeats "
+        f"(least: {missed['planted']}, {missed['n']} {SHOWN[missed['shows']]}); honest fresh "
+        f"patients are accused in at most {_percent(alarms)} ({alarms['n']} "
+        f"{SHOWN[alarms['shows']]})."
+    )
+
+
+def lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A line per cell."""
+    said = []
+    for row in rows:
+        kind = {"failure": "", "subtle": " (limit)", "honest": " (should pass)"}[row["kind"]]
+        said.append(
+            f"{SHOWN[row['shows']]:10s} n {row['n']:4d}  {row['planted'] + kind:34s} "
+            f"{_percent(row)}"
+        )
+    return said
+
+
+def _rate(row: dict[str, Any]) -> float:
+    return float(row["detected"] / row["repeats"])
+
+
+def _percent(row: dict[str, Any]) -> str:
+    ends = f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
+    return f"{100 * _rate(row):.1f} % (95 % interval {ends}; {row['repeats']} repeats)"
+
+
+def run_calibrate(session: Session, of: str, images: Sequence[int], repeats: int) -> dict[str, Any]:
+    """Detection and false-alarm rates of one verdict in the user's own data."""
+    found = calibrate(session, of, images, repeats)
+    for line in lines(found["rates"]):
+        session.console.say(line)
+    return found

@@ -1,0 +1,282 @@
+"""What the sweeps chose: settings of both stages, then what all arms share; frozen in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from harness.base.errors import ConfigError, DataError
+from harness.base.files import digest_of
+from harness.base.text import counted
+from harness.commands.session import Session
+from harness.compare.replicate import Chains
+from harness.compare.tuning import Tuning, TuningPlan, untunable
+from harness.config.experiment import Experiment, plain
+from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.inference.dose import AXIS_NAMES
+from harness.jobs.graph import Board
+from harness.jobs.identity import folder_identity
+from harness.jobs.waiting import patiently
+from harness.sweep.chosen import newest_chosen, read_chosen, write_chosen
+from harness.sweep.plan import SweepPlan
+from harness.sweep.planner import StageSweep
+from harness.sweep.storage import Server, is_begun
+from harness.sweep.study import Study, study_name
+from harness.tracking.views.comparison import tuning_views
+
+
+def stage_sweep(session: Session, stage: str) -> StageSweep:
+    """The planner of one stage's study."""
+    experiment = session.experiment
+    settings = getattr(experiment.sweep, stage)
+    if settings is None:
+        raise ConfigError(
+            f"a sweep of the {stage} stage needs sweep.{stage}, but it is null; give it a space"
+        )
+    path, server, base = _file(session, stage), _server(session), _base(session, stage)
+    study = patiently(
+        session.console,
+        lambda: Study(path, stage, experiment.sweep, settings, base, server),
+    )
+    return StageSweep(stage, session.specs, session.store, study)
+
+
+def _file(session: Session, stage: str) -> Path:
+    """The stage's studies, where no server has them."""
+    return session.root / "studies" / f"{stage}.db"
+
+
+def _server(session: Session) -> Server | None:
+    """The server that `sweep.storage` names, as this work folder uses it."""
+    url = session.experiment.sweep.storage
+    return None if url is None else Server(url, folder_identity(session.root))
+
+
+def _base(session: Session, stage: str) -> str:
+    """Digest of what a study's scores depend on beside the settings it tries."""
+    experiment = session.experiment
+    return digest_of(
+        [
+            session.store.digest,
+            plain(experiment.mask if stage == "mask" else experiment.image),
+            dict(session.specs.extractor),
+            dict(session.compute),
+            experiment.metrics.images,
+            experiment.seed,
+        ]
+    )
+
+
+def finished_sweeps(session: Session, board: Board | None = None) -> list[SweepPlan]:
+    """Sweeps that have trials, as far as studies and folders tell; asks and trains nothing."""
+    plans = []
+    for stage in ("mask", "image"):
+        if has_study(session, stage):
+            planner = stage_sweep(session, stage)
+            look = partial(planner.look, board or session.board())
+            plans.append(patiently(session.console, look))
+    return [plan for plan in plans if plan.trials]
+
+
+def has_study(session: Session, stage: str) -> bool:
+    """Whether the experiment sweeps a stage and some study of it was begun."""
+    if getattr(session.experiment.sweep, stage) is None:
+        return False
+    path, server = _file(session, stage), _server(session)
+    return patiently(session.console, lambda: is_begun(path, stage, server))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings for the comparison, and where each came from.
+
+    Attributes:
+        strength, extra_share: of the augmentation and of the extra slots, the same in all arms.
+        origin: words by "mask", "image" and "segmentation".
+    """
+
+    mask: MaskStageConfig
+    image: ImageStageConfig
+    strength: float
+    extra_share: float
+    origin: Mapping[str, str]
+
+    def chains(self, session: Session) -> Chains:
+        """Plans chains under these settings."""
+        own = Chains(session.specs, session.store, self.mask, self.image)
+        return own.with_segmentation(self.strength, self.extra_share)
+
+
+def choose(session: Session, with_segmentation: bool) -> Path | None:
+    """Write `chosen.yaml` from the best trials of the finished sweeps.
+
+    A stage whose sweep is not finished keeps the choice that it had.
+
+    Args:
+        with_segmentation: train the candidates of strength and share under these settings first,
+            and choose among them.
+    """
+    chosen: dict[str, Any] = read_chosen(session.home) or {}
+    for plan in finished_sweeps(session):
+        if not plan.finished:
+            continue
+        if plan.best is None:
+            session.console.warn(
+                f"every trial of the {plan.stage} sweep had a seed that failed; the "
+                "comparison will use the experiment's own settings for this stage"
+            )
+            chosen.pop(plan.stage, None)
+            continue
+        planner = stage_sweep(session, plan.stage)
+        chosen[plan.stage] = {
+            "study": plan.study,
+            "trial": plan.best.number,
+            plan.objective: plan.best.value,
+            "params": dict(plan.best.params),
+            "settings": plain(planner.settings_of(plan.best)),
+        }
+    if with_segmentation:
+        chosen["segmentation"] = _tune(session, chosen)
+    if not chosen and read_chosen(session.home) is None:
+        return None
+    before = newest_chosen(session.home)
+    path = write_chosen(session.home, chosen)
+    if before is not None and path != before:
+        session.console.warn(
+            f"{path.name} differs from {before.name}: compare and report now go by it; earlier "
+            "results stay, and come back when that file is removed"
+        )
+    return path
+
+
+def choice(session: Session) -> Choice:
+    """What the newest `chosen-*.yaml` says, the experiment's own settings where it says nothing."""
+    return _choice(session, read_chosen(session.home) or {})
+
+
+def _choice(session: Session, chosen: Mapping[str, Any]) -> Choice:
+    experiment = session.experiment
+    settings: dict[str, Any] = {"mask": experiment.mask, "image": experiment.image}
+    origin: dict[str, str] = {}
+    for stage in ("mask", "image"):
+        sweep = getattr(experiment.sweep, stage)
+        if stage not in chosen or sweep is None:
+            origin[stage] = "the experiment's own settings"
+            continue
+        study = chosen[stage]["study"]
+        settings[stage] = type(settings[stage]).model_validate(chosen[stage]["settings"])
+        origin[stage] = f"trial {chosen[stage]['trial']} of study {study}"
+        if study != study_name(stage, experiment.sweep, sweep, _base(session, stage)):
+            origin[stage] += ", whose data, settings or search space differ from the experiment's"
+    own = experiment.segmentation
+    values = {"strength": own.augmentation.strength, "extra_share": own.extra_share}
+    words = "the experiment's own strength {strength:g} and share {extra_share:g}"
+    if "segmentation" in chosen and experiment.sweep.segmentation is not None:
+        entry = chosen["segmentation"]
+        values = {axis: float(entry[axis]["chosen"]) for axis in values}
+        tried = len(entry["strength"]["candidates"])
+        words = "strength {strength:g} and share {extra_share:g}, by validation Dice among "
+        words += f"{counted(tried, 'candidate')} each"
+        given = {
+            "segmentation.augmentation.strength": (own.augmentation.strength, values["strength"]),
+            "segmentation.extra_share": (own.extra_share, values["extra_share"]),
+        }
+        unused = [f"{path} {mine:g}" for path, (mine, best) in given.items() if mine != best]
+        if unused:
+            words += f"; the experiment's {' and '.join(unused)} not used"
+        if entry["base"] != _tuning_base(session, settings["mask"], settings["image"]):
+            words += (
+                "; chosen under data or settings that differ from the experiment's: "
+                "`harness sweep` chooses again"
+            )
+    origin["segmentation"] = words.format(**values)
+    return Choice(settings["mask"], settings["image"], **values, origin=origin)
+
+
+def tuning_of(session: Session, board: Board | None = None) -> TuningPlan | None:
+    """The candidates of strength and share as they stand; trains nothing. None if none began."""
+    if why_untunable(session.experiment):
+        return None
+    found = _tuning(session, choice(session)).plan(board or session.board())
+    begun = [
+        spec
+        for candidates in found.candidates.values()
+        for candidate in candidates
+        for _, spec in candidate.segmenters()
+        if session.work.job(spec).path.exists()
+    ]
+    return found if begun else None
+
+
+def candidates_of(session: Session, board: Board) -> dict[str, Any]:
+    """What was tried of strength and share, by axis as `TuningPlan.plain` has it: as the newest
+    choice records it, before there is one as far as it is trained. Their jobs enter the board."""
+    begun = tuning_of(session, board)
+    recorded = (read_chosen(session.home) or {}).get("segmentation")
+    if recorded is not None and session.experiment.sweep.segmentation is not None:
+        return {axis: recorded[axis] for axis in AXIS_NAMES}
+    return begun.plain() if begun is not None else {}
+
+
+def why_untunable(experiment: Experiment) -> str:
+    """Why strength and share are not chosen; empty if they can be."""
+    if experiment.sweep.segmentation is None:
+        return "sweep.segmentation is null"
+    if experiment.mask.learns == "ct":
+        return "mask.learns is 'ct'"
+    return untunable(experiment.decision.baseline, experiment.decision.candidate)
+
+
+def _tuning(session: Session, chosen: Choice) -> Tuning:
+    return Tuning(Chains(session.specs, session.store, chosen.mask, chosen.image))
+
+
+def _tuning_base(session: Session, mask: MaskStageConfig, image: ImageStageConfig) -> str:
+    """Digest of what the choice of strength and share depends on."""
+    experiment = session.experiment
+    return digest_of(
+        [
+            session.store.digest,
+            plain(mask),
+            plain(image),
+            plain(experiment.synthesis),
+            plain(experiment.segmentation),
+            plain(experiment.sweep.segmentation) if experiment.sweep.segmentation else None,
+            experiment.sweep.seeds,
+            [experiment.decision.baseline, experiment.decision.candidate],
+            dict(session.compute),
+            experiment.seed,
+        ]
+    )
+
+
+def need_validation(session: Session) -> None:
+    """Whether there is somebody to choose strength and share by.
+
+    Raises:
+        DataError: no patient is for validation.
+    """
+    if "validation" not in session.roles.values():
+        raise DataError(
+            "the choice of strength and share needs validation patients, but no patient has that "
+            "role; change data.roles, or set sweep.segmentation to null"
+        )
+
+
+def _tune(session: Session, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Train the candidates; what was found, as it enters `chosen.yaml`."""
+    need_validation(session)
+    settings = _choice(session, chosen)
+    planner = _tuning(session, settings)
+
+    def plan(board: Board) -> TuningPlan:
+        found = planner.plan(board)
+        session.views["sweep-segmentation"] = tuning_views(found, board)
+        return found
+
+    session.console.heading("Choice of augmentation strength and synthetic share")
+    found: TuningPlan = session.drive(plan)
+    return {"base": _tuning_base(session, settings.mask, settings.image), **found.plain()}

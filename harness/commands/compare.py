@@ -1,0 +1,50 @@
+"""Train every arm, open the test once, decide; print the arms and the verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from harness.base.files import write_text
+from harness.commands import audit, steps
+from harness.commands import chosen_settings as choosing
+from harness.commands import compare_text as compare_words
+from harness.commands.costs.arms import arm_costs
+from harness.commands.session import Session
+from harness.inference.arm_summary import arm_means
+
+
+def run_compare(session: Session) -> dict[str, Any]:
+    """Compare, print the arms and the verdicts, write the scores."""
+    compared = steps.compare(session)
+    path = session.home / "scores.csv"
+    write_text(path, compared.table.to_csv())
+    say = session.console.say
+    for stage, origin in compared.choice.origin.items():
+        say(f"{stage}: {origin}" if stage == "segmentation" else f"{stage} stage: {origin}")
+    board = session.board()
+    costs = arm_costs(
+        session,
+        compared.plan,
+        choosing.finished_sweeps(session, board),
+        choosing.candidates_of(session, board),
+    )
+    for line in compare_words.table_lines(compared, costs):
+        say(line)
+    audits = audit.audit(session, compared.plan)
+    for line in audit.lines(audits):
+        say(line)
+    for line in compare_words.dose_lines(compared):
+        say(line)
+    for line in compare_words.verdict_lines(compared):
+        say(line)
+    return {
+        "scores": str(path),
+        "audits": audits,
+        "means": {entry.arm: entry.mean for entry in arm_means(compared.table)},
+        "costs": [asdict(cost) for cost in costs],
+        "effects": [asdict(effect) for effect in compared.effects],
+        "doses": [asdict(dose) for dose in compared.doses],
+        "verdicts": [effect.sentence for effect in compared.effects],
+        "chosen": dict(compared.choice.origin),
+    }

@@ -1,0 +1,76 @@
+"""What `harness compare` says of a finished comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.commands.steps import Compared
+from harness.inference.arm_summary import ArmCost, arm_means
+from harness.inference.dose import AXIS_WORDS
+from harness.inference.effect import Effect
+from harness.inference.table import Table
+from harness.report.arms import cost_words
+
+SHOWN_PATIENTS = 5
+"""Patients named at each end of a list of differences."""
+
+
+def table_lines(compared: Compared, ledger: Sequence[ArmCost]) -> list[str]:
+    """A line per arm: mean test Dice with its interval, every replicate, what it cost."""
+    costs = {cost.arm: cost for cost in ledger}
+    lines = ["mean Dice on test patients (95 % interval; each replicate; cost):"]
+    for entry in arm_means(compared.table):
+        wide = entry.interval95
+        interval = f"({wide[0]:.3f} to {wide[1]:.3f})" if wide else "(no interval)"
+        spread = ", ".join(f"{value:.3f}" for value in entry.replicate_means)
+        cost = cost_words(costs[entry.arm]) if entry.arm in costs else ""
+        lines.append(f"  {entry.arm:18s} {entry.mean:.3f} {interval}   {spread}   {cost}")
+    return lines
+
+
+def dose_lines(compared: Compared) -> list[str]:
+    """The primary comparison at every dose, with its interval; no verdicts."""
+    if not compared.doses:
+        return []
+    first = compared.doses[0]
+    lines = [
+        f"{first.candidate.arm} - {first.baseline.arm} by dose (95 % interval, not adjusted; only "
+        "the declared dose is judged):"
+    ]
+    for dose in compared.doses:
+        wide = dose.interval95
+        interval = f"({wide[0]:+.4f} to {wide[1]:+.4f})" if wide else "(no interval)"
+        mark = "*" if dose.declared else " "
+        lines.append(
+            f" {mark} {AXIS_WORDS[dose.axis]} {dose.value:g}: {dose.mean:+.4f} {interval}   "
+            f"{dose.baseline.mean:.3f} -> {dose.candidate.mean:.3f}"
+        )
+    return lines
+
+
+def verdict_lines(compared: Compared) -> list[str]:
+    """The patients' paired differences, then a sentence per comparison, the primary one last."""
+    primary = next(effect for effect in compared.effects if effect.primary)
+    others = [effect.sentence for effect in compared.effects if not effect.primary]
+    return [*_differences(compared.table, primary), *others, primary.sentence]
+
+
+def _differences(table: Table, effect: Effect) -> list[str]:
+    """The patients that lost and gained most, mean over replicates."""
+    means = table.difference(effect.baseline, effect.candidate).mean(axis=1)
+    named = [
+        f"{table.patients[place]} {means[place]:+.3f}"
+        for place in np.argsort(means, kind="stable")
+        if np.isfinite(means[place])
+    ]
+    what = f"{effect.candidate} - {effect.baseline} by patient, mean over replicates"
+    if len(named) <= 2 * SHOWN_PATIENTS:
+        return [f"{what}: {', '.join(named)}"]
+    lost, gained = ", ".join(named[:SHOWN_PATIENTS]), ", ".join(named[-SHOWN_PATIENTS:])
+    better = int((means > 0).sum())
+    return [
+        f"{what}: better in {better} of {len(means)}; lowest {lost}; highest {gained} "
+        "(all in scores.csv)"
+    ]

@@ -1,0 +1,131 @@
+"""What a sweep would cost: trainings, epochs, time from a few timed steps and scores, disk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.base.text import counted, duration, size
+from harness.commands.session import Session
+from harness.data.pairs.store import Store
+from harness.sweep.epochs import count_epochs
+from harness.sweep.space import listed_epochs, longest
+from harness.training.schedule import scored_epochs
+
+BYTES_PER_STATE_PARAMETER = 12  # weights and Adam's two moments, float32
+BYTES_PER_WEIGHT = 4
+TIMED_IMAGES = 32
+"""Images on which the pieces of a score are timed."""
+
+
+def estimate(session: Session, stage: str) -> dict[str, Any]:
+    """An upper estimate of one stage's sweep on this machine, in words and numbers."""
+    from harness.commands.chosen_settings import stage_sweep
+    from harness.commands.costs.score_timing import warning
+
+    experiment = session.experiment
+    sweep = getattr(experiment.sweep, stage)
+    planner = stage_sweep(session, stage)
+    base = experiment.mask if stage == "mask" else experiment.image
+    trials, seeds = planner.study.total(), experiment.sweep.seeds
+    epochs = longest(sweep, base.schedule.epochs)
+    store = Store.open(session.work.job(session.store).path / "store")
+    pairs = len(store.select(role="train", selected=True))
+    rate, score, parameters, generator = _timed(session, base, store)
+    scores = len({*scored_epochs(epochs, experiment.metrics.scored_epochs), *listed_epochs(sweep)})
+    trainings, workers = trials * seeds, _workers(session)
+    preview = planner.preview(session.board())
+    most = count_epochs(preview).trained if preview else trainings * epochs
+    training = most * pairs / rate / workers
+    scoring = trainings * scores * score / workers
+    readouts = experiment.metrics.scored_epochs * generator * BYTES_PER_WEIGHT
+    disk = trainings * (parameters * BYTES_PER_STATE_PARAMETER + readouts)
+    share = scoring / training
+    sentence = (
+        f"{stage} sweep: {counted(trials, 'trial')} x {counted(seeds, 'seed')}, at most "
+        f"{counted(epochs, 'epoch')} of {counted(pairs, 'pair')} each, {most} in all; at most "
+        f"{duration(training + scoring)} with {counted(workers, 'worker')} at {rate:.0f} images/s "
+        f"each ({counted(scores, 'score')} of {score:.1f} s a training among it, "
+        f"{100 * share:.0f} % of the training time), and {size(disk)} of disk"
+    )
+    return {
+        "stage": stage,
+        "trials": trials,
+        "seeds": seeds,
+        "epochs": epochs,
+        "epochs_in_all": most,
+        "pairs": pairs,
+        "images_per_second": rate,
+        "scores": scores,
+        "seconds_per_score": score,
+        "training_seconds": training,
+        "scoring_seconds": scoring,
+        "seconds": training + scoring,
+        "bytes": disk,
+        "sentence": sentence,
+        "warning": warning(stage, share),
+    }
+
+
+def _workers(session: Session) -> int:
+    from harness.commands.compute import default_workers
+
+    return session.workers or default_workers(session.compute)
+
+
+def _timed(session: Session, base: Any, store: Store) -> tuple[float, float, int, int]:
+    """Images per second of a few steps at the configured batch size, seconds of a score,
+    parameters of all networks, and of the generator."""
+    from harness.commands.costs.score_timing import make_stage
+    from harness.training.precision import Precision
+
+    precision = Precision.of(session.compute)
+    frame = session.experiment.data.crop.frame_px
+    stage, batch = make_stage(base, len(store.channels), frame, precision)
+    rate = _rate(stage, batch, base.batch_size)
+    sizes = {n: sum(p.numel() for p in m.parameters()) for n, m in stage.networks.items()}
+    return rate, _score(session, base, store, stage), sum(sizes.values()), sizes["generator"]
+
+
+def _rate(stage: Any, batch: dict[str, Any], count: int) -> float:
+    """Images per second of a few steps."""
+    import time
+
+    stage.step(batch)
+    started, steps = time.perf_counter(), 0
+    while steps < 3 or time.perf_counter() - started < 2:
+        stage.step(batch)
+        steps += 1
+    return steps * count / (time.perf_counter() - started)
+
+
+def _score(session: Session, base: Any, store: Store, stage: Any) -> float:
+    """Seconds of one score: of those that the work folder has, else of timed pieces."""
+    from harness.commands.costs.score_timing import measured_score, pieces_of_score, total
+    from harness.config.experiment import plain
+    from harness.config.stages import MaskStageConfig
+    from harness.metrics.extractors.registry import ExtractorFiles, make_extractor
+
+    metrics, specs = session.experiment.metrics, session.specs
+    masks = isinstance(base, MaskStageConfig)
+    found = measured_score(
+        session.work,
+        "mask-score" if masks else "image-score",
+        {"extractor": dict(specs.extractor), "images": metrics.images},
+        base.width,
+        session.compute,
+    )
+    if found is not None:
+        return found
+    files = ExtractorFiles.of(plain(metrics))
+    extractor = make_extractor(specs.extractor["name"], files, session.compute["device"])
+    rows = [store.select(role=r, selected=True, gland=True) for r in ("train", "validation")]
+    pieces = pieces_of_score(
+        stage,
+        extractor,
+        min(metrics.images, max(len(rows[1]), 2)),
+        sum(map(len, rows)),
+        len(store.channels),
+        session.experiment.data.crop.frame_px,
+        masks=masks and base.learns == "mask",
+    )
+    return total(pieces.values(), TIMED_IMAGES)

@@ -1,0 +1,1 @@
+"""`harness decide`: anyone's table of scores to a verdict."""

@@ -1,0 +1,150 @@
+"""What `harness decide` asks of the values before it compares them, and says about them."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import numpy as np
+
+from harness.base.errors import ConfigError, DataError
+from harness.base.text import counted
+from harness.commands.decide.request import HIGHER, LOWER, Request, compared_arms
+from harness.inference.decision import DecisionRule
+from harness.inference.table import Cell, Table
+
+NAMED = 5
+"""So many missing cells are named."""
+OTHER_SCALE = 10.0
+"""A median above it beside an arm within 0 to 1 is no effect of an arm: one of them is scaled."""
+
+
+def check_values(request: Request, rule: DecisionRule, table: Table) -> None:
+    """The values must be on one scale, of a known direction, and paired.
+
+    Raises:
+        ConfigError, DataError: they are not.
+    """
+    _check_scale(request, rule, table)
+    outside = _outside(table)
+    if outside:
+        _check_said(request, outside)
+    elif rule.margin >= 1:
+        raise ConfigError(
+            f"--margin must be below 1 where all values lie in 0 to 1, but got {rule.margin:g} for "
+            f"'{request.scores}'; no difference can be larger: give it in the unit of the values"
+        )
+    if not np.isfinite(table.difference(rule.baseline, rule.candidate)).any():
+        same = "; ".join(alike(table))
+        raise DataError(
+            "a comparison needs a patient and replicate with a value in both arms, but got none "
+            f"for '{rule.baseline}' and '{rule.candidate}' in '{request.scores}'; give both arms "
+            f"the same ids{f' ({same})' if same else ''}"
+        )
+
+
+def _outside(table: Table) -> list[Cell]:
+    """Cells whose value is no Dice."""
+    return [cell for cell in table.cells if math.isfinite(cell.value) and not 0 <= cell.value <= 1]
+
+
+def _check_scale(request: Request, rule: DecisionRule, table: Table) -> None:
+    values: dict[str, list[float]] = {arm: [] for arm in compared_arms(table, rule)}
+    for cell in table.cells:
+        if cell.arm in values and math.isfinite(cell.value):
+            values[cell.arm].append(cell.value)
+    known = {arm: found for arm, found in values.items() if found}
+    within = [arm for arm, found in known.items() if all(0 <= value <= 1 for value in found)]
+    medians = {arm: float(np.median(found)) for arm, found in known.items()}
+    large = [(arm, median) for arm, median in medians.items() if median > OTHER_SCALE]
+    if within and large:
+        arm, median = large[0]
+        raise DataError(
+            f"values must be on one scale per file, but got '{within[0]}' within 0 to 1 and "
+            f"'{arm}' with a median of {median:g} in '{request.scores}'; bring them to one scale"
+        )
+
+
+def _check_said(request: Request, outside: Sequence[Cell]) -> None:
+    """The direction and the margin of other values than Dice are never guessed."""
+    lacking = []
+    if request.better is None:
+        lacking.append(f"--better {HIGHER} or {LOWER}")
+    if request.margin is None:
+        lacking.append("--margin in their unit")
+    if not lacking:
+        return
+    first = outside[0]
+    raise ConfigError(
+        "values must lie in 0 to 1 unless --better and --margin are given, but got "
+        f"{counted(len(outside), 'value')} outside in '{request.scores}', the first {first.value:g}"
+        f" (patient '{first.patient}', replicate '{first.replicate}', arm '{first.arm}'); the "
+        f"values are no Dice: say {' and '.join(lacking)}"
+    )
+
+
+def notes_on(table: Table, rule: DecisionRule) -> list[str]:
+    """What a reader might not expect of the values."""
+    notes = []
+    used = compared_arms(table, rule)
+    unused = [arm for arm in table.arms if arm not in used]
+    if unused:
+        rows = sum(cell.arm in unused for cell in table.cells)
+        what = "an arm" if len(unused) == 1 else "arms"
+        notes.append(
+            f"{counted(rows, 'row')} of {what} that no comparison names: {', '.join(unused)}"
+        )
+    outside = len(_outside(table))
+    if outside:
+        notes.append(
+            f"{counted(outside, 'value lies', 'values lie')} outside 0 to 1, where a Dice lies: "
+            f"the margin of {rule.margin:g} is in the unit of the values"
+        )
+    return notes
+
+
+def missing(table: Table, rule: DecisionRule) -> dict[str, Any]:
+    """Cells of the compared arms that have no value."""
+    arms = compared_arms(table, rule)
+    named: list[dict[str, Any]] = []
+    count = 0
+    for arm in arms:
+        holes = np.argwhere(np.isnan(table.values(arm)))
+        count += len(holes)
+        named += [
+            {"patient": table.patients[p], "replicate": table.replicates[r], "arm": arm}
+            for p, r in holes[: NAMED - len(named)]
+        ]
+    whole = len(arms) * len(table.patients) * len(table.replicates)
+    return {"count": count, "of": whole, "first": named}
+
+
+def alike(table: Table) -> list[str]:
+    """A pair of patients, and one of replicates, that differ in their spelling only."""
+    found = []
+    for many, one, names in (
+        ("patients", "person", table.patients),
+        ("replicates", "replicate", table.replicates),
+    ):
+        seen: dict[str | Decimal, str] = {}
+        for name in map(str, names):
+            other = seen.setdefault(_spelling(name), name)
+            if other != name:
+                found.append(f"{many} '{other}' and '{name}' may be one {one}; write them alike")
+                break
+    return found
+
+
+def _spelling(name: str) -> str | Decimal:
+    """Equal for names that differ by case, by zeros before a number, or as numbers are written."""
+    text = unicodedata.normalize("NFKC", name).casefold()
+    try:
+        number = Decimal("?" if "_" in text else text)
+    except InvalidOperation:
+        number = Decimal("nan")
+    # A Decimal is exact: long numbers that differ in the last digit stay apart.
+    return number if number.is_finite() else re.sub(r"(?<![0-9])0+(?=[0-9])", "", text)

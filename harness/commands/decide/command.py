@@ -1,0 +1,133 @@
+"""`harness decide`: does one arm beat another in anyone's table of scores?"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from harness.base.console import Console
+from harness.base.errors import ConfigError
+from harness.base.files import write_bytes
+from harness.commands.decide.checks import alike, check_values, missing, notes_on
+from harness.commands.decide.request import (
+    HIGHER,
+    LOWER,
+    Request,
+    check_options,
+    declared_rule,
+    figure_path,
+)
+from harness.figures.arms import PairedDots, paired_differences
+from harness.figures.style import MINUS, short_name, style
+from harness.inference.decision import decide
+from harness.inference.effect import Effect
+from harness.inference.power import collapse_rate_left_open
+from harness.inference.scores_file import read_scores_file
+from harness.inference.table import Table
+from harness.inference.verdict_text import COHORT, LOWER_IS_BETTER
+
+MEASURE = "value"
+"""The file does not say what was measured, so the sentences do not either."""
+LABEL = 56
+"""So many letters of the axis' label fit on a line."""
+
+
+def decide_scores(request: Request, console: Console) -> dict[str, Any]:
+    """Effects with their verdicts, the figure, and what stands beside them, as plain data.
+
+    Raises:
+        ConfigError, DataError: the options or the file break a rule.
+    """
+    check_options(request)
+    found = read_scores_file(request.scores)
+    path = figure_path(request)
+    table, lower = found.table, request.lower_is_better
+    rule = declared_rule(request, table)
+    check_values(request, rule, table)
+    holes = missing(table, rule)
+    notes = [*found.notes, *notes_on(table, rule), *(alike(table) if holes["count"] else ())]
+    for note in notes:
+        console.warn(note)
+    effects = decide(table, rule, measure=MEASURE, lower_is_better=lower)
+    primary = effects[0]
+    _write(_figure(table, primary, rule.margin, lower), path, request.output is not None)
+    return {
+        "scores": str(request.scores),
+        "figure": str(path),
+        "verdict": primary.sentence,
+        "margin": rule.margin,
+        "better": LOWER if lower else HIGHER,
+        "arms": list(table.arms),
+        "effects": [asdict(effect) for effect in effects],
+        "differences": [_differences(table, effect) for effect in effects],
+        "missing": holes,
+        "failure_rate_left_open": _failures(primary),
+        "scope": COHORT,
+        "notes": notes,
+    }
+
+
+def _failures(effect: Effect) -> float | None:
+    """None where the table is incomplete or too small for an interval."""
+    return collapse_rate_left_open(effect.replicates) if effect.interval95 else None
+
+
+def _differences(table: Table, effect: Effect) -> dict[str, Any]:
+    """The cells of a comparison and their means, NaN where any cell lacks."""
+    cells = table.difference(effect.baseline, effect.candidate)
+    return {
+        "patients": list(table.patients),
+        "replicates": list(table.replicates),
+        "cells": cells.tolist(),
+        "patient_means": cells.mean(axis=1).tolist(),
+        "replicate_means": cells.mean(axis=0).tolist(),
+    }
+
+
+def _figure(table: Table, effect: Effect, margin: float, lower: bool) -> Figure:
+    """The primary comparison."""
+    about = _differences(table, effect)
+    figure = paired_differences(
+        PairedDots(
+            baseline=effect.baseline,
+            candidate=effect.candidate,
+            patients=about["patients"],
+            patient_means=about["patient_means"],
+            replicates=[str(name) for name in about["replicates"]],
+            replicate_means=about["replicate_means"],
+            margin=margin,
+            mean=effect.mean,
+            interval95=effect.interval95,
+            interval90=effect.interval90,
+            lower_is_better=lower,
+        )
+    )
+    what = f"{short_name(effect.candidate)} {MINUS} {short_name(effect.baseline)}, {MEASURE}"
+    read = f"({f'{LOWER_IS_BETTER}; ' if lower else ''}grey: within {margin:g})"
+    with style():
+        gap = " " if len(what) + len(read) < LABEL else "\n"
+        figure.axes[0].set_xlabel(f"{what}{gap}{read}")
+    return figure
+
+
+def _write(figure: Figure, path: Path, named: bool) -> None:
+    """`named`: the path was asked for, with --output."""
+    buffer = io.BytesIO()
+    kind = path.suffix.lower()[1:]
+    # Without dates and versions the same scores give the same file.
+    nameless = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
+    with style():
+        figure.savefig(buffer, format=kind, dpi=160, metadata=nameless)
+    try:
+        write_bytes(path, buffer.getvalue())
+    except OSError as error:
+        got = f"but got '{path}' ({error.strerror})"
+        if named:
+            rule = f"--output must be a figure that can be written, {got}; name another one"
+        else:
+            rule = f"the figure is written beside the scores, {got}; name a place with --output"
+        raise ConfigError(rule) from error

@@ -1,0 +1,151 @@
+"""What `harness decide` is asked: options as typed, and the comparisons that they declare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.base.errors import ConfigError, DataError
+from harness.base.registry import nearest
+from harness.inference.decision import DecisionRule
+from harness.inference.table import Table
+
+FORMATS = (".png", ".svg")
+MARGIN = 0.01
+"""Of values in 0 to 1, where none is given."""
+HIGHER, LOWER = "higher", "lower"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to decide, as typed.
+
+    Attributes:
+        scores: CSV file.
+        baseline, candidate: of the primary comparison.
+        margin: smallest difference that matters, in the unit of the values; None: not said.
+        secondary: further comparisons, each BASELINE:CANDIDATE.
+        output: of the figure; None puts it beside the scores.
+        better: which values are better, `higher` or `lower`; None: not said.
+    """
+
+    scores: Path
+    baseline: str | None = None
+    candidate: str | None = None
+    margin: float | None = None
+    secondary: tuple[str, ...] = ()
+    output: Path | None = None
+    better: str | None = None
+
+    @property
+    def lower_is_better(self) -> bool:
+        return self.better == LOWER
+
+
+def check_options(request: Request) -> None:
+    """What can be wrong before the file is read."""
+    margin = request.margin
+    if margin is not None and not (math.isfinite(margin) and margin > 0):
+        raise ConfigError(
+            f"--margin must be a number above 0, but got {margin:g}; it is the smallest difference "
+            "that matters to you, in the unit of the values"
+        )
+    if request.better not in (None, HIGHER, LOWER):
+        raise ConfigError(
+            f"--better must be {HIGHER} or {LOWER}, but got '{request.better}'; a Dice is better "
+            f"{HIGHER}, a distance {LOWER}"
+        )
+
+
+def figure_path(request: Request) -> Path:
+    """Where the figure goes; the scores must be a file."""
+    scores = request.scores
+    path = request.output or scores.with_name(f"{scores.stem}-decision.png")
+    if path.suffix.lower() not in FORMATS:
+        raise ConfigError(
+            f"--output must be a figure that ends in {' or '.join(FORMATS)}, but got '{path}'; "
+            "name e.g. decision.png"
+        )
+    if path.resolve() == scores.resolve():
+        raise ConfigError(
+            f"--output must not be the file of scores, but got '{path}'; name another one"
+        )
+    return path
+
+
+def declared_rule(request: Request, table: Table) -> DecisionRule:
+    """The declared comparisons; their direction is never guessed."""
+    arms = table.arms
+    if len(arms) < 2:
+        raise DataError(
+            f"a comparison needs two arms, but got only '{arms[0]}' in '{request.scores}'; add the "
+            "rows of another one"
+        )
+    baseline, candidate = _primary(request, arms)
+    secondary = tuple(_pair(text, arms) for text in request.secondary)
+    pairs = [(baseline, candidate), *secondary]
+    for index, pair in enumerate(pairs):
+        if pair[0] == pair[1]:
+            raise ConfigError(
+                f"a comparison needs two arms, but got '{pair[0]}' twice; name another one"
+            )
+        if {*pair} in [{*other} for other in pairs[:index]]:
+            raise ConfigError(
+                f"each pair of arms is compared once, but got '{pair[0]}:{pair[1]}' again; leave "
+                "this --secondary out"
+            )
+    margin = MARGIN if request.margin is None else request.margin
+    return DecisionRule(baseline, candidate, margin, secondary)
+
+
+def _primary(request: Request, arms: Sequence[str]) -> tuple[str, str]:
+    given = {"--baseline": request.baseline, "--candidate": request.candidate}
+    for option, name in given.items():
+        if name is not None:
+            _check_arm(name, arms, option)
+    one = request.baseline or request.candidate
+    if len(arms) == 2 and one is not None:  # the other one can only be the other one
+        other = next(arm for arm in arms if arm != one)
+        return request.baseline or other, request.candidate or other
+    if request.baseline is None or request.candidate is None:
+        lacking = " and ".join(option for option, name in given.items() if name is None)
+        raise ConfigError(
+            f"{lacking} must name an arm, but got nothing; the file has {', '.join(arms)}: the "
+            "difference is candidate - baseline"
+        )
+    return request.baseline, request.candidate
+
+
+def _pair(text: str, arms: Sequence[str]) -> tuple[str, str]:
+    """BASELINE:CANDIDATE, whose names may hold colons themselves."""
+    splits = [
+        (text[:place], text[place + 1 :]) for place, letter in enumerate(text) if letter == ":"
+    ]
+    known = [pair for pair in splits if pair[0] in arms and pair[1] in arms]
+    if len(known) == 1:
+        return known[0]
+    if not splits or known:
+        raise ConfigError(
+            f"--secondary must be BASELINE:CANDIDATE, but got '{text}'; name two of the arms "
+            f"{', '.join(arms)}"
+        )
+    for arm in splits[0]:
+        _check_arm(arm, arms, "--secondary")
+    return splits[0]
+
+
+def _check_arm(name: str, arms: Sequence[str], option: str) -> None:
+    if name not in arms:
+        near = nearest(name, arms)
+        hint = f"; did you mean '{near}'?" if near else "; name one of them"
+        raise ConfigError(
+            f"{option} must be one of the arms {', '.join(arms)}, but got '{name}'{hint}"
+        )
+
+
+def compared_arms(table: Table, rule: DecisionRule) -> list[str]:
+    """The arms that the comparisons name, in the order of the file."""
+    pairs = [(rule.baseline, rule.candidate), *rule.secondary]
+    return [arm for arm in table.arms if any(arm in pair for pair in pairs)]

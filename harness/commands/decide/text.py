@@ -1,0 +1,127 @@
+"""The answer of `harness decide` as lines that people read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.base.text import counted, interval, number, percent, probability, signed, typeset
+from harness.commands.decide.request import LOWER
+from harness.inference.crossed_t import Spread
+from harness.inference.design import PlanFacts, detectable_words, equivalence_words
+from harness.inference.power import standard_error
+
+MOST_MEANS = 20
+ALL = "--json has them all"
+FEW_PATIENTS, FEW_REPLICATES = 30, 10
+"""A table up to this size is printed where nothing else can be said."""
+
+
+def lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """The answer line by line: the verdict, what stands beside it, the further comparisons."""
+    primary, *others = found["effects"]
+    yield typeset(primary["sentence"])
+    yield ""
+    yield from _missing(found["missing"])
+    yield from _numbers(primary, found["margin"])
+    yield from _means(found["differences"][0], found["better"] == LOWER)
+    if primary["status"] == "cells only":
+        yield from _cells(found["differences"][0])
+    if found["failure_rate_left_open"] is not None:
+        yield (
+            f"failures: {primary['replicates']} clean replicates leave a failure rate up to "
+            f"{percent(found['failure_rate_left_open'])} open"
+        )
+    yield f"scope: {found['scope']}"
+    if others:
+        yield ""
+        yield "secondary comparisons: p is Holm-adjusted over them, intervals are not adjusted"
+    for effect in others:
+        yield typeset(effect["sentence"])
+        yield from _numbers(effect, found["margin"])
+
+
+def _missing(missing: Mapping[str, Any]) -> Iterator[str]:
+    if not missing["count"]:
+        return
+    named = "; ".join(
+        f"patient {cell['patient']}, replicate {cell['replicate']}, arm {cell['arm']}"
+        for cell in missing["first"]
+    )
+    more = "; ..." if missing["count"] > len(missing["first"]) else ""
+    yield f"missing: {missing['count']} of {missing['of']} cells: {named}{more}"
+    if 2 * missing["count"] >= missing["of"]:
+        yield "  (arms are compared within a patient and replicate: both need the same ids)"
+
+
+def _numbers(effect: Mapping[str, Any], margin: float) -> Iterator[str]:
+    """What the sentence rests on; a pilot has no p, cells alone have no interval either."""
+    there = " (of the cells that there are)" if "lack" in effect["needed"] else ""
+    yield f"  mean difference      {signed(effect['mean'], 4)}{there}"
+    if effect["interval95"] is None:
+        return
+    yield f"  95 % interval        {interval(effect['interval95'], 4)}"
+    yield f"  90 % interval        {interval(effect['interval90'], 4)}"
+    if effect["p"] is not None:
+        yield f"  p, two-sided         {probability(effect['p'])}"
+    if effect["p_adjusted"] is not None:
+        yield f"  p, Holm-adjusted     {probability(effect['p_adjusted'])}"
+    deviations = ", ".join(
+        f"{name} {number(effect[f'sd_{key}'], 4)}"
+        for name, key in (
+            ("over patients", "patient"),
+            ("over replicates", "replicate"),
+            ("residual", "residual"),
+        )
+    )
+    yield f"  standard deviations  {deviations}"
+    facts = _facts(effect, margin)
+    yield f"  {detectable_words(facts)}"
+    if effect["word"] != "no useful effect":  # found is found, however unlikely it was
+        yield f"  {equivalence_words(facts)}"
+
+
+def _facts(effect: Mapping[str, Any], margin: float) -> PlanFacts:
+    """The effect's planning numbers in the form that their words are made from."""
+    spread = Spread(effect["sd_patient"], effect["sd_replicate"], effect["sd_residual"])
+    patients, replicates = effect["patients"], effect["replicates"]
+    return PlanFacts(
+        patients=patients,
+        replicates=replicates,
+        margin=margin,
+        standard_error=standard_error(spread, patients, replicates),
+        detectable=effect["detectable"],
+        patients_needed=effect["patients_needed"],
+        replicates_needed=effect["replicates_needed"],
+        equivalence_in_reach=effect["equivalence_in_reach"],
+    )
+
+
+def _means(about: Mapping[str, Any], lower_is_better: bool) -> Iterator[str]:
+    """Every replicate's mean, and the worst patient."""
+    named = list(zip(about["replicates"], about["replicate_means"], strict=True))
+    each = ", ".join(f"{name}: {signed(value)}" for name, value in named[:MOST_MEANS])
+    if len(named) > MOST_MEANS:
+        each += f", and {len(named) - MOST_MEANS} more ({ALL})"
+    yield f"replicates (mean difference): {each}"
+    means = about["patient_means"]
+    known = [place for place, value in enumerate(means) if math.isfinite(value)]
+    if known:
+        worst = (max if lower_is_better else min)(known, key=lambda place: means[place])
+        yield f"worst patient: {about['patients'][worst]} ({signed(means[worst])})"
+
+
+def _cells(about: Mapping[str, Any]) -> Iterator[str]:
+    """The differences themselves, where they fit."""
+    patients, replicates = about["patients"], about["replicates"]
+    if len(patients) > FEW_PATIENTS or len(replicates) > FEW_REPLICATES:
+        size = f"{counted(len(patients), 'patient')} x {counted(len(replicates), 'replicate')}"
+        yield f"differences: {size}, too many to print ({ALL})"
+        return
+    width = max(7, *(len(str(name)) for name in replicates))
+    first = max(len("patient"), *(len(name) for name in patients))
+    yield "differences:"
+    yield "  " + "patient".ljust(first) + "".join(f"  {name!s:>{width}}" for name in replicates)
+    for name, row in zip(patients, about["cells"], strict=True):
+        yield f"  {name.ljust(first)}" + "".join(f"  {signed(v):>{width}}" for v in row)

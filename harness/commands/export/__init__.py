@@ -1,0 +1,1 @@
+"""`harness export`: the pairs an arm learns from, in other programs' formats."""

@@ -1,0 +1,89 @@
+"""What an export asks of a comparison: an arm's made pairs, and whether the test is open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.base.errors import DataError, RuleError
+from harness.commands import steps
+from harness.commands.chosen_settings import choice
+from harness.commands.session import Session
+from harness.data.pairs.store import Store
+from harness.jobs.spec import Spec
+from harness.work.specs import ARM_FILLS, SOURCES_OF_EXTRA
+from harness.work.train.mixed_batches import unwanted_patients
+
+WORDS = {"synthesis": "synthetic", "repaint": "painted", "fresh": "fresh"}
+"""First part of a made case's name, by the store that it is from."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """The pairs that were made for an arm.
+
+    Attributes:
+        word: what they are called.
+        replicate: whose GAN made them; None where no GAN did.
+        share: of its batches that the arm's own segmenter fills with them.
+        alone: the arm's segmenter trains on nothing else.
+    """
+
+    word: str
+    store: Store
+    spec: Spec
+    replicate: int | None
+    share: float
+    alone: bool
+
+
+def find_made(session: Session, arm: str | None, replicate: int | None) -> Made | None:
+    """The pairs made for the arm; None if it has none.
+
+    Raises:
+        DataError: they are not made yet.
+        RuleError: anyone but training patients had a part in them.
+    """
+    source = SOURCES_OF_EXTRA.get(arm or "")
+    if source is None or arm is None:
+        return None
+    board = session.board()
+    seed = session.experiment.replicates.seed if replicate is None else replicate
+    chosen = choice(session)
+    chains = steps.comparison_of(session, chosen).chains
+    chain = chains.plan(board, seed, (arm,), f"replicate {seed}")
+    spec = {"synthesis": chain.synthesis, "repaint": chain.repaint}.get(source)
+    spec = spec or session.specs.fresh(session.store)
+    if board.need(spec) is None:
+        raise DataError(
+            f"the pairs of arm {arm} must be made before they are exported, but "
+            f"replicate {seed} has none under the present settings; run harness compare first"
+        )
+    store = Store.open(session.work.job(spec).path / "store")
+    _need_training_patients(store, session.roles)
+    settings = session.experiment.segmentation
+    only = ARM_FILLS[arm].get("order") == "only"
+    slots = settings.batch_size if only else settings.extra_slots(chosen.extra_share)
+    of = None if source == "fresh" else seed
+    return Made(WORDS[source], store, spec, of, slots / settings.batch_size, only)
+
+
+def _need_training_patients(made: Store, roles: Mapping[str, str]) -> None:
+    """The rule that segmenters hold their extra pairs to."""
+    odd = unwanted_patients(made, roles)
+    if odd:
+        raise RuleError(
+            "made pairs must come from training patients or from strangers, but "
+            f"{len(odd)} of the patients behind them are neither; make the store again"
+        )
+
+
+def need_opening(session: Session) -> None:
+    """Test patients are handed out once all of the comparison is trained and its test is open."""
+    board = session.board()
+    plan = steps.comparison_of(session, choice(session)).plan(board)
+    if plan.opening is None or board.need(plan.opening) is None:
+        raise RuleError(
+            "--test needs the test to be opened, which happens once, after all training, but this "
+            "experiment has not opened it under the present settings; run harness compare first"
+        )

@@ -1,0 +1,206 @@
+"""`harness export nnunet`: what an experiment's segmenters learn from, as an nnU-Net v2 dataset.
+
+Training patients and, of an arm that has some, the pairs that were made for it are nnU-Net's
+training cases; validation patients lie beside them. Test patients stay out until the experiment's
+own test was opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.base.errors import ConfigError
+from harness.base.registry import nearest
+from harness.commands import steps
+from harness.commands.export.cases import made_cases, real_cases, safe_name, scan_cases
+from harness.commands.export.folder import ENDING, CaseWriter, free_place
+from harness.commands.export.folds import deal, split
+from harness.commands.export.generated import Made, find_made, need_opening
+from harness.commands.output_folder import appearing
+from harness.commands.session import Session
+from harness.config.experiment import Experiment
+from harness.data.pairs.store import Store
+from harness.work.specs import SOURCES_OF_EXTRA
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was typed.
+
+    Attributes:
+        output: the folder that nnU-Net calls nnUNet_raw.
+        arm: whose made pairs go with the training patients; None or an arm without: none.
+        replicate: whose made pairs; None: the first replicate's.
+        dataset_id: nnU-Net's number of the dataset.
+        folds: of `splits_final.json`.
+        test: export the test patients too.
+    """
+
+    output: Path
+    arm: str | None = None
+    replicate: int | None = None
+    dataset_id: int = 501
+    folds: int = 5
+    test: bool = False
+
+
+def export_nnunet(session: Session, request: Request) -> dict[str, Any]:
+    """Write the dataset; plain data: paths, counts, shares.
+
+    Raises:
+        ConfigError: an option breaks a rule.
+        DataError: too few training patients for the folds, or pairs that are not made yet.
+        RuleError: test patients before the opening, or pairs of a GAN that saw others than
+            training patients.
+    """
+    _check(session.experiment, request)
+    name = dataset_name(session.experiment.name, request)
+    place = free_place(request.output, name)
+    if session.board().need(session.store) is None:
+        with session.open(track=False):
+            steps.prepare(session)
+    store = Store.open(session.work.job(session.store).path / "store")
+    made = find_made(session, request.arm, request.replicate)
+    if request.test:
+        need_opening(session)
+    folds = deal(
+        (store.rows[row].patient_digest for row in store.select(role="train")),
+        request.folds,
+        session.experiment.seed,
+    )
+    return _write(session, request, place, store, made, folds)
+
+
+def dataset_name(experiment: str, request: Request) -> str:
+    """nnU-Net's name of the dataset: its number, the experiment and the arm."""
+    parts = [experiment, request.arm or ""]
+    if request.replicate is not None:
+        parts.append(str(request.replicate))
+    return f"Dataset{request.dataset_id:03d}_" + "-".join(filter(None, map(safe_name, parts)))
+
+
+def _check(experiment: Experiment, request: Request) -> None:
+    """What can be refused before anything is read."""
+    arm = request.arm
+    if arm is not None and arm not in experiment.arms:
+        near = nearest(arm, experiment.arms)
+        hint = f"; did you mean '{near}'?" if near else "; name one of them"
+        raise ConfigError(
+            f"--arm must be one of the experiment's: {', '.join(experiment.arms)}; but got "
+            f"'{arm}'{hint}"
+        )
+    if arm == "pretrain-finetune":
+        raise ConfigError(
+            "an exported arm must be one training set, but got 'pretrain-finetune', which trains "
+            "on two in turn; export synthetic-only and traditional, and hand the first training's "
+            "weights to the second with nnUNetv2_train -pretrained_weights"
+        )
+    if arm == "shuffled":
+        raise ConfigError(
+            "an exported arm must have labels that belong to its images, but got 'shuffled', whose "
+            "labels are other pairs' on purpose; name another arm"
+        )
+    first, count = experiment.replicates.seed, experiment.replicates.count
+    if request.replicate is None:
+        return
+    if SOURCES_OF_EXTRA.get(arm or "") not in ("synthesis", "repaint"):
+        raise ConfigError(
+            "--replicate says whose GAN made the pairs of an arm, but got "
+            f"{request.replicate} with {f'--arm {arm}, which has none' if arm else 'no --arm'}; "
+            "leave it out, or name an arm with GAN-made pairs"
+        )
+    if not first <= request.replicate < first + count:
+        raise ConfigError(
+            f"--replicate must be one of the experiment's, {first} to {first + count - 1}, but got "
+            f"{request.replicate}; name one of them"
+        )
+
+
+def _write(
+    session: Session,
+    request: Request,
+    place: Path,
+    store: Store,
+    made: Made | None,
+    folds: Mapping[str, int],
+) -> dict[str, Any]:
+    known = len(store.rows) + (len(made.store.rows) if made else 0)
+    with appearing(place, "--output", place.parent) as part, session.console.live() as live:
+        live.start("export", "write cases", None if request.test else known)
+        writer = CaseWriter(part, store.meta, lambda done: live.update("export", done))
+        real = writer.write("Tr", "train", real_cases(store, "train"), folds)
+        others = (
+            writer.write("Tr", made.word, made_cases(made.store, made.word), {}) if made else {}
+        )
+        held = writer.write("Ts", "validation", real_cases(store, "validation"), {})
+        tests = writer.write("Test", "test", scan_cases(store, "test"), {}) if request.test else {}
+        splits = split(real, others, folds, made is not None and made.alone)
+        writer.finish(splits, _dataset(session, request, place.name, store, made, len(real)))
+        live.finish("export", f"{len(writer.rows)} cases")
+    return {
+        "dataset": str(place),
+        "name": place.name,
+        "id": request.dataset_id,
+        "splits": str(place / "splits_final.json"),
+        "cases": {
+            "train": len(real),
+            "made": len(others),
+            "validation": len(held),
+            "test": len(tests),
+        },
+        "patients": {
+            "train": len(set(real.values())),
+            "validation": len(set(held.values())),
+            "test": len(set(tests.values())),
+        },
+        "folds": [{part: len(cases) for part, cases in fold.items()} for fold in splits],
+        "arm": request.arm,
+        "made": _made_plain(made, splits, others) if made else None,
+        "labels": _labels(store),
+        "window_hu": list(store.meta["window_hu"]),
+        "legacy_scaling": bool(store.meta["legacy_scaling"]),
+        "overlapping_pixels": writer.overlaps,
+    }
+
+
+def _made_plain(
+    made: Made, splits: list[dict[str, list[str]]], others: Mapping[str, str]
+) -> dict[str, Any]:
+    """Whose made pairs, and their share here and in the arm's own batches."""
+    return {
+        "word": made.word,
+        "replicate": made.replicate,
+        "share_of_batches": made.share,
+        "share_of_cases": [len(others) / len(fold["train"]) for fold in splits],
+    }
+
+
+def _labels(store: Store) -> dict[str, int]:
+    return {"background": 0, **{name: n for n, name in enumerate(store.channels, 1)}}
+
+
+def _dataset(
+    session: Session, request: Request, name: str, store: Store, made: Made | None, real: int
+) -> dict[str, Any]:
+    """`dataset.json`; nnU-Net reads the first four entries."""
+    return {
+        "channel_names": {"0": "CT"},
+        "labels": _labels(store),
+        "numTraining": real + (len(made.store.rows) if made else 0),
+        "file_ending": ENDING,
+        "name": name,
+        "harness": {
+            "experiment": session.experiment.name,
+            "arm": request.arm,
+            "replicate": made.replicate if made else None,
+            "store": session.store.digest,
+            "made": made.spec.digest if made else None,
+            "window_hu": list(store.meta["window_hu"]),
+            "spacing_mm": store.meta["spacing_mm"],
+            "mirrored": bool(store.meta["mirror"]),
+            "legacy_scaling": bool(store.meta["legacy_scaling"]),
+        },
+    }

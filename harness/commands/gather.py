@@ -1,0 +1,154 @@
+"""Gather what is finished into the data of a report."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import harness
+from harness.base.files import digest_of
+from harness.base.text import counted
+from harness.commands import chosen_settings as choosing
+from harness.commands import steps
+from harness.commands.audit import audit_folders, read_audits
+from harness.commands.costs.arms import arm_costs
+from harness.commands.session import Session
+from harness.config.render import sanitised
+from harness.jobs.folder import versions
+from harness.jobs.graph import Board
+from harness.report.data import PatientLine, ReportData
+from harness.sweep.chosen import read_chosen
+from harness.sweep.plan import SweepPlan
+from harness.sweep.verdicts import Verdicts, sweep_verdicts
+
+Results = list[tuple[str, dict[str, Any]]]
+
+
+def gather(session: Session) -> ReportData:
+    """Everything that is finished; trains nothing."""
+    board = session.board()  # ends up with every job that the experiment stands on
+    board.need(session.store)
+    plan = steps.begun_comparison(session, board)
+    compared = steps.read_comparison(session, plan) if plan and plan.finished else None
+    folder = session.work.job(session.store)
+    prepared = folder.result()
+    sweeps = choosing.finished_sweeps(session, board) if prepared else []
+    candidates = choosing.candidates_of(session, board) if prepared else {}
+    audits = read_audits(session, plan, board) if plan else {}
+    results = _results(board)
+    return ReportData(
+        experiment=session.experiment,
+        work=session.work,
+        config=sanitised(session.experiment),
+        patients=_patients(session),
+        store=folder.path / "store" if prepared else None,
+        store_values=prepared["values"] if prepared else {},
+        sweeps=sweeps,
+        verdicts=_verdicts(session, sweeps),
+        chosen=read_chosen(session.home),
+        origin=choosing.choice(session).origin,
+        candidates=candidates,
+        superseded=compared is None and (session.home / "scores.csv").exists(),
+        comparison=plan,
+        table=compared.table if compared else None,
+        effects=compared.effects if compared else (),
+        doses=compared.doses if compared else (),
+        costs=arm_costs(session, compared.plan, sweeps, candidates) if compared else (),
+        audits=audits,
+        audit_folders=audit_folders(session, plan) if plan else {},
+        provenance=_provenance(session, results),
+        ledger=_ledger(results),
+        mlflow="`harness ui` with this experiment opens the runs of this work folder in MLflow.",
+    )
+
+
+def _patients(session: Session) -> list[PatientLine]:
+    lines = [
+        PatientLine(
+            look.patient, session.roles.get(look.digest, "not used"), look.structures, look.notes
+        )
+        for look in session.looks.usable
+    ]
+    return lines + [
+        PatientLine(entry.patient, "", (), excluded=entry.reason)
+        for entry in session.looks.excluded
+    ]
+
+
+def _provenance(session: Session, results: Results) -> list[tuple[str, str]]:
+    compute = session.compute
+    lines = [
+        ("harness", f"{harness.__version__}, code {code_version()}"),
+        ("config digest", digest_of(sanitised(session.experiment))),
+        ("data digest", digest_of(sorted(session.roles.items()))),
+        ("store", session.store.digest),
+        (
+            "extractor",
+            f"{session.specs.extractor['name']}, weights {session.specs.extractor['weights'][:16]}",
+        ),
+        (
+            "compute",
+            f"{compute['device']}, {compute['precision']}, "
+            f"{counted(int(compute['threads']), 'thread')} a worker",
+        ),
+        ("machine", f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"),
+    ]
+    found = _job_versions(results) or versions()
+    return lines + [(f"version of {name}", value) for name, value in found.items()]
+
+
+def code_version() -> str:
+    """Commit of the source tree, with a mark if files differ from it; "released" without git."""
+    root = Path(harness.__file__).parent.parent
+    if not (root / ".git").exists():
+        return "released"
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True)
+        return done.stdout.strip()
+
+    dirty = " with local changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+    return (git("rev-parse", "--short=12", "HEAD") or "unknown") + dirty
+
+
+def _results(board: Board) -> Results:
+    """Finished jobs that the board was asked for: kind and result. Of a lineage's readouts, which
+    each hold the time since the job's start, the last one asked for stands for the job."""
+    found = []
+    for request in board.wanted():
+        folder = board.folder(request.spec)
+        epochs: list[int | None] = [*sorted(request.epochs, reverse=True)] or [None]
+        done = [result for epoch in epochs if (result := folder.result(epoch)) is not None]
+        found += [(request.spec.kind, done[0])] if done else []
+    return found
+
+
+def _job_versions(results: Results) -> dict[str, str]:
+    """Library versions of the jobs; several are listed side by side."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for _, result in results:
+        for name, version in result["versions"].items():
+            seen[name].add(version)
+    return {name: ", ".join(sorted(found)) for name, found in sorted(seen.items())}
+
+
+def _ledger(results: Results) -> dict[str, dict[str, float]]:
+    """Jobs and seconds by kind."""
+    ledger: dict[str, dict[str, float]] = {}
+    for kind, result in results:
+        entry = ledger.setdefault(kind, {"jobs": 0, "seconds": 0.0})
+        entry["jobs"] += 1
+        entry["seconds"] += float(result["cost"]["seconds"])
+    return ledger
+
+
+def _verdicts(session: Session, plans: Sequence[SweepPlan]) -> list[Verdicts]:
+    """The verdicts that finished scores hold; runs nothing."""
+    sampler = session.experiment.sweep.sampler
+    found = [sweep_verdicts(session.work, plan, sampler) for plan in plans]
+    return [verdicts for verdicts in found if verdicts is not None]

@@ -1,0 +1,1 @@
+"""`harness inspect`: what a folder of DICOM files holds."""

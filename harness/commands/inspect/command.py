@@ -1,0 +1,247 @@
+"""`harness inspect`: what a folder of DICOM files holds, for a person at their own data."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.console import Console
+from harness.base.errors import ConfigError, DataError
+from harness.base.files import write_json
+from harness.base.text import counted
+from harness.commands.output_folder import appearing
+from harness.data.dicom.geometry import Grid
+from harness.data.dicom.private import Pseudonyms
+from harness.data.dicom.series import LEAST_HU, read_hu
+from harness.data.dicom.structures import Roi
+from harness.data.dicom.survey import FoundRoi, FoundSeries, Survey, survey
+from harness.data.dicom.walk import Header, walk
+from harness.data.volume_files import SUFFIXES, write_volume
+
+PLAIN = 0.999
+"""Least cosine of a slice normal and a body axis for a plain word: 2.6 degrees."""
+
+FILE = re.compile(r"\bfile (\d+)\b")
+SAFE = re.compile(r"[^A-Za-z0-9+\-]+")
+
+
+def inspect(
+    folder: Path,
+    structures: Sequence[str],
+    patterns: Mapping[str, Sequence[str]],
+    console: Console,
+    key_folder: Path,
+    masks: Path | None = None,
+    kind: str = "nifti",
+) -> dict[str, Any]:
+    """Survey a folder and, where asked, write every mask with its image.
+
+    Args:
+        folder: of DICOM files.
+        structures, patterns: what ROI names are looked up in.
+        key_folder: private folder of a work folder; its pseudonyms are used if it has a key.
+        masks: folder for the masks of all ROIs with their images; must be new or empty.
+        kind: "nifti" or "nrrd".
+
+    Returns:
+        Plain data: `series`, `structure_sets` with their `rois`, `ignored`, and `masks`.
+
+    Raises:
+        ConfigError: there is no such folder, `masks` cannot be made, or `kind` is no format.
+        DataError: there is nothing to inspect.
+    """
+    kind = kind.lower()
+    if kind not in SUFFIXES:
+        raise ConfigError(f"--format must be nifti or nrrd, but got '{kind}'")
+    if not folder.is_dir():
+        raise ConfigError(
+            f"inspect needs an existing folder of DICOM files, but got '{folder}'; check the path"
+        )
+    with tempfile.TemporaryDirectory() as none, _filled(masks, folder) as part:
+        known = (key_folder / "key").exists()
+        pseudonyms = Pseudonyms(key_folder if known else Path(none))
+        headers = walk(folder, None)
+        if not any(header.kind for header in headers):
+            held = f"{counted(len(headers), 'file')} without either" if headers else "no file"
+            links = sum("link" in header.reason for header in headers)
+            held += f" ({links} of them links to folders, which are not followed)" if links else ""
+            raise DataError(
+                "a folder to inspect must hold DICOM images or structure sets, but got "
+                f"{held} in '{folder}'; check the path"
+            )
+        files = _Files(part, SUFFIXES[kind], pseudonyms.of) if part is not None else None
+        with console.live() as live:
+            live.start("inspect", "look at series and structure sets")
+            found = survey(
+                headers,
+                structures,
+                patterns,
+                files.keep if files else None,
+                lambda done, of: live.update("inspect", done, f"of {of}"),
+            )
+            live.finish("inspect", f"{len(found.series)} series, {len(found.sets)} structure sets")
+        failed = files.finish(found) if files else {}
+        plain = _plain(found, folder, headers, pseudonyms.of, failed)
+        plain["masks"] = {"folder": str(masks), "files": files.written} if files else None
+        return plain
+
+
+def _filled(masks: Path | None, source: Path) -> AbstractContextManager[Path | None]:
+    """The folder to fill with masks, or None; it appears whole.
+
+    Raises:
+        ConfigError: it holds something, lies in the source, or cannot be written.
+    """
+    if masks is None:
+        return nullcontext()
+    readable = os.path.isdir(masks) and os.access(masks, os.R_OK)
+    if os.path.exists(masks) and (not readable or any(masks.iterdir())):
+        raise ConfigError(
+            f"--masks must name a new or empty folder, but got '{masks}', which is neither; name "
+            "another one"
+        )
+    if masks.resolve().is_relative_to(source.resolve()):
+        raise ConfigError(
+            f"--masks must lie outside the folder that is inspected, but got '{masks}'; name "
+            "another one"
+        )
+    return appearing(masks, "--masks", masks, 0o700)
+
+
+class _Files:
+    """Masks and images below one folder: PATIENT/series-N/image and .../set-M/ROI."""
+
+    def __init__(self, root: Path, suffix: str, name: Callable[[str], str]) -> None:
+        self.root = root
+        self._suffix = suffix
+        self._name = name
+        self.written: list[dict[str, Any]] = []
+        self._taken: Counter[str] = Counter()
+
+    def keep(self, number: int, series: FoundSeries, roi: Roi, mask: NDArray[np.bool_]) -> None:
+        assert series.series is not None
+        folder = self._folder(series) / f"set-{number}"
+        name = SAFE.sub("_", roi.name).strip("_") or "ROI"
+        place = str(folder / name).casefold()  # which some file systems do not tell apart
+        self._taken[place] += 1
+        again = f"__{self._taken[place]}" if self._taken[place] > 1 else ""
+        path = folder / f"{name}{again}{self._suffix}"
+        write_volume(path, mask, series.series.grid.affine)
+        self._list(path, set=number, roi=roi.name, number=roi.number)
+
+    def finish(self, found: Survey) -> dict[int, str]:
+        """Write the image of every usable series, and the list of what each file is; returns why
+        images of some series could not be."""
+        failed = {}
+        for entry in found.series:
+            if entry.series is not None:
+                path = self._folder(entry) / ("image" + self._suffix)
+                try:
+                    hu = read_hu(entry.series, LEAST_HU if entry.modality == "CT" else 0)
+                except DataError as error:
+                    failed[entry.number] = f"its image is not written: {error}"
+                    continue
+                write_volume(path, hu, entry.series.grid.affine)
+                self._list(path, series=entry.number)
+        write_json(self.root / "files.json", {"files": self.written})
+        return failed
+
+    def _folder(self, series: FoundSeries) -> Path:
+        return self.root / self._name(series.patient) / f"series-{series.number}"
+
+    def _list(self, path: Path, **of: Any) -> None:
+        self.written.append({"file": path.relative_to(self.root).as_posix(), **of})
+
+
+def _plain(
+    found: Survey,
+    folder: Path,
+    headers: Sequence[Header],
+    name: Callable[[str], str],
+    failed: Mapping[int, str],
+) -> dict[str, Any]:
+    root = folder.resolve()
+
+    def place(path: str) -> str:
+        relative = Path(path).relative_to(root).as_posix()
+        return "".join(letter if letter.isprintable() else "?" for letter in relative)
+
+    def named(words: str) -> str:
+        """Files by name where a message has their number."""
+        return FILE.sub(lambda found: f"'{place(headers[int(found[1]) - 1].path)}'", words)
+
+    series = []
+    for entry in found.series:
+        plain = _plain_series(entry, name)
+        warnings = [*entry.warnings, *([failed[entry.number]] if entry.number in failed else [])]
+        parents = sorted({str(Path(header.path).parent) for header in entry.files})
+        plain |= {"warnings": [named(words) for words in warnings]}
+        plain |= {"folders": [place(parent) for parent in parents]}
+        series.append(plain)
+    return {
+        "folder": str(folder),
+        "patients": sorted(
+            {name(e.patient) for e in found.series} | {name(e.patient) for e in found.sets}
+        ),
+        "series": series,
+        "structure_sets": [
+            {
+                "number": entry.number,
+                "patient": name(entry.patient),
+                "file": place(entry.header.path),
+                "series": entry.series.number if entry.series else None,
+                "rois": [_plain_roi(roi) for roi in entry.rois],
+                "warnings": [named(words) for words in entry.warnings],
+            }
+            for entry in found.sets
+        ],
+        "ignored": [
+            {"file": place(header.path), "reason": header.reason} for header in found.ignored
+        ],
+    }
+
+
+def _plain_series(entry: FoundSeries, name: Callable[[str], str]) -> dict[str, Any]:
+    grid = entry.series.grid if entry.series else None
+    size = [float(np.linalg.norm(axis)) for axis in grid.affine[:3, :3].T] if grid else None
+    return {
+        "number": entry.number,
+        "patient": name(entry.patient),
+        "modality": entry.modality,
+        "files": len(entry.files),
+        "shape": list(grid.shape) if grid else None,
+        "spacing_mm": [round(edge, 4) for edge in size] if size else None,
+        "orientation": orientation(grid) if grid else None,
+        # (slice, row, column, 1) -> millimetres to the patient's left, back and head
+        "affine": grid.affine.tolist() if grid else None,
+    }
+
+
+def _plain_roi(roi: FoundRoi) -> dict[str, Any]:
+    return {
+        "name": roi.name,
+        "type": roi.interpreted,
+        "contours": roi.contours,
+        "voxels": roi.voxels,
+        "volume_ml": None if roi.volume_ml is None else round(roi.volume_ml, 4),
+        "structure": roi.structure,
+        "warnings": list(roi.warnings),
+    }
+
+
+def orientation(grid: Grid) -> str:
+    """Which plane the slices lie in: axial, coronal, sagittal or oblique."""
+    normal = np.cross(grid.affine[:3, 2], grid.affine[:3, 1])
+    cosines = np.abs(normal) / np.linalg.norm(normal)
+    planes = ("sagittal", "coronal", "axial")
+    nearest = int(np.argmax(cosines))
+    return planes[nearest] if cosines[nearest] > PLAIN else "oblique"

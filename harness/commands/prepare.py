@@ -1,0 +1,38 @@
+"""Read patients, say who was excluded and why, cut pairs, draw the quality page."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from harness.base.files import read_json
+from harness.commands import quality, steps
+from harness.commands.session import Session
+
+
+def prepare_data(session: Session) -> dict[str, Any]:
+    """Prepare pairs and say what was kept, excluded and lost."""
+    say = session.console.say
+    if not session.looks.usable:  # which ends the command: the page says why
+        say(f"quality page: {quality.write_page(session)}")
+    values = steps.prepare(session)
+    for look in session.looks.usable:
+        for note in look.notes:
+            say(f"{look.patient}: {note}")
+    counts = values["patients"]
+    left = len(session.looks.usable) - len(session.roles)
+    words = [f"{number} {role}" for role, number in counts.items()]
+    say("patients: " + ", ".join(words + [f"{left} not used (data.limit)"] * bool(left)))
+    for role, numbers in values["pairs"].items():
+        say(f"{role}: " + ", ".join(f"{number} {what}" for what, number in numbers.items()))
+    for name, share in values["lost"].items():
+        say(f"{name}: {100 * share:.2f} %")
+    page = quality.write_page(session)
+    say(f"{read_json(page.with_name('quality.json'))['summary']}; quality page: {page}")
+    return {
+        "store": str(session.work.job(session.store).path / "store"),
+        "quality": str(page),
+        "values": values,
+        "excluded": [asdict(entry) for entry in session.looks.excluded],
+        "notes": {look.patient: list(look.notes) for look in session.looks.usable if look.notes},
+    }

@@ -1,0 +1,93 @@
+"""The quality page of a session's patients, and the run that shows it in MLflow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from harness.base.files import digest_of, read_json, write_json
+from harness.commands.session import RESOLVED, Session
+from harness.data.dicom.names import is_named
+from harness.report.quality import DATA, PAGE, Patient, QualityData, write_quality
+from harness.tracking.run_view import RunView
+from harness.work.prepare.patient_index import Look
+
+PAGE_VERSION = 1
+STAMP = "made-of.json"
+RESOLVE = (
+    "`private/{source}/files.json` in the work folder, which only its owner can read, says who the "
+    "pseudonyms are and which files the numbers name."
+)
+
+
+def write_page(session: Session) -> Path:
+    """Write the page, unless it shows these very patients already; returns its path."""
+    folder = session.home / "quality"
+    looks = session.looks
+    made_of = {
+        "version": PAGE_VERSION,
+        "roles": sorted(session.roles.items()) if looks.usable else [],
+        "looks": sorted(Path(look.file).stem for look in looks.usable),
+        "excluded": sorted((entry.patient, entry.reason) for entry in looks.excluded),
+        "ignored": dict(looks.ignored),
+    }
+    stamp = folder / STAMP
+    known = stamp.exists() and (folder / PAGE).exists() and (folder / DATA).exists()
+    if not known or read_json(stamp)["digest"] != digest_of(made_of):
+        write_quality(_data(session), folder)
+        write_json(stamp, {"digest": digest_of(made_of)})
+    session.views["data"] = [_view(folder)]
+    return folder / PAGE
+
+
+def _view(folder: Path) -> RunView:
+    return RunView(
+        ("data",),
+        "patients",
+        tags={"kind": "data"},
+        note=f"{read_json(folder / DATA)['summary']}. The page `quality/{PAGE}` is an artifact.",
+        artifacts=((folder / PAGE, "quality"),),
+        status="finished",
+    )
+
+
+def _data(session: Session) -> QualityData:
+    config, looks = session.experiment.data, session.looks
+    return QualityData(
+        name=session.experiment.name,
+        structures=config.structures,
+        patients=[_patient(session, look) for look in looks.usable],
+        excluded={entry.patient: entry.reason for entry in looks.excluded},
+        labels=_labels(session),
+        ignored=dict(Counter(looks.ignored).most_common()),
+        resolve=RESOLVE.format(source=config.source) if config.source in RESOLVED else "",
+    )
+
+
+def _patient(session: Session, look: Look) -> Patient:
+    glands = look.landmarks["glands"]
+    return Patient(
+        name=look.patient,
+        role=session.roles.get(look.digest, "not used"),
+        portrait=look.portrait,
+        columns={name: gland["centroid"][2] for name, gland in glands.items()},
+        notes=look.notes,
+        picture=look.picture,
+    )
+
+
+def _labels(session: Session) -> dict[str, tuple[int, str]]:
+    """Names of regions: how many patients have them, and which structure they are; wanted ones
+    first, then the commonest."""
+    config, looks = session.experiment.data, session.looks
+    names = [look.portrait.labels for look in looks.usable]
+    names += [entry.labels for entry in looks.excluded]
+    counts = Counter(name for listed in names for name in set(listed))
+
+    def structure_of(name: str) -> str:
+        found = (s for s in config.structures if is_named(name, s, config.patterns))
+        return next(found, "")
+
+    listed = [(name, (count, structure_of(name))) for name, count in counts.items()]
+    listed.sort(key=lambda entry: (not entry[1][1], entry[1][1], -entry[1][0], entry[0]))
+    return dict(listed)

@@ -1,0 +1,28 @@
+"""Everything that an experiment declares, in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.commands import steps
+from harness.commands.compare import run_compare
+from harness.commands.prepare import prepare_data
+from harness.commands.report import write_page
+from harness.commands.session import Session
+from harness.commands.sweep import sweep_stages, swept_stages
+
+
+def run_all(session: Session) -> dict[str, Any]:
+    """Everything that the experiment declares, in order."""
+    experiment = session.experiment
+    if not experiment.conclusive:
+        session.console.warn("this experiment shows the path; it is too short to conclude")
+    found = {"prepare": prepare_data(session)}
+    stages = swept_stages(experiment)
+    if stages:
+        found["sweep"] = sweep_stages(session, stages)
+    found["compare"] = run_compare(session)
+    page = write_page(session)
+    steps.show_report(session, Path(page["report"]))
+    return {**found, **page}

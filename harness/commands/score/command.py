@@ -1,0 +1,144 @@
+"""`harness score`: every score of two sets of images, without an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.console import Console
+from harness.base.progress import Live
+from harness.commands.score.copies import GALLERY, judge_copies
+from harness.commands.score.features import score_features
+from harness.commands.score.image_set import ImageSet
+from harness.commands.score.output import written
+from harness.commands.score.pixels import judge_variety, score_diversity, score_pairs
+from harness.commands.score.request import (
+    Request,
+    check,
+    drawn_sets,
+    extractor_names,
+    read_sets,
+)
+from harness.metrics.extractors.registry import Extractor, make_extractor
+
+DIGEST_DIGITS = 12
+INDEPENDENT = (
+    "each real image counts as independent, for nothing says whose it is: if several are of one "
+    "patient, intervals are too narrow; type --patients"
+)
+
+PART = 64
+"""Images between two signs of progress; a multiple of the extractors' chunk, which no feature
+depends on."""
+
+
+def score_sets(
+    request: Request, console: Console, first_line: Callable[[str], None]
+) -> dict[str, Any]:
+    """Read, score, write score.json and scores.csv; the answer as plain data.
+
+    Args:
+        request: what was typed.
+        console: notes and progress.
+        first_line: is given what is assumed about patients, before anything else is said.
+
+    Raises:
+        ConfigError: an option breaks a rule.
+        DataError: a folder, file or table does.
+        EnvironmentFault: an extractor's weights are missing.
+    """
+    check(request)
+    (request.output / GALLERY).unlink(missing_ok=True)
+    names = extractor_names(request)
+    sets = read_sets(request)
+    known = sets.real.patients is not None
+    first_line(
+        f"patients: {sets.real.counted()} on the real side" if known else f"patients: {INDEPENDENT}"
+    )
+    real, synthetic, notes = drawn_sets(sets, request)
+    for note in notes:
+        console.warn(note)
+    found: dict[str, Any] = {
+        "real": _described(sets.real),
+        "synthetic": _described(sets.synthetic),
+        "heldout": None if sets.heldout is None else _described(sets.heldout),
+        "window": request.window,
+        "seed": request.seed,
+        "assumed": None if known else INDEPENDENT,
+        "notes": notes,
+        "collapse": judge_variety(real, synthetic, request.seed),
+        "ssim_diversity": score_diversity(real, synthetic, request.seed),
+        # Every training image: a copy of one that was not drawn is a copy.
+        "memorisation": (
+            None
+            if sets.heldout is None
+            else judge_copies(sets.real, sets.heldout, synthetic, request.output, request.seed)
+        ),
+        "paired": (
+            score_pairs(sets.real, sets.synthetic, request.window) if request.paired else None
+        ),
+    }
+    with console.live(len(names)) as live:
+        found["extractors"] = [
+            _with_extractor(name, (real, synthetic), request, live) for name in names
+        ]
+    return written(found, request.output)
+
+
+def _described(images: ImageSet) -> dict[str, Any]:
+    return {
+        "folder": str(images.folder),
+        "kind": images.kind,
+        "images": len(images),
+        "size_px": list(images.images.shape[1:]),
+        "patients": None if images.patients is None else len(set(images.patients)),
+    }
+
+
+def _with_extractor(
+    name: str, scored: tuple[ImageSet, ImageSet], request: Request, live: Live
+) -> dict[str, Any]:
+    """One extractor's block."""
+    real, synthetic = scored
+    live.start(name, f"features, {name}", len(real) + len(synthetic))
+    network = make_extractor(name, request.files, _device())
+    counter = _Counter(name, live)
+    features = counter.features(network, real), counter.features(network, synthetic)
+    live.update(name, len(real) + len(synthetic), "scores")
+    lines = score_features(*features, real.patients, synthetic.patients, request.seed)
+    block: dict[str, Any] = {
+        "name": network.name,
+        "weights": network.weights_digest[:DIGEST_DIGITS],
+        "preprocessing": network.preprocessing,
+        "real": len(real),
+        "synthetic": len(synthetic),
+        "scores": {key: line.plain() for key, line in lines.items()},
+    }
+    live.finish(name)
+    return block
+
+
+class _Counter:
+    """Features in parts, counting images for the display."""
+
+    def __init__(self, key: str, live: Live) -> None:
+        self.key, self.live, self.done = key, live, 0
+
+    def features(self, network: Extractor, images: ImageSet) -> NDArray[np.float32]:
+        """n x d."""
+        parts = []
+        for start in range(0, len(images), PART):
+            part = images.images[start : start + PART, None]
+            parts.append(network(part))
+            self.done += len(part)
+            self.live.update(self.key, self.done)
+        return np.concatenate(parts)
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

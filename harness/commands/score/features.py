@@ -1,0 +1,136 @@
+"""One extractor's scores of two sets of images, each beside what real patients show themselves.
+
+Scores that depend on n are given a second time at the floor's n, where alone they compare with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.rng import generator
+from harness.metrics.fidelity.by_patient import Floor, fid_with_interval, floors, kid_by_patient
+from harness.metrics.fidelity.kid_fid import fid, kid
+from harness.metrics.fidelity.prdc import (
+    NAMES,
+    Distances,
+    own_distances,
+    pairwise,
+    prdc,
+    prdc_of_distances,
+)
+from harness.metrics.score import Score, undefined
+
+Array = NDArray[np.float64]
+Patients = Sequence[str] | None
+
+SPLITS = 40
+DRAWS = 10
+"""Draws of the floor's n over which a score at that n is averaged."""
+
+NO_PATIENTS = (
+    "needs to know whose image is whose: type --patients (--patients '(.+)' if every image is of "
+    "another patient)"
+)
+AT_FLOOR_N = ("kid", "fid", *NAMES)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A score beside its real-real floor.
+
+    Attributes:
+        score: of all images.
+        floor: the same score between halves of the real patients; its note says why there is none.
+        at_floor_n: mean of the score over draws of the floor's n; NaN without a floor, and for
+            `kid_by_patient`, whose expectation does not depend on n.
+    """
+
+    score: Score
+    floor: Floor
+    at_floor_n: float
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON-ready data."""
+        at_n = self.at_floor_n if math.isfinite(self.at_floor_n) else None
+        return {**self.score.plain(), "at_floor_n": at_n, "floor": self.floor.summary()}
+
+
+def score_features(
+    real: NDArray[Any],
+    synthetic: NDArray[Any],
+    patients: Patients,
+    synthetic_patients: Patients,
+    seed: int,
+) -> dict[str, Line]:
+    """All scores by name.
+
+    Args:
+        real, synthetic: n x d and m x d, at least 2 a side.
+        patients, synthetic_patients: n and m labels, or None for independent images.
+        seed: draws subsets and splits.
+    """
+    x, y = np.asarray(real, np.float64), np.asarray(synthetic, np.float64)
+    fewest = min(len(x), len(y))
+    if patients is None:
+        by_patient = undefined(NO_PATIENTS, fewest)
+        floor = dict.fromkeys(
+            ("kid_by_patient", *AT_FLOOR_N), Floor(np.empty(0), 0, 0, NO_PATIENTS)
+        )
+    else:
+        by_patient = kid_by_patient(x, y, patients, synthetic_patients)
+        floor = floors(x, patients, SPLITS, generator(seed, "score-floors"), fewest)
+    scores = {
+        "kid": kid(x, y),
+        "kid_by_patient": by_patient,
+        "fid": _fid_at_equal_n(x, y, patients, synthetic_patients, seed),
+        **prdc(x, y, patients=patients, synthetic_patients=synthetic_patients),
+    }
+    n = floor["kid"].n
+    at_n = {} if n < 2 or patients is None else _at_n(x, y, patients, n, seed)
+    return {
+        name: Line(score, floor[name], at_n.get(name, math.nan)) for name, score in scores.items()
+    }
+
+
+def _fid_at_equal_n(x: Array, y: Array, first: Patients, second: Patients, seed: int) -> Score:
+    n = min(len(x), len(y))
+    rows = drawn(len(x), n, seed, "score-fid-real")
+    columns = drawn(len(y), n, seed, "score-fid-synthetic")
+    found = fid_with_interval(x[rows], y[columns], _of(first, rows), _of(second, columns))
+    if len(x) == len(y):
+        return found
+    words = f"{n} of the {max(len(x), len(y))} images of the larger side drawn"
+    return replace(found, note=words if found.note is None else f"{words}; {found.note}")
+
+
+def drawn(count: int, n: int, seed: int, purpose: str) -> NDArray[np.intp]:
+    """n of `count` rows, ascending; all, where there are no more."""
+    if n >= count:
+        return np.arange(count)
+    return np.sort(generator(seed, purpose).choice(count, n, replace=False))
+
+
+def _of(labels: Patients, rows: NDArray[np.intp]) -> list[str] | None:
+    return None if labels is None else [labels[row] for row in rows]
+
+
+def _at_n(x: Array, y: Array, patients: Sequence[str], n: int, seed: int) -> dict[str, float]:
+    """Means over draws of n images a side, the real ones of half the patients, as in a floor."""
+    source = generator(seed, "score-at-floor-n")
+    names, codes = np.unique(np.asarray(patients), return_inverse=True)
+    whole = Distances(own_distances(x), own_distances(y), pairwise(x, y))
+    values = []
+    for _ in range(DRAWS):
+        half = source.permutation(len(names))[: len(names) // 2]
+        rows = source.choice(np.flatnonzero(np.isin(codes, half)), n, replace=False)
+        columns = source.choice(len(y), n, replace=False)
+        a, b = x[rows], y[columns]
+        near = prdc_of_distances(whole.subset(rows, columns))
+        values.append([kid(a, b).value, fid(a, b).value, *near])
+    return dict(zip(AT_FLOOR_N, np.mean(values, axis=0).tolist(), strict=True))

@@ -1,0 +1,224 @@
+"""What `harness score` was asked for, checked and read."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.errors import ConfigError, DataError, EnvironmentFault
+from harness.commands.score.features import drawn
+from harness.commands.score.image_patients import with_patients
+from harness.commands.score.image_set import ImageSet, Window, check_one_size, read_images
+from harness.commands.score.output import unwritable
+from harness.metrics.extractors.registry import NO_FILES, ExtractorFiles, identify
+from harness.metrics.extractors.weights import INCEPTION_FILE, INCEPTION_URL, find_inception
+
+MEANINGLESS, COARSE = 20, 100
+"""Below so many images a side the scores mean nothing, or show large differences only."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to score, as typed.
+
+    Attributes:
+        real, synthetic, heldout: folders of images; real is what the generator was trained on.
+        window: of NPY and NIfTI files.
+        patients: CSV file or expression.
+        extractors: names; empty takes `auto`, or the TorchScript file where one is named.
+        files: weights that extractors read.
+        paired: also score pairs of one name.
+        output: folder of the results.
+        most: images a side that are scored; more are drawn from. Memorisation looks at all real.
+        seed: draws subsets and splits.
+    """
+
+    real: Path
+    synthetic: Path
+    heldout: Path | None = None
+    window: Window | None = None
+    patients: str | None = None
+    extractors: tuple[str, ...] = ()
+    files: ExtractorFiles = NO_FILES
+    paired: bool = False
+    output: Path = Path("harness-score")
+    most: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The images, as read."""
+
+    real: ImageSet
+    synthetic: ImageSet
+    heldout: ImageSet | None
+
+    @property
+    def every(self) -> list[ImageSet]:
+        return [s for s in (self.real, self.synthetic, self.heldout) if s is not None]
+
+
+def check(request: Request) -> None:
+    if request.window is not None:
+        low, high = request.window
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ConfigError(
+                f"--window must be two numbers, the lower one first, but got {low:g} {high:g}; "
+                "type e.g. --window -160 240"
+            )
+    output = request.output.resolve()
+    if request.real.resolve() != request.synthetic.resolve():
+        _check_apart(request.real.resolve(), request.synthetic.resolve())
+    for folder in (request.real, request.synthetic, request.heldout):
+        if folder is not None and output.is_relative_to(folder.resolve()):
+            raise ConfigError(
+                f"--output must lie outside the folders of images, but got '{request.output}' in "
+                f"'{folder}'; name another one"
+            )
+    if output.exists() and not output.is_dir():
+        raise ConfigError(
+            f"--output must be a folder, but got the file '{request.output}'; name another one"
+        )
+    try:  # before hours of scoring
+        output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=output).close()
+    except OSError as error:
+        raise unwritable(request.output, error) from error
+
+
+def _check_apart(one: Path, other: Path) -> None:
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise ConfigError(
+            f"REAL and SYNTHETIC must not lie in each other, but got '{one}' and '{other}'; their "
+            "images would count on both sides: move one of them"
+        )
+
+
+def extractor_names(request: Request) -> list[str]:
+    """Whom to ask, each once; weights are looked for before hours of reading."""
+    file = request.files.torchscript
+    wanted = list(request.extractors) or ["auto" if file is None else "torchscript"]
+    if file is not None and "torchscript" not in wanted:
+        wanted.append("torchscript")
+    if "torchscript" in wanted and (file is None or not file.is_file()):
+        raise ConfigError(
+            "extractor torchscript needs an existing file, but got "
+            f"{'nothing' if file is None else repr(str(file))}; name it with --torchscript FILE"
+        )
+    given = request.files.inception
+    if given is not None and not given.is_file():
+        raise EnvironmentFault(
+            f"--inception-weights must be an existing file, but got '{given}'; download "
+            f"{INCEPTION_URL} to it"
+        )
+    if "inception-v3" in wanted and find_inception(given) is None:
+        raise EnvironmentFault(
+            f"extractor inception-v3 needs its weights, but got no {INCEPTION_FILE}; download "
+            f"{INCEPTION_URL} and name it with --inception-weights FILE"
+        )
+    return list(dict.fromkeys(identify(name, request.files).name for name in wanted))
+
+
+def read_sets(request: Request) -> Sets:
+    roles = ("train", "validation") if request.heldout is None else ("train",)
+    real = read_images(request.real, "real", request.window, roles)
+    synthetic = read_images(request.synthetic, "synthetic", request.window)
+    heldout = None
+    if request.heldout is not None:
+        heldout = read_images(request.heldout, "held-out", request.window, ("validation",))
+    for other in (synthetic, heldout):
+        if other is not None:
+            check_one_size(real, other)
+    for images in (real, synthetic):
+        if len(images) < 2:
+            raise DataError(
+                f"scores need 2 images on each side, but got 1 in '{images.folder}'; add images"
+            )
+    if request.patients is not None:
+        if real.kind == "store" and (heldout is None or heldout.kind == "store"):
+            raise ConfigError(
+                "--patients is for files, but got a store, which knows its patients; leave it out"
+            )
+        real = real if real.kind == "store" else with_patients(real, request.patients)
+        if heldout is not None and heldout.kind != "store":
+            heldout = with_patients(heldout, request.patients)
+    if heldout is not None:
+        _check_disjoint(real, heldout)
+    return Sets(real, synthetic, heldout)
+
+
+def _check_disjoint(real: ImageSet, heldout: ImageSet) -> None:
+    """Before features are made: an image, a folder or a patient on both sides."""
+    if real.patients is None or heldout.patients is None:
+        if real.folder.resolve() == heldout.folder.resolve():
+            raise DataError(
+                "--heldout must hold images the generator never saw, but got the real folder "
+                f"'{heldout.folder}' itself; name another one"
+            )
+    else:
+        _no_patient_twice(real.patients, heldout.patients)
+    shared = equal_images(heldout, real)
+    if shared:
+        name, same = shared[0]
+        raise DataError(
+            f"--heldout must hold images the generator never saw, but {len(shared)} of them equal "
+            f"real ones pixel for pixel (e.g. '{name}' and '{same}'); take them out of one side"
+        )
+
+
+def _no_patient_twice(real: Iterable[str], heldout: Iterable[str]) -> None:
+    both = sorted(set(real) & set(heldout))
+    if both:
+        raise DataError(
+            f"a held-out patient must have no real image that trained, but got {len(both)} on both "
+            f"sides (e.g. '{both[0]}'); split by patient"
+        )
+
+
+def equal_images(some: ImageSet, others: ImageSet) -> list[tuple[str, str]]:
+    """Names of images of `some` that are in `others` as well, pixel for pixel, and of their twins;
+    blank images, which are equal without being copies, are not among them."""
+    known = {image.tobytes(): name for image, name in _shown(others)}
+    pairs = [(name, known.get(image.tobytes())) for image, name in _shown(some)]
+    return [(name, twin) for name, twin in pairs if twin is not None]
+
+
+def _shown(images: ImageSet) -> list[tuple[NDArray[np.float32], str]]:
+    pairs = zip(images.images, images.names, strict=True)
+    return [(image, name) for image, name in pairs if image.min() < image.max()]
+
+
+def drawn_sets(sets: Sets, request: Request) -> tuple[ImageSet, ImageSet, list[str]]:
+    """At most `most` images a side, and what that means."""
+    sides = []
+    notes = [note for images in sets.every for note in images.notes]
+    for side, images in (("real", sets.real), ("synthetic", sets.synthetic)):
+        rows = drawn(len(images), request.most, request.seed, f"score-{side}")
+        if len(rows) < len(images):
+            notes.append(
+                f"{side}: {len(rows)} of {len(images)} images drawn; --most takes more, and time"
+            )
+        sides.append(images.take(rows))
+    copies = equal_images(sets.synthetic, sets.real)
+    if copies:
+        name, same = copies[0]
+        notes.append(
+            f"{len(copies)} synthetic images equal real ones pixel for pixel (e.g. '{name}' and "
+            f"'{same}')"
+        )
+    fewest = min(map(len, sides))
+    if fewest < MEANINGLESS:
+        notes.append(f"{fewest} images on a side are too few for the scores to mean anything")
+    elif fewest < COARSE:
+        notes.append(f"with {fewest} images on a side only large differences show")
+    kinds = {images.kind for images in sets.every}
+    if "NIfTI" in kinds and len(kinds) > 1:
+        notes.append("NIfTI slices are taken as stored, first axis down: do both sides lie alike?")
+    return sides[0], sides[1], notes

@@ -1,0 +1,129 @@
+"""The answer of `harness score` as a table that people read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.base.text import DASH, short
+
+LOW_IS_GOOD = ("kid", "kid_by_patient", "fid")
+_WORDS = {
+    "kid": "KID",
+    "kid_by_patient": "KID by patient",
+    "fid": "FID",
+    "ssim": "SSIM",
+    "ms_ssim_4": "MS-SSIM, 4 scales",
+    "psnr_db": "PSNR, dB",
+    "mae": "mean absolute error, of [0, 1]",
+    "mae_in_window_units": "mean absolute error, window units",
+}
+_HEAD = ("score", "value", "95 % interval")
+
+
+def show(text: str) -> None:
+    """Print to stdout, at once: progress on stderr comes after it."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """The answer line by line; the assumption about patients is not repeated."""
+    for side in ("real", "synthetic", "heldout"):
+        about = found[side]
+        if about is not None:
+            height, width = about["size_px"]
+            people = f" of {about['patients']} patients" if about["patients"] else ""
+            yield (
+                f"{side:9s} {about['images']} {about['kind']} images{people}, {height} x {width}"
+                f"  {about['folder']}"
+            )
+    for block in found["extractors"]:
+        yield ""
+        yield from _block(block)
+    yield ""
+    yield f"collapse ({found['collapse']['images']}): {found['collapse']['sentence']}"
+    judged = found["memorisation"]
+    if judged:
+        yield f"memorisation (coarse pixels): {judged['sentence']}"
+        if "gallery" in judged:
+            yield f"closest pairs: {judged['gallery']}"
+    made, real = (found["ssim_diversity"][side] for side in ("synthetic", "real"))
+    yield (
+        f"SSIM diversity: {short(made['value'])}, real {short(real['value'])} "
+        f"(n = {made['n']} a side)"
+    )
+    if found["paired"]:
+        yield ""
+        yield from _paired(found["paired"])
+
+
+def _block(block: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{block['name']} (weights {block['weights']}; {block['preprocessing']})"
+    yield f"n = {block['real']} real, {block['synthetic']} synthetic"
+    n = next(iter(block["scores"].values()))["floor"]["n"]
+    at_n = f"at n = {n}" if n else "at floor's n"
+    rows = [(*_HEAD, at_n, "real-real mean", "95 % of real-real")]
+    for name, score in block["scores"].items():
+        rows.append(
+            (
+                _word(name),
+                short(score["value"]),
+                _interval(score["interval"]),
+                short(score["at_floor_n"]),
+                short(score["floor"]["mean"]),
+                _mark(name, score["floor"]),
+            )
+        )
+    yield from aligned(rows)
+    yield from _notes(block["scores"])
+
+
+def _paired(paired: Mapping[str, Any]) -> Iterator[str]:
+    left = paired["real_without_pair"]
+    without = f"; {left} real images have none" if left else ""
+    yield f"{paired['pairs']} pairs by name{without}"
+    yield from aligned(
+        [("mean over pairs", "value")]
+        + [(_word(name), short(score["value"])) for name, score in paired["scores"].items()]
+    )
+    yield from _notes(paired["scores"])
+
+
+def _word(name: str) -> str:
+    return _WORDS.get(name, name)
+
+
+def _interval(ends: Sequence[float] | None) -> str:
+    return DASH if ends is None else f"{short(ends[0])} to {short(ends[1])}"
+
+
+def _mark(name: str, floor: Mapping[str, Any]) -> str:
+    """What 95 of 100 splits of real patients reach."""
+    if floor["mean"] is None:
+        return DASH
+    return f"<= {short(floor['p95'])}" if name in LOW_IS_GOOD else f">= {short(floor['p05'])}"
+
+
+def _notes(scores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Caveats and reasons, each once, with the scores that they are about."""
+    about: dict[str, list[str]] = {}
+    for name, score in scores.items():
+        floor = score.get("floor", {}).get("note")
+        found = [score["note"]] if score["note"] else []
+        # One reason is enough where score and floor share it.
+        found += [f"real-real: {floor}"] if floor and floor != score["note"] else []
+        for note in found:
+            about.setdefault(note, []).append(_word(name))
+    for note, names in about.items():
+        yield f"  {', '.join(names)}: {note}"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Columns of one width: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [first.ljust(widths[0])]
+        cells += [text.rjust(width) for text, width in zip(others, widths[1:], strict=True)]
+        yield "  " + "   ".join(cells).rstrip()

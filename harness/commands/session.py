@@ -1,0 +1,216 @@
+"""One command's session: an experiment in a work folder, with its lease, executor and tracker."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.base.console import Console
+from harness.base.errors import DataError
+from harness.base.files import write_text
+from harness.commands.compute import (
+    default_workers,
+    resolve_auditors,
+    resolve_compute,
+    resolve_extractor,
+)
+from harness.config.experiment import Experiment, plain
+from harness.config.render import render, sanitised
+from harness.jobs.driver import Driver, Planner
+from harness.jobs.executors import inline, processes, ray  # noqa: F401 - they register themselves
+from harness.jobs.executors.base import EXECUTORS, Executor
+from harness.jobs.folder import WorkFolder
+from harness.jobs.graph import Board
+from harness.jobs.lease import lease
+from harness.jobs.spec import Spec
+from harness.tracking.run_view import RunView
+from harness.work.prepare.patient_index import Looks, look_at
+from harness.work.prepare.sources import make_source
+from harness.work.specs import Specs
+
+if TYPE_CHECKING:
+    from harness.tracking.sync_thread import ProjectorThread
+
+
+RESOLVED = ("dicom", "images")
+"""Sources whose pseudonyms and file numbers a private list resolves."""
+
+
+@dataclass
+class Session:
+    """Everything a command needs.
+
+    Commands that only read (report, collapse) use it as it is, beside a running driver; those that
+    run jobs do so inside `open`.
+
+    Attributes:
+        experiment: the resolved experiment.
+        root: the work folder.
+        console: progress and words, on stderr.
+        workers: worker processes; None takes the device's default, or what the cluster holds.
+        engine: executor by name.
+        address: of the Ray cluster that computes; None: this machine.
+        views: runs to show in MLflow, by part of the program; the tracker's thread reads them.
+    """
+
+    experiment: Experiment
+    root: Path
+    console: Console
+    workers: int | None = None
+    engine: str = "processes"
+    address: str | None = None
+    views: dict[str, list[RunView]] = field(default_factory=dict)
+    _executor: Executor | None = None
+
+    @cached_property
+    def work(self) -> WorkFolder:
+        return WorkFolder(self.root)
+
+    @property
+    def home(self) -> Path:
+        """What belongs to this experiment alone: its choice, scores and report."""
+        return self.root / "experiments" / self.experiment.name
+
+    @cached_property
+    def compute(self) -> dict[str, Any]:
+        return resolve_compute(self.experiment, self.root, self.address)
+
+    @cached_property
+    def specs(self) -> Specs:
+        return Specs(
+            self.experiment,
+            self.compute,
+            resolve_extractor(self.experiment),
+            resolve_auditors(self.experiment),
+        )
+
+    @property
+    def readers(self) -> int:
+        """Processes that read patients side by side, on this machine."""
+        if self.engine == "inline":
+            return 1
+        return self.workers or (os.cpu_count() or 1)
+
+    @cached_property
+    def looks(self) -> Looks:
+        """All patients of the source, looked at once per unchanged patient."""
+        config = self.experiment.data
+        with self.console.live() as live:
+            live.start("look", "look at patients")
+            source = make_source(config, self.root)
+            looks = look_at(
+                source,
+                config,
+                self.root,
+                lambda n, of: live.update("look", n, f"of {of}"),
+                self.readers,
+            )
+            live.finish("look", f"{len(looks.usable)} usable, {len(looks.excluded)} excluded")
+        for entry in looks.excluded:  # before anything else can fail
+            self.console.warn(f"{entry.patient} excluded: {entry.reason}")
+        if looks.excluded and config.source in RESOLVED:
+            self.console.say(
+                f"(pseudonyms and file numbers: {self.root}/private/{config.source}/files.json)"
+            )
+        return looks
+
+    @cached_property
+    def roles(self) -> dict[str, str]:
+        """Role of every used patient, by content digest."""
+        from harness.data.roles import assign_roles
+
+        usable = self.looks.usable
+        if not usable:
+            excluded = self.looks.excluded
+            reasons = "; ".join(f"{e.patient}: {e.reason}" for e in excluded[:5])
+            reasons += f"; and {len(excluded) - 5} more" if len(excluded) > 5 else ""
+            raise DataError(f"an experiment needs usable patients, but got none ({reasons})")
+        return assign_roles(
+            {look.digest: look.role for look in usable},
+            self.experiment.data.roles,
+            self.experiment.data.limit,
+        )
+
+    @cached_property
+    def store(self) -> Spec:
+        return self.specs.prepare(self.roles)
+
+    def runtime(self) -> dict[str, Any]:
+        """What jobs need to find source data and weights; never stored."""
+        return {
+            "data": plain(self.experiment.data),
+            "root": str(self.root),
+            "looks": {look.digest: look.file for look in self.looks.usable},
+            "readers": self.readers,
+            "inception_weights": self.experiment.metrics.inception_weights,
+            "torchscript": self.experiment.metrics.torchscript,
+        }
+
+    def board(self) -> Board:
+        """A board for one planning pass."""
+        return Board(self.work, self.runtime(), self.experiment.tracking.pictures)
+
+    def drive(self, planner: Planner) -> Any:
+        """Run a planner to its end."""
+        return Driver(self.work, self._start_executor(), self.console, self.board).drive(planner)
+
+    def _start_executor(self) -> Executor:
+        if self._executor is None:
+            threads = int(self.compute["threads"])
+            if self.address is not None:  # whose nodes say how many workers, where nobody else does
+                self._executor = ray.RayExecutor(self.root, self.workers, threads, self.address)
+            else:
+                workers = self.workers or default_workers(self.compute)
+                self._executor = EXECUTORS.get(self.engine)(self.root, workers, threads)
+        return self._executor
+
+    @contextlib.contextmanager
+    def open(self, track: bool = True) -> Iterator[Session]:
+        """Hold the work folder: one driver at a time; workers and tracker end with the block."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with lease(self.root / "driver.lease.json", f"the work folder '{self.root.name}'"):
+            write_text(self.home / "experiment.yaml", self._stored_config())
+            tracker = None
+            try:
+                if self.engine == "ray":  # patients take long: what is wrong with it is said before
+                    self._start_executor()
+                tracker = self._track() if track else None
+                yield self
+            finally:
+                if self._executor is not None:
+                    self._executor.close()
+                    self._executor = None
+                if tracker is not None:
+                    self._end_tracking(tracker)
+
+    def _stored_config(self) -> str:
+        """The resolved config without paths and credentials."""
+        return render(Experiment.model_validate(sanitised(self.experiment)))
+
+    def _track(self) -> ProjectorThread | None:
+        if not self.experiment.tracking.enabled:
+            return None
+        from harness.tracking.sync import Projector
+        from harness.tracking.sync_thread import ProjectorThread
+
+        projector = Projector(self.root, self.experiment.name, self.experiment.tracking.uri)
+        tracker = ProjectorThread(
+            projector,
+            lambda: [view for part in list(self.views.values()) for view in part],
+            warn=self.console.warn,
+        )
+        tracker.start()
+        return tracker
+
+    def _end_tracking(self, tracker: ProjectorThread) -> None:
+        counts = tracker.stop()
+        if counts.pending:
+            self.console.warn(
+                f"{counts.pending} values are not in MLflow yet; the folders have them, and the "
+                "next command sends them"
+            )

@@ -1,0 +1,222 @@
+"""The steps of a run, in order: prepare, sweep, compare, report. Each returns what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.base.errors import ConfigError
+from harness.base.text import counted, size
+from harness.commands.chosen_settings import Choice, choice, choose, stage_sweep
+from harness.commands.session import Session
+from harness.commands.sweep_files import SweepFiles
+from harness.compare.protocol import Comparison, ComparisonPlan
+from harness.inference.budget import at_budget
+from harness.inference.crossed_t import PATIENTS_FOR_INTERVAL, REPLICATES_FOR_INTERVAL
+from harness.inference.decision import decide
+from harness.inference.design import (
+    assumed_spread,
+    detectable_words,
+    equivalence_words,
+    plan_facts,
+)
+from harness.inference.dose import Dose, doses
+from harness.inference.effect import Effect
+from harness.inference.table import Table, read_scores
+from harness.jobs.graph import Board
+from harness.jobs.journal import series
+from harness.jobs.spec import Spec
+from harness.sweep.plan import SweepPlan
+from harness.sweep.retention import drop_states
+from harness.tracking.views.comparison import comparison_views
+from harness.tracking.views.sweep import sweep_views
+
+
+def prepare(session: Session) -> dict[str, Any]:
+    """Look at the patients, give them roles, cut pairs; returns the prepare job's values."""
+    store = session.store
+
+    def plan(board: Board) -> dict[str, Any]:
+        result = board.need(store, label="prepare pairs")
+        return result["values"] if result else {}
+
+    return session.drive(plan)  # type: ignore[no-any-return]
+
+
+def sweep(
+    session: Session, stages: Sequence[str], ended: Callable[[SweepPlan], None] = lambda plan: None
+) -> list[SweepPlan]:
+    """Run the sweeps of `stages` to their end, then freeze what they chose.
+
+    "segmentation" among them has no study: strength and share are chosen after both stages.
+
+    Args:
+        ended: called with each stage's sweep when it ends, before the next one begins.
+    """
+    prepare(session)
+    plans = []
+    for stage in stages:
+        if stage != "segmentation":
+            plans.append(_sweep_stage(session, stage))
+            ended(plans[-1])
+    choose(session, "segmentation" in stages)
+    _tidy(session, plans)
+    for plan in plans:  # after the choice: a figure must not come between
+        _show_sweep(session, plan, SweepFiles(session, plan.stage), last=True)
+    return plans
+
+
+def _tidy(session: Session, plans: Sequence[SweepPlan]) -> None:
+    """Drop what only a sweep that goes on would need; one that its budget ended may go on."""
+    freed = sum(drop_states(plan, session.work) for plan in plans if plan.complete)
+    if freed:
+        session.console.say(
+            f"{size(freed)} of saved states freed: every trial is told, nothing goes on from them"
+        )
+
+
+def _sweep_stage(session: Session, stage: str) -> SweepPlan:
+    planner = stage_sweep(session, stage)
+    files = SweepFiles(session, stage)
+
+    def plan(board: Board) -> SweepPlan:
+        found = planner.plan(board)
+        _show_sweep(session, found, files)
+        return found
+
+    session.console.heading(f"Sweep of the {stage} stage ({planner.study.total()} trials)")
+    return session.drive(plan)  # type: ignore[no-any-return]
+
+
+def _show_sweep(session: Session, plan: SweepPlan, files: SweepFiles, last: bool = False) -> None:
+    """Bring the sweep's files and its runs in MLflow up to date."""
+    files.update(plan, last)
+    session.views[f"sweep-{plan.stage}"] = sweep_views(plan, session.board(), files.folder)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A finished comparison."""
+
+    plan: ComparisonPlan
+    table: Table
+    effects: tuple[Effect, ...]
+    choice: Choice
+    doses: tuple[Dose, ...] = ()
+
+
+def compare(session: Session) -> Compared:
+    """Train what is missing, open the test once, score, decide."""
+    prepare(session)
+    planner = comparison_of(session, choice(session))
+
+    def plan(board: Board) -> ComparisonPlan:
+        found = planner.plan(board)
+        session.views["comparison"] = comparison_views(found, board, (), None)
+        return found
+
+    replicates = session.experiment.replicates.count
+    session.console.heading(
+        f"Comparison of {counted(len(session.experiment.arms), 'arm')} over "
+        f"{counted(replicates, 'replicate')}"
+    )
+    for line in (*plan_lines(session), *_same_doses(session, planner)):
+        session.console.say(line)
+    found = session.drive(plan)
+    compared = read_comparison(session, found)
+    session.views["comparison"] = comparison_views(found, session.board(), compared.effects, None)
+    return compared
+
+
+def _same_doses(session: Session, planner: Comparison) -> list[str]:
+    """Shares asked for as doses that are the declared comparison's own."""
+    settings = planner.experiment.segmentation
+    return [
+        f"dose_response.extra_share {share:g}: the declared comparison has as many slots; it is "
+        "not trained twice, and stands among the doses as declared"
+        for share in session.experiment.dose_response.extra_share
+        if settings.extra_slots(share) == settings.extra_slots()
+    ]
+
+
+def plan_lines(session: Session) -> list[str]:
+    """What the design can see, from the assumed standard deviations; said before training."""
+    patients = sum(role == "test" for role in session.roles.values())
+    replicates = session.experiment.replicates.count
+    if patients < PATIENTS_FOR_INTERVAL or replicates < REPLICATES_FOR_INTERVAL:
+        return []
+    rule = session.experiment.decision
+    spread = assumed_spread(rule)
+    facts = plan_facts(spread, patients, replicates, rule.margin)
+    assumed = (
+        f"assumed sd of a difference: patients {spread.patient:g}, replicates "
+        f"{spread.replicate:g}, residual {spread.residual:g} (decision.assumed)"
+    )
+    return [assumed, detectable_words(facts), equivalence_words(facts)]
+
+
+def comparison_of(session: Session, chosen: Choice) -> Comparison:
+    """The planner of the experiment's comparison."""
+    if session.experiment.mask.learns == "ct":
+        raise ConfigError(
+            "a comparison needs masks from the mask stage, but mask.learns is 'ct'; set it to "
+            "'mask'"
+        )
+    return Comparison(chosen.chains(session), session.roles)
+
+
+def begun_comparison(session: Session, board: Board | None = None) -> ComparisonPlan | None:
+    """The comparison as it stands if a job of it exists; trains nothing."""
+    if session.experiment.mask.learns == "ct" or "test" not in session.roles.values():
+        return None
+    found = comparison_of(session, choice(session)).plan(board or session.board())
+    specs = [
+        spec
+        for chain in (*found.chains, *(c for level in found.levels for c in level.chains))
+        for spec in (*(t.steady for t in chain.stages.values()), *chain.segmenters.values())
+    ]
+    return found if any(session.work.job(spec).path.exists() for spec in specs) else None
+
+
+def read_comparison(session: Session, plan: ComparisonPlan) -> Compared:
+    """The table of a finished comparison and its decision."""
+    table = _table(session, plan.tests)
+    rule = session.experiment.decision
+    rising = at_budget(_validation_curves(session, plan), rule.margin)
+    effects = decide(table, rule, extended=plan.extended, at_budget=rising)
+    chosen = choice(session)
+    levels = [(p.level.axis, p.level.value, _table(session, p.tests)) for p in plan.levels]
+    declared = {
+        "patients": sum(role == "train" for role in session.roles.values()),
+        "extra_share": chosen.extra_share,
+    }
+    return Compared(plan, table, tuple(effects), chosen, doses(table, declared, levels, rule))
+
+
+def _table(session: Session, tests: Mapping[tuple[str, int], Spec]) -> Table:
+    """The cells of finished test scores."""
+    return Table(
+        cell
+        for (arm, seed), spec in tests.items()
+        for cell in read_scores(session.work.job(spec).path / "scores.csv", arm, seed)
+    )
+
+
+def _validation_curves(session: Session, plan: ComparisonPlan) -> list[list[float]]:
+    """Validation Dice by epoch of the primary comparison's segmenters."""
+    rule = session.experiment.decision
+    return [
+        series(session.work.job(chain.segmenters[arm]).journal, "segmentation/validation_dice")[1]
+        for chain in plan.chains
+        for arm in (rule.baseline, rule.candidate)
+    ]
+
+
+def show_report(session: Session, page: Path) -> None:
+    """Attach the page to the comparison's run."""
+    plan = begun_comparison(session)
+    if plan is not None and plan.finished:
+        effects = read_comparison(session, plan).effects
+        session.views["comparison"] = comparison_views(plan, session.board(), effects, page)

@@ -1,0 +1,173 @@
+"""Search the settings of both stages; then choose, once, what all arms share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from harness.base.errors import ConfigError
+from harness.base.registry import nearest
+from harness.base.text import counted, duration, size
+from harness.commands import chosen_settings as choosing
+from harness.commands import chosen_settings_text as choosing_words
+from harness.commands import steps
+from harness.commands.costs.sweep_estimate import estimate
+from harness.commands.prepare import prepare_data
+from harness.commands.session import Session
+from harness.config.experiment import Experiment
+from harness.report.results import seed_value
+from harness.report.sweeps import epochs_words
+from harness.sweep.chosen import newest_chosen
+from harness.sweep.costs import Costs, count_costs
+from harness.sweep.epochs import count_epochs
+from harness.sweep.plan import SweepPlan, TrialRun
+from harness.sweep.planner import TOO_LARGE
+
+STAGES = ("mask", "image", "segmentation")
+
+
+def stages_of(word: str, experiment: Experiment) -> tuple[str, ...]:
+    """The stages that `--stage` names: `all` are those that the experiment sweeps.
+
+    Raises:
+        ConfigError: no such stage, or the experiment has no sweep of it.
+    """
+    if word not in (*STAGES, "all"):
+        near = nearest(word, (*STAGES, "all"))
+        hint = f"; did you mean '{near}'?" if near else ""
+        raise ConfigError(
+            f"--stage must be mask, image, segmentation or all, but got '{word}'{hint}"
+        )
+    swept = swept_stages(experiment)
+    wanted = swept if word == "all" else tuple(name for name in swept if name == word)
+    if wanted:
+        return wanted
+    if word == "segmentation" and experiment.sweep.segmentation is not None:
+        why = choosing.why_untunable(experiment)
+        raise ConfigError(f"strength and share cannot be chosen here: {why}")
+    paths = " or ".join(f"sweep.{name}" for name in (STAGES if word == "all" else (word,)))
+    raise ConfigError(f"a sweep needs {paths}, but got null; give it a space of settings")
+
+
+def swept_stages(experiment: Experiment) -> tuple[str, ...]:
+    """What `harness sweep` would search: stages with a space, strength and share if they can be."""
+    swept = (name for name in STAGES if getattr(experiment.sweep, name) is not None)
+    why = choosing.why_untunable(experiment)
+    return tuple(name for name in swept if name != "segmentation" or not why)
+
+
+def run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
+    """Prepare, sweep, print the trials, freeze the choice."""
+    prepare_data(session)
+    return sweep_stages(session, stages)
+
+
+def sweep_stages(session: Session, stages: Sequence[str]) -> dict[str, Any]:
+    costs: list[Costs] = []
+
+    def ended(plan: SweepPlan) -> None:
+        costs.append(count_costs(plan, session.work))
+        _print_trials(session, plan, costs[-1])
+
+    plans = steps.sweep(session, stages, ended)
+    tuning = choosing.tuning_of(session) if "segmentation" in stages else None
+    for line in choosing_words.lines(tuning) if tuning else []:
+        session.console.say(line)
+    chosen = newest_chosen(session.home)
+    return {
+        "chosen": str(chosen) if chosen else None,
+        "sweeps": [_sweep_plain(plan, cost) for plan, cost in zip(plans, costs, strict=True)],
+        "segmentation": tuning.plain() if tuning else None,
+    }
+
+
+def dry_run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
+    """What a sweep would train, how long and how large."""
+    prepare_data(session)
+    if "segmentation" in stages:
+        choosing.need_validation(session)
+    found = [estimate(session, stage) for stage in stages if stage != "segmentation"]
+    if "segmentation" in stages:
+        session.console.say(choosing_words.planned(session.experiment))
+    for entry in found:
+        session.console.say(entry["sentence"])
+        if entry["warning"]:
+            session.console.warn(entry["warning"])
+    return {"plan": found}
+
+
+def _print_trials(session: Session, plan: SweepPlan, costs: Costs) -> None:
+    say = session.console.say
+    say(f"{plan.stage} sweep, {plan.objective} on validation patients ({plan.direction}):")
+    for run in plan.trials:
+        mark = "*" if plan.best is not None and run.trial.number == plan.best.number else " "
+        mark = "+" if mark == " " and run.trial.number in plan.front else mark
+        value = "running" if run.trial.value is None else _mean_words(run, plan)
+        failed = f", {counted(run.trial.failed_seeds, 'seed')} failed"
+        value += failed if run.trial.failed_seeds else ""
+        params = ", ".join(
+            f"{name.split('.')[-1]} {value:.3g}"
+            if isinstance(value, float)
+            else f"{name.split('.')[-1]} {value}"
+            for name, value in run.trial.params.items()
+        )
+        of = run.trial.readout_of
+        passed = "" if of is None else f"; read out of trial {of}"
+        passed += f"; {counted(run.pruned_seeds, 'seed')} left out" if run.pruned_seeds else ""
+        value += "".join(f", {name} {mean:.4g}" for name, mean in run.trial.further.items())
+        say(f" {mark} trial {run.trial.number:3d}: {value}  ({params}{passed})")
+    for sentence in dict.fromkeys(run.too_large for run in plan.trials if run.too_large):
+        say(f"{TOO_LARGE}: {sentence}")
+    if plan.front:
+        say("trials with + (and the chosen one) are on the Pareto front of the objectives")
+    say(epochs_words(count_epochs(plan)))
+    say(
+        f"{duration(costs.trainings)} of trainings and {duration(costs.scores)} of scores on "
+        f"workers, {size(costs.bytes)} of disk with saved states"
+    )
+    asked = sum(run.trial.readout_of is None for run in plan.trials)
+    wanted = getattr(session.experiment.sweep, plan.stage).trials
+    if plan.finished and asked < wanted and session.experiment.sweep.sampler != "grid":
+        say(f"ended by sweep.budget after {asked} of {counted(wanted, 'trial')}")
+
+
+def _mean(run: TrialRun, plan: SweepPlan) -> float | None:
+    """Mean of the objective over a told trial's seeds; None if one gave no number."""
+    values = [seed_value(seed, plan.objective) for seed in run.seeds]
+    if run.trial.value is None or None in values:
+        return None
+    return run.trial.value
+
+
+def _mean_words(run: TrialRun, plan: SweepPlan) -> str:
+    mean = _mean(run, plan)
+    if mean is None:
+        return TOO_LARGE if run.too_large else "no number"
+    return f"{mean:.4g}"
+
+
+def _sweep_plain(plan: SweepPlan, costs: Costs) -> dict[str, Any]:
+    return {
+        "stage": plan.stage,
+        "study": plan.study,
+        "objective": plan.objective,
+        "finished": plan.finished,
+        "best": plan.best.number if plan.best else None,
+        "front": plan.front,
+        "trials": [
+            {
+                "number": run.trial.number,
+                "params": dict(run.trial.params),
+                "value": _mean(run, plan),
+                "failed_seeds": run.trial.failed_seeds,
+                "too_large": run.too_large or None,
+                "readout_of": run.trial.readout_of,
+                "pruned_seeds": run.pruned_seeds,
+                "further": dict(run.trial.further),
+            }
+            for run in plan.trials
+        ],
+        "epochs": asdict(count_epochs(plan)),
+        "costs": asdict(costs),
+    }

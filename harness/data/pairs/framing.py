@@ -1,0 +1,158 @@
+"""From a scan to frames on one spacing, and back to the source grid.
+
+A frame is `frame_px` pixels of `spacing_mm` about a placement's centre, sampled linearly in the
+plane; slices are the scan's own. Outside the scan is air (CT) or nothing (masks). Masks are sampled
+linearly and thresholded at a half. Left structures are mirrored along columns where the store
+mirrors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.pairs.placement import Placement
+
+AIR_HU = -1024.0
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How frames are cut: edge in pixels, pixel size, window, and the thesis's scaling switch."""
+
+    frame_px: int
+    spacing_mm: float
+    window_hu: tuple[float, float]
+    legacy_scaling: bool = False
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any]) -> Framing:
+        """From a store's meta data or a prepare job's config."""
+        frame = meta.get("frame_px") or meta["crop"]["frame_px"]
+        low, high = meta["window_hu"]
+        return cls(int(frame), float(meta["spacing_mm"]), (low, high), meta["legacy_scaling"])
+
+
+def channel_of(structure: str, mirror: bool) -> tuple[str, bool]:
+    """Channel of a structure and whether its frames are mirrored."""
+    if not mirror:
+        return structure, False
+    for side in ("_left", "_right"):
+        if structure.endswith(side):
+            return structure[: -len(side)], side == "_left"
+    return structure, False
+
+
+def channels_of(structures: tuple[str, ...] | list[str], mirror: bool) -> list[str]:
+    """Channels of a store, in the order of the structures."""
+    return list(dict.fromkeys(channel_of(name, mirror)[0] for name in structures))
+
+
+def _weights(places: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """Linear interpolation as a matrix (places, length); rows outside sum to less than 1."""
+    low = np.floor(places).astype(int)
+    share = places - low
+    matrix = np.zeros((len(places), length))
+    rows = np.arange(len(places))
+    for index, weight in ((low, 1 - share), (low + 1, share)):
+        inside = (index >= 0) & (index < length)
+        matrix[rows[inside], index[inside]] += weight[inside]
+    return matrix
+
+
+def _samplers(
+    shape: tuple[int, ...], spacing: tuple[float, float], placement: Placement, framing: Framing
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Matrices that take a slice's rows and columns to the frame's."""
+    steps = np.arange(framing.frame_px, dtype=np.float64) - (framing.frame_px - 1) / 2
+    offsets = steps * framing.spacing_mm
+    return tuple(  # type: ignore[return-value]
+        _weights(placement.centre[axis] + offsets / spacing[axis], shape[axis + 1])
+        for axis in (0, 1)
+    )
+
+
+def in_plane_spacing(affine: NDArray[np.float64]) -> tuple[float, float]:
+    """Row and column size in mm of a canonical affine."""
+    size = np.linalg.norm(affine[:3, 1:3], axis=0)
+    return float(size[0]), float(size[1])
+
+
+def frames(
+    hu: NDArray[Any],
+    affine: NDArray[np.float64],
+    placement: Placement,
+    framing: Framing,
+    mirrored: bool,
+) -> NDArray[np.float32]:
+    """CT frames of every slice, (slices, F, F) in [-1, 1]."""
+    rows, columns = _samplers(hu.shape, in_plane_spacing(affine), placement, framing)
+    volume = np.asarray(hu, np.float64)
+    low, high = framing.window_hu
+    if framing.legacy_scaling:
+        volume = np.clip(volume, low, high)
+        darkest = volume.min((1, 2), keepdims=True)
+        reach = np.maximum(volume.max((1, 2), keepdims=True) - darkest, 1e-9)
+        volume, low, high, outside = (volume - darkest) / reach, 0.0, 1.0, 0.0
+    else:
+        outside = AIR_HU
+    sampled = rows @ (volume - outside) @ columns.T + outside
+    scaled = np.clip((sampled - low) / (high - low) * 2 - 1, -1, 1).astype(np.float32)
+    return scaled[..., ::-1].copy() if mirrored else scaled
+
+
+def mask_frames(
+    mask: NDArray[np.bool_],
+    affine: NDArray[np.float64],
+    placement: Placement,
+    framing: Framing,
+    mirrored: bool,
+) -> NDArray[np.uint8]:
+    """Mask frames of every slice, (slices, F, F), 0 or 1."""
+    rows, columns = _samplers(mask.shape, in_plane_spacing(affine), placement, framing)
+    made = (rows @ mask.astype(np.float64) @ columns.T >= 0.5).astype(np.uint8)
+    return made[..., ::-1].copy() if mirrored else made
+
+
+def paste(
+    made: NDArray[np.floating],
+    shape: tuple[int, ...],
+    affine: NDArray[np.float64],
+    placement: Placement,
+    framing: Framing,
+    mirrored: bool,
+) -> NDArray[np.float32]:
+    """Frames (slices, F, F) of probabilities back on the source grid, 0 outside the frame."""
+    if mirrored:
+        made = made[..., ::-1]
+    matrices = []
+    for axis, size in enumerate(in_plane_spacing(affine)):
+        offsets = (np.arange(shape[axis + 1], dtype=np.float64) - placement.centre[axis]) * size
+        places = offsets / framing.spacing_mm + (framing.frame_px - 1) / 2
+        matrices.append(_weights(places, framing.frame_px))
+    return (matrices[0] @ np.asarray(made, np.float64) @ matrices[1].T).astype(np.float32)
+
+
+def gland_slices(
+    mask: NDArray[np.bool_], slices: tuple[int, int], free_share: float
+) -> NDArray[np.intp]:
+    """Slices that GAN stages learn from: all with gland, and the range's nearest gland-free ones.
+
+    Args:
+        mask: the structure's volume.
+        slices: the placed range; gland-free slices come from it.
+        free_share: gland-free slices, as a share of those with gland.
+    """
+    with_gland = np.flatnonzero(mask.any((1, 2)))
+    if not len(with_gland):
+        return with_gland
+    first, last = slices
+    free = np.setdiff1d(np.arange(first, last + 1), with_gland)
+    distance = np.abs(free[:, None] - with_gland[None]).min(1) if len(free) else np.zeros(0)
+    wanted = round(free_share * len(with_gland))
+    nearest = free[np.argsort(distance, kind="stable")[:wanted]]
+    return np.sort(np.concatenate([with_gland, nearest]))

@@ -1,0 +1,1 @@
+"""What stands out among patients: a summary of each scan and checks against the others."""

@@ -1,0 +1,1 @@
+"""NRRD and NIfTI patients in the folder layouts of public data sets."""

@@ -1,0 +1,126 @@
+"""The general layout: a folder a patient, one image in it, its masks beside or below.
+
+A mask belongs to the image in the nearest folder, upwards from its own, that holds one. Where
+images and masks have folders of their own (P1/images/ct.nrrd, P1/masks/Parotid_L.nrrd), these
+folders must be called so: else a patient whose image is missing would be taken for a part of
+another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.config.images import ImagesConfig
+from harness.data.sources.volumes.cases import Case, File, Mask, make_case, plain_name
+
+LABEL_MAP = re.compile(r"(?i)(labels?|label[_\-. ]?maps?|seg(mentation)?s?|masks?)")
+"""Names of a label map among several files beside an image."""
+PART = re.compile(
+    r"(?i)(cts?|img|images?|volumes?|masks?|labels?|structures?|seg(mentation)?s?|rois?|contours?|"
+    r"oars?|organs?)"
+)
+"""Names of folders that are no patient but a part of one."""
+Folder = tuple[str, ...]
+
+
+def folders(root: Path, files: Sequence[File], config: ImagesConfig) -> list[Case]:
+    """Cases of every folder with an image or with masks alone; [] if there is no image at all."""
+    pattern = re.compile(config.image)
+    images = {f.number for f in files if pattern.search(_name(f))}
+    if not images:
+        return []
+    below: dict[Folder, list[File]] = {}
+    for file in files:
+        if file.number in images:
+            for depth in range(len(file.folder) + 1):
+                below.setdefault(file.folder[:depth], []).append(file)
+    owned: dict[Folder, tuple[File, list[File]]] = {}
+    orphans: dict[Folder, list[File]] = {}
+    for file in files:
+        if file.number in images:
+            continue
+        folder, image = _owner(file, below)
+        if image is None:
+            orphans.setdefault(folder, []).append(file)
+        else:
+            owned.setdefault(image.folder, (image, []))[1].append(file)
+    return [*_with_images(below, owned, config), *_without(below, orphans)]
+
+
+def _name(file: File) -> str:
+    return plain_name(file.stem, file.folder[-1] if file.folder else "")
+
+
+def _owner(file: File, below: dict[Folder, list[File]]) -> tuple[Folder, File | None]:
+    """The image that a mask belongs to, or the folder that is to blame that there is none."""
+    home = len(file.folder)
+    while home and PART.fullmatch(file.folder[home - 1]):
+        home -= 1
+    for depth in range(len(file.folder), -1, -1):
+        at = file.folder[:depth]
+        found = below.get(at, [])
+        beside = [image for image in found if image.folder == at]
+        # The root is everybody's folder: an image there is nobody's but of masks beside it.
+        if len(beside) == 1 and (at or not file.folder):
+            return at, beside[0]
+        if len(beside) > 1 and at:
+            return at, None
+        if len(found) == 1 and at and depth >= home:
+            return at, found[0]
+    return file.folder[:home], None
+
+
+def _with_images(
+    below: dict[Folder, list[File]],
+    owned: dict[Folder, tuple[File, list[File]]],
+    config: ImagesConfig,
+) -> list[Case]:
+    cases = []
+    for folder, found in below.items():
+        beside = [image for image in found if image.folder == folder]
+        if len(beside) > 1:
+            numbers = ", ".join(str(image.number) for image in beside)
+            problem = (
+                f"one file of a patient must match data.images.image, but got {len(beside)} (files "
+                f"{numbers}); narrow the pattern"
+            )
+            cases.append(Case("/".join(folder) or ".", None, (), problem))
+        elif beside:
+            files = owned.get(folder, (beside[0], []))[1]
+            cases.append(_case(folder, beside[0], files, config))
+    return cases
+
+
+def _case(folder: Folder, image: File, files: Sequence[File], config: ImagesConfig) -> Case:
+    if not config.labels:
+        return make_case(folder, image, [Mask(_mask_name(f, folder), f) for f in files])
+    named = [f for f in files if LABEL_MAP.fullmatch(_mask_name(f, folder))]
+    maps = files if len(files) == 1 else named
+    if len(maps) != 1:
+        problem = (
+            "one label map must lie beside the image where data.images.labels is given, but got "
+            f"{len(maps)} among {len(files)} files; name it 'labels'"
+        )
+        return Case("/".join(folder) or ".", image, (), problem)
+    masks = [Mask(name, maps[0], (value,)) for name, value in config.labels.items()]
+    return make_case(folder, image, masks)
+
+
+def _mask_name(file: File, folder: Folder) -> str:
+    """Without its folder's name in front, nor that of any folder of its image."""
+    name = _name(file)
+    for owner in reversed(folder):
+        name = plain_name(name, owner)
+    return name
+
+
+def _without(below: dict[Folder, list[File]], orphans: dict[Folder, list[File]]) -> list[Case]:
+    """Masks of no image; folders that were blamed for several images are cases already."""
+    several = {at for at, found in below.items() if sum(f.folder == at for f in found) > 1}
+    return [
+        make_case(folder, None, [Mask(_mask_name(f, folder), f) for f in files])
+        for folder, files in orphans.items()
+        if folder not in several
+    ]

@@ -1,0 +1,241 @@
+"""Source `images`: CT images with masks or label maps, as NRRD and NIfTI files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.errors import DataError
+from harness.base.files import digest_of
+from harness.config.data import DataConfig
+from harness.config.images import ImagesConfig
+from harness.data.dicom.names import listed, matches
+from harness.data.dicom.private import Pseudonyms, write_private_json
+from harness.data.dicom.structures import Roi
+from harness.data.scan import SOURCES, Excluded, Reference, Scan
+from harness.data.sources.volumes.cases import Case, File, Mask, list_files
+from harness.data.sources.volumes.grids import Grid, hounsfield, inside, open_image, open_mask
+from harness.data.sources.volumes.layouts import find_cases
+from harness.data.volume_files import SEGMENTATION, read_segments
+
+
+class ImageFolder:
+    """Patients of a folder of NRRD and NIfTI files.
+
+    Args:
+        root: the folder.
+        structures: names to read.
+        patterns: regular expressions of mask names per structure.
+        config: how the folder is laid out.
+        private: folder for the pseudonym key and the list of files.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        structures: Sequence[str],
+        patterns: Mapping[str, Sequence[str]],
+        config: ImagesConfig,
+        private: Path,
+    ) -> None:
+        self._root = root.resolve()
+        self._structures = tuple(structures)
+        self._patterns = patterns
+        self._config = config
+        self._private = private
+        self._pseudonyms = Pseudonyms(private)
+        self._files = list_files(self._root)
+
+    def patients(self) -> list[Reference]:
+        """Everyone with an image or with masks, by pseudonym.
+
+        Raises:
+            DataError: nobody is there.
+        """
+        people: dict[str, list[Case]] = {}
+        for case in find_cases(self._root, self._files, self._config):
+            people.setdefault(self._pseudonyms.of(self._person(case)), []).append(case)
+        self._write_lists(people)
+        return [
+            Reference(patient, tuple(cases), _signature(cases))
+            for patient, cases in sorted(people.items())
+        ]
+
+    def read(self, reference: Reference) -> Scan | Excluded:
+        """One patient; of several scans the one with most of the wanted structures."""
+        best: Scan | None = None
+        reasons: list[str] = []
+        labels: list[str] = []
+        for case in reference.location:
+            names: list[str] = []
+            try:
+                scan = self._read(reference.patient, case, names)
+            except DataError as error:
+                reasons.append(str(error))
+                labels += names
+                continue
+            if best is None or len(scan.masks) > len(best.masks):
+                best = scan
+        if best is None:
+            return Excluded(reference.patient, "; ".join(dict.fromkeys(reasons)), tuple(labels))
+        return _with_notes(best, len(reference.location), reasons)
+
+    def _person(self, case: Case) -> str:
+        """What the case's name says of its person; the whole name where it says nothing."""
+        found = re.search(self._config.patient_pattern or r"(?!)", case.identity)
+        return (found[1] if found else None) or case.identity
+
+    def _read(self, patient: str, case: Case, labels: list[str]) -> Scan:
+        masks = _with_segments(case.masks)
+        labels += dict.fromkeys(mask.name for mask in masks)
+        if case.image is None or case.problem:
+            raise DataError(case.problem)
+        named = self._named(masks)
+        with _of(case.image):
+            values, grid = open_image(case.image.path)
+            hu = hounsfield(values)
+        masks_of = _Masks(grid)
+        found, notes = {}, []
+        for structure, those in named.items():
+            mask = masks_of.one(structure, those)
+            if mask is None:
+                notes.append(f"{structure} is not contoured")
+            else:
+                found[structure] = mask
+        if not found:
+            raise DataError("masks must have voxels, but those of all wanted structures are empty")
+        return Scan(patient, hu, found, grid.affine, None, tuple(notes), tuple(labels))
+
+    def _named(self, masks: Sequence[Mask]) -> dict[str, list[Mask]]:
+        """The masks of each structure, looked up as names of ROIs are, and by its own name.
+
+        Raises:
+            DataError: there is none of any; the names are listed.
+        """
+        rois = [Roi(number, mask.name, ()) for number, mask in enumerate(masks)]
+        named = {
+            structure: [
+                mask
+                for roi, mask in zip(rois, masks, strict=True)
+                if roi in those or mask.name == structure
+            ]
+            for structure, those in matches(rois, self._structures, self._patterns).items()
+        }
+        if any(named.values()):
+            return named
+        wanted = ", ".join(self._structures)
+        names = listed({mask.name for mask in masks})
+        raise DataError(
+            f"{wanted} must have masks, but got "
+            f"{names + '; see data.patterns' if names else 'no mask beside the image'}"
+        )
+
+    def _write_lists(self, people: Mapping[str, Sequence[Case]]) -> None:
+        """Who and what the pseudonyms and file numbers stand for."""
+        files = {str(file.number): str(file.path) for file in self._files}
+        patients = {name: ", ".join(c.identity for c in cases) for name, cases in people.items()}
+        write_private_json(self._private / "files.json", {"files": files, "patients": patients})
+
+
+class _Masks:
+    """Masks on the grid of one image; the file that was read last is kept, for label maps."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._read: tuple[tuple[int, int | None], NDArray[Any]] | None = None
+
+    def one(self, structure: str, masks: Sequence[Mask]) -> NDArray[np.bool_] | None:
+        """The mask of a structure; None where it is empty or not there.
+
+        Raises:
+            DataError: two have voxels, or one cannot be used.
+        """
+        drawn = [(mask.name, self._draw(mask)) for mask in masks]
+        there = [(name, voxels) for name, voxels in drawn if voxels.any()]
+        if len(there) > 1:
+            both = ", ".join(f"'{name}'" for name, _ in there)
+            raise DataError(
+                f"one mask must match {structure}, but got {both}; narrow data.patterns.{structure}"
+            )
+        return there[0][1] if there else None
+
+    def _draw(self, mask: Mask) -> NDArray[np.bool_]:
+        file, key = mask.file, (mask.file.number, mask.layer)
+        with _of(file):
+            if self._read is None or self._read[0] != key:
+                self._read = None  # makes room first
+                values = open_mask(file.path, mask.layer, self._grid, _is_segmentation(file))
+                self._read = key, values
+            return inside(self._read[1], mask.values)
+
+
+def _is_segmentation(file: File) -> bool:
+    return file.path.name.lower().endswith(SEGMENTATION)
+
+
+def _with_segments(masks: Sequence[Mask]) -> list[Mask]:
+    """Segments instead of the files that hold several; a file of one is named by the file."""
+    found: list[Mask] = []
+    for mask in masks:
+        if mask.values or not _is_segmentation(mask.file):
+            found.append(mask)
+            continue
+        with _of(mask.file):
+            segments = read_segments(mask.file.path)
+        if len(segments) == 1:
+            found.append(replace(mask, layer=segments[0].layer))
+        elif segments:
+            found += [Mask(s.name, mask.file, (s.value,), s.layer) for s in segments]
+        else:
+            found.append(mask)
+    return found
+
+
+@contextmanager
+def _of(file: File) -> Iterator[None]:
+    """Say in an error which file it is about."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"file {file.number}: {error}") from error
+
+
+def _with_notes(scan: Scan, scans: int, reasons: Sequence[str]) -> Scan:
+    notes = [f"a scan is not used: {reason}" for reason in reasons]
+    if scans > len(reasons) + 1:
+        notes.append(f"{scans} scans of this patient; the one with most structures is used")
+    return replace(scan, notes=(*scan.notes, *notes))
+
+
+def _signature(cases: Sequence[Case]) -> str:
+    """Changes when a file does, or what is read of it; not when other patients come."""
+
+    def seen(file: File | None) -> list[int]:
+        return [file.size, file.mtime_ns] if file else []
+
+    return digest_of(
+        [
+            [seen(c.image), [[m.name, list(m.values), *seen(m.file)] for m in c.masks], c.problem]
+            for c in cases
+        ]
+    )
+
+
+def make(config: DataConfig, folder: Path) -> ImageFolder:
+    """The source of `data.source: images`; `folder` keeps what must stay private."""
+    if config.folder is None:
+        raise DataError("data.root must name a folder of NRRD or NIfTI files, but got nothing")
+    return ImageFolder(config.folder, config.structures, config.patterns, config.images, folder)
+
+
+SOURCES.add("images", make)

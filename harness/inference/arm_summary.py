@@ -1,0 +1,59 @@
+"""Each arm by itself: its mean with an interval, and what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.inference.crossed_t import crossed_weighted_t
+from harness.inference.table import Table
+
+
+@dataclass(frozen=True)
+class ArmMean:
+    """Mean of one arm over patients and replicates.
+
+    Attributes:
+        mean: NaN if cells are missing.
+        interval95: of the mean, patients and replicates both random; None where too few of either
+            or a missing cell allow none. Arms share patients and seeds, so overlap of two arms'
+            intervals says nothing about their difference.
+        replicate_means: in the table's order of replicates.
+    """
+
+    arm: str
+    mean: float
+    interval95: tuple[float, float] | None
+    replicate_means: tuple[float, ...]
+
+
+def arm_means(table: Table) -> list[ArmMean]:
+    """A summary per arm, in the table's order."""
+    found = []
+    for arm in table.arms:
+        values = table.values(arm)
+        interval = crossed_weighted_t(values).interval_95
+        found.append(
+            ArmMean(arm, float(values.mean()), interval, tuple(values.mean(axis=0).tolist()))
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class ArmCost:
+    """What one arm of a comparison took, over all replicates.
+
+    Attributes:
+        segmenter_seconds: training of its segmenters.
+        generator_seconds: both GAN stages and what they made, where the arm uses them; arms that
+            share generators each count them whole.
+        settings_tried: settings of its generators that the sweeps tried on validation patients.
+        strengths_tried, shares_tried: candidates of augmentation strength and share of extra slots
+            behind what the arm trains under, chosen among on validation patients.
+    """
+
+    arm: str
+    segmenter_seconds: float
+    generator_seconds: float
+    settings_tried: int
+    strengths_tried: int = 0
+    shares_tried: int = 0

@@ -1,0 +1,79 @@
+"""Dose-response: the primary comparison at several levels, estimates and intervals only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.inference.arm_summary import ArmMean, arm_means
+from harness.inference.crossed_t import crossed_weighted_t
+from harness.inference.decision import Rule
+from harness.inference.table import Table
+
+AXIS_NAMES = {
+    "strength": "augmentation strength",
+    "extra_share": "share of a batch's slots that the arm fills",
+}
+
+AXIS_WORDS = {
+    "patients": "number of training patients",
+    "extra_share": AXIS_NAMES["extra_share"],
+}
+
+
+@dataclass(frozen=True)
+class Dose:
+    """The primary comparison at one level.
+
+    Attributes:
+        axis: a key of `AXIS_WORDS`.
+        value: the level.
+        declared: whether it is the comparison that the rule judges.
+        baseline, candidate: each arm's mean.
+        mean: of candidate minus baseline; NaN if cells are missing.
+        interval95: unadjusted; None where too few patients or replicates allow none.
+    """
+
+    axis: str
+    value: float
+    declared: bool
+    baseline: ArmMean
+    candidate: ArmMean
+    mean: float
+    interval95: tuple[float, float] | None
+
+
+def doses(
+    table: Table,
+    declared: Mapping[str, float],
+    levels: Sequence[tuple[str, float, Table]],
+    rule: Rule,
+) -> tuple[Dose, ...]:
+    """Every level with the declared comparison among them, ascending by axis.
+
+    Args:
+        table: cells of the declared comparison.
+        declared: its value on each axis.
+        levels: (axis, value, cells) of the others; an axis without any is left out.
+    """
+    found = []
+    for axis in AXIS_WORDS:
+        others = [(value, cells, False) for of, value, cells in levels if of == axis]
+        if others:
+            every = sorted([*others, (declared[axis], table, True)], key=lambda level: level[0])
+            found += [_dose(axis, *level, rule) for level in every]
+    return tuple(found)
+
+
+def _dose(axis: str, value: float, table: Table, declared: bool, rule: Rule) -> Dose:
+    means = {entry.arm: entry for entry in arm_means(table)}
+    inference = crossed_weighted_t(table.difference(rule.baseline, rule.candidate))
+    return Dose(
+        axis,
+        value,
+        declared,
+        means[rule.baseline],
+        means[rule.candidate],
+        inference.mean,
+        inference.interval_95,
+    )

@@ -1,0 +1,78 @@
+"""The sentence of an effect: its verdict, or what can be said without one."""
+
+from __future__ import annotations
+
+from harness.inference.crossed_t import Inference, Word
+
+COHORT = "given this training cohort"
+AT_BUDGET = "at this budget: validation Dice had not flattened"
+LOWER_IS_BETTER = "lower is better"
+
+
+def sentence(
+    pair: tuple[str, str],
+    inference: Inference,
+    margin: float,
+    word: Word | None,
+    needed: str,
+    adjusted_p: float | None = None,
+    at_budget: bool = False,
+    measure: str = "Dice",
+    lower_is_better: bool = False,
+) -> str:
+    """One sentence.
+
+    Args:
+        pair: baseline, candidate.
+        inference: of candidate - baseline.
+        margin: smallest difference that matters.
+        word: the verdict; None where none is allowed.
+        needed: what a verdict lacks, in words.
+        adjusted_p: Holm-adjusted p of a secondary comparison; None for the primary one.
+        at_budget: training was stopped before validation Dice had flattened.
+        measure: what the cells are.
+        lower_is_better: of the cells; said, as the word is no longer that of the sign.
+    """
+    baseline, candidate = pair
+    named = f"{candidate} against {baseline}"
+    if lower_is_better:
+        named += f" ({LOWER_IS_BETTER})"
+    if inference.status == "cells only":
+        return f"{named}: no interval and no verdict; {needed}."
+    estimate = f"mean difference in {measure} {inference.mean:+.4f}"
+    if inference.interval_95 is not None:
+        low, high = inference.interval_95
+        estimate += f", 95 % interval {low:+.4f} to {high:+.4f}"
+    scope = f"{COHORT}, {AT_BUDGET}" if at_budget else COHORT
+    size = f"{inference.patients} test patients, {inference.replicates} replicates, {scope}"
+    if word is None:
+        return f"{named}: {estimate} ({size}). No verdict: {needed}."
+    said = _verdict_words(word, inference, margin, adjusted_p, measure)
+    return f"{named}: {said}; {estimate} ({size})."
+
+
+def _verdict_words(
+    word: Word, inference: Inference, margin: float, adjusted_p: float | None, measure: str
+) -> str:
+    """The word, with what a reader would otherwise take it for."""
+    unit = f" {measure}" if measure == "Dice" else ""
+    within = f"within {margin:g}{unit}"
+    said: str = word
+    if word == "undecided":
+        said = 'undecided, which is not "no difference"'
+    elif word == "no useful effect":
+        unadjusted = "" if adjusted_p is None else ", not adjusted for several comparisons"
+        said = f"no useful effect ({within}{unadjusted})"
+    elif word.endswith("margin") and adjusted_p is not None:
+        said = f"{word} (the margin not adjusted for several comparisons)"
+    if adjusted_p is not None and adjusted_p >= 0.05 and _excludes_zero(inference):
+        said += (
+            "; its unadjusted 95 % interval excludes 0, but p adjusted for several comparisons is "
+            f"{adjusted_p:.3f}"
+        )
+    return said
+
+
+def _excludes_zero(inference: Inference) -> bool:
+    wide = inference.interval_95
+    return wide is not None and (wide[0] > 0 or wide[1] < 0)

@@ -1,0 +1,236 @@
+"""The driver: plan, submit what is ready, wait, plan again, until nothing is missing."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.base.console import Console
+from harness.base.disk import free_bytes, full_words, is_full
+from harness.base.errors import JobFailed, Outage, Stopped
+from harness.jobs.executors.base import Event, Executor
+from harness.jobs.folder import WorkFolder
+from harness.jobs.graph import Board
+from harness.jobs.journal import read_lines
+from harness.jobs.runner import Outcome
+from harness.jobs.spec import Request
+from harness.jobs.status import missing
+from harness.jobs.waiting import Patience
+
+Planner = Callable[[Board], Any]
+
+LOST_RETRIES = 2
+POLL_SECONDS = 0.5
+LEAST_ROOM = 16_000_000
+"""Bytes to ask for at least where the disk is full."""
+
+
+@dataclass
+class _Run:
+    request: Request
+    key: str
+    offset: int = 0
+    shown: int = 0
+    started: bool = False
+
+
+@dataclass
+class Driver:
+    """Drives planners to their end on one executor.
+
+    Attributes:
+        work: the work folder.
+        executor: who computes.
+        console: where progress goes.
+        board: makes the board of a planning pass.
+    """
+
+    work: WorkFolder
+    executor: Executor
+    console: Console
+    board: Callable[[], Board]
+    running: dict[int, _Run] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, tuple[str, int]] = field(default_factory=dict)
+    room_wanted: int = 0
+    asked_to_stop: bool = False
+
+    def drive(self, planner: Planner) -> Any:
+        """Run `planner` to its end; returns what its last pass returned.
+
+        A pass that meets an outage is thrown away and made again, after growing pauses, while
+        running jobs go on: like a killed driver's, the next one begins by reading what is there.
+
+        Raises:
+            JobFailed: a job failed; the others were finished first.
+            Stopped: SIGINT or SIGTERM; running jobs saved their state.
+        """
+        with self.console.live() as live, self._signals():
+            away = Patience(self.console)
+            while True:
+                board, trouble = self.board(), ""
+                try:
+                    plan = planner(board)
+                    pending = board.pending()
+                    self._need_room()
+                except (Outage, OSError) as error:
+                    trouble = self._why(error)
+                if trouble:
+                    self._sit_out(away.failed(trouble), live)
+                    continue
+                away.worked()
+                # A result can be there a moment before its worker says so.
+                if not pending and not self.running:
+                    return plan
+                if pending and not self.asked_to_stop:
+                    self._submit(board)
+                if not self.running:
+                    self._give_up()
+                self._wait(live)
+
+    def _submit(self, board: Board) -> None:
+        busy = {run.request.spec.digest for run in self.running.values()}
+        for request in board.ready():
+            digest = request.spec.digest
+            if digest in busy or digest in self.failures:
+                continue
+            handle = self.executor.submit(request)
+            self.running[handle] = _Run(request, digest)
+
+    def _wait(self, live: Any) -> None:
+        """Wait for at least one end, showing progress meanwhile."""
+        while self.running and not self._poll(live):
+            pass
+
+    def _poll(self, live: Any) -> bool:
+        """Take in what happened in a moment; whether a job ended."""
+        events = self.executor.wait(POLL_SECONDS)
+        self._show(live)
+        for event in events:
+            self._end(event, live)
+        if self.asked_to_stop:
+            active = self.executor.active()
+            self.running = {h: run for h, run in self.running.items() if h in active}
+        return bool(events)
+
+    def _sit_out(self, seconds: float, live: Any) -> None:
+        """Let an outage pass while running jobs go on."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self.running:
+                self._poll(live)
+            elif self.asked_to_stop:
+                self._give_up()
+            else:
+                time.sleep(POLL_SECONDS)
+
+    def _need_room(self) -> None:
+        """Raises Outage while a job that found the disk full would find it so again."""
+        if self.room_wanted and free_bytes(self.work.root) < self.room_wanted:
+            raise Outage(full_words(self.work.root, self.room_wanted))
+        self.room_wanted = 0
+
+    def _why(self, error: Outage | OSError) -> str:
+        """An outage in words; what is none is raised again."""
+        if isinstance(error, Outage):
+            return str(error)
+        if not is_full(error):
+            raise error
+        return full_words(self.work.root, LEAST_ROOM)
+
+    def _lacks_room(self, run: _Run, wrote: int) -> bool:
+        """Whether the disk is as full as a job says, for which there may be other reasons: a quota.
+
+        A job may write as much again as it has, and more than the write that failed.
+        """
+        folder = self.work.job(run.request.spec).path
+        own = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        wanted = max(LEAST_ROOM, 2 * own, 2 * wrote)
+        if free_bytes(self.work.root) >= wanted:
+            return False
+        self.room_wanted = max(self.room_wanted, wanted)
+        return True
+
+    def _end(self, event: Event, live: Any) -> None:
+        run = self.running.pop(event.handle)
+        if not run.started:
+            live.start(run.key, run.request.label or run.request.spec.kind)
+        outcome, digest = event.outcome, run.request.spec.digest
+        if outcome.state == "done" and missing(self.work, run.request):
+            outcome = Outcome("failed", "it ended without its results", 1)
+        if outcome.state == "done":
+            live.finish(run.key, outcome.reason)
+        elif outcome.state == "stopped":
+            live.finish(run.key, "stopped, state saved")
+            self._stop()
+        elif outcome.state == "crowded":
+            live.finish(run.key, outcome.reason, failed=True)
+        elif outcome.state == "full" and self._lacks_room(run, outcome.wrote):
+            live.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
+        elif outcome.state in ("lost", "full") and self.lost.get(digest, 0) < LOST_RETRIES:
+            self.lost[digest] = self.lost.get(digest, 0) + 1
+            live.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
+        else:
+            reason = f"{run.request.label}: {outcome.reason}"
+            if outcome.state == "lost":
+                reason += ", every time; where memory ran out, take fewer --workers"
+            self.failures[digest] = (reason, outcome.exit_code)
+            live.finish(run.key, outcome.reason.splitlines()[0], failed=True)
+
+    def _give_up(self) -> None:
+        if self.asked_to_stop:
+            raise Stopped("stopped; running jobs saved their state, repeat the command to go on")
+        if self.failures:
+            reasons = "; ".join(reason for reason, _ in self.failures.values())
+            raise JobFailed(reasons)
+        raise JobFailed(
+            "every planned job must be able to start, but some wait for inputs that nobody plans"
+        )
+
+    def _stop(self) -> None:
+        self.asked_to_stop = True
+        self.executor.stop()
+
+    def _show(self, live: Any) -> None:
+        for handle in self.executor.busy() & set(self.running):
+            run = self.running[handle]
+            if not run.started:
+                run.started = True
+                total = run.request.epochs[-1] if run.request.epochs else None
+                live.start(run.key, run.request.label or run.request.spec.kind, total)
+            journal = self.work.job(run.request.spec).journal
+            lines, run.offset = read_lines(journal, run.offset)
+            if not lines or not run.request.epochs:
+                continue
+            run.shown = lines[-1].step
+            values = {line.name: line.value for line in lines if line.step == run.shown}
+            text = "  ".join(
+                f"{name.split('/')[-1]} {value:.4g}"
+                for name, value in values.items()
+                if name.endswith(("loss", "images_per_second", "dice"))
+            )
+            live.update(run.key, run.shown, text)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """First SIGINT or SIGTERM stops cleanly, a second SIGINT at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def ask(number: int, _: object) -> None:
+            if self.asked_to_stop and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            self._stop()
+
+        before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,180 @@
+"""Where jobs live on disk.
+
+jobs/<kind>/<digest>/
+    spec.json         the spec
+    inputs.json       content of its inputs when the work on it began
+    journal.jsonl     values by step
+    covered.json      how much of the journal is final
+    samples/          sample grids, <key>-<epoch>.png
+    state/latest.pt   full state of an unfinished or continuable training
+    readouts/<epoch>/ a lineage's weights and result.json at an epoch; state.pt where a decay
+                      is to branch off
+    result.json       written last: its presence is "done"
+    failure.json      the reason of the last failure, until the job is tried again
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+from harness.base.files import digest_of, read_json, sha256_file, write_json
+from harness.jobs.spec import Input, Spec
+
+
+class JobFolder:
+    """One job's folder: paths, results, failures. Makes nothing until asked to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.journal = path / "journal.jsonl"
+        self.samples = path / "samples"
+        self.state = path / "state" / "latest.pt"
+
+    def at(self, epoch: int | None) -> Path:
+        """The folder that holds a result: the job's own, or a readout's."""
+        return self.path if epoch is None else self.path / "readouts" / str(epoch)
+
+    def branch(self, epoch: int) -> Path:
+        """The full state that a readout keeps while another job may go on from it."""
+        return self.at(epoch) / "state.pt"
+
+    def result(self, epoch: int | None = None) -> dict[str, Any] | None:
+        """The stored result, or None where there is none."""
+        path = self.at(epoch) / "result.json"
+        return read_json(path) if path.exists() else None
+
+    def readouts(self) -> list[int]:
+        """Epochs that have a result, ascending."""
+        found = (self.path / "readouts").glob("*/result.json")
+        return sorted(int(path.parent.name) for path in found)
+
+    def open(self, spec: Spec) -> None:
+        """Make the folder, store the spec, sweep up what a killed owner was still writing."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for name in (".*.tmp", ".part.*"):
+            for rest in self.path.rglob(name):
+                rest.unlink()
+        if not (self.path / "spec.json").exists():
+            write_json(self.path / "spec.json", spec.plain())
+
+    def begin(self, inputs: Mapping[str, str]) -> None:
+        """Note the inputs' contents: state and readouts made from now on stand for them alone."""
+        if self.begun() != inputs:
+            write_json(self.path / "inputs.json", dict(inputs))
+
+    def begun(self) -> dict[str, str] | None:
+        """What `begin` noted last, None before the first time."""
+        path = self.path / "inputs.json"
+        return read_json(path) if path.exists() else None
+
+    def spec(self) -> Spec:
+        return Spec.from_plain(read_json(self.path / "spec.json"))
+
+    def fail(self, reason: str, too_large: bool = False) -> None:
+        """Store why the job failed.
+
+        Args:
+            too_large: it wants more memory than its device has, and would again.
+        """
+        failure = {"reason": reason, "time": time.time(), "too_large": too_large}
+        write_json(self.path / "failure.json", failure)
+
+    def failure(self) -> str | None:
+        """The reason of the last failure."""
+        found = self._failure()
+        return str(found["reason"]) if found else None
+
+    def too_large(self) -> str | None:
+        """The reason of the last failure where it was one of memory."""
+        found = self._failure()
+        return str(found["reason"]) if found and found.get("too_large") else None
+
+    def _failure(self) -> dict[str, Any] | None:
+        path = self.path / "failure.json"
+        return read_json(path) if path.exists() else None
+
+    def forget_failure(self) -> None:
+        (self.path / "failure.json").unlink(missing_ok=True)
+
+    def finish(
+        self,
+        outputs: Iterable[Path],
+        values: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        cost: Mapping[str, float],
+        compute: Mapping[str, Any],
+        epoch: int | None = None,
+        journal_length: int = 0,
+    ) -> dict[str, Any]:
+        """Write `result.json`, last and atomically.
+
+        Args:
+            outputs: files below the result's folder that others read.
+            values: figures in words or numbers; they travel with the result.
+            inputs: content digest of each input, as it was read.
+            cost: e.g. {"seconds": 3.2}.
+            compute: device and what else the numbers were made with.
+            epoch: the readout's epoch, or None for a job without readouts.
+            journal_length: bytes of the journal that this result stands for.
+        """
+        home = self.at(epoch)
+        sums = {str(path.relative_to(home)): sha256_file(path) for path in sorted(outputs)}
+        result = {
+            "content": digest_of({"outputs": sums, "values": values}),
+            "outputs": sums,
+            "values": dict(values),
+            "inputs": dict(inputs),
+            "cost": dict(cost),
+            "compute": dict(compute),
+            "versions": versions(),
+            "journal": journal_length,
+            "finished": time.time(),
+        }
+        write_json(home / "result.json", result)
+        return result
+
+    def clear(self) -> None:
+        """Drop everything that the job made; the spec and lease stay.
+
+        Results go first, so that none is left without its files.
+        """
+        for result in [self.path / "result.json", *self.path.glob("readouts/*/result.json")]:
+            result.unlink(missing_ok=True)
+        for name in ("readouts", "state", "samples", "store"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        for name in ("journal.jsonl", "covered.json", "failure.json", "inputs.json"):
+            (self.path / name).unlink(missing_ok=True)
+
+
+class WorkFolder:
+    """The folder below which everything is written."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.jobs = root / "jobs"
+
+    def job(self, reference: Spec | Input) -> JobFolder:
+        return JobFolder(self.jobs / reference.kind / reference.digest)
+
+    def result(self, reference: Input) -> dict[str, Any] | None:
+        return self.job(reference).result(reference.epoch)
+
+
+_PACKAGES = ("torch", "numpy", "scipy", "monai", "torchmetrics", "torch-fidelity", "pydicom")
+
+
+def versions() -> dict[str, str]:
+    """Versions that numbers depend on."""
+    found = {"harness": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        if name.replace("-", "_") in sys.modules:
+            found[name] = metadata.version(name)
+    return found

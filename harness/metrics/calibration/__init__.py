@@ -1,0 +1,1 @@
+"""How often a verdict fires on planted failures and on none."""

@@ -1,0 +1,1 @@
+"""Mode collapse and failed convergence: the evidence and the verdict."""

@@ -1,0 +1,1 @@
+"""Features of images by named networks, and the registry that names them."""

@@ -1,0 +1,1 @@
+"""Distances between real and synthetic features: FID, KID, precision and recall."""

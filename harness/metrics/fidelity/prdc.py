@@ -1,0 +1,178 @@
+"""Precision, recall, density and coverage: fidelity and variety apart, by nearest neighbours.
+
+Around each image of one side lies a ball that reaches to its k-th nearest neighbour on that side.
+
+- precision: share of synthetic images inside some real image's ball (Kynkaanniemi et al. 2019);
+- recall: share of real images inside some synthetic image's ball (the same);
+- density: real balls that a synthetic image lies in, mean, / k; may exceed 1 (Naeem et al. 2020);
+- coverage: share of real images whose ball holds a synthetic image (the same).
+
+Distances are Euclidean; "inside" is strictly nearer than the radius. All four depend on n and k: an
+unlimited sample has no value of its own, so compare at equal n, beside the floor of real halves.
+
+Slices of one patient are near copies, so canonical balls of real images often hold this patient
+alone and are small: precision and coverage fall. `exclude_same_patient` lets each ball reach to
+the k-th nearest image of *other* patients; it is no longer comparable with published values.
+
+The intervals are about the expectation at this n. Simulated with 20 patients of 8 slices and 160
+synthetic images, at three distances, they cover it in 94-99 % of 300 draws (balls reaching to other
+patients: 93-98 %).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.errors import DataError
+from harness.metrics.fidelity.jackknife import (
+    Groups,
+    Labels,
+    Rows,
+    groups_of,
+    jackknife,
+    score_with_interval,
+    units_of,
+)
+from harness.metrics.fidelity.kid_fid import pair_features, trouble
+from harness.metrics.score import Score, undefined
+
+Array = NDArray[np.float64]
+
+NAMES = ("precision", "recall", "density", "coverage")
+_HIGHEST = (1.0, 1.0, math.inf, 1.0)
+K = 5
+
+
+@dataclass(frozen=True)
+class Distances:
+    """Euclidean distances within and between both sides, computed once and subset.
+
+    Attributes:
+        real: n x n, infinite for pairs that are no neighbours (an image and itself).
+        synthetic: m x m, likewise.
+        across: n x m.
+    """
+
+    real: Array
+    synthetic: Array
+    across: Array
+
+    def subset(self, real: Rows, synthetic: Rows) -> Distances:
+        """Those of some images of each side."""
+        return Distances(
+            self.real[np.ix_(real, real)],
+            self.synthetic[np.ix_(synthetic, synthetic)],
+            self.across[np.ix_(real, synthetic)],
+        )
+
+
+def pairwise(x: Array, y: Array) -> Array:
+    """Euclidean distances, n x d and m x d -> n x m.
+
+    By differences: the faster way over inner products gives copies a distance above 0.
+    """
+    from scipy.spatial.distance import cdist
+
+    return np.asarray(cdist(x, y), np.float64)
+
+
+def own_distances(x: Array, groups: Groups | None = None) -> Array:
+    """n x n distances within a side, infinite within one of `groups` (None: image and itself)."""
+    found = pairwise(x, x)
+    if groups is None:
+        np.fill_diagonal(found, math.inf)
+    else:
+        found[groups.codes[:, None] == groups.codes[None, :]] = math.inf
+    return found
+
+
+def _radii(own: Array, k: int) -> Array | None:
+    """Distance to the k-th nearest neighbour, n x n -> n; None where some image has fewer."""
+    if len(own) < k:
+        return None
+    found: Array = np.partition(own, k - 1, axis=1)[:, k - 1]
+    return found if np.isfinite(found).all() else None
+
+
+def prdc_of_distances(distances: Distances, k: int = K) -> Array:
+    """The four scores in the order of `NAMES`; NaN where a side has too few neighbours."""
+    found = np.full(len(NAMES), math.nan)
+    radii = _radii(distances.real, k)
+    if radii is not None:
+        inside = distances.across < radii[:, None]
+        found[0] = inside.any(axis=0).mean()
+        found[2] = inside.sum(axis=0).mean() / k
+        found[3] = inside.any(axis=1).mean()
+    radii = _radii(distances.synthetic, k)
+    if radii is not None:
+        found[1] = (distances.across < radii[None, :]).any(axis=1).mean()
+    return found
+
+
+def prdc(
+    real: NDArray[Any],
+    synthetic: NDArray[Any],
+    k: int = K,
+    patients: Labels | None = None,
+    synthetic_patients: Labels | None = None,
+    exclude_same_patient: bool = False,
+) -> dict[str, Score]:
+    """The four scores by name, with 95 % jackknife intervals, cut off at 0 and 1 (density: at 0).
+
+    Args:
+        real: n x d; n may be below d.
+        synthetic: m x d.
+        k: neighbours, at least 1.
+        patients: n labels: the interval is over patients; None for independent images.
+        synthetic_patients: m labels where the second side is real as well.
+        exclude_same_patient: let balls reach to other patients only (needs `patients`).
+
+    Returns:
+        Scores; NaN with the reason where an image has fewer than k neighbours (n <= k).
+
+    Raises:
+        DataError: k below 1, shapes that do not fit, not one label per image, or patients to be
+            excluded but not named.
+    """
+    x, y = pair_features(real, synthetic)
+    if k < 1:
+        raise DataError(f"k must be at least 1, but got {k}; use {K}")
+    if exclude_same_patient and patients is None:
+        raise DataError(
+            "exclude_same_patient needs the patient of each real image, but got none; pass patients"
+        )
+    groups = groups_of(len(x), patients), groups_of(len(y), synthetic_patients, "synthetic")
+    n, units = min(len(x), len(y)), units_of(*groups)
+    bad = trouble(x, y)
+    if bad is not None:
+        return {name: undefined(str(bad.note), n, units) for name in NAMES}
+    distances = Distances(
+        own_distances(x, groups[0] if exclude_same_patient else None),
+        own_distances(
+            y, groups[1] if exclude_same_patient and synthetic_patients is not None else None
+        ),
+        pairwise(x, y),
+    )
+    found = jackknife(lambda a, b: prdc_of_distances(distances.subset(a, b), k), *groups)
+    return {
+        name: undefined(_too_few(name, len(x), len(y), k, exclude_same_patient), n, units)
+        if math.isnan(value)
+        else score_with_interval(
+            float(value), float(variance), found.groups, n, units, bounds=(0.0, highest)
+        )
+        for name, value, variance, highest in zip(
+            NAMES, found.value, found.variance, _HIGHEST, strict=True
+        )
+    }
+
+
+def _too_few(name: str, n: int, m: int, k: int, others: bool) -> str:
+    side, count = ("synthetic", m) if name == "recall" else ("real", n)
+    if others and count > k:
+        return f"{name} needs {k} images of other patients around each {side} image, but got fewer"
+    return f"{name} needs more than k = {k} {side} images, but got {count}"

@@ -1,0 +1,1 @@
+"""Measures of single images and masks: similarity, paired errors, shapes."""

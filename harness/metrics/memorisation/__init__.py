@@ -1,0 +1,1 @@
+"""Copied training patients: nearest neighbours, adversarial accuracy, a permutation test."""

@@ -1,0 +1,1 @@
+"""Dice, surface distances and volumes of predicted structures."""

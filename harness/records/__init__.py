@@ -1,1 +1,0 @@
-"""The file format that all layers above share: specs, job folders, journals, leases, states."""

@@ -1,0 +1,198 @@
+"""What the page reads from job folders: curves, scores, sample grids, convergence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.compare.replicate import Chain
+from harness.figures.curves import Curve
+from harness.figures.pictures import read_picture
+from harness.figures.trials import TrialDot
+from harness.jobs.folder import WorkFolder
+from harness.jobs.journal import series
+from harness.jobs.spec import Spec
+from harness.report.data import ReportData
+from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training up to an epoch, under the name that the page gives it."""
+
+    name: str
+    training: Spec
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """Which features a score was computed from."""
+
+    name: str
+    weights: str
+    n: int
+
+
+def curve(work: WorkFolder, run: Run, name: str, scale: float = 1.0) -> Curve:
+    """A journal's values by epoch times `scale`; empty where there are none."""
+    steps, values = series(work.job(run.training).journal, name, until=run.epochs)
+    return Curve([step * scale for step in steps], values)
+
+
+def curves(work: WorkFolder, runs: Iterable[Run], name: str, scale: float = 1.0) -> list[Curve]:
+    """The non-empty curves of several trainings."""
+    found = [curve(work, run, name, scale) for run in runs]
+    return [entry for entry in found if entry.steps]
+
+
+def readout(work: WorkFolder, run: Run) -> dict[str, Any]:
+    """Values of the training's readout at its last epoch; {} before it exists."""
+    return values_of(work.job(run.training).result(run.epochs))
+
+
+def values_of(result: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A result's values; {} where there is no result."""
+    return dict(result["values"]) if result else {}
+
+
+def seed_value(seed: SeedRun, objective: str) -> float | None:
+    """The objective of one seed; None while it is missing or where it is not a number."""
+    value = values_of(seed.result).get(objective)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def is_failed(trial: TrialRun) -> bool:
+    """A told trial that cannot be chosen."""
+    return trial.trial.failed_seeds > 0
+
+
+def trial_dot(trial: TrialRun, sweep: SweepPlan) -> TrialDot:
+    """A trial as a figure wants it."""
+    return TrialDot(
+        number=trial.trial.number,
+        batch_size=trial.settings.batch_size,
+        learning_rate=trial.settings.optimiser.learning_rate,
+        epochs=trial.epochs,
+        seed_values=[seed_value(seed, sweep.objective) for seed in trial.seeds],
+        failed=is_failed(trial),
+        chosen=sweep.best is not None and sweep.best.number == trial.trial.number,
+        params=trial.trial.params,
+        readout_of=trial.trial.readout_of,
+        pruned=trial.trial.pruned,
+    )
+
+
+def scored_with(sweep: SweepPlan) -> tuple[str, int | None]:
+    """Extractor and n of the sweep's results; ("", None) before the first."""
+    for trial in sweep.trials:
+        for seed in trial.seeds:
+            values = values_of(seed.result)
+            if values:
+                return str(values.get("extractor", "")), values.get("n")
+    return "", None
+
+
+def trial_runs(trial: TrialRun) -> list[Run]:
+    """A trial's seeds."""
+    return [Run(f"seed {seed.seed}", seed.training, trial.epochs) for seed in trial.seeds]
+
+
+def chain_runs(chains: Sequence[Chain], stage: str) -> list[Run]:
+    """The replicates' trainings of a stage ("mask" or "image")."""
+    runs = []
+    for chain in chains:
+        training = chain.stages.get(stage)
+        if training is not None:
+            runs.append(Run(f"replicate {chain.seed}", training.last, training.epochs))
+    return runs
+
+
+def converged(work: WorkFolder, chain: Chain) -> bool | None:
+    """Whether both generators of a replicate converged; None if one has no result yet."""
+    runs = chain_runs([chain], "mask") + chain_runs([chain], "image")
+    found = [readout(work, run).get("converged") for run in runs]
+    return None if not found or None in found else all(found)
+
+
+def chosen_trial(sweep: SweepPlan) -> TrialRun | None:
+    """The best trial's runs."""
+    if sweep.best is None:
+        return None
+    return next((run for run in sweep.trials if run.trial.number == sweep.best.number), None)
+
+
+def sweep_of(data: ReportData, stage: str) -> SweepPlan | None:
+    return next((sweep for sweep in data.sweeps if sweep.stage == stage), None)
+
+
+def score_curve(work: WorkFolder, scores: Mapping[int, Spec], name: str) -> Curve:
+    """A score by epoch, from the results of a training's score jobs."""
+    steps, numbers = [], []
+    for epoch, spec in sorted(scores.items()):
+        value = values_of(work.job(spec).result()).get(name)
+        if isinstance(value, int | float):
+            steps.append(epoch)
+            numbers.append(float(value))
+    return Curve(steps, numbers)
+
+
+def score_results(data: ReportData) -> list[dict[str, Any]]:
+    """Values of every finished score job behind the page."""
+    specs = [
+        spec
+        for sweep in data.sweeps
+        for trial in sweep.trials
+        for seed in trial.seeds
+        for spec in seed.scores.values()
+    ]
+    if data.comparison is not None:
+        specs += [spec for chain in data.comparison.chains for spec in chain.scores.values()]
+    found = [values_of(data.work.job(spec).result()) for spec in specs]
+    return [values for values in found if values]
+
+
+def extractors(data: ReportData) -> list[Extractor]:
+    """The different extractors and n that scored, in order."""
+    found = {
+        Extractor(str(v.get("extractor", "")), str(v.get("weights", "")), int(v.get("n", 0)))
+        for v in score_results(data)
+    }
+    return sorted(found, key=lambda e: (e.name, e.weights, e.n))
+
+
+def sample_grids(work: WorkFolder, run: Run) -> list[tuple[int, Path]]:
+    """(epoch, file) of a training's sample grids up to its last epoch, ascending."""
+    found = []
+    for path in sorted(work.job(run.training).samples.glob("*.png")):
+        epoch = path.stem.rpartition("-")[2]
+        if epoch.isdigit() and int(epoch) <= run.epochs:
+            found.append((int(epoch), path))
+    return sorted(found, key=lambda entry: (entry[0], entry[1].name))
+
+
+def load_grid(path: Path) -> NDArray[np.uint8]:
+    """A sample grid as an array."""
+    return read_picture(path.read_bytes())
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most `most` of `count` places, evenly spaced, first and last among them."""
+    return sorted({int(i) for i in np.linspace(0, count - 1, min(count, most)).round()})
+
+
+def newest(data: ReportData) -> float:
+    """When the newest result behind the page was finished (seconds since 1970), 0 without any."""
+    results: list[Mapping[str, Any] | None] = []
+    if data.comparison is not None:
+        results += [data.work.job(spec).result() for spec in data.comparison.tests.values()]
+        for chain in data.comparison.chains:
+            results += [data.work.job(spec).result() for spec in chain.scores.values()]
+    for sweep in data.sweeps:
+        results += [seed.result for trial in sweep.trials for seed in trial.seeds]
+    return max((float(r.get("finished", 0)) for r in results if r), default=0.0)

@@ -1,0 +1,81 @@
+"""A sweep as planned so far: its trials, their seeds, and what each came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.jobs.spec import Phases, Spec
+from harness.sweep.study import Trial
+
+Settings = MaskStageConfig | ImageStageConfig
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """One seed of a trial: its training, its scores by epoch, and what the last one says.
+
+    Attributes:
+        stopped_at: the epoch at which the training ended before its time; None if it did not.
+        too_large: why the training, or a score of it, does not fit its device; empty where they
+            do. Such a seed has no result, and failed.
+    """
+
+    seed: int
+    phases: Phases
+    scores: dict[int, Spec]
+    result: dict[str, Any] | None
+    stopped_at: int | None = None
+    too_large: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        return self.result is not None or bool(self.too_large)
+
+    @property
+    def training(self) -> Spec:
+        """The job whose journal is that of the whole training."""
+        return self.phases.last
+
+
+@dataclass(frozen=True)
+class TrialRun:
+    """One trial with its seeds.
+
+    Attributes:
+        pruned_seeds: how many further seeds were left out.
+    """
+
+    trial: Trial
+    settings: Settings
+    epochs: int
+    seeds: tuple[SeedRun, ...]
+    pruned_seeds: int = 0
+
+    @property
+    def too_large(self) -> str:
+        """Why its first seed that does not fit its device does not; empty where all fit."""
+        return next((seed.too_large for seed in self.seeds if seed.too_large), "")
+
+
+@dataclass
+class SweepPlan:
+    """A stage's sweep as planned so far.
+
+    Attributes:
+        front: numbers of the trials on the Pareto front; empty with one objective.
+        finished: every trial that was asked is told, and no further one is to be asked.
+        complete: finished, and not because the budget was.
+    """
+
+    stage: str
+    study: str
+    objective: str
+    direction: str
+    trials: list[TrialRun] = field(default_factory=list)
+    best: Trial | None = None
+    front: list[int] = field(default_factory=list)
+    finished: bool = False
+    complete: bool = False

@@ -1,0 +1,280 @@
+"""Shows runs in MLflow, which is a view of the job folders and holds nothing of its own.
+
+Every step may be done again: points travel with the journal's times, so that MLflow takes an exact
+repeat for what it already has; pictures have fixed names; runs are found by their key. What was
+sent is noted at the run after it arrived, so that a restart goes on from there.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.jobs.identity import folder_identity
+from harness.jobs.journal import Line
+from harness.tracking import mlflow_format as wire
+from harness.tracking.journal_cursor import Cursor, Portion, Sent, feed_name, read_portion, span
+from harness.tracking.leaderboards import board_tags
+from harness.tracking.run_index import (
+    IMAGES,
+    NAME_LENGTH,
+    SENT,
+    RunBook,
+    Shown,
+    ensure_experiment,
+    joined,
+)
+from harness.tracking.run_view import RunView
+from harness.tracking.store import open_client, resolve
+
+_STATUS = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED"}
+_SENT_LENGTH = 7900  # MLflow cuts longer tags
+
+
+@dataclass(frozen=True)
+class SyncCounts:
+    """What a sync did: runs made, values and pictures sent, values still unsent."""
+
+    runs: int = 0
+    values: int = 0
+    pictures: int = 0
+    pending: int = 0
+
+    def __add__(self, other: SyncCounts) -> SyncCounts:
+        return SyncCounts(
+            self.runs + other.runs,
+            self.values + other.values,
+            self.pictures + other.pictures,
+            self.pending + other.pending,
+        )
+
+
+class Projector:
+    """Projects the views of one experiment in one work folder.
+
+    Args:
+        workdir: the work folder.
+        experiment: name of the MLflow experiment.
+        uri: tracking URI; None is a SQLite database in the work folder.
+
+    Raises:
+        ConfigError: MLflow cannot use such a URI.
+    """
+
+    def __init__(self, workdir: Path, experiment: str, uri: str | None) -> None:
+        self.workdir = workdir
+        self.experiment = experiment
+        self.store = resolve(workdir, uri)
+        self._lock = threading.RLock()
+        self._book: RunBook | None = None
+        self._sent: dict[str, Sent] = {}  # by run key; outlives a lost tracker
+
+    def sync(self, views: Sequence[RunView], closing: bool = False) -> SyncCounts:
+        """Make the tracker show the views; doing it again changes nothing.
+
+        Args:
+            views: all runs to show; those of earlier commands may be left out.
+            closing: nothing will run after this: runs still "running" are shown as KILLED, until
+                a later sync reopens them.
+
+        Raises:
+            Whatever the tracker raises; the next sync looks again at what it has and goes on.
+        """
+        with self._lock:
+            try:
+                book = self._open_book()
+                tree = _Tree(views, book)
+                counts = SyncCounts()
+                for view in _parents_first(views):
+                    counts += self._project(book, view, tree)
+                for view in views:
+                    self._set_status(book, view, tree, closing)
+                book.describe(board_tags(views))
+                return counts
+            except BaseException:
+                self._book = None
+                raise
+
+    def pending(self, views: Sequence[RunView]) -> int:
+        """Values in the folders that no sync has confirmed; needs no tracker."""
+        with self._lock:
+            count = 0
+            for view in views:
+                sent = self._sent.get(joined(view.key), Sent())
+                for feed in view.feeds:
+                    portion = read_portion(feed, sent.feeds.get(feed_name(feed), Cursor()))
+                    if portion.remade:
+                        portion = read_portion(feed, Cursor())
+                    count += len(portion.lines)
+                count += len(_summary_lines(view, sent))
+            return count
+
+    def reap(self, keys_alive: Collection[tuple[str, ...]]) -> int:
+        """Mark runs of this work folder as KILLED that are RUNNING and in nobody's view.
+
+        Returns:
+            How many.
+        """
+        with self._lock:
+            alive = {joined(key) for key in keys_alive}
+            try:
+                shown = self._open_book().shown
+                lost = [s for k, s in shown.items() if k not in alive and s.status == "RUNNING"]
+                for run in lost:
+                    self._terminate(run, "KILLED", 0)
+                return len(lost)
+            except BaseException:
+                self._book = None
+                raise
+
+    def _open_book(self) -> RunBook:
+        if self._book is None:
+            client = open_client(self.store)
+            experiment_id = ensure_experiment(client, self.store, self.experiment)
+            self._book = RunBook(client, experiment_id, folder_identity(self.workdir))
+            self._sent = {key: shown.sent for key, shown in self._book.shown.items()}
+        return self._book
+
+    # --- one run ---------------------------------------------------------------------------
+
+    def _project(self, book: RunBook, view: RunView, tree: _Tree) -> SyncCounts:
+        before = book.find(view.key)
+        had = before.sent if before else Sent()
+        portions = {
+            feed_name(feed): read_portion(feed, had.feeds.get(feed_name(feed), Cursor()))
+            for feed in view.feeds
+        }
+        if any(portion.remade for portion in portions.values()):
+            book.drop(view.key)
+            return self._project(book, view, tree)
+        shown = before or book.make(view, tree.start(view) or _now())
+        self._rename(book, view, shown)
+        pictures = self._send_pictures(book, shown, portions)
+        attached = self._attach(book, view, shown)
+        summary = _summary_lines(view, had)
+        sent = Sent(
+            {**had.feeds, **{name: portion.after for name, portion in portions.items()}},
+            {**had.summary, **{line.name: (line.value, line.time) for line in summary}},
+            {**had.artifacts, **attached},
+        )
+        lines = [line for portion in portions.values() for line in portion.lines]
+        params, tags = book.news(view, shown)
+        if pictures:
+            tags[IMAGES] = "True"
+        if (lines or summary or pictures or attached) and len(sent.text()) <= _SENT_LENGTH:
+            tags[SENT] = sent.text()
+        points = wire.to_metrics([*lines, *summary])
+        for batch in wire.batches(points, params, tags, last=SENT):
+            wire.send_batch(book.client, shown.run_id, batch)
+        shown.note(params, tags, sent)
+        self._sent[joined(view.key)] = sent
+        return SyncCounts(int(before is None), len(lines) + len(summary), pictures)
+
+    def _rename(self, book: RunBook, view: RunView, shown: Shown) -> None:
+        name = view.name[:NAME_LENGTH]
+        if shown.name != name:
+            book.client.update_run(shown.run_id, name=name)
+            shown.name = name
+
+    def _send_pictures(self, book: RunBook, shown: Shown, portions: Mapping[str, Portion]) -> int:
+        for name, portion in portions.items():
+            if portion.pictures:
+                wire.send_pictures(
+                    book.client,
+                    shown.run_id,
+                    f"{shown.run_id}|{name}",
+                    portion.pictures,
+                    max(portion.after.born, 1),
+                )
+        return sum(len(portion.pictures) for portion in portions.values())
+
+    def _attach(self, book: RunBook, view: RunView, shown: Shown) -> dict[str, list[int]]:
+        """Attach files that are new or changed; returns their sizes and times by name."""
+        attached = {}
+        for path, folder in view.artifacts:
+            if not path.exists():
+                continue
+            name = f"{folder}/{path.name}"
+            state = [path.stat().st_size, path.stat().st_mtime_ns]
+            if shown.sent.artifacts.get(name) != state:
+                book.client.log_artifact(shown.run_id, str(path), folder or None)
+                attached[name] = state
+        return attached
+
+    # --- status ----------------------------------------------------------------------------
+
+    def _set_status(self, book: RunBook, view: RunView, tree: _Tree, closing: bool) -> None:
+        shown = book.shown[joined(view.key)]
+        wanted = "KILLED" if closing and view.status == "running" else _STATUS[view.status]
+        if shown.status == wanted:
+            return
+        if wanted == "RUNNING":
+            book.client.update_run(shown.run_id, status="RUNNING")
+            shown.status = wanted
+        else:
+            self._terminate(shown, wanted, 0 if wanted == "KILLED" else tree.end(view))
+
+    def _terminate(self, shown: Shown, status: str, end: int) -> None:
+        client = self._open_book().client
+        client.set_terminated(shown.run_id, status, max(end or _now(), shown.start))
+        shown.status = status
+
+
+class _Tree:
+    """When runs began and ended, those below them included."""
+
+    def __init__(self, views: Sequence[RunView], book: RunBook) -> None:
+        self.book = book
+        self.below: dict[tuple[str, ...], list[RunView]] = {}
+        for view in views:
+            if view.parent is not None:
+                self.below.setdefault(view.parent, []).append(view)
+
+    def start(self, view: RunView) -> int:
+        """Time (ms) of the first value in the run and below it; 0 if there is none."""
+        times = [span(view.feeds, None)[0], *map(self.start, self.below.get(view.key, ()))]
+        return min((time for time in times if time), default=0)
+
+    def end(self, view: RunView) -> int:
+        """Time (ms) of the newest value in the run and below it; 0 if there is none."""
+        shown = self.book.find(view.key)
+        own = span(view.feeds, shown.sent if shown else None)[1]
+        return max([own, view.summary_time, *map(self.end, self.below.get(view.key, ()))])
+
+
+def _parents_first(views: Sequence[RunView]) -> Iterator[RunView]:
+    known = {view.key: view for view in views}
+    given: set[tuple[str, ...]] = set()
+
+    def climb(view: RunView) -> Iterator[RunView]:
+        if view.key in given:
+            return
+        given.add(view.key)
+        if view.parent in known:
+            yield from climb(known[view.parent])
+        yield view
+
+    for view in known.values():
+        yield from climb(view)
+
+
+def _summary_lines(view: RunView, sent: Sent) -> list[Line]:
+    """Summary values that changed; a changed one is later than the one it replaces."""
+    lines = []
+    for name, value in view.summary.items():
+        at = view.summary_time
+        if name in sent.summary:
+            before, then = sent.summary[name]
+            if before == value or (math.isnan(before) and math.isnan(value)):
+                continue
+            at = max(at, then + 1)
+        lines.append(Line(0, name, float(value), at))
+    return lines
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

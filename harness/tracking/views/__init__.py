@@ -1,0 +1,1 @@
+"""Plans as MLflow runs: which run, under which parent, with which sentence."""

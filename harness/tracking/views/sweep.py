@@ -1,0 +1,209 @@
+"""A stage's sweep as runs to show: sweep > trial > seed, each with a sentence about it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from harness.jobs.folder import WorkFolder
+from harness.jobs.graph import Board
+from harness.jobs.spec import Phases, Spec
+from harness.metrics.collapse.verdict import COLLAPSED
+from harness.report.results import sample_grids, trial_runs
+from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
+from harness.sweep.planner import TOO_LARGE
+from harness.tracking.run_view import Feed, RunView
+from harness.tracking.views import sweep_notes
+
+# The chosen trial's weights travel with its run up to this size; larger ones only by name.
+WEIGHTS_BYTES = 50_000_000
+SETTINGS = "settings.yaml"
+"""Name of the file with the best trial's settings among the files about a sweep."""
+
+
+def sweep_views(plan: SweepPlan, board: Board, files: Path | None = None) -> list[RunView]:
+    """The runs of one stage's sweep.
+
+    Args:
+        files: folder of the files about the sweep, which its run and that of the best trial carry.
+    """
+    top = (f"sweep-{plan.stage}", plan.study)
+    figures = sorted(files.glob("*.png")) if files else []
+    views = [
+        RunView(
+            top,
+            f"sweep {plan.stage}",
+            params={"objective": plan.objective, "direction": plan.direction},
+            tags={"kind": "sweep", "stage": plan.stage, "study": plan.study},
+            # Counts on the way would leave points that depend on when somebody looked.
+            summary=_counts(plan) if plan.finished else {},
+            summary_time=max((_latest(run.seeds) for run in plan.trials), default=0),
+            note=sweep_notes.of_sweep(plan, bool(figures)),
+            artifacts=tuple((path, "sweep") for path in figures),
+            status="finished" if plan.finished else "running",
+        )
+    ]
+    for run in plan.trials:
+        views += _trial_views(plan, run, top, board, files)
+    return views
+
+
+def _counts(plan: SweepPlan) -> dict[str, float]:
+    """How many trials a finished sweep has, and its best trial's objective."""
+    told = [run.trial for run in plan.trials if run.trial.value is not None]
+    if not told:
+        return {}
+    found = {
+        "sweep/trials": float(len(told)),
+        "sweep/failed_trials": float(sum(trial.failed_seeds > 0 for trial in told)),
+    }
+    if plan.best is not None and plan.best.value is not None:
+        found[plan.objective] = plan.best.value
+    return found
+
+
+def _trial_views(
+    plan: SweepPlan, run: TrialRun, top: tuple[str, ...], board: Board, files: Path | None
+) -> list[RunView]:
+    number = run.trial.number
+    key = (*top, f"trial-{number:04d}")
+    params = {name: str(value) for name, value in run.trial.params.items()}
+    told = run.trial.value is not None
+    best = plan.finished and plan.best is not None and plan.best.number == number
+    tags = {
+        "kind": "trial",
+        "stage": plan.stage,
+        "study": plan.study,
+        "failed_seeds": str(run.trial.failed_seeds),
+        "chosen": str(best).lower(),
+    }
+    if told:
+        tags["verdict"] = _verdicts(run.seeds)
+    if run.trial.pruned:
+        tags["pruned"] = f"{run.pruned_seeds} seeds left out"
+    if run.trial.readout_of is not None:
+        tags["derived"] = f"read out of trial {run.trial.readout_of}"
+    views = [
+        RunView(
+            key,
+            f"{plan.stage} trial {number:03d}" + (" (chosen)" if best else ""),
+            top,
+            params,
+            tags | (_lineages(run.seeds) if best else {}),
+            summary=_means(run.seeds) if told else {},
+            summary_time=_latest(run.seeds),
+            note=sweep_notes.of_trial(plan, run, best),
+            artifacts=_belongings(run, board, files) if best else (),
+            status="finished" if told else "running",
+        )
+    ]
+    for seed in run.seeds:
+        feeds = training_feeds(seed.phases, board)
+        feeds += [finished_feed(board.work, spec) for spec in seed.scores.values()]
+        views.append(
+            RunView(
+                (*key, f"seed-{seed.seed}"),
+                f"{plan.stage} trial {number:03d} seed {seed.seed}",
+                key,
+                {**params, "seed": str(seed.seed)},
+                {
+                    "kind": "seed",
+                    "stage": plan.stage,
+                    "job": seed.training.digest,
+                    **_verdict_tags(seed),
+                },
+                tuple(feeds),
+                note=sweep_notes.of_seed(plan, run, seed),
+                status=_status(seed),
+            )
+        )
+    return views
+
+
+def _status(seed: SeedRun) -> Literal["running", "finished", "failed"]:
+    if seed.too_large:
+        return "failed"
+    return "finished" if seed.result else "running"
+
+
+def _belongings(run: TrialRun, board: Board, files: Path | None) -> tuple[tuple[Path, str], ...]:
+    """What goes with the chosen trial: its settings, newest samples, small weights of seed 0."""
+    found = [(files / SETTINGS, "settings")] if files else []
+    for seed, training in zip(run.seeds, trial_runs(run), strict=True):
+        grids = sample_grids(board.work, training)
+        found += [(path, f"samples/seed-{seed.seed}") for _, path in grids[-1:]]
+    weights = _weights(run.seeds[0], board.work) if run.seeds else None
+    if weights is not None and weights.exists() and weights.stat().st_size < WEIGHTS_BYTES:
+        found.append((weights, f"weights/seed-{run.seeds[0].seed}"))
+    return tuple(found)
+
+
+def _weights(seed: SeedRun, work: WorkFolder) -> Path | None:
+    if not seed.scores:
+        return None
+    scored = seed.scores[max(seed.scores)].inputs["training"]
+    return work.job(scored).at(scored.epoch) / "weights.safetensors"
+
+
+def _lineages(seeds: Sequence[SeedRun]) -> dict[str, str]:
+    """Which weights a trial stands for: kind and digest of the training, and the epoch."""
+    found = {}
+    for seed in seeds:
+        if seed.scores:
+            scored = seed.scores[max(seed.scores)].inputs["training"]
+            found[f"weights seed {seed.seed}"] = f"{scored.kind}/{scored.digest}"
+            found[f"weights seed {seed.seed} epoch"] = str(scored.epoch)
+    return found
+
+
+def training_feeds(training: Phases, board: Board) -> list[Feed]:
+    """The journals of a training, one after the other."""
+    first = Feed(board.folder(training.steady).path, until=training.steady_epochs)
+    if training.decay is None:
+        return [first]
+    decay = board.folder(training.decay).path
+    return [first, Feed(decay, until=training.epochs, after=training.steady_epochs)]
+
+
+def finished_feed(work: WorkFolder, spec: Spec) -> Feed:
+    """The journal of a job that is read once it is finished."""
+    folder = work.job(spec)
+    return Feed(folder.path, whole=folder.result() is not None)
+
+
+def _verdict_tags(seed: SeedRun) -> dict[str, str]:
+    """The verdict on a seed's samples, where people can filter by it."""
+    if seed.too_large:
+        return {"verdict": TOO_LARGE, "because": seed.too_large}
+    verdict = seed.result["values"].get("collapse") if seed.result else None
+    return {"verdict": verdict["word"], "because": verdict["sentence"]} if verdict else {}
+
+
+def _verdicts(seeds: Sequence[SeedRun]) -> str:
+    """The seeds' verdicts in few words: one for all, or each with its count, worst first."""
+    words = Counter(_verdict_tags(seed).get("verdict", "no verdict") for seed in seeds)
+    if len(words) == 1:
+        return next(iter(words))
+    ordered = [word for word in COLLAPSED if word in words]
+    ordered += sorted(word for word in words if word not in COLLAPSED)
+    return ", ".join(f"{words[word]} {word}" for word in ordered)
+
+
+def _means(seeds: Sequence[SeedRun]) -> dict[str, float]:
+    """Means over seeds of the scores at the trial's last epoch; none where a seed has no score."""
+    if any(seed.too_large for seed in seeds):
+        return {}
+    values: dict[str, list[float]] = {}
+    for seed in seeds:
+        for name, value in (seed.result or {"values": {}})["values"].items():
+            if name.startswith("quality/"):
+                values.setdefault(name, []).append(math.nan if value is None else float(value))
+    return {name: sum(found) / len(found) for name, found in values.items()}
+
+
+def _latest(seeds: Sequence[SeedRun]) -> int:
+    """When the last score of a trial was finished, milliseconds since 1970."""
+    return max((int(s.result["finished"] * 1000) for s in seeds if s.result), default=0)

@@ -1,0 +1,1 @@
+"""Scores of generators and of segmenters, audits, calibrations, the opening of the test."""

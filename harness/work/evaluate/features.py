@@ -1,0 +1,85 @@
+"""Feature extractors as jobs use them: opened as the spec names them, real sets kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.errors import DataError
+from harness.base.files import digest_arrays, digest_of, write_array
+from harness.data.pairs.store import Store
+from harness.jobs.context import Context
+from harness.metrics.extractors.registry import Extractor, ExtractorFiles, make_extractor
+from harness.metrics.extractors.segmenter import SegmenterBottleneck
+
+SEGMENTER = "segmenter"
+
+
+class Features:
+    """Features with one extractor; those of real sets are kept in the work folder.
+
+    Args:
+        wanted: `name` and `weights` (digest) as in the spec; the segmenter has no weights there,
+            because they are those of the job's input `judge`.
+    """
+
+    def __init__(self, context: Context, wanted: Mapping[str, str]) -> None:
+        self.extractor: Extractor = (
+            _judge(context) if wanted["name"] == SEGMENTER else _named(context, wanted)
+        )
+        self._folder: Path = context.work.root / "features"
+        self._compute = dict(context.spec.compute)
+
+    def made(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Features of N x 1 x H x W in [0, 1]."""
+        return self.extractor(images)
+
+    def real(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Features of real images, computed once per content, weights, preprocessing, compute."""
+        key = digest_of(
+            [
+                digest_arrays({"images": images}),
+                self.extractor.name,
+                self.extractor.weights_digest,
+                self.extractor.preprocessing,
+                self._compute,
+            ]
+        )
+        path = self._folder / f"{key}.npy"
+        if path.exists():
+            return np.load(path, allow_pickle=False)
+        features = self.extractor(images)
+        write_array(path, features)
+        return features
+
+    def name(self) -> dict[str, str]:
+        """What a score says of its extractor."""
+        return {
+            "name": self.extractor.name,
+            "weights": self.extractor.weights_digest,
+            "preprocessing": self.extractor.preprocessing,
+        }
+
+
+def _named(context: Context, wanted: Mapping[str, str]) -> Extractor:
+    files = ExtractorFiles.of(context.request.runtime)
+    found = make_extractor(wanted["name"], files, context.spec.compute["device"])
+    if found.weights_digest != wanted["weights"]:
+        raise DataError(
+            f"the extractor {wanted['name']} must have the weights that the plan named, but "
+            "they changed; repeat the command"
+        )
+    return found
+
+
+def _judge(context: Context) -> Extractor:
+    """The bottleneck of the segmenter that is the job's input `judge`."""
+    settings: Mapping[str, Any] = context.work.job(context.spec.inputs["judge"]).spec().config
+    store = Store.open(context.input("store") / "store")
+    path = context.input("judge") / "weights.safetensors"
+    device = context.spec.compute["device"]
+    return SegmenterBottleneck.load(path, settings, len(store.channels), device)

@@ -1,0 +1,187 @@
+"""Job kinds `mask-score` and `image-score`: what a readout's images are worth.
+
+Both compare with validation patients at equal n. Scores are written to the job's journal at the
+readout's epoch, so that the curves of a training are the journals of its scores.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.base.errors import DataError
+from harness.base.rng import generator as numpy_generator
+from harness.base.rng import torch_generator
+from harness.data.pairs.store import Store
+from harness.jobs.context import Context
+from harness.jobs.journal import Journal
+from harness.metrics.collapse.verdict import Collapse
+from harness.metrics.extractors.registry import Extractor
+from harness.metrics.fidelity.kid_fid import fid, kid
+from harness.metrics.images.mask_shape import describe_masks
+from harness.metrics.images.similarity import paired_similarity, ssim_diversity
+from harness.training.precision import Precision
+from harness.work.evaluate.features import Features
+from harness.work.evaluate.real_variety import VarietyJudge, journal_values, real_rows, unit
+from harness.work.generate.synthesis import load_image_generator, load_mask_generator
+from harness.work.train import image_stage, mask_stage
+
+DIVERSITY_PAIRS = 200
+
+OF_MASKS = ("kid", "fid", "diversity")
+OF_IMAGES = ("kid", "fid", "mae_hu", "ssim", "ms_ssim_4", "psnr_db")
+
+
+def score_masks(context: Context) -> None:
+    """KID, FID and diversity of Stage I samples against validation masks."""
+    config, seed = context.spec.config, context.spec.seed
+    device = Precision.of(context.spec.compute).device
+    store = Store.open(context.input("store") / "store")
+    generator, settings = load_mask_generator(context, "training", len(store.channels))
+    rows = _reference(store, config["images"])
+    judge = VarietyJudge(context, store)
+    # Twice what a verdict needs: empty masks are no part of it.
+    noise = mask_stage.draw_noise(
+        settings["noise"],
+        max(len(rows), 2 * judge.wanted),
+        settings["latent"],
+        torch_generator(seed, "score-noise"),
+    )
+    made = mask_stage.sample_masks(generator, noise, device)
+    features = Features(context, config["extractor"])
+    if not np.isfinite(made).all():
+        verdict = judge.judge(made[:, 0])
+        _store(context, _undefined(OF_MASKS), len(rows), features.extractor, verdict)
+        return
+    if settings["learns"] == "ct":
+        verdict = judge.judge(unit(made[:, 0]))
+        real, fake = unit(store.ct_crops(rows)), unit(made[: len(rows)])
+    else:
+        drawn = made.max(axis=1) > config["threshold"]
+        verdict = judge.judge(_with_gland(drawn, judge.wanted))
+        real = store.mask_crops(rows).max(axis=1, keepdims=True).astype(np.float32)
+        fake = drawn[: len(rows), None].astype(np.float32)
+    values = _fidelity(features, real, fake)
+    source = numpy_generator(seed, "diversity")
+    for name, images in (("diversity", fake), ("diversity_real", real)):
+        values[f"quality/{name}"] = ssim_diversity(images[:, 0], DIVERSITY_PAIRS, source).value
+    if settings["learns"] == "mask":
+        values |= _mask_shape(fake[:, 0] > 0.5, real[:, 0] > 0.5)
+    _store(context, values, len(rows), features.extractor, verdict)
+
+
+def _with_gland(masks: NDArray[np.bool_], wanted: int) -> NDArray[np.bool_]:
+    """The masks that are not empty; all, where these are fewer than a verdict needs."""
+    filled = masks[masks.any(axis=(1, 2))]
+    return filled if len(filled) >= wanted else masks
+
+
+def score_images(context: Context) -> None:
+    """KID and FID of Stage II on validation masks, and its likeness to the true CT."""
+    config = context.spec.config
+    device = Precision.of(context.spec.compute).device
+    store = Store.open(context.input("store") / "store")
+    generator, settings = load_image_generator(context, "training", len(store.channels))
+    rows = _reference(store, config["images"])
+    conditioning = image_stage.conditioning(store, rows)
+    made = image_stage.paint(generator, conditioning, settings["statistics"], device)
+    verdict = _judge_painter(context, store, generator, settings["statistics"], device)
+    features = Features(context, config["extractor"])
+    if not np.isfinite(made).all():
+        _store(context, _undefined(OF_IMAGES), len(rows), features.extractor, verdict)
+        return
+    real, fake = unit(store.ct[rows]), unit(made)
+    values = _fidelity(features, real, fake)
+    low, high = store.meta["window_hu"]
+    means = {
+        name: score.value
+        for name, score in paired_similarity(real[:, 0], fake[:, 0]).means().items()
+    }
+    values["quality/mae_hu"] = means.pop("mae") * (high - low)
+    values |= {f"quality/{name}": value for name, value in means.items()}
+    _store(context, values, len(rows), features.extractor, verdict)
+
+
+def _judge_painter(
+    context: Context, store: Store, generator: torch.nn.Module, statistics: str, device: str
+) -> Collapse:
+    """The verdict on Stage II over masks of as many patients as the real side has."""
+    judge = VarietyJudge(context, store)
+    source = numpy_generator(context.spec.seed, "painted-rows")
+    every = real_rows(store, "train", "validation")
+    rows = source.permutation(every)[: max(judge.wanted, 1)]
+    painted = image_stage.paint(
+        generator, image_stage.conditioning(store, rows), statistics, device
+    )
+    return judge.judge(painted[:, 0] if not np.isfinite(painted).all() else unit(painted[:, 0]))
+
+
+def _reference(store: Store, most: int) -> NDArray[np.intp]:
+    """Validation rows that the scores compare with: gland slices, at most `most`; the same ones
+    for every seed and stage."""
+    rows = store.select(role="validation", selected=True, gland=True)
+    if len(rows) < 2:
+        raise DataError(
+            "scores need at least 2 validation pairs that hold gland, but got "
+            f"{len(rows)}; give the validation role more patients"
+        )
+    if len(rows) > most:
+        rows = np.sort(numpy_generator(0, "score-rows").permutation(rows)[:most])
+    return rows
+
+
+def _undefined(names: Sequence[str]) -> dict[str, float]:
+    """What a generator scores whose training broke: its images are not numbers."""
+    return {f"quality/{name}": math.nan for name in names}
+
+
+def _fidelity(
+    features: Features, real: NDArray[np.float32], fake: NDArray[np.float32]
+) -> dict[str, float]:
+    on_real, on_fake = features.real(real), features.made(fake)
+    return {
+        "quality/kid": kid(on_real, on_fake).value,
+        "quality/fid": fid(on_real, on_fake).value,
+    }
+
+
+def _mask_shape(made: NDArray[np.bool_], real: NDArray[np.bool_]) -> dict[str, float]:
+    """Shape of generated masks beside real ones: area ratio, components, empty share."""
+    area = real.sum(axis=(1, 2)).mean()
+    described = describe_masks(made)
+    return {
+        "quality/area_ratio": float(made.sum(axis=(1, 2)).mean() / area) if area else math.nan,
+        "quality/components": float(described["components"].mean()),
+        "quality/empty_share": float((made.sum(axis=(1, 2)) == 0).mean()),
+    }
+
+
+def _store(
+    context: Context,
+    values: dict[str, float],
+    count: int,
+    extractor: Extractor,
+    verdict: Collapse,
+) -> None:
+    epoch = context.spec.inputs["training"].epoch or 0
+    values = values | journal_values(verdict)
+    journal = Journal(context.folder.journal)
+    journal.log(epoch, values)
+    length = journal.sync()
+    journal.close()
+    trained = context.input_result("training")["values"]
+    result: dict[str, Any] = {
+        "epoch": epoch,
+        "n": count,
+        "extractor": extractor.name,
+        "weights": extractor.weights_digest,
+        "converged": trained["converged"],
+        "collapse": verdict.plain(),
+        **{name: value if math.isfinite(value) else None for name, value in values.items()},
+    }
+    context.finish([context.folder.journal], result, journal_length=length)

@@ -1,0 +1,72 @@
+"""Job kind `opening`: open the test, once, after all training, under a declared rule.
+
+The opening is also entered in `openings.jsonl` of the work folder, with the content digests of the
+test patients. If another entry opened any of them before (under another rule, for other segmenters
+or with other patients beside them), this opening is an extension: it is labelled and carries no
+verdict.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from harness.base.errors import RuleError
+from harness.base.files import digest_of, sha256_file
+from harness.data.pairs.store import Store
+from harness.jobs.context import Context
+
+
+def run(context: Context) -> None:
+    """Check that the segmenters are what was trained, enter the opening, store it."""
+    store = Store.open(context.input("store") / "store")
+    patients = sorted(p["digest"] for p in store.meta["patients"] if p["role"] == "test")
+    segmenters = {name: _verified(context, name) for name in context.spec.inputs if name != "store"}
+    entry = {
+        "patients": patients,
+        "rule": digest_of(context.spec.config["rule"]),
+        "segmenters": digest_of(segmenters),
+    }
+    extended = enter(context.work.root / "openings.jsonl", entry)
+    values = {**entry, "test_patients": len(patients), "extended": extended}
+    context.finish([], values)
+
+
+def _verified(context: Context, name: str) -> str:
+    """Content digest of a segmenter whose weights still are what its result says."""
+    result = context.input_result(name)
+    for file, recorded in result["outputs"].items():
+        if sha256_file(context.input(name) / file) != recorded:
+            raise RuleError(
+                f"the weights of {name} must be those that were trained, but they changed on disk; "
+                "delete that job's folder and repeat the command"
+            )
+    return str(result["content"])
+
+
+def enter(path: Path, entry: dict[str, Any]) -> bool:
+    """Append `entry` under the file's lock; True if it extends an earlier, different opening.
+
+    The same entry twice (a crash between entering and storing) counts as one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        text = file.read()
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:  # a crash in mid-write left half a line: it was never entered
+            file.truncate(len(whole.encode()))
+        earlier = [json.loads(line) for line in whole.splitlines()]
+        for known in earlier:
+            if all(known[key] == entry[key] for key in entry):
+                return bool(known["extended"])
+        extended = any(set(known["patients"]) & set(entry["patients"]) for known in earlier)
+        file.write(json.dumps({**entry, "extended": extended, "time": time.time()}) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return extended

@@ -1,0 +1,142 @@
+"""Job kind `test-score`: one segmenter on every test patient, in 3D on the source's own grid.
+
+All slices of a scan count. Predictions are made in the placed frame and slice range, pasted back to
+the source grid and thresholded at 0.5; gland voxels outside count as misses. The largest connected
+component of each structure is kept. A patient's value is the mean of the sides, of every measure.
+
+scores.csv: a row per structure and a row `mean` per patient. Columns are those of `MEASURES`, empty
+where a score is not defined, and
+    note            where a rule rather than the masks decided, why
+    voxels, predicted   voxels of truth and prediction; row `mean`: of the sides together
+    tolerance_mm    what surface Dice forgives on this scan's grid
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import nn
+
+from harness.base.errors import RuleError
+from harness.base.files import write_text
+from harness.data.pairs.framing import Framing, channel_of, frames, paste
+from harness.data.pairs.store import LoadedScan, ScanRecord, Store
+from harness.jobs.context import Context
+from harness.metrics.segmentation.measures import Spacing, Value
+from harness.metrics.segmentation.structure_scores import (
+    MEASURES,
+    patient_scores,
+    structure_scores,
+    tolerance_mm,
+)
+from harness.training.precision import Precision
+from harness.work.train.segmenter import load_segmenter, predict
+
+
+def run(context: Context) -> None:
+    """Score one segmenter; needs the opening that names it."""
+    spec = context.spec
+    opening = context.work.job(spec.inputs["opening"]).spec()
+    if spec.inputs["segmenter"] not in opening.inputs.values():
+        raise RuleError(
+            "test patients are scored only for segmenters that the opening names, but this one is "
+            "not among them; run compare, which opens the test once after all training"
+        )
+    context.input_result("opening")  # entered, not only planned, before a label is read
+    store = Store.open(context.input("store") / "store")
+    precision = Precision.of(spec.compute)
+    network = load_segmenter(context, "segmenter", len(store.channels), precision)
+    table = []
+    for record in store.scans("test"):
+        table += _score(record, network, store, precision)
+    path = context.folder.path / "scores.csv"
+    write_text(path, _csv(table))
+    means = {row["patient_digest"]: row for row in table if row["structure"] == "mean"}
+    measures = {name: {digest: row[name] for digest, row in means.items()} for name in MEASURES}
+    context.finish([path], {"patients": measures["dice"], "measures": measures})
+
+
+def _score(
+    record: ScanRecord, network: nn.Module, store: Store, precision: Precision
+) -> list[dict[str, Any]]:
+    """Rows of one patient: one per contoured structure, and their mean."""
+    scan = record.load()
+    spacing = spacing_mm(scan.affine)
+    rows, sides = [], {}
+    for structure, truth in scan.masks.items():
+        mask = _segmented(scan, structure, network, store, precision)
+        sides[structure] = structure_scores(mask, truth, spacing)
+        voxels = int(truth.sum()), int(mask.sum())
+        rows.append(_row(record, structure, sides[structure], voxels, spacing))
+    together = sum(row["voxels"] for row in rows), sum(row["predicted"] for row in rows)
+    return [*rows, _row(record, "mean", patient_scores(sides), together, spacing)]
+
+
+def spacing_mm(affine: NDArray[np.float64]) -> Spacing:
+    """Voxel size along slices, rows and columns, in the order of the arrays' axes."""
+    slices, rows, columns = np.linalg.norm(affine[:3, :3], axis=0)
+    return float(slices), float(rows), float(columns)
+
+
+def _segmented(
+    scan: LoadedScan, structure: str, network: nn.Module, store: Store, precision: Precision
+) -> NDArray[np.bool_]:
+    """The structure as the network sees it, on the scan's own grid."""
+    framing, placement = Framing.of(store.meta), scan.placements[structure]
+    name, mirrored = channel_of(structure, store.meta["mirror"])
+    channel = store.channels.index(name)
+    ct = frames(scan.hu, scan.affine, placement, framing, mirrored)
+    made = np.zeros(ct.shape, np.float32)
+    first, last = placement.slices
+    inside = predict(network, ct[first : last + 1, None], precision)[:, channel]
+    made[first : last + 1] = inside
+    whole = paste(made, scan.hu.shape, scan.affine, placement, framing, mirrored)
+    return largest(whole > 0.5)
+
+
+def _row(
+    record: ScanRecord,
+    structure: str,
+    scores: Mapping[str, Value],
+    voxels: tuple[int, int],
+    spacing: Spacing,
+) -> dict[str, Any]:
+    """A line of the table; one note serves all, since one rule decides for all of them."""
+    values = {
+        name: None if np.isnan(score.value) else score.value for name, score in scores.items()
+    }
+    return {
+        "patient": record.patient,
+        "patient_digest": record.digest,
+        "structure": structure,
+        "dice": values.pop("dice"),
+        "note": scores["dice"].note or "",
+        "voxels": voxels[0],
+        "predicted": voxels[1],
+        **values,
+        "tolerance_mm": tolerance_mm(spacing),
+    }
+
+
+def largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest 6-connected component; an empty mask stays empty."""
+    labels, count = ndimage.label(mask)
+    if count < 2:
+        return mask
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return labels == sizes.argmax()
+
+
+def _csv(table: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(table[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue()

@@ -1,0 +1,1 @@
+"""Stores of synthetic pairs: from a trained generator, or fresh phantoms."""

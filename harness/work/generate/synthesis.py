@@ -1,0 +1,187 @@
+"""Job kind `synthesis`: noise -> masks -> CT, into a store of the same format as the real one.
+
+Masks are thresholded, holes filled, the largest component kept, and implausible ones rejected by
+rules learnt on training masks; every rejection is counted by reason. A generator that makes too few
+plausible masks is an outcome, not an error: what it makes is used, and the result says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.base.rng import generator as numpy_generator
+from harness.base.rng import torch_generator
+from harness.data.pairs.store import Row, Store, write_store
+from harness.jobs.checkpoint import load_weights
+from harness.jobs.context import Context
+from harness.jobs.folder import JobFolder
+from harness.metrics.images.mask_shape import PlausibilityRule, clean_mask, fit_plausibility
+from harness.training.precision import Precision
+from harness.work.train import image_stage, mask_stage
+
+BATCH = 64
+
+
+@dataclass
+class Harvest:
+    """Masks kept and why others were not."""
+
+    kept: list[NDArray[np.bool_]] = field(default_factory=list)
+    implausible: list[NDArray[np.bool_]] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    tried: int = 0
+
+
+def load_mask_generator(
+    context: Context, name: str, channels: int
+) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """The Stage I generator behind an input, with the config it was trained with."""
+    config = dict(_job(context, name).spec().config)
+    generator = mask_stage.make_generator(config, channels)
+    generator.load_state_dict(load_weights(context.input(name) / "weights.safetensors"))
+    return generator.to(context.spec.compute["device"]), config
+
+
+def load_image_generator(
+    context: Context, name: str, channels: int
+) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """The Stage II generator behind an input, with the config it was trained with."""
+    config = dict(_job(context, name).spec().config)
+    generator = image_stage.make_generator(config, channels)
+    generator.load_state_dict(load_weights(context.input(name) / "weights.safetensors"))
+    return generator.to(context.spec.compute["device"]), config
+
+
+def _job(context: Context, name: str) -> JobFolder:
+    return context.work.job(context.spec.inputs[name])
+
+
+def harvest(
+    generator: torch.nn.Module,
+    config: dict[str, Any],
+    rule: PlausibilityRule,
+    wanted: int,
+    attempts: int,
+    threshold: float,
+    source: torch.Generator,
+    device: str,
+) -> Harvest:
+    """Draw masks (C, 64, 64) until `wanted` are kept or `attempts` were tried."""
+    found = Harvest()
+    while len(found.kept) < wanted and found.tried < attempts:
+        noise = mask_stage.draw_noise(config["noise"], BATCH, config["latent"], source)
+        for image in mask_stage.sample_masks(generator, noise, device):
+            if len(found.kept) == wanted or found.tried == attempts:
+                break
+            found.tried += 1
+            mask = np.stack([clean_mask(channel) for channel in image > threshold])
+            reason = rule.check(np.asarray(mask.any(axis=0)))
+            if reason is None:
+                found.kept.append(mask)
+            else:
+                found.reasons[_rule(reason)] += 1
+                found.implausible.append(mask)
+    return found
+
+
+def _rule(reason: str) -> str:
+    """The rule behind a reason, without its figures: what is counted."""
+    if reason == "the mask is empty":
+        return reason
+    return f"{reason.split()[0].removesuffix('_px')} outside training range"
+
+
+def run(context: Context) -> None:
+    """Make the synthetic store of one replicate."""
+    spec, config = context.spec, context.spec.config
+    store = Store.open(context.input("store") / "store")
+    channels = len(store.channels)
+    rows = store.select(role="train", gland=True)
+    real_masks = store.mask_crops(rows).max(axis=1) > 0
+    rule = fit_plausibility(real_masks, config["tolerance"])
+    generator, settings = load_mask_generator(context, "mask", channels)
+    found = harvest(
+        generator,
+        settings,
+        rule,
+        config["pairs"],
+        config["pairs"] * config["attempts"],
+        config["threshold"],
+        torch_generator(spec.seed, "synthesis"),
+        Precision.of(spec.compute).device,
+    )
+    masks = found.kept or found.implausible[: config["pairs"]]
+    frames = _in_frame(np.stack(masks), store.ct.shape[-1])
+    painter, painter_config = load_image_generator(context, "image", channels)
+    ct = image_stage.paint(
+        painter,
+        torch.from_numpy(frames.astype(np.float32)) * 2 - 1,
+        painter_config["statistics"],
+        Precision.of(spec.compute).device,
+    )
+    folder = context.folder.path / "store"
+    _write(folder, store, ct, frames, context)
+    values = {
+        "pairs": len(frames),
+        "tried": found.tried,
+        "rejected": dict(sorted(found.reasons.items())),
+        "kept_implausible": not found.kept,
+        "too_few": len(found.kept) < config["pairs"],
+    }
+    context.finish([p for p in folder.rglob("*") if p.is_file()], values)
+
+
+def repaint(context: Context) -> None:
+    """Make the store of one replicate's Stage II on real training masks.
+
+    The masks are those that the GAN stages learn from, drawn without repeats as far as they last.
+    """
+    spec = context.spec
+    store = Store.open(context.input("store") / "store")
+    rows = store.select(role="train", selected=True)
+    order = numpy_generator(spec.seed, "repaint").permutation(rows)
+    chosen = np.resize(order, spec.config["pairs"])
+    frames = store.padded_masks(chosen)
+    painter, config = load_image_generator(context, "image", len(store.channels))
+    device = Precision.of(spec.compute).device
+    ct = image_stage.paint(
+        painter, image_stage.conditioning(store, chosen), config["statistics"], device
+    )
+    folder = context.folder.path / "store"
+    _write(folder, store, ct, frames, context)
+    context.finish(
+        [p for p in folder.rglob("*") if p.is_file()],
+        {"pairs": len(frames), "masks": len(np.unique(chosen))},
+    )
+
+
+def _in_frame(masks: NDArray[np.bool_], frame: int) -> NDArray[np.uint8]:
+    """Pad (N, C, 64, 64) into (N, C, frame, frame) at the same scale."""
+    margin = (frame - masks.shape[-1]) // 2
+    return np.pad(masks, ((0, 0), (0, 0), (margin, margin), (margin, margin))).astype(np.uint8)
+
+
+def _write(
+    folder: Path, store: Store, ct: NDArray[np.float32], masks: NDArray[np.uint8], context: Context
+) -> None:
+    rows = [Row.synthetic(index, int(mask.sum())) for index, mask in enumerate(masks)]
+    inputs = {n: i for n, i in context.spec.inputs.items() if n in ("mask", "image")}
+    seen = set().union(*(_seen(context, name) for name in inputs))
+    if "mask" not in inputs:  # the masks themselves are training patients'
+        seen |= {p["digest"] for p in store.meta["patients"] if p["role"] == "train"}
+    lineage = {**{n: i.plain() for n, i in inputs.items()}, "patients": sorted(seen)}
+    meta = {**store.meta, "kind": "synthetic", "lineage": lineage, "patients": []}
+    write_store(folder, ct, masks, rows, meta)
+
+
+def _seen(context: Context, name: str) -> set[str]:
+    """Patients that the generator behind an input was trained on, as its own store says."""
+    store = Store.open(context.work.job(_job(context, name).spec().inputs["store"]).path / "store")
+    return {p["digest"] for p in store.meta["patients"] if p["role"] == "train"}

@@ -1,0 +1,1 @@
+"""From a source to a store of pairs, with reasons for what was left out."""

@@ -1,0 +1,118 @@
+"""Cutting one patient's pairs, and counting what the crop loses."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.pairs.framing import (
+    Framing,
+    channel_of,
+    channels_of,
+    frames,
+    gland_slices,
+    mask_frames,
+    paste,
+)
+from harness.data.pairs.placement import Placement
+from harness.data.pairs.store import Row, crop_text
+from harness.data.scan import Scan
+
+
+@dataclass
+class Pairs:
+    """Pairs cut so far, and gland voxels lost to crops by role."""
+
+    ct: list[NDArray[np.float32]] = field(default_factory=list)
+    masks: list[NDArray[np.uint8]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    gland: Counter[str] = field(default_factory=Counter)
+    lost_frame: Counter[str] = field(default_factory=Counter)
+    lost_mask: Counter[str] = field(default_factory=Counter)
+    lost_slices: Counter[str] = field(default_factory=Counter)
+
+    def add(self, more: Pairs) -> None:
+        """Those of another patient, numbered on."""
+        first = len(self.rows)
+        self.ct += more.ct
+        self.masks += more.masks
+        self.rows += [replace(row, pair=first + row.pair) for row in more.rows]
+        for name in ("gland", "lost_frame", "lost_mask", "lost_slices"):
+            getattr(self, name).update(getattr(more, name))
+
+
+def cut(
+    scan: Scan,
+    digest: str,
+    role: str,
+    placed: Mapping[str, Placement],
+    config: Mapping[str, Any],
+) -> Pairs:
+    """The pairs of one training or validation patient; test patients get none."""
+    pairs = Pairs()
+    if role == "test":
+        return pairs
+    framing = Framing.of(config)
+    channels = channels_of(config["structures"], config["mirror"])
+    for structure, mask in scan.masks.items():
+        channel, mirrored = channel_of(structure, config["mirror"])
+        place = placed[structure]
+        ct = frames(scan.hu, scan.affine, place, framing, mirrored)
+        made = mask_frames(mask, scan.affine, place, framing, mirrored)
+        _count_losses(scan, structure, place, framing, mirrored, role, config, pairs)
+        trains = gland_slices(mask, place.slices, config["gland_free_share"])
+        placed_range = np.arange(place.slices[0], place.slices[1] + 1)
+        wanted = np.union1d(placed_range, trains) if role == "train" else placed_range
+        for index in wanted:
+            stacked = np.zeros((len(channels), *made.shape[1:]), np.uint8)
+            stacked[channels.index(channel)] = made[index]
+            pairs.ct.append(ct[index][None])
+            pairs.masks.append(stacked)
+            pairs.rows.append(
+                Row(
+                    pair=len(pairs.rows),
+                    patient=scan.patient,
+                    patient_digest=digest,
+                    role=role,
+                    structure=structure,
+                    side=structure.rsplit("_", 1)[-1] if "_" in structure else "",
+                    slice=int(index),
+                    z_mm=round(float(index * scan.spacing_mm[0]), 3),
+                    mirrored=mirrored,
+                    gland_px=int(made[index].sum()),
+                    selected=bool(np.isin(index, trains)),
+                    crop=crop_text(place),
+                )
+            )
+    return pairs
+
+
+def _count_losses(
+    scan: Scan,
+    structure: str,
+    place: Placement,
+    framing: Framing,
+    mirrored: bool,
+    role: str,
+    config: Mapping[str, Any],
+    pairs: Pairs,
+) -> None:
+    """Gland voxels of the source grid that no frame, mask crop or slice range holds."""
+    mask = scan.masks[structure]
+    frame = framing.frame_px
+    reach = np.ones((len(mask), frame, frame), np.float32)
+    inside = paste(reach, mask.shape, scan.affine, place, framing, mirrored) > 0.5
+    margin = (frame - config["crop"]["mask_px"]) // 2
+    reach[:, :margin] = reach[:, frame - margin :] = 0
+    reach[:, :, :margin] = reach[:, :, frame - margin :] = 0
+    in_crop = paste(reach, mask.shape, scan.affine, place, framing, mirrored) > 0.5
+    first, last = place.slices
+    pairs.gland[role] += int(mask.sum())
+    pairs.lost_frame[role] += int((mask & ~inside).sum())
+    pairs.lost_mask[role] += int((mask & ~in_crop).sum())
+    pairs.lost_slices[role] += int(mask[:first].sum() + mask[last + 1 :].sum())

@@ -1,0 +1,163 @@
+"""Looking at source patients: content digest, notes, landmarks and portrait, once per unchanged
+patient.
+
+A look reads and decodes one patient. What it found is kept in `looks/`, keyed by the files' sizes
+and modification times and by what was asked of them, so that looking again costs nothing. A
+look keeps no path and no identifier.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.base.files import digest_of, read_json, write_json
+from harness.config.data import DataConfig
+from harness.data.quality.scan_summary import Portrait, portrait
+from harness.data.scan import Excluded, Reference, Source
+from harness.work.prepare.parallel import read_each
+
+LOOK_VERSION = 3
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is known of a usable patient without its voxels.
+
+    Attributes:
+        landmarks: plain part of its landmarks; the coarse volume lies beside the file.
+        portrait: what a person must know of the scan; its picture lies beside the file.
+        file: where the look is kept.
+    """
+
+    patient: str
+    digest: str
+    role: str | None
+    notes: tuple[str, ...]
+    structures: tuple[str, ...]
+    landmarks: dict[str, Any]
+    portrait: Portrait
+    file: str = ""
+
+    @property
+    def picture(self) -> Path:
+        """Three slices with the contours, PNG."""
+        return Path(self.file).with_suffix(".png")
+
+    @classmethod
+    def open(cls, path: Path) -> Look:
+        """The look kept at `path`."""
+        kept = read_json(path)
+        kept |= {"notes": tuple(kept["notes"]), "structures": tuple(kept["structures"])}
+        kept["portrait"] = Portrait.of(kept["portrait"])
+        return cls(**kept, file=str(path))
+
+
+@dataclass(frozen=True)
+class Looks:
+    """All patients of a source: usable ones, and excluded ones with reasons; files that the source
+    does not use, counted by reason."""
+
+    usable: tuple[Look, ...]
+    excluded: tuple[Excluded, ...]
+    ignored: Mapping[str, int] = field(default_factory=dict)
+
+
+def look_at(
+    source: Source,
+    config: DataConfig,
+    root: Path,
+    progress: Callable[[int, int], None],
+    readers: int = 1,
+) -> Looks:
+    """Look at every patient of the source.
+
+    Args:
+        progress: called with patients done, and how many there are, after each.
+        readers: processes that read side by side.
+    """
+    references = source.patients()
+    paths = [_path(reference, config, root / "looks") for reference in references]
+    new = [
+        (r, path, config) for r, path in zip(references, paths, strict=True) if not path.exists()
+    ]
+    done = len(references) - len(new)
+    for count, _ in enumerate(read_each(_look, new, source, readers), done + 1):
+        progress(count, len(references))
+    return _sorted(paths, Counter(reason for _, reason in _ignored(source)))
+
+
+def _ignored(source: Source) -> Sequence[tuple[int, str]]:
+    """Files that a source does not use; only those that look at every file know."""
+    listed = getattr(source, "ignored", None)
+    return listed() if listed is not None else ()
+
+
+def _sorted(paths: Sequence[Path], ignored: Mapping[str, int]) -> Looks:
+    usable, excluded = [], []
+    seen: dict[str, str] = {}
+    for path in paths:
+        found = _open(path)
+        if isinstance(found, Look) and found.digest in seen:
+            # One patient under two names could train and test at once.
+            reason = (
+                f"it holds the same scan with the same contours as {seen[found.digest]}, which "
+                "is kept"
+            )
+            excluded.append(Excluded(found.patient, reason, found.portrait.labels))
+        elif isinstance(found, Look):
+            seen[found.digest] = found.patient
+            usable.append(found)
+        else:
+            excluded.append(found)
+    return Looks(tuple(usable), tuple(excluded), ignored)
+
+
+def _path(reference: Reference, config: DataConfig, folder: Path) -> Path:
+    asked = {
+        "version": LOOK_VERSION,
+        "source": config.source,
+        "patient": reference.patient,
+        "signature": reference.signature,
+        "structures": list(config.structures),
+        "patterns": {name: list(p) for name, p in config.patterns.items()},
+        "dicom": config.dicom.model_dump(mode="json"),
+        "images": config.images.model_dump(mode="json"),
+    }
+    return folder / f"{digest_of(asked)}.json"
+
+
+def _look(source: Source, asked: tuple[Reference, Path, DataConfig]) -> None:
+    """Read one patient and keep what was seen; the file that says so appears last."""
+    from harness.data.pairs.landmarks import landmarks
+    from harness.figures.portraits import draw_portrait, write_portrait
+
+    reference, path, config = asked
+    scan = source.read(reference)
+    if isinstance(scan, Excluded):
+        kept = {"patient": scan.patient, "reason": scan.reason, "labels": list(scan.labels)}
+        write_json(path, kept)
+        return
+    write_portrait(path.with_suffix(".png"), draw_portrait(scan, config.structures))
+    write_json(
+        path,
+        {
+            "patient": scan.patient,
+            "digest": scan.content_digest(),
+            "role": scan.role,
+            "notes": list(scan.notes),
+            "structures": sorted(scan.masks),
+            "landmarks": landmarks(scan).write(path.with_suffix(".npy")),
+            "portrait": portrait(scan).plain(),
+        },
+    )
+
+
+def _open(path: Path) -> Look | Excluded:
+    kept = read_json(path)
+    if "reason" in kept:
+        return Excluded(kept["patient"], kept["reason"], tuple(kept["labels"]))
+    return Look.open(path)

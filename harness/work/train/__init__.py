@@ -1,0 +1,1 @@
+"""Trainings: mask stage, image stage, segmenter, with their batches and checkpoints."""

@@ -1,0 +1,66 @@
+"""Batches of a training as a pure function of epoch and position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from harness.base.errors import DataError
+from harness.base.rng import torch_generator
+
+Augment = Callable[[Mapping[str, Tensor], torch.Generator], Mapping[str, Tensor]]
+
+# BatchNorm needs two images to speak of a variance.
+LEAST_BATCH = 2
+
+
+class EpochBatches:
+    """Every image once an epoch, in an order of its own; a last batch of one image is left out.
+
+    Args:
+        tensors: named tensors of equal length.
+        size: images a batch.
+        seed: root of the order and augmentation streams.
+        augment: applied to a batch with a generator keyed by (seed, epoch, position).
+    """
+
+    def __init__(
+        self,
+        tensors: Mapping[str, Tensor],
+        size: int,
+        seed: int,
+        augment: Augment | None = None,
+    ) -> None:
+        self._tensors = dict(tensors)
+        self._size = size
+        self._seed = seed
+        self._augment = augment
+        self._count = len(next(iter(tensors.values())))
+        least = min(size, LEAST_BATCH)
+        if self._count < least:
+            raise DataError(
+                f"a training needs at least {least} training pairs, but got {self._count}; "
+                "add patients to the training role"
+            )
+        full, rest = divmod(self._count, size)
+        self._updates = full + (1 if rest >= LEAST_BATCH else 0)
+        self._order: tuple[int, Tensor] = (-1, torch.zeros(0, dtype=torch.long))
+
+    def updates(self, epoch: int) -> int:
+        return self._updates
+
+    def images(self, epoch: int) -> int:
+        return min(self._count, self._updates * self._size)
+
+    def batch(self, epoch: int, index: int) -> Mapping[str, Tensor]:
+        """The batch at 0-based `index` of 1-based `epoch`."""
+        if self._order[0] != epoch:
+            source = torch_generator(self._seed, "order", epoch)
+            self._order = (epoch, torch.randperm(self._count, generator=source))
+        chosen = self._order[1][index * self._size : (index + 1) * self._size]
+        batch = {name: tensor[chosen] for name, tensor in self._tensors.items()}
+        if self._augment is None:
+            return batch
+        return self._augment(batch, torch_generator(self._seed, "augment", epoch, index))

@@ -1,0 +1,200 @@
+"""What a segmenter's batches hold: real slots and extra slots.
+
+Real slots draw from every slice of the placed range of training patients; they, their order and
+their augmentation draws come from streams of the replicate's seed alone, so they are the same in
+every arm. The arm decides what fills the extra slots and whether slots are augmented. Real pairs in
+extra slots are those that the GAN stages learn from, so that gland is about as frequent there
+as in synthetic pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.base.errors import RuleError
+from harness.base.rng import torch_generator
+from harness.config.stages import SegmentationAugmentation, extra_slots
+from harness.data.pairs.store import Store
+from harness.jobs.context import Context
+from harness.training.augmentation import augment_pairs
+
+
+class Slots:
+    """Draws one kind of slot: an endless run of permutations of `count` images.
+
+    The draw of update `u` depends on (seed, stream, u) alone.
+    """
+
+    def __init__(self, count: int, slots: int, seed: int, stream: str) -> None:
+        self._count = count
+        self._slots = slots
+        self._seed = seed
+        self._stream = stream
+        self._passes: dict[int, Tensor] = {}
+
+    def at(self, update: int) -> Tensor:
+        """Indices (slots,) of 0-based `update`."""
+        start = update * self._slots
+        picked = [self._one(position) for position in range(start, start + self._slots)]
+        return torch.tensor(picked, dtype=torch.long)
+
+    def _one(self, position: int) -> int:
+        turn, place = divmod(position, self._count)
+        if turn not in self._passes:
+            self._passes = {k: v for k, v in self._passes.items() if k >= turn - 1}
+            source = torch_generator(self._seed, "slots", self._stream, turn)
+            self._passes[turn] = torch.randperm(self._count, generator=source)
+        return int(self._passes[turn][place])
+
+
+class SlotBatches:
+    """Batches of real and extra slots.
+
+    Args:
+        real: CT (n, 1, F, F) in [-1, 1] and masks (n, C, F, F) 0/1 of training patients.
+        extra: the same of what fills the extra slots.
+        config: the segmenter spec's config.
+    """
+
+    def __init__(
+        self,
+        real: tuple[Tensor, Tensor],
+        extra: tuple[Tensor, Tensor],
+        config: Mapping[str, Any],
+        seed: int,
+    ) -> None:
+        self._pools = {"real": real, "extra": extra}
+        self._size = config["batch_size"]
+        self._updates, self._per_epoch = config["updates"], config["updates_per_epoch"]
+        self._seed = seed
+        fill = config["fill"]
+        self._augmentation = (
+            SegmentationAugmentation.model_validate(config["augmentation"])
+            if fill["augment"]
+            else None
+        )
+        self._plan = slot_plan(config)
+        self._streams = {"real": "real", "extra": f"extra-{fill['draws']}"}
+        self._slots = {
+            (first, pool): Slots(len(self._pools[pool][0]), slots, seed, self._streams[pool])
+            for first, counts in self._plan
+            for pool, slots in counts.items()
+        }
+
+    def updates(self, epoch: int) -> int:
+        """The last epoch makes what is left."""
+        return min(self._per_epoch, self._updates - (epoch - 1) * self._per_epoch)
+
+    def images(self, epoch: int) -> int:
+        return self._size * self.updates(epoch)
+
+    def batch(self, epoch: int, index: int) -> dict[str, Tensor]:
+        update = (epoch - 1) * self._per_epoch + index
+        first, counts = next(part for part in reversed(self._plan) if part[0] <= update)
+        parts = [self._part(pool, first, update) for pool in counts]
+        return {
+            "ct": torch.cat([ct for ct, _ in parts]),
+            "masks": torch.cat([masks for _, masks in parts]),
+        }
+
+    def _part(self, pool: str, first: int, update: int) -> tuple[Tensor, Tensor]:
+        rows = self._slots[first, pool].at(update - first)
+        pairs = self._pools[pool]
+        ct, masks = pairs[0][rows], pairs[1][rows].float()
+        if self._augmentation is None or not len(rows):
+            return ct, masks
+        source = torch_generator(self._seed, "augment", self._streams[pool], update)
+        return augment_pairs(ct, masks, self._augmentation, source)
+
+
+def slot_plan(config: Mapping[str, Any]) -> list[tuple[int, dict[str, int]]]:
+    """From which update on how many slots of a batch are real and extra.
+
+    Args:
+        config: the segmenter spec's config; `fill.order` is "mixed" (both kinds in every batch),
+            "only" (extra slots alone) or "first" (extra slots alone, then real ones alone).
+
+    Returns:
+        [(first update, {"real": slots, "extra": slots})], ascending.
+    """
+    size, order = config["batch_size"], config["fill"]["order"]
+    if order == "only":
+        return [(0, {"extra": size})]
+    if order == "first":
+        turn = round(config["updates"] * config["pretrain"]["share"])
+        return [(0, {"extra": size}), (turn, {"real": size})]
+    extra = extra_slots(size, config["extra_share"])
+    return [(0, {"real": size - extra, "extra": extra})]
+
+
+def _pairs(store: Store, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
+    return (
+        torch.from_numpy(np.asarray(store.ct[rows], np.float32)),
+        torch.from_numpy(np.asarray(store.masks[rows])),
+    )
+
+
+def real_pairs(store: Store, config: Mapping[str, Any], seed: int) -> tuple[Tensor, Tensor]:
+    """Every pair of the training patients, or of the share of them that the arm fine-tunes on."""
+    rows = store.select(role="train")
+    patients = sorted({store.rows[row].patient_digest for row in rows})
+    share = config["pretrain"]["real_share"] if "pretrain" in config else 1.0
+    kept = max(1, round(share * len(patients)))
+    order = torch.randperm(len(patients), generator=torch_generator(seed, "fine-tuned patients"))
+    chosen = {patients[place] for place in order[:kept].tolist()} if patients else set()
+    return _pairs(store, np.array([r for r in rows if store.rows[r].patient_digest in chosen], int))
+
+
+def extra_pairs(context: Context, store: Store) -> tuple[Tensor, Tensor]:
+    """What fills the extra slots of the arm."""
+    kind = context.spec.config["fill"]["extra"]
+    if kind in ("synthetic", "fresh"):
+        return _made(context, store, kind)
+    ct, masks = _pairs(store, store.select(role="train", selected=True))
+    if kind == "shuffled":
+        masks = masks[others(len(masks), context.spec.seed)]
+    return ct, masks
+
+
+def others(count: int, seed: int) -> Tensor:
+    """Another index for each of `count`: one random cycle through all of them."""
+    cycle = torch.randperm(count, generator=torch_generator(seed, "shuffled labels"))
+    partner = torch.empty_like(cycle)
+    partner[cycle] = cycle.roll(-1)
+    return partner
+
+
+def _made(context: Context, real: Store, kind: str) -> tuple[Tensor, Tensor]:
+    """Pairs of another store, refused if anyone but training patients had a part in it."""
+    store = Store.open(context.input("extra") / "store")
+    odd = unwanted_patients(store, {p["digest"]: p["role"] for p in real.meta["patients"]})
+    if (odd or store.meta["kind"] != kind) and kind == "fresh":
+        raise RuleError(
+            "fresh patients must be none of the experiment's own, but "
+            f"{len(odd)} of them are; make the store again"
+        )
+    if odd or store.meta["kind"] != kind:
+        raise RuleError(
+            "synthetic pairs must come from a GAN that saw training patients only, but "
+            f"{len(odd)} of the patients it saw have another role; make the store again"
+        )
+    return _pairs(store, np.arange(len(store.rows)))
+
+
+def unwanted_patients(made: Store, roles: Mapping[str, str]) -> set[str]:
+    """Who may have had no part in made pairs but had: of fresh ones anyone of the experiment, of
+    others anyone but its training patients.
+
+    Args:
+        roles: of the experiment's patients, by content digest.
+    """
+    seen = set(made.meta["lineage"]["patients"])
+    if made.meta["kind"] == "fresh":
+        return seen & set(roles)
+    return seen - {digest for digest, role in roles.items() if role == "train"}

@@ -1,0 +1,69 @@
+"""What a GAN readout's result says: its losses, whether it converged, whether samples are alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.jobs.context import Context
+from harness.jobs.journal import series
+from harness.metrics.collapse.convergence import (
+    Failure,
+    convergence_failure,
+    falling_diversity,
+    frozen_output,
+)
+
+_LAST = ("d_loss", "g_loss", "l1", "d_real", "d_fake")
+
+
+def finish_readout(context: Context, epoch: int, journal_length: int) -> None:
+    """Store the readout's result with its last losses and what the training's journal tells.
+
+    `converged` is False where the discriminator wins, something is not a number, or the output is
+    frozen (`failure` has the reason and the epoch of onset); `alike` is there where the samples of
+    fixed inputs are alike, which is a collapse seen in pixels alone. `stopped_at` is the epoch at
+    which the training ended, where that was before `epoch`.
+    """
+    journal = context.folder.journal
+    values: dict[str, Any] = {"epoch": epoch}
+    for name in _LAST:
+        steps, numbers = series(journal, f"train/{name}", until=epoch)
+        if steps:
+            values[name] = numbers[-1] if math.isfinite(numbers[-1]) else None
+    if steps and steps[-1] < epoch:
+        values["stopped_at"] = steps[-1]
+    failure = training_failure(journal, epoch)
+    values["converged"] = failure is None
+    for key, found in (("failure", failure), ("alike", _alike(journal, epoch))):
+        if found is not None:
+            values[key] = {"reason": found.reason, "onset": found.onset_epoch}
+    weights = context.folder.at(epoch) / "weights.safetensors"
+    context.finish([weights], values, epoch, journal_length)
+
+
+def stop_rule(context: Context) -> Callable[[int], bool]:
+    """What ends a training early, as `sweep.stop_on` asks for; asked with the epoch that ended."""
+    if "convergence failure" not in context.spec.config.get("stop_on", ()):
+        return lambda epoch: False
+    return lambda epoch: training_failure(context.folder.journal, epoch) is not None
+
+
+def training_failure(journal: Path, until: int) -> Failure | None:
+    """The failure that a training is in at epoch `until`, by its journal; or None."""
+    steps, d_loss = series(journal, "train/d_loss", until=until)
+    _, g_loss = series(journal, "train/g_loss", until=until)
+    bad, counts = series(journal, "train/non_finite_updates", until=until)
+    lost = convergence_failure(steps, d_loss, g_loss)
+    if lost is not None:
+        return lost
+    if bad:
+        reason = f"{int(counts[0])} updates had a loss or a gradient that is not finite"
+        return Failure(reason, bad[0])
+    return frozen_output(*series(journal, "collapse/mean_output", until=until))
+
+
+def _alike(journal: Path, until: int) -> Failure | None:
+    return falling_diversity(*series(journal, "collapse/diversity", until=until))

@@ -1,1 +1,0 @@
-"""Run order, the driver loop, and what commands share."""

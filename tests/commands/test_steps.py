@@ -1,0 +1,322 @@
+"""What sweeps choose, what a comparison then uses, and what a report gathers on the way."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories.fake_executor import StandIn
+from factories.openkbp import write_experiment, write_openkbp
+
+from harness.base.console import Console
+from harness.base.errors import ConfigError, DataError
+from harness.base.files import write_json, write_text
+from harness.commands import chosen_settings as choosing
+from harness.commands import steps
+from harness.commands.gather import gather
+from harness.commands.session import Session
+from harness.config.load import load_experiment
+from harness.jobs.spec import Spec
+from harness.report.answer import make_answer
+from harness.report.picture_budget import Ink
+from harness.sweep.chosen import read_chosen, write_chosen
+from harness.tracking.views.sweep import sweep_views
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_openkbp(tmp_path_factory.mktemp("openkbp"))
+
+
+class Work:
+    """A work folder whose trainings are done by a stand-in; sessions come and go."""
+
+    def __init__(self, root: Path, patients: Path) -> None:
+        self.file = write_experiment(root / "tiny.yaml", patients)
+        self.root = root / "work"
+        self.said = io.StringIO()
+        self.kid: Callable[[Any], float | None] = lambda config: float(config["batch_size"])
+        self.converges = True
+        self.too_large: Callable[[Spec], bool] = lambda spec: False
+        self.prepared = False
+
+    def session(self, *changes: str) -> Session:
+        experiment = load_experiment(self.file, list(changes))
+        session = Session(experiment, self.root, Console(stream=self.said), engine="inline")
+        store = session.work.job(session.store)
+        if store.result() is None:  # planners read its result alone
+            store.open(session.store)
+            store.finish([], {"patients": {}, "pairs": {}, "lost": {}}, {}, {"seconds": 0.0}, {})
+            write_json(store.path / "store" / "meta.json", self.meta(session))
+        return session
+
+    def meta(self, session: Session) -> dict[str, Any]:
+        """As much of a store as the opening reads."""
+        patients = [{"digest": digest, "role": role} for digest, role in session.roles.items()]
+        return {"version": 1, "patients": patients, "channels": ["parotid"]}
+
+    def hands(self, session: Session) -> StandIn:
+        def score(config: Any, seed: int, epoch: int) -> dict[str, Any]:
+            return {"quality/kid": self.kid(config), "converged": self.converges}
+
+        return StandIn(
+            session.work,
+            score,
+            lambda spec: {"converged": self.converges},
+            too_large=lambda spec: self.too_large(spec),
+        )
+
+    def sweep(self, *stages: str, changes: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Sweep by the stand-in, then the real step, which only chooses; what is chosen then."""
+        session = self.session(*changes)
+        for stage in stages:
+            planner = choosing.stage_sweep(session, stage)
+            self.hands(session).drive(planner.plan)
+        steps.sweep(session, stages)
+        return read_chosen(session.home) or {}
+
+    def versions(self) -> list[str]:
+        return sorted(path.name for path in (self.root / "experiments").rglob("chosen-*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def looks(patients: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What looking at the patients found, to be read again by every test."""
+    folder = tmp_path_factory.mktemp("looked")
+    experiment = load_experiment(write_experiment(folder / "tiny.yaml", patients))
+    assert len(Session(experiment, folder, Console(quiet=True)).looks.usable) == 5
+    return folder / "looks"
+
+
+@pytest.fixture
+def work(patients: Path, looks: Path) -> Iterator[Work]:
+    """In memory: hundreds of small results would wait for the disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        made = Work(Path(name), patients)
+        shutil.copytree(looks, made.root / "looks")
+        yield made
+
+
+def test_the_best_of_both_stages_is_chosen(work: Work) -> None:
+    chosen = work.sweep("mask", "image")
+    assert chosen["mask"]["params"] == {"batch_size": 6}
+    assert chosen["image"]["params"] == {"batch_size": 4}
+    assert chosen["mask"]["quality/kid"] == 6.0
+    choice = choosing.choice(work.session())
+    assert (choice.mask.batch_size, choice.image.batch_size) == (6, 4)
+    assert choice.mask.width == 4
+    assert (
+        choice.origin["mask"]
+        == f"trial {chosen['mask']['trial']} of study " + (chosen["mask"]["study"])
+    )
+
+
+def test_before_any_sweep_the_experiments_own_settings_count(work: Work) -> None:
+    choice = choosing.choice(work.session())
+    assert (choice.mask.batch_size, choice.image.batch_size) == (12, 8)
+    assert choice.origin["mask"] == choice.origin["image"] == "the experiment's own settings"
+    assert (choice.strength, choice.extra_share) == (1.0, 0.5)
+    assert choice.origin["segmentation"] == "the experiment's own strength 1 and share 0.5"
+
+
+def test_a_sweep_of_one_stage_keeps_the_choice_of_the_other(work: Work) -> None:
+    both = work.sweep("mask", "image")
+    again = work.sweep("mask")
+    assert again == both
+    assert work.versions() == ["chosen-001.yaml"]
+    # The image stage's sweep is not finished under a larger number of trials: its choice stays.
+    longer = ("sweep.image.trials=2", "sweep.image.space.batch_size.values=[2, 4]")
+    work.kid = lambda config: -float(config["batch_size"])
+    other = work.sweep("mask", changes=("sweep.seed=1", *longer))
+    assert other["image"] == both["image"]
+    assert other["mask"]["params"] == {"batch_size": 6}  # the same trainings, read again
+    assert work.versions() == ["chosen-001.yaml", "chosen-002.yaml"]
+
+
+def test_a_stage_where_everything_failed_uses_the_experiments_own_settings(work: Work) -> None:
+    work.converges = False
+    assert work.sweep("mask") == {}
+    assert work.versions() == []
+    assert "every trial of the mask sweep had a seed that failed; " in (work.said.getvalue())
+    assert choosing.choice(work.session()).origin["mask"] == "the experiment's own settings"
+
+
+def test_a_choice_of_another_question_is_said_to_be_one(work: Work) -> None:
+    work.sweep("mask", "image")
+    changed = choosing.choice(work.session("mask.width=8"))
+    assert changed.mask.width == 4
+    assert changed.origin["mask"].endswith(
+        ", whose data, settings or search space differ from the experiment's"
+    )
+    assert "differ" not in changed.origin["image"]
+    more = choosing.choice(work.session("sweep.mask.trials=1"))
+    assert "differ" not in more.origin["mask"]
+
+
+def tried(strength: float, share: float) -> dict[str, Any]:
+    """A choice of strength and share as `chosen.yaml` has it, made under some other settings."""
+
+    def axis(value: float, arm: str) -> dict[str, Any]:
+        candidates = [{"value": value, "validation_dice": 0.7, "seeds": [0.7]}]
+        return {"chosen": value, "arm": arm, "candidates": candidates}
+
+    return {
+        "base": "other",
+        "strength": axis(strength, "traditional"),
+        "extra_share": axis(share, "traditional+gan"),
+    }
+
+
+def test_a_choice_of_strength_and_share_says_what_it_replaces(work: Work) -> None:
+    session = work.session("sweep.segmentation={strength: [2], extra_share: [0.25]}")
+    write_chosen(session.home, {"segmentation": tried(2.0, 0.25)})
+    choice = choosing.choice(session)
+    assert (choice.strength, choice.extra_share) == (2.0, 0.25)
+    words = choice.origin["segmentation"]
+    assert words.startswith("strength 2 and share 0.25, by validation Dice among 1 candidate each")
+    assert "strength 1 and segmentation.extra_share 0.5 not used; chosen under" in words
+    assert words.endswith("`harness sweep` chooses again")
+
+
+def test_the_page_shows_the_candidates_of_the_choice_that_counts(work: Work) -> None:
+    changes = "sweep.segmentation={strength: [2, 4], extra_share: [0.25, 0.5]}"
+    session = work.session(changes)
+    assert gather(session).candidates == {}
+    write_chosen(session.home, {"segmentation": tried(4.0, 0.75)})
+    shown = gather(work.session(changes))
+    assert shown.candidates["strength"]["chosen"] == 4.0
+    assert [c["value"] for c in shown.candidates["extra_share"]["candidates"]] == [0.75]
+    assert "chosen under data or settings" in shown.origin["segmentation"]
+    assert gather(work.session("sweep.segmentation=null")).candidates == {}
+
+
+def test_a_dry_run_refuses_what_the_sweep_would(work: Work) -> None:
+    session = work.session("data.roles={by: random, validation: 0, test: 0.4}")
+    with pytest.raises(DataError, match="strength and share needs validation patients"):
+        choosing.need_validation(session)
+    choosing.need_validation(work.session())
+
+
+def test_a_stage_whose_sweep_was_taken_out_is_not_chosen_for(work: Work) -> None:
+    work.sweep("mask", "image")
+    assert choosing.choice(work.session("sweep.mask=null")).mask.batch_size == 12
+
+
+def test_a_sweep_of_a_stage_without_space_is_refused(work: Work) -> None:
+    with pytest.raises(ConfigError, match=r"a sweep of the mask stage needs sweep\.mask"):
+        choosing.stage_sweep(work.session("sweep.mask=null"), "mask")
+
+
+def test_looking_at_sweeps_asks_no_trial(work: Work) -> None:
+    session = work.session()
+    assert choosing.finished_sweeps(session) == []
+    choosing.stage_sweep(session, "mask")  # makes the study
+    assert choosing.finished_sweeps(session) == []
+    assert choosing.stage_sweep(session, "mask").study.trials() == []
+    work.sweep("mask")
+    (plan,) = choosing.finished_sweeps(work.session())
+    assert (plan.stage, plan.finished, len(plan.trials)) == ("mask", True, 2)
+    # Another experiment in the same folder sees none of it.
+    assert choosing.finished_sweeps(work.session("mask.width=8")) == []
+
+
+def test_a_stage_is_told_before_the_next_one_begins(work: Work) -> None:
+    work.sweep("mask", "image")
+    work.said.truncate(0)
+    heard: list[tuple[str, bool]] = []
+    steps.sweep(
+        work.session(),
+        ("mask", "image"),
+        lambda plan: heard.append((plan.stage, "of the image stage" in work.said.getvalue())),
+    )
+    assert heard == [("mask", False), ("image", True)]
+
+
+def test_a_trial_that_does_not_fit_has_failed_runs_that_say_why(work: Work) -> None:
+    work.too_large = lambda spec: spec.kind == "mask-stage" and spec.config["batch_size"] == 12
+    assert work.sweep("mask")["mask"]["params"] == {"batch_size": 6}
+    session = work.session()
+    (plan,) = choosing.finished_sweeps(session)
+    (large,) = [run for run in plan.trials if run.trial.params["batch_size"] == 12]
+
+    views = {view.key[2:]: view for view in sweep_views(plan, session.board())}
+    name = f"trial-{large.trial.number:04d}"
+    assert views[(name,)].status == "finished"
+    assert views[(name,)].tags["verdict"] == "out of memory"
+    for seed in range(len(large.seeds)):
+        view = views[name, f"seed-{seed}"]
+        assert view.status == "failed"
+        assert view.tags["verdict"] == "out of memory"
+        assert view.note.endswith(": a job must fit, but does not.")
+
+
+# --- the comparison as a report sees it -----------------------------------------------------
+
+
+def compare(work: Work, session: Session, passes: int = 1000) -> Any:
+    planner = steps.comparison_of(session, choosing.choice(session))
+    return work.hands(session).drive(planner.plan, passes)
+
+
+def test_a_comparison_is_seen_once_it_has_begun(work: Work) -> None:
+    session = work.session()
+    assert steps.begun_comparison(session) is None
+    assert gather(session).comparison is None
+    compare(work, session, passes=1)
+    begun = gather(work.session())
+    assert begun.comparison is not None
+    assert not begun.comparison.finished
+    assert (begun.table, begun.effects) == (None, ())
+
+
+def test_a_finished_comparison_is_gathered_with_its_table(work: Work) -> None:
+    session = work.session()
+    plan = compare(work, session)
+    for (arm, seed), spec in plan.tests.items():
+        gain = 0.01 if arm == "traditional+gan" else 0.0
+        path = session.work.job(spec).path / "scores.csv"
+        path.write_text(
+            "patient,patient_digest,structure,dice\n"
+            f"pt_5,aa,parotid_left,{0.5}\n"
+            f"pt_5,aa,mean,{0.25 + gain + seed / 10_000}\n"
+        )
+    data = gather(work.session())
+    assert data.comparison is not None
+    assert data.comparison.finished
+    assert data.table is not None
+    assert data.table.patients == ("pt_5",)
+    (effect,) = data.effects
+    assert (effect.status, round(effect.mean, 9)) == ("cells only", 0.01)
+    assert not data.superseded
+    write_text(session.home / "scores.csv", data.table.to_csv())  # as `compare` leaves it
+    other = gather(work.session("segmentation.updates=7"))
+    assert (other.table, other.superseded) == (None, True)
+    assert make_answer(other, Ink()).headline.startswith("No answer under these settings: the test")
+    assert data.ledger["segmenter"] == {"jobs": 4, "seconds": 4.0}
+    assert {line.role for line in data.patients} == {"train", "validation", "test"}
+
+
+def test_a_report_is_possible_where_no_comparison_can_be(work: Work) -> None:
+    """Others in the same folder may have compared; this experiment cannot."""
+    compare(work, work.session())
+    for change in ("mask.learns=ct", "data.roles={by: random, validation: 0.2, test: 0}"):
+        data = gather(work.session(change))
+        assert data.patients
+        assert data.comparison is None
+    session = work.session("mask.learns=ct")
+    with pytest.raises(ConfigError, match="needs masks from the mask stage"):
+        steps.comparison_of(session, choosing.choice(session))
+
+
+def test_what_is_gathered_names_no_folder(work: Work, patients: Path) -> None:
+    data = gather(work.session())
+    text = repr((data.config, data.provenance, data.patients, data.mlflow))
+    assert str(patients) not in text
+    assert str(work.root.parent) not in text
+    assert dict(data.provenance)["compute"].endswith("1 thread a worker")

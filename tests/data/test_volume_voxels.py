@@ -1,0 +1,316 @@
+"""Voxels of NRRD and NIfTI patients: geometry against SimpleITK, segmentations, what is no CT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import factories.image as material
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+from factories.image import (
+    LEFT,
+    OBLIQUE,
+    ORIGIN,
+    RIGHT,
+    SHAPE,
+    Drawn,
+    draw,
+    filled,
+    like,
+    only,
+    read_all,
+    reason,
+    save,
+)
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from harness.data.scan import Excluded, Scan
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "in"
+
+
+def marked(seed: int, place: tuple[int, int, int], **geometry: Any) -> tuple[Drawn, NDArray[Any]]:
+    """A patient with one bright voxel, and where SimpleITK says that it lies."""
+    drawn = draw(seed, **geometry)
+    values = sitk.GetArrayFromImage(drawn.ct)
+    spot = tuple(n % size for n, size in zip(place, values.shape, strict=True))
+    values[spot] = 3000
+    where = drawn.ct.TransformIndexToPhysicalPoint([int(n) for n in spot[::-1]])
+    return Drawn(like(values, drawn.ct), drawn.masks), np.array(where)
+
+
+TURNS: dict[str, Callable[[sitk.Image], sitk.Image]] = {
+    "as is": lambda image: image,
+    "head first": lambda image: sitk.Flip(image, [False, False, True]),
+    "from the left": lambda image: sitk.Flip(image, [True, False, False]),
+    "all flipped": lambda image: sitk.Flip(image, [True, True, True]),
+    "sagittal": lambda image: sitk.PermuteAxes(image, [1, 2, 0]),
+    "coronal, flipped": lambda image: sitk.Flip(
+        sitk.PermuteAxes(image, [2, 0, 1]), [True, False, True]
+    ),
+}
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".nii.gz"])
+@pytest.mark.parametrize("turned", TURNS)
+@pytest.mark.parametrize("direction", [np.eye(3), OBLIQUE], ids=["axial", "oblique"])
+def test_a_point_of_the_patient_is_where_simpleitk_says(
+    root: Path, suffix: str, turned: str, direction: NDArray[np.float64]
+) -> None:
+    for number, place in enumerate([(0, 0, 0), (7, 3, -1), (2, -2, 5)]):
+        folder = root / str(number)
+        drawn, where = marked(number, place, direction=direction, turn=TURNS[turned])
+        save(drawn.ct, folder / "P1" / f"ct{suffix}")
+        for name, mask in drawn.masks.items():
+            save(mask, folder / "P1" / f"{name}{suffix}")
+        scan = only(folder)
+        spot = np.unravel_index(int(scan.hu.argmax()), scan.hu.shape)
+        np.testing.assert_allclose((scan.affine @ [*spot, 1])[:3], where, atol=1e-3)
+        # Canonical order undoes every turn of the stored axes: boxes are where they were drawn.
+        assert scan.hu.shape == SHAPE
+        assert (np.diag(scan.affine[:3, :3][::-1]) > 0).all()
+        np.testing.assert_array_equal(scan.masks["parotid_left"], filled(LEFT))
+        np.testing.assert_allclose(scan.affine[:3, 3], ORIGIN, atol=1e-3)
+
+
+def test_a_mask_stored_in_another_order_is_the_same(root: Path) -> None:
+    drawn, turned = draw(2), draw(2, turn=TURNS["coronal, flipped"])
+    save(drawn.ct, root / "P1" / "ct.nrrd")
+    save(turned.masks["Parotid_L"], root / "P1" / "Parotid_L.nii.gz")
+    np.testing.assert_array_equal(only(root).masks["parotid_left"], filled(LEFT))
+
+
+def test_what_float32_leaves_of_a_zero_changes_no_digest(root: Path) -> None:
+    drawn = draw(1)
+    for name, noise in (("exact", 0.0), ("noisy", 4e-9)):
+        for stem, image in (("ct", drawn.ct), ("Parotid_L", drawn.masks["Parotid_L"])):
+            affine = np.diag([-1.25, -1.5, 3.0, 1.0]) + noise
+            affine[:3, 3], affine[3] = np.array(ORIGIN) * [-1, -1, 1], [0, 0, 0, 1]
+            values = sitk.GetArrayFromImage(image).transpose(2, 1, 0)
+            (root / name).mkdir(parents=True, exist_ok=True)
+            nibabel.save(nibabel.Nifti1Image(values, affine), root / name / f"{stem}.nii")
+    assert len({s.content_digest() for s in read_all(root) if isinstance(s, Scan)}) == 1
+
+
+def test_axes_half_way_are_refused(root: Path) -> None:
+    halfway = Rotation.from_euler("xyz", (0, 50, 40), degrees=True).as_matrix()
+    material.pddca(root, 1, draw(direction=halfway))
+    assert "each axis of a volume must be nearest to one body axis" in reason(root)
+
+
+def shifted(image: sitk.Image, mm: float) -> sitk.Image:
+    made = sitk.Image(image)
+    x, y, z = image.GetOrigin()
+    made.SetOrigin((x, y + mm, z))
+    return made
+
+
+def respaced(image: sitk.Image) -> sitk.Image:
+    made = sitk.Image(image)
+    made.SetSpacing((1.25, 1.5, 3.01))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda mask: shifted(mask, 0.01), "it lies up to 0.01 mm beside it"),
+        (respaced, "it lies up to 0.08 mm beside it"),
+        (
+            lambda mask: mask[1:, :, :],
+            "it has 9 x 20 x 25 voxels where the image has 9 x 20 x 26",
+        ),
+    ],
+)
+def test_a_mask_on_another_grid_is_refused(
+    root: Path, change: Callable[[sitk.Image], sitk.Image], words: str
+) -> None:
+    drawn = draw()
+    save(drawn.ct, root / "P1" / "ct.nrrd")
+    save(change(drawn.masks["Parotid_L"]), root / "P1" / "Parotid_L.nrrd")
+    assert reason(root) == (
+        f"file 1: a mask must lie on the grid of its image, but {words}; resample it onto the image"
+    )
+
+
+def test_a_mask_within_a_thousandth_of_a_millimetre_is_taken(root: Path) -> None:
+    drawn = draw()
+    save(drawn.ct, root / "P1" / "ct.nrrd")
+    save(shifted(drawn.masks["Parotid_L"], 0.0009), root / "P1" / "Parotid_L.nrrd")
+    np.testing.assert_array_equal(only(root).masks["parotid_left"], filled(LEFT))
+
+
+# --- segmentations of 3D Slicer -----------------------------------------------------------------
+
+
+def test_segments_that_overlap_and_a_cropped_file(root: Path) -> None:
+    """A Slicer file may cover the segments' box alone; its header names what overlaps."""
+    drawn = draw(5, direction=OBLIQUE)
+    save(drawn.ct, root / "P1" / "ct.nrrd")
+    left, right = (sitk.GetArrayFromImage(mask) for mask in drawn.masks.values())
+    left[3] = right[3] = 1  # one slice is in both
+    crop = drawn.ct[3:, 2:, 1:8]
+    layers = np.stack([left, right * 4])[:, 1:8, 2:, 3:]
+    segments = [("Parotid_L", 0, 1), ("rt parotid", 1, 4)]
+    material.seg_nrrd(root / "P1" / "Segmentation.seg.nrrd", layers, crop, segments)
+    scan = only(root)
+    expected = [np.zeros(SHAPE, np.bool_) for _ in range(2)]
+    for mask, values in zip(expected, (left, right), strict=True):
+        mask[1:8, 2:, 3:] = values[1:8, 2:, 3:] > 0
+    np.testing.assert_array_equal(scan.masks["parotid_left"], expected[0])
+    np.testing.assert_array_equal(scan.masks["parotid_right"], expected[1])
+    assert scan.labels == ("Parotid_L", "rt parotid")
+
+
+def test_one_segment_may_lie_in_any_layer(root: Path) -> None:
+    """A file of one segment is named by the file, whatever its header calls the segment."""
+    drawn = draw()
+    material.han_seg(root, 1, drawn)
+    [path] = root.rglob("*_OAR_Parotid_R.seg.nrrd")
+    layers = np.stack([sitk.GetArrayFromImage(mask) for mask in drawn.masks.values()])
+    material.seg_nrrd(path, layers, drawn.ct, [("Segment_1", 1, 1)])
+    scan = only(root)
+    np.testing.assert_array_equal(scan.masks["parotid_right"], filled(RIGHT))
+    assert scan.labels == ("Parotid_L", "Parotid_R")
+
+
+def test_an_empty_segmentation_is_one_voxel(root: Path) -> None:
+    drawn = draw()
+    material.han_seg(root, 1, drawn)
+    [path] = root.rglob("*_OAR_Parotid_R.seg.nrrd")
+    nothing = np.zeros((1, 1, 1, 1), np.uint8)
+    material.seg_nrrd(path, nothing, sitk.Image(1, 1, 1, sitk.sitkUInt8), [("Parotid_R", 0, 1)])
+    assert only(root).notes == ("parotid_right is not contoured",)
+
+
+def test_a_cropped_segmentation_between_voxels_is_refused(root: Path) -> None:
+    drawn = draw()
+    material.han_seg(root, 1, drawn)
+    [path] = root.rglob("*_OAR_Parotid_L.seg.nrrd")
+    save(shifted(drawn.masks["Parotid_L"][2:, :, :], 0.7), path)
+    assert "it has 9 x 20 x 24 voxels where the image has 9 x 20 x 26" in reason(root)
+
+
+# --- what is no CT and no mask ------------------------------------------------------------------
+
+
+def with_image(root: Path, values: NDArray[Any]) -> str:
+    drawn = draw()
+    path = material.pddca(root, 1, drawn)
+    save(like(values, drawn.ct), path)
+    return reason(root)
+
+
+def test_values_must_be_hu(root: Path) -> None:
+    hu = material.voxels()
+    unit = (hu - hu.min()) / (hu.max() - hu.min())
+    rule = "file 1: values must be HU"
+    for values, got in (
+        (unit.astype(np.float32), "0 to 1"),
+        (hu.astype(np.int32) + 1024, "24 to 1113"),
+        (((hu - hu.mean()) / hu.std()).astype(np.float64), "-"),
+        (np.clip(hu, -160, 240), "-160 to 89"),
+    ):
+        said = with_image(root, values)
+        assert said.startswith(f"{rule}, with air below -200, but got {got}")
+    assert with_image(root, (unit * 255).astype(np.uint8)).startswith(f"{rule}, but an image has 8")
+    assert with_image(root, (unit * 90).astype(np.int8)).startswith(f"{rule}, but an image has 8")
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_every_voxel_must_have_a_number(root: Path, odd: float) -> None:
+    values = material.voxels().astype(np.float32)
+    values[3, 4, 5:7] = odd
+    assert with_image(root, values) == "file 1: every voxel must have a number, but 2 have none"
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
+def test_hu_of_any_number_format_are_the_same(root: Path, dtype: Any) -> None:
+    drawn = draw(6, dtype=dtype)
+    values = sitk.GetArrayFromImage(drawn.ct)
+    values[0, 0, 0], values[0, 0, 1] = -3024, 40000 if dtype is not np.int16 else 32767
+    if values.dtype.kind == "f":
+        values[0, 0, 2] = 40.4
+    else:
+        values[0, 0, 2] = 40
+    material.pddca(root, 1, Drawn(like(values, drawn.ct), drawn.masks))
+    scan = only(root)
+    assert scan.hu.dtype == np.int16
+    assert scan.hu[0, 0, :3].tolist() == [-1024, 32767, 40]
+    np.testing.assert_array_equal(scan.hu[1:], material.voxels(6)[1:])
+
+
+def with_mask(root: Path, values: NDArray[Any]) -> Path:
+    drawn = draw()
+    material.pddca(root, 1, drawn)
+    return save(like(values, drawn.ct), next(root.rglob("Parotid_L.nrrd")))
+
+
+def test_masks_must_have_two_values(root: Path) -> None:
+    values = np.zeros(SHAPE, np.float32)
+    values[LEFT] = 255
+    with_mask(root, values)
+    np.testing.assert_array_equal(only(root).masks["parotid_left"], filled(LEFT))
+    values[4, 9, 20] = 0.5
+    with_mask(root, values)
+    assert reason(root) == (
+        "file 2: a mask must have two values, 0 and another, but got 0.5 to 255 beside 0; a label "
+        "map needs data.images.labels"
+    )
+    with_mask(root, np.ones(SHAPE, np.uint8))
+    assert reason(root) == "file 2: a mask must leave voxels outside at 0, but none is"
+    values[4, 9, 20] = np.nan
+    with_mask(root, values)
+    assert reason(root) == "file 2: every voxel must have a number, but 1 have none"
+
+
+def test_label_maps_must_hold_whole_numbers(root: Path) -> None:
+    drawn = draw()
+    material.nnunet(root, 1, drawn)
+    values = sitk.GetArrayFromImage(drawn.label_map()).astype(np.float32)
+    path = root / "labelsTr" / "head_001.nii.gz"
+    save(like(values, drawn.ct), path)
+    assert set(only(root).masks) == {"parotid_left", "parotid_right"}
+    values[0, 0, 0] = 0.5
+    save(like(values, drawn.ct), path)
+    assert reason(root).endswith("a label map must hold whole numbers, but one does not")
+
+
+def test_empty_masks_are_not_contoured(root: Path) -> None:
+    with_mask(root, np.zeros(SHAPE, np.uint8))
+    scan = only(root)
+    assert list(scan.masks) == ["parotid_right"]
+    assert scan.notes == ("parotid_left is not contoured",)
+    next(root.rglob("Parotid_R.nrrd")).unlink()
+    assert reason(root) == ("masks must have voxels, but those of all wanted structures are empty")
+
+
+def test_two_masks_of_one_structure(root: Path) -> None:
+    drawn = draw(boxes={"Parotid_L": LEFT, "left parotid": LEFT})
+    material.pddca(root, 1, drawn)
+    assert reason(root) == (
+        "one mask must match parotid_left, but got 'Parotid_L', 'left parotid'; narrow "
+        "data.patterns.parotid_left"
+    )
+    empty = like(np.zeros(SHAPE, np.uint8), drawn.ct)
+    save(empty, next(root.rglob("left parotid.nrrd")))
+    assert list(only(root).masks) == ["parotid_left"]
+
+
+def test_no_wanted_mask_lists_what_is_there(root: Path) -> None:
+    material.pddca(root, 1, draw(boxes={"Cord": LEFT, "BrainStem": RIGHT}))
+    [excluded] = read_all(root)
+    assert isinstance(excluded, Excluded)
+    assert excluded.reason == (
+        "parotid_left, parotid_right must have masks, but got 'BrainStem', 'Cord'; see "
+        "data.patterns"
+    )
+    assert sorted(excluded.labels) == ["BrainStem", "Cord"]

@@ -1,0 +1,103 @@
+"""Dose-response: further levels of the primary comparison, opened together, never judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.base.errors import ConfigError
+from harness.inference.decision import DecisionRule
+from harness.inference.dose import doses
+from harness.inference.table import Cell, Table
+from harness.jobs.spec import Spec
+from tests.compare.test_protocol import Protocol
+
+RULE = DecisionRule("traditional", "traditional+gan", 0.01)
+
+
+def test_every_level_is_trained_before_the_one_opening(tmp_path: Path) -> None:
+    protocol = Protocol(tmp_path, dose_response={"patients": [2, 1], "extra_share": [0.25, 0.5]})
+    plan = protocol.run()
+    assert plan.finished
+    # The share of 0.5 is the declared one: no level of its own.
+    assert [(p.level.axis, p.level.value) for p in plan.levels] == [
+        ("patients", 1), ("patients", 2), ("extra_share", 0.25),
+    ]  # fmt: skip
+    kinds = protocol.kinds()
+    levels = 3 * 2 * 2  # levels x replicates x two arms
+    assert kinds.count("segmenter") == kinds.count("test-score") == 5 * 2 + levels
+    assert len((tmp_path / "openings.jsonl").read_text().splitlines()) == 1
+    assert plan.opening is not None
+    assert len(plan.opening.inputs) == 1 + 5 * 2 + levels
+    last_training = max(place for place, kind in enumerate(kinds) if kind == "segmenter")
+    assert last_training < min(place for place, kind in enumerate(kinds) if kind == "test-score")
+
+
+def test_fewer_patients_are_nested_and_retrain_the_whole_chain(tmp_path: Path) -> None:
+    protocol = Protocol(tmp_path, dose_response={"patients": [1, 2]})
+    plan = protocol.run()
+    one, two = (training_patients(p.level.chains.store) for p in plan.levels)
+    every = training_patients(protocol.planner.chains.store)
+    assert one < two < every
+    assert [len(one), len(two), len(every)] == [1, 2, 3]
+    for found in plan.levels:
+        others = {s for s, r in store_roles(found.level.chains.store).items() if r != "train"}
+        assert others == {
+            s for s, r in store_roles(protocol.planner.chains.store).items() if r != "train"
+        }
+        masks = {chain.stages["mask"].last.digest for chain in found.chains}
+        assert masks.isdisjoint(chain.stages["mask"].last.digest for chain in plan.chains)
+
+
+def test_other_shares_share_the_generators(tmp_path: Path) -> None:
+    protocol = Protocol(tmp_path, dose_response={"extra_share": [0.25]})
+    plan = protocol.run()
+    for declared, other in zip(plan.chains, plan.levels[0].chains, strict=True):
+        assert declared.synthesis == other.synthesis
+        assert declared.segmenters["traditional"] != other.segmenters["traditional"]
+    assert protocol.kinds().count("mask-stage") == 2
+
+
+def test_a_dose_added_after_the_opening_is_an_extension(tmp_path: Path) -> None:
+    assert not Protocol(tmp_path).run().extended
+    later = Protocol(tmp_path, dose_response={"extra_share": [0.25]})
+    assert later.run().extended
+
+
+def test_as_many_patients_as_there_are_is_no_other_level(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="must be below the number of training patients, 3"):
+        Protocol(tmp_path, dose_response={"patients": [3]}).run()
+
+
+def test_doses_are_plain_differences_of_their_cells() -> None:
+    rng = np.random.default_rng(4)
+    declared = table(rng.normal(0.02, 0.01, (12, 5)))
+    low = rng.normal(-0.01, 0.02, (12, 5))
+    found = doses(
+        declared, {"patients": 20, "extra_share": 0.5}, [("patients", 5, table(low))], RULE
+    )
+    assert [(d.axis, d.value, d.declared) for d in found] == [
+        ("patients", 5, False), ("patients", 20, True),
+    ]  # fmt: skip
+    assert found[0].mean == pytest.approx(low.mean())
+    assert found[0].baseline.mean == pytest.approx(0.8)
+    assert found[0].interval95 is not None
+    assert found[0].interval95[0] < low.mean() < found[0].interval95[1]
+
+
+def table(differences: np.ndarray) -> Table:
+    cells = []
+    for (patient, replicate), value in np.ndenumerate(differences):
+        cells.append(Cell(f"p{patient}", replicate, "traditional", 0.8))
+        cells.append(Cell(f"p{patient}", replicate, "traditional+gan", 0.8 + float(value)))
+    return Table(cells)
+
+
+def store_roles(store: Spec) -> dict[str, str]:
+    return dict(store.config["patients"])
+
+
+def training_patients(store: Spec) -> set[str]:
+    return {digest for digest, role in store_roles(store).items() if role == "train"}

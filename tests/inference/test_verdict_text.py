@@ -1,0 +1,118 @@
+"""What an effect's sentence adds to its word, and its planning numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.inference.decision import DecisionRule, decide
+from harness.inference.table import Cell, Table
+
+# Rows and columns that sum to 0: the grand mean stays what is asked for.
+ROWS = np.array([-4, -3, -2, -1, 0, 0, 1, 2, 3, 4]) / 3
+COLUMNS = np.array([-2, -1, 0, 1, 2]) / 2
+
+
+def differences(mean: float, spread: float) -> np.ndarray:
+    checker = np.where(np.add.outer(np.arange(10), np.arange(5)) % 2, 1.0, -1.0)
+    return mean + spread * (ROWS[:, None] + COLUMNS[None, :] + checker)
+
+
+def table(**arms: np.ndarray) -> Table:
+    every = {"base": np.zeros((10, 5)), **arms}
+    return Table(
+        Cell(f"p{p}", r, arm, 0.5 + float(d[p, r]))
+        for arm, d in every.items()
+        for p in range(10)
+        for r in range(5)
+    )
+
+
+def rule(*secondary: str, **more: Any) -> DecisionRule:
+    pairs = tuple(("base", name) for name in secondary)
+    return DecisionRule("base", "first", more.get("margin", 0.01), pairs)
+
+
+def test_a_secondary_whose_interval_alone_excludes_0_says_so() -> None:
+    edge = differences(0.0095, 0.007)  # p about 0.03: enough alone, not three times
+    cells = table(first=edge, second=edge, third=differences(0, 0.01), fourth=differences(0, 0.01))
+    first, second, *_ = decide(cells, rule("second", "third", "fourth"))
+    assert first.p is not None
+    assert 0.05 / 3 < first.p < 0.05
+    assert first.word == "helps"
+    assert "adjusted" not in first.sentence
+    assert second.p_adjusted == pytest.approx(3 * first.p)
+    assert second.word == "undecided"
+    assert (
+        'undecided, which is not "no difference"; its unadjusted 95 % interval excludes 0, but p '
+        f"adjusted for several comparisons is {3 * first.p:.3f}; mean difference"
+    ) in second.sentence
+
+
+def test_a_secondary_without_useful_effect_is_labelled_unadjusted() -> None:
+    flat = differences(0.0, 0.001)
+    first, second = decide(table(first=flat, second=flat), rule("second"))
+    assert first.word == second.word == "no useful effect"
+    assert "no useful effect (within 0.01 Dice);" in first.sentence
+    assert (
+        "no useful effect (within 0.01 Dice, not adjusted for several comparisons);"
+        in second.sentence
+    )
+    assert "excludes 0" not in second.sentence
+
+
+def test_a_small_secondary_help_labels_its_margin_only() -> None:
+    small = differences(0.004, 0.001)
+    first, second = decide(table(first=small, second=small), rule("second"))
+    assert first.word == second.word == "helps, by less than the margin"
+    assert "(the margin not adjusted for several comparisons)" in second.sentence
+    assert "adjusted" not in first.sentence
+
+
+def test_an_unflattened_training_is_said_with_every_estimate() -> None:
+    cells = table(first=differences(0.03, 0.001), second=differences(0.0, 0.02))
+    for at_budget in (True, False):
+        for effect in decide(cells, rule("second"), at_budget=at_budget):
+            assert ("at this budget" in effect.sentence) == at_budget
+            assert "given this training cohort" in effect.sentence
+    plain = [effect.word for effect in decide(cells, rule("second"))]
+    assert [e.word for e in decide(cells, rule("second"), at_budget=True)] == plain
+
+
+def test_another_measure_is_not_called_dice() -> None:
+    cells = table(first=differences(0.002, 0.001))
+    (effect,) = decide(cells, rule(), measure="HD95 in mm")
+    assert "mean difference in HD95 in mm +0.0020" in effect.sentence
+    assert "Dice" not in effect.sentence
+
+
+def test_the_numbers_needed_are_those_of_the_observed_spread() -> None:
+    """By hand: enough patients or replicates bring (c + t) x SE down to the margin."""
+    (effect,) = decide(table(first=differences(0.0, 0.005)), rule(margin=0.02))
+    assert effect.detectable is not None
+    assert effect.detectable < 0.02
+    assert effect.patients_needed is not None
+    assert effect.patients_needed <= 10  # this design sees it already
+    (narrow,) = decide(table(first=differences(0.0, 0.005)), rule(margin=0.001))
+    assert narrow.word == "undecided"
+    assert (narrow.patients_needed, narrow.equivalence_in_reach) == (None, False)
+
+
+def test_no_spread_and_cells_alone_plan_nothing() -> None:
+    (equal,) = decide(table(first=np.full((10, 5), 0.25)), rule())
+    few = Table(cell for cell in table(first=differences(0, 1)).cells if cell.patient < "p4")
+    (cells_only,) = decide(few, rule())
+    for effect in (equal, cells_only):
+        facts = (effect.detectable, effect.patients_needed, effect.replicates_needed)
+        assert (*facts, effect.equivalence_in_reach) == (None,) * 4
+    assert cells_only.status == "cells only"
+
+
+def test_replicates_that_are_numbers_sort_as_numbers() -> None:
+    mixed: list[int | str] = [10, "b", 9, "2.5", "a", 100]
+    cells = [Cell(p, r, "base", 0.0) for r in mixed for p in ("p2", "p1")]
+    found = Table(cells)
+    assert found.replicates == ("2.5", 9, 10, 100, "a", "b")
+    assert found.patients == ("p1", "p2")

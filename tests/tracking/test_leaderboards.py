@@ -1,0 +1,71 @@
+"""Leaderboards: tags of the experiment that MLflow's pages read, in a real store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from harness.tracking.leaderboards import SHARED, board_names, board_tags
+from harness.tracking.run_view import RunView
+from harness.tracking.store import open_client, resolve
+from harness.tracking.sync import Projector
+
+TOP = ("sweep-mask", "mask-abc")
+
+
+def sweep(direction: str = "minimize", **params: str) -> list[RunView]:
+    tags = {"stage": "mask", "study": "mask-abc"}
+    asked = {"objective": "quality/kid", "direction": direction}
+    trial = RunView((*TOP, "trial-0000"), "t", TOP, params, {"kind": "trial", **tags})
+    return [RunView(TOP, "sweep mask", None, asked, {"kind": "sweep", **tags}), trial]
+
+
+def stored(workdir: Path) -> dict[str, str]:
+    found = open_client(resolve(workdir, None)).get_experiment_by_name("demo")
+    assert found is not None
+    return {name: text for name, text in found.tags.items() if name.startswith(SHARED)}
+
+
+def test_the_store_describes_a_table_of_the_trials(workdir: Path) -> None:
+    Projector(workdir, "demo", None).sync(sweep(batch_size="12", **{"optimiser.beta1": "0.5"}))
+    (name,) = stored(workdir)
+    state = json.loads(stored(workdir)[name])
+    assert state["orderByKey"] == "metrics.`quality/kid`"
+    assert state["orderByAsc"] is True
+    assert state["selectedColumns"] == [
+        "metrics.`quality/kid`", "tags.`failed_seeds`", "tags.`verdict`", "params.`batch_size`",
+        "params.`optimiser.beta1`",
+    ]  # fmt: skip
+    assert board_names(stored(workdir)) == {"mask": "mask-leaderboard"}
+    # The words find the trial and nothing else.
+    client = open_client(resolve(workdir, None))
+    experiment = client.get_experiment_by_name("demo")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id], state["searchFilter"])
+    assert [run.info.run_name for run in found] == ["t"]
+
+
+def test_a_new_axis_is_a_new_column_and_a_replay_changes_nothing(workdir: Path) -> None:
+    projector = Projector(workdir, "demo", None)
+    projector.sync(sweep(a="1"))
+    before = stored(workdir)
+    projector.sync(sweep(a="1"))
+    Projector(workdir, "demo", None).sync(sweep(a="1"))
+    assert stored(workdir) == before
+    projector.sync(sweep(a="1", b="2"))
+    (text,) = stored(workdir).values()
+    assert json.loads(text)["selectedColumns"][-1] == "params.`b`"
+
+
+def test_the_greatest_comes_first_where_it_is_the_best() -> None:
+    (text,) = board_tags(sweep("maximize")).values()
+    assert json.loads(text)["orderByAsc"] is False
+
+
+def test_nothing_to_show_is_no_leaderboard(workdir: Path) -> None:
+    assert board_tags(sweep()[:1]) == {}
+    assert board_tags([RunView(("comparison",), "c", tags={"kind": "comparison"})]) == {}
+    tuning = RunView(("s",), "sweep segmentation", tags={"kind": "sweep", "stage": "segmentation"})
+    assert board_tags([tuning]) == {}
+    Projector(workdir, "demo", None).sync([RunView(("a",), "a", status="finished")])
+    assert stored(workdir) == {}
