@@ -33,7 +33,8 @@ data:
   spacing_mm: 1.25
 mask: {width: 4, batch_size: 16, schedule: {epochs: 2}}
 image: {width: 4, batch_size: 16, schedule: {epochs: 1}}
-synthesis: {pairs: 8}
+synthesis: {pairs: 24}
+compute: {precision: float32}  # how many of the pairs hold a structure depends on it
 segmentation:
   channels: [4, 8]
   residual_units: 0

@@ -71,7 +71,7 @@ def test_readers_leave_with_their_parent(tmp_path: Path) -> None:
     code = f"""
 import sys, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_readers import CONFIG, names, wait
+from test_parallel import CONFIG, names, wait
 from pathlib import Path
 from harness.work.prepare.parallel import read_each
 from harness.work.prepare.sources import make_source
