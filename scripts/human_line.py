@@ -71,7 +71,7 @@ def read_mask(path: Path) -> tuple[Mask, Spacing]:
 def coarser(mask: Mask, spacing_mm: Spacing, step_mm: float) -> tuple[Mask, Spacing]:
     """The mask at the voxel centres of a grid of `step_mm` in rows and columns, slices as they are.
 
-    This is what contouring on the coarser grid gives where a voxel belongs to the gland if its
+    This is what contouring on the coarser grid gives where a voxel belongs to the structure if its
     centre does. The first step leaves the mask as it was scanned.
     """
     if step_mm == AS_SCANNED_MM:

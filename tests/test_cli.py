@@ -217,7 +217,7 @@ MISTAKES: list[tuple[list[str], str]] = [
             "-s",
             "arms=[none, traditional]",
         ],
-        "strength and share cannot be chosen here: the extra slots of 'none' hold no made pairs",
+        "magnitude and share cannot be chosen here: the extra slots of 'none' hold no made pairs",
     ),
     (
         ["collapse", "tiny.yaml"],
@@ -422,7 +422,7 @@ def test_the_path_command_by_command(
     experiment_now = load_experiment(here / experiment, changes[1::2])
     session = Session(experiment_now, here / "my work", Console(True))
     hands = StandIn(session.work, kid, trained)
-    hands.drive(lambda board: stage_sweep(session, "mask").plan(board))
+    hands.drive(lambda graph: stage_sweep(session, "mask").plan(graph))
     swept = typed("sweep", *own, "--engine", "inline", "--json")
     (entry,) = swept.json["sweeps"]
     assert (entry["stage"], entry["finished"], len(entry["trials"])) == ("mask", True, 2)
@@ -445,7 +445,7 @@ def test_the_path_command_by_command(
     assert collapsed.then == []  # nothing is tracked, so there are no pages to open
 
     plan = hands.drive(comparison_of(session, choice(session)).plan)
-    hands.drive(lambda board: audit.read_audits(session, plan, board))
+    hands.drive(lambda graph: audit.read_audits(session, plan, graph))
     tests = plan.tests
     for (arm, _), spec in tests.items():
         dice = 0.5 if arm == "traditional" else 0.625
@@ -513,7 +513,7 @@ def swept(here: Path, experiment: str, prepared: Path) -> str:
         return {"quality/kid": 0.1, "collapse": verdict(word, ratio)}
 
     hands = StandIn(session.work, score)
-    hands.drive(lambda board: stage_sweep(session, "mask").plan(board))
+    hands.drive(lambda graph: stage_sweep(session, "mask").plan(graph))
     return experiment
 
 
@@ -544,7 +544,7 @@ def test_collapse_answers_machines(typed: Typed, here: Path, swept: str) -> None
     mask = found["stages"]["mask"]
     (row,) = [row for row in mask["seeds"] if row["word"] == "mode collapse"]
     assert (row["seed"], row["params"], row["seen"]) == (1, {"batch_size": 12}, 2)
-    assert row["ratios"]["effective"] == 0.2
+    assert row["ratios"]["vendi_score"] == 0.2
     assert sorted((rate["collapsed"], rate["of"]) for rate in mask["settings"]) == [(0, 2), (1, 2)]
     assert mask["caution"] == ""
 
@@ -562,7 +562,7 @@ def test_a_sweep_chosen_by_outcome_has_no_rates_of_collapse(
     changes = ["-s", "sweep.sampler=tpe"]
     loaded = load_experiment(here / experiment, changes[1:])
     session = Session(loaded, here / "harness-work", Console(True))
-    StandIn(session.work, kid).drive(lambda board: stage_sweep(session, "mask").plan(board))
+    StandIn(session.work, kid).drive(lambda graph: stage_sweep(session, "mask").plan(graph))
     answer = typed("collapse", experiment, *changes)
     assert "so counts are not rates" in answer.err
     assert "95 % interval" not in answer.err

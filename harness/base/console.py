@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from harness import __version__
 from harness.base.errors import HarnessError
-from harness.base.progress import Live, PlainLive, TerminalLive
+from harness.base.progress import JobProgress, PlainProgress, TerminalProgress
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -81,12 +81,12 @@ class Console:
         self._write(f"\x1b[33mwarning:\x1b[0m {text}" if self.interactive else f"warning: {text}")
 
     @contextlib.contextmanager
-    def live(self, total_jobs: int | None = None) -> Iterator[Live]:
+    def progress(self, total_jobs: int | None = None) -> Iterator[JobProgress]:
         """Show jobs while the block runs; one block at a time."""
         if not self.interactive:
-            yield PlainLive(self.say, total_jobs, self.interval_s)
+            yield PlainProgress(self.say, total_jobs, self.interval_s)
             return
-        shown = TerminalLive(self.say, total_jobs, self.stream)
+        shown = TerminalProgress(self.say, total_jobs, self.stream)
         with shown.progress:
             self._display = shown.progress
             try:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
-class Live(Protocol):
+class JobProgress(Protocol):
     """Progress of jobs; every method may be called from any thread."""
 
     def start(self, key: str, title: str, total: float | None = None) -> None:
@@ -63,7 +63,7 @@ class _Jobs:
         return job.line("failed" if failed else "done", None, words, count)
 
 
-class PlainLive(_Jobs):
+class PlainProgress(_Jobs):
     """Lines: one when a job starts, one when it ends, between them one in `interval_s` at most."""
 
     def __init__(
@@ -89,7 +89,7 @@ class PlainLive(_Jobs):
             self.say(self.end(key, text, failed))
 
 
-class TerminalLive(_Jobs):
+class TerminalProgress(_Jobs):
     """Bars of the jobs under way; an ended job leaves a line above them."""
 
     def __init__(self, say: Callable[[str], None], total_jobs: int | None, stream: TextIO) -> None:

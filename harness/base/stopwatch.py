@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 
-class Clock:
+class Stopwatch:
     """Runs from its making on; a job that goes on from a saved state adds what it took before."""
 
     def __init__(self) -> None:

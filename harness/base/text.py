@@ -25,7 +25,7 @@ SCORE_WORDS: dict[str, tuple[str, str]] = {
     "quality/diversity": ("diversity of samples", "mean 1 - SSIM of pairs"),
     "quality/diversity_real": ("diversity of real ones", "mean 1 - SSIM of pairs"),
     "quality/area_ratio": ("mask area / real area", "1 is right"),
-    "quality/components": ("regions per mask", "real glands: about 1"),
+    "quality/components": ("regions per mask", "real structures: about 1"),
     "quality/empty_share": ("empty masks", "share"),
 }
 # Scores that mean nothing without the extractor that made the features.

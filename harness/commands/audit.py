@@ -7,8 +7,8 @@ from typing import Any
 
 from harness.commands.session import Session
 from harness.compare.protocol import ComparisonPlan
-from harness.compare.replicate import Chain
-from harness.jobs.graph import Board
+from harness.compare.replicate import Replicate
+from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Input, Spec
 from harness.tracking.views.comparison import audit_views
 
@@ -19,20 +19,22 @@ REAL_ARMS = ("traditional", "none", "duplicate")
 def audit(session: Session, plan: ComparisonPlan) -> dict[int, dict[str, Any]]:
     """Make what is missing; values of each replicate's audit, by seed. {} without a GAN arm."""
     found: dict[int, dict[str, Any]] = session.drive(
-        lambda board: read_audits(session, plan, board)
+        lambda graph: read_audits(session, plan, graph)
     )
     if found:
-        session.views["audit"] = audit_views(audit_specs(session, plan), session.board())
+        session.views["audit"] = audit_views(audit_specs(session, plan), session.graph())
     return found
 
 
-def read_audits(session: Session, plan: ComparisonPlan, board: Board) -> dict[int, dict[str, Any]]:
-    """Ask the board for every audit and its parts; values of those that are finished, by seed."""
+def read_audits(
+    session: Session, plan: ComparisonPlan, graph: JobGraph
+) -> dict[int, dict[str, Any]]:
+    """Ask the graph for every audit and its parts; values of those that are finished, by seed."""
     specs = audit_specs(session, plan)
     if specs:
         for name, spec in session.specs.audit_parts(session.store, _judge(session, plan)).items():
-            board.need(spec, label=f"{name.replace('-', ' of real ', 1)}")
-    results = {s: board.need(spec, label=f"audit of replicate {s}") for s, spec in specs.items()}
+            graph.need(spec, label=f"{name.replace('-', ' of real ', 1)}")
+    results = {s: graph.need(spec, label=f"audit of replicate {s}") for s, spec in specs.items()}
     return {seed: result["values"] for seed, result in results.items() if result}
 
 
@@ -45,23 +47,23 @@ def audit_specs(session: Session, plan: ComparisonPlan) -> dict[int, Spec]:
     """A replicate's audit by its seed."""
     judge = _judge(session, plan)
     return {
-        chain.seed: session.specs.audit(
+        replicate.seed: session.specs.audit(
             session.store,
-            chain.synthesis,
-            chain.scores["image"].inputs["training"],
+            replicate.synthesis,
+            replicate.scores["image"].inputs["training"],
             judge,
-            chain.seed,
+            replicate.seed,
         )
-        for chain in plan.chains
-        if chain.synthesis is not None
+        for replicate in plan.replicates
+        if replicate.synthesis is not None
     }
 
 
 def _judge(session: Session, plan: ComparisonPlan) -> Input | None:
     """The segmenter that judges labels: the first replicate's that saw real pairs alone."""
-    chain: Chain = plan.chains[0]
-    arm = next((arm for arm in REAL_ARMS if arm in chain.segmenters), None)
-    return chain.segmenters[arm].done(plan.segmenter_epochs) if arm else None
+    replicate: Replicate = plan.replicates[0]
+    arm = next((arm for arm in REAL_ARMS if arm in replicate.segmenters), None)
+    return replicate.segmenters[arm].done(plan.segmenter_epochs) if arm else None
 
 
 def lines(found: dict[int, dict[str, Any]]) -> list[str]:
@@ -77,7 +79,7 @@ def lines(found: dict[int, dict[str, Any]]) -> list[str]:
         if "synthetic" in labels and labels["synthetic"]["value"] is not None:
             said.append(
                 f"replicate {seed}, labels: a segmenter of real patients finds the conditioning "
-                f"mask at Dice {labels['synthetic']['value']:.2f}, and validation glands at "
+                f"mask at Dice {labels['synthetic']['value']:.2f}, and validation structures at "
                 f"{labels['real']['value']:.2f}. {labels['sentence']}"
             )
     return said

@@ -12,14 +12,14 @@ from harness.base.errors import ConfigError, DataError
 from harness.base.files import digest_of
 from harness.base.text import counted
 from harness.commands.session import Session
-from harness.compare.replicate import Chains
+from harness.compare.replicate import ReplicatePlanner
 from harness.compare.tuning import Tuning, TuningPlan, untunable
-from harness.config.experiment import Experiment, plain
+from harness.config.experiment import Experiment, to_dict
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.inference.dose import AXIS_NAMES
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.jobs.identity import folder_identity
-from harness.jobs.waiting import patiently
+from harness.jobs.waiting import wait_out
 from harness.sweep.chosen import newest_chosen, read_chosen, write_chosen
 from harness.sweep.plan import SweepPlan
 from harness.sweep.planner import StageSweep
@@ -37,7 +37,7 @@ def stage_sweep(session: Session, stage: str) -> StageSweep:
             f"a sweep of the {stage} stage needs sweep.{stage}, but it is null; give it a space"
         )
     path, server, base = _file(session, stage), _server(session), _base(session, stage)
-    study = patiently(
+    study = wait_out(
         session.console,
         lambda: Study(path, stage, experiment.sweep, settings, base, server),
     )
@@ -61,7 +61,7 @@ def _base(session: Session, stage: str) -> str:
     return digest_of(
         [
             session.store.digest,
-            plain(experiment.mask if stage == "mask" else experiment.image),
+            to_dict(experiment.mask if stage == "mask" else experiment.image),
             dict(session.specs.extractor),
             dict(session.compute),
             experiment.metrics.images,
@@ -70,14 +70,14 @@ def _base(session: Session, stage: str) -> str:
     )
 
 
-def finished_sweeps(session: Session, board: Board | None = None) -> list[SweepPlan]:
+def finished_sweeps(session: Session, graph: JobGraph | None = None) -> list[SweepPlan]:
     """Sweeps that have trials, as far as studies and folders tell; asks and trains nothing."""
     plans = []
     for stage in ("mask", "image"):
         if has_study(session, stage):
             planner = stage_sweep(session, stage)
-            look = partial(planner.look, board or session.board())
-            plans.append(patiently(session.console, look))
+            look = partial(planner.look, graph or session.graph())
+            plans.append(wait_out(session.console, look))
     return [plan for plan in plans if plan.trials]
 
 
@@ -86,7 +86,7 @@ def has_study(session: Session, stage: str) -> bool:
     if getattr(session.experiment.sweep, stage) is None:
         return False
     path, server = _file(session, stage), _server(session)
-    return patiently(session.console, lambda: is_begun(path, stage, server))
+    return wait_out(session.console, lambda: is_begun(path, stage, server))
 
 
 @dataclass(frozen=True)
@@ -94,20 +94,21 @@ class Choice:
     """Settings for the comparison, and where each came from.
 
     Attributes:
-        strength, extra_share: of the augmentation and of the extra slots, the same in all arms.
+        magnitude, synthetic_fraction: of the augmentation and of the extra slots, the same in all
+        arms.
         origin: words by "mask", "image" and "segmentation".
     """
 
     mask: MaskStageConfig
     image: ImageStageConfig
-    strength: float
-    extra_share: float
+    magnitude: float
+    synthetic_fraction: float
     origin: Mapping[str, str]
 
-    def chains(self, session: Session) -> Chains:
+    def replicates(self, session: Session) -> ReplicatePlanner:
         """Plans chains under these settings."""
-        own = Chains(session.specs, session.store, self.mask, self.image)
-        return own.with_segmentation(self.strength, self.extra_share)
+        own = ReplicatePlanner(session.specs, session.store, self.mask, self.image)
+        return own.with_segmentation(self.magnitude, self.synthetic_fraction)
 
 
 def choose(session: Session, with_segmentation: bool) -> Path | None:
@@ -116,7 +117,7 @@ def choose(session: Session, with_segmentation: bool) -> Path | None:
     A stage whose sweep is not finished keeps the choice that it had.
 
     Args:
-        with_segmentation: train the candidates of strength and share under these settings first,
+        with_segmentation: train the candidates of magnitude and share under these settings first,
             and choose among them.
     """
     chosen: dict[str, Any] = read_chosen(session.home) or {}
@@ -136,7 +137,7 @@ def choose(session: Session, with_segmentation: bool) -> Path | None:
             "trial": plan.best.number,
             plan.objective: plan.best.value,
             "params": dict(plan.best.params),
-            "settings": plain(planner.settings_of(plan.best)),
+            "settings": to_dict(planner.settings_of(plan.best)),
         }
     if with_segmentation:
         chosen["segmentation"] = _tune(session, chosen)
@@ -172,17 +173,25 @@ def _choice(session: Session, chosen: Mapping[str, Any]) -> Choice:
         if study != study_name(stage, experiment.sweep, sweep, _base(session, stage)):
             origin[stage] += ", whose data, settings or search space differ from the experiment's"
     own = experiment.segmentation
-    values = {"strength": own.augmentation.strength, "extra_share": own.extra_share}
-    words = "the experiment's own strength {strength:g} and share {extra_share:g}"
+    values = {"magnitude": own.augmentation.magnitude, "synthetic_fraction": own.synthetic_fraction}
+    words = "the experiment's own magnitude {magnitude:g} and share {synthetic_fraction:g}"
     if "segmentation" in chosen and experiment.sweep.segmentation is not None:
         entry = chosen["segmentation"]
         values = {axis: float(entry[axis]["chosen"]) for axis in values}
-        tried = len(entry["strength"]["candidates"])
-        words = "strength {strength:g} and share {extra_share:g}, by validation Dice among "
+        tried = len(entry["magnitude"]["candidates"])
+        words = (
+            "magnitude {magnitude:g} and share {synthetic_fraction:g}, by validation Dice among "
+        )
         words += f"{counted(tried, 'candidate')} each"
         given = {
-            "segmentation.augmentation.strength": (own.augmentation.strength, values["strength"]),
-            "segmentation.extra_share": (own.extra_share, values["extra_share"]),
+            "segmentation.augmentation.magnitude": (
+                own.augmentation.magnitude,
+                values["magnitude"],
+            ),
+            "segmentation.synthetic_fraction": (
+                own.synthetic_fraction,
+                values["synthetic_fraction"],
+            ),
         }
         unused = [f"{path} {mine:g}" for path, (mine, best) in given.items() if mine != best]
         if unused:
@@ -196,11 +205,11 @@ def _choice(session: Session, chosen: Mapping[str, Any]) -> Choice:
     return Choice(settings["mask"], settings["image"], **values, origin=origin)
 
 
-def tuning_of(session: Session, board: Board | None = None) -> TuningPlan | None:
-    """The candidates of strength and share as they stand; trains nothing. None if none began."""
+def tuning_of(session: Session, graph: JobGraph | None = None) -> TuningPlan | None:
+    """The candidates of magnitude and share as they stand; trains nothing. None if none began."""
     if why_untunable(session.experiment):
         return None
-    found = _tuning(session, choice(session)).plan(board or session.board())
+    found = _tuning(session, choice(session)).plan(graph or session.graph())
     begun = [
         spec
         for candidates in found.candidates.values()
@@ -211,18 +220,18 @@ def tuning_of(session: Session, board: Board | None = None) -> TuningPlan | None
     return found if begun else None
 
 
-def candidates_of(session: Session, board: Board) -> dict[str, Any]:
-    """What was tried of strength and share, by axis as `TuningPlan.plain` has it: as the newest
-    choice records it, before there is one as far as it is trained. Their jobs enter the board."""
-    begun = tuning_of(session, board)
+def candidates_of(session: Session, graph: JobGraph) -> dict[str, Any]:
+    """What was tried of magnitude and share, by axis as `TuningPlan.plain` has it: as the newest
+    choice records it, before there is one as far as it is trained. Their jobs enter the graph."""
+    begun = tuning_of(session, graph)
     recorded = (read_chosen(session.home) or {}).get("segmentation")
     if recorded is not None and session.experiment.sweep.segmentation is not None:
         return {axis: recorded[axis] for axis in AXIS_NAMES}
-    return begun.plain() if begun is not None else {}
+    return begun.to_dict() if begun is not None else {}
 
 
 def why_untunable(experiment: Experiment) -> str:
-    """Why strength and share are not chosen; empty if they can be."""
+    """Why magnitude and share are not chosen; empty if they can be."""
     if experiment.sweep.segmentation is None:
         return "sweep.segmentation is null"
     if experiment.mask.learns == "ct":
@@ -231,20 +240,20 @@ def why_untunable(experiment: Experiment) -> str:
 
 
 def _tuning(session: Session, chosen: Choice) -> Tuning:
-    return Tuning(Chains(session.specs, session.store, chosen.mask, chosen.image))
+    return Tuning(ReplicatePlanner(session.specs, session.store, chosen.mask, chosen.image))
 
 
 def _tuning_base(session: Session, mask: MaskStageConfig, image: ImageStageConfig) -> str:
-    """Digest of what the choice of strength and share depends on."""
+    """Digest of what the choice of magnitude and share depends on."""
     experiment = session.experiment
     return digest_of(
         [
             session.store.digest,
-            plain(mask),
-            plain(image),
-            plain(experiment.synthesis),
-            plain(experiment.segmentation),
-            plain(experiment.sweep.segmentation) if experiment.sweep.segmentation else None,
+            to_dict(mask),
+            to_dict(image),
+            to_dict(experiment.synthesis),
+            to_dict(experiment.segmentation),
+            to_dict(experiment.sweep.segmentation) if experiment.sweep.segmentation else None,
             experiment.sweep.seeds,
             [experiment.decision.baseline, experiment.decision.candidate],
             dict(session.compute),
@@ -254,14 +263,14 @@ def _tuning_base(session: Session, mask: MaskStageConfig, image: ImageStageConfi
 
 
 def need_validation(session: Session) -> None:
-    """Whether there is somebody to choose strength and share by.
+    """Whether there is somebody to choose magnitude and share by.
 
     Raises:
         DataError: no patient is for validation.
     """
     if "validation" not in session.roles.values():
         raise DataError(
-            "the choice of strength and share needs validation patients, but no patient has that "
+            "the choice of magnitude and share needs validation patients, but no patient has that "
             "role; change data.roles, or set sweep.segmentation to null"
         )
 
@@ -272,11 +281,11 @@ def _tune(session: Session, chosen: Mapping[str, Any]) -> dict[str, Any]:
     settings = _choice(session, chosen)
     planner = _tuning(session, settings)
 
-    def plan(board: Board) -> TuningPlan:
-        found = planner.plan(board)
-        session.views["sweep-segmentation"] = tuning_views(found, board)
+    def plan(graph: JobGraph) -> TuningPlan:
+        found = planner.plan(graph)
+        session.views["sweep-segmentation"] = tuning_views(found, graph)
         return found
 
-    session.console.heading("Choice of augmentation strength and synthetic share")
+    session.console.heading("Choice of augmentation magnitude and synthetic share")
     found: TuningPlan = session.drive(plan)
-    return {"base": _tuning_base(session, settings.mask, settings.image), **found.plain()}
+    return {"base": _tuning_base(session, settings.mask, settings.image), **found.to_dict()}

@@ -1,4 +1,4 @@
-"""What `harness sweep` says of the candidates of strength and share."""
+"""What `harness sweep` says of the candidates of magnitude and share."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def planned(experiment: Experiment) -> str:
     """What the choice would train, in a sentence."""
     asked, rule = experiment.sweep.segmentation, experiment.decision
     assert asked is not None
-    each = f"{counted(len(asked.strength), 'candidate')} each x "
+    each = f"{counted(len(asked.magnitude), 'candidate')} each x "
     each += counted(experiment.sweep.seeds, "seed")
     return (
-        f"strength of '{rule.baseline}' and share of '{rule.candidate}': {each}, "
+        f"magnitude of '{rule.baseline}' and share of '{rule.candidate}': {each}, "
         f"{experiment.segmentation.updates} updates a segmenter"
     )
 

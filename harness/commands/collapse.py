@@ -43,7 +43,7 @@ def judge_sweeps(session: Session) -> list[Verdicts]:
         verdicts = sweep_verdicts(session.work, plan, session.experiment.sweep.sampler)
         if verdicts is not None:
             session.views[f"sweep-{stage}"] = sweep_views(
-                plan, session.board(), sweep_folder(session, stage)
+                plan, session.graph(), sweep_folder(session, stage)
             )
             found.append(verdicts)
     return found
@@ -113,7 +113,7 @@ def _since(row: SeedVerdict) -> str:
     return f" Seen at every scored epoch from {row.seen} on."
 
 
-def plain_verdicts(found: Sequence[Verdicts]) -> dict[str, Any]:
+def verdicts_to_dict(found: Sequence[Verdicts]) -> dict[str, Any]:
     """As JSON-ready data."""
     return {verdicts.stage: asdict(verdicts) for verdicts in found}
 
@@ -134,6 +134,6 @@ def run_collapse(session: Session) -> dict[str, Any]:
     return {
         "verdict": " ".join(verdicts.sentence for verdicts in found),
         "collapsed": sum(row.collapsed for verdicts in found for row in verdicts.seeds),
-        "stages": plain_verdicts(found),
+        "stages": verdicts_to_dict(found),
         "report": page["report"] + "#collapse",
     }

@@ -22,12 +22,12 @@ def run_compare(session: Session) -> dict[str, Any]:
     say = session.console.say
     for stage, origin in compared.choice.origin.items():
         say(f"{stage}: {origin}" if stage == "segmentation" else f"{stage} stage: {origin}")
-    board = session.board()
+    graph = session.graph()
     costs = arm_costs(
         session,
         compared.plan,
-        choosing.finished_sweeps(session, board),
-        choosing.candidates_of(session, board),
+        choosing.finished_sweeps(session, graph),
+        choosing.candidates_of(session, graph),
     )
     for line in compare_words.table_lines(compared, costs):
         say(line)

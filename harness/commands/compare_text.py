@@ -22,7 +22,7 @@ def table_lines(compared: Compared, ledger: Sequence[ArmCost]) -> list[str]:
     costs = {cost.arm: cost for cost in ledger}
     lines = ["mean Dice on test patients (95 % interval; each replicate; cost):"]
     for entry in arm_means(compared.table):
-        wide = entry.interval95
+        wide = entry.interval_95
         interval = f"({wide[0]:.3f} to {wide[1]:.3f})" if wide else "(no interval)"
         spread = ", ".join(f"{value:.3f}" for value in entry.replicate_means)
         cost = cost_words(costs[entry.arm]) if entry.arm in costs else ""
@@ -40,7 +40,7 @@ def dose_lines(compared: Compared) -> list[str]:
         "the declared dose is judged):"
     ]
     for dose in compared.doses:
-        wide = dose.interval95
+        wide = dose.interval_95
         interval = f"({wide[0]:+.4f} to {wide[1]:+.4f})" if wide else "(no interval)"
         mark = "*" if dose.declared else " "
         lines.append(

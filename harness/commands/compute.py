@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.base.errors import EnvironmentFault
 from harness.base.files import read_json, write_json
-from harness.config.experiment import ComputeConfig, Experiment, plain
+from harness.config.experiment import ComputeConfig, Experiment, to_dict
 
 
 def resolve_here(config: ComputeConfig) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def resolve_extractor(experiment: Experiment) -> dict[str, str]:
     """{"name", "weights"}: the feature extractor and the SHA-256 of its weights."""
     from harness.metrics.extractors.registry import ExtractorFiles, identify
 
-    files = ExtractorFiles.of(plain(experiment.metrics))
+    files = ExtractorFiles.of(to_dict(experiment.metrics))
     found = identify(experiment.metrics.extractor, files)
     return {"name": found.name, "weights": found.weights_digest}
 
@@ -111,7 +111,7 @@ def resolve_auditors(experiment: Experiment) -> tuple[dict[str, str], ...]:
     weights."""
     from harness.metrics.extractors.registry import ExtractorFiles, identify
 
-    files = ExtractorFiles.of(plain(experiment.metrics))
+    files = ExtractorFiles.of(to_dict(experiment.metrics))
     found: list[dict[str, str]] = []
     for name in experiment.metrics.audit_extractors:
         if name == "segmenter":

@@ -20,7 +20,7 @@ from harness.commands.costs.arms import arm_costs
 from harness.commands.session import Session
 from harness.config.render import sanitised
 from harness.jobs.folder import versions
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.report.data import PatientLine, ReportData
 from harness.sweep.chosen import read_chosen
 from harness.sweep.plan import SweepPlan
@@ -31,16 +31,16 @@ Results = list[tuple[str, dict[str, Any]]]
 
 def gather(session: Session) -> ReportData:
     """Everything that is finished; trains nothing."""
-    board = session.board()  # ends up with every job that the experiment stands on
-    board.need(session.store)
-    plan = steps.begun_comparison(session, board)
+    graph = session.graph()  # ends up with every job that the experiment stands on
+    graph.need(session.store)
+    plan = steps.begun_comparison(session, graph)
     compared = steps.read_comparison(session, plan) if plan and plan.finished else None
     folder = session.work.job(session.store)
     prepared = folder.result()
-    sweeps = choosing.finished_sweeps(session, board) if prepared else []
-    candidates = choosing.candidates_of(session, board) if prepared else {}
-    audits = read_audits(session, plan, board) if plan else {}
-    results = _results(board)
+    sweeps = choosing.finished_sweeps(session, graph) if prepared else []
+    candidates = choosing.candidates_of(session, graph) if prepared else {}
+    audits = read_audits(session, plan, graph) if plan else {}
+    results = _results(graph)
     return ReportData(
         experiment=session.experiment,
         work=session.work,
@@ -72,11 +72,11 @@ def _patients(session: Session) -> list[PatientLine]:
         PatientLine(
             look.patient, session.roles.get(look.digest, "not used"), look.structures, look.notes
         )
-        for look in session.looks.usable
+        for look in session.patient_index.usable
     ]
     return lines + [
         PatientLine(entry.patient, "", (), excluded=entry.reason)
-        for entry in session.looks.excluded
+        for entry in session.patient_index.excluded
     ]
 
 
@@ -116,12 +116,12 @@ def code_version() -> str:
     return (git("rev-parse", "--short=12", "HEAD") or "unknown") + dirty
 
 
-def _results(board: Board) -> Results:
-    """Finished jobs that the board was asked for: kind and result. Of a lineage's readouts, which
-    each hold the time since the job's start, the last one asked for stands for the job."""
+def _results(graph: JobGraph) -> Results:
+    """Finished jobs that the graph was asked for: kind and result. Of a lineage's checkpoints,
+    which each hold the time since the job's start, the last one asked for stands for the job."""
     found = []
-    for request in board.wanted():
-        folder = board.folder(request.spec)
+    for request in graph.wanted():
+        folder = graph.folder(request.spec)
         epochs: list[int | None] = [*sorted(request.epochs, reverse=True)] or [None]
         done = [result for epoch in epochs if (result := folder.result(epoch)) is not None]
         found += [(request.spec.kind, done[0])] if done else []

@@ -13,14 +13,14 @@ from harness.commands.session import Session
 def prepare_data(session: Session) -> dict[str, Any]:
     """Prepare pairs and say what was kept, excluded and lost."""
     say = session.console.say
-    if not session.looks.usable:  # which ends the command: the page says why
+    if not session.patient_index.usable:  # which ends the command: the page says why
         say(f"quality page: {quality.write_page(session)}")
     values = steps.prepare(session)
-    for look in session.looks.usable:
+    for look in session.patient_index.usable:
         for note in look.notes:
             say(f"{look.patient}: {note}")
     counts = values["patients"]
-    left = len(session.looks.usable) - len(session.roles)
+    left = len(session.patient_index.usable) - len(session.roles)
     words = [f"{number} {role}" for role, number in counts.items()]
     say("patients: " + ", ".join(words + [f"{left} not used (data.limit)"] * bool(left)))
     for role, numbers in values["pairs"].items():
@@ -33,6 +33,8 @@ def prepare_data(session: Session) -> dict[str, Any]:
         "store": str(session.work.job(session.store).path / "store"),
         "quality": str(page),
         "values": values,
-        "excluded": [asdict(entry) for entry in session.looks.excluded],
-        "notes": {look.patient: list(look.notes) for look in session.looks.usable if look.notes},
+        "excluded": [asdict(entry) for entry in session.patient_index.excluded],
+        "notes": {
+            look.patient: list(look.notes) for look in session.patient_index.usable if look.notes
+        },
     }

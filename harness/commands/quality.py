@@ -10,7 +10,7 @@ from harness.commands.session import RESOLVED, Session
 from harness.data.dicom.names import is_named
 from harness.report.quality import DATA, PAGE, Patient, QualityData, write_quality
 from harness.tracking.run_view import RunView
-from harness.work.prepare.patient_index import Look
+from harness.work.prepare.patient_index import IndexedPatient
 
 PAGE_VERSION = 1
 STAMP = "made-of.json"
@@ -23,13 +23,13 @@ RESOLVE = (
 def write_page(session: Session) -> Path:
     """Write the page, unless it shows these very patients already; returns its path."""
     folder = session.home / "quality"
-    looks = session.looks
+    patient_index = session.patient_index
     made_of = {
         "version": PAGE_VERSION,
-        "roles": sorted(session.roles.items()) if looks.usable else [],
-        "looks": sorted(Path(look.file).stem for look in looks.usable),
-        "excluded": sorted((entry.patient, entry.reason) for entry in looks.excluded),
-        "ignored": dict(looks.ignored),
+        "roles": sorted(session.roles.items()) if patient_index.usable else [],
+        "looks": sorted(Path(look.file).stem for look in patient_index.usable),
+        "excluded": sorted((entry.patient, entry.reason) for entry in patient_index.excluded),
+        "ignored": dict(patient_index.ignored),
     }
     stamp = folder / STAMP
     known = stamp.exists() and (folder / PAGE).exists() and (folder / DATA).exists()
@@ -52,25 +52,25 @@ def _view(folder: Path) -> RunView:
 
 
 def _data(session: Session) -> QualityData:
-    config, looks = session.experiment.data, session.looks
+    config, patient_index = session.experiment.data, session.patient_index
     return QualityData(
         name=session.experiment.name,
         structures=config.structures,
-        patients=[_patient(session, look) for look in looks.usable],
-        excluded={entry.patient: entry.reason for entry in looks.excluded},
+        patients=[_patient(session, look) for look in patient_index.usable],
+        excluded={entry.patient: entry.reason for entry in patient_index.excluded},
         labels=_labels(session),
-        ignored=dict(Counter(looks.ignored).most_common()),
+        ignored=dict(Counter(patient_index.ignored).most_common()),
         resolve=RESOLVE.format(source=config.source) if config.source in RESOLVED else "",
     )
 
 
-def _patient(session: Session, look: Look) -> Patient:
-    glands = look.landmarks["glands"]
+def _patient(session: Session, look: IndexedPatient) -> Patient:
+    structures = look.landmarks["structures"]
     return Patient(
         name=look.patient,
         role=session.roles.get(look.digest, "not used"),
-        portrait=look.portrait,
-        columns={name: gland["centroid"][2] for name, gland in glands.items()},
+        scan_summary=look.scan_summary,
+        columns={name: structure["centroid"][2] for name, structure in structures.items()},
         notes=look.notes,
         picture=look.picture,
     )
@@ -79,9 +79,9 @@ def _patient(session: Session, look: Look) -> Patient:
 def _labels(session: Session) -> dict[str, tuple[int, str]]:
     """Names of regions: how many patients have them, and which structure they are; wanted ones
     first, then the commonest."""
-    config, looks = session.experiment.data, session.looks
-    names = [look.portrait.labels for look in looks.usable]
-    names += [entry.labels for entry in looks.excluded]
+    config, patient_index = session.experiment.data, session.patient_index
+    names = [look.scan_summary.labels for look in patient_index.usable]
+    names += [entry.labels for entry in patient_index.excluded]
     counts = Counter(name for listed in names for name in set(listed))
 
     def structure_of(name: str) -> str:

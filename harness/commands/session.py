@@ -19,22 +19,22 @@ from harness.commands.compute import (
     resolve_compute,
     resolve_extractor,
 )
-from harness.config.experiment import Experiment, plain
+from harness.config.experiment import Experiment, to_dict
 from harness.config.render import render, sanitised
 from harness.jobs.driver import Driver, Planner
 from harness.jobs.executors import inline, processes, ray  # noqa: F401 - they register themselves
 from harness.jobs.executors.base import EXECUTORS, Executor
 from harness.jobs.folder import WorkFolder
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.jobs.lease import lease
 from harness.jobs.spec import Spec
 from harness.tracking.run_view import RunView
-from harness.work.prepare.patient_index import Looks, look_at
+from harness.work.prepare.patient_index import PatientIndex, look_at
 from harness.work.prepare.sources import make_source
 from harness.work.specs import Specs
 
 if TYPE_CHECKING:
-    from harness.tracking.sync_thread import ProjectorThread
+    from harness.tracking.sync_thread import SyncThread
 
 
 RESOLVED = ("dicom", "images")
@@ -97,36 +97,39 @@ class Session:
         return self.workers or (os.cpu_count() or 1)
 
     @cached_property
-    def looks(self) -> Looks:
+    def patient_index(self) -> PatientIndex:
         """All patients of the source, looked at once per unchanged patient."""
         config = self.experiment.data
-        with self.console.live() as live:
-            live.start("look", "look at patients")
+        with self.console.progress() as progress:
+            progress.start("look", "look at patients")
             source = make_source(config, self.root)
-            looks = look_at(
+            patient_index = look_at(
                 source,
                 config,
                 self.root,
-                lambda n, of: live.update("look", n, f"of {of}"),
+                lambda n, of: progress.update("look", n, f"of {of}"),
                 self.readers,
             )
-            live.finish("look", f"{len(looks.usable)} usable, {len(looks.excluded)} excluded")
-        for entry in looks.excluded:  # before anything else can fail
+            progress.finish(
+                "look",
+                f"{len(patient_index.usable)} usable, {len(patient_index.excluded)} excluded",
+            )
+        for entry in patient_index.excluded:  # before anything else can fail
             self.console.warn(f"{entry.patient} excluded: {entry.reason}")
-        if looks.excluded and config.source in RESOLVED:
+        if patient_index.excluded and config.source in RESOLVED:
             self.console.say(
                 f"(pseudonyms and file numbers: {self.root}/private/{config.source}/files.json)"
             )
-        return looks
+        return patient_index
 
     @cached_property
     def roles(self) -> dict[str, str]:
         """Role of every used patient, by content digest."""
         from harness.data.roles import assign_roles
 
-        usable = self.looks.usable
+        usable = self.patient_index.usable
         if not usable:
-            excluded = self.looks.excluded
+            excluded = self.patient_index.excluded
             reasons = "; ".join(f"{e.patient}: {e.reason}" for e in excluded[:5])
             reasons += f"; and {len(excluded) - 5} more" if len(excluded) > 5 else ""
             raise DataError(f"an experiment needs usable patients, but got none ({reasons})")
@@ -143,21 +146,21 @@ class Session:
     def runtime(self) -> dict[str, Any]:
         """What jobs need to find source data and weights; never stored."""
         return {
-            "data": plain(self.experiment.data),
+            "data": to_dict(self.experiment.data),
             "root": str(self.root),
-            "looks": {look.digest: look.file for look in self.looks.usable},
+            "looks": {look.digest: look.file for look in self.patient_index.usable},
             "readers": self.readers,
             "inception_weights": self.experiment.metrics.inception_weights,
             "torchscript": self.experiment.metrics.torchscript,
         }
 
-    def board(self) -> Board:
-        """A board for one planning pass."""
-        return Board(self.work, self.runtime(), self.experiment.tracking.pictures)
+    def graph(self) -> JobGraph:
+        """A graph for one planning pass."""
+        return JobGraph(self.work, self.runtime(), self.experiment.tracking.pictures)
 
     def drive(self, planner: Planner) -> Any:
         """Run a planner to its end."""
-        return Driver(self.work, self._start_executor(), self.console, self.board).drive(planner)
+        return Driver(self.work, self._start_executor(), self.console, self.graph).drive(planner)
 
     def _start_executor(self) -> Executor:
         if self._executor is None:
@@ -192,22 +195,22 @@ class Session:
         """The resolved config without paths and credentials."""
         return render(Experiment.model_validate(sanitised(self.experiment)))
 
-    def _track(self) -> ProjectorThread | None:
+    def _track(self) -> SyncThread | None:
         if not self.experiment.tracking.enabled:
             return None
-        from harness.tracking.sync import Projector
-        from harness.tracking.sync_thread import ProjectorThread
+        from harness.tracking.sync import MlflowSync
+        from harness.tracking.sync_thread import SyncThread
 
-        projector = Projector(self.root, self.experiment.name, self.experiment.tracking.uri)
-        tracker = ProjectorThread(
-            projector,
+        mlflow_sync = MlflowSync(self.root, self.experiment.name, self.experiment.tracking.uri)
+        tracker = SyncThread(
+            mlflow_sync,
             lambda: [view for part in list(self.views.values()) for view in part],
             warn=self.console.warn,
         )
         tracker.start()
         return tracker
 
-    def _end_tracking(self, tracker: ProjectorThread) -> None:
+    def _end_tracking(self, tracker: SyncThread) -> None:
         counts = tracker.stop()
         if counts.pending:
             self.console.warn(

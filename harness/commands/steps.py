@@ -17,7 +17,7 @@ from harness.inference.budget import at_budget
 from harness.inference.crossed_t import PATIENTS_FOR_INTERVAL, REPLICATES_FOR_INTERVAL
 from harness.inference.decision import decide
 from harness.inference.design import (
-    assumed_spread,
+    assumed_components,
     detectable_words,
     equivalence_words,
     plan_facts,
@@ -25,7 +25,7 @@ from harness.inference.design import (
 from harness.inference.dose import Dose, doses
 from harness.inference.effect import Effect
 from harness.inference.table import Table, read_scores
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.jobs.journal import series
 from harness.jobs.spec import Spec
 from harness.sweep.plan import SweepPlan
@@ -38,8 +38,8 @@ def prepare(session: Session) -> dict[str, Any]:
     """Look at the patients, give them roles, cut pairs; returns the prepare job's values."""
     store = session.store
 
-    def plan(board: Board) -> dict[str, Any]:
-        result = board.need(store, label="prepare pairs")
+    def plan(graph: JobGraph) -> dict[str, Any]:
+        result = graph.need(store, label="prepare pairs")
         return result["values"] if result else {}
 
     return session.drive(plan)  # type: ignore[no-any-return]
@@ -50,7 +50,7 @@ def sweep(
 ) -> list[SweepPlan]:
     """Run the sweeps of `stages` to their end, then freeze what they chose.
 
-    "segmentation" among them has no study: strength and share are chosen after both stages.
+    "segmentation" among them has no study: magnitude and share are chosen after both stages.
 
     Args:
         ended: called with each stage's sweep when it ends, before the next one begins.
@@ -81,8 +81,8 @@ def _sweep_stage(session: Session, stage: str) -> SweepPlan:
     planner = stage_sweep(session, stage)
     files = SweepFiles(session, stage)
 
-    def plan(board: Board) -> SweepPlan:
-        found = planner.plan(board)
+    def plan(graph: JobGraph) -> SweepPlan:
+        found = planner.plan(graph)
         _show_sweep(session, found, files)
         return found
 
@@ -93,7 +93,7 @@ def _sweep_stage(session: Session, stage: str) -> SweepPlan:
 def _show_sweep(session: Session, plan: SweepPlan, files: SweepFiles, last: bool = False) -> None:
     """Bring the sweep's files and its runs in MLflow up to date."""
     files.update(plan, last)
-    session.views[f"sweep-{plan.stage}"] = sweep_views(plan, session.board(), files.folder)
+    session.views[f"sweep-{plan.stage}"] = sweep_views(plan, session.graph(), files.folder)
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,9 @@ def compare(session: Session) -> Compared:
     prepare(session)
     planner = comparison_of(session, choice(session))
 
-    def plan(board: Board) -> ComparisonPlan:
-        found = planner.plan(board)
-        session.views["comparison"] = comparison_views(found, board, (), None)
+    def plan(graph: JobGraph) -> ComparisonPlan:
+        found = planner.plan(graph)
+        session.views["comparison"] = comparison_views(found, graph, (), None)
         return found
 
     replicates = session.experiment.replicates.count
@@ -126,7 +126,7 @@ def compare(session: Session) -> Compared:
         session.console.say(line)
     found = session.drive(plan)
     compared = read_comparison(session, found)
-    session.views["comparison"] = comparison_views(found, session.board(), compared.effects, None)
+    session.views["comparison"] = comparison_views(found, session.graph(), compared.effects, None)
     return compared
 
 
@@ -134,9 +134,9 @@ def _same_doses(session: Session, planner: Comparison) -> list[str]:
     """Shares asked for as doses that are the declared comparison's own."""
     settings = planner.experiment.segmentation
     return [
-        f"dose_response.extra_share {share:g}: the declared comparison has as many slots; it is "
-        "not trained twice, and stands among the doses as declared"
-        for share in session.experiment.dose_response.extra_share
+        f"dose_response.synthetic_fraction {share:g}: the declared comparison has as many "
+        "slots; it is not trained twice, and stands among the doses as declared"
+        for share in session.experiment.dose_response.synthetic_fraction
         if settings.extra_slots(share) == settings.extra_slots()
     ]
 
@@ -148,7 +148,7 @@ def plan_lines(session: Session) -> list[str]:
     if patients < PATIENTS_FOR_INTERVAL or replicates < REPLICATES_FOR_INTERVAL:
         return []
     rule = session.experiment.decision
-    spread = assumed_spread(rule)
+    spread = assumed_components(rule)
     facts = plan_facts(spread, patients, replicates, rule.margin)
     assumed = (
         f"assumed sd of a difference: patients {spread.patient:g}, replicates "
@@ -164,18 +164,21 @@ def comparison_of(session: Session, chosen: Choice) -> Comparison:
             "a comparison needs masks from the mask stage, but mask.learns is 'ct'; set it to "
             "'mask'"
         )
-    return Comparison(chosen.chains(session), session.roles)
+    return Comparison(chosen.replicates(session), session.roles)
 
 
-def begun_comparison(session: Session, board: Board | None = None) -> ComparisonPlan | None:
+def begun_comparison(session: Session, graph: JobGraph | None = None) -> ComparisonPlan | None:
     """The comparison as it stands if a job of it exists; trains nothing."""
     if session.experiment.mask.learns == "ct" or "test" not in session.roles.values():
         return None
-    found = comparison_of(session, choice(session)).plan(board or session.board())
+    found = comparison_of(session, choice(session)).plan(graph or session.graph())
     specs = [
         spec
-        for chain in (*found.chains, *(c for level in found.levels for c in level.chains))
-        for spec in (*(t.steady for t in chain.stages.values()), *chain.segmenters.values())
+        for replicate in (
+            *found.replicates,
+            *(c for level in found.levels for c in level.replicates),
+        )
+        for spec in (*(t.steady for t in replicate.stages.values()), *replicate.segmenters.values())
     ]
     return found if any(session.work.job(spec).path.exists() for spec in specs) else None
 
@@ -190,7 +193,7 @@ def read_comparison(session: Session, plan: ComparisonPlan) -> Compared:
     levels = [(p.level.axis, p.level.value, _table(session, p.tests)) for p in plan.levels]
     declared = {
         "patients": sum(role == "train" for role in session.roles.values()),
-        "extra_share": chosen.extra_share,
+        "synthetic_fraction": chosen.synthetic_fraction,
     }
     return Compared(plan, table, tuple(effects), chosen, doses(table, declared, levels, rule))
 
@@ -208,8 +211,10 @@ def _validation_curves(session: Session, plan: ComparisonPlan) -> list[list[floa
     """Validation Dice by epoch of the primary comparison's segmenters."""
     rule = session.experiment.decision
     return [
-        series(session.work.job(chain.segmenters[arm]).journal, "segmentation/validation_dice")[1]
-        for chain in plan.chains
+        series(session.work.job(replicate.segmenters[arm]).journal, "segmentation/validation_dice")[
+            1
+        ]
+        for replicate in plan.replicates
         for arm in (rule.baseline, rule.candidate)
     ]
 
@@ -219,4 +224,4 @@ def show_report(session: Session, page: Path) -> None:
     plan = begun_comparison(session)
     if plan is not None and plan.finished:
         effects = read_comparison(session, plan).effects
-        session.views["comparison"] = comparison_views(plan, session.board(), effects, page)
+        session.views["comparison"] = comparison_views(plan, session.graph(), effects, page)

@@ -45,13 +45,14 @@ def stages_of(word: str, experiment: Experiment) -> tuple[str, ...]:
         return wanted
     if word == "segmentation" and experiment.sweep.segmentation is not None:
         why = choosing.why_untunable(experiment)
-        raise ConfigError(f"strength and share cannot be chosen here: {why}")
+        raise ConfigError(f"magnitude and share cannot be chosen here: {why}")
     paths = " or ".join(f"sweep.{name}" for name in (STAGES if word == "all" else (word,)))
     raise ConfigError(f"a sweep needs {paths}, but got null; give it a space of settings")
 
 
 def swept_stages(experiment: Experiment) -> tuple[str, ...]:
-    """What `harness sweep` would search: stages with a space, strength and share if they can be."""
+    """What `harness sweep` would search: stages with a space, magnitude and share if they can
+    be."""
     swept = (name for name in STAGES if getattr(experiment.sweep, name) is not None)
     why = choosing.why_untunable(experiment)
     return tuple(name for name in swept if name != "segmentation" or not why)
@@ -78,7 +79,7 @@ def sweep_stages(session: Session, stages: Sequence[str]) -> dict[str, Any]:
     return {
         "chosen": str(chosen) if chosen else None,
         "sweeps": [_sweep_plain(plan, cost) for plan, cost in zip(plans, costs, strict=True)],
-        "segmentation": tuning.plain() if tuning else None,
+        "segmentation": tuning.to_dict() if tuning else None,
     }
 
 
@@ -112,7 +113,7 @@ def _print_trials(session: Session, plan: SweepPlan, costs: Costs) -> None:
             else f"{name.split('.')[-1]} {value}"
             for name, value in run.trial.params.items()
         )
-        of = run.trial.readout_of
+        of = run.trial.checkpoint_of
         passed = "" if of is None else f"; read out of trial {of}"
         passed += f"; {counted(run.pruned_seeds, 'seed')} left out" if run.pruned_seeds else ""
         value += "".join(f", {name} {mean:.4g}" for name, mean in run.trial.further.items())
@@ -126,7 +127,7 @@ def _print_trials(session: Session, plan: SweepPlan, costs: Costs) -> None:
         f"{duration(costs.trainings)} of trainings and {duration(costs.scores)} of scores on "
         f"workers, {size(costs.bytes)} of disk with saved states"
     )
-    asked = sum(run.trial.readout_of is None for run in plan.trials)
+    asked = sum(run.trial.checkpoint_of is None for run in plan.trials)
     wanted = getattr(session.experiment.sweep, plan.stage).trials
     if plan.finished and asked < wanted and session.experiment.sweep.sampler != "grid":
         say(f"ended by sweep.budget after {asked} of {counted(wanted, 'trial')}")
@@ -162,7 +163,7 @@ def _sweep_plain(plan: SweepPlan, costs: Costs) -> dict[str, Any]:
                 "value": _mean(run, plan),
                 "failed_seeds": run.trial.failed_seeds,
                 "too_large": run.too_large or None,
-                "readout_of": run.trial.readout_of,
+                "checkpoint_of": run.trial.checkpoint_of,
                 "pruned_seeds": run.pruned_seeds,
                 "further": dict(run.trial.further),
             }

@@ -13,7 +13,7 @@ from harness import __version__
 from harness.base.files import digest_of, read_json, write_json, write_text
 from harness.base.text import score_name
 from harness.commands.session import Session
-from harness.config.experiment import plain
+from harness.config.experiment import to_dict
 from harness.config.search import AxisConfig
 from harness.figures.copies import write_png
 from harness.figures.settings_grid import DPI
@@ -100,7 +100,7 @@ def settings_text(plan: SweepPlan, run: TrialRun) -> str:
     name = score_name(plan.objective).partition(" (")[0]
     value = f", {name} {run.trial.value:.4g}" if run.trial.value is not None else ""
     head = f"# Trial {run.trial.number} of study {plan.study}{value}.\n"
-    section = {plan.stage: plain(run.settings)}
+    section = {plan.stage: to_dict(run.settings)}
     return head + yaml.safe_dump(section, sort_keys=False, allow_unicode=True)
 
 
@@ -111,12 +111,12 @@ def _content(plan: SweepPlan, space: Mapping[str, AxisConfig]) -> str | None:
             run.trial.number,
             dict(run.trial.params),
             run.trial.failed_seeds,
-            run.trial.readout_of,
+            run.trial.checkpoint_of,
             [seed_value(seed, plan.objective) for seed in run.seeds],
         ]
         for run in plan.trials
         if run.trial.value is not None
     ]
-    axes = {path: plain(axis) for path, axis in space.items()}
+    axes = {path: to_dict(axis) for path, axis in space.items()}
     best = plan.best.number if plan.best else None
     return digest_of([__version__, plan.study, axes, best, told]) if told else None

@@ -13,9 +13,9 @@ from typing import Any
 
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import digest_of
-from harness.compare.replicate import Chain, Chains
-from harness.config.experiment import Experiment, plain
-from harness.jobs.graph import Board
+from harness.compare.replicate import Replicate, ReplicatePlanner
+from harness.config.experiment import Experiment, to_dict
+from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Input, Spec
 
 
@@ -24,14 +24,14 @@ class Level:
     """One dose at which the primary comparison is made beside the declared one.
 
     Attributes:
-        axis: "patients" (for training) or "extra_share".
+        axis: "patients" (for training) or "synthetic_fraction".
         value: the dose.
         chains: plans the level's chains, from a store of its own where the patients differ.
     """
 
     axis: str
     value: float
-    chains: Chains
+    replicates: ReplicatePlanner
 
     @property
     def name(self) -> str:
@@ -44,7 +44,7 @@ class LevelPlan:
     """A level as planned so far. `tests` maps (arm, seed) to test-score specs."""
 
     level: Level
-    chains: list[Chain]
+    replicates: list[Replicate]
     tests: dict[tuple[str, int], Spec] = field(default_factory=dict)
 
 
@@ -52,7 +52,7 @@ class LevelPlan:
 class ComparisonPlan:
     """A comparison as planned so far. `tests` maps (arm, seed) to test-score specs."""
 
-    chains: list[Chain]
+    replicates: list[Replicate]
     segmenter_epochs: int
     levels: list[LevelPlan] = field(default_factory=list)
     opening: Spec | None = None
@@ -70,41 +70,41 @@ class Comparison:
         roles: patient content digest -> role.
     """
 
-    chains: Chains
+    replicates: ReplicatePlanner
     roles: Mapping[str, str]
 
     @property
     def experiment(self) -> Experiment:
-        return self.chains.specs.experiment
+        return self.replicates.specs.experiment
 
-    def plan(self, board: Board) -> ComparisonPlan:
+    def plan(self, graph: JobGraph) -> ComparisonPlan:
         """Ask for everything that can be asked for now."""
         rule = self.rule()  # what makes the opening impossible is said before anything is trained
         arms = self.experiment.arms
         plan = ComparisonPlan(
-            [self.chains.plan(board, seed, arms, f"replicate {seed}") for seed in self.seeds()],
-            self.chains.specs.segmenter_epochs(),
+            [self.replicates.plan(graph, seed, arms, f"replicate {seed}") for seed in self.seeds()],
+            self.replicates.specs.segmenter_epochs(),
         )
-        plan.levels = [self._level(board, level) for level in self.levels()]
+        plan.levels = [self._level(graph, level) for level in self.levels()]
         trained: dict[str, Input] = {}
-        for chain in plan.chains:
-            trained |= chain.trained(plan.segmenter_epochs)
+        for replicate in plan.replicates:
+            trained |= replicate.trained(plan.segmenter_epochs)
         for found in plan.levels:
             head = f"{found.level.axis}={found.level.value:g}"
-            for chain in found.chains:
-                made = chain.trained(plan.segmenter_epochs)
+            for replicate in found.replicates:
+                made = replicate.trained(plan.segmenter_epochs)
                 trained |= {f"{head}/{name}": spec for name, spec in made.items()}
-        if board.pending():
+        if graph.pending():
             return plan
-        plan.opening = self.chains.specs.opening(self.chains.store, trained, rule)
-        opened = board.need(plan.opening, label="opening of the test")
-        plan.tests = self._tests(board, plan, self.chains, plan.chains, "")
+        plan.opening = self.replicates.specs.opening(self.replicates.store, trained, rule)
+        opened = graph.need(plan.opening, label="opening of the test")
+        plan.tests = self._tests(graph, plan, self.replicates, plan.replicates, "")
         for found in plan.levels:
             found.tests = self._tests(
-                board, plan, found.level.chains, found.chains, f", {found.level.name}"
+                graph, plan, found.level.replicates, found.replicates, f", {found.level.name}"
             )
         plan.extended = bool(opened and opened["values"]["extended"])
-        plan.finished = not board.pending()
+        plan.finished = not graph.pending()
         return plan
 
     def seeds(self) -> range:
@@ -122,8 +122,12 @@ class Comparison:
         found = [self._fewer(count) for count in sorted(asked.patients)]
         settings = self.experiment.segmentation
         return found + [
-            Level("extra_share", share, self.chains.with_segmentation(extra_share=share))
-            for share in sorted(asked.extra_share)
+            Level(
+                "synthetic_fraction",
+                share,
+                self.replicates.with_segmentation(synthetic_fraction=share),
+            )
+            for share in sorted(asked.synthetic_fraction)
             if settings.extra_slots(share) != settings.extra_slots()
         ]
 
@@ -139,30 +143,36 @@ class Comparison:
         order = sorted(training, key=lambda digest: digest_of([self.experiment.seed, digest]))
         left_out = set(order[count:])
         roles = {digest: role for digest, role in self.roles.items() if digest not in left_out}
-        store = self.chains.specs.prepare(roles)
-        return Level("patients", count, replace(self.chains, store=store))
+        store = self.replicates.specs.prepare(roles)
+        return Level("patients", count, replace(self.replicates, store=store))
 
-    def _level(self, board: Board, level: Level) -> LevelPlan:
-        rule, chains = self.experiment.decision, []
-        board.need(level.chains.store, label=f"prepare pairs, {level.name}")
+    def _level(self, graph: JobGraph, level: Level) -> LevelPlan:
+        rule, replicates = self.experiment.decision, []
+        graph.need(level.replicates.store, label=f"prepare pairs, {level.name}")
         for seed in self.seeds():
             name = f"replicate {seed}, {level.name}"
-            chains.append(level.chains.plan(board, seed, (rule.baseline, rule.candidate), name))
-        return LevelPlan(level, chains)
+            replicates.append(
+                level.replicates.plan(graph, seed, (rule.baseline, rule.candidate), name)
+            )
+        return LevelPlan(level, replicates)
 
     @staticmethod
     def _tests(
-        board: Board, plan: ComparisonPlan, chains: Chains, planned: list[Chain], at: str
+        graph: JobGraph,
+        plan: ComparisonPlan,
+        replicates: ReplicatePlanner,
+        planned: list[Replicate],
+        at: str,
     ) -> dict[tuple[str, int], Spec]:
         """Test scores of every segmenter of some chains."""
         assert plan.opening is not None
         tests = {}
-        for chain in planned:
-            for arm, segmenter in chain.segmenters.items():
+        for replicate in planned:
+            for arm, segmenter in replicate.segmenters.items():
                 trained = segmenter.done(plan.segmenter_epochs)
-                spec = chains.specs.test_score(chains.store, trained, plan.opening)
-                board.need(spec, label=f"test of {arm}, replicate {chain.seed}{at}")
-                tests[arm, chain.seed] = spec
+                spec = replicates.specs.test_score(replicates.store, trained, plan.opening)
+                graph.need(spec, label=f"test of {arm}, replicate {replicate.seed}{at}")
+                tests[arm, replicate.seed] = spec
         return tests
 
     def rule(self) -> dict[str, Any]:
@@ -173,7 +183,7 @@ class Comparison:
             raise DataError(
                 "a comparison needs test patients, but no patient has that role; see data.roles"
             )
-        decision = plain(experiment.decision)
+        decision = to_dict(experiment.decision)
         del decision["assumed"]  # what was assumed while planning decides nothing
         rule = {
             "arms": list(experiment.arms),
@@ -181,5 +191,7 @@ class Comparison:
             "patients": patients,
             "decision": decision,
         }
-        doses = {axis: levels for axis, levels in plain(experiment.dose_response).items() if levels}
+        doses = {
+            axis: levels for axis, levels in to_dict(experiment.dose_response).items() if levels
+        }
         return {**rule, "dose_response": doses} if doses else rule

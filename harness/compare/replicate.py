@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from harness.config.stages import ImageStageConfig, MaskStageConfig
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Input, Phases, Spec
 from harness.work.specs import SOURCES_OF_EXTRA, Specs, needs
 
 
 @dataclass(frozen=True)
-class Chain:
+class Replicate:
     """One seed's specs.
 
     Attributes:
@@ -25,7 +25,7 @@ class Chain:
     stages: Mapping[str, Phases] = field(default_factory=dict)
     scores: Mapping[str, Spec] = field(default_factory=dict)
     synthesis: Spec | None = None
-    repaint: Spec | None = None
+    synthesis_on_real_masks: Spec | None = None
 
     def trained(self, epochs: int) -> dict[str, Input]:
         """The trained segmenters, by "arm/seed"."""
@@ -33,7 +33,7 @@ class Chain:
 
 
 @dataclass(frozen=True)
-class Chains:
+class ReplicatePlanner:
     """Plans chains.
 
     Attributes:
@@ -48,20 +48,20 @@ class Chains:
     image: ImageStageConfig
 
     def with_segmentation(
-        self, strength: float | None = None, extra_share: float | None = None
-    ) -> Chains:
-        """The same with another strength of augmentation or share of extra slots."""
+        self, magnitude: float | None = None, synthetic_fraction: float | None = None
+    ) -> ReplicatePlanner:
+        """The same with another magnitude of augmentation or share of extra slots."""
         experiment = self.specs.experiment
         settings = experiment.segmentation
-        if strength is not None:
-            augmentation = settings.augmentation.model_copy(update={"strength": strength})
+        if magnitude is not None:
+            augmentation = settings.augmentation.model_copy(update={"magnitude": magnitude})
             settings = settings.model_copy(update={"augmentation": augmentation})
-        if extra_share is not None:
-            settings = settings.model_copy(update={"extra_share": extra_share})
+        if synthetic_fraction is not None:
+            settings = settings.model_copy(update={"synthetic_fraction": synthetic_fraction})
         changed = experiment.model_copy(update={"segmentation": settings})
         return replace(self, specs=replace(self.specs, experiment=changed))
 
-    def plan(self, board: Board, seed: int, arms: Iterable[str], name: str) -> Chain:
+    def plan(self, graph: JobGraph, seed: int, arms: Iterable[str], name: str) -> Replicate:
         """Ask for everything that the arms' segmenters of a seed need, and for them.
 
         Args:
@@ -69,40 +69,47 @@ class Chains:
         """
         arms = tuple(arms)
         made: dict[str, Spec] = {}
-        chain = Chain(seed, {})
-        if needs(arms, "synthesis") or needs(arms, "repaint"):
-            chain = self._stages(board, seed, arms, name)
+        replicate = Replicate(seed, {})
+        if needs(arms, "synthesis") or needs(arms, "synthesis_on_real_masks"):
+            replicate = self._stages(graph, seed, arms, name)
             made = {
-                n: s for n, s in (("synthesis", chain.synthesis), ("repaint", chain.repaint)) if s
+                n: s
+                for n, s in (
+                    ("synthesis", replicate.synthesis),
+                    ("synthesis_on_real_masks", replicate.synthesis_on_real_masks),
+                )
+                if s
             }
         if needs(arms, "fresh"):
             made["fresh"] = self.specs.fresh(self.store)
-            board.need(made["fresh"], label="fresh phantoms")
+            graph.need(made["fresh"], label="fresh phantoms")
         segmenters: dict[str, Spec] = {}
         for arm in arms:
             extra = made.get(SOURCES_OF_EXTRA.get(arm, ""))
             spec = self.specs.segmenter(self.store, arm, extra, seed)
-            board.need(spec, self.specs.segmenter_epochs(), f"segmenter {arm}, {name}")
+            graph.need(spec, self.specs.segmenter_epochs(), f"segmenter {arm}, {name}")
             segmenters[arm] = spec
-        return replace(chain, segmenters=segmenters)
+        return replace(replicate, segmenters=segmenters)
 
-    def _stages(self, board: Board, seed: int, arms: Iterable[str], name: str) -> Chain:
+    def _stages(self, graph: JobGraph, seed: int, arms: Iterable[str], name: str) -> Replicate:
         """Both GAN stages, their scores, and the pairs they make."""
         mask = self.specs.training(self.store, self.mask, seed)
         image = self.specs.training(self.store, self.image, seed)
         stages, scores = {"mask": mask, "image": image}, {}
         for stage, training in stages.items():
-            board.train(training, training.epochs, f"{stage} stage, {name}")
-            variety = self.specs.variety_of(self.store, training.last)
-            board.need(variety, label="variety of real images")
+            graph.train(training, training.epochs, f"{stage} stage, {name}")
+            diversity = self.specs.diversity_of(self.store, training.last)
+            graph.need(diversity, label="diversity of real images")
             scores[stage] = self.specs.score(
                 f"{stage}-score", self.store, training.last, training.epochs
             )
-            board.need(scores[stage], label=f"score of the {stage} stage, {name}")
+            graph.need(scores[stage], label=f"score of the {stage} stage, {name}")
         synthesis = self.specs.synthesis(self.store, mask.done(), image.done(), seed)
-        board.need(synthesis, label=f"synthesis, {name}")
-        repaint = None
-        if needs(arms, "repaint"):
-            repaint = self.specs.repaint(self.store, image.done(), seed)
-            board.need(repaint, label=f"real masks painted, {name}")
-        return Chain(seed, {}, stages, scores, synthesis, repaint)
+        graph.need(synthesis, label=f"synthesis, {name}")
+        synthesis_on_real_masks = None
+        if needs(arms, "synthesis_on_real_masks"):
+            synthesis_on_real_masks = self.specs.synthesis_on_real_masks(
+                self.store, image.done(), seed
+            )
+            graph.need(synthesis_on_real_masks, label=f"real masks painted, {name}")
+        return Replicate(seed, {}, stages, scores, synthesis, synthesis_on_real_masks)

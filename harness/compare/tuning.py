@@ -1,4 +1,4 @@
-"""Choose what all arms share, once: strength of augmentation, then share of the extra slots.
+"""Choose what all arms share, once: magnitude of augmentation, then share of the extra slots.
 
 Both sides of the primary comparison get as many candidates. Each is trained on the sweep's seeds,
 which no replicate uses, and judged by validation Dice alone.
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.base.errors import DataError
-from harness.compare.replicate import Chain, Chains
+from harness.compare.replicate import Replicate, ReplicatePlanner
 from harness.inference.dose import AXIS_NAMES
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Spec
 from harness.work.specs import ARM_FILLS, SOURCES_OF_EXTRA
 
@@ -29,7 +29,7 @@ class Candidate:
     axis: str
     value: float
     arm: str
-    chains: tuple[Chain, ...]
+    replicates: tuple[Replicate, ...]
     dice: tuple[float | None, ...]
 
     @property
@@ -39,7 +39,7 @@ class Candidate:
 
     def segmenters(self) -> list[tuple[int, Spec]]:
         """(seed, spec) of each."""
-        return [(chain.seed, chain.segmenters[self.arm]) for chain in self.chains]
+        return [(replicate.seed, replicate.segmenters[self.arm]) for replicate in self.replicates]
 
 
 @dataclass
@@ -54,7 +54,7 @@ class TuningPlan:
     def finished(self) -> bool:
         return all(axis in self.chosen for axis in AXIS_NAMES)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain data by axis: the value chosen, the arm that judged, every candidate."""
         return {
             axis: {
@@ -89,56 +89,56 @@ def mixes_made_pairs(arm: str) -> bool:
 class Tuning:
     """Planner of the choice; `chains` have the settings that both stages' sweeps chose."""
 
-    chains: Chains
+    replicates: ReplicatePlanner
 
-    def plan(self, board: Board) -> TuningPlan:
-        """Ask for the strengths' segmenters, then for the shares' under the best strength."""
-        experiment = self.chains.specs.experiment
+    def plan(self, graph: JobGraph) -> TuningPlan:
+        """Ask for the magnitudes' segmenters, then for the shares' under the best magnitude."""
+        experiment = self.replicates.specs.experiment
         asked, rule = experiment.sweep.segmentation, experiment.decision
         assert asked is not None
-        plan = TuningPlan(self.chains.specs.segmenter_epochs(), {}, {})
-        strengths = [
+        plan = TuningPlan(self.replicates.specs.segmenter_epochs(), {}, {})
+        magnitudes = [
             self._candidate(
-                board, "strength", s, rule.baseline, self.chains.with_segmentation(strength=s)
+                graph, "magnitude", s, rule.baseline, self.replicates.with_segmentation(magnitude=s)
             )
-            for s in asked.strength
+            for s in asked.magnitude
         ]
-        plan.candidates["strength"] = strengths
-        strength = _best(strengths, experiment.segmentation.augmentation.strength)
-        if strength is None:
+        plan.candidates["magnitude"] = magnitudes
+        magnitude = _best(magnitudes, experiment.segmentation.augmentation.magnitude)
+        if magnitude is None:
             return plan
-        plan.chosen["strength"] = strength
+        plan.chosen["magnitude"] = magnitude
         shares = [
             self._candidate(
-                board,
-                "extra_share",
+                graph,
+                "synthetic_fraction",
                 s,
                 rule.candidate,
-                self.chains.with_segmentation(strength, extra_share=s),
+                self.replicates.with_segmentation(magnitude, synthetic_fraction=s),
             )
-            for s in asked.extra_share
+            for s in asked.synthetic_fraction
         ]
-        plan.candidates["extra_share"] = shares
-        share = _best(shares, experiment.segmentation.extra_share)
+        plan.candidates["synthetic_fraction"] = shares
+        share = _best(shares, experiment.segmentation.synthetic_fraction)
         if share is not None:
-            plan.chosen["extra_share"] = share
+            plan.chosen["synthetic_fraction"] = share
         return plan
 
     def _candidate(
-        self, board: Board, axis: str, value: float, arm: str, chains: Chains
+        self, graph: JobGraph, axis: str, value: float, arm: str, replicates: ReplicatePlanner
     ) -> Candidate:
         planned, dice = [], []
-        for seed in range(chains.specs.experiment.sweep.seeds):
-            chain = chains.plan(board, seed, (arm,), f"{axis} {value:g}, seed {seed}")
-            epochs = chains.specs.segmenter_epochs()
-            result = board.folder(chain.segmenters[arm]).result(epochs)
+        for seed in range(replicates.specs.experiment.sweep.seeds):
+            replicate = replicates.plan(graph, seed, (arm,), f"{axis} {value:g}, seed {seed}")
+            epochs = replicates.specs.segmenter_epochs()
+            result = graph.folder(replicate.segmenters[arm]).result(epochs)
             if result is not None and result["values"]["validation_dice"] is None:
                 raise DataError(
-                    "the choice of strength and share needs validation patients with contours, but "
-                    "validation Dice is not defined; change data.roles, or set sweep.segmentation "
-                    "to null"
+                    "the choice of magnitude and share needs validation patients with "
+                    "contours, but validation Dice is not defined; change data.roles, or "
+                    "set sweep.segmentation to null"
                 )
-            planned.append(chain)
+            planned.append(replicate)
             dice.append(result["values"]["validation_dice"] if result else None)
         return Candidate(axis, value, arm, tuple(planned), tuple(dice))
 

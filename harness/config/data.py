@@ -58,7 +58,7 @@ class CropConfig(Section):
 
     placement: Literal["body", "fixed"] = Field(
         "body",
-        description="`body`: gland position relative to the body outline, learnt on training "
+        description="`body`: structure position relative to the body outline, learnt on training "
         "patients; `fixed`: one row and column of the source grid (the thesis)",
     )
     fixed_row: int = Field(199, description="row of the crop centre, under `fixed`")
@@ -101,7 +101,7 @@ class DataConfig(Section):
     structures: tuple[str, ...] = Field(
         ("parotid_left", "parotid_right"),
         min_length=1,
-        description="structures to read, one pair per gland and slice",
+        description="structures to read, one pair per structure and slice",
     )
     patterns: dict[str, tuple[str, ...]] = Field(
         DEFAULT_PATTERNS,
@@ -123,8 +123,9 @@ class DataConfig(Section):
     )
     spacing_mm: PositiveFloat = Field(1.0, description="in-plane pixel size of the pairs")
     crop: CropConfig = Field(CropConfig(), description="centre and size of the frames")
-    gland_free_share: Share = Field(
-        0.1, description="gland-free slices next to the gland, as a share of the slices with gland"
+    structure_free_share: Share = Field(
+        0.1,
+        description="slices next to the structure that do not show it, as a share of those that do",
     )
 
     @model_validator(mode="after")

@@ -115,7 +115,7 @@ class MetricsConfig(Section):
         return self
 
 
-class AssumedSpread(Section):
+class AssumedComponents(Section):
     """Standard deviations of a paired difference in Dice to plan with, before any was observed.
 
     Those observed of traditional+gan against traditional on OpenKBP with 20 training and 30 test
@@ -141,8 +141,8 @@ class DecisionConfig(Section):
         (("traditional", "gan"),), description="further pairs [baseline, candidate], Holm-adjusted"
     )
     margin: PositiveFloat = Field(0.01, description="Dice; the smallest difference that matters")
-    assumed: AssumedSpread = Field(
-        AssumedSpread(), description="for planning only; no part of the rule, moves no result"
+    assumed: AssumedComponents = Field(
+        AssumedComponents(), description="for planning only; no part of the rule, moves no result"
     )
 
     @model_validator(mode="after")
@@ -165,13 +165,16 @@ class DoseResponseConfig(Section):
         description="numbers of training patients, GAN stages and all; each level's patients are "
         "among those of the next",
     )
-    extra_share: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+    synthetic_fraction: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (), description="shares of a batch's slots that the arm fills"
     )
 
     @model_validator(mode="after")
     def _levels_differ(self) -> DoseResponseConfig:
-        for name, values in (("patients", self.patients), ("extra_share", self.extra_share)):
+        for name, values in (
+            ("patients", self.patients),
+            ("synthetic_fraction", self.synthetic_fraction),
+        ):
             if len(set(values)) != len(values):
                 raise ValueError(f"levels of {name} must differ, but got {list(values)}")
         return self
@@ -237,11 +240,11 @@ class Experiment(Section):
         problems = share_problems(
             self.segmentation,
             {
-                "segmentation.extra_share": (self.segmentation.extra_share,),
-                "sweep.segmentation.extra_share": self.sweep.segmentation.extra_share
+                "segmentation.synthetic_fraction": (self.segmentation.synthetic_fraction,),
+                "sweep.segmentation.synthetic_fraction": self.sweep.segmentation.synthetic_fraction
                 if self.sweep.segmentation is not None
                 else (),
-                "dose_response.extra_share": self.dose_response.extra_share,
+                "dose_response.synthetic_fraction": self.dose_response.synthetic_fraction,
             },
         )
         if problems:
@@ -270,6 +273,6 @@ class Experiment(Section):
         return self
 
 
-def plain(section: Section) -> dict[str, Any]:
+def to_dict(section: Section) -> dict[str, Any]:
     """A section as plain data (lists, not tuples), as it enters a spec."""
     return section.model_dump(mode="json")

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from harness.base.errors import ConfigError
 from harness.base.registry import nearest
-from harness.config.experiment import Experiment, plain
+from harness.config.experiment import Experiment, to_dict
 from harness.config.messages import Problem, problems_of, show
 from harness.config.schema import Keys, Place, of_field, resolve
 from harness.config.section import Section
@@ -111,10 +111,10 @@ def _set(tree: dict[str, Any], override: Override) -> None:
 def _default_mapping(place: Place | None) -> dict[str, Any]:
     default = _default(place)
     if isinstance(default, Section):
-        return plain(default)
+        return to_dict(default)
     if isinstance(default, Mapping):
         return {
-            key: plain(value) if isinstance(value, Section) else copy.deepcopy(value)
+            key: to_dict(value) if isinstance(value, Section) else copy.deepcopy(value)
             for key, value in default.items()
         }
     return {}
@@ -141,7 +141,7 @@ def _complete(tree: dict[str, Any]) -> dict[str, Any]:
 
 def _complete_section(default: Section, given: dict[str, Any]) -> dict[str, Any]:
     filled = dict(given)
-    defaults = plain(default)
+    defaults = to_dict(default)
     for name, field in type(default).model_fields.items():
         value = getattr(default, name)
         if name not in given and field.is_required():

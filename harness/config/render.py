@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.config.experiment import Experiment, plain
+from harness.config.experiment import Experiment, to_dict
 from harness.config.messages import show
 from harness.config.schema import of_field
 from harness.config.section import Section
@@ -32,7 +32,7 @@ def sanitised(experiment: Experiment) -> dict[str, Any]:
     files' names, and `tracking.uri` loses user, password, query and local folders, `sweep.storage`
     user and query.
     """
-    stored = plain(experiment)
+    stored = to_dict(experiment)
     if stored["data"]["root"] is not None:
         stored["data"]["root"] = ROOT_PLACEHOLDER
     for name in ("inception_weights", "torchscript"):

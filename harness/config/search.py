@@ -101,27 +101,32 @@ def _image_space() -> dict[str, AxisConfig]:
 class SegmentationSweepConfig(Section):
     """Candidates of what all arms of the comparison share, as many for one side as for the other.
 
-    Both are chosen once, on the sweep's seeds, by validation Dice: strengths as
+    Both are chosen once, on the sweep's seeds, by validation Dice: magnitudes as
     `decision.baseline` trains under them, then shares as `decision.candidate` does under the chosen
-    strength. That needs a baseline that augments and a candidate whose extra slots hold made pairs.
+    magnitude. That needs a baseline that augments and a candidate whose extra slots hold made
+    pairs.
     """
 
-    strength: tuple[Annotated[float, Field(ge=0)], ...] = Field(
-        (0.5, 1.0, 2.0), min_length=1, description="of `segmentation.augmentation.strength`"
+    magnitude: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        (0.5, 1.0, 2.0), min_length=1, description="of `segmentation.augmentation.magnitude`"
     )
-    extra_share: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        (0.25, 0.5, 0.75), min_length=1, description="of `segmentation.extra_share`"
+    synthetic_fraction: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (0.25, 0.5, 0.75), min_length=1, description="of `segmentation.synthetic_fraction`"
     )
 
     @model_validator(mode="after")
     def _as_many(self) -> SegmentationSweepConfig:
-        for name, values in (("strength", self.strength), ("extra_share", self.extra_share)):
+        for name, values in (
+            ("magnitude", self.magnitude),
+            ("synthetic_fraction", self.synthetic_fraction),
+        ):
             if len(set(values)) != len(values):
                 raise ValueError(f"candidates of {name} must differ, but got {list(values)}")
-        if len(self.strength) != len(self.extra_share):
+        if len(self.magnitude) != len(self.synthetic_fraction):
             raise ValueError(
                 "both sides must have as many candidates, but got "
-                f"{len(self.strength)} of strength and {len(self.extra_share)} of extra_share"
+                f"{len(self.magnitude)} of magnitude and {len(self.synthetic_fraction)} of "
+                f"synthetic_fraction"
             )
         return self
 
@@ -173,7 +178,7 @@ class SweepConfig(Section):
     )
     segmentation: SegmentationSweepConfig | None = Field(
         SegmentationSweepConfig(),
-        description="null keeps the experiment's own strength and share",
+        description="null keeps the experiment's own magnitude and share",
     )
 
     @field_validator("storage", mode="before")

@@ -83,7 +83,7 @@ class ImageStageConfig(Section):
 class SegmentationAugmentation(Section):
     """Strength of ordinary augmentation; each transform is drawn per image."""
 
-    strength: float = Field(1.0, ge=0, description="multiplies every range below")
+    magnitude: float = Field(1.0, ge=0, description="multiplies every range below")
     probability: Share = Field(0.5, description="of each transform")
     rotation_deg: float = Field(15.0, ge=0, description="uniform in [-a, a]")
     flip: bool = Field(False, description="top to bottom; anatomy has an upside, so off")
@@ -112,7 +112,7 @@ class SegmentationConfig(Section):
     )
     residual_units: int = Field(2, ge=0, description="per level")
     batch_size: Positive = Field(16, description="slots: real ones and extra ones")
-    extra_share: Share = Field(0.5, description="share of the slots that the arm fills")
+    synthetic_fraction: Share = Field(0.5, description="share of the slots that the arm fills")
     updates: Positive = Field(2000, description="optimiser steps, the same in every arm")
     updates_per_epoch: Positive = Field(
         100, description="an epoch of the journal: validation Dice is logged at each"
@@ -125,7 +125,7 @@ class SegmentationConfig(Section):
 
     def extra_slots(self, share: float | None = None) -> int:
         """Slots of a batch that a share, by default the config's own, comes to."""
-        return extra_slots(self.batch_size, self.extra_share if share is None else share)
+        return extra_slots(self.batch_size, self.synthetic_fraction if share is None else share)
 
 
 def extra_slots(batch_size: int, share: float) -> int:

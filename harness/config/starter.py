@@ -45,7 +45,7 @@ data:
 # Duration = epochs x training slices / that figure, for every seed.
 mask:
   width: 64               # 16 to try things out, 64 for results
-  batch_size: 12          # large batches fail here: 64 gave noise where 12 gave glands
+  batch_size: 12          # large batches fail here: 64 gave noise where 12 gave structures
   schedule: {epochs: 300}
 image:
   width: 64

@@ -38,7 +38,7 @@ class ArmDots:
 
     name: str
     replicate_means: Sequence[float]
-    interval95: tuple[float, float] | None = None
+    interval_95: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class PairedDots:
     Attributes:
         patients, replicates: names beside `patient_means`, `replicate_means`.
         margin: the smallest difference that matters, in Dice.
-        mean: grand mean; interval95, interval90: None where no interval is allowed.
+        mean: grand mean; interval_95, interval90: None where no interval is allowed.
         lower_is_better: the highest patient and replicate are named instead of the lowest.
     """
 
@@ -60,7 +60,7 @@ class PairedDots:
     replicate_means: Sequence[float]
     margin: float
     mean: float
-    interval95: tuple[float, float] | None = None
+    interval_95: tuple[float, float] | None = None
     interval90: tuple[float, float] | None = None
     lower_is_better: bool = False
 
@@ -91,8 +91,8 @@ def arm_means(arms: Sequence[ArmDots], patients: int, human: float | None = None
             kept, place + np.array(spread(kept, 0.13, near)), "o", color=colour, markersize=5.5,
             alpha=0.85, markeredgecolor="white", markeredgewidth=0.5,
         )  # fmt: skip
-        if arm.interval95 is not None:
-            axes.hlines(place, *arm.interval95, color=INK, linewidth=1.0, alpha=0.7, zorder=1)
+        if arm.interval_95 is not None:
+            axes.hlines(place, *arm.interval_95, color=INK, linewidth=1.0, alpha=0.7, zorder=1)
         axes.vlines(kept.mean(), place - 0.32, place + 0.32, color=INK, linewidth=1.6)
         axes.annotate(
             f"{kept.mean():.3f}", (kept.mean(), place - 0.32), (0, 1.5),
@@ -136,7 +136,7 @@ def paired_differences(dots: PairedDots) -> Figure:
         [
             f"patients ({len(dots.patient_means)})",
             f"replicates ({len(dots.replicate_means)})",
-            "mean; thin: 95 %,\nthick: 90 % interval" if dots.interval95 else "mean (no interval)",
+            "mean; thin: 95 %,\nthick: 90 % interval" if dots.interval_95 else "mean (no interval)",
         ],
     )
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
@@ -149,7 +149,7 @@ def paired_differences(dots: PairedDots) -> Figure:
 
 
 def _limits(dots: PairedDots) -> tuple[float, float]:
-    values = [*dots.patient_means, *dots.replicate_means, *(dots.interval95 or ()), dots.mean]
+    values = [*dots.patient_means, *dots.replicate_means, *(dots.interval_95 or ()), dots.mean]
     finite = [v for v in values if np.isfinite(v)] + [-1.3 * dots.margin, 1.3 * dots.margin]
     low, high = min(finite), max(finite)
     room = 0.06 * (high - low)
@@ -189,8 +189,8 @@ def _name_worst(
 def _estimate(axes: Axes, dots: PairedDots) -> None:
     if not np.isfinite(dots.mean):
         return
-    if dots.interval95:
-        axes.hlines(2, *dots.interval95, color=INK, linewidth=1.6)
+    if dots.interval_95:
+        axes.hlines(2, *dots.interval_95, color=INK, linewidth=1.6)
     if dots.interval90:
         axes.hlines(2, *dots.interval90, color=INK, linewidth=4.2)
     axes.plot([dots.mean], [2], "D", color="white", markeredgecolor=INK, markersize=7)

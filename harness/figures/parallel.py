@@ -90,7 +90,7 @@ def _line(
     elif trial.failed:
         panel.plot(places, heights, color=RED, linewidth=0.9, linestyle=(0, (4, 3)), alpha=0.75)
     else:
-        thin = trial.readout_of is not None or trial.pruned
+        thin = trial.checkpoint_of is not None or trial.pruned
         width = (0.9 if crowded else 1.5) * (0.6 if thin else 1.0)
         panel.plot(places, heights, color=colour, linewidth=width, alpha=0.85)
 

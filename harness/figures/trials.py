@@ -26,7 +26,7 @@ class TrialDot:
         seed_values: the objective of each seed; None where it is missing or not finite.
         failed: a seed failed (or gave no number): the trial cannot be chosen.
         params: value by axis of the search space; an axis that the trial does not have is missing.
-        readout_of: number of the longer trial that it was read out of.
+        checkpoint_of: number of the longer trial that it was read out of.
         pruned: further seeds were left out: the trial cannot be chosen.
     """
 
@@ -38,7 +38,7 @@ class TrialDot:
     failed: bool = False
     chosen: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
-    readout_of: int | None = None
+    checkpoint_of: int | None = None
     pruned: bool = False
 
     @property
@@ -157,7 +157,7 @@ def draw(
         axes.plot(
             [place], [trial.mean], "o", color="none", markeredgecolor=INK, markersize=12, zorder=4
         )
-    hollow = trial.readout_of is not None
+    hollow = trial.checkpoint_of is not None
     axes.plot(
         [place], [trial.mean], marker, color="white" if hollow else colour, zorder=3,
         markersize=5.5 if hollow else 6.5, markeredgecolor=colour if hollow else "white",
@@ -172,7 +172,7 @@ def legend(trials: Sequence[TrialDot], colour: Any = BLUE) -> list[Line2D]:
         (
             "read out of a longer one",
             {"marker": "o", "color": "white", "markeredgecolor": colour, "markersize": 5.5},
-            any(t.readout_of is not None and not t.failed for t in trials),
+            any(t.checkpoint_of is not None and not t.failed for t in trials),
         ),
         (
             "seeds left out",

@@ -14,7 +14,7 @@ class ArmMean:
 
     Attributes:
         mean: NaN if cells are missing.
-        interval95: of the mean, patients and replicates both random; None where too few of either
+        interval_95: of the mean, patients and replicates both random; None where too few of either
             or a missing cell allow none. Arms share patients and seeds, so overlap of two arms'
             intervals says nothing about their difference.
         replicate_means: in the table's order of replicates.
@@ -22,7 +22,7 @@ class ArmMean:
 
     arm: str
     mean: float
-    interval95: tuple[float, float] | None
+    interval_95: tuple[float, float] | None
     replicate_means: tuple[float, ...]
 
 
@@ -47,13 +47,13 @@ class ArmCost:
         generator_seconds: both GAN stages and what they made, where the arm uses them; arms that
             share generators each count them whole.
         settings_tried: settings of its generators that the sweeps tried on validation patients.
-        strengths_tried, shares_tried: candidates of augmentation strength and share of extra slots
-            behind what the arm trains under, chosen among on validation patients.
+        magnitudes_tried, shares_tried: candidates of augmentation magnitude and share of extra
+            slots behind what the arm trains under, chosen among on validation patients.
     """
 
     arm: str
     segmenter_seconds: float
     generator_seconds: float
     settings_tried: int
-    strengths_tried: int = 0
+    magnitudes_tried: int = 0
     shares_tried: int = 0

@@ -51,7 +51,7 @@ class MeanSquares:
 
 
 @dataclass(frozen=True)
-class Spread:
+class VarianceComponents:
     """Standard deviations of the model's random parts, on the scale of a cell."""
 
     patient: float
@@ -85,10 +85,10 @@ class Inference:
     weight: float | None = None
     critical_95: float | None = None
     squares: MeanSquares | None = None
-    spread: Spread | None = None
+    spread: VarianceComponents | None = None
     note: str | None = None
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data; a NaN mean becomes None."""
         found = asdict(self)
         for name in ("interval_95", "interval_90"):
@@ -197,7 +197,7 @@ def crossed_weighted_t(table: NDArray[Any]) -> Inference:
     total, weight = variance_and_weight(squares)
     if total == 0 or np.ptp(d) == 0:
         why = "all cells are equal: there is no spread to make an interval from"
-        squares, spread = MeanSquares(0.0, 0.0, 0.0), Spread(0.0, 0.0, 0.0)
+        squares, spread = MeanSquares(0.0, 0.0, 0.0), VarianceComponents(0.0, 0.0, 0.0)
         return Inference(
             status, patients, replicates, mean, squares=squares, spread=spread, note=why
         )
@@ -221,9 +221,9 @@ def crossed_weighted_t(table: NDArray[Any]) -> Inference:
     )
 
 
-def spread_of(squares: MeanSquares, patients: int, replicates: int) -> Spread:
+def spread_of(squares: MeanSquares, patients: int, replicates: int) -> VarianceComponents:
     """The three standard deviations behind the mean squares; negative estimates become 0."""
-    return Spread(
+    return VarianceComponents(
         math.sqrt(max(0.0, (squares.patients - squares.residual) / replicates)),
         math.sqrt(max(0.0, (squares.replicates - squares.residual) / patients)),
         math.sqrt(squares.residual),

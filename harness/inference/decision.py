@@ -129,7 +129,7 @@ def _effect(
         patients=inference.patients,
         replicates=inference.replicates,
         mean=inference.mean,
-        interval95=inference.interval_95,
+        interval_95=inference.interval_95,
         interval90=inference.interval_90,
         p=inference.p if judged else None,
         p_adjusted=adjusted if judged else None,

@@ -9,7 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.config.experiment import DecisionConfig
-from harness.inference.crossed_t import PATIENTS_FOR_VERDICT, REPLICATES_FOR_VERDICT, Spread
+from harness.inference.crossed_t import (
+    PATIENTS_FOR_VERDICT,
+    REPLICATES_FOR_VERDICT,
+    VarianceComponents,
+)
 from harness.inference.power import (
     LARGEST_DESIGN,
     equivalence_in_reach,
@@ -46,7 +50,9 @@ class PlanFacts:
     equivalence_in_reach: bool
 
 
-def plan_facts(spread: Spread, patients: int, replicates: int, margin: float) -> PlanFacts:
+def plan_facts(
+    spread: VarianceComponents, patients: int, replicates: int, margin: float
+) -> PlanFacts:
     """What a design can see.
 
     Args:
@@ -70,10 +76,10 @@ def plan_facts(spread: Spread, patients: int, replicates: int, margin: float) ->
     )
 
 
-def assumed_spread(decision: DecisionConfig) -> Spread:
+def assumed_components(decision: DecisionConfig) -> VarianceComponents:
     """The standard deviations that an experiment plans with."""
     assumed = decision.assumed
-    return Spread(assumed.patient, assumed.replicate, assumed.residual)
+    return VarianceComponents(assumed.patient, assumed.replicate, assumed.residual)
 
 
 def detectable_words(facts: PlanFacts) -> str:

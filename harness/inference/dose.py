@@ -11,13 +11,13 @@ from harness.inference.decision import Rule
 from harness.inference.table import Table
 
 AXIS_NAMES = {
-    "strength": "augmentation strength",
-    "extra_share": "share of a batch's slots that the arm fills",
+    "magnitude": "augmentation magnitude",
+    "synthetic_fraction": "share of a batch's slots that the arm fills",
 }
 
 AXIS_WORDS = {
     "patients": "number of training patients",
-    "extra_share": AXIS_NAMES["extra_share"],
+    "synthetic_fraction": AXIS_NAMES["synthetic_fraction"],
 }
 
 
@@ -31,7 +31,7 @@ class Dose:
         declared: whether it is the comparison that the rule judges.
         baseline, candidate: each arm's mean.
         mean: of candidate minus baseline; NaN if cells are missing.
-        interval95: unadjusted; None where too few patients or replicates allow none.
+        interval_95: unadjusted; None where too few patients or replicates allow none.
     """
 
     axis: str
@@ -40,7 +40,7 @@ class Dose:
     baseline: ArmMean
     candidate: ArmMean
     mean: float
-    interval95: tuple[float, float] | None
+    interval_95: tuple[float, float] | None
 
 
 def doses(

@@ -18,7 +18,7 @@ class Effect:
             "cells only" (too few patients or replicates, or an incomplete table).
         needed: what the status lacks, in words; empty under "verdict".
         mean: grand mean of the differences that there are; NaN for none.
-        interval95, interval90: None under "cells only".
+        interval_95, interval90: None under "cells only".
         p, p_adjusted: two-sided; None unless status is "verdict" (p_adjusted: secondaries only).
         sd_patient, sd_replicate, sd_residual: of the differences; None under "cells only".
         detectable: smallest effect seen with 80 % power by this design. This and the next three are
@@ -41,7 +41,7 @@ class Effect:
     patients: int
     replicates: int
     mean: float
-    interval95: tuple[float, float] | None
+    interval_95: tuple[float, float] | None
     interval90: tuple[float, float] | None
     p: float | None
     p_adjusted: float | None

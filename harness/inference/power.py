@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 
 from harness.base.errors import DataError
-from harness.inference.crossed_t import Spread, critical_value
+from harness.inference.crossed_t import VarianceComponents, critical_value
 
 LARGEST_DESIGN = 500
 """Patients or replicates beyond which a design counts as out of reach."""
 
 
-def standard_error(spread: Spread, patients: int, replicates: int) -> float:
+def standard_error(spread: VarianceComponents, patients: int, replicates: int) -> float:
     """Standard error of the mean difference, in the unit of `spread`."""
     return math.sqrt(
         spread.patient**2 / patients
@@ -24,7 +24,9 @@ def standard_error(spread: Spread, patients: int, replicates: int) -> float:
     )
 
 
-def _weight_and_df(spread: Spread, patients: int, replicates: int) -> tuple[float, float]:
+def _weight_and_df(
+    spread: VarianceComponents, patients: int, replicates: int
+) -> tuple[float, float]:
     """Weight of the patients' t, and the degrees of freedom of the power's t."""
     residual = spread.residual**2
     by_patient = replicates * spread.patient**2 + residual
@@ -32,14 +34,14 @@ def _weight_and_df(spread: Spread, patients: int, replicates: int) -> tuple[floa
     total = by_patient + by_replicate
     if total == 0:
         return 1.0, float(min(patients, replicates) - 1)
-    spread_of_total = by_patient**2 / (patients - 1) + by_replicate**2 / (replicates - 1)
-    df = (total - residual) ** 2 / spread_of_total
+    components_of_total = by_patient**2 / (patients - 1) + by_replicate**2 / (replicates - 1)
+    df = (total - residual) ** 2 / components_of_total
     lowest, highest = min(patients, replicates) - 1, (patients - 1) * (replicates - 1)
     return by_patient / total, float(min(max(df, lowest), highest))
 
 
 def smallest_detectable_effect(
-    spread: Spread, patients: int, replicates: int, power: float = 0.80
+    spread: VarianceComponents, patients: int, replicates: int, power: float = 0.80
 ) -> float:
     """The true difference that the 95 % interval excludes 0 for with probability `power`.
 
@@ -56,7 +58,7 @@ def smallest_detectable_effect(
 
 
 def equivalence_in_reach(
-    spread: Spread, patients: int, replicates: int, margin: float, power: float = 0.80
+    spread: VarianceComponents, patients: int, replicates: int, margin: float, power: float = 0.80
 ) -> bool:
     """Whether "no useful effect" would be found with `power` if the true difference were 0.
 
@@ -73,17 +75,19 @@ def equivalence_in_reach(
     return margin / error >= needed
 
 
-def patients_needed(spread: Spread, replicates: int, margin: float) -> int | None:
+def patients_needed(spread: VarianceComponents, replicates: int, margin: float) -> int | None:
     """Fewest patients (2 or more) that see `margin` at 80 % power; None if 500 do not."""
     return _fewest(count_patients=True, spread=spread, other=replicates, margin=margin)
 
 
-def replicates_needed(spread: Spread, patients: int, margin: float) -> int | None:
+def replicates_needed(spread: VarianceComponents, patients: int, margin: float) -> int | None:
     """Fewest replicates (2 or more) that see `margin` at 80 % power; None if 500 do not."""
     return _fewest(count_patients=False, spread=spread, other=patients, margin=margin)
 
 
-def _fewest(count_patients: bool, spread: Spread, other: int, margin: float) -> int | None:
+def _fewest(
+    count_patients: bool, spread: VarianceComponents, other: int, margin: float
+) -> int | None:
     def seen(count: int) -> bool:
         design = (count, other) if count_patients else (other, count)
         return smallest_detectable_effect(spread, *design) <= margin

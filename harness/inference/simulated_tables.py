@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.inference.crossed_t import Spread
+from harness.inference.crossed_t import VarianceComponents
 
 Floats = NDArray[np.float64]
 Size = tuple[int, int, int]
@@ -80,7 +80,7 @@ SHAPES = (*PARTS, BOUNDED)
 
 def draw(
     shape: str,
-    spread: Spread,
+    spread: VarianceComponents,
     patients: int,
     replicates: int,
     repeats: int,
@@ -115,7 +115,9 @@ def draw(
     return np.asarray(tables + spread.residual * rest(rng, size), np.float64)
 
 
-def bounded(spread: Spread, size: Size, rng: np.random.Generator, level: float = LEVEL) -> Floats:
+def bounded(
+    spread: VarianceComponents, size: Size, rng: np.random.Generator, level: float = LEVEL
+) -> Floats:
     """Differences of two arms whose Dice lie in (0, 1); the arms do not differ.
 
     Each arm's logit is logit(level) + a patient's part that both arms share + patient, replicate

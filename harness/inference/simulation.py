@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.inference.crossed_t import (
-    Spread,
+    VarianceComponents,
     Word,
     critical_value,
     table_status,
@@ -105,7 +105,7 @@ def summarise(tables: NDArray[Any]) -> Summaries:
 
 
 def from_mean_squares(
-    spread: Spread,
+    spread: VarianceComponents,
     patients: int,
     replicates: int,
     repeats: int,
@@ -221,7 +221,7 @@ def count_tables(
 
 
 def wilcoxon_on_one_replicate(
-    spread: Spread, patients: int, repeats: int, rng: np.random.Generator
+    spread: VarianceComponents, patients: int, repeats: int, rng: np.random.Generator
 ) -> float:
     """What not to do: share of true nulls rejected (p < 0.05) from the patients of one replicate.
 

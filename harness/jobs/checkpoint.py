@@ -1,4 +1,4 @@
-"""Full state of a training and weights of a readout, as files.
+"""Full state of a training and weights of a checkpoint, as files.
 
 States hold plain numbers and tensors only and are read with `weights_only=True`; weights are
 safetensors. Neither can run code.

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.errors import EnvironmentFault
-from harness.base.stopwatch import Clock
+from harness.base.stopwatch import Stopwatch
 from harness.jobs.folder import JobFolder, WorkFolder
 from harness.jobs.spec import Request, Spec
 
 
 @dataclass
 class Context:
-    """Handed to a job kind. `finish` (readouts included) stores results."""
+    """Handed to a job kind. `finish` (checkpoints included) stores results."""
 
     request: Request
     work: WorkFolder
     stop: Callable[[], bool] = lambda: False
-    clock: Clock = field(default_factory=Clock)
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     @property
     def spec(self) -> Spec:
@@ -61,7 +61,7 @@ class Context:
         journal_length: int = 0,
     ) -> None:
         """Store the result with what it read, cost and was computed with."""
-        seconds, cpu_seconds = self.clock.spent()
+        seconds, cpu_seconds = self.stopwatch.spent()
         cost = {"seconds": round(seconds, 3), "cpu_seconds": round(cpu_seconds, 3)}
         self.folder.finish(
             outputs, values, self.contents(), cost, self.spec.compute, epoch, journal_length

@@ -15,14 +15,14 @@ from harness.base.disk import free_bytes, full_words, is_full
 from harness.base.errors import JobFailed, Outage, Stopped
 from harness.jobs.executors.base import Event, Executor
 from harness.jobs.folder import WorkFolder
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.jobs.journal import read_lines
 from harness.jobs.runner import Outcome
 from harness.jobs.spec import Request
 from harness.jobs.status import missing
-from harness.jobs.waiting import Patience
+from harness.jobs.waiting import Waiting
 
-Planner = Callable[[Board], Any]
+Planner = Callable[[JobGraph], Any]
 
 LOST_RETRIES = 2
 POLL_SECONDS = 0.5
@@ -47,13 +47,13 @@ class Driver:
         work: the work folder.
         executor: who computes.
         console: where progress goes.
-        board: makes the board of a planning pass.
+        graph: makes the graph of a planning pass.
     """
 
     work: WorkFolder
     executor: Executor
     console: Console
-    board: Callable[[], Board]
+    graph: Callable[[], JobGraph]
     running: dict[int, _Run] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
     failures: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -70,60 +70,60 @@ class Driver:
             JobFailed: a job failed; the others were finished first.
             Stopped: SIGINT or SIGTERM; running jobs saved their state.
         """
-        with self.console.live() as live, self._signals():
-            away = Patience(self.console)
+        with self.console.progress() as progress, self._signals():
+            away = Waiting(self.console)
             while True:
-                board, trouble = self.board(), ""
+                graph, trouble = self.graph(), ""
                 try:
-                    plan = planner(board)
-                    pending = board.pending()
+                    plan = planner(graph)
+                    pending = graph.pending()
                     self._need_room()
                 except (Outage, OSError) as error:
                     trouble = self._why(error)
                 if trouble:
-                    self._sit_out(away.failed(trouble), live)
+                    self._sit_out(away.failed(trouble), progress)
                     continue
                 away.worked()
                 # A result can be there a moment before its worker says so.
                 if not pending and not self.running:
                     return plan
                 if pending and not self.asked_to_stop:
-                    self._submit(board)
+                    self._submit(graph)
                 if not self.running:
                     self._give_up()
-                self._wait(live)
+                self._wait(progress)
 
-    def _submit(self, board: Board) -> None:
+    def _submit(self, graph: JobGraph) -> None:
         busy = {run.request.spec.digest for run in self.running.values()}
-        for request in board.ready():
+        for request in graph.ready():
             digest = request.spec.digest
             if digest in busy or digest in self.failures:
                 continue
             handle = self.executor.submit(request)
             self.running[handle] = _Run(request, digest)
 
-    def _wait(self, live: Any) -> None:
+    def _wait(self, progress: Any) -> None:
         """Wait for at least one end, showing progress meanwhile."""
-        while self.running and not self._poll(live):
+        while self.running and not self._poll(progress):
             pass
 
-    def _poll(self, live: Any) -> bool:
+    def _poll(self, progress: Any) -> bool:
         """Take in what happened in a moment; whether a job ended."""
         events = self.executor.wait(POLL_SECONDS)
-        self._show(live)
+        self._show(progress)
         for event in events:
-            self._end(event, live)
+            self._end(event, progress)
         if self.asked_to_stop:
             active = self.executor.active()
             self.running = {h: run for h, run in self.running.items() if h in active}
         return bool(events)
 
-    def _sit_out(self, seconds: float, live: Any) -> None:
+    def _sit_out(self, seconds: float, progress: Any) -> None:
         """Let an outage pass while running jobs go on."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if self.running:
-                self._poll(live)
+                self._poll(progress)
             elif self.asked_to_stop:
                 self._give_up()
             else:
@@ -156,31 +156,31 @@ class Driver:
         self.room_wanted = max(self.room_wanted, wanted)
         return True
 
-    def _end(self, event: Event, live: Any) -> None:
+    def _end(self, event: Event, progress: Any) -> None:
         run = self.running.pop(event.handle)
         if not run.started:
-            live.start(run.key, run.request.label or run.request.spec.kind)
+            progress.start(run.key, run.request.label or run.request.spec.kind)
         outcome, digest = event.outcome, run.request.spec.digest
         if outcome.state == "done" and missing(self.work, run.request):
             outcome = Outcome("failed", "it ended without its results", 1)
         if outcome.state == "done":
-            live.finish(run.key, outcome.reason)
+            progress.finish(run.key, outcome.reason)
         elif outcome.state == "stopped":
-            live.finish(run.key, "stopped, state saved")
+            progress.finish(run.key, "stopped, state saved")
             self._stop()
         elif outcome.state == "crowded":
-            live.finish(run.key, outcome.reason, failed=True)
+            progress.finish(run.key, outcome.reason, failed=True)
         elif outcome.state == "full" and self._lacks_room(run, outcome.wrote):
-            live.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
+            progress.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
         elif outcome.state in ("lost", "full") and self.lost.get(digest, 0) < LOST_RETRIES:
             self.lost[digest] = self.lost.get(digest, 0) + 1
-            live.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
+            progress.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
         else:
             reason = f"{run.request.label}: {outcome.reason}"
             if outcome.state == "lost":
                 reason += ", every time; where memory ran out, take fewer --workers"
             self.failures[digest] = (reason, outcome.exit_code)
-            live.finish(run.key, outcome.reason.splitlines()[0], failed=True)
+            progress.finish(run.key, outcome.reason.splitlines()[0], failed=True)
 
     def _give_up(self) -> None:
         if self.asked_to_stop:
@@ -196,13 +196,13 @@ class Driver:
         self.asked_to_stop = True
         self.executor.stop()
 
-    def _show(self, live: Any) -> None:
+    def _show(self, progress: Any) -> None:
         for handle in self.executor.busy() & set(self.running):
             run = self.running[handle]
             if not run.started:
                 run.started = True
                 total = run.request.epochs[-1] if run.request.epochs else None
-                live.start(run.key, run.request.label or run.request.spec.kind, total)
+                progress.start(run.key, run.request.label or run.request.spec.kind, total)
             journal = self.work.job(run.request.spec).journal
             lines, run.offset = read_lines(journal, run.offset)
             if not lines or not run.request.epochs:
@@ -214,7 +214,7 @@ class Driver:
                 for name, value in values.items()
                 if name.endswith(("loss", "images_per_second", "dice"))
             )
-            live.update(run.key, run.shown, text)
+            progress.update(run.key, run.shown, text)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

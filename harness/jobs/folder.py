@@ -7,7 +7,7 @@ jobs/<kind>/<digest>/
     covered.json      how much of the journal is final
     samples/          sample grids, <key>-<epoch>.png
     state/latest.pt   full state of an unfinished or continuable training
-    readouts/<epoch>/ a lineage's weights and result.json at an epoch; state.pt where a decay
+    checkpoints/<epoch>/ a training's weights and result.json at an epoch; state.pt where a decay
                       is to branch off
     result.json       written last: its presence is "done"
     failure.json      the reason of the last failure, until the job is tried again
@@ -39,11 +39,11 @@ class JobFolder:
         self.state = path / "state" / "latest.pt"
 
     def at(self, epoch: int | None) -> Path:
-        """The folder that holds a result: the job's own, or a readout's."""
-        return self.path if epoch is None else self.path / "readouts" / str(epoch)
+        """The folder that holds a result: the job's own, or a checkpoint's."""
+        return self.path if epoch is None else self.path / "checkpoints" / str(epoch)
 
     def branch(self, epoch: int) -> Path:
-        """The full state that a readout keeps while another job may go on from it."""
+        """The full state that a checkpoint keeps while another job may go on from it."""
         return self.at(epoch) / "state.pt"
 
     def result(self, epoch: int | None = None) -> dict[str, Any] | None:
@@ -51,9 +51,9 @@ class JobFolder:
         path = self.at(epoch) / "result.json"
         return read_json(path) if path.exists() else None
 
-    def readouts(self) -> list[int]:
+    def checkpoints(self) -> list[int]:
         """Epochs that have a result, ascending."""
-        found = (self.path / "readouts").glob("*/result.json")
+        found = (self.path / "checkpoints").glob("*/result.json")
         return sorted(int(path.parent.name) for path in found)
 
     def open(self, spec: Spec) -> None:
@@ -63,10 +63,11 @@ class JobFolder:
             for rest in self.path.rglob(name):
                 rest.unlink()
         if not (self.path / "spec.json").exists():
-            write_json(self.path / "spec.json", spec.plain())
+            write_json(self.path / "spec.json", spec.to_dict())
 
     def begin(self, inputs: Mapping[str, str]) -> None:
-        """Note the inputs' contents: state and readouts made from now on stand for them alone."""
+        """Note the inputs' contents: state and checkpoints made from now on stand for them
+        alone."""
         if self.begun() != inputs:
             write_json(self.path / "inputs.json", dict(inputs))
 
@@ -76,7 +77,7 @@ class JobFolder:
         return read_json(path) if path.exists() else None
 
     def spec(self) -> Spec:
-        return Spec.from_plain(read_json(self.path / "spec.json"))
+        return Spec.from_dict(read_json(self.path / "spec.json"))
 
     def fail(self, reason: str, too_large: bool = False) -> None:
         """Store why the job failed.
@@ -122,7 +123,7 @@ class JobFolder:
             inputs: content digest of each input, as it was read.
             cost: e.g. {"seconds": 3.2}.
             compute: device and what else the numbers were made with.
-            epoch: the readout's epoch, or None for a job without readouts.
+            epoch: the checkpoint's epoch, or None for a job without checkpoints.
             journal_length: bytes of the journal that this result stands for.
         """
         home = self.at(epoch)
@@ -146,9 +147,9 @@ class JobFolder:
 
         Results go first, so that none is left without its files.
         """
-        for result in [self.path / "result.json", *self.path.glob("readouts/*/result.json")]:
+        for result in [self.path / "result.json", *self.path.glob("checkpoints/*/result.json")]:
             result.unlink(missing_ok=True)
-        for name in ("readouts", "state", "samples", "store"):
+        for name in ("checkpoints", "state", "samples", "store"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in ("journal.jsonl", "covered.json", "failure.json", "inputs.json"):
             (self.path / name).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """What a planner plans on.
 
-A planner is a function that asks `board.need(spec)` for results and goes on where it gets them.
+A planner is a function that asks `graph.need(spec)` for results and goes on where it gets them.
 What it could not get becomes the list of requests to run. It is called again after each
 completion, until it asks for nothing that is missing: so a plan can depend on results (the next
 trial, the chosen epoch, the opening of the test) and a killed plan needs no memory of its own.
@@ -16,7 +16,7 @@ from harness.jobs.spec import Phases, Request, Spec
 from harness.jobs.status import finished, missing, ready
 
 
-class Board:
+class JobGraph:
     """One pass of planning over the present results.
 
     Args:
@@ -40,9 +40,10 @@ class Board:
 
         Args:
             spec: the job.
-            epoch: the readout wanted of a lineage; None for a plain job.
+            epoch: the checkpoint wanted of a training; None for a plain job.
             label: how people call the job.
-            branch: whether the readout should keep its full state, for another job to go on from.
+            branch: whether the checkpoint should keep its full state, for another job to go on
+            from.
         """
         result = finished(self.work, spec, epoch)
         epochs = () if epoch is None else (epoch,)
@@ -53,7 +54,7 @@ class Board:
         return result
 
     def train(self, training: Phases, epoch: int, label: str = "") -> dict[str, Any] | None:
-        """The readout of a training at an epoch, with the phase that it stands on."""
+        """The checkpoint of a training at an epoch, with the phase that it stands on."""
         if epoch <= training.steady_epochs or training.decay is None:
             return self.need(training.steady, epoch, label)
         self.need(training.steady, training.steady_epochs, label, branch=True)

@@ -3,7 +3,7 @@
     {"step": 12, "name": "train/d_loss", "value": 0.41, "time": 1790000000000}
 
 `time` is in milliseconds since 1970. A value that is not finite is stored as null with a `flag`
-("nan", "inf", "-inf"). Lines up to the *covered* length belong to a saved state, a readout or a
+("nan", "inf", "-inf"). Lines up to the *covered* length belong to a saved state, a checkpoint or a
 result and are never rewritten: when a job goes back to an older state, it computes those values
 again (the same values) and the journal keeps the lines, times included, that it already has.
 """
@@ -81,7 +81,7 @@ class Journal:
 
     Args:
         path: `journal.jsonl`.
-        covered: bytes that a state, readout or result stands for. What lies behind is cut away.
+        covered: bytes that a state, checkpoint or result stands for. What lies behind is cut away.
     """
 
     def __init__(self, path: Path, covered: int = 0) -> None:

@@ -18,12 +18,12 @@ class Kind:
     """Attributes:
     code: "module:function"; the function takes a Context and stores its result(s).
     recipe: raised when the same spec would now give another result.
-    lineage: results are readouts at epochs.
+    training: results are checkpoints at epochs.
     """
 
     code: str
     recipe: int
-    lineage: bool = False
+    training: bool = False
 
     def load(self) -> Callable[[Context], None]:
         module, name = self.code.split(":")
@@ -32,18 +32,20 @@ class Kind:
 
 KINDS: Registry[Kind] = Registry("job kind", "harness.jobs")
 KINDS.add("prepare", Kind("harness.work.prepare.job:run", 2))
-KINDS.add("mask-stage", Kind("harness.work.train.mask_stage:run", 1, lineage=True))
-KINDS.add("image-stage", Kind("harness.work.train.image_stage:run", 1, lineage=True))
-KINDS.add("image-decay", Kind("harness.work.train.image_stage:decay", 1, lineage=True))
-KINDS.add("variety", Kind("harness.work.evaluate.real_variety:run", 1))
+KINDS.add("mask-stage", Kind("harness.work.train.mask_stage:run", 1, training=True))
+KINDS.add("image-stage", Kind("harness.work.train.image_stage:run", 1, training=True))
+KINDS.add("image-decay", Kind("harness.work.train.image_stage:decay", 1, training=True))
+KINDS.add("real-diversity", Kind("harness.work.evaluate.real_diversity:run", 1))
 KINDS.add("mask-score", Kind("harness.work.evaluate.gan_scores:score_masks", 3))
 KINDS.add("image-score", Kind("harness.work.evaluate.gan_scores:score_images", 2))
-KINDS.add("floor", Kind("harness.work.evaluate.floor:run", 1))
+KINDS.add("real-baseline", Kind("harness.work.evaluate.real_baseline:run", 1))
 KINDS.add("audit", Kind("harness.work.evaluate.audit:run", 1))
 KINDS.add("calibration", Kind("harness.work.evaluate.calibration:run", 1))
 KINDS.add("synthesis", Kind("harness.work.generate.synthesis:run", 1))
-KINDS.add("repaint", Kind("harness.work.generate.synthesis:repaint", 1))
-KINDS.add("fresh", Kind("harness.work.generate.fresh_phantoms:run", 1))
-KINDS.add("segmenter", Kind("harness.work.train.segmenter:run", 4, lineage=True))
+KINDS.add(
+    "synthesis-on-real-masks", Kind("harness.work.generate.synthesis:synthesis_on_real_masks", 1)
+)
+KINDS.add("fresh-phantoms", Kind("harness.work.generate.fresh_phantoms:run", 1))
+KINDS.add("segmenter", Kind("harness.work.train.segmenter:run", 4, training=True))
 KINDS.add("opening", Kind("harness.work.evaluate.opening:run", 2))
 KINDS.add("test-score", Kind("harness.work.evaluate.segmentation_scores:run", 2))

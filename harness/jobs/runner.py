@@ -43,7 +43,7 @@ class Outcome:
     wrote: int = 0
     spent: bool = False
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
@@ -126,7 +126,7 @@ def _start_over(context: Context) -> list[str]:
     changed = [name for name, content in now.items() if begun.get(name) != content]
     if changed:
         _refuse_after_opening(context, changed)
-    if changed or not KINDS.get(context.spec.kind).lineage:
+    if changed or not KINDS.get(context.spec.kind).training:
         folder.clear()
     folder.begin(now)
     return changed

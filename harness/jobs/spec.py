@@ -16,13 +16,13 @@ from harness.base.files import digest_of
 
 @dataclass(frozen=True, order=True)
 class Input:
-    """A finished job, or a readout of a lineage at `epoch`, that another job reads."""
+    """A finished job, or a checkpoint of a training at `epoch`, that another job reads."""
 
     kind: str
     digest: str
     epoch: int | None = None
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return {"kind": self.kind, "digest": self.digest, "epoch": self.epoch}
 
 
@@ -46,19 +46,19 @@ class Spec:
     inputs: Mapping[str, Input] = field(default_factory=dict)
     recipe: int = 1
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The spec as JSON types; what the digest hashes and `spec.json` holds."""
         return {
             "kind": self.kind,
             "config": dict(self.config),
             "seed": self.seed,
             "compute": dict(self.compute),
-            "inputs": {name: entry.plain() for name, entry in sorted(self.inputs.items())},
+            "inputs": {name: entry.to_dict() for name, entry in sorted(self.inputs.items())},
             "recipe": self.recipe,
         }
 
     @classmethod
-    def from_plain(cls, value: Mapping[str, Any]) -> Spec:
+    def from_dict(cls, value: Mapping[str, Any]) -> Spec:
         inputs = {name: Input(**entry) for name, entry in value["inputs"].items()}
         return cls(
             value["kind"], value["config"], value["seed"], value["compute"], inputs, value["recipe"]
@@ -66,7 +66,7 @@ class Spec:
 
     @cached_property
     def digest(self) -> str:
-        return digest_of(self.plain())
+        return digest_of(self.to_dict())
 
     def done(self, epoch: int | None = None) -> Input:
         """The reference by which another job reads this one."""
@@ -75,12 +75,12 @@ class Spec:
 
 @dataclass(frozen=True)
 class Phases:
-    """A training of a given length: one lineage, or a steady one and a decay that branches off it.
+    """A training of a given length: one training, or a steady one and a decay that branches off it.
 
-    Trainings of several lengths share the steady lineage.
+    Trainings of several lengths share the steady training.
 
     Attributes:
-        steady: the lineage at a constant rate, up to `steady_epochs`.
+        steady: the training at a constant rate, up to `steady_epochs`.
         epochs: of the whole training.
         decay: the rest, a job of its own; its journal and samples begin with those of `steady`.
     """
@@ -92,7 +92,7 @@ class Phases:
 
     @property
     def jobs(self) -> tuple[Spec, ...]:
-        """The lineage, and the decay where there is one."""
+        """The training, and the decay where there is one."""
         return (self.steady,) if self.decay is None else (self.steady, self.decay)
 
     @property
@@ -115,11 +115,11 @@ class Request:
 
     Attributes:
         spec: the job.
-        epochs: for a lineage, the epochs whose readouts are wanted (ascending); else empty.
+        epochs: for a training, the epochs whose checkpoints are wanted (ascending); else empty.
         pictures: about how many sample grids a training should leave.
         runtime: what the worker needs to find things (e.g. the data root); never stored.
         label: how people call the job, e.g. "mask stage, trial 3, seed 1".
-        branches: epochs whose readouts keep the full state, for a phase that goes on from there.
+        branches: epochs whose checkpoints keep the full state, for a phase that goes on from there.
     """
 
     spec: Spec
@@ -130,15 +130,15 @@ class Request:
     branches: tuple[int, ...] = ()
 
     def merged(self, other: Request) -> Request:
-        """One request for both wishes of the same lineage."""
+        """One request for both wishes of the same training."""
         epochs = tuple(sorted({*self.epochs, *other.epochs}))
         branches = tuple(sorted({*self.branches, *other.branches}))
         pictures = max(self.pictures, other.pictures)
         return Request(self.spec, epochs, pictures, self.runtime, self.label, branches)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return {
-            "spec": self.spec.plain(),
+            "spec": self.spec.to_dict(),
             "epochs": list(self.epochs),
             "branches": list(self.branches),
             "pictures": self.pictures,
@@ -147,9 +147,9 @@ class Request:
         }
 
     @classmethod
-    def from_plain(cls, value: Mapping[str, Any]) -> Request:
+    def from_dict(cls, value: Mapping[str, Any]) -> Request:
         return cls(
-            Spec.from_plain(value["spec"]),
+            Spec.from_dict(value["spec"]),
             tuple(value["epochs"]),
             value["pictures"],
             value["runtime"],

@@ -20,7 +20,7 @@ def stale_inputs(work: WorkFolder, spec: Spec, result: dict[str, Any]) -> list[s
 
 
 def finished(work: WorkFolder, spec: Spec, epoch: int | None = None) -> dict[str, Any] | None:
-    """The valid result of a job or readout; None if it is missing or stale."""
+    """The valid result of a job or checkpoint; None if it is missing or stale."""
     result = work.job(spec).result(epoch)
     if result is None or stale_inputs(work, spec, result):
         return None
@@ -28,9 +28,9 @@ def finished(work: WorkFolder, spec: Spec, epoch: int | None = None) -> dict[str
 
 
 def missing(work: WorkFolder, request: Request) -> list[int | None]:
-    """What of the request has no valid result: epochs for a lineage, [None] for a plain job."""
+    """What of the request has no valid result: epochs for a training, [None] for a plain job."""
     wanted: list[int | None] = (
-        list(request.epochs) if KINDS.get(request.spec.kind).lineage else [None]
+        list(request.epochs) if KINDS.get(request.spec.kind).training else [None]
     )
     return [epoch for epoch in wanted if finished(work, request.spec, epoch) is None]
 

@@ -16,7 +16,7 @@ BACK = "what was away is back; going on"
 T = TypeVar("T")
 
 
-class Patience:
+class Waiting:
     """Says once that something is away, once that it is back, and how long to wait meanwhile.
 
     Args:
@@ -41,14 +41,14 @@ class Patience:
             self._console.warn(BACK)
 
 
-def patiently(console: Console, operation: Callable[[], T]) -> T:
+def wait_out(console: Console, operation: Callable[[], T]) -> T:
     """Do what is safe to repeat until no outage is in its way, while no job runs."""
-    patience = Patience(console)
+    waiting = Waiting(console)
     while True:
         try:
             result = operation()
         except Outage as outage:
-            time.sleep(patience.failed(str(outage)))
+            time.sleep(waiting.failed(str(outage)))
             continue
-        patience.worked()
+        waiting.worked()
         return result

@@ -41,10 +41,10 @@ def main() -> None:
     stop = _Stop(int(sys.argv[2]))
     fresh = True
     for line in sys.stdin:
-        outcome = run_request(Request.from_plain(json.loads(line)), work, stop, fresh)
+        outcome = run_request(Request.from_dict(json.loads(line)), work, stop, fresh)
         fresh = False
         try:
-            answers.write(json.dumps(outcome.plain()) + "\n")
+            answers.write(json.dumps(outcome.to_dict()) + "\n")
         except BrokenPipeError:
             return
         if stop():

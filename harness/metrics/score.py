@@ -25,7 +25,7 @@ class Score:
     units: str
     note: str | None = None
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data; NaN becomes None (the reason stays in `note`)."""
         return {
             "value": self.value if math.isfinite(self.value) else None,

@@ -15,8 +15,8 @@ class SegmentationUNet(nn.Module):
     """MONAI's U-Net up to `channels[0]` feature maps, then one 1 x 1 convolution to logits.
 
     MONAI's own last layers have as many channels as structures. With one structure they normalise a
-    single map by its own slice, so every slice, with gland or without, has its brightest part at
-    the same level; and the few weights behind it need thousands of updates to leave 0.5.
+    single map by its own slice, so every slice, with the structure or without, has its brightest
+    part at the same level; and the few weights behind it need thousands of updates to leave 0.5.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ from harness.base.text import (
 from harness.figures.arms import PairedDots, difference_map, paired_differences
 from harness.inference.effect import Effect
 from harness.report.data import ReportData
-from harness.report.picture_budget import Ink, Picture
+from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import converged
 
 EXTENDED = "extended after opening: no verdict"
@@ -62,7 +62,7 @@ class Answer:
     views: list[EffectView] = field(default_factory=list)
 
 
-def make_answer(data: ReportData, ink: Ink) -> Answer:
+def make_answer(data: ReportData, budget: PictureBudget) -> Answer:
     """The answer and its evidence, or a sentence on what is missing."""
     banners = [] if data.experiment.conclusive else [SHORT_PATH]
     if data.superseded:
@@ -79,14 +79,14 @@ def make_answer(data: ReportData, ink: Ink) -> Answer:
     sentence = _sentence(first, extended)
     allowed = first.status == "verdict" and bool(first.word) and not extended
     notes = [] if extended else _status_notes(first)
-    views = [_view(data, effect, ink) for effect in ordered]
+    views = [_view(data, effect, budget) for effect in ordered]
     return Answer(sentence, sentence if allowed else None, banners, notes, views)
 
 
 def _under_way(data: ReportData) -> str:
     assert data.comparison is not None
     plan = data.comparison
-    specs = [spec for chain in plan.chains for spec in chain.segmenters.values()]
+    specs = [spec for replicate in plan.replicates for spec in replicate.segmenters.values()]
     done = sum(data.work.job(s).result(plan.segmenter_epochs) is not None for s in specs)
     scored = sum(data.work.job(s).result() is not None for s in plan.tests.values())
     return (
@@ -100,8 +100,8 @@ def _sentence(effect: Effect, extended: bool) -> str:
     if not extended:
         return typeset(effect.sentence)
     text = f"{effect.candidate} minus {effect.baseline}: {signed(effect.mean)} test Dice"
-    if effect.interval95:
-        text += f" (95 % interval {interval(effect.interval95)})"
+    if effect.interval_95:
+        text += f" (95 % interval {interval(effect.interval_95)})"
     patients = counted(effect.patients, "patient")
     return f"{text}, {patients}, {counted(effect.replicates, 'replicate')}; {EXTENDED}."
 
@@ -117,15 +117,15 @@ def _status_notes(effect: Effect) -> list[str]:
     return [meaning if effect.needed in effect.sentence else f"{meaning} Needed: {effect.needed}"]
 
 
-def _view(data: ReportData, effect: Effect, ink: Ink) -> EffectView:
+def _view(data: ReportData, effect: Effect, budget: PictureBudget) -> EffectView:
     extended = bool(data.comparison and data.comparison.extended)
     kind = "primary" if effect.primary else "secondary"
     title = f"{effect.candidate} against {effect.baseline} ({kind})"
     picture = heat_map = None
     if data.table is not None:
-        picture = _dots_picture(data, effect, ink)
+        picture = _dots_picture(data, effect, budget)
         if effect.primary and len(data.table.patients) <= MAP_PATIENTS:
-            heat_map = _map_picture(data, effect, ink)
+            heat_map = _map_picture(data, effect, budget)
     facts = _facts(data, effect, extended)
     return EffectView(effect, title, _sentence(effect, extended), facts, picture, heat_map)
 
@@ -134,7 +134,7 @@ def _facts(data: ReportData, effect: Effect, extended: bool) -> list[tuple[str, 
     """What stands beside the sentence; all of it is test Dice, candidate minus baseline."""
     facts = [
         ("mean difference", signed(effect.mean, 4)),
-        ("95 % interval", interval(effect.interval95, 4)),
+        ("95 % interval", interval(effect.interval_95, 4)),
         ("90 % interval", interval(effect.interval90, 4)),
     ]
     if effect.status == "verdict" and not extended:
@@ -213,7 +213,7 @@ def collapse_words(data: ReportData) -> str:
     """How often a generator can fail unseen; empty where no arm uses one."""
     if data.comparison is None:
         return ""
-    known = [converged(data.work, chain) for chain in data.comparison.chains]
+    known = [converged(data.work, replicate) for replicate in data.comparison.replicates]
     states = [state for state in known if state is not None]
     if not states:
         return ""
@@ -226,7 +226,7 @@ def collapse_words(data: ReportData) -> str:
     )
 
 
-def _dots_picture(data: ReportData, effect: Effect, ink: Ink) -> Picture:
+def _dots_picture(data: ReportData, effect: Effect, budget: PictureBudget) -> Picture:
     assert data.table is not None
     cells = data.table.difference(effect.baseline, effect.candidate)
     dots = PairedDots(
@@ -238,7 +238,7 @@ def _dots_picture(data: ReportData, effect: Effect, ink: Ink) -> Picture:
         replicate_means=mean_over(cells, 0).tolist(),
         margin=data.experiment.decision.margin,
         mean=effect.mean,
-        interval95=effect.interval95,
+        interval_95=effect.interval_95,
         interval90=effect.interval90,
     )
     caption = (
@@ -246,13 +246,13 @@ def _dots_picture(data: ReportData, effect: Effect, ink: Ink) -> Picture:
         f"is a patient (mean of {counted(effect.replicates, 'replicate')}), a green one a "
         f"replicate (mean of {counted(effect.patients, 'patient')}); the lowest of each is named."
     )
-    if effect.interval95:
+    if effect.interval_95:
         caption += " Thin bar: 95 % interval; thick: 90 %."
     alt = f"Dots of paired differences in Dice, {effect.candidate} {MINUS} {effect.baseline}"
-    return ink.figure(paired_differences(dots), alt, caption)
+    return budget.figure(paired_differences(dots), alt, caption)
 
 
-def _map_picture(data: ReportData, effect: Effect, ink: Ink) -> Picture:
+def _map_picture(data: ReportData, effect: Effect, budget: PictureBudget) -> Picture:
     assert data.table is not None
     what = f"{effect.candidate} {MINUS} {effect.baseline}"
     figure = difference_map(
@@ -261,7 +261,7 @@ def _map_picture(data: ReportData, effect: Effect, ink: Ink) -> Picture:
         [str(r) for r in data.table.replicates],
         what,
     )
-    return ink.figure(
+    return budget.figure(
         figure,
         "Heat map of differences by patient and replicate",
         f"Difference in test Dice of every patient (row) in every replicate (column), {what}.",

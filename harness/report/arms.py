@@ -19,8 +19,8 @@ from harness.inference.crossed_t import crossed_weighted_t
 from harness.report.answer import mean_over
 from harness.report.data import ReportData
 from harness.report.human import HumanLine, human_line
-from harness.report.picture_budget import Ink, Picture
-from harness.report.results import Run, curves, readout
+from harness.report.picture_budget import Picture, PictureBudget
+from harness.report.results import Run, checkpoint, curves
 
 # What an arm does, in a few words.
 ARM_WORDS = {
@@ -68,7 +68,7 @@ class Arms:
     cells_left_out: bool = False
 
 
-def make_arms(data: ReportData, ink: Ink) -> Arms:
+def make_arms(data: ReportData, budget: PictureBudget) -> Arms:
     """Tables and figures of the arms; curves alone while the test is closed."""
     lines: list[ArmLine] = []
     pictures: list[Picture] = []
@@ -80,7 +80,7 @@ def make_arms(data: ReportData, ink: Ink) -> Arms:
         left_out = len(table.cells) > MOST_CELLS
         lines = [_line(data, arm, not left_out) for arm in table.arms]
         summaries = summarise(table)
-        dots = [ArmDots(s.arm, s.replicate_means, s.interval95) for s in summaries]
+        dots = [ArmDots(s.arm, s.replicate_means, s.interval_95) for s in summaries]
         caption = (
             f"Test Dice of each arm, mean of {counted(patients, 'patient')}: a dot per replicate, "
             "the upright line is the mean over replicates, the bar its 95 % interval (patients and "
@@ -96,8 +96,8 @@ def make_arms(data: ReportData, ink: Ink) -> Arms:
             )
         line = human.dice_mean if human is not None else None
         figure = arm_means(dots, patients, line)
-        pictures.append(ink.figure(figure, "Mean Dice per arm", caption))
-    pictures += _curves(data, ink)
+        pictures.append(budget.figure(figure, "Mean Dice per arm", caption))
+    pictures += _curves(data, budget)
     return Arms(lines, patients, replicates, pictures, left_out)
 
 
@@ -150,8 +150,8 @@ def cost_words(cost: ArmCost) -> str:
         words += f" + {duration(cost.generator_seconds)} of generators"
     if cost.settings_tried:
         words += f", {counted(cost.settings_tried, 'setting')} tried"
-    if cost.strengths_tried:
-        words += f", {counted(cost.strengths_tried, 'strength')} tried"
+    if cost.magnitudes_tried:
+        words += f", {counted(cost.magnitudes_tried, 'magnitude')} tried"
     if cost.shares_tried:
         words += f", {counted(cost.shares_tried, 'share')} tried"
     return words
@@ -162,20 +162,20 @@ def _segmenters(data: ReportData, arm: str) -> list[Run]:
         return []
     epochs = data.comparison.segmenter_epochs
     return [
-        Run(f"replicate {chain.seed}", chain.segmenters[arm], epochs)
-        for chain in data.comparison.chains
-        if arm in chain.segmenters
+        Run(f"replicate {replicate.seed}", replicate.segmenters[arm], epochs)
+        for replicate in data.comparison.replicates
+        if arm in replicate.segmenters
     ]
 
 
 def _validation(data: ReportData, arm: str) -> str:
     """Mean validation Dice of the arm's trained segmenters, with how many there are."""
-    found = [readout(data.work, r).get("validation_dice") for r in _segmenters(data, arm)]
+    found = [checkpoint(data.work, r).get("validation_dice") for r in _segmenters(data, arm)]
     values = [float(v) for v in found if v is not None]
     return number(float(np.mean(values))) if values else number(None)
 
 
-def _curves(data: ReportData, ink: Ink) -> list[Picture]:
+def _curves(data: ReportData, budget: PictureBudget) -> list[Picture]:
     if data.comparison is None:
         return []
     arms: tuple[str, ...] = data.experiment.arms
@@ -189,5 +189,5 @@ def _curves(data: ReportData, ink: Ink) -> list[Picture]:
         shown = {arm: group for arm, group in groups.items() if group}
         if shown:
             caption = f"{what} against updates: median (thick) and each replicate (thin)."
-            pictures.append(ink.figure(by_arm(shown, label), what, caption))
+            pictures.append(budget.figure(by_arm(shown, label), what, caption))
     return pictures

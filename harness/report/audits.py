@@ -1,4 +1,5 @@
-"""The audits of the replicates: scores beside floors, verdicts, copies, labels, likeness."""
+"""The audits of the replicates: scores beside real_baselines, verdicts, copies, labels,
+likeness."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any
 
 from harness.base.text import short
 from harness.report.data import ReportData
-from harness.report.picture_budget import Ink, Picture
+from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import load_grid
 
 SHOWN = {"mask": "Masks", "ct": "CT"}
@@ -24,9 +25,9 @@ NAMES = {
 }
 PAIRED = {
     "mae_hu": "mean absolute error, frame (HU)",
-    "mae_hu_gland": "mean absolute error, gland (HU)",
+    "mae_hu_structure": "mean absolute error, structure (HU)",
     "ssim": "SSIM, frame",
-    "ssim_gland": "SSIM, gland",
+    "ssim_structure": "SSIM, structure",
     "ms_ssim_4": "MS-SSIM (4 scales), frame",
     "psnr_db": "PSNR, frame (dB)",
 }
@@ -34,10 +35,10 @@ PAIRED = {
 
 @dataclass(frozen=True)
 class AuditLine:
-    """One score: its name, floor, and value with interval of each replicate."""
+    """One score: its name, baseline, and value with interval of each replicate."""
 
     name: str
-    floor: str
+    baseline: str
     values: tuple[str, ...]
 
 
@@ -69,7 +70,7 @@ class Audits:
     galleries: list[Picture] = field(default_factory=list)
 
 
-def make_audits(data: ReportData, ink: Ink) -> Audits:
+def make_audits(data: ReportData, budget: PictureBudget) -> Audits:
     """From the values of the finished audits, by replicate."""
     audits = dict(sorted(data.audits.items()))
     if not audits:
@@ -88,7 +89,7 @@ def make_audits(data: ReportData, ink: Ink) -> Audits:
     tables = [table for shows in SHOWN for table in _fidelity(audits, shows)]
     tables += [_labels(audits), _shapes(audits), _paired(audits)]
     return Audits(
-        tuple(audits), verdicts, [t for t in tables if t.lines], _galleries(data, audits, ink)
+        tuple(audits), verdicts, [t for t in tables if t.lines], _galleries(data, audits, budget)
     )
 
 
@@ -102,7 +103,7 @@ def _fidelity(audits: Mapping[int, Any], shows: str) -> list[AuditTable]:
         lines = [
             AuditLine(
                 words,
-                _floor(first["floors"][name]),
+                _baseline(first["real_baselines"][name]),
                 tuple(_score(block["scores"][name]) for block in places),
             )
             for name, words in NAMES.items()
@@ -125,10 +126,11 @@ def _score(score: Mapping[str, Any]) -> str:
     return f"{short(score['value'])} ({_ends(*score['interval'])})"
 
 
-def _floor(floor: Mapping[str, Any]) -> str:
-    if floor["mean"] is None:
-        return f"none: {floor['note']}"
-    return f"{short(floor['mean'])} ({_ends(floor['p05'], floor['p95'])}; n = {floor['n']})"
+def _baseline(baseline: Mapping[str, Any]) -> str:
+    if baseline["mean"] is None:
+        return f"none: {baseline['note']}"
+    ends = _ends(baseline["p05"], baseline["p95"])
+    return f"{short(baseline['mean'])} ({ends}; n = {baseline['n']})"
 
 
 def _ends(low: float, high: float) -> str:
@@ -183,7 +185,7 @@ def _paired(audits: Mapping[int, Any]) -> AuditTable:
     return AuditTable("Stage II on validation masks against the true CT", lines)
 
 
-def _galleries(data: ReportData, audits: Mapping[int, Any], ink: Ink) -> list[Picture]:
+def _galleries(data: ReportData, audits: Mapping[int, Any], budget: PictureBudget) -> list[Picture]:
     """Synthetic images above their nearest training images."""
     pictures = []
     for seed in audits:
@@ -194,5 +196,5 @@ def _galleries(data: ReportData, audits: Mapping[int, Any], ink: Ink) -> list[Pi
                     f"Replicate {seed}, {word}: the synthetic images closest to a training image "
                     "(above), and that training image (below)"
                 )
-                pictures.append(ink.image(load_grid(path), caption, caption, GALLERY_BYTES))
+                pictures.append(budget.image(load_grid(path), caption, caption, GALLERY_BYTES))
     return pictures

@@ -12,7 +12,7 @@ from harness.figures.collapse import SeedCurve, Share, collapse_shares, how_earl
 from harness.metrics.collapse.verdict import COLLAPSED, SEVERE, SIGNS
 from harness.report.data import ReportData
 from harness.report.grids import last_samples
-from harness.report.picture_budget import Ink, Picture
+from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import Run, sweep_of, values_of
 from harness.sweep.plan import SeedRun, SweepPlan
 from harness.sweep.verdicts import Rate, SeedVerdict, Verdicts
@@ -22,17 +22,18 @@ WORDS = (*COLLAPSED, "healthy", "undecided")
 MEANINGS = {
     "convergence failure": "hardly a sample looks real, or the training's own journal says so",
     "mode collapse": "the samples are far more alike than images of real patients: by a sign of "
-    f"variety, at most {100 * SEVERE:.0f} % of real",
+    f"diversity, at most {100 * SEVERE:.0f} % of real",
     "partial collapse": "the samples are less varied than images of real patients, beyond chance "
     "(p < 0.01)",
     "healthy": "no less varied than as many images of other real patients; whether they look good "
     "is told by KID and by the pictures",
     "undecided": "too few samples or patients to tell",
 }
-PAINTER = (
+IMAGE_GENERATOR = (
     "The image stage draws nothing at random: one mask gives one CT, so its samples have only the "
-    "variety of their masks, which here are real ones. “Partial collapse” of this stage means less "
-    "varied anatomy around the glands than in real patients."
+    "diversity of their masks, which here are real ones. “Partial collapse” of this stage means "
+    "less "
+    "varied anatomy around the structures than in real patients."
 )
 # All pictures of a stage's seeds together, and the most for one.
 PICTURES_BYTES = 170_000
@@ -62,7 +63,7 @@ class SeedLine:
     params: tuple[str, ...]
     word: str
     ratios: tuple[str, ...]
-    looks_real: str
+    precision: str
     p: str
     onset: str
     seen: str
@@ -100,14 +101,18 @@ class Collapse:
 
     stages: list[CollapseView]
     meanings: list[tuple[str, str]]
-    painter: str
+    image_generator: str
 
 
-def make_collapse(data: ReportData, ink: Ink) -> Collapse:
+def make_collapse(data: ReportData, budget: PictureBudget) -> Collapse:
     """The section from the verdicts, a part per stage."""
     meanings = [(word, MEANINGS[word]) for word in WORDS]
-    painter = PAINTER if any(found.stage == "image" for found in data.verdicts) else ""
-    return Collapse([_stage(data, found, ink) for found in data.verdicts], meanings, painter)
+    image_generator = (
+        IMAGE_GENERATOR if any(found.stage == "image" for found in data.verdicts) else ""
+    )
+    return Collapse(
+        [_stage(data, found, budget) for found in data.verdicts], meanings, image_generator
+    )
 
 
 def collapse_summary(verdicts: Sequence[Verdicts]) -> dict[str, Any]:
@@ -125,7 +130,7 @@ def collapse_summary(verdicts: Sequence[Verdicts]) -> dict[str, Any]:
     }
 
 
-def _stage(data: ReportData, found: Verdicts, ink: Ink) -> CollapseView:
+def _stage(data: ReportData, found: Verdicts, budget: PictureBudget) -> CollapseView:
     params = tuple(dict.fromkeys(name for row in found.seeds for name in row.params))
     words = tuple(word for word in WORDS if any(row.word == word for row in found.seeds))
     by_trial = {row.trial: row.params for row in found.seeds}
@@ -140,8 +145,8 @@ def _stage(data: ReportData, found: Verdicts, ink: Ink) -> CollapseView:
         axes=[_rate(rate, (rate.axis,), words) for rate in found.axes],
         seeds=[_seed(row, params) for row in found.seeds],
         folded=len(found.seeds) > OPEN_ROWS,
-        figures=_figures(data, found, ink),
-        groups=_groups(data, found, ink),
+        figures=_figures(data, found, budget),
+        groups=_groups(data, found, budget),
     )
 
 
@@ -170,7 +175,7 @@ def _seed(row: SeedVerdict, params: Sequence[str]) -> SeedLine:
         _settings(row.params, params),
         row.word,
         tuple(_ratio(row.ratios.get(sign)) for sign in SIGNS),
-        _ratio(row.looks_real),
+        _ratio(row.precision),
         probability(row.p),
         short(row.onset),
         short(row.seen),
@@ -184,19 +189,22 @@ def _ratio(value: float | None) -> str:
 # --- figures ----------------------------------------------------------------------------------
 
 
-def _figures(data: ReportData, found: Verdicts, ink: Ink) -> list[Picture]:
+def _figures(data: ReportData, found: Verdicts, budget: PictureBudget) -> list[Picture]:
     pictures = []
-    curves = effective_curves(data, found)
+    curves = vendi_curves(data, found)
     if curves:
         caption = (
-            "How early: effective number of different samples (Vendi) relative to as many images "
+            "How early: Vendi score (effective number of different samples) relative to as many "
+            "images "
             f"of other real patients, {counted(len(curves), 'training')}, a line each, coloured by "
             "the verdict at its longest. At 1 they are as varied as real; the dashed line is the "
             f"level ({SEVERE:g}) at which any one of the signs makes it a mode collapse."
         )
-        label = "effective number / real"
+        label = "Vendi score / real"
         pictures.append(
-            ink.figure(how_early(curves, SEVERE, label), f"How early, {found.stage} stage", caption)
+            budget.figure(
+                how_early(curves, SEVERE, label), f"How early, {found.stage} stage", caption
+            )
         )
     axis, shares = _shares(found)
     if shares:
@@ -205,12 +213,12 @@ def _figures(data: ReportData, found: Verdicts, ink: Ink) -> list[Picture]:
             "training counts once, at its longest, under every value of the other axes."
         )
         figure = collapse_shares(shares, axis)
-        pictures.append(ink.figure(figure, f"How often, {found.stage} stage", caption))
+        pictures.append(budget.figure(figure, f"How often, {found.stage} stage", caption))
     return pictures
 
 
-def effective_curves(data: ReportData, found: Verdicts) -> list[SeedCurve]:
-    """The effective number relative to real by scored epoch: one curve per training."""
+def vendi_curves(data: ReportData, found: Verdicts) -> list[SeedCurve]:
+    """The Vendi score relative to real by scored epoch: one curve per training."""
     sweep = sweep_of(data, found.stage)
     if sweep is None:
         return []
@@ -224,7 +232,7 @@ def effective_curves(data: ReportData, found: Verdicts) -> list[SeedCurve]:
         for epoch, spec in sorted(seeds[row.trial, row.seed].scores.items()):
             verdict = values_of(data.work.job(spec).result()).get("collapse")
             for sign in verdict["signs"] if verdict else ():
-                if sign["name"] == "effective" and sign["ratio"] is not None:
+                if sign["name"] == "vendi_score" and sign["ratio"] is not None:
                     points.append((epoch, float(sign["ratio"])))
         if points:
             epochs, ratios = zip(*points, strict=True)
@@ -250,7 +258,7 @@ def _shares(found: Verdicts) -> tuple[str, list[Share]]:
 # --- pictures ---------------------------------------------------------------------------------
 
 
-def _groups(data: ReportData, found: Verdicts, ink: Ink) -> list[SeedGroup]:
+def _groups(data: ReportData, found: Verdicts, budget: PictureBudget) -> list[SeedGroup]:
     """Samples of every seed at its trial's last epoch."""
     most = min(PICTURE_BYTES, PICTURES_BYTES // len(found.seeds))
     groups: dict[int, SeedGroup] = {}
@@ -263,7 +271,7 @@ def _groups(data: ReportData, found: Verdicts, ink: Ink) -> list[SeedGroup]:
         alt = f"Samples, {found.stage} stage, trial {row.trial}, {caption}"
         title = f"Trial {row.trial}, epoch {row.epochs}"
         group = groups.setdefault(row.trial, SeedGroup(title, []))
-        group.pictures.append(ink.image(image, alt, caption, most))
+        group.pictures.append(budget.image(image, alt, caption, most))
     return list(groups.values())
 
 

@@ -35,13 +35,13 @@ class ReportData:
     work: the work folder, for journals, samples and results behind the plans.
     config: the resolved config as stored (no paths, no credentials).
     store: path of the store's folder (None before prepare), store_values: result values of the
-        prepare job (counts, shares of gland lost to crops).
+        prepare job (counts, shares of the structure lost to crops).
     sweeps: finished or partial sweeps, mask stage first.
     verdicts: on collapse, a stage each; of the sweeps' scored seeds.
     chosen: chosen settings, or None when the experiment's own were used.
     origin: where each of the comparison's settings came from, by "mask", "image" and
         "segmentation", in words.
-    candidates: of strength and share, by axis as `TuningPlan.plain` has them.
+    candidates: of magnitude and share, by axis as `TuningPlan.plain` has them.
     superseded: a comparison is finished under other settings, and none under these.
     comparison, table, effects, doses, costs: None / empty before the comparison is finished.
     audits, audit_folders: values and job folder of each replicate's finished audit, by seed.

@@ -12,7 +12,7 @@ from harness.config.data import CropConfig
 from harness.figures.pictures import corner, tiles_of
 from harness.jobs.folder import WorkFolder
 from harness.report.data import ReportData
-from harness.report.picture_budget import Ink, Picture
+from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import Run, evenly, load_grid, sample_grids
 from harness.training.pictures import grid
 
@@ -23,16 +23,21 @@ PICTURE_BYTES = 34_000
 ALL_SEEDS_BYTES = 180_000
 
 
-def by_epoch(data: ReportData, stage: str, run: Run, ink: Ink, most: int) -> list[Picture]:
+def by_epoch(
+    data: ReportData, stage: str, run: Run, budget: PictureBudget, most: int
+) -> list[Picture]:
     """The same samples at up to `most` epochs of one training, evenly spread over its grids."""
     grids = sample_grids(data.work, run)
     picked = [grids[place] for place in evenly(len(grids), most)] if grids else []
     return [
-        _picture(data, stage, path, f"epoch {epoch}", ink, PICTURE_BYTES) for epoch, path in picked
+        _picture(data, stage, path, f"epoch {epoch}", budget, PICTURE_BYTES)
+        for epoch, path in picked
     ]
 
 
-def per_seed(data: ReportData, stage: str, runs: Sequence[Run], ink: Ink) -> list[Picture]:
+def per_seed(
+    data: ReportData, stage: str, runs: Sequence[Run], budget: PictureBudget
+) -> list[Picture]:
     """The last grid of each training, side by side."""
     pictures = []
     most = min(PICTURE_BYTES, ALL_SEEDS_BYTES // max(len(runs), 1))
@@ -40,7 +45,7 @@ def per_seed(data: ReportData, stage: str, runs: Sequence[Run], ink: Ink) -> lis
         grids = sample_grids(data.work, run)
         if grids:
             epoch, path = grids[-1]
-            pictures.append(_picture(data, stage, path, f"{run.name}, epoch {epoch}", ink, most))
+            pictures.append(_picture(data, stage, path, f"{run.name}, epoch {epoch}", budget, most))
     return pictures
 
 
@@ -59,11 +64,11 @@ def last_samples(
 
 
 def _picture(
-    data: ReportData, stage: str, path: Path, caption: str, ink: Ink, most: int
+    data: ReportData, stage: str, path: Path, caption: str, budget: PictureBudget, most: int
 ) -> Picture:
     crop = data.experiment.data.crop
     tile = crop.mask_px if stage == "mask" else crop.frame_px
     columns, rows = SHOWN.get(stage, (4, 4))
-    return ink.image(
+    return budget.image(
         corner(load_grid(path), tile, columns, rows), f"Samples, {caption}", caption, most
     )

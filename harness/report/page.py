@@ -21,7 +21,7 @@ from harness.report.collapse import collapse_summary, make_collapse
 from harness.report.data import ReportData
 from harness.report.dose import make_doses
 from harness.report.patients import make_patients
-from harness.report.picture_budget import Ink
+from harness.report.picture_budget import PictureBudget
 from harness.report.provenance import make_provenance
 from harness.report.results import extractors, newest
 from harness.report.stages import make_stage
@@ -41,16 +41,16 @@ def write_report(data: ReportData, folder: Path) -> Path:
     Returns:
         The page's path; it needs no other file, no script and no network.
     """
-    ink = Ink()
+    budget = PictureBudget()
     # Order matters: the budget for pictures goes to the answer first.
-    answer = make_answer(data, ink)
-    arms = make_arms(data, ink)
-    doses = make_doses(data, ink)
-    collapse = make_collapse(data, ink)
-    patients = make_patients(data, ink)
-    synthesis = make_synthesis(data, ink)
-    audits = make_audits(data, ink)
-    stages = [make_stage(data, stage, ink) for stage in ("mask", "image")]
+    answer = make_answer(data, budget)
+    arms = make_arms(data, budget)
+    doses = make_doses(data, budget)
+    collapse = make_collapse(data, budget)
+    patients = make_patients(data, budget)
+    synthesis = make_synthesis(data, budget)
+    audits = make_audits(data, budget)
+    stages = [make_stage(data, stage, budget) for stage in ("mask", "image")]
     tables = make_tables(data)
     text = (
         environment()

@@ -15,12 +15,12 @@ COLUMNS = 6
 
 
 def real_pairs(folder: Path, count: int) -> NDArray[np.uint8] | None:
-    """A sheet of training pairs that hold gland, spread over the store; None without any.
+    """A sheet of training pairs that hold the structure, spread over the store; None without any.
 
     Only training patients are drawn: the page shows nothing of a test patient but its scores.
     """
     store = Store.open(folder)
-    rows = np.asarray(store.select(role="train", gland=True))
+    rows = np.asarray(store.select(role="train", with_structure=True))
     return _sheet(store, rows, count)
 
 

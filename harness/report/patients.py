@@ -10,7 +10,7 @@ from typing import Any
 from harness.base.text import MINUS, flat
 from harness.report.data import PatientLine, ReportData
 from harness.report.pairs import real_pairs
-from harness.report.picture_budget import Ink, Picture
+from harness.report.picture_budget import Picture, PictureBudget
 
 ROLES = ("train", "validation", "test")
 PAIRS_SHOWN = 12
@@ -28,7 +28,7 @@ class Patients:
     pairs: Picture | None
 
 
-def make_patients(data: ReportData, ink: Ink) -> Patients:
+def make_patients(data: ReportData, budget: PictureBudget) -> Patients:
     """Patients by role with their structures, and a sheet of training pairs."""
     used = [line for line in data.patients if not line.excluded]
     roles = []
@@ -43,12 +43,12 @@ def make_patients(data: ReportData, ink: Ink) -> Patients:
         excluded=sorted((p for p in data.patients if p.excluded), key=lambda line: line.patient),
         noted=sum(bool(line.notes) for line in used),
         values=_values(data.store_values),
-        pairs=_pairs(data, ink),
+        pairs=_pairs(data, budget),
     )
 
 
 def _values(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Counts of pairs as they are, shares of gland that crops lose as percentages."""
+    """Counts of pairs as they are, shares of the structure that crops lose as percentages."""
     lost = values.get("lost", {})
     rest = {name: value for name, value in values.items() if name not in ("lost", "patients")}
     return flat(rest) + [(name, f"{100 * share:.2f} %") for name, share in lost.items()]
@@ -58,7 +58,7 @@ def _place(role: str) -> int:
     return ROLES.index(role) if role in ROLES else len(ROLES)
 
 
-def _pairs(data: ReportData, ink: Ink) -> Picture | None:
+def _pairs(data: ReportData, budget: PictureBudget) -> Picture | None:
     if data.store is None or not data.store.exists():
         return None
     sheet = real_pairs(data.store, PAIRS_SHOWN)
@@ -68,7 +68,7 @@ def _pairs(data: ReportData, ink: Ink) -> Picture | None:
         "Real pairs of training patients, spread evenly over the store: CT in the window "
         f"{_window(data)}, mask outlined."
     )
-    return ink.image(sheet, "Real pairs with outlined masks", caption, most=110_000)
+    return budget.image(sheet, "Real pairs with outlined masks", caption, most=110_000)
 
 
 def _window(data: ReportData) -> str:

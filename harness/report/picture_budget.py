@@ -24,7 +24,7 @@ class Picture:
     caption: str = ""
 
 
-class Ink:
+class PictureBudget:
     """Makes data URIs until the budget is spent; later pictures are named but left out."""
 
     def __init__(self, most: int = PICTURES_BYTES) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 from harness import __version__
 from harness.base.files import write_json, write_text
 from harness.base.text import counted
-from harness.data.quality.checks import Known, Suspicion, suspicions
+from harness.data.quality.checks import Known, QualityWarning, warnings
 from harness.data.quality.scan_summary import HU_EDGES
 from harness.figures import quality as figures
 from harness.figures.pictures import read_picture
-from harness.figures.portraits import COLOURS
+from harness.figures.scan_pictures import COLOURS
 from harness.report.page import environment
-from harness.report.picture_budget import Ink, Picture
+from harness.report.picture_budget import Picture, PictureBudget
 
 PAGE = "index.html"
 DATA = "quality.json"
@@ -65,7 +65,7 @@ class Row:
     patient: Patient
     volumes: Sequence[tuple[float | None, bool]]
     size: str
-    suspicions: Sequence[Suspicion]
+    warnings: Sequence[QualityWarning]
     picture: Picture
 
 
@@ -75,16 +75,16 @@ def write_quality(data: QualityData, folder: Path) -> Path:
     Returns:
         The page's path; it needs no other file, no script and no network.
     """
-    odd = suspicions({patient.name: patient for patient in data.patients})
-    ink = Ink(PICTURES_BYTES)
-    drawn = _figures(data, odd, ink)
+    odd = warnings({patient.name: patient for patient in data.patients})
+    budget = PictureBudget(PICTURES_BYTES)
+    drawn = _figures(data, odd, budget)
     text = (
         environment()
         .get_template("quality.html")
         .render(
             data=data,
             summary=summary(data, odd),
-            rows=_rows(data, odd, ink),
+            rows=_rows(data, odd, budget),
             odd=odd,
             missing=_missing(data),
             figures=drawn,
@@ -112,13 +112,15 @@ def summary(data: QualityData, odd: Mapping[str, Any]) -> str:
 def _missing(data: QualityData) -> list[tuple[str, int]]:
     """Structures that patients lack: how many."""
     lacking = [
-        (name, sum(name not in patient.portrait.volumes_ml for patient in data.patients))
+        (name, sum(name not in patient.scan_summary.volumes_ml for patient in data.patients))
         for name in data.structures
     ]
     return [(name, count) for name, count in lacking if count]
 
 
-def _rows(data: QualityData, odd: Mapping[str, Sequence[Suspicion]], ink: Ink) -> list[Row]:
+def _rows(
+    data: QualityData, odd: Mapping[str, Sequence[QualityWarning]], budget: PictureBudget
+) -> list[Row]:
     """Patients to look at first, then by role."""
     roles = {role: place for place, role in enumerate(("train", "validation", "test"))}
     ordered = sorted(
@@ -127,44 +129,45 @@ def _rows(data: QualityData, odd: Mapping[str, Sequence[Suspicion]], ink: Ink) -
     share = PICTURES_BYTES * 3 // 4 // max(1, len(ordered)) * 3 // 4  # base64 takes a third more
     most = min(max(share, SHEET_BYTES[0]), SHEET_BYTES[1])
     return [
-        _row(patient, data.structures, odd.get(patient.name, ()), ink, most) for patient in ordered
+        _row(patient, data.structures, odd.get(patient.name, ()), budget, most)
+        for patient in ordered
     ]
 
 
 def _row(
     patient: Patient,
     structures: Sequence[str],
-    found: Sequence[Suspicion],
-    ink: Ink,
+    found: Sequence[QualityWarning],
+    budget: PictureBudget,
     most: int,
 ) -> Row:
-    portrait = patient.portrait
-    marked = {suspicion.structure for suspicion in found if suspicion.of == "volume"}
-    edges = " x ".join(f"{edge:.3g}" for edge in portrait.spacing_mm)
-    picture = ink.image(
+    scan_summary = patient.scan_summary
+    marked = {warning.structure for warning in found if warning.of == "volume"}
+    edges = " x ".join(f"{edge:.3g}" for edge in scan_summary.spacing_mm)
+    picture = budget.image(
         read_picture(patient.picture.read_bytes()),
         f"Two axial slices and a coronal one of {patient.name} with contours",
         most=most,
     )
     return Row(
         patient,
-        [(portrait.volumes_ml.get(name), name in marked) for name in structures],
-        f"{portrait.shape[0]} slices, {edges} mm",
+        [(scan_summary.volumes_ml.get(name), name in marked) for name in structures],
+        f"{scan_summary.shape[0]} slices, {edges} mm",
         found,
         picture,
     )
 
 
 def _figures(
-    data: QualityData, odd: Mapping[str, Sequence[Suspicion]], ink: Ink
+    data: QualityData, odd: Mapping[str, Sequence[QualityWarning]], budget: PictureBudget
 ) -> dict[str, Picture]:
     if not data.patients:
         return {}
     of: dict[str, dict[str, float]] = {
         name: {
-            p.name: p.portrait.volumes_ml[name]
+            p.name: p.scan_summary.volumes_ml[name]
             for p in data.patients
-            if name in p.portrait.volumes_ml
+            if name in p.scan_summary.volumes_ml
         }
         for name in data.structures
     }
@@ -181,17 +184,17 @@ def _figures(
     def who(what: str) -> set[str]:
         return {patient for patient, listed in odd.items() if any(s.of == what for s in listed)}
 
-    sizes = {p.name: p.portrait.spacing_mm for p in data.patients}
-    histograms = {p.name: p.portrait.histogram for p in data.patients}
+    sizes = {p.name: p.scan_summary.spacing_mm for p in data.patients}
+    histograms = {p.name: p.scan_summary.histogram for p in data.patients}
     numbers = figures.ct_numbers(HU_EDGES.tolist(), histograms, who("hu"))
     return {
-        "volumes": ink.figure(figures.volumes(of, standing), "Volumes of the structures"),
-        "sizes": ink.figure(figures.voxel_sizes(sizes, who("spacing")), "Voxel sizes"),
-        "numbers": ink.figure(numbers, "CT numbers of every patient"),
+        "volumes": budget.figure(figures.volumes(of, standing), "Volumes of the structures"),
+        "sizes": budget.figure(figures.voxel_sizes(sizes, who("spacing")), "Voxel sizes"),
+        "numbers": budget.figure(numbers, "CT numbers of every patient"),
     }
 
 
-def _plain(data: QualityData, odd: Mapping[str, Sequence[Suspicion]]) -> dict[str, Any]:
+def _plain(data: QualityData, odd: Mapping[str, Sequence[QualityWarning]]) -> dict[str, Any]:
     """The page as data."""
     return {
         "summary": summary(data, odd),
@@ -199,11 +202,11 @@ def _plain(data: QualityData, odd: Mapping[str, Sequence[Suspicion]]) -> dict[st
             {
                 "patient": p.name,
                 "role": p.role,
-                "volumes_ml": dict(p.portrait.volumes_ml),
-                "median_hu": dict(p.portrait.median_hu),
-                "shape": list(p.portrait.shape),
-                "spacing_mm": list(p.portrait.spacing_mm),
-                "look_at": [suspicion.words for suspicion in odd.get(p.name, ())],
+                "volumes_ml": dict(p.scan_summary.volumes_ml),
+                "median_hu": dict(p.scan_summary.median_hu),
+                "shape": list(p.scan_summary.shape),
+                "spacing_mm": list(p.scan_summary.spacing_mm),
+                "look_at": [warning.words for warning in odd.get(p.name, ())],
                 "notes": list(p.notes),
             }
             for p in data.patients

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compare.replicate import Chain
+from harness.compare.replicate import Replicate
 from harness.figures.curves import Curve
 from harness.figures.pictures import read_picture
 from harness.figures.trials import TrialDot
@@ -51,8 +51,8 @@ def curves(work: WorkFolder, runs: Iterable[Run], name: str, scale: float = 1.0)
     return [entry for entry in found if entry.steps]
 
 
-def readout(work: WorkFolder, run: Run) -> dict[str, Any]:
-    """Values of the training's readout at its last epoch; {} before it exists."""
+def checkpoint(work: WorkFolder, run: Run) -> dict[str, Any]:
+    """Values of the training's checkpoint at its last epoch; {} before it exists."""
     return values_of(work.job(run.training).result(run.epochs))
 
 
@@ -83,7 +83,7 @@ def trial_dot(trial: TrialRun, sweep: SweepPlan) -> TrialDot:
         failed=is_failed(trial),
         chosen=sweep.best is not None and sweep.best.number == trial.trial.number,
         params=trial.trial.params,
-        readout_of=trial.trial.readout_of,
+        checkpoint_of=trial.trial.checkpoint_of,
         pruned=trial.trial.pruned,
     )
 
@@ -103,20 +103,20 @@ def trial_runs(trial: TrialRun) -> list[Run]:
     return [Run(f"seed {seed.seed}", seed.training, trial.epochs) for seed in trial.seeds]
 
 
-def chain_runs(chains: Sequence[Chain], stage: str) -> list[Run]:
+def replicate_runs(replicates: Sequence[Replicate], stage: str) -> list[Run]:
     """The replicates' trainings of a stage ("mask" or "image")."""
     runs = []
-    for chain in chains:
-        training = chain.stages.get(stage)
+    for replicate in replicates:
+        training = replicate.stages.get(stage)
         if training is not None:
-            runs.append(Run(f"replicate {chain.seed}", training.last, training.epochs))
+            runs.append(Run(f"replicate {replicate.seed}", training.last, training.epochs))
     return runs
 
 
-def converged(work: WorkFolder, chain: Chain) -> bool | None:
+def converged(work: WorkFolder, replicate: Replicate) -> bool | None:
     """Whether both generators of a replicate converged; None if one has no result yet."""
-    runs = chain_runs([chain], "mask") + chain_runs([chain], "image")
-    found = [readout(work, run).get("converged") for run in runs]
+    runs = replicate_runs([replicate], "mask") + replicate_runs([replicate], "image")
+    found = [checkpoint(work, run).get("converged") for run in runs]
     return None if not found or None in found else all(found)
 
 
@@ -152,7 +152,9 @@ def score_results(data: ReportData) -> list[dict[str, Any]]:
         for spec in seed.scores.values()
     ]
     if data.comparison is not None:
-        specs += [spec for chain in data.comparison.chains for spec in chain.scores.values()]
+        specs += [
+            spec for replicate in data.comparison.replicates for spec in replicate.scores.values()
+        ]
     found = [values_of(data.work.job(spec).result()) for spec in specs]
     return [values for values in found if values]
 
@@ -191,8 +193,8 @@ def newest(data: ReportData) -> float:
     results: list[Mapping[str, Any] | None] = []
     if data.comparison is not None:
         results += [data.work.job(spec).result() for spec in data.comparison.tests.values()]
-        for chain in data.comparison.chains:
-            results += [data.work.job(spec).result() for spec in chain.scores.values()]
+        for replicate in data.comparison.replicates:
+            results += [data.work.job(spec).result() for spec in replicate.scores.values()]
     for sweep in data.sweeps:
         results += [seed.result for trial in sweep.trials for seed in trial.seeds]
     return max((float(r.get("finished", 0)) for r in results if r), default=0.0)

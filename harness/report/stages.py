@@ -12,13 +12,13 @@ from harness.base.text import MINUS, SCORE_WORDS, counted, score_name, short
 from harness.figures.curves import losses
 from harness.report.data import ReportData
 from harness.report.grids import by_epoch, per_seed
-from harness.report.picture_budget import Ink, Picture
+from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import (
     Run,
-    chain_runs,
+    checkpoint,
     chosen_trial,
     curves,
-    readout,
+    replicate_runs,
     sweep_of,
     trial_runs,
     values_of,
@@ -60,17 +60,17 @@ class StageView:
     settings: str = ""
 
 
-def make_stage(data: ReportData, stage: str, ink: Ink) -> StageView:
+def make_stage(data: ReportData, stage: str, budget: PictureBudget) -> StageView:
     """Everything about one stage; parts without data stay empty."""
     sweep = sweep_of(data, stage)
     best = chosen_trial(sweep) if sweep else None
-    runs = chain_runs(data.comparison.chains, stage) if data.comparison else []
-    trained = [run for run in runs if data.work.job(run.training).readouts()]
+    runs = replicate_runs(data.comparison.replicates, stage) if data.comparison else []
+    trained = [run for run in runs if data.work.job(run.training).checkpoints()]
     shown = trained or (trial_runs(best) if best else [])
-    search = make_search(data, sweep, best, ink)
-    panels = search.panels + _losses(data, stage, shown, ink)
+    search = make_search(data, sweep, best, budget)
+    panels = search.panels + _losses(data, stage, shown, budget)
     names, lines = _scores(data, stage)
-    failed, failed_words = _failed(data, stage, sweep, ink)
+    failed, failed_words = _failed(data, stage, sweep, budget)
     first = (trial_runs(best) if best else shown)[:1]
     return StageView(
         stage=stage,
@@ -79,10 +79,10 @@ def make_stage(data: ReportData, stage: str, ink: Ink) -> StageView:
         search=search,
         panels=panels,
         epochs_words=f"Samples by epoch: {_whose(best, first)}",
-        epochs=[picture for run in first for picture in by_epoch(data, stage, run, ink, 5)],
+        epochs=[picture for run in first for picture in by_epoch(data, stage, run, budget, 5)],
         failed=failed,
         failed_words=failed_words,
-        finals=per_seed(data, stage, shown, ink),
+        finals=per_seed(data, stage, shown, budget),
         finals_words="each replicate" if trained else "each seed of the chosen trial",
         score_names=names,
         scores=lines,
@@ -96,23 +96,23 @@ def _whose(best: TrialRun | None, first: list[Run]) -> str:
 
 
 def _failed(
-    data: ReportData, stage: str, sweep: SweepPlan | None, ink: Ink
+    data: ReportData, stage: str, sweep: SweepPlan | None, budget: PictureBudget
 ) -> tuple[list[Picture], str]:
     """Sample grids of the first seed that failed to converge, and the reason."""
     for trial in ranked(sweep) if sweep else ():
         for run in trial_runs(trial):
-            values = readout(data.work, run)
+            values = checkpoint(data.work, run)
             if values.get("converged") is False:
                 failure = values.get("failure") or {}
                 reason = failure.get("reason", "no reason recorded")
                 words = f"Trial {trial.trial.number}, {run.name}: {reason}"
                 if failure.get("onset") is not None:
                     words += f" (from epoch {failure['onset']})"
-                return by_epoch(data, stage, run, ink, 3), words
+                return by_epoch(data, stage, run, budget, 3), words
     return [], ""
 
 
-def _losses(data: ReportData, stage: str, runs: list[Run], ink: Ink) -> list[Picture]:
+def _losses(data: ReportData, stage: str, runs: list[Run], budget: PictureBudget) -> list[Picture]:
     who = f"{counted(len(runs), 'training')}: median (thick) and each one (thin)"
     pair = {word: curves(data.work, runs, name) for name, word in LOSS_WORDS.items()}
     shown = {word: group for word, group in pair.items() if group}
@@ -120,11 +120,11 @@ def _losses(data: ReportData, stage: str, runs: list[Run], ink: Ink) -> list[Pic
     if shown:
         figure = losses(shown, "epoch", "loss (binary cross-entropy)")
         caption = f"Adversarial losses on training patients, {who}."
-        pictures.append(ink.figure(figure, f"Losses of the {stage} stage", caption))
+        pictures.append(budget.figure(figure, f"Losses of the {stage} stage", caption))
     l1 = curves(data.work, runs, "train/l1")
     if l1:
         figure = losses({"L1": l1}, "epoch", f"L1 (CT scaled to {MINUS}1..1)")
-        pictures.append(ink.figure(figure, "L1 loss", f"L1 on training patients, {who}."))
+        pictures.append(budget.figure(figure, "L1 loss", f"L1 on training patients, {who}."))
     return pictures
 
 
@@ -133,11 +133,11 @@ def _scores(data: ReportData, stage: str) -> tuple[tuple[str, ...], list[ScoreLi
     if data.comparison is None:
         return (), []
     found: list[tuple[str, dict[str, Any]]] = []
-    for chain in data.comparison.chains:
-        spec = chain.scores.get(stage)
+    for replicate in data.comparison.replicates:
+        spec = replicate.scores.get(stage)
         values = values_of(data.work.job(spec).result()) if spec else {}
         if values:
-            found.append((str(chain.seed), values))
+            found.append((str(replicate.seed), values))
     if not found:
         return (), []
     first = found[0][1]

@@ -10,7 +10,7 @@ from harness.figures.settings_grid import pixels
 from harness.figures.sweeps import objective_by_batch
 from harness.figures.trials import TrialDot
 from harness.report.data import ReportData
-from harness.report.picture_budget import Ink, Picture
+from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import (
     is_failed,
     score_curve,
@@ -77,7 +77,7 @@ def make_trials(sweep: SweepPlan) -> Trials:
     lines = [_trial_line(run, sweep, params, len(seeds)) for run in ranked(sweep)]
     failed = sum(is_failed(run) for run in sweep.trials)
     under_way = sum(run.trial.value is None for run in sweep.trials)
-    asked = [run for run in sweep.trials if run.trial.readout_of is None]
+    asked = [run for run in sweep.trials if run.trial.checkpoint_of is None]
     summary = (
         f"{counted(len(asked), 'trial')}, {counted(len(seeds), 'seed')} each, scored on "
         f"validation patients; {failed} with a failed seed (never chosen)"
@@ -105,10 +105,10 @@ def epochs_words(epochs: Epochs) -> str:
             why.append(f"{epochs.stopped} ended early")
         said += f" instead of {epochs.alone} one by one ({100 * epochs.share:.1f} %): "
         said += " and ".join(why[not epochs.continued and len(why) > 1 :])
-    if epochs.readouts:
+    if epochs.checkpoints:
         said += (
-            f"; {counted(epochs.readouts, 'shorter trial')} read out on the way, worth "
-            f"{counted(epochs.readout_epochs, 'epoch')}"
+            f"; {counted(epochs.checkpoints, 'shorter trial')} read out on the way, worth "
+            f"{counted(epochs.checkpoint_epochs, 'epoch')}"
         )
     return f"{said}."
 
@@ -125,7 +125,7 @@ def _trial_line(run: TrialRun, sweep: SweepPlan, params: tuple[str, ...], seeds:
     elif dot.pruned:
         status = f"{counted(run.pruned_seeds, 'seed')} left out"
     else:
-        of = run.trial.readout_of
+        of = run.trial.checkpoint_of
         passed = "" if of is None else f"read out of trial {of}"
         ahead = "on the front" * (run.trial.number in sweep.front)
         status = ", ".join(part for part in ("chosen" * dot.chosen, ahead, passed) if part)
@@ -181,7 +181,7 @@ class SearchView:
 
 
 def make_search(
-    data: ReportData, sweep: SweepPlan | None, best: TrialRun | None, ink: Ink
+    data: ReportData, sweep: SweepPlan | None, best: TrialRun | None, budget: PictureBudget
 ) -> SearchView:
     """The objective by batch size, samples by setting, figures of the search, scores by epoch."""
     dots = told_dots(sweep) if sweep else []
@@ -189,7 +189,7 @@ def make_search(
         return SearchView()
     label = axis_name(sweep.objective, *scored_with(sweep))
     seeds = counted(len(sweep.trials[0].seeds), "seed")
-    scatter = ink.figure(
+    scatter = budget.figure(
         objective_by_batch(dots, label),
         f"Objective by batch size, {sweep.stage} stage",
         f"Each trial's mean over {seeds} (bar: its seeds) by batch size, on validation patients. "
@@ -200,7 +200,7 @@ def make_search(
     space = found.space if found is not None else {}
     drawn = {drawing.stem: drawing for drawing in draw_search(sweep, space)}
     pictures = {
-        stem: ink.figure(drawing.figure, drawing.alt, drawing.caption)
+        stem: budget.figure(drawing.figure, drawing.alt, drawing.caption)
         for stem, drawing in drawn.items()
         if drawing.figure is not None
     }
@@ -208,11 +208,11 @@ def make_search(
     settings = None
     if grid is not None and grid.figure is not None:
         image = pixels(grid.figure)
-        settings = ink.image(image, grid.alt, grid.caption, SETTINGS_BYTES)
+        settings = budget.image(image, grid.alt, grid.caption, SETTINGS_BYTES)
     return SearchView(
         scatter,
         [pictures[stem] for stem in ("history", "importance", "front") if stem in pictures]
-        + _quality_curves(data, sweep, best, ink),
+        + _quality_curves(data, sweep, best, budget),
         [pictures[stem] for stem in ("slices", "parallel") if stem in pictures],
         " ".join(drawing.caption for drawing in drawn.values() if drawing.figure is None),
         settings,
@@ -233,7 +233,7 @@ def _others(dots: list[TrialDot]) -> str:
 
 
 def _quality_curves(
-    data: ReportData, sweep: SweepPlan, best: TrialRun | None, ink: Ink
+    data: ReportData, sweep: SweepPlan, best: TrialRun | None, budget: PictureBudget
 ) -> list[Picture]:
     pictures = []
     for name in CURVES.get(sweep.stage, ()):
@@ -247,5 +247,5 @@ def _quality_curves(
             label = axis_name(name, *scored_with(sweep))
             caption = f"{SCORE_WORDS[name][0]} on validation patients by epoch, a line per seed."
             alt = f"{SCORE_WORDS[name][0]} by epoch, {sweep.stage} stage"
-            pictures.append(ink.figure(quality(chosen, others, label), alt, caption))
+            pictures.append(budget.figure(quality(chosen, others, label), alt, caption))
     return pictures

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from harness.base.text import percent
 from harness.report.data import ReportData
 from harness.report.pairs import COLUMNS, real_pairs, synthetic_pairs
-from harness.report.picture_budget import Ink, Picture
+from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import values_of
 
 # Rows of pictures; further replicates are counted in the table.
@@ -35,31 +35,31 @@ class Synthesis:
     pictures: list[Picture] = field(default_factory=list)
 
 
-def make_synthesis(data: ReportData, ink: Ink) -> Synthesis:
+def make_synthesis(data: ReportData, budget: PictureBudget) -> Synthesis:
     """Counts per replicate, and a row of pairs of each below a row of real ones."""
     lines: list[Harvest] = []
     pictures: list[Picture] = []
-    for chain in data.comparison.chains if data.comparison else ():
-        if chain.synthesis is None:
+    for replicate in data.comparison.replicates if data.comparison else ():
+        if replicate.synthesis is None:
             continue
-        folder = data.work.job(chain.synthesis)
+        folder = data.work.job(replicate.synthesis)
         values = values_of(folder.result())
         if not values:
             continue
-        lines.append(_harvest(f"{chain.seed}", values))
+        lines.append(_harvest(f"{replicate.seed}", values))
         store = folder.path / "store"
         sheet = (
             synthetic_pairs(store, COLUMNS) if len(lines) <= MOST_ROWS and store.exists() else None
         )
         if sheet is not None:
-            words = f"Synthetic, replicate {chain.seed}"
-            pictures.append(ink.image(sheet, words, words, most=40_000))
+            words = f"Synthetic, replicate {replicate.seed}"
+            pictures.append(budget.image(sheet, words, words, most=40_000))
     reasons = sorted({reason for line in lines for reason in line.rejected})
     if pictures and data.store is not None and data.store.exists():
         real = real_pairs(data.store, COLUMNS)
         if real is not None:
             words = "Real, training patients"
-            pictures.insert(0, ink.image(real, words, words, most=40_000))
+            pictures.insert(0, budget.image(real, words, words, most=40_000))
     return Synthesis(lines, reasons, pictures)
 
 

@@ -64,7 +64,7 @@ def _effects(data: ReportData) -> str:
     for e in data.effects:
         rows.append((
             e.baseline, e.candidate, e.primary, e.status, e.patients, e.replicates, e.mean,
-            *(e.interval95 or (None, None)), *(e.interval90 or (None, None)),
+            *(e.interval_95 or (None, None)), *(e.interval90 or (None, None)),
             None if extended else e.p, None if extended else e.p_adjusted,
             e.sd_patient, e.sd_replicate, e.sd_residual, e.detectable,
             data.experiment.decision.margin, "" if extended else e.word, extended,
@@ -76,7 +76,7 @@ def _doses(data: ReportData) -> str:
     head = ("axis", "value", "declared", "baseline", "candidate", "mean", "low95", "high95")
     rows = [
         (d.axis, d.value, d.declared, d.baseline.mean, d.candidate.mean, d.mean,
-         *(d.interval95 or (None, None)))
+         *(d.interval_95 or (None, None)))
         for d in data.doses
     ]  # fmt: skip
     return _csv(head, rows)
@@ -87,7 +87,7 @@ def _sweep(sweep: SweepPlan) -> str:
     params = list(dict.fromkeys(name for run in sweep.trials for name in run.trial.params))
     further = further_names(sweep)
     head = (
-        "trial", *params, "epochs", "seed", sweep.objective, "converged", "status", "readout_of",
+        "trial", *params, "epochs", "seed", sweep.objective, "converged", "status", "checkpoint_of",
         *(f"trial {name}" for name in further),
     )  # fmt: skip
     rows = []
@@ -110,7 +110,7 @@ def _sweep(sweep: SweepPlan) -> str:
                     value,
                     values.get("converged"),
                     TOO_LARGE if seed.too_large else status,
-                    run.trial.readout_of,
+                    run.trial.checkpoint_of,
                     *(run.trial.further.get(name) for name in further),
                 )
             )
@@ -123,13 +123,13 @@ def _collapse(data: ReportData) -> str:
     params = list(dict.fromkeys(name for row in seeds for name in row.params))
     signs = [f"{name}_ratio" for name in SIGNS]
     head = (
-        "stage", "trial", "seed", *params, "epochs", "verdict", *signs, "looks_real", "p",
+        "stage", "trial", "seed", *params, "epochs", "verdict", *signs, "precision", "p",
         "journal_onset", "samples_since", "sentence", "job",
     )  # fmt: skip
     rows = [
         (
             row.stage, row.trial, row.seed, *(row.params.get(name) for name in params), row.epochs,
-            row.word, *(row.ratios.get(name) for name in SIGNS), row.looks_real, row.p,
+            row.word, *(row.ratios.get(name) for name in SIGNS), row.precision, row.p,
             row.onset, row.seen, row.sentence, row.job,
         )
         for row in seeds

@@ -13,7 +13,7 @@ from harness.sweep.plan import SweepPlan
 @dataclass(frozen=True)
 class Costs:
     """Attributes:
-    trainings, scores: seconds that workers took for finished readouts and scores.
+    trainings, scores: seconds that workers took for finished checkpoints and scores.
     cpu: seconds of processor cores in both.
     bytes: of the folders of all these jobs, pictures and states included.
     """
@@ -53,9 +53,9 @@ def _once(work: WorkFolder, specs: Iterable[Spec]) -> list[JobFolder]:
 
 
 def _cost(folder: JobFolder) -> tuple[float, float]:
-    """Wall and processor seconds; of a lineage its furthest readout's, which counts from its
+    """Wall and processor seconds; of a lineage its furthest checkpoint's, which counts from its
     beginning."""
-    found = [folder.result(epoch) for epoch in folder.readouts()] or [folder.result()]
+    found = [folder.result(epoch) for epoch in folder.checkpoints()] or [folder.result()]
     costs = [result["cost"] for result in found if result is not None]
     pairs = [(float(c["seconds"]), float(c.get("cpu_seconds", 0.0))) for c in costs]
     return max(pairs, default=(0.0, 0.0))

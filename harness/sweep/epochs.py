@@ -18,8 +18,8 @@ class Epochs:
     lineages: first phases that they share.
     pruned: seeds of asked trials that were left out.
     stopped: trainings that ended early by `sweep.stop_on` or a loss that is no number.
-    readouts, readout_epochs: further settings read out on the way at no cost, and the epochs that
-        their seeds would have taken.
+    checkpoints, checkpoint_epochs: further settings read out on the way at no cost, and the epochs
+        that their seeds would have taken.
     """
 
     alone: int
@@ -28,8 +28,8 @@ class Epochs:
     lineages: int
     pruned: int
     stopped: int
-    readouts: int
-    readout_epochs: int
+    checkpoints: int
+    checkpoint_epochs: int
 
     @property
     def share(self) -> float:
@@ -44,7 +44,7 @@ class Epochs:
 
 def count_epochs(plan: SweepPlan) -> Epochs:
     """Count a sweep's asked trials, finished or under way."""
-    asked = [run for run in plan.trials if run.trial.readout_of is None]
+    asked = [run for run in plan.trials if run.trial.checkpoint_of is None]
     seeds = [seed for run in asked for seed in run.seeds if not seed.too_large]
     steady = _longest(seeds)
     return Epochs(

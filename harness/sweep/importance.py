@@ -36,7 +36,7 @@ class Importance:
 
 
 def importance(plan: SweepPlan, space: Mapping[str, AxisConfig]) -> Importance:
-    """PED-ANOVA over finished trials without a failed or left-out seed, readouts included: how
+    """PED-ANOVA over finished trials without a failed or left-out seed, checkpoints included: how
     differently the best tenth of them (5 at least) lies along each axis from all of them.
 
     It needs no model of the objective, and takes trials that lack an axis for what they are.

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.base.errors import ConfigError
 from harness.base.registry import nearest
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Phases, Spec
 from harness.sweep.costs import count_costs
 from harness.sweep.plan import SeedRun, Settings, SweepPlan, TrialRun
@@ -35,18 +35,18 @@ def is_lost(values: Mapping[str, Any]) -> bool:
     return not values["converged"] or values["collapse"]["word"] in LOST
 
 
-def _refused(board: Board, spec: Spec, epoch: int | None = None) -> str:
-    """Why a job, or a readout, that is not there does not fit its device; else empty."""
-    folder = board.folder(spec)
+def _refused(graph: JobGraph, spec: Spec, epoch: int | None = None) -> str:
+    """Why a job, or a checkpoint, that is not there does not fit its device; else empty."""
+    folder = graph.folder(spec)
     return "" if folder.result(epoch) is not None else folder.too_large() or ""
 
 
-def _stuck(board: Board, training: Phases, epoch: int) -> str:
+def _stuck(graph: JobGraph, training: Phases, epoch: int) -> str:
     """Why a training will not come to `epoch`: a phase on the way does not fit; else empty."""
     phase = training.at(epoch)
-    if phase == training.steady or board.folder(phase).result(epoch) is not None:
-        return _refused(board, phase, epoch)
-    return _refused(board, phase, epoch) or _refused(board, training.steady, training.steady_epochs)
+    if phase == training.steady or graph.folder(phase).result(epoch) is not None:
+        return _refused(graph, phase, epoch)
+    return _refused(graph, phase, epoch) or _refused(graph, training.steady, training.steady_epochs)
 
 
 @dataclass
@@ -65,45 +65,45 @@ class StageSweep:
     study: Study
     began: float = field(default_factory=time.monotonic)
 
-    def plan(self, board: Board) -> SweepPlan:
+    def plan(self, graph: JobGraph) -> SweepPlan:
         """Ask for what is missing; tell a wave when all of it is there; ask the next one."""
         while True:
-            self._enter_readouts(board)
-            if self._may_ask(board):
+            self._enter_checkpoints(graph)
+            if self._may_ask(graph):
                 self.study.ask_wave()
-            runs = [self._trial(board, t) for t in self.study.trials() if t.value is None]
+            runs = [self._trial(graph, t) for t in self.study.trials() if t.value is None]
             if not runs or not all(run.ended for trial in runs for run in trial.seeds):
-                return self.look(board)
+                return self.look(graph)
             for trial in runs:
                 self._tell(trial)
 
-    def look(self, board: Board) -> SweepPlan:
+    def look(self, graph: JobGraph) -> SweepPlan:
         """The sweep as it stands; nothing is asked or told."""
         sweep, trials = self._sweep(), self.study.trials()
-        asked = [trial for trial in trials if trial.readout_of is None]
+        asked = [trial for trial in trials if trial.checkpoint_of is None]
         told = [trial for trial in asked if trial.value is not None]
         return SweepPlan(
             self.stage,
             self.study.name,
             sweep.objective,
             sweep.direction,
-            [self._trial(board, trial) for trial in trials],
+            [self._trial(graph, trial) for trial in trials],
             self.study.best(),
             self.study.front() if sweep.further else [],
             complete=len(told) == len(asked) >= self.study.total(),
             finished=len(told) == len(asked) >= min(self.study.total(), self.study.ended_at()),
         )
 
-    def preview(self, board: Board) -> SweepPlan | None:
+    def preview(self, graph: JobGraph) -> SweepPlan | None:
         """A grid as it will be asked; None for samplers whose trials depend on results."""
         seed, sweep = self.specs.experiment.sweep.seed, self._sweep()
         if self.specs.experiment.sweep.sampler != "grid":
             return None
         cells = grid_cells(sweep.space, seed)[: self.study.total()]
-        runs = [self._trial(board, Trial(n, cell, None, 0)) for n, cell in enumerate(cells)]
+        runs = [self._trial(graph, Trial(n, cell, None, 0)) for n, cell in enumerate(cells)]
         return SweepPlan(self.stage, self.study.name, sweep.objective, sweep.direction, runs)
 
-    def _may_ask(self, board: Board) -> bool:
+    def _may_ask(self, graph: JobGraph) -> bool:
         """Whether the budget allows another wave; one that was begun is always completed."""
         budget, asked = self.specs.experiment.sweep.budget, self.study.asked()
         limits = (budget.hours, budget.device_hours)
@@ -112,7 +112,7 @@ class StageSweep:
             return True
         spent = (
             (time.monotonic() - self.began) / 3600,
-            self._device_hours(board) if budget.device_hours is not None else 0.0,
+            self._device_hours(graph) if budget.device_hours is not None else 0.0,
         )
         over = any(
             limit is not None and used >= limit for limit, used in zip(limits, spent, strict=True)
@@ -120,28 +120,30 @@ class StageSweep:
         self.study.end_at(len(asked) if over else None)
         return not over
 
-    def _device_hours(self, board: Board) -> float:
-        return count_costs(self.look(Board(board.work)), board.work, sizes=False).hours
+    def _device_hours(self, graph: JobGraph) -> float:
+        return count_costs(self.look(JobGraph(graph.work)), graph.work, sizes=False).hours
 
-    def rescore(self, board: Board) -> SweepPlan:
+    def rescore(self, graph: JobGraph) -> SweepPlan:
         """Ask for the missing scores of seeds that trained to their trial's end; train nothing.
 
         A score is missing as well where an earlier recipe made it.
         """
-        found = self.look(Board(board.work))
+        found = self.look(JobGraph(graph.work))
         for run in found.trials:
             for seed in run.seeds:
-                self._rescore(board, run, seed)
+                self._rescore(graph, run, seed)
         return found
 
-    def _rescore(self, board: Board, run: TrialRun, seed: SeedRun) -> None:
-        if board.folder(seed.training).result(run.epochs) is None:
+    def _rescore(self, graph: JobGraph, run: TrialRun, seed: SeedRun) -> None:
+        if graph.folder(seed.training).result(run.epochs) is None:
             return
-        board.need(self.specs.variety_of(self.store, seed.training), label="variety of real images")
+        graph.need(
+            self.specs.diversity_of(self.store, seed.training), label="diversity of real images"
+        )
         for epoch, spec in seed.scores.items():
-            if board.folder(seed.phases.at(epoch)).result(epoch) is not None:
+            if graph.folder(seed.phases.at(epoch)).result(epoch) is not None:
                 label = f"score of {self.stage} trial {run.trial.number} seed {seed.seed}"
-                board.need(spec, label=f"{label}, epoch {epoch}")
+                graph.need(spec, label=f"{label}, epoch {epoch}")
 
     def settings_of(self, trial: Trial) -> Settings:
         """The stage's settings under a trial."""
@@ -156,56 +158,58 @@ class StageSweep:
         experiment = self.specs.experiment
         return experiment.mask if self.stage == "mask" else experiment.image
 
-    def _trial(self, board: Board, trial: Trial) -> TrialRun:
+    def _trial(self, graph: JobGraph, trial: Trial) -> TrialRun:
         settings = self.settings_of(trial)
         epochs = settings.schedule.epochs
         seeds: list[SeedRun] = []
         for seed in range(trial.seeds or self.specs.experiment.sweep.seeds):
             if trial.value is None and seeds and self._waits_or_ends(trial, seeds):
                 break
-            seeds.append(self._seed(board, trial, settings, epochs, seed))
+            seeds.append(self._seed(graph, trial, settings, epochs, seed))
         left_out = self.specs.experiment.sweep.seeds - len(seeds) if trial.pruned else 0
         return TrialRun(trial, settings, epochs, tuple(seeds), left_out)
 
     def _waits_or_ends(self, trial: Trial, seeds: Sequence[SeedRun]) -> bool:
         """Where seeds may be left out, each waits for the result of those before it."""
-        if not self.specs.experiment.sweep.prune or trial.readout_of is not None:
+        if not self.specs.experiment.sweep.prune or trial.checkpoint_of is not None:
             return False
         if not all(seed.ended for seed in seeds):
             return True
         return self.study.should_prune(trial.number, self._values(seeds)[0])
 
     def _seed(
-        self, board: Board, trial: Trial, settings: Settings, epochs: int, seed: int
+        self, graph: JobGraph, trial: Trial, settings: Settings, epochs: int, seed: int
     ) -> SeedRun:
         training = self._training(settings, seed)
         label = f"{self.stage} trial {trial.number} seed {seed}"
         scores: dict[int, Spec] = {}
         result = stopped = None
         too_large = ""
-        board.need(self.specs.variety_of(self.store, training.last), label="variety of real images")
+        graph.need(
+            self.specs.diversity_of(self.store, training.last), label="diversity of real images"
+        )
         for epoch in self._scored(epochs):
-            too_large = _stuck(board, training, epoch)
+            too_large = _stuck(graph, training, epoch)
             if too_large:
                 break
-            trained = board.train(training, epoch, label)
+            trained = graph.train(training, epoch, label)
             stopped = trained["values"].get("stopped_at") if trained else None
-            readout, at = training.at(epoch), stopped or epoch
+            checkpoint, at = training.at(epoch), stopped or epoch
             if stopped:
-                board.need(readout, at, label)
-            spec = self.specs.score(f"{self.stage}-score", self.store, readout, at)
-            too_large = _refused(board, spec)
+                graph.need(checkpoint, at, label)
+            spec = self.specs.score(f"{self.stage}-score", self.store, checkpoint, at)
+            too_large = _refused(graph, spec)
             if too_large:
                 break
             scores[at] = spec
-            found = board.need(spec, label=f"score of {label}, epoch {at}")
+            found = graph.need(spec, label=f"score of {label}, epoch {at}")
             result = found if stopped or epoch == epochs else result
             if stopped:
                 break
-        scored = all(self._has(board, spec) for spec in scores.values())
+        scored = all(self._has(graph, spec) for spec in scores.values())
         if too_large:
             return SeedRun(seed, training, scores, None, too_large=too_large if scored else "")
-        self._keep_branches(board, training, label)
+        self._keep_branches(graph, training, label)
         return SeedRun(seed, training, scores, result if scored else None, stopped)
 
     def _training(self, settings: Settings, seed: int) -> Phases:
@@ -213,17 +217,17 @@ class StageSweep:
         stop_on = self.specs.experiment.sweep.stop_on
         return self.specs.training(self.store, settings, seed, stop_on)
 
-    def _keep_branches(self, board: Board, training: Phases, label: str) -> None:
+    def _keep_branches(self, graph: JobGraph, training: Phases, label: str) -> None:
         """Have the states kept from which decays of the space's other lengths can branch off."""
         if training.decay is None:
             return
         for epoch in map(constant_epochs, listed_epochs(self._sweep())):
             if epoch <= training.steady_epochs:
-                board.need(training.steady, epoch, label, branch=True)
+                graph.need(training.steady, epoch, label, branch=True)
 
     @staticmethod
-    def _has(board: Board, spec: Spec) -> bool:
-        return board.folder(spec).result() is not None
+    def _has(graph: JobGraph, spec: Spec) -> bool:
+        return graph.folder(spec).result() is not None
 
     def _scored(self, epochs: int) -> list[int]:
         """Epochs to score: one ladder for the whole study, so that lineages can be shared."""
@@ -244,7 +248,7 @@ class StageSweep:
             f"'{objective}'{hint}"
         )
 
-    def _enter_readouts(self, board: Board) -> None:
+    def _enter_checkpoints(self, graph: JobGraph) -> None:
         """Enter the listed lengths that told trials passed, where they cost no further epoch.
 
         A grid has its cells, and a decay of another length would have to be trained.
@@ -255,7 +259,7 @@ class StageSweep:
         trials = self.study.trials()
         known = [dict(trial.params) for trial in trials]
         for trial in trials:
-            if trial.readout_of is not None or trial.value is None or trial.pruned:
+            if trial.checkpoint_of is not None or trial.value is None or trial.pruned:
                 continue
             for epochs in lengths:
                 params = {**trial.params, "schedule.epochs": epochs}
@@ -264,11 +268,11 @@ class StageSweep:
                 shorter = Trial(trial.number, params, None, 0, trial.number)
                 if self._training(self.settings_of(shorter), 0).decay is not None:
                     continue
-                run = self._trial(Board(board.work), shorter)
+                run = self._trial(JobGraph(graph.work), shorter)
                 if all(seed.result for seed in run.seeds):
                     values, failed = self._values(run.seeds)
                     further = self._further(run.seeds)
-                    self.study.enter_readout(trial.number, params, values, failed, further)
+                    self.study.enter_checkpoint(trial.number, params, values, failed, further)
                     known.append(params)
 
     def _tell(self, run: TrialRun) -> None:

@@ -14,7 +14,7 @@ from harness.sweep.plan import SweepPlan
 
 
 def drop_states(plan: SweepPlan, work: WorkFolder) -> int:
-    """Remove the states of a sweep's trainings; readouts, journals and samples stay.
+    """Remove the states of a sweep's trainings; checkpoints, journals and samples stay.
 
     Returns:
         Bytes that became free.
@@ -28,7 +28,7 @@ def drop_states(plan: SweepPlan, work: WorkFolder) -> int:
 
 
 def _states(folder: JobFolder) -> list[Path]:
-    branches = [folder.branch(epoch) for epoch in folder.readouts()]
+    branches = [folder.branch(epoch) for epoch in folder.checkpoints()]
     return [path for path in (folder.state, *branches) if path.exists()]
 
 

@@ -6,8 +6,8 @@ write. A killed driver therefore finds either no trial or a whole one, and the s
 same trials whatever the number of workers, kills and restarts, as long as every training fits its
 device.
 
-A long training is read out at the shorter lengths that the space lists. Those readouts are entered
-as finished trials of their own: they cost nothing, and later trials are asked with them.
+A long training is read out at the shorter lengths that the space lists. Those checkpoints are
+entered as finished trials of their own: they cost nothing, and later trials are asked with them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.base.files import digest_of
 from harness.base.rng import seed_of
-from harness.config.experiment import plain
+from harness.config.experiment import to_dict
 from harness.config.search import StageSweepConfig, SweepConfig
 from harness.sweep.space import ask, distributions, grid_cells
 from harness.sweep.storage import Server, open_study
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # A failed trial is infeasible by constraint; Optuna still wants a finite value.
 FAILED_VALUE = 1e6
-READOUT_OF = "readout_of"
+CHECKPOINT_OF = "checkpoint_of"
 ENDED_AT = "ended_at"
 
 
@@ -41,7 +41,8 @@ class Trial:
     """A setting of the space. `value` is None until the trial is told.
 
     Attributes:
-        readout_of: number of the longer trial that it was read out of; None for one that was asked.
+        checkpoint_of: number of the longer trial that it was read out of; None for one that was
+        asked.
         seeds: how many seeds were run of a told trial; None before.
         pruned: whether the rest of its seeds was left out; it is never chosen.
         further: means of the further objectives of a told trial, where every seed gave a number.
@@ -51,7 +52,7 @@ class Trial:
     params: Mapping[str, Any]
     value: float | None
     failed_seeds: int
-    readout_of: int | None = None
+    checkpoint_of: int | None = None
     seeds: int | None = None
     pruned: bool = False
     further: Mapping[str, float] = field(default_factory=dict)
@@ -64,7 +65,7 @@ class Trial:
 
 def study_name(stage: str, sweep: SweepConfig, settings: StageSweepConfig, base: str) -> str:
     """The study that these settings belong to; arguments as of `Study`."""
-    asked = plain(settings)
+    asked = to_dict(settings)
     del asked["trials"]  # more trials later continue the study
     if not asked["further"]:
         del asked["further"]
@@ -129,7 +130,7 @@ class Study:
                 dict(t.params),
                 t.values[0] if t.state.is_finished() else None,
                 int(t.user_attrs.get("failed_seeds", 0)),
-                t.user_attrs.get(READOUT_OF),
+                t.user_attrs.get(CHECKPOINT_OF),
                 len(t.user_attrs["seed_values"]) if t.state.is_finished() else None,
                 t.state == optuna.trial.TrialState.PRUNED,
                 self._further(t.values[1:]) if t.state.is_finished() else {},
@@ -143,8 +144,8 @@ class Study:
         return {name: value for name, value in named if abs(value) != FAILED_VALUE}
 
     def asked(self) -> list[Trial]:
-        """Trials that were asked, in their order; readouts of longer ones are left out."""
-        return [trial for trial in self.trials() if trial.readout_of is None]
+        """Trials that were asked, in their order; checkpoints of longer ones are left out."""
+        return [trial for trial in self.trials() if trial.checkpoint_of is None]
 
     def ask_wave(self) -> list[Trial]:
         """Enter the next wave, or what is missing of one that was cut short.
@@ -204,14 +205,14 @@ class Study:
         import optuna
 
         found = self._study.get_trials(deepcopy=True)
-        trials = [trial for trial in found if READOUT_OF not in trial.user_attrs][:place]
+        trials = [trial for trial in found if CHECKPOINT_OF not in trial.user_attrs][:place]
         first = place - place % self._sweep.wave
         earlier = {trial.number for trial in trials[:first]}
-        readouts = [t for t in found if t.user_attrs.get(READOUT_OF) in earlier]
-        readouts.sort(key=lambda t: (t.user_attrs[READOUT_OF], t.number))
+        checkpoints = [t for t in found if t.user_attrs.get(CHECKPOINT_OF) in earlier]
+        checkpoints.sort(key=lambda t: (t.user_attrs[CHECKPOINT_OF], t.number))
         return (
             trials[:first]
-            + readouts
+            + checkpoints
             + [
                 optuna.trial.create_trial(
                     state=optuna.trial.TrialState.RUNNING,
@@ -294,7 +295,7 @@ class Study:
         if not self._sweep.prune or len(means) < len(values):
             return False
         trials = self._study.get_trials(deepcopy=True)
-        asked = [trial for trial in trials if READOUT_OF not in trial.user_attrs]
+        asked = [trial for trial in trials if CHECKPOINT_OF not in trial.user_attrs]
         place = [trial.number for trial in asked].index(number)
         copy = optuna.create_study(
             direction=self._settings.direction,
@@ -306,7 +307,7 @@ class Study:
             trial.report(mean, step)
         return trial.should_prune()
 
-    def enter_readout(
+    def enter_checkpoint(
         self,
         of: int,
         params: Mapping[str, Any],
@@ -325,7 +326,7 @@ class Study:
                 user_attrs={
                     "failed_seeds": failed_seeds,
                     "seed_values": list(values),
-                    READOUT_OF: of,
+                    CHECKPOINT_OF: of,
                 },
                 constraints={"failed_seeds": float(failed_seeds)},
             )

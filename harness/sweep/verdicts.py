@@ -27,7 +27,7 @@ class SeedVerdict:
         by_epoch: verdict by scored epoch.
         ratios: each sign relative to real images, at the end.
         p: of the samples at the end; None where they were not judged.
-        looks_real: share of samples that look real at the end, relative to real images.
+        precision: share of samples that look real at the end, relative to real images.
         job: digest of the training.
     """
 
@@ -43,7 +43,7 @@ class SeedVerdict:
     by_epoch: Mapping[int, str]
     ratios: Mapping[str, float]
     p: float | None
-    looks_real: float | None
+    precision: float | None
     job: str
 
     @property
@@ -149,7 +149,7 @@ def _verdict(work: WorkFolder, stage: str, trial: TrialRun, seed: SeedRun) -> Se
         by_epoch=by_epoch,
         ratios={sign["name"]: sign["ratio"] for sign in last["signs"]},
         p=last["p"],
-        looks_real=last["precision"] / real if real else None,
+        precision=last["precision"] / real if real else None,
         job=seed.training.digest,
     )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.jobs.journal import Line, read_covered, read_lines
-from harness.tracking.run_view import Feed
+from harness.tracking.run_view import JournalPart
 
 _PICTURE = re.compile(r"(?P<key>.+)-(?P<epoch>\d{6,})\.png")
 _NO_LIMIT = 2**62
@@ -22,12 +22,12 @@ _NO_LIMIT = 2**62
 
 @dataclass(frozen=True)
 class Cursor:
-    """How much of a feed was sent.
+    """How much of a part was sent.
 
     Attributes:
         born: time of the journal's first line (ms); another one means that it was made anew.
         length: bytes of the journal.
-        until: the feed's limit at that time.
+        until: the part's limit at that time.
         epoch: last epoch whose pictures were sent.
         ended: time of the newest line sent (ms).
     """
@@ -38,7 +38,7 @@ class Cursor:
     epoch: int = -1
     ended: int = 0
 
-    def plain(self) -> list[int]:
+    def to_dict(self) -> list[int]:
         return [self.born, self.length, self.until, self.epoch, self.ended]
 
 
@@ -52,8 +52,8 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Portion:
-    """What is new in a feed, and where the cursor stands once it is sent."""
+class Batch:
+    """What is new in a part, and where the cursor stands once it is sent."""
 
     lines: list[Line]
     pictures: list[Picture]
@@ -66,18 +66,18 @@ class Sent:
     """What one run already has; kept at the run itself as a tag, so that a restart knows it.
 
     Attributes:
-        feeds: cursor by feed.
+        parts: cursor by part.
         summary: value and time (ms) by name.
         artifacts: size and modification time (ns) by "folder/name".
     """
 
-    feeds: dict[str, Cursor] = field(default_factory=dict)
+    parts: dict[str, Cursor] = field(default_factory=dict)
     summary: dict[str, tuple[float, int]] = field(default_factory=dict)
     artifacts: dict[str, list[int]] = field(default_factory=dict)
 
     def text(self) -> str:
-        feeds = {name: cursor.plain() for name, cursor in self.feeds.items()}
-        plain = {"feeds": feeds, "summary": self.summary, "artifacts": self.artifacts}
+        parts = {name: cursor.to_dict() for name, cursor in self.parts.items()}
+        plain = {"parts": parts, "summary": self.summary, "artifacts": self.artifacts}
         return json.dumps(plain, separators=(",", ":"))
 
     @classmethod
@@ -86,7 +86,7 @@ class Sent:
         try:
             plain = json.loads(text)
             return cls(
-                {name: Cursor(*numbers) for name, numbers in plain["feeds"].items()},
+                {name: Cursor(*numbers) for name, numbers in plain["parts"].items()},
                 {name: (float(value), int(at)) for name, (value, at) in plain["summary"].items()},
                 dict(plain["artifacts"]),
             )
@@ -94,37 +94,37 @@ class Sent:
             return cls()
 
 
-def feed_name(feed: Feed) -> str:
-    """A short name of the feed that does not depend on where the work folder lies."""
-    return hashlib.sha256("/".join(feed.folder.parts[-2:]).encode()).hexdigest()[:8]
+def part_name(part: JournalPart) -> str:
+    """A short name of the part that does not depend on where the work folder lies."""
+    return hashlib.sha256("/".join(part.folder.parts[-2:]).encode()).hexdigest()[:8]
 
 
-def read_portion(feed: Feed, cursor: Cursor) -> Portion:
+def read_batch(part: JournalPart, cursor: Cursor) -> Batch:
     """What `cursor` has not seen; `remade`, and nothing else, if the journal was made anew."""
-    length, epoch = covered(feed)
-    journal = feed.folder / "journal.jsonl"
+    length, epoch = covered(part)
+    journal = part.folder / "journal.jsonl"
     born = _born(journal)
     if cursor.length and born not in (0, cursor.born):
-        return Portion([], [], Cursor(), remade=True)
-    until = _NO_LIMIT if feed.until is None else feed.until
+        return Batch([], [], Cursor(), remade=True)
+    until = _NO_LIMIT if part.until is None else part.until
     grown = cursor.length > 0 and until > cursor.until
     start = 0 if grown else cursor.length  # what was left out before counts now; doubles collapse
     lines, end = read_lines(journal, start, length) if length > start else ([], start)
-    wanted = [line for line in lines if feed.after < line.step <= until]
-    sent = max(cursor.epoch, feed.after)
-    pictures = find_pictures(feed.folder / "samples", sent, min(epoch, until))
+    wanted = [line for line in lines if part.after < line.step <= until]
+    sent = max(cursor.epoch, part.after)
+    pictures = find_pictures(part.folder / "samples", sent, min(epoch, until))
     ended = max([cursor.ended, *(line.time for line in wanted)])
     seen = max([cursor.epoch, *(picture.epoch for picture in pictures)])
     after = Cursor(born if end else 0, end, max(until, cursor.until), seen, ended)
-    return Portion(wanted, pictures, after)
+    return Batch(wanted, pictures, after)
 
 
-def covered(feed: Feed) -> tuple[int, int]:
+def covered(part: JournalPart) -> tuple[int, int]:
     """Bytes of the journal and last epoch that are final."""
-    length, epoch = read_covered(feed.folder)
-    if not feed.whole:
+    length, epoch = read_covered(part.folder)
+    if not part.whole:
         return length, epoch
-    journal = feed.folder / "journal.jsonl"
+    journal = part.folder / "journal.jsonl"
     return (journal.stat().st_size if journal.exists() else 0), _NO_LIMIT
 
 
@@ -138,10 +138,10 @@ def find_pictures(folder: Path, after: int, until: int) -> list[Picture]:
     return sorted(found, key=lambda picture: (picture.epoch, picture.key))
 
 
-def span(feeds: Sequence[Feed], sent: Sent | None) -> tuple[int, int]:
+def span(parts: Sequence[JournalPart], sent: Sent | None) -> tuple[int, int]:
     """Time (ms) of the earliest line and of the newest line sent; zeros where there is none."""
-    starts = [born for feed in feeds if (born := _born(feed.folder / "journal.jsonl"))]
-    ends = [cursor.ended for cursor in sent.feeds.values()] if sent else []
+    starts = [born for part in parts if (born := _born(part.folder / "journal.jsonl"))]
+    ends = [cursor.ended for cursor in sent.parts.values()] if sent else []
     return min(starts, default=0), max(ends, default=0)
 
 

@@ -18,7 +18,7 @@ _SUFFIX = "-leaderboard"
 _TAG_LENGTH = 5000  # of an experiment's tag, by MLflow's limit
 
 
-def board_tags(views: Sequence[RunView]) -> dict[str, str]:
+def leaderboard_tags(views: Sequence[RunView]) -> dict[str, str]:
     """Tags of the experiment, one for each stage whose sweep has trials to show.
 
     Columns: the objective, how many seeds failed, the verdict, then the settings. A trial's newest
@@ -60,7 +60,7 @@ def _state(where: str, sweep: Mapping[str, str], params: Sequence[str]) -> dict[
     }
 
 
-def board_names(tags: Mapping[str, str]) -> dict[str, str]:
+def leaderboard_names(tags: Mapping[str, str]) -> dict[str, str]:
     """Leaderboards among the tags of an experiment: the tag's own name by stage."""
     names = [tag.removeprefix(SHARED) for tag in tags if tag.startswith(SHARED)]
     return {name.removesuffix(_SUFFIX): name for name in names if name.endswith(_SUFFIX)}

@@ -63,7 +63,7 @@ def to_metrics(lines: Sequence[Line]) -> list[Metric]:
     return points
 
 
-def batches(
+def to_batches(
     metrics: Sequence[Metric], params: Mapping[str, str], tags: Mapping[str, str], last: str
 ) -> Iterator[Batch]:
     """Cut into what one call may hold; the tag named `last` travels with the last batch.
@@ -109,7 +109,7 @@ def send_pictures(
     stands there too, with its epoch written above it.
 
     Args:
-        owner: what makes the names unique (run and feed).
+        owner: what makes the names unique (run and part).
         pictures: by epoch, ascending.
         time: milliseconds since 1970, the same in every replay.
     """

@@ -75,7 +75,7 @@ def ensure_experiment(client: MlflowClient, store: Store, name: str) -> str:
     return str(found.experiment_id)
 
 
-class RunBook:
+class RunIndex:
     """Runs of one experiment and one work folder, by key."""
 
     def __init__(self, client: MlflowClient, experiment_id: str, folder: str) -> None:

@@ -13,13 +13,13 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Feed:
+class JournalPart:
     """One job folder behind a run.
 
     Attributes:
         folder: the job's folder (journal.jsonl, covered.json, samples/).
         until: last step (epoch) to show, None for all: a trial shows its own part of a lineage.
-        after: steps up to this one are left to another feed: a decay's journal begins with those
+        after: steps up to this one are left to another part: a decay's journal begins with those
             of the phase that it goes on from.
         whole: the job is finished and has no covered.json of its own: all lines count.
     """
@@ -40,7 +40,7 @@ class RunView:
         parent: key of the enclosing run, None at the top.
         params: settings, shown as parameters (str -> str).
         tags: further tags (kind, stage, unit notes).
-        feeds: job folders whose journals and samples belong to the run.
+        parts: job folders whose journals and samples belong to the run.
         summary: values that stand at the run itself (e.g. means over seeds), logged at step 0.
         summary_time: milliseconds since 1970 of the summary; fixed, so that a replay is identical.
         note: markdown shown on the run's page.
@@ -53,7 +53,7 @@ class RunView:
     parent: tuple[str, ...] | None = None
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
-    feeds: tuple[Feed, ...] = ()
+    parts: tuple[JournalPart, ...] = ()
     summary: Mapping[str, float] = field(default_factory=dict)
     summary_time: int = 0
     note: str = ""

@@ -16,14 +16,14 @@ from pathlib import Path
 
 from harness.jobs.identity import folder_identity
 from harness.jobs.journal import Line
-from harness.tracking import mlflow_format as wire
-from harness.tracking.journal_cursor import Cursor, Portion, Sent, feed_name, read_portion, span
-from harness.tracking.leaderboards import board_tags
+from harness.tracking import mlflow_format
+from harness.tracking.journal_cursor import Batch, Cursor, Sent, part_name, read_batch, span
+from harness.tracking.leaderboards import leaderboard_tags
 from harness.tracking.run_index import (
     IMAGES,
     NAME_LENGTH,
     SENT,
-    RunBook,
+    RunIndex,
     Shown,
     ensure_experiment,
     joined,
@@ -53,7 +53,7 @@ class SyncCounts:
         )
 
 
-class Projector:
+class MlflowSync:
     """Projects the views of one experiment in one work folder.
 
     Args:
@@ -70,7 +70,7 @@ class Projector:
         self.experiment = experiment
         self.store = resolve(workdir, uri)
         self._lock = threading.RLock()
-        self._book: RunBook | None = None
+        self._index: RunIndex | None = None
         self._sent: dict[str, Sent] = {}  # by run key; outlives a lost tracker
 
     def sync(self, views: Sequence[RunView], closing: bool = False) -> SyncCounts:
@@ -86,17 +86,17 @@ class Projector:
         """
         with self._lock:
             try:
-                book = self._open_book()
-                tree = _Tree(views, book)
+                index = self._open_index()
+                tree = _Tree(views, index)
                 counts = SyncCounts()
                 for view in _parents_first(views):
-                    counts += self._project(book, view, tree)
+                    counts += self._sync_run(index, view, tree)
                 for view in views:
-                    self._set_status(book, view, tree, closing)
-                book.describe(board_tags(views))
+                    self._set_status(index, view, tree, closing)
+                index.describe(leaderboard_tags(views))
                 return counts
             except BaseException:
-                self._book = None
+                self._index = None
                 raise
 
     def pending(self, views: Sequence[RunView]) -> int:
@@ -105,11 +105,11 @@ class Projector:
             count = 0
             for view in views:
                 sent = self._sent.get(joined(view.key), Sent())
-                for feed in view.feeds:
-                    portion = read_portion(feed, sent.feeds.get(feed_name(feed), Cursor()))
-                    if portion.remade:
-                        portion = read_portion(feed, Cursor())
-                    count += len(portion.lines)
+                for part in view.parts:
+                    batch = read_batch(part, sent.parts.get(part_name(part), Cursor()))
+                    if batch.remade:
+                        batch = read_batch(part, Cursor())
+                    count += len(batch.lines)
                 count += len(_summary_lines(view, sent))
             return count
 
@@ -122,77 +122,77 @@ class Projector:
         with self._lock:
             alive = {joined(key) for key in keys_alive}
             try:
-                shown = self._open_book().shown
+                shown = self._open_index().shown
                 lost = [s for k, s in shown.items() if k not in alive and s.status == "RUNNING"]
                 for run in lost:
                     self._terminate(run, "KILLED", 0)
                 return len(lost)
             except BaseException:
-                self._book = None
+                self._index = None
                 raise
 
-    def _open_book(self) -> RunBook:
-        if self._book is None:
+    def _open_index(self) -> RunIndex:
+        if self._index is None:
             client = open_client(self.store)
             experiment_id = ensure_experiment(client, self.store, self.experiment)
-            self._book = RunBook(client, experiment_id, folder_identity(self.workdir))
-            self._sent = {key: shown.sent for key, shown in self._book.shown.items()}
-        return self._book
+            self._index = RunIndex(client, experiment_id, folder_identity(self.workdir))
+            self._sent = {key: shown.sent for key, shown in self._index.shown.items()}
+        return self._index
 
     # --- one run ---------------------------------------------------------------------------
 
-    def _project(self, book: RunBook, view: RunView, tree: _Tree) -> SyncCounts:
-        before = book.find(view.key)
+    def _sync_run(self, index: RunIndex, view: RunView, tree: _Tree) -> SyncCounts:
+        before = index.find(view.key)
         had = before.sent if before else Sent()
-        portions = {
-            feed_name(feed): read_portion(feed, had.feeds.get(feed_name(feed), Cursor()))
-            for feed in view.feeds
+        batches = {
+            part_name(part): read_batch(part, had.parts.get(part_name(part), Cursor()))
+            for part in view.parts
         }
-        if any(portion.remade for portion in portions.values()):
-            book.drop(view.key)
-            return self._project(book, view, tree)
-        shown = before or book.make(view, tree.start(view) or _now())
-        self._rename(book, view, shown)
-        pictures = self._send_pictures(book, shown, portions)
-        attached = self._attach(book, view, shown)
+        if any(batch.remade for batch in batches.values()):
+            index.drop(view.key)
+            return self._sync_run(index, view, tree)
+        shown = before or index.make(view, tree.start(view) or _now())
+        self._rename(index, view, shown)
+        pictures = self._send_pictures(index, shown, batches)
+        attached = self._attach(index, view, shown)
         summary = _summary_lines(view, had)
         sent = Sent(
-            {**had.feeds, **{name: portion.after for name, portion in portions.items()}},
+            {**had.parts, **{name: batch.after for name, batch in batches.items()}},
             {**had.summary, **{line.name: (line.value, line.time) for line in summary}},
             {**had.artifacts, **attached},
         )
-        lines = [line for portion in portions.values() for line in portion.lines]
-        params, tags = book.news(view, shown)
+        lines = [line for batch in batches.values() for line in batch.lines]
+        params, tags = index.news(view, shown)
         if pictures:
             tags[IMAGES] = "True"
         if (lines or summary or pictures or attached) and len(sent.text()) <= _SENT_LENGTH:
             tags[SENT] = sent.text()
-        points = wire.to_metrics([*lines, *summary])
-        for batch in wire.batches(points, params, tags, last=SENT):
-            wire.send_batch(book.client, shown.run_id, batch)
+        points = mlflow_format.to_metrics([*lines, *summary])
+        for sendable in mlflow_format.to_batches(points, params, tags, last=SENT):
+            mlflow_format.send_batch(index.client, shown.run_id, sendable)
         shown.note(params, tags, sent)
         self._sent[joined(view.key)] = sent
         return SyncCounts(int(before is None), len(lines) + len(summary), pictures)
 
-    def _rename(self, book: RunBook, view: RunView, shown: Shown) -> None:
+    def _rename(self, index: RunIndex, view: RunView, shown: Shown) -> None:
         name = view.name[:NAME_LENGTH]
         if shown.name != name:
-            book.client.update_run(shown.run_id, name=name)
+            index.client.update_run(shown.run_id, name=name)
             shown.name = name
 
-    def _send_pictures(self, book: RunBook, shown: Shown, portions: Mapping[str, Portion]) -> int:
-        for name, portion in portions.items():
-            if portion.pictures:
-                wire.send_pictures(
-                    book.client,
+    def _send_pictures(self, index: RunIndex, shown: Shown, batches: Mapping[str, Batch]) -> int:
+        for name, batch in batches.items():
+            if batch.pictures:
+                mlflow_format.send_pictures(
+                    index.client,
                     shown.run_id,
                     f"{shown.run_id}|{name}",
-                    portion.pictures,
-                    max(portion.after.born, 1),
+                    batch.pictures,
+                    max(batch.after.born, 1),
                 )
-        return sum(len(portion.pictures) for portion in portions.values())
+        return sum(len(batch.pictures) for batch in batches.values())
 
-    def _attach(self, book: RunBook, view: RunView, shown: Shown) -> dict[str, list[int]]:
+    def _attach(self, index: RunIndex, view: RunView, shown: Shown) -> dict[str, list[int]]:
         """Attach files that are new or changed; returns their sizes and times by name."""
         attached = {}
         for path, folder in view.artifacts:
@@ -201,25 +201,25 @@ class Projector:
             name = f"{folder}/{path.name}"
             state = [path.stat().st_size, path.stat().st_mtime_ns]
             if shown.sent.artifacts.get(name) != state:
-                book.client.log_artifact(shown.run_id, str(path), folder or None)
+                index.client.log_artifact(shown.run_id, str(path), folder or None)
                 attached[name] = state
         return attached
 
     # --- status ----------------------------------------------------------------------------
 
-    def _set_status(self, book: RunBook, view: RunView, tree: _Tree, closing: bool) -> None:
-        shown = book.shown[joined(view.key)]
+    def _set_status(self, index: RunIndex, view: RunView, tree: _Tree, closing: bool) -> None:
+        shown = index.shown[joined(view.key)]
         wanted = "KILLED" if closing and view.status == "running" else _STATUS[view.status]
         if shown.status == wanted:
             return
         if wanted == "RUNNING":
-            book.client.update_run(shown.run_id, status="RUNNING")
+            index.client.update_run(shown.run_id, status="RUNNING")
             shown.status = wanted
         else:
             self._terminate(shown, wanted, 0 if wanted == "KILLED" else tree.end(view))
 
     def _terminate(self, shown: Shown, status: str, end: int) -> None:
-        client = self._open_book().client
+        client = self._open_index().client
         client.set_terminated(shown.run_id, status, max(end or _now(), shown.start))
         shown.status = status
 
@@ -227,8 +227,8 @@ class Projector:
 class _Tree:
     """When runs began and ended, those below them included."""
 
-    def __init__(self, views: Sequence[RunView], book: RunBook) -> None:
-        self.book = book
+    def __init__(self, views: Sequence[RunView], index: RunIndex) -> None:
+        self.index = index
         self.below: dict[tuple[str, ...], list[RunView]] = {}
         for view in views:
             if view.parent is not None:
@@ -236,13 +236,13 @@ class _Tree:
 
     def start(self, view: RunView) -> int:
         """Time (ms) of the first value in the run and below it; 0 if there is none."""
-        times = [span(view.feeds, None)[0], *map(self.start, self.below.get(view.key, ()))]
+        times = [span(view.parts, None)[0], *map(self.start, self.below.get(view.key, ()))]
         return min((time for time in times if time), default=0)
 
     def end(self, view: RunView) -> int:
         """Time (ms) of the newest value in the run and below it; 0 if there is none."""
-        shown = self.book.find(view.key)
-        own = span(view.feeds, shown.sent if shown else None)[1]
+        shown = self.index.find(view.key)
+        own = span(view.parts, shown.sent if shown else None)[1]
         return max([own, view.summary_time, *map(self.end, self.below.get(view.key, ()))])
 
 

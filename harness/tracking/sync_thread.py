@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from harness.tracking.run_view import RunView
 from harness.tracking.store import masked, quiet_environment
-from harness.tracking.sync import Projector, SyncCounts
+from harness.tracking.sync import MlflowSync, SyncCounts
 
 LONGEST_WAIT_S = 60.0
 SHARE = 1 / 30
@@ -18,14 +18,14 @@ LONGEST_REST_S = 20.0
 LAST_TRIES_S = 20.0
 
 
-class ProjectorThread:
-    """Calls `projector.sync` every few seconds.
+class SyncThread:
+    """Calls `mlflow_sync.sync` every few seconds.
 
     A tracker that fails is said once, tried again after growing pauses, and filled up when it is
     back: the folders keep everything.
 
     Args:
-        projector: what sends.
+        mlflow_sync: what sends.
         views: gives the runs to show; called from the thread.
         every_s: seconds between two syncs, at least: they rest longer where they take long.
         warn: takes one line for a person.
@@ -33,12 +33,12 @@ class ProjectorThread:
 
     def __init__(
         self,
-        projector: Projector,
+        mlflow_sync: MlflowSync,
         views: Callable[[], Sequence[RunView]],
         every_s: float = 3.0,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self.projector = projector
+        self.mlflow_sync = mlflow_sync
         self.views = views
         self.every_s = every_s
         self.warn = warn
@@ -75,7 +75,7 @@ class ProjectorThread:
                 return counts
             pause = min(1.0, limit - time.monotonic())
             if pause <= 0:
-                return SyncCounts(pending=self.projector.pending(views))
+                return SyncCounts(pending=self.mlflow_sync.pending(views))
             time.sleep(pause)
 
     def _run(self) -> None:
@@ -88,9 +88,9 @@ class ProjectorThread:
 
     def _try(self, views: Sequence[RunView], closing: bool = False) -> SyncCounts | None:
         try:
-            counts = self.projector.sync(views, closing)
+            counts = self.mlflow_sync.sync(views, closing)
             if closing:
-                self.projector.reap([view.key for view in views])
+                self.mlflow_sync.reap([view.key for view in views])
         except Exception as error:  # noqa: BLE001 - whatever a tracker does must not stop a run
             self._failures += 1
             self.last_error = masked(f"{type(error).__name__}: {error}")

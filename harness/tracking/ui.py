@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.base.errors import EnvironmentFault, UserError
-from harness.tracking.leaderboards import board_names
+from harness.tracking.leaderboards import leaderboard_names
 from harness.tracking.links import Pages
 from harness.tracking.store import (
     Store,
@@ -83,11 +83,11 @@ def _links(base: str, experiment: Experiment) -> dict[str, str]:
     """The runs, then each stage's sweep: its trials as a table, best first, where it has any; its
     seeds as curves and sample grids, best first."""
     pages = Pages(base, str(experiment.experiment_id))
-    boards = board_names(experiment.tags)
+    leaderboards = leaderboard_names(experiment.tags)
     found = {"runs": pages.runs()}
     for stage in ("mask", "image"):
-        if stage in boards:
-            found[f"{stage} leaderboard"] = pages.shared(boards[stage])
+        if stage in leaderboards:
+            found[f"{stage} leaderboard"] = pages.shared(leaderboards[stage])
         where = f'tags.kind = "seed" and tags.stage = "{stage}"'
         found[f"{stage} sweep"] = pages.leaderboard("quality/kid", where=where, charts=True)
     return found

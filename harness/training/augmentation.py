@@ -1,8 +1,8 @@
 """Batched augmentation on tensors.
 
 All randomness comes from an explicit CPU generator, and neither the number nor the order of the
-draws depends on the settings: two strengths share their draws, and so do arms. Each image has draws
-of its own. Frames are square.
+draws depends on the settings: two magnitudes share their draws, and so do arms. Each image has
+draws of its own. Frames are square.
 
 Geometry is one sampling grid per image. CT is sampled bilinearly with air (-1) outside. Masks are
 sampled bilinearly too and cut at a half: their edge then moves by less than a pixel with the
@@ -22,7 +22,7 @@ from harness.config.stages import MaskAugmentation, SegmentationAugmentation
 
 # Control points of the elastic field on each axis: at 128 pixels, one every 32.
 ELASTIC_KNOTS = 5
-# Magnification never falls below this, however large the strength.
+# Magnification never falls below this, however large the magnitude.
 LEAST_ZOOM = 0.1
 
 
@@ -59,11 +59,11 @@ def augment_pairs(
         source: CPU generator.
 
     Returns:
-        CT in [-1, 1] and masks 0 or 1; strength 0 returns both as they are.
+        CT in [-1, 1] and masks 0 or 1; magnitude 0 returns both as they are.
     """
     matrix, offset = _pair_geometry(len(ct), ct.shape[-1], config, source)
     gain, brightness, grain = _pair_tones(ct.shape, config, source)
-    if config.strength == 0:
+    if config.magnitude == 0:
         return ct, masks
     grid = _grid(matrix, offset, ct.shape[-1])
     moved = _sample(torch.cat([ct + 1, masks], 1), grid)
@@ -94,13 +94,13 @@ def _pair_geometry(
     count: int, size: int, config: SegmentationAugmentation, source: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Sampling matrices (N, 2, 2) and, in pixels, offsets (N, 2, S, S): columns, then rows."""
-    p, strength = config.probability, config.strength
+    p, magnitude = config.probability, config.magnitude
     turn, grow, slant, across, down = (
-        _uniform(count, source) * _chosen(count, p, source) * strength for _ in range(5)
+        _uniform(count, source) * _chosen(count, p, source) * magnitude for _ in range(5)
     )
     flip = _chosen(count, p, source) * float(config.flip)
     knots = torch.randn(count, 2, ELASTIC_KNOTS, ELASTIC_KNOTS, generator=source)
-    bent = _chosen(count, p, source) * strength * config.elastic_px
+    bent = _chosen(count, p, source) * magnitude * config.elastic_px
     matrix = sampling_matrix(
         turn * math.radians(config.rotation_deg),
         (1 + grow * config.scale).clamp(min=LEAST_ZOOM),
@@ -115,12 +115,12 @@ def _pair_tones(
     shape: torch.Size, config: SegmentationAugmentation, source: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gain and brightness (N, 1, 1, 1), and noise shaped as the CT."""
-    count, p, strength = shape[0], config.probability, config.strength
+    count, p, magnitude = shape[0], config.probability, config.magnitude
     gain, brightness = (
-        _uniform(count, source) * _chosen(count, p, source) * strength * config.intensity
+        _uniform(count, source) * _chosen(count, p, source) * magnitude * config.intensity
         for _ in range(2)
     )
-    level = _chosen(count, p, source) * strength * config.noise
+    level = _chosen(count, p, source) * magnitude * config.noise
     grain = torch.randn(shape, generator=source).mul_(_each(level))
     return 1 + _each(gain), _each(brightness), grain
 

@@ -1,4 +1,4 @@
-"""The one training loop: epochs, exact resume, journal, sample grids, readouts.
+"""The one training loop: epochs, exact resume, journal, sample grids, checkpoints.
 
 Randomness: before every update the global generators are seeded from (seed, epoch, update), and
 the order of an epoch from (seed, epoch). The state of a training is therefore its networks, its
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from harness.base.errors import Stopped
 from harness.base.rng import seed_of
-from harness.base.stopwatch import Clock
+from harness.base.stopwatch import Stopwatch
 from harness.jobs.checkpoint import load_state, save_state, save_weights
 from harness.jobs.folder import JobFolder
 from harness.jobs.journal import Journal, mark_covered, read_covered, series
@@ -50,7 +50,7 @@ class Stage(Protocol):
         ...
 
     def weights(self) -> Mapping[str, Tensor]:
-        """What a readout keeps."""
+        """What a checkpoint keeps."""
         ...
 
     def pictures(self) -> Mapping[str, NDArray[np.uint8]]:
@@ -81,11 +81,13 @@ class Training:
     """One call of the loop.
 
     Attributes:
-        targets: epochs whose readouts are wanted, ascending; the last one ends the loop.
-        finish: called with (epoch, journal length in bytes) after a readout's weights are written.
+        targets: epochs whose checkpoints are wanted, ascending; the last one ends the loop.
+        finish: called with (epoch, journal length in bytes) after a checkpoint's weights are
+        written.
         picture_epochs: epochs after which sample grids are drawn; no effect on the result.
         last_epoch: epoch after which no continuation is possible (the schedule ends); 0 if open.
-        branch_epochs: readouts that keep the full state beside their weights; no effect on results.
+        branch_epochs: checkpoints that keep the full state beside their weights; no effect on
+        results.
         lost: whether the training ends early, asked after each epoch's values are in the journal.
             It is read out there, and that state stands for every later target.
         clock: what the job took; goes on from what the saved state had taken.
@@ -103,7 +105,7 @@ class Training:
     last_epoch: int = 0
     branch_epochs: frozenset[int] = frozenset()
     lost: Callable[[int], bool] = lambda epoch: False
-    clock: Clock = field(default_factory=Clock)
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
 
 @dataclass
@@ -119,7 +121,7 @@ class _Position:
 
 
 def fit(training: Training) -> None:
-    """Train until every target has its readout.
+    """Train until every target has its checkpoint.
 
     Raises:
         Stopped: `training.stop()` said so; the state is saved.
@@ -226,10 +228,10 @@ class _Loop:
         for key, image in self.training.stage.pictures().items():
             write_png(self.training.folder.samples / f"{key}-{epoch:06d}.png", image)
 
-    # --- readouts --------------------------------------------------------------------------
+    # --- checkpoints --------------------------------------------------------------------------
 
     def _read_out(self, epoch: int) -> None:
-        self._write_readout(epoch)
+        self._write_checkpoint(epoch)
         self.missing.remove(epoch)
         if not self.missing:
             ended = epoch == self.training.last_epoch
@@ -241,10 +243,10 @@ class _Loop:
     def _read_out_lost(self, finished: int) -> None:
         """Losses are not finite, or a rule ends it: what is there now stands for later epochs."""
         for target in sorted({finished, *self.missing}):
-            self._write_readout(target)
+            self._write_checkpoint(target)
         self.missing.clear()
 
-    def _write_readout(self, epoch: int) -> None:
+    def _write_checkpoint(self, epoch: int) -> None:
         save_weights(
             self.training.folder.at(epoch) / "weights.safetensors", self.training.stage.weights()
         )
@@ -284,14 +286,16 @@ class _Loop:
             "bad_updates": at.bad_updates,
             "journal": length,
             "job": self.training.folder.path.name,
-            "spent": list(self.training.clock.spent()),
+            "spent": list(self.training.stopwatch.spent()),
         }
 
     def _restore(self) -> int:
-        """Go to the newest state from which every missing readout lies ahead; bytes covered."""
+        """Go to the newest state from which every missing checkpoint lies ahead; bytes covered."""
         folder = self.training.folder
         covered = [read_covered(folder.path)[0]]
-        covered += [int((folder.result(e) or {"journal": 0})["journal"]) for e in folder.readouts()]
+        covered += [
+            int((folder.result(e) or {"journal": 0})["journal"]) for e in folder.checkpoints()
+        ]
         state = load_state(folder.state, self.training.device)
         if state is not None:
             covered.append(int(state["journal"]))
@@ -305,7 +309,7 @@ class _Loop:
         for name, optimiser in self.training.stage.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
         if state.get("job") == self.training.folder.path.name:  # not what it branched off
-            self.training.clock.add(state["spent"])
+            self.training.stopwatch.add(state["spent"])
         self.position = _Position(
             state["epoch"],
             state["update"],

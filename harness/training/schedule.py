@@ -48,7 +48,7 @@ def scored_epochs(total: int, about: int) -> tuple[int, ...]:
 
 def picture_epochs(targets: Sequence[int], about: int) -> frozenset[int]:
     """Epochs after which sample grids are drawn: `about` of them up to the last target, spaced as
-    `scored_epochs`, and every target, so that each readout can be looked at."""
+    `scored_epochs`, and every target, so that each checkpoint can be looked at."""
     return frozenset({*scored_epochs(targets[-1], about), *targets})
 
 

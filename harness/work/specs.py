@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.config.experiment import Experiment, plain
+from harness.config.experiment import Experiment, to_dict
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.kinds import KINDS
 from harness.jobs.spec import Input, Phases, Spec
@@ -20,14 +20,14 @@ Settings = MaskStageConfig | ImageStageConfig
 
 SEEDS_PER_ROOT = 10_000
 
-FLOOR_SPLITS = 20
-"""Random splits of the real patients behind a real-real floor."""
+BASELINE_SPLITS = 20
+"""Random splits of the real patients behind a real-real baseline."""
 
 _SHOWN = (("mask", "mask-stage"), ("ct", "image-stage"))
 _PAINTS = ("image-stage", "image-decay")
 
 # What fills the extra slots of an arm's batches, whether slots are augmented, which stream draws
-# the extra slots ("other" for the noise floor), and how real and extra slots share the batches.
+# the extra slots ("other" for the noise baseline), and how real and extra slots share the batches.
 ARM_FILLS: dict[str, dict[str, Any]] = {
     "none": {"extra": "real", "augment": False},
     "traditional": {"extra": "real", "augment": True},
@@ -46,14 +46,15 @@ SOURCES_OF_EXTRA = {
     "traditional+gan": "synthesis",
     "synthetic-only": "synthesis",
     "pretrain-finetune": "synthesis",
-    "real-mask": "repaint",
+    "real-mask": "synthesis_on_real_masks",
     "oracle": "fresh",
 }
 """The store that an arm's extra slots come from, where it is not the training patients' own."""
 
 
 def needs(arms: Iterable[str], source: str) -> bool:
-    """Whether any of the arms needs extra pairs of a source: synthesis, repaint or fresh."""
+    """Whether any of the arms needs extra pairs of a source: synthesis, synthesis_on_real_masks or
+    fresh."""
     return any(SOURCES_OF_EXTRA.get(arm) == source for arm in arms)
 
 
@@ -93,7 +94,7 @@ class Specs:
 
     def prepare(self, roles: Mapping[str, str]) -> Spec:
         """The store of pairs. `roles` maps patient content digests to roles."""
-        config = plain(self.experiment.data)
+        config = to_dict(self.experiment.data)
         for name in ("source", "root", "phantom", "dicom", "images", "patterns", "roles", "limit"):
             del config[name]  # patients enter by content digest, with the role they got
         if config["crop"]["placement"] != "fixed":
@@ -117,7 +118,7 @@ class Specs:
     def _stage(
         self, kind: str, store: Spec, settings: Settings, seed: int, stop_on: Sequence[str]
     ) -> Spec:
-        config = plain(settings)
+        config = to_dict(settings)
         del config["schedule"]
         if stop_on:  # left out where nothing is asked for: the training is the same as ever
             config["stop_on"] = sorted(stop_on)
@@ -142,15 +143,15 @@ class Specs:
         decay = self._make("image-decay", {**steady.config, "epochs": epochs}, inputs, seed)
         return Phases(steady, first, epochs, decay)
 
-    def variety(self, store: Spec, training_kind: str, learns: str = "ct") -> Spec:
+    def diversity(self, store: Spec, training_kind: str, learns: str = "ct") -> Spec:
         """How varied real images are, as the stage of that kind shows them."""
         shows = "ct" if training_kind in _PAINTS else "mask" if learns == "mask" else "ct-crop"
         config = {"shows": shows, "images": self.experiment.metrics.images}
-        return self._make("variety", config, {"store": store.done()}, compute=False)
+        return self._make("real-diversity", config, {"store": store.done()}, compute=False)
 
-    def variety_of(self, store: Spec, training: Spec) -> Spec:
-        """The `variety` that a training's samples are judged by."""
-        return self.variety(store, training.kind, training.config.get("learns", "ct"))
+    def diversity_of(self, store: Spec, training: Spec) -> Spec:
+        """The `diversity` that a training's samples are judged by."""
+        return self.diversity(store, training.kind, training.config.get("learns", "ct"))
 
     def calibration(self, store: Spec, of: str, shows: str, images: int, repeats: int) -> Spec:
         """What the verdict on `of` ("collapse", "memorisation") detects at `images` images."""
@@ -158,42 +159,47 @@ class Specs:
         return self._make("calibration", config, {"store": store.done()}, compute=False)
 
     def score(self, kind: str, store: Spec, training: Spec, epoch: int) -> Spec:
-        """`mask-score` or `image-score` of a readout."""
+        """`mask-score` or `image-score` of a checkpoint."""
         metrics = self.experiment.metrics
         config = {"extractor": dict(self.extractor), "images": metrics.images}
         if kind == "mask-score" and training.config["learns"] == "mask":
             config["threshold"] = self.experiment.synthesis.threshold
-        variety = self.variety_of(store, training)
+        diversity = self.diversity_of(store, training)
         inputs = {
             "store": store.done(),
             "training": training.done(epoch),
-            "variety": variety.done(),
+            "diversity": diversity.done(),
         }
         seed = training.seed - self.experiment.seed * SEEDS_PER_ROOT
         return self._make(kind, config, inputs, seed)
 
-    def floor(
+    def real_baseline(
         self, store: Spec, shows: str, extractor: Mapping[str, str], judge: Input | None
     ) -> Spec:
-        """Real-real floors of one extractor; `judge` is the readout behind the segmenter's eyes."""
+        """real-real baselines of one extractor; `judge` is the checkpoint behind the
+        segmenter's eyes."""
         config = {
             "shows": shows,
             "extractor": dict(extractor),
             "images": self.experiment.metrics.images,
-            "splits": FLOOR_SPLITS,
+            "splits": BASELINE_SPLITS,
         }
         inputs = {"store": store.done()}
         if extractor["name"] == "segmenter" and judge is not None:
             inputs["judge"] = judge
-        return self._make("floor", config, inputs)
+        return self._make("real-baseline", config, inputs)
 
     def audit_parts(self, store: Spec, judge: Input | None) -> dict[str, Spec]:
-        """What an audit needs beside its replicate: floors and varieties, by input name."""
-        parts = {f"variety-{shows}": self.variety(store, kind, "mask") for shows, kind in _SHOWN}
+        """What an audit needs beside its replicate: real_baselines and varieties, by input name."""
+        parts = {
+            f"diversity-{shows}": self.diversity(store, kind, "mask") for shows, kind in _SHOWN
+        }
         for number, extractor in enumerate(self.audit_extractors(judge)):
             for shows, _ in _SHOWN:
                 if not (shows == "mask" and extractor["name"] == "segmenter"):
-                    parts[f"floor-{shows}-{number}"] = self.floor(store, shows, extractor, judge)
+                    parts[f"baseline-{shows}-{number}"] = self.real_baseline(
+                        store, shows, extractor, judge
+                    )
         return parts
 
     def audit_extractors(self, judge: Input | None) -> list[Mapping[str, str]]:
@@ -219,32 +225,34 @@ class Specs:
     def synthesis(self, store: Spec, mask: Input, image: Input, seed: int) -> Spec:
         """Synthetic pairs from one replicate's two generators."""
         inputs = {"store": store.done(), "mask": mask, "image": image}
-        return self._make("synthesis", plain(self.experiment.synthesis), inputs, seed)
+        return self._make("synthesis", to_dict(self.experiment.synthesis), inputs, seed)
 
-    def repaint(self, store: Spec, image: Input, seed: int) -> Spec:
+    def synthesis_on_real_masks(self, store: Spec, image: Input, seed: int) -> Spec:
         """Real training masks painted by one replicate's Stage II."""
         config = {"pairs": self.experiment.synthesis.pairs}
-        return self._make("repaint", config, {"store": store.done(), "image": image}, seed)
+        return self._make(
+            "synthesis-on-real-masks", config, {"store": store.done(), "image": image}, seed
+        )
 
     def fresh(self, store: Spec) -> Spec:
         """Pairs of phantoms that are none of the experiment's: as many as synthetic ones."""
         data, pairs = self.experiment.data, self.experiment.synthesis.pairs
-        config: dict[str, Any] = {"phantom": plain(data.phantom), "pairs": pairs}
-        return self._make("fresh", config, {"store": store.done()}, compute=False)
+        config: dict[str, Any] = {"phantom": to_dict(data.phantom), "pairs": pairs}
+        return self._make("fresh-phantoms", config, {"store": store.done()}, compute=False)
 
     def segmenter(self, store: Spec, arm: str, extra: Spec | None, seed: int) -> Spec:
         """One arm's U-Net of one replicate; the initial weights depend on the seed alone.
 
         `extra` is the store that `SOURCES_OF_EXTRA` names for the arm, if any.
         """
-        settings = plain(self.experiment.segmentation)
+        settings = to_dict(self.experiment.segmentation)
         fill = {"draws": "shared", "order": "mixed", **ARM_FILLS[arm]}
         if not fill["augment"]:
             del settings["augmentation"]
         if fill["order"] != "first":
             del settings["pretrain"]
         if fill["order"] != "mixed":
-            del settings["extra_share"]
+            del settings["synthetic_fraction"]
         inputs = {"store": store.done()}
         if arm in SOURCES_OF_EXTRA and extra is not None:
             inputs["extra"] = extra.done()

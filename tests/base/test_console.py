@@ -39,21 +39,21 @@ def test_quiet_shows_warnings_only() -> None:
     console.say("a")
     console.heading("b")
     console.warn("c")
-    with console.live() as live:
-        live.start("k", "job", 3)
-        live.finish("k")
+    with console.progress() as progress:
+        progress.start("k", "job", 3)
+        progress.finish("k")
     assert stream.getvalue() == "warning: c\n"
 
 
 def test_plain_progress_has_start_and_end_and_few_lines_between() -> None:
     stream = io.StringIO()
-    with Console(stream=stream, interval_s=3600).live(total_jobs=2) as live:
-        live.start("a", "mask, seed 0", 300)
+    with Console(stream=stream, interval_s=3600).progress(total_jobs=2) as progress:
+        progress.start("a", "mask, seed 0", 300)
         for epoch in range(300):
-            live.update("a", epoch, "D 0.3")
-        live.finish("a", "kid 0.02")
-        live.start("b", "mask, seed 1")
-        live.finish("b", "no room", failed=True)
+            progress.update("a", epoch, "D 0.3")
+        progress.finish("a", "kid 0.02")
+        progress.start("b", "mask, seed 1")
+        progress.finish("b", "no room", failed=True)
     lines = stream.getvalue().splitlines()
     assert [re.sub(r"\d+ s$", "N s", line) for line in lines] == [
         "start   mask, seed 0",
@@ -65,28 +65,28 @@ def test_plain_progress_has_start_and_end_and_few_lines_between() -> None:
 
 def test_plain_progress_says_how_far_when_it_is_time() -> None:
     stream = io.StringIO()
-    with Console(stream=stream, interval_s=0).live() as live:
-        live.start("a", "mask", 300)
-        live.update("a", 12, "D 0.3")
+    with Console(stream=stream, interval_s=0).progress() as progress:
+        progress.start("a", "mask", 300)
+        progress.update("a", 12, "D 0.3")
     assert stream.getvalue().splitlines()[1] == "at      mask 12/300  D 0.3"
 
 
 def test_jobs_that_end_unannounced_still_leave_a_line() -> None:
     stream = io.StringIO()
-    with Console(stream=stream).live() as live:
-        live.finish("mask/ab12", "already done")
+    with Console(stream=stream).progress() as progress:
+        progress.finish("mask/ab12", "already done")
     assert stream.getvalue() == "done    mask/ab12  already done, 0 s\n"
 
 
 def test_many_threads_write_whole_lines() -> None:
     stream = io.StringIO()
-    with Console(stream=stream, interval_s=0).live(total_jobs=8) as live:
+    with Console(stream=stream, interval_s=0).progress(total_jobs=8) as progress:
 
         def work(name: str) -> None:
-            live.start(name, name, 50)
+            progress.start(name, name, 50)
             for step in range(50):
-                live.update(name, step, "x")
-            live.finish(name)
+                progress.update(name, step, "x")
+            progress.finish(name)
 
         threads = [threading.Thread(target=work, args=(f"job{n}",)) for n in range(8)]
         for thread in threads:
@@ -130,11 +130,11 @@ def test_a_terminal_shows_bars_and_keeps_the_lines_of_ended_jobs(
     long_line = "/a/[b]/" + "c" * 200
 
     def use(console: Console) -> None:
-        with console.live(total_jobs=3) as live:
-            live.start("k", "mask [seed 0]", 10)
-            live.update("k", 4, "D 0.31")
+        with console.progress(total_jobs=3) as progress:
+            progress.start("k", "mask [seed 0]", 10)
+            progress.update("k", 4, "D 0.31")
             console.say(long_line)
-            live.finish("k", "kid 0.02")
+            progress.finish("k", "kid 0.02")
 
     shown = on_terminal(use)
     assert "mask [seed 0]" in shown

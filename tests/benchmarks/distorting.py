@@ -75,7 +75,8 @@ class Pixels:
 class Choosing:
     """A distortion of a set: rows that it holds, out of `rows` with `places`, by level.
 
-    `apply(rows, places, n, level, rng)`: `places` is where in its gland each slice lies, 0 to 1.
+    `apply(rows, places, n, level, rng)`: `places` is where in its structure each slice lies, 0 to
+    1.
     """
 
     apply: Callable[[Rows, NDArray[np.float64], int, float, RNG], Rows]
@@ -89,8 +90,10 @@ def few_modes(rows: Rows, places: NDArray[np.float64], n: int, kept: float, rng:
     return rng.permutation(np.resize(modes, n))
 
 
-def part_of_gland(rows: Rows, places: NDArray[np.float64], n: int, share: float, rng: RNG) -> Rows:
-    """Slices of the lowest `share` of each gland only; nothing twice while they last."""
+def part_of_structure(
+    rows: Rows, places: NDArray[np.float64], n: int, share: float, rng: RNG
+) -> Rows:
+    """Slices of the lowest `share` of each structure only; nothing twice while they last."""
     left = rows[places <= np.quantile(places, share)]
     return rng.choice(left, n, replace=len(left) < n)
 
@@ -112,6 +115,8 @@ PIXELS = {
 }
 CHOOSING = {
     "few modes": Choosing(few_modes, (100, 50, 20, 5, 1), "images left"),
-    "part of the gland": Choosing(part_of_gland, (0.8, 0.65, 0.5, 0.35, 0.25), "of its slices"),
+    "part of the structure": Choosing(
+        part_of_structure, (0.8, 0.65, 0.5, 0.35, 0.25), "of its slices"
+    ),
     "copies": Choosing(copies, (0.05, 0.1, 0.2, 0.35, 0.5), "share of the set"),
 }

@@ -2,9 +2,10 @@
 
 Many times, the patients are split into two halves: n slices of one are the real side, n slices of
 the other, distorted, play a generator. Without a distortion a metric's values over these splits are
-its floor: what two sets of real images of different patients show. A level is seen where the mean
-over the splits lies outside the central 95 % of the floor. Paired metrics compare a slice with
-itself, distorted: their floor is equality, and any change counts that a reader would see (1 HU).
+its baseline: what two sets of real images of different patients show. A level is seen where the
+mean over the splits lies outside the central 95 % of the baseline. Paired metrics compare a slice
+with itself, distorted: their baseline is equality, and any change counts that a reader would see
+(1 HU).
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics.collapse.diversity import (
-    distinct_count,
     mean_distance,
+    non_duplicates,
     typical_distance,
     vendi,
 )
@@ -104,7 +105,7 @@ def measure(real: Sets, other: Sets, patients: NDArray[np.str_], scale: Scale) -
     found |= {f"{name}, coarse pixels": coarse[name] for name in ("precision", "coverage")}
     signs = [
         (vendi(s.coarse, scale.bandwidth).value, mean_distance(s.coarse).value,
-         distinct_count(s.coarse, scale.radius).value)
+         non_duplicates(s.coarse, scale.radius).value)
         for s in (other, real)
     ]  # fmt: skip
     found |= dict(zip(SIGNS, np.divide(*signs).tolist(), strict=True))
@@ -121,7 +122,7 @@ class Answer:
     """What a metric says of a distortion.
 
     Attributes:
-        level: 1-based, from which on it stays outside its floor; 0 for blind.
+        level: 1-based, from which on it stays outside its baseline; 0 for blind.
         rises: whether the value rises there.
         monotone: it moves one way from level to level once outside.
         values: at level 0 (none) and each level.
@@ -139,7 +140,7 @@ class Answer:
 
 
 def answer(values: Sequence[float], low: float, high: float) -> Answer:
-    """From a metric's value at level 0 and each level, and the range of its floor."""
+    """From a metric's value at level 0 and each level, and the range of its baseline."""
     outside = [not low <= value <= high for value in values[1:]]
     level = next((k for k in range(len(outside)) if all(outside[k:])), len(outside))
     if level == len(outside):
@@ -151,7 +152,7 @@ def answer(values: Sequence[float], low: float, high: float) -> Answer:
 
 
 class Bench:
-    """The floor over splits of the patients, and distorted sets beside it.
+    """The baseline over splits of the patients, and distorted sets beside it.
 
     Args:
         slices: real ones.
@@ -171,7 +172,7 @@ class Bench:
         self.n = min(self._sizes())
         rows = [self._sides(half) for half in self.halves]
         self.sides = [(self._some(a, self.n), self._some(b, self.n)) for a, b in rows]
-        self.floor = [self._measured(a, self.all[b]) for a, b in self.sides]
+        self.baseline = [self._measured(a, self.all[b]) for a, b in self.sides]
 
     def _some(self, rows: Rows, most: int) -> Rows:
         return np.sort(self.rng.permutation(rows)[:most])
@@ -213,10 +214,10 @@ class Bench:
         return found
 
     def ranges(self) -> dict[str, tuple[float, float]]:
-        """Central 95 % of the floor of each metric."""
+        """Central 95 % of the baseline of each metric."""
         found = {
-            name: tuple(np.quantile([row[name] for row in self.floor], (0.025, 0.975)).tolist())
-            for name in self.floor[0]
+            name: tuple(np.quantile([row[name] for row in self.baseline], (0.025, 0.975)).tolist())
+            for name in self.baseline[0]
         }
         equal = {name: (1 - tolerance, 1.0) for name, tolerance in PAIRED.items()}
         return found | equal | {"mae": (0.0, PAIRED["mae"])}
@@ -247,8 +248,8 @@ def main(options: Sequence[str]) -> int:
     say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
     say(f"{len(slices.images)} slices of {len(np.unique(slices.patients))} patients")
     bench = Bench(slices, make_extractor(asked.extractor), asked.images, asked.splits)
-    say(f"floor of {asked.splits} splits done, n = {bench.n}")
-    ranges, level_0 = bench.ranges(), _mean(bench.floor) | {"mae": 0, "ssim": 1, "ms_ssim_4": 1}
+    say(f"baseline of {asked.splits} splits done, n = {bench.n}")
+    ranges, level_0 = bench.ranges(), _mean(bench.baseline) | {"mae": 0, "ssim": 1, "ms_ssim_4": 1}
     works: dict[str, Callable[[str, int], list[dict[str, float]]]] = dict.fromkeys(
         PIXELS, bench.of_pixels
     ) | dict.fromkeys(CHOOSING, bench.of_choice)
@@ -269,7 +270,7 @@ def _asked(options: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="a clone of the OpenKBP repository")
     parser.add_argument("--patients", type=int, default=40)
     parser.add_argument("--images", type=int, default=240, help="a side")
-    parser.add_argument("--splits", type=int, default=60, help="of the patients, for the floor")
+    parser.add_argument("--splits", type=int, default=60, help="of the patients, for the baseline")
     parser.add_argument("--few", type=int, default=12, help="splits that a level is averaged over")
     parser.add_argument("--extractor", default="efficientnet-lite0")
     return parser.parse_args(options)
@@ -297,7 +298,7 @@ def _print(
         blind = [d for d in distortions if not row[d].level]
         print(f"- {name}: {', '.join(blind) if blind else 'to nothing here'}")
     print("\nValues without distortion and at each level:\n")
-    print("| metric | floor, 95 % | distortion | values |\n|---|---|---|---|")
+    print("| metric | baseline, 95 % | distortion | values |\n|---|---|---|---|")
     for name, row in table.items():
         low, high = ranges[name]
         for distortion, found in row.items():

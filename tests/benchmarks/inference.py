@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base.rng import generator
-from harness.inference.crossed_t import Spread
+from harness.inference.crossed_t import VarianceComponents
 from harness.inference.power import smallest_detectable_effect
 from harness.inference.simulated_tables import draw
 from harness.inference.simulation import (
@@ -37,15 +37,15 @@ MARGIN = 0.01
 ROUNDING = 0.0005
 """The reference is printed to 0.1 %."""
 
-CASES: Mapping[str, Spread] = {
-    "patient-dominated": Spread(0.04, 0.005, 0.01),
-    "replicate-dominated": Spread(0.01, 0.03, 0.01),
-    "residual-dominated": Spread(0.01, 0.005, 0.03),
-    "no replicate part": Spread(0.02, 0.0, 0.02),
-    "mixed": Spread(0.02, 0.015, 0.02),
+CASES: Mapping[str, VarianceComponents] = {
+    "patient-dominated": VarianceComponents(0.04, 0.005, 0.01),
+    "replicate-dominated": VarianceComponents(0.01, 0.03, 0.01),
+    "residual-dominated": VarianceComponents(0.01, 0.005, 0.03),
+    "no replicate part": VarianceComponents(0.02, 0.0, 0.02),
+    "mixed": VarianceComponents(0.02, 0.015, 0.02),
 }
 SETTINGS = tuple(
-    Spread(*sds)
+    VarianceComponents(*sds)
     for sds in itertools.product((0.01, 0.02, 0.04), (0.0, 0.005, 0.015, 0.03), (0.01, 0.02, 0.03))
 )
 POOLED = {"t3 or outlier patients": ("t3 patients", "outlier patients")}
@@ -85,14 +85,18 @@ def reference() -> list[Row]:
         ]
 
 
-def normal_rate(spread: Spread, patients: int, replicates: int, repeats: int = 20_000) -> float:
+def normal_rate(
+    spread: VarianceComponents, patients: int, replicates: int, repeats: int = 20_000
+) -> float:
     """Share of true nulls rejected, from exact mean squares."""
     rng = generator(0, "inference", "normal", repr(spread), patients, replicates)
     found = from_mean_squares(spread, patients, replicates, repeats, rng)
     return count(found, MARGIN).rejected
 
 
-def shape_rate(shape: str, spread: Spread, patients: int, replicates: int, repeats: int) -> float:
+def shape_rate(
+    shape: str, spread: VarianceComponents, patients: int, replicates: int, repeats: int
+) -> float:
     """Share of true nulls rejected, from whole tables."""
     rng = generator(0, "inference", shape, repr(spread), patients, replicates)
     size = patients, replicates

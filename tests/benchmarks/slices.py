@@ -1,4 +1,4 @@
-"""Gland slices of OpenKBP patients, cut as a store's pairs are."""
+"""Structure slices of OpenKBP patients, cut as a store's pairs are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.data import CropConfig, DataConfig
-from harness.data.pairs.framing import Framing, channel_of, frames, gland_slices
+from harness.data.pairs.framing import Framing, channel_of, frames, structure_slices
 from harness.data.pairs.landmarks import Landmarks, landmarks
 from harness.data.pairs.placement import CropRule, fit_crop
 from harness.data.scan import Scan
@@ -18,12 +18,12 @@ from harness.data.sources.openkbp import OpenKbp
 
 @dataclass(frozen=True)
 class Slices:
-    """CT crops about glands.
+    """CT crops about structures.
 
     Attributes:
         images: float32 n x 128 x 128 in [0, 1], 1 mm pixels.
         patients: n names.
-        places: where in its gland each slice lies, 0 (feet) to 1 (head).
+        places: where in its structure each slice lies, 0 (feet) to 1 (head).
     """
 
     images: NDArray[np.float32]
@@ -32,7 +32,7 @@ class Slices:
 
 
 def read_slices(folder: Path, most: int, seen: float = 0.8) -> Slices:
-    """All gland slices of at most `most` training and validation patients, no test patient.
+    """All structure slices of at most `most` training and validation patients, no test patient.
 
     Args:
         folder: a clone of the OpenKBP repository.
@@ -60,13 +60,13 @@ def read_slices(folder: Path, most: int, seen: float = 0.8) -> Slices:
 def _cut(
     scan: Scan, marks: Landmarks, rule: CropRule, config: DataConfig
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """One patient's gland slices and their places."""
+    """One patient's structure slices and their places."""
     low, high = config.window_hu
     framing = Framing(config.crop.frame_px, config.spacing_mm, (low, high))
     images, places = [np.zeros((0, framing.frame_px, framing.frame_px))], [np.zeros(0)]
     for name, mask in scan.masks.items():
         place = rule.place(marks, name)
-        rows = gland_slices(mask, place.slices, 0.0)
+        rows = structure_slices(mask, place.slices, 0.0)
         cut = frames(scan.hu, scan.affine, place, framing, channel_of(name, config.mirror)[1])
         images.append((cut[rows] + 1) / 2)
         places.append(np.linspace(0, 1, len(rows)))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from harness.commands.costs.score_timing import make_stage
-from harness.config.experiment import ComputeConfig, plain
+from harness.config.experiment import ComputeConfig, to_dict
 from harness.config.stages import ImageStageConfig, MaskStageConfig, SegmentationConfig
 from harness.training.precision import Precision, resolve
 from harness.work.train.segmenter import SegmenterStage
@@ -62,7 +62,7 @@ def _rates(name: str, size: int, device: str, asked: argparse.Namespace) -> dict
 
 def _step(name: str, size: int, precision: Precision) -> Callable[[], Any]:
     if name == "segmenter":
-        config = plain(SegmentationConfig())
+        config = to_dict(SegmentationConfig())
         stage: Any = SegmenterStage(config, 1, 0, precision, None)
         batch: Mapping[str, Tensor] = {
             "ct": torch.rand(size, 1, FRAME_PX, FRAME_PX) * 2 - 1,

@@ -31,7 +31,7 @@ from harness.base.rng import generator
 from harness.inference.crossed_t import (
     REPLICATES_FOR_INTERVAL,
     Inference,
-    Spread,
+    VarianceComponents,
     crossed_weighted_t,
     verdict,
 )
@@ -239,7 +239,7 @@ def _show_splits(by_order: Judged, randomly: Judged, replicates: int, pairings: 
         print(f"\nPaired {name}, over all tables of differences")
         if one.half_widths.size:
             print(f"  {'half width of the 95 % interval':32} {_span(one.half_widths)}")
-        for part in fields(Spread):
+        for part in fields(VarianceComponents):
             print(f"  {f'sd, {part.name} part':32} {_span(one.spreads(part.name))}")
     print(
         f"\nThe {count} splits share their cells: one data set, looked at in many ways. The share"

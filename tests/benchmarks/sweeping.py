@@ -33,13 +33,13 @@ from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.data.pairs.store import Store
 from harness.jobs.checkpoint import save_state
 from harness.jobs.folder import JobFolder
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.jobs.journal import Journal, mark_covered, read_lines, series
 from harness.sweep.study import Study
-from harness.tracking.run_view import Feed, RunView
+from harness.tracking.run_view import JournalPart, RunView
 from harness.tracking.store import quiet_environment
-from harness.tracking.sync import Projector
-from harness.tracking.sync_thread import ProjectorThread
+from harness.tracking.sync import MlflowSync
+from harness.tracking.sync_thread import SyncThread
 from harness.training.fit import LEAST_SAVE_SECONDS, SAVE_RATIO
 from harness.training.pictures import write_png
 from harness.training.precision import Precision, resolve
@@ -122,16 +122,16 @@ def _pieces(stage: Any, root: Path, epoch: float) -> dict[str, float]:
     drawing = _seconds(stage.pictures, 2)
     if picture is not None:
         drawing += _seconds(lambda: write_png(root / "grid.png", picture), 3)
-    projector = Projector(root, "benchmark", None)
-    view = RunView(("sweep", "seed"), "seed", feeds=(Feed(folder.path),))
+    mlflow_sync = MlflowSync(root, "benchmark", None)
+    view = RunView(("sweep", "seed"), "seed", parts=(JournalPart(folder.path),))
 
     def project() -> None:
         log()
         mark_covered(folder.path, journal.sync(), 9999)
-        projector.sync([view])
+        mlflow_sync.sync([view])
 
     project()
-    every = ProjectorThread(projector, lambda: [view]).every_s
+    every = SyncThread(mlflow_sync, lambda: [view]).every_s
     asking = _seconds(_asker(root), 3)
     return {
         "saved state": save / max(LEAST_SAVE_SECONDS, SAVE_RATIO * save),
@@ -212,11 +212,11 @@ def _start(root: Path) -> bool:
     )
     waits = []
     with session.open(track=False):
-        session.drive(lambda board: board.need(session.store))
+        session.drive(lambda graph: graph.need(session.store))
         for seed in range(4):
             spec = session.specs.mask_stage(session.store, session.experiment.mask, seed)
             asked = time.time()
-            session.drive(lambda board: _plan(board, spec))  # noqa: B023 - used at once
+            session.drive(lambda graph: _plan(graph, spec))  # noqa: B023 - used at once
             journal = session.work.job(spec).journal
             epoch = len(_pairs(session)) / series(journal, "train/images_per_second")[1][0]
             waits.append(_written(journal) - epoch - asked)
@@ -224,8 +224,8 @@ def _start(root: Path) -> bool:
     return _shown(what, f"{median(waits[1:]):.2f}", "3", median(waits[1:]) < 3)
 
 
-def _plan(board: Board, spec: Any) -> Any:
-    return board.need(spec, 1)
+def _plan(graph: JobGraph, spec: Any) -> Any:
+    return graph.need(spec, 1)
 
 
 def _pairs(session: Session) -> Any:

@@ -19,7 +19,7 @@ from harness.report.page import write_report
 from harness.sweep.verdicts import Verdicts
 from harness.tracking.links import Pages
 from harness.tracking.store import open_client, resolve
-from harness.tracking.sync import Projector
+from harness.tracking.sync import MlflowSync
 from harness.tracking.ui import serving
 from harness.tracking.views.comparison import collapse_view
 
@@ -55,7 +55,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         ]
         write_png(sheet, seed_sheet(pictures))
     files = [(page, "report"), (sheet, "samples")]
-    Projector(root, "demo", None).sync([collapse_view(verdicts, files)])
+    MlflowSync(root, "demo", None).sync([collapse_view(verdicts, files)])
     store = resolve(root, None)
     client = open_client(store)
     experiment = client.get_experiment_by_name("demo")

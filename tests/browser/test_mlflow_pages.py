@@ -14,9 +14,9 @@ import pytest
 
 from harness.jobs.journal import Journal, mark_covered
 from harness.tracking.links import Pages
-from harness.tracking.run_view import Feed, RunView
+from harness.tracking.run_view import JournalPart, RunView
 from harness.tracking.store import open_client, resolve
-from harness.tracking.sync import Projector
+from harness.tracking.sync import MlflowSync
 from harness.tracking.ui import serving
 from harness.training.pictures import grid, write_png
 
@@ -27,7 +27,7 @@ SWEEP = ("sweep-mask",)
 
 
 def ellipses(epoch: int, seed: int) -> np.ndarray:
-    """Gland-like blobs (16, 64, 64) that get sharper with the epoch."""
+    """Structure-like blobs (16, 64, 64) that get sharper with the epoch."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[-1:1:64j, -1:1:64j]
     sheets = []
@@ -94,11 +94,11 @@ def views(root: Path) -> list[RunView]:
         for seed in (1, 2):
             folder = root / "jobs" / "mask-stage" / f"{trial}{seed}".ljust(24, "0")
             train(folder, trial, seed)
-            feeds = (Feed(folder, until=EPOCHS),)
+            parts = (JournalPart(folder, until=EPOCHS),)
             tags = {"kind": "seed"}
             shown.append(
                 RunView(
-                    (*key, f"seed-{seed}"), f"trial {trial}, seed {seed}", key, params, tags, feeds
+                    (*key, f"seed-{seed}"), f"trial {trial}, seed {seed}", key, params, tags, parts
                 )
             )
     return [dataclasses.replace(view, status="finished") for view in shown]
@@ -108,7 +108,7 @@ def views(root: Path) -> list[RunView]:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pages, dict[str, str]]]:
     """The sweep behind a running server: its pages, and run ids by key."""
     root = tmp_path_factory.mktemp("work")
-    Projector(root, "demo", None).sync(views(root))
+    MlflowSync(root, "demo", None).sync(views(root))
     store = resolve(root, None)
     client = open_client(store)
     experiment = client.get_experiment_by_name("demo")

@@ -75,7 +75,7 @@ def test_a_training_killed_in_its_middle_ends_as_an_uninterrupted_one(tmp_path: 
             time.sleep(chance.uniform(0.0, 0.5))
             command.kill("everything")
         folder = training(workdir)[0]
-        assert folder.readouts() == [1], "in the middle"
+        assert folder.checkpoints() == [1], "in the middle"
         print(f"killed at epoch {epoch_of(workdir)}, state saved: {folder.state.exists()}")
     finish(file, workdir, *options)
     reference = WorkFolder(tmp_path / "whole")
@@ -83,7 +83,7 @@ def test_a_training_killed_in_its_middle_ends_as_an_uninterrupted_one(tmp_path: 
     assert run_request(Request(folder.spec(), (1, EPOCHS), 3), reference).state == "done"
     whole = reference.job(folder.spec())
     same(values_of(folder), values_of(whole))
-    for pattern in ("readouts/*/weights.safetensors", "samples/*.png"):
+    for pattern in ("checkpoints/*/weights.safetensors", "samples/*.png"):
         assert sums(folder.path, pattern) == sums(whole.path, pattern)
     states, points = mlflow(workdir)
     assert set(states) == {"FINISHED"}

@@ -32,7 +32,7 @@ from pathlib import Path
 from harness.jobs.executors.ray import RayExecutor
 from harness.jobs.spec import Request
 executor = RayExecutor(Path(sys.argv[1]), 1, 1, sys.argv[2])
-executor.submit(Request.from_plain(json.loads(sys.stdin.readline())))
+executor.submit(Request.from_dict(json.loads(sys.stdin.readline())))
 while True:
     executor.wait(1)
 """
@@ -59,7 +59,7 @@ def test_jobs_of_a_killed_driver_end_and_the_next_one_goes_on(tmp_path: Path, cl
         [sys.executable, "-c", DRIVER, str(tiny.root), cluster], stdin=subprocess.PIPE, text=True
     )
     assert driver.stdin is not None
-    driver.stdin.write(json.dumps(Request(spec, (LONG,)).plain()) + "\n")
+    driver.stdin.write(json.dumps(Request(spec, (LONG,)).to_dict()) + "\n")
     driver.stdin.flush()
     until(folder.state.exists)
     assert holder(folder.path / "lease.json") is not None

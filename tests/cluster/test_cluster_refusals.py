@@ -124,7 +124,7 @@ def test_workers_share_a_gpu(tmp_path: Path) -> None:
 
 def test_a_node_that_does_not_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that alone could run a job is lost: the command waits a while, then says so."""
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 3.0)
+    monkeypatch.setattr(module, "WAITING_SECONDS", 3.0)
     tiny = Tiny(tmp_path)
     spec = tiny.mask()
     with two_nodes(cpus=2) as nodes, executor(tiny.root, nodes.address, threads=2) as made:

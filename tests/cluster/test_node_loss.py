@@ -30,7 +30,7 @@ def test_a_sweep_that_loses_a_node_ends_as_one_without_a_cluster(tmp_path: Path)
     assert_every_trial_once(studies(workdir))
     assert studies(workdir) == studies(alone)
     assert_same_results(workdir, alone)
-    assert len(sums(workdir, "jobs/*/*/readouts/*/weights.safetensors")) >= TRIALS
+    assert len(sums(workdir, "jobs/*/*/checkpoints/*/weights.safetensors")) >= TRIALS
     assert [job.spec() for job in jobs(workdir)] == [job.spec() for job in jobs(alone)]
     assert not [job for job in jobs(workdir) if job.failure() is not None]
     left = [p.name for p in workdir.rglob("*") if p.name.endswith(("lease.json", ".mark", ".tmp"))]

@@ -41,21 +41,21 @@ def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def looks(patients: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def patient_index(patients: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("looked")
     experiment = load_experiment(write_experiment(folder / "tiny.yaml", patients))
-    assert len(Session(experiment, folder, Console(quiet=True)).looks.usable) == 12
+    assert len(Session(experiment, folder, Console(quiet=True)).patient_index.usable) == 12
     return folder / "looks"
 
 
 @pytest.fixture
-def here(patients: Path, looks: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def here(patients: Path, patient_index: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with the experiment and a work folder that has looked; in memory where it can."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         monkeypatch.chdir(name)
         write_experiment(Path(name) / "tiny.yaml", patients)
-        shutil.copytree(looks, Path(name) / "harness-work" / "looks")
+        shutil.copytree(patient_index, Path(name) / "harness-work" / "looks")
         yield Path(name)
         monkeypatch.undo()
 
@@ -90,7 +90,7 @@ def test_an_assumed_spread_is_simulated_in_the_experiments_own_size(here: Path) 
     found = calibrate_comparison(session_in(here, SPREAD), 4_000)
     design = found["design"]
     assert (design["patients"], design["replicates"]) == (TEST_PATIENTS, 5)
-    assert (design["origin"], design["spread"]["replicate"]) == ("assumed", 0.03)
+    assert (design["origin"], design["components"]["replicate"]) == ("assumed", 0.03)
     rows = rows_of(found)
     for data in ("normal", "bounded Dice"):
         null = rows["none", data]
@@ -125,13 +125,13 @@ def test_a_finished_comparison_gives_its_own_spread(here: Path) -> None:
     effect = steps.read_comparison(session, steps.begun_comparison(session)).effects[0]  # type: ignore[arg-type]
     design = design_of(session_in(here))
     assert design.origin == "observed"
-    assert design.spread.patient == effect.sd_patient
-    assert design.spread.replicate == effect.sd_replicate
-    assert design.spread.residual == effect.sd_residual
+    assert design.components.patient == effect.sd_patient
+    assert design.components.replicate == effect.sd_replicate
+    assert design.components.residual == effect.sd_residual
     assert design.level == pytest.approx(0.7 + table.mean() / 2)
     found = calibrate_comparison(session_in(here), 500)
     assert found["smallest_detectable"] == pytest.approx(effect.detectable)
-    assert found["smallest_detectable"] == smallest_detectable_effect(design.spread, 10, 5)
+    assert found["smallest_detectable"] == smallest_detectable_effect(design.components, 10, 5)
 
 
 def test_a_comparison_under_way_does_not_count_as_observed(here: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_design_too_small_for_a_verdict_says_so(
 
 
 def test_enough_for_the_margin_is_enough_for_a_verdict(here: Path) -> None:
-    design = Design(30, 8, 0.05, design_of(session_in(here, SPREAD)).spread, 0.8, "assumed")
+    design = Design(30, 8, 0.05, design_of(session_in(here, SPREAD)).components, 0.8, "assumed")
     assert needed(design) == {"patients": 10, "replicates": 6}
 
 

@@ -30,7 +30,7 @@ def test_the_published_vector_to_every_digit(tmp_path: Path, typed: Typed) -> No
         "sd_residual": "0.00328769",
     }.items():
         assert f"{effect[name]:.6g}" == digits
-    assert [f"{end:.6g}" for end in effect["interval95"]] == ["0.00102212", "0.0244179"]
+    assert [f"{end:.6g}" for end in effect["interval_95"]] == ["0.00102212", "0.0244179"]
     assert [f"{end:.6g}" for end in effect["interval90"]] == ["0.00355039", "0.0218896"]
     assert effect["word"] == "helps"
     assert found["verdict"].startswith("B against A: helps; mean difference in value +0.0127")
@@ -44,7 +44,7 @@ def test_the_other_direction_turns_every_sign(tmp_path: Path, typed: Typed) -> N
     back = json.loads(typed(scores, "--baseline", "B", "--json")[1])["effects"][0]
     assert (back["baseline"], back["candidate"], back["word"]) == ("B", "A", "harms")
     assert back["mean"] == pytest.approx(-there["mean"])
-    assert back["interval95"] == pytest.approx([-end for end in reversed(there["interval95"])])
+    assert back["interval_95"] == pytest.approx([-end for end in reversed(there["interval_95"])])
 
 
 def test_what_people_read(tmp_path: Path, typed: Typed) -> None:
@@ -126,7 +126,7 @@ def test_missing_cells_are_named_and_refuse_the_interval(tmp_path: Path, typed: 
     assert "helps" not in out
     found = json.loads(typed(scores, *AB, "--json")[1])
     assert found["missing"]["count"] == 7
-    assert found["effects"][0]["interval95"] is None
+    assert found["effects"][0]["interval_95"] is None
     assert found["differences"][0]["cells"][0][2] is None
 
 

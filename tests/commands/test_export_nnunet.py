@@ -44,7 +44,7 @@ from harness.data.pairs.store import Row, Store, write_store
 from harness.jobs.spec import Spec
 
 LOW, HIGH = -324.0, 176.0
-GLAND_HU = 90.0  # what `write_openkbp` fills glands with
+GLAND_HU = 90.0  # what `write_openkbp` fills structures with
 MADE = 6
 ARMS = "arms=[traditional, traditional+gan, real-mask, synthetic-only, shuffled, pretrain-finetune]"
 
@@ -66,8 +66,11 @@ class Work:
         planner = steps.comparison_of(session, choice(session))
         hands = StandIn(session.work, lambda *_: {"quality/kid": 0.1})
         plan = hands.drive(planner.plan, passes)
-        for chain in plan.chains:
-            for spec, shade in ((chain.synthesis, chain.seed), (chain.repaint, chain.seed + 10)):
+        for replicate in plan.replicates:
+            for spec, shade in (
+                (replicate.synthesis, replicate.seed),
+                (replicate.synthesis_on_real_masks, replicate.seed + 10),
+            ):
                 if spec is not None and session.work.job(spec).result() is not None:
                     self.paint(session, spec, shade)
 
@@ -196,7 +199,7 @@ def test_the_folder_keeps_the_contract_of_nnunet(
 
 
 def test_voxels_are_those_of_the_store(work: Work, real: tuple[Path, Any]) -> None:
-    """And HU as the patients have them: glands are filled with one value."""
+    """And HU as the patients have them: structures are filled with one value."""
     dataset, found = real
     session = work.session()
     store = Store.open(session.work.job(session.store).path / "store")
@@ -309,7 +312,7 @@ def test_an_arm_without_made_pairs_is_the_training_patients(
 def test_pairs_of_strangers_to_the_training_set_are_refused(compared: Work, tmp_path: Path) -> None:
     session = compared.session()
     planner = steps.comparison_of(session, choice(session))
-    spec = planner.chains.plan(session.board(), 1000, ("traditional+gan",), "").synthesis
+    spec = planner.replicates.plan(session.graph(), 1000, ("traditional+gan",), "").synthesis
     assert spec is not None
     path = session.work.job(spec).path / "store" / "meta.json"
     whole = path.read_text()

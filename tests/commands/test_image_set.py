@@ -115,7 +115,7 @@ def test_a_store_knows_patients_and_roles(tmp_path: Path) -> None:
     ct = np.random.default_rng(0).uniform(-1, 1, (5, 1, EDGE, EDGE)).astype(np.float32)
     roles = ("train", "train", "validation", "test", "train")
     rows = [
-        Row(i, f"p{i}", f"d{i}", role, "gland", "left", i, 0.0, False, 9 * (i < 4), True, "{}")
+        Row(i, f"p{i}", f"d{i}", role, "structure", "left", i, 0.0, False, 9 * (i < 4), True, "{}")
         for i, role in enumerate(roles)
     ]
     masks = np.zeros((5, 1, EDGE, EDGE), np.uint8)

@@ -107,9 +107,9 @@ def test_the_table(folder: Path) -> None:
     show(look(folder), stream)
     lines = stream.getvalue().splitlines()
     assert lines[0] == "1 patient, 1 series, 1 structure set"
-    [gland] = [line.split() for line in lines if "Parotid_L" in line]
-    assert gland[-1] == "parotid_left"
-    assert {"50", "0.30"} <= set(gland)
+    [structure] = [line.split() for line in lines if "Parotid_L" in line]
+    assert structure[-1] == "parotid_left"
+    assert {"50", "0.30"} <= set(structure)
     assert any("it has no contours" in line for line in lines if "Empty" in line)
     assert "1 file ignored (it is not a readable DICOM file): note.txt" in lines
 

@@ -41,13 +41,14 @@ def no_rescale(patient: Path) -> None:
 
 def swapped(patient: Path) -> None:
     [(path, dataset)] = files(patient, "RTSTRUCT")
-    glands = [r for r in dataset.StructureSetROISequence if "par" in r.ROIName.lower()]
-    glands[0].ROIName, glands[1].ROIName = glands[1].ROIName, glands[0].ROIName
+    structures = [r for r in dataset.StructureSetROISequence if "par" in r.ROIName.lower()]
+    structures[0].ROIName, structures[1].ROIName = structures[1].ROIName, structures[0].ROIName
     dataset.save_as(path)
 
 
 def shrunk(patient: Path) -> None:
-    """Contours of one gland at half their size about their own middle: a quarter of the volume."""
+    """Contours of one structure at half their size about their own middle: a quarter of the
+    volume."""
     [(path, dataset)] = files(patient, "RTSTRUCT")
     [number] = [
         roi.ROINumber

@@ -120,12 +120,12 @@ def test_fid_is_at_equal_n(material: Path) -> None:
 def test_floor_and_score_are_compared_at_one_n(material: Path) -> None:
     scores = answer(material, "real", "other", patients=RULE)["extractors"][0]["scores"]
     for name, score in scores.items():
-        floor = score["floor"]
-        assert (floor["n"], floor["patients"]) == (40, 16)
-        assert floor["p05"] <= floor["mean"] <= floor["p95"]
-        assert (score["at_floor_n"] is None) == (name == "kid_by_patient")
+        baseline = score["baseline"]
+        assert (baseline["n"], baseline["patients"]) == (40, 16)
+        assert baseline["p05"] <= baseline["mean"] <= baseline["p95"]
+        assert (score["at_baseline_n"] is None) == (name == "kid_by_patient")
     # Another draw of 40 images keeps KID about where it is, while FID grows as n falls.
-    assert scores["fid"]["at_floor_n"] > scores["fid"]["value"]
+    assert scores["fid"]["at_baseline_n"] > scores["fid"]["value"]
 
 
 def test_without_patients_nothing_is_claimed_about_them(material: Path) -> None:
@@ -137,7 +137,7 @@ def test_without_patients_nothing_is_claimed_about_them(material: Path) -> None:
     by_patient = found["extractors"][0]["scores"]["kid_by_patient"]
     assert by_patient["value"] is None
     assert by_patient["note"].startswith("needs to know whose image is whose: type --patients")
-    assert found["extractors"][0]["scores"]["kid"]["floor"]["mean"] is None
+    assert found["extractors"][0]["scores"]["kid"]["baseline"]["mean"] is None
     assert found["collapse"]["word"] == "undecided"
     text = "\n".join(lines(found))
     assert "KID by patient" in text
@@ -225,7 +225,7 @@ def test_the_files_hold_the_answer(material: Path, tmp_path: Path) -> None:
     assert (kid["extractor"], kid["score"]) == ("torchscript:net", "kid")
     scores = found["extractors"][0]["scores"]
     assert float(kid["value"]) == scores["kid"]["value"]
-    assert float(kid["floor_p95"]) == scores["kid"]["floor"]["p95"]
+    assert float(kid["baseline_p95"]) == scores["kid"]["baseline"]["p95"]
 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [

@@ -23,7 +23,7 @@ from harness.commands.session import Session
 from harness.config.load import load_experiment
 from harness.jobs.spec import Spec
 from harness.report.answer import make_answer
-from harness.report.picture_budget import Ink
+from harness.report.picture_budget import PictureBudget
 from harness.sweep.chosen import read_chosen, write_chosen
 from harness.tracking.views.sweep import sweep_views
 
@@ -85,21 +85,21 @@ class Work:
 
 
 @pytest.fixture(scope="module")
-def looks(patients: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def patient_index(patients: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What looking at the patients found, to be read again by every test."""
     folder = tmp_path_factory.mktemp("looked")
     experiment = load_experiment(write_experiment(folder / "tiny.yaml", patients))
-    assert len(Session(experiment, folder, Console(quiet=True)).looks.usable) == 5
+    assert len(Session(experiment, folder, Console(quiet=True)).patient_index.usable) == 5
     return folder / "looks"
 
 
 @pytest.fixture
-def work(patients: Path, looks: Path) -> Iterator[Work]:
+def work(patients: Path, patient_index: Path) -> Iterator[Work]:
     """In memory: hundreds of small results would wait for the disk."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         made = Work(Path(name), patients)
-        shutil.copytree(looks, made.root / "looks")
+        shutil.copytree(patient_index, made.root / "looks")
         yield made
 
 
@@ -121,8 +121,8 @@ def test_before_any_sweep_the_experiments_own_settings_count(work: Work) -> None
     choice = choosing.choice(work.session())
     assert (choice.mask.batch_size, choice.image.batch_size) == (12, 8)
     assert choice.origin["mask"] == choice.origin["image"] == "the experiment's own settings"
-    assert (choice.strength, choice.extra_share) == (1.0, 0.5)
-    assert choice.origin["segmentation"] == "the experiment's own strength 1 and share 0.5"
+    assert (choice.magnitude, choice.synthetic_fraction) == (1.0, 0.5)
+    assert choice.origin["segmentation"] == "the experiment's own magnitude 1 and share 0.5"
 
 
 def test_a_sweep_of_one_stage_keeps_the_choice_of_the_other(work: Work) -> None:
@@ -159,8 +159,8 @@ def test_a_choice_of_another_question_is_said_to_be_one(work: Work) -> None:
     assert "differ" not in more.origin["mask"]
 
 
-def tried(strength: float, share: float) -> dict[str, Any]:
-    """A choice of strength and share as `chosen.yaml` has it, made under some other settings."""
+def tried(magnitude: float, share: float) -> dict[str, Any]:
+    """A choice of magnitude and share as `chosen.yaml` has it, made under some other settings."""
 
     def axis(value: float, arm: str) -> dict[str, Any]:
         candidates = [{"value": value, "validation_dice": 0.7, "seeds": [0.7]}]
@@ -168,37 +168,37 @@ def tried(strength: float, share: float) -> dict[str, Any]:
 
     return {
         "base": "other",
-        "strength": axis(strength, "traditional"),
-        "extra_share": axis(share, "traditional+gan"),
+        "magnitude": axis(magnitude, "traditional"),
+        "synthetic_fraction": axis(share, "traditional+gan"),
     }
 
 
 def test_a_choice_of_strength_and_share_says_what_it_replaces(work: Work) -> None:
-    session = work.session("sweep.segmentation={strength: [2], extra_share: [0.25]}")
+    session = work.session("sweep.segmentation={magnitude: [2], synthetic_fraction: [0.25]}")
     write_chosen(session.home, {"segmentation": tried(2.0, 0.25)})
     choice = choosing.choice(session)
-    assert (choice.strength, choice.extra_share) == (2.0, 0.25)
+    assert (choice.magnitude, choice.synthetic_fraction) == (2.0, 0.25)
     words = choice.origin["segmentation"]
-    assert words.startswith("strength 2 and share 0.25, by validation Dice among 1 candidate each")
-    assert "strength 1 and segmentation.extra_share 0.5 not used; chosen under" in words
+    assert words.startswith("magnitude 2 and share 0.25, by validation Dice among 1 candidate each")
+    assert "magnitude 1 and segmentation.synthetic_fraction 0.5 not used; chosen under" in words
     assert words.endswith("`harness sweep` chooses again")
 
 
 def test_the_page_shows_the_candidates_of_the_choice_that_counts(work: Work) -> None:
-    changes = "sweep.segmentation={strength: [2, 4], extra_share: [0.25, 0.5]}"
+    changes = "sweep.segmentation={magnitude: [2, 4], synthetic_fraction: [0.25, 0.5]}"
     session = work.session(changes)
     assert gather(session).candidates == {}
     write_chosen(session.home, {"segmentation": tried(4.0, 0.75)})
     shown = gather(work.session(changes))
-    assert shown.candidates["strength"]["chosen"] == 4.0
-    assert [c["value"] for c in shown.candidates["extra_share"]["candidates"]] == [0.75]
+    assert shown.candidates["magnitude"]["chosen"] == 4.0
+    assert [c["value"] for c in shown.candidates["synthetic_fraction"]["candidates"]] == [0.75]
     assert "chosen under data or settings" in shown.origin["segmentation"]
     assert gather(work.session("sweep.segmentation=null")).candidates == {}
 
 
 def test_a_dry_run_refuses_what_the_sweep_would(work: Work) -> None:
     session = work.session("data.roles={by: random, validation: 0, test: 0.4}")
-    with pytest.raises(DataError, match="strength and share needs validation patients"):
+    with pytest.raises(DataError, match="magnitude and share needs validation patients"):
         choosing.need_validation(session)
     choosing.need_validation(work.session())
 
@@ -245,7 +245,7 @@ def test_a_trial_that_does_not_fit_has_failed_runs_that_say_why(work: Work) -> N
     (plan,) = choosing.finished_sweeps(session)
     (large,) = [run for run in plan.trials if run.trial.params["batch_size"] == 12]
 
-    views = {view.key[2:]: view for view in sweep_views(plan, session.board())}
+    views = {view.key[2:]: view for view in sweep_views(plan, session.graph())}
     name = f"trial-{large.trial.number:04d}"
     assert views[(name,)].status == "finished"
     assert views[(name,)].tags["verdict"] == "out of memory"
@@ -297,7 +297,9 @@ def test_a_finished_comparison_is_gathered_with_its_table(work: Work) -> None:
     write_text(session.home / "scores.csv", data.table.to_csv())  # as `compare` leaves it
     other = gather(work.session("segmentation.updates=7"))
     assert (other.table, other.superseded) == (None, True)
-    assert make_answer(other, Ink()).headline.startswith("No answer under these settings: the test")
+    assert make_answer(other, PictureBudget()).headline.startswith(
+        "No answer under these settings: the test"
+    )
     assert data.ledger["segmenter"] == {"jobs": 4, "seconds": 4.0}
     assert {line.role for line in data.patients} == {"train", "validation", "test"}
 

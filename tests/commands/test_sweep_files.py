@@ -14,7 +14,7 @@ from harness.base.console import Console
 from harness.commands.session import Session
 from harness.commands.sweep_files import SweepFiles
 from harness.config.experiment import Experiment
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.sweep.plan import SweepPlan
 from harness.tracking.run_view import RunView
 from harness.tracking.views.sweep import WEIGHTS_BYTES, sweep_views
@@ -98,7 +98,7 @@ def test_a_sweep_without_a_told_trial_has_no_files(material: Material, sweep: Sw
 def test_the_run_of_a_sweep_says_what_was_found(
     material: Material, files: SweepFiles, sweep: SweepPlan
 ) -> None:
-    top = sweep_views(sweep, Board(material.work), files.folder)[0]
+    top = sweep_views(sweep, JobGraph(material.work), files.folder)[0]
     assert {path.name for path, _ in top.artifacts} == {
         "history.png", "parallel.png", "samples-by-setting.png", "slices.png",
     }  # fmt: skip
@@ -125,7 +125,7 @@ def test_the_chosen_trial_can_be_reused(
     weights = material.work.job(scored).at(scored.epoch) / "weights.safetensors"
     weights.write_bytes(b"small")
     key = f"trial-{sweep.best.number:04d}"
-    best = shown(sweep_views(sweep, Board(material.work), files.folder))[key]
+    best = shown(sweep_views(sweep, JobGraph(material.work), files.folder))[key]
     assert best.tags["weights seed 0"] == f"mask-stage/{scored.digest}"
     assert best.tags["weights seed 0 epoch"] == str(run.epochs)
     carried = {folder: path for path, folder in best.artifacts}
@@ -136,7 +136,7 @@ def test_the_chosen_trial_can_be_reused(
 
     with open(weights, "r+b") as file:
         file.truncate(WEIGHTS_BYTES)  # a file of zeros that takes no room
-    best = shown(sweep_views(sweep, Board(material.work), files.folder))[key]
+    best = shown(sweep_views(sweep, JobGraph(material.work), files.folder))[key]
     assert "weights/seed-0" not in {folder for _, folder in best.artifacts}
     assert best.tags["weights seed 0"]
     weights.unlink()
@@ -145,23 +145,25 @@ def test_the_chosen_trial_can_be_reused(
 def test_only_the_chosen_trial_carries_files(
     material: Material, files: SweepFiles, sweep: SweepPlan
 ) -> None:
-    views = sweep_views(sweep, Board(material.work), files.folder)
+    views = sweep_views(sweep, JobGraph(material.work), files.folder)
     carrying = [view.key[-1] for view in views[1:] if view.artifacts]
     assert sweep.best is not None
     assert carrying == [f"trial-{sweep.best.number:04d}"]
-    running = sweep_views(replace(sweep, finished=False), Board(material.work), files.folder)
+    running = sweep_views(replace(sweep, finished=False), JobGraph(material.work), files.folder)
     assert not [view for view in running[1:] if view.artifacts]
 
 
 def test_trials_and_seeds_have_a_sentence_and_a_verdict(
     material: Material, sweep: SweepPlan
 ) -> None:
-    views = shown(sweep_views(sweep, Board(material.work)))
+    views = shown(sweep_views(sweep, JobGraph(material.work)))
     failed = views["trial-0001"]
     assert failed.tags["verdict"] == "convergence failure"
     assert failed.note.endswith("; 2 seeds failed, so it cannot be chosen.")
     assert views["trial-0002"].tags["verdict"] == "1 partial collapse, 1 healthy"
-    notes = [v.note for v in sweep_views(sweep, Board(material.work)) if v.tags["kind"] == "seed"]
+    notes = [
+        v.note for v in sweep_views(sweep, JobGraph(material.work)) if v.tags["kind"] == "seed"
+    ]
     assert notes[0].startswith("Seed 0 of trial 0 (batch size 6, learning rate 5e-5, epochs 10): ")
     assert notes[0].endswith(" at epoch 10; healthy.")
 
@@ -171,7 +173,7 @@ def test_what_is_under_way_says_so(material: Material, sweep: SweepPlan) -> None
     seeds = (last.seeds[0], replace(last.seeds[1], result=None))
     running = replace(last, trial=replace(last.trial, value=None), seeds=seeds)
     plan = replace(sweep, trials=[*sweep.trials[:-1], running], finished=False)
-    views = sweep_views(plan, Board(material.work))
+    views = sweep_views(plan, JobGraph(material.work))
     assert views[-1].note.endswith(": under way.")
     assert shown(views)["trial-0003"].note.endswith(": under way, 1 of 2 seeds ended.")
     assert "verdict" not in shown(views)["trial-0003"].tags

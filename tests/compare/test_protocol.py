@@ -11,8 +11,8 @@ from factories.tiny import Tiny, digest_for, tiny_experiment
 
 from harness.base.errors import DataError
 from harness.compare.protocol import Comparison, ComparisonPlan
-from harness.compare.replicate import Chains
-from harness.jobs.graph import Board
+from harness.compare.replicate import ReplicatePlanner
+from harness.jobs.graph import JobGraph
 
 ARMS = ("none", "traditional", "gan", "traditional+gan", "duplicate")
 
@@ -30,11 +30,13 @@ class Protocol:
     def planner(self) -> Comparison:
         experiment = self.tiny.experiment
         roles = {digest_for(p): role for p, role in self.tiny.patients.items()}
-        chains = Chains(self.tiny.specs, self.tiny.store, experiment.mask, experiment.image)
-        return Comparison(chains, roles)
+        replicates = ReplicatePlanner(
+            self.tiny.specs, self.tiny.store, experiment.mask, experiment.image
+        )
+        return Comparison(replicates, roles)
 
     def run(self, passes: int = 1000) -> ComparisonPlan:
-        return self.hands.drive(lambda board: self.planner.plan(board), passes)
+        return self.hands.drive(lambda graph: self.planner.plan(graph), passes)
 
     def again(self, **experiment: Any) -> Protocol:
         """Another experiment in the same work folder."""
@@ -61,9 +63,9 @@ def test_every_segmenter_is_trained_before_the_opening_and_scored_after_it(tmp_p
 def test_no_opening_is_planned_while_one_segmenter_lacks(tmp_path: Path) -> None:
     protocol = Protocol(tmp_path)
     while True:
-        board = Board(protocol.tiny.work)
-        plan = protocol.planner.plan(board)
-        requests = board.ready()
+        graph = JobGraph(protocol.tiny.work)
+        plan = protocol.planner.plan(graph)
+        requests = graph.ready()
         waiting = [request for request in requests if request.spec.kind == "segmenter"]
         if len(requests) == len(waiting) == 1:
             break
@@ -72,10 +74,10 @@ def test_no_opening_is_planned_while_one_segmenter_lacks(tmp_path: Path) -> None
         assert plan.opening is None
     assert (plan.opening, plan.tests) == (None, {})
     protocol.hands.finish(requests[0])
-    board = Board(protocol.tiny.work)
-    plan = protocol.planner.plan(board)
+    graph = JobGraph(protocol.tiny.work)
+    plan = protocol.planner.plan(graph)
     assert plan.opening is not None
-    assert [request.spec.kind for request in board.ready()] == ["opening"]
+    assert [request.spec.kind for request in graph.ready()] == ["opening"]
     assert not plan.finished
 
 
@@ -84,9 +86,9 @@ def test_test_scores_name_the_opening_and_their_segmenter(tmp_path: Path) -> Non
     assert plan.opening is not None
     assert set(plan.tests) == {(arm, seed) for arm in ARMS for seed in (1000, 1001)}
     segmenters = {
-        (arm, chain.seed): spec.done(plan.segmenter_epochs)
-        for chain in plan.chains
-        for arm, spec in chain.segmenters.items()
+        (arm, replicate.seed): spec.done(plan.segmenter_epochs)
+        for replicate in plan.replicates
+        for arm, spec in replicate.segmenters.items()
     }
     for key, spec in plan.tests.items():
         assert spec.inputs["opening"] == plan.opening.done()
@@ -114,7 +116,7 @@ def test_a_killed_comparison_goes_on_and_opens_once(tmp_path: Path) -> None:
 
 def test_replicates_have_seeds_of_their_own(tmp_path: Path) -> None:
     plan = Protocol(tmp_path, replicates={"count": 3, "seed": 2000}).run(passes=1)
-    assert [chain.seed for chain in plan.chains] == [2000, 2001, 2002]
+    assert [replicate.seed for replicate in plan.replicates] == [2000, 2001, 2002]
     with pytest.raises(ValueError, match="1000"):
         tiny_experiment(replicates={"seed": 999})
 
@@ -125,22 +127,24 @@ def test_arms_without_a_generator_need_no_stage(tmp_path: Path) -> None:
     plan = protocol.run()
     assert plan.finished
     assert set(protocol.kinds()) == {"segmenter", "test-score"}
-    assert all(not chain.stages and chain.synthesis is None for chain in plan.chains)
+    assert all(
+        not replicate.stages and replicate.synthesis is None for replicate in plan.replicates
+    )
 
 
 def test_only_arms_with_synthetic_pairs_read_them(tmp_path: Path) -> None:
     plan = Protocol(tmp_path).run(passes=1)
-    for chain in plan.chains:
-        reading = {arm for arm, spec in chain.segmenters.items() if "extra" in spec.inputs}
+    for replicate in plan.replicates:
+        reading = {arm for arm, spec in replicate.segmenters.items() if "extra" in spec.inputs}
         assert reading == {"gan", "traditional+gan"}
-        assert len({spec.seed for spec in chain.segmenters.values()}) == 1
+        assert len({spec.seed for spec in replicate.segmenters.values()}) == 1
 
 
 def test_the_rule_is_no_part_of_any_training(tmp_path: Path) -> None:
     first = Protocol(tmp_path).run()
     other = Protocol(tmp_path).again(decision={"margin": 0.02})
     second = other.run()
-    assert second.chains == first.chains
+    assert second.replicates == first.replicates
     assert set(other.kinds()) == {"test-score"}
     assert second.opening != first.opening
 
@@ -173,10 +177,10 @@ def test_another_question_about_other_patients_is_no_extension(tmp_path: Path) -
 
 def test_a_comparison_without_test_patients_is_refused_before_any_training(tmp_path: Path) -> None:
     protocol = Protocol(tmp_path, roles=("train", "train", "validation"))
-    board = Board(protocol.tiny.work)
+    graph = JobGraph(protocol.tiny.work)
     with pytest.raises(DataError) as error:
-        protocol.planner.plan(board)
+        protocol.planner.plan(graph)
     assert str(error.value) == (
         "a comparison needs test patients, but no patient has that role; see data.roles"
     )
-    assert board.wanted() == []
+    assert graph.wanted() == []

@@ -99,22 +99,24 @@ def test_words_that_older_yaml_turns_into_something_else_stay_text(name: str) ->
             "pretrain-finetune, but got 'none'; put it in a list: [none]",
         ),
         (
-            "dose_response: {extra_share: [1]}",
-            "dose_response.extra_share[0] must be a number in (0, 1), but got 1",
+            "dose_response: {synthetic_fraction: [1]}",
+            "dose_response.synthetic_fraction[0] must be a number in (0, 1), but got 1",
         ),
         (
-            "sweep: {segmentation: {strength: [1], extra_share: [0]}}",
-            "sweep.segmentation.extra_share[0] must be a number in (0, 1), but got 0",
+            "sweep: {segmentation: {magnitude: [1], synthetic_fraction: [0]}}",
+            "sweep.segmentation.synthetic_fraction[0] must be a number in (0, 1), but got 0",
         ),
         (
-            "segmentation: {extra_share: 0.02}",
-            "segmentation.extra_share must leave a slot to either side in every batch, but got "
+            "segmentation: {synthetic_fraction: 0.02}",
+            "segmentation.synthetic_fraction must leave a slot to either side in every batch, but "
+            "got "
             "0.02, which is 0 of the 16 slots of segmentation.batch_size; take another share or a "
             "larger batch",
         ),
         (
-            "dose_response: {extra_share: [0.3, 0.31]}",
-            "dose_response.extra_share must list shares that differ in whole slots, but got 0.3 "
+            "dose_response: {synthetic_fraction: [0.3, 0.31]}",
+            "dose_response.synthetic_fraction must list shares that differ in whole slots, but got "
+            "0.3 "
             "and 0.31, which is 5 of the 16 slots of segmentation.batch_size, too; take others or "
             "a larger batch",
         ),

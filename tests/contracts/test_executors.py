@@ -110,7 +110,7 @@ def test_every_request_ends_in_one_event_with_its_results_in_place(case: Case) -
     events = case.ended(len(specs))
     assert {event.handle for event in events} == set(handles)
     assert {event.outcome.state for event in events} == {"done"}
-    assert all(case.folder(spec).readouts() == [1, 2] for spec in specs)
+    assert all(case.folder(spec).checkpoints() == [1, 2] for spec in specs)
     assert case.executor.active() == case.executor.busy() == set()
     assert case.executor.wait(0.1) == [], "no second word about any of them"
 

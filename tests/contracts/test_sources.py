@@ -111,7 +111,7 @@ def test_hu_look_like_hu(case: Case) -> None:
     for scan in case.scans:
         assert -1024 <= scan.hu.min() < -900, "there is air"
         for mask in scan.masks.values():
-            assert -120 < scan.hu[mask].mean() < 120, "glands are soft tissue"
+            assert -120 < scan.hu[mask].mean() < 120, "structures are soft tissue"
 
 
 def test_reading_again_gives_the_same(case: Case) -> None:

@@ -30,7 +30,7 @@ from pydicom.dataset import Dataset
 from harness.base.errors import HarnessError
 from harness.config.data import DataConfig
 from harness.data.scan import Excluded, Scan
-from harness.work.prepare.patient_index import Look, look_at
+from harness.work.prepare.patient_index import IndexedPatient, look_at
 from harness.work.prepare.sources import make_source
 
 SHAPE = (4, 64, 64)
@@ -88,8 +88,11 @@ def heard(
                 for reference in references:
                     scan = source.read(reference)
                     found(scan.reason if isinstance(scan, Excluded) else scan.notes, scan.patient)
-                looks = look_at(source, config, work, lambda done, of: None)
-                found(looks.excluded, [(look.patient, look.notes, look) for look in looks.usable])
+                patient_index = look_at(source, config, work, lambda done, of: None)
+                found(
+                    patient_index.excluded,
+                    [(look.patient, look.notes, look) for look in patient_index.usable],
+                )
                 found(source.ignored())
             except HarnessError as error:
                 found(error)
@@ -216,9 +219,9 @@ def test_a_scan_knows_its_pseudonym_only(tmp_path: Path) -> None:
     assert isinstance(scan, Scan)
     assert scan.patient == reference.patient
     assert len(scan.patient) == len("p-1f0c33ab")
-    looks = look_at(source, config_of(tmp_path / "in"), tmp_path / "work", lambda *_: None)
-    assert isinstance(looks.usable[0], Look)
-    assert looks.usable[0].patient == scan.patient
+    patient_index = look_at(source, config_of(tmp_path / "in"), tmp_path / "work", lambda *_: None)
+    assert isinstance(patient_index.usable[0], IndexedPatient)
+    assert patient_index.usable[0].patient == scan.patient
 
 
 @pytest.mark.usefixtures("folder")

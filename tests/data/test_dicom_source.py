@@ -307,12 +307,12 @@ def test_made_from_the_config(root: Path, tmp_path: Path) -> None:
     save_series(series_datasets(volume(), AFFINE), root)
     save(structure_dataset({"X": [LEFT]}), root / "rs.dcm")
     config = DataConfig(
-        source="dicom", root=str(root), structures=("gland",), patterns={"gland": ("^X$",)}
+        source="dicom", root=str(root), structures=("structure",), patterns={"structure": ("^X$",)}
     )
     made = SOURCES.get("dicom")(config, tmp_path / "private")
     scan = made.read(made.patients()[0])
     assert isinstance(scan, Scan)
-    assert list(scan.masks) == ["gland"]
+    assert list(scan.masks) == ["structure"]
 
 
 # What changed.
@@ -350,7 +350,7 @@ def test_a_changed_file_is_read_anew_and_an_unchanged_one_is_known(root: Path) -
 def written(
     root: Path, patient: str = "1", hu: int = 40, contour: NDArray[np.float64] = LEFT, up: float = 0
 ) -> str:
-    """Content digest of a patient of one gland, moved up along the body."""
+    """Content digest of a patient of one structure, moved up along the body."""
     affine = placed(SHAPE, origin=(-20, -30, 100 + up))
     datasets = belonging(series_datasets(volume(hu), affine), patient)
     save_series(datasets[::-1] if patient != "1" else datasets, root)

@@ -193,7 +193,7 @@ def rois(*names: str, contours: int = 1) -> list[Roi]:
 
 
 def mirrored(name: str) -> str:
-    """The right gland's name, in the same writing."""
+    """The right structure's name, in the same writing."""
     swaps = {
         "sin": "dex", "left": "right", "Left": "Right", "LEFT": "RIGHT", "Lt": "Rt", "LT": "RT",
     }  # fmt: skip
@@ -254,7 +254,10 @@ def test_without_any_the_regions_that_are_there_are_listed() -> None:
 
 
 def test_a_pattern_may_match_anywhere_in_a_name() -> None:
-    assert match(rois("X arotid"), ("gland",), {"gland": ("aro",)})["gland"].name == "X arotid"
+    assert (
+        match(rois("X arotid"), ("structure",), {"structure": ("aro",)})["structure"].name
+        == "X arotid"
+    )
 
 
 def test_a_structure_without_patterns_goes_by_its_own_name() -> None:

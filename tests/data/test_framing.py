@@ -15,10 +15,10 @@ from harness.data.pairs.framing import (
     channel_of,
     channels_of,
     frames,
-    gland_slices,
     in_plane_spacing,
     mask_frames,
     paste,
+    structure_slices,
 )
 from harness.data.pairs.placement import Placement
 
@@ -162,7 +162,8 @@ def test_channels_and_sides() -> None:
 @settings(max_examples=40, deadline=None)
 @given(CENTRES, st.floats(0.5, 3), st.integers(1, 25))
 def test_a_mirrored_patient_gives_the_frames_of_the_other_side(centre, spacing, frame_px) -> None:
-    """A left gland's frame, mirrored, is the right gland's frame of the patient's mirror image."""
+    """A left structure's frame, mirrored, is the right structure's frame of the patient's mirror
+    image."""
     hu = np.random.default_rng(4).integers(-1000, 1000, (2, 25, 31))
     framing, affine = Framing(frame_px, spacing, WINDOW), affine_of(1.1, 0.9)
     left = frames(hu, affine, at(*centre), framing, mirrored=True)
@@ -223,7 +224,7 @@ def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
 def test_a_smooth_mask_comes_back_to_its_place(
     rows_mm, columns_mm, row, column, mirrored, height, width
 ) -> None:
-    """Ellipses the size of a gland, at any place between voxels, frames of 1 mm."""
+    """Ellipses the size of a structure, at any place between voxels, frames of 1 mm."""
     y, x = np.mgrid[:120, :120]
     dy, dx = (y - 60.3) * rows_mm, (x - 58.6) * columns_mm
     mask = ((dy / height) ** 2 + (dx / width) ** 2 <= 1)[None]
@@ -249,14 +250,14 @@ def test_pasted_frames_lie_where_they_were_cut() -> None:
 # Slices that train.
 
 
-def with_gland(count: int, *slices: int) -> NDArray[np.bool_]:
+def with_structure(count: int, *slices: int) -> NDArray[np.bool_]:
     mask = np.zeros((count, 4, 4), bool)
     mask[list(slices), 1, 1] = True
     return mask
 
 
 @pytest.mark.parametrize(
-    ("gland", "range_", "share", "expected"),
+    ("structure", "range_", "share", "expected"),
     [
         (range(5, 15), (2, 17), 0.0, [*range(5, 15)]),
         (range(5, 15), (2, 17), 0.1, [*range(4, 15)]),
@@ -271,23 +272,23 @@ def with_gland(count: int, *slices: int) -> NDArray[np.bool_]:
         ([], (0, 9), 1.0, []),
     ],
 )
-def test_gland_free_slices_are_the_nearest_of_the_range(gland, range_, share, expected) -> None:
-    assert gland_slices(with_gland(20, *gland), range_, share).tolist() == expected
+def test_gland_free_slices_are_the_nearest_of_the_range(structure, range_, share, expected) -> None:
+    assert structure_slices(with_structure(20, *structure), range_, share).tolist() == expected
 
 
 @settings(deadline=None)
 @given(
     st.sets(st.integers(0, 29), min_size=1), st.integers(0, 29), st.integers(0, 29), st.floats(0, 1)
 )
-def test_the_gland_free_share(gland, one, other, share) -> None:
+def test_the_gland_free_share(structure, one, other, share) -> None:
     first, last = sorted((one, other))
-    chosen = gland_slices(with_gland(30, *gland), (first, last), share)
-    free = [index for index in chosen if index not in gland]
-    there = [index for index in range(first, last + 1) if index not in gland]
-    assert set(gland) <= set(chosen.tolist())
-    assert len(free) == min(round(share * len(gland)), len(there))
+    chosen = structure_slices(with_structure(30, *structure), (first, last), share)
+    free = [index for index in chosen if index not in structure]
+    there = [index for index in range(first, last + 1) if index not in structure]
+    assert set(structure) <= set(chosen.tolist())
+    assert len(free) == min(round(share * len(structure)), len(there))
     assert set(free) <= set(there)
     assert chosen.tolist() == sorted(set(chosen.tolist()))
-    far = {index: min(abs(index - g) for g in gland) for index in there}
+    far = {index: min(abs(index - g) for g in structure) for index in there}
     left_out = [far[index] for index in there if index not in free]
     assert not free or not left_out or max(far[i] for i in free) <= min(left_out)

@@ -34,7 +34,7 @@ ONE_SIDED = {"pt_15", "pt_190", "pt_321"}
 
 
 @dataclass(frozen=True)
-class Gland:
+class Structure:
     """Centre in voxels, volume, mean, and Dice after a frame of 1 mm and back."""
 
     centre: NDArray[np.float64]
@@ -54,7 +54,7 @@ class Facts:
     least: int
     greatest: int
     soft_tissue_peak: int
-    glands: dict[str, Gland]
+    structures: dict[str, Structure]
 
 
 def read(source: OpenKbp, reference: Reference) -> Scan:
@@ -80,7 +80,7 @@ def facts(scan: Scan) -> Facts:
     assert scan.hu.shape == (128, 128, 128)
     counts = np.bincount(scan.hu[(scan.hu > -20) & (scan.hu < 100)] + 20)
     peak = int(np.convolve(counts, np.ones(9), "same").argmax()) - 20
-    glands = {name: gland(scan, name) for name in scan.masks}
+    structures = {name: structure(scan, name) for name in scan.masks}
     return Facts(
         scan.role,
         scan.notes,
@@ -89,11 +89,11 @@ def facts(scan: Scan) -> Facts:
         int(scan.hu.min()),
         int(scan.hu.max()),
         peak,
-        glands,
+        structures,
     )
 
 
-def gland(scan: Scan, name: str) -> Gland:
+def structure(scan: Scan, name: str) -> Structure:
     mask = scan.masks[name]
     centre = np.argwhere(mask).mean(0)
     framing, mirrored = Framing(128, 1.0, (-324.0, 176.0)), name.endswith("left")
@@ -103,12 +103,14 @@ def gland(scan: Scan, name: str) -> Gland:
     back = paste(made, mask[slices].shape, scan.affine, place, framing, mirrored) > 0.5
     dice = 2 * (back & mask[slices]).sum() / (back.sum() + mask.sum())
     millilitres = float(mask.sum() * np.prod(scan.spacing_mm) / 1000)
-    return Gland(centre, millilitres, float(scan.hu[mask].mean()), float(dice))
+    return Structure(centre, millilitres, float(scan.hu[mask].mean()), float(dice))
 
 
-def every_gland(attribute: str) -> list[Any]:
+def every_structure(attribute: str) -> list[Any]:
     return [
-        getattr(found, attribute) for one in patients().values() for found in one.glands.values()
+        getattr(found, attribute)
+        for one in patients().values()
+        for found in one.structures.values()
     ]
 
 
@@ -120,7 +122,7 @@ def test_a_hundred_patients_in_three_roles() -> None:
 
 def test_patients_with_one_side_are_kept_with_it() -> None:
     for patient, one in patients().items():
-        assert len(one.glands) == (1 if patient in ONE_SIDED else 2), patient
+        assert len(one.structures) == (1 if patient in ONE_SIDED else 2), patient
         lacking = [note for note in one.notes if note.endswith("is not contoured")]
         assert len(lacking) == (patient in ONE_SIDED)
     # The contours of one patient reach beyond its CT.
@@ -138,8 +140,8 @@ def test_roles_by_content_and_by_source() -> None:
 
 def test_the_left_gland_lies_at_higher_columns_on_the_level_of_the_right() -> None:
     for one in patients().values():
-        if len(one.glands) == 2:
-            left, right = (one.glands[name].centre for name in SIDES)
+        if len(one.structures) == 2:
+            left, right = (one.structures[name].centre for name in SIDES)
             assert left[2] > right[2] + 10
             assert (np.abs(left - right)[:2] * one.spacing_mm[:2] < 25).all()
 
@@ -170,13 +172,13 @@ def test_hounsfield_units() -> None:
 
 
 def test_glands() -> None:
-    volumes = every_gland("millilitres")
+    volumes = every_structure("millilitres")
     assert len(volumes) == 197
     # The two least are pt_322's, of 7 and 8 slices.
     assert (min(volumes), max(volumes)) == pytest.approx((5.2, 55.2), abs=0.1)
     assert sum(volume < 12 for volume in volumes) == 6
     assert np.percentile(volumes, [5, 50, 95]) == pytest.approx([14.3, 24.1, 41.0], abs=0.1)
-    assert np.median(every_gland("mean_hu")) == pytest.approx(-25, abs=5)
+    assert np.median(every_structure("mean_hu")) == pytest.approx(-25, abs=5)
 
 
 def test_spacing_is_that_of_the_file() -> None:
@@ -212,4 +214,4 @@ def test_values_against_a_plain_reader(role: str) -> None:
 
 def test_a_gland_comes_back_from_its_frames() -> None:
     """Frames of 1 mm on voxels of 4: what a perfect network's mask would be scored."""
-    assert min(every_gland("dice_of_frames")) > 0.97
+    assert min(every_structure("dice_of_frames")) > 0.97

@@ -19,7 +19,7 @@ NAMES = ("parotid_left", "parotid_right")
 
 
 def made_scan(seed: int, spacing: tuple[float, float, float] = (3.0, 3.0, 3.0)) -> Scan:
-    """A body of fat with a ball of bone and, 30 mm to either side of it, two glands."""
+    """A body of fat with a ball of bone and, 30 mm to either side of it, two structures."""
     random = np.random.default_rng(seed)
     size_mm = np.array([150.0, 200.0, 240.0])
     shape = tuple(int(length / step) for length, step in zip(size_mm, spacing, strict=True))
@@ -67,15 +67,15 @@ def test_new_patient_is_found_without_its_contours() -> None:
     rule = fit_crop(training, NAMES, CropConfig())
     for seed, spacing in ((11, (3.0, 3.0, 3.0)), (12, (2.0, 1.5, 1.5)), (13, (5.0, 4.0, 4.0))):
         whole = landmarks(made_scan(seed, spacing))
-        blind = dataclasses.replace(whole, glands={})
+        blind = dataclasses.replace(whole, structures={})
         for name in NAMES:
             placed = rule.place(blind, name)
             assert placed == rule.place(whole, name)
-            gland = whole.glands[name]
-            miss = (np.array(placed.centre) - gland["centroid"][1:]) * spacing[1:]
+            structure = whole.structures[name]
+            miss = (np.array(placed.centre) - structure["centroid"][1:]) * spacing[1:]
             assert np.abs(miss).max() < CELL_MM
-            assert placed.slices[0] <= gland["slices"][0]
-            assert placed.slices[1] >= gland["slices"][1]
+            assert placed.slices[0] <= structure["slices"][0]
+            assert placed.slices[1] >= structure["slices"][1]
             assert 0 <= placed.slices[0] <= placed.slices[1] < whole.shape[0]
 
 
@@ -86,11 +86,11 @@ def test_scan_shorter_than_the_surroundings_is_found() -> None:
     kept = slice(middle - 8, middle + 9)  # 51 mm of the 78 mm that the template spans
     masks = {name: mask[kept] for name, mask in scan.masks.items()}
     short = landmarks(dataclasses.replace(scan, hu=scan.hu[kept], masks=masks))
-    gland = short.glands["parotid_left"]
+    structure = short.structures["parotid_left"]
     placed = rule.place(short, "parotid_left")
-    miss = (np.array(placed.centre) - gland["centroid"][1:]) * short.spacing_mm[1:]
+    miss = (np.array(placed.centre) - structure["centroid"][1:]) * short.spacing_mm[1:]
     assert np.abs(miss).max() < CELL_MM
-    assert placed.slices[0] <= gland["slices"][0] < gland["slices"][1] <= placed.slices[1]
+    assert placed.slices[0] <= structure["slices"][0] < structure["slices"][1] <= placed.slices[1]
 
 
 def test_left_out_patients_give_the_error() -> None:
@@ -118,10 +118,10 @@ def test_landmarks_survive_the_disk(tmp_path: Path) -> None:
     before = landmarks(made_scan(0))
     after = Landmarks.read(before.write(tmp_path / "coarse.npy"), tmp_path / "coarse.npy")
     np.testing.assert_array_equal(after.coarse, before.coarse)
-    assert (after.shape, after.spacing_mm, after.glands) == (
+    assert (after.shape, after.spacing_mm, after.structures) == (
         before.shape,
         before.spacing_mm,
-        before.glands,
+        before.structures,
     )
 
 
@@ -142,10 +142,10 @@ def test_real_glands_are_found_from_eight_patients() -> None:
     rule = fit_crop(by_role["train"][:8], NAMES, CropConfig())
     misses = []
     for found in (*by_role["validation"], *by_role["test"]):
-        for name, gland in found.glands.items():
+        for name, structure in found.structures.items():
             placed = rule.place(found, name)
-            in_plane = (np.array(placed.centre) - gland["centroid"][1:]) * found.spacing_mm[1:]
+            in_plane = (np.array(placed.centre) - structure["centroid"][1:]) * found.spacing_mm[1:]
             misses.append(float(np.hypot(*in_plane)))
     assert len(misses) >= 38
     assert np.median(misses) < 8
-    assert max(misses) < 25  # a 64 mm mask crop about a gland of 30 mm forgives 17
+    assert max(misses) < 25  # a 64 mm mask crop about a structure of 30 mm forgives 17

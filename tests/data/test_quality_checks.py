@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.data.quality.checks import Known, Suspicion, suspicions
-from harness.data.quality.scan_summary import HU_EDGES, Portrait
+from harness.data.quality.checks import Known, QualityWarning, warnings
+from harness.data.quality.scan_summary import HU_EDGES, ScanSummary
 
 MIDDLES = (HU_EDGES[1:] + HU_EDGES[:-1]) / 2
 
@@ -22,10 +22,10 @@ def histogram(centre: float) -> tuple[int, ...]:
 
 
 def patients(count: int = 12) -> dict[str, Known]:
-    """Glands of 20 to 31 ml, as many sizes as in a clinic."""
+    """Structures of 20 to 31 ml, as many sizes as in a clinic."""
     found = {}
     for n in range(count):
-        portrait = Portrait(
+        scan_summary = ScanSummary(
             shape=(40, 256, 256),
             spacing_mm=(3.0, 1.0 + 0.01 * n, 1.0 + 0.01 * n),
             volumes_ml={"parotid_left": 20.0 + n, "parotid_right": 31.0 - n},
@@ -34,23 +34,23 @@ def patients(count: int = 12) -> dict[str, Known]:
             histogram=histogram(30),
             labels=(),
         )
-        found[f"p-{n:02d}"] = Known(portrait, {"parotid_left": 170.0, "parotid_right": 90.0})
+        found[f"p-{n:02d}"] = Known(scan_summary, {"parotid_left": 170.0, "parotid_right": 90.0})
     return found
 
 
 def with_one(changes: Mapping[str, Any], columns: Mapping[str, float] | None = None) -> Any:
     made = patients()
     known = made["p-05"]
-    made["p-05"] = Known(replace(known.portrait, **changes), columns or known.columns)
-    return suspicions(made)
+    made["p-05"] = Known(replace(known.scan_summary, **changes), columns or known.columns)
+    return warnings(made)
 
 
 def test_ordinary_patients_do_not_stand_out() -> None:
-    assert suspicions(patients()) == {}
+    assert warnings(patients()) == {}
 
 
 def test_nobody_at_all() -> None:
-    assert suspicions({}) == {}
+    assert warnings({}) == {}
 
 
 @pytest.mark.parametrize(
@@ -119,18 +119,18 @@ def test_slices_without_contours_are_a_reason_to_look() -> None:
     made = patients()
     note = "parotid_left: 3 slices between its contours without any"
     made["p-05"] = replace(made["p-05"], notes=("a note", note))
-    assert suspicions(made) == {"p-05": [Suspicion("contours", "", note)]}
+    assert warnings(made) == {"p-05": [QualityWarning("contours", "", note)]}
 
 
 def test_swapped_sides() -> None:
     found = with_one({}, {"parotid_left": 90.0, "parotid_right": 170.0})
     words = "parotid_left lies to the patient's right of parotid_right: are the sides swapped?"
-    assert found == {"p-05": [Suspicion("side", "parotid_left", words)]}
+    assert found == {"p-05": [QualityWarning("side", "parotid_left", words)]}
 
 
 def test_with_few_patients_only_what_is_odd_in_itself_is_said() -> None:
     few = dict(list(patients(4).items()))
     first = few["p-00"]
-    tiny = replace(first.portrait, volumes_ml={"parotid_left": 0.5, "parotid_right": 0.6})
+    tiny = replace(first.scan_summary, volumes_ml={"parotid_left": 0.5, "parotid_right": 0.6})
     few["p-00"] = Known(tiny, first.columns)
-    assert suspicions(few) == {}
+    assert warnings(few) == {}

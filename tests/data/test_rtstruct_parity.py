@@ -123,12 +123,12 @@ def test_all_scans_are_listed() -> None:
 
 @pytest.mark.parametrize("scan", scans())
 def test_a_drawn_mask_comes_back(tmp_path: Path, scan: str) -> None:
-    glands = {
+    structures = {
         f"{path.parents[2].name} {path.stem}": path
         for path in PLANS.glob(f"*/*/{scan}/*/Parotid-*")
     }
-    assert len(glands) == 4, "two observers, two sides"
-    for number, (name, path) in enumerate(sorted(glands.items())):
+    assert len(structures) == 4, "two observers, two sides"
+    for number, (name, path) in enumerate(sorted(structures.items())):
         mask, affine = cropped(path)
         folder = tmp_path / str(number)
         save_series(series_datasets(np.zeros(mask.shape, np.int16), affine), folder)

@@ -30,16 +30,17 @@ META = {
 }
 
 
-def row(pair: int, role: str = "train", gland_px: int = 3, selected: bool = True) -> Row:
+def row(pair: int, role: str = "train", structure_px: int = 3, selected: bool = True) -> Row:
     crop = crop_text(Placement((10.25, 20.1239), (1, 2)))
     return Row(
-        pair, "a, 'b'", "d0", role, "parotid_left", "left", 7, 21.5, True, gland_px, selected, crop
+        pair, "a, 'b'", "d0", role, "parotid_left", "left", 7, 21.5, True, structure_px, selected,
+        crop
     )  # fmt: skip
 
 
 ROWS = [
     row(0),
-    row(1, gland_px=0),
+    row(1, structure_px=0),
     row(2, "validation"),
     row(3, "validation", 0, False),
     row(4, "validation", 9, False),
@@ -78,7 +79,7 @@ def test_synthetic_rows_come_back(tmp_path: Path) -> None:
     rows = [Row.synthetic(pair, 40 + pair) for pair in range(COUNT)]
     write_store(tmp_path, *arrays(), rows, META)
     assert Store.open(tmp_path).rows == tuple(rows)
-    assert rows[2].gland_px == 42
+    assert rows[2].structure_px == 42
     assert not rows[2].patient
 
 
@@ -88,9 +89,9 @@ def test_synthetic_rows_come_back(tmp_path: Path) -> None:
         ({}, [0, 1, 2, 3, 4]),
         ({"role": "train"}, [0, 1]),
         ({"role": "validation", "selected": True}, [2]),
-        ({"gland": True}, [0, 2, 4]),
-        ({"role": "validation", "gland": False}, [3]),
-        ({"selected": False, "gland": True}, [4]),
+        ({"structure": True}, [0, 2, 4]),
+        ({"role": "validation", "structure": False}, [3]),
+        ({"selected": False, "structure": True}, [4]),
         ({"role": "test"}, []),
     ],
 )

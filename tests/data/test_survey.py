@@ -58,13 +58,13 @@ def test_every_region_with_its_volume(tmp_path: Path) -> None:
     [series], [drawn] = found.series, found.sets
     assert (series.modality, len(series.files), series.warnings) == ("CT", 6, ())
     assert drawn.series is series
-    gland, point, empty, target = drawn.rois
-    assert (gland.interpreted, gland.contours, gland.structure) == (
+    structure, point, empty, target = drawn.rois
+    assert (structure.interpreted, structure.contours, structure.structure) == (
         "ORGAN",
         3,
         "submandibular_left",
     )
-    assert (gland.voxels, gland.volume_ml) == (150, pytest.approx(0.9))
+    assert (structure.voxels, structure.volume_ml) == (150, pytest.approx(0.9))
     assert (point.voxels, point.warnings) == (0, ("1 POINT contour left out",))
     assert (empty.contours, empty.warnings) == (0, ("it has no contours",))
     assert target.voxels == 100

@@ -206,9 +206,9 @@ def test_label_maps_with_names(root: Path) -> None:
 
 def test_a_structure_of_its_own_name_needs_no_pattern(root: Path) -> None:
     save(draw().ct, root / "P1" / "ct.nrrd")
-    save(draw().masks["Parotid_L"], root / "P1" / "gland.nrrd")
-    scan = only(root, structures=("gland",), patterns={"gland": ("^X$",)})
-    np.testing.assert_array_equal(scan.masks["gland"], filled(LEFT))
+    save(draw().masks["Parotid_L"], root / "P1" / "structure.nrrd")
+    scan = only(root, structures=("structure",), patterns={"structure": ("^X$",)})
+    np.testing.assert_array_equal(scan.masks["structure"], filled(LEFT))
 
 
 def test_usual_names_are_known(root: Path) -> None:

@@ -227,7 +227,7 @@ def test_six_phantoms_are_prepared(tmp_path: Path) -> None:
         values = prepare(session)
     assert sum(values["patients"].values()) == 6
     assert set(values["patients"]) == {"train", "validation", "test"}
-    assert min(entry["with gland"] for entry in values["pairs"].values()) > 0
+    assert min(entry["with the structure"] for entry in values["pairs"].values()) > 0
     assert all(volume > 0 for volume in volumes)
     for path in work.rglob("*"):
         if path.is_file() and work / "private" not in path.parents:

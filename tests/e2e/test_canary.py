@@ -1,9 +1,10 @@
 """A canary for leaks: what the test patients hold may reach test scores and nothing before them.
 
 The same training and validation patients go the whole path twice. The second time every test
-patient is marked in a way that whatever looked at it would learn: a bright block beside the gland,
-the gland larger and elsewhere in the frame; and there is one test patient more, so that nothing may
-go by the number of patients either. A third run plants the mark in a training patient instead.
+patient is marked in a way that whatever looked at it would learn: a bright block beside the
+structure, the structure larger and elsewhere in the frame; and there is one test patient more, so
+that nothing may go by the number of patients either. A third run plants the mark in a training
+patient instead.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from harness.sweep.study import Trial
 from harness.work.generate import synthesis
 
 COUNTS = {"train": 3, "validation": 2, "test": 2}
-# Enough training for masks of which some are plausible, and for segmenters that find the gland.
+# Enough training for masks of which some are plausible, and for segmenters that find the structure.
 CHANGES = (
     "compute.precision=float32",  # `auto` differs by machine, and so would what converges
     "data.spacing_mm=1",
@@ -53,7 +54,7 @@ CHANGES = (
     "metrics.images=8",
     "sweep.seeds=1",
     "sweep.mask.space.batch_size.values=[4, 8]",
-    "sweep.segmentation={strength: [0.5, 2.0], extra_share: [0.25, 0.5]}",
+    "sweep.segmentation={magnitude: [0.5, 2.0], synthetic_fraction: [0.25, 0.5]}",
 )
 TISSUE, GLAND, BRIGHT = 1064, 1114, 2500  # HU + 1024
 MOVED = 6  # voxels of 2 mm
@@ -69,7 +70,8 @@ UNLIKE = {"spec.json", "inputs.json", "covered.json", "lease.json", "lease.lock"
 
 
 def write_patients(root: Path, counts: Mapping[str, int], marked: Collection[str]) -> Path:
-    """An OpenKBP folder of small patients with one gland, which is quick to find and to learn."""
+    """An OpenKBP folder of small patients with one structure, which is quick to find and to
+    learn."""
     write_openkbp(root, counts)
     for patient in root.glob("provided-data/*/*"):
         hu = volume(patient / "ct.csv")
@@ -83,13 +85,13 @@ def write_patients(root: Path, counts: Mapping[str, int], marked: Collection[str
 
 
 def mark(hu: NDArray[np.float64], contour: Path) -> None:
-    """Make a patient's gland larger, move it to the back and put a bright block before it."""
-    body, gland = hu > 0, volume(contour) > 0
-    moved = grown(np.roll(gland, MOVED, axis=0)) & body
+    """Make a patient's structure larger, move it to the back and put a bright block before it."""
+    body, structure = hu > 0, volume(contour) > 0
+    moved = grown(np.roll(structure, MOVED, axis=0)) & body
     row, column = (round(float(places.mean())) for places in np.nonzero(moved)[:2])
     block = np.zeros_like(body)
     block[row - 12 : row - 5, column - 3 : column + 4] = True
-    for where, value in ((gland, TISSUE), (block & body, BRIGHT), (moved, GLAND)):
+    for where, value in ((structure, TISSUE), (block & body, BRIGHT), (moved, GLAND)):
         hu[where] = value
     write_table(contour, [f"{index}," for index in np.flatnonzero(moved)])
 
@@ -170,7 +172,7 @@ def run(root: Path, patients: Path, to_the_end: bool = True) -> Ran:
 
     def fit_and_tell(masks: NDArray[Any], tolerance: float) -> PlausibilityRule:
         rule = fit_plausibility(masks, tolerance)
-        rules.append(rule.plain())
+        rules.append(rule.to_dict())
         return rule
 
     session = Session(experiment, root / "work", Console(quiet=True), engine="inline")
@@ -199,7 +201,7 @@ def names_of(work: WorkFolder) -> dict[str, str]:
     def name(digest: str) -> str:
         spec = specs[digest]
         inputs = {key: [name(i.digest), i.epoch] for key, i in spec.inputs.items()}
-        what = {**spec.plain(), "config": without(spec.config, {"patients"}), "inputs": inputs}
+        what = {**spec.to_dict(), "config": without(spec.config, {"patients"}), "inputs": inputs}
         return f"{spec.kind}, seed {spec.seed}, {digest_of(what)}"
 
     return {digest: name(digest) for digest in specs}
@@ -258,7 +260,7 @@ def memory() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def plain(memory: Path) -> Ran:
+def to_dict(memory: Path) -> Ran:
     return run(memory / "plain", write_patients(memory / "plain-patients", COUNTS, ()))
 
 
@@ -307,7 +309,7 @@ def test_no_file_from_before_the_test_knows_the_mark(plain: Ran, marked: Ran) ->
     }
     records = {name for name in left_by(plain) if name.endswith(": result.json")}
     assert {name.split(",")[0] for name in records} == {
-        "prepare", "variety", "mask-score", "image-score", "synthesis"
+        "prepare", "diversity", "mask-score", "image-score", "synthesis"
     }  # fmt: skip
 
 

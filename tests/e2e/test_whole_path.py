@@ -93,7 +93,7 @@ def test_run_ends_in_a_pilot_with_an_interval(ran: Ran) -> None:
     effects = found["compare"]["effects"]
     assert [effect["status"] for effect in effects] == ["pilot", "pilot"]
     assert all(effect["p"] is None and not effect["word"] for effect in effects)
-    low, high = effects[0]["interval95"]
+    low, high = effects[0]["interval_95"]
     assert low < effects[0]["mean"] < high
     cells = list(csv.DictReader((folder / found["compare"]["scores"]).open()))
     assert len(cells) == 3 * 3 * 5

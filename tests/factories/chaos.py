@@ -247,7 +247,7 @@ def journals(workdir: Path) -> dict[tuple[str, int, str], float]:
 def results(workdir: Path) -> dict[str, Any]:
     paths = [
         *workdir.glob("jobs/*/*/result.json"),
-        *workdir.glob("jobs/*/*/readouts/*/result.json"),
+        *workdir.glob("jobs/*/*/checkpoints/*/result.json"),
     ]
     return {str(p.relative_to(workdir)): read_json(p)["values"] for p in sorted(paths)}
 
@@ -288,8 +288,8 @@ def assert_equal(workdir: Path, reference: Path) -> None:
 
 def assert_same_results(workdir: Path, reference: Path) -> None:
     """Everything below the work folder but the databases."""
-    weights = sums(workdir, "jobs/*/*/readouts/*/weights.safetensors")
-    assert weights == sums(reference, "jobs/*/*/readouts/*/weights.safetensors")
+    weights = sums(workdir, "jobs/*/*/checkpoints/*/weights.safetensors")
+    assert weights == sums(reference, "jobs/*/*/checkpoints/*/weights.safetensors")
     assert weights
     same(journals(workdir), journals(reference))
     assert results(workdir) == results(reference)

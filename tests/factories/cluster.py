@@ -132,8 +132,8 @@ def _trains_on(raylet: int, workdir: Path) -> bool:
 
 
 def assert_every_trial_once(studies: dict[str, Any]) -> None:
-    """Of the one study: every setting asked for is told, the others are readouts on the way."""
+    """Of the one study: every setting asked for is told, the others are checkpoints on the way."""
     [trials] = studies.values()
     assert [number for number, *_ in trials] == list(range(len(trials)))
     assert {state.name for _, _, state, *_ in trials} == {"COMPLETE"}
-    assert sum("readout_of" not in attributes for *_, attributes in trials) == TRIALS
+    assert sum("checkpoint_of" not in attributes for *_, attributes in trials) == TRIALS

@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.jobs.folder import WorkFolder
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.jobs.runner import run_request
 from harness.jobs.spec import Request, Spec
 from harness.jobs.status import missing
 
-# Config of the training, its seed and the epoch of the readout -> values of the score.
+# Config of the training, its seed and the epoch of the checkpoint -> values of the score.
 Scorer = Callable[[Mapping[str, Any], int, int], Mapping[str, Any]]
 
 
 def verdict(word: str, ratio: float = 1.0, onset: int | None = None) -> dict[str, Any]:
     """A verdict on collapse as a score stores it; every sign at `ratio` of real."""
-    names = ("spread", "effective", "distinct", "coverage")
+    names = ("mean_distance", "vendi_score", "non_duplicates", "coverage")
     signs = [
         {"name": name, "value": 10 * ratio, "real": 10.0, "ratio": ratio, "p": 0.5}
         for name in names
@@ -40,7 +40,7 @@ class StandIn:
     Args:
         work: the work folder.
         score: values of a score job.
-        train: values of a training's readouts, beside its epoch.
+        train: values of a training's checkpoints, beside its epoch.
         ends: epoch at which a training ends by itself, before its time.
         too_large: whether a training does not fit its device.
 
@@ -63,14 +63,14 @@ class StandIn:
         self.too_large = too_large
         self.done: list[tuple[str, str, int | None]] = []
 
-    def drive(self, plan: Callable[[Board], Any], passes: int = 10_000) -> Any:
+    def drive(self, plan: Callable[[JobGraph], Any], passes: int = 10_000) -> Any:
         """Plan, finish what is ready, plan again, until nothing is missing or `passes` are over."""
         for _ in range(passes):
-            board = Board(self.work)
-            found = plan(board)
-            if not board.pending():
+            graph = JobGraph(self.work)
+            found = plan(graph)
+            if not graph.pending():
                 return found
-            for request in board.ready():
+            for request in graph.ready():
                 self.finish(request)
         return found
 

@@ -17,9 +17,9 @@ from harness.jobs.folder import WorkFolder
 from harness.jobs.kinds import KINDS, Kind
 from harness.jobs.spec import Input, Request, Spec
 
-for _name, _lineage in (("test-text", False), ("test-count", True), ("test-break", False)):
+for _name, _training in (("test-text", False), ("test-count", True), ("test-break", False)):
     if _name not in list(KINDS):
-        KINDS.add(_name, Kind(f"factories.jobs:{_name[5:]}_job", 1, lineage=_lineage))
+        KINDS.add(_name, Kind(f"factories.jobs:{_name[5:]}_job", 1, training=_training))
 
 
 def text_job(context: Context) -> None:
@@ -34,7 +34,7 @@ def text_job(context: Context) -> None:
 
 
 def count_job(context: Context) -> None:
-    """A lineage: adds one an epoch, from the state that it finds."""
+    """A training: adds one an epoch, from the state that it finds."""
     _count_run(context)
     state = context.folder.state
     at = int(state.read_text()) if state.exists() else 0

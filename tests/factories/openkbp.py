@@ -39,7 +39,7 @@ tracking: {{enabled: false, pictures: 1}}
 
 
 def write_openkbp(root: Path, counts: Mapping[str, int] = COUNTS) -> Path:
-    """Patients of 4 mm voxels: a cylinder of ten slices with two brighter glands."""
+    """Patients of 4 mm voxels: a cylinder of ten slices with two brighter structures."""
     y, x, z = np.mgrid[:EDGE, :EDGE, :EDGE]
     body = ((y - 64) ** 2 + (x - 64) ** 2 < 20**2) & (z >= 60) & (z < 70)
     number = 0
@@ -53,10 +53,10 @@ def write_openkbp(root: Path, counts: Mapping[str, int] = COUNTS) -> Path:
             folder.mkdir(parents=True)
             for name, side in (("LeftParotid", 1), ("RightParotid", -1)):
                 row, column = 64 + rng.normal(0, 1), 64 + side * 12 + rng.normal(0, 1)
-                gland = (y - row) ** 2 / 16 + (x - column) ** 2 / 9 + (z - 65) ** 2 / 9 < 1
-                gland &= body
-                hu[gland] = 1114
-                voxels = "".join(f"{index},\n" for index in np.flatnonzero(gland))
+                structure = (y - row) ** 2 / 16 + (x - column) ** 2 / 9 + (z - 65) ** 2 / 9 < 1
+                structure &= body
+                hu[structure] = 1114
+                voxels = "".join(f"{index},\n" for index in np.flatnonzero(structure))
                 (folder / f"{name}.csv").write_text(",data\n" + voxels)
             flat = hu.ravel()
             voxels = "".join(f"{i},{flat[i]:.0f}\n" for i in np.flatnonzero(flat))

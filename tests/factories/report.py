@@ -16,8 +16,8 @@ from scipy import ndimage
 
 from harness.base.files import write_json
 from harness.compare.protocol import ComparisonPlan
-from harness.compare.replicate import Chain
-from harness.config.experiment import Experiment, plain
+from harness.compare.replicate import Replicate
+from harness.config.experiment import Experiment, to_dict
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.data.pairs.store import Row, write_store
 from harness.inference.decision import decide
@@ -92,7 +92,7 @@ class Material:
         write_json(job.at(epoch) / "result.json", {**result, "finished": FINISHED})
 
     def train(self, spec: Spec, epochs: int, l1: bool, failed: bool = False) -> None:
-        """A GAN training: losses, sample grids at five epochs, a readout."""
+        """A GAN training: losses, sample grids at five epochs, a checkpoint."""
         journal = Journal(self.work.job(spec).journal)
         for epoch in range(1, epochs + 1):
             share = epoch / epochs
@@ -171,10 +171,10 @@ class Material:
 
     def _pairs(self, count: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         edge = self.experiment.data.crop.frame_px
-        glands = discs(count, edge, self.rng) > 0
+        structures = discs(count, edge, self.rng) > 0
         smooth = ndimage.gaussian_filter(self.rng.normal(0, 1, (count, edge, edge)), (0, 4, 4))
-        ct = np.clip(0.1 + 6 * 0.3 * smooth + 0.25 * glands, -1, 1)
-        return ct[:, None].astype(np.float32), glands[:, None].astype(np.uint8)
+        ct = np.clip(0.1 + 6 * 0.3 * smooth + 0.25 * structures, -1, 1)
+        return ct[:, None].astype(np.float32), structures[:, None].astype(np.uint8)
 
     # --- plans --------------------------------------------------------------------------------
 
@@ -198,7 +198,7 @@ class Material:
             }
             settings = base.model_validate(
                 {
-                    **plain(base),
+                    **to_dict(base),
                     "batch_size": params["batch_size"],
                     "optimiser": {"learning_rate": params["optimiser.learning_rate"]},
                     "schedule": {"epochs": params["schedule.epochs"]},
@@ -255,18 +255,18 @@ class Material:
         """A finished comparison; the first `failed` replicates' mask stages did not converge."""
         epochs = 12
         mask = self.experiment.mask.model_validate(
-            {**plain(self.experiment.mask), "schedule": {"epochs": epochs}}
+            {**to_dict(self.experiment.mask), "schedule": {"epochs": epochs}}
         )
         image = self.experiment.image.model_validate(
-            {**plain(self.experiment.image), "schedule": {"epochs": epochs}}
+            {**to_dict(self.experiment.image), "schedule": {"epochs": epochs}}
         )
         plan = ComparisonPlan([], self.specs.segmenter_epochs(), finished=True)
         for index in range(replicates):
-            plan.chains.append(self._chain(mask, image, 1000 + index, epochs, index < failed))
+            plan.replicates.append(self._chain(mask, image, 1000 + index, epochs, index < failed))
         trained = {
-            f"{arm}/{chain.seed}": spec.done(plan.segmenter_epochs)
-            for chain in plan.chains
-            for arm, spec in chain.segmenters.items()
+            f"{arm}/{replicate.seed}": spec.done(plan.segmenter_epochs)
+            for replicate in plan.replicates
+            for arm, spec in replicate.segmenters.items()
         }
         plan.opening = self.specs.opening(self.store, trained, {"arms": list(ARMS)})
         self.finish(plan.opening, {"extended": False})
@@ -276,7 +276,7 @@ class Material:
             self.finish(plan.tests[arm, int(seed)], {"patients": {}})
         return plan
 
-    def _chain(self, mask: Any, image: Any, seed: int, epochs: int, failed: bool) -> Chain:
+    def _chain(self, mask: Any, image: Any, seed: int, epochs: int, failed: bool) -> Replicate:
         first, second = self._stage("mask", mask, seed), self._stage("image", image, seed)
         self.train(first, epochs, False, failed)
         self.train(second, epochs, True)
@@ -302,7 +302,7 @@ class Material:
             self._segment(spec, 0.8 + GAIN[arm])
             segmenters[arm] = spec
         stages = {"mask": Phases(first, epochs, epochs), "image": Phases(second, epochs, epochs)}
-        return Chain(seed, segmenters, stages, scores, synthesis)
+        return Replicate(seed, segmenters, stages, scores, synthesis)
 
     def _segment(self, spec: Spec, dice: float) -> None:
         epochs = self.specs.segmenter_epochs()
@@ -320,12 +320,12 @@ class Material:
         rng = np.random.default_rng(11)
         level = {p: 0.79 + rng.normal(0, 0.05) for p in patients}
         cells = []
-        for chain in plan.chains:
+        for replicate in plan.replicates:
             for arm in self.experiment.arms:
                 shift = GAIN[arm] + rng.normal(0, spread / 3)
                 for patient in patients:
                     value = level[patient] + shift + rng.normal(0, spread)
-                    cells.append(Cell(patient, chain.seed, arm, float(np.clip(value, 0, 1))))
+                    cells.append(Cell(patient, replicate.seed, arm, float(np.clip(value, 0, 1))))
         return Table(cells)
 
     # --- the whole ----------------------------------------------------------------------------
@@ -346,12 +346,12 @@ class Material:
         values: dict[str, Any] = {
             "experiment": self.experiment,
             "work": self.work,
-            "config": plain(self.experiment),
+            "config": to_dict(self.experiment),
             "patients": lines,
             "store": self.real_store(),
             "store_values": {
                 "pairs": {"train": 812, "validation": 120},
-                "gland_lost_to_crop": 0.0121,
+                "structure_lost_to_crop": 0.0121,
             },
             "chosen": {"mask": {"trial": 5, "settings": {"batch_size": 4}}},
             "comparison": plan,

@@ -10,7 +10,7 @@ from factories.fake_executor import Scorer, StandIn
 
 from harness.config.experiment import Experiment
 from harness.jobs.folder import JobFolder, WorkFolder
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.sweep.plan import SweepPlan
 from harness.sweep.planner import StageSweep
 from harness.sweep.study import Study
@@ -66,10 +66,10 @@ class Sweep:
         return StageSweep(self.stage, self.specs, self.store, study)
 
     def run(self, passes: int = 10_000) -> SweepPlan:
-        return self.hands.drive(lambda board: self.planner.plan(board), passes)
+        return self.hands.drive(lambda graph: self.planner.plan(graph), passes)
 
     def look(self) -> SweepPlan:
-        return self.planner.look(Board(self.work))
+        return self.planner.look(JobGraph(self.work))
 
     def trained(self) -> dict[str, set[int]]:
         """Readouts by the lineage's digest."""

@@ -43,7 +43,7 @@ def tiny_experiment(**changed: Any) -> Experiment:
     """Widths of 4 and frames of 64 pixels; sections in `changed` are merged into these."""
     plain: dict[str, Any] = {
         "name": "tiny",
-        "data": {"crop": {"frame_px": 64}, "structures": ["gland"]},
+        "data": {"crop": {"frame_px": 64}, "structures": ["structure"]},
         "mask": {"width": 4, "latent": 8, "batch_size": 4, "schedule": {"epochs": 4}},
         "image": {"width": 4, "batch_size": 3, "schedule": {"epochs": 3}},
         "synthesis": {"pairs": 6, "attempts": 11},
@@ -79,7 +79,7 @@ class Tiny:
 
     Attributes:
         roles: of patients p0, p1, ...
-        slices: pairs of each patient; the last one of a training patient holds no gland.
+        slices: pairs of each patient; the last one of a training patient holds no structure.
         salt: other salts give other patients.
     """
 
@@ -127,12 +127,12 @@ class Tiny:
             patient=patient,
             patient_digest=digest_for(patient),
             role=self.patients[patient],
-            structure="gland",
+            structure="structure",
             side="",
             slice=level,
             z_mm=3.0 * level,
             mirrored=False,
-            gland_px=area,
+            structure_px=area,
             selected=True,
             crop="{}",
         )
@@ -141,7 +141,7 @@ class Tiny:
         data = self.experiment.data
         return {
             "kind": "real",
-            "channels": ["gland"],
+            "channels": ["structure"],
             "mirror": data.mirror,
             "frame_px": data.crop.frame_px,
             "mask_px": data.crop.mask_px,
@@ -181,16 +181,16 @@ class Tiny:
 
 
 def tiny_scan(edge: int, seed: int = 0, slices: int = 5) -> LoadedScan:
-    """A scan on a grid of 1 mm, whose gland is an ellipse in all but the outer slices."""
+    """A scan on a grid of 1 mm, whose structure is an ellipse in all but the outer slices."""
     mask = np.repeat(ellipses(1, edge, seed + 9)[:, 0] > 0, slices, 0)
     mask[[0, -1]] = False
     hu = np.where(mask, 40, -100).astype(np.int16)
     middle = (edge - 1) / 2
     return LoadedScan(
         hu,
-        {"gland": mask},
+        {"structure": mask},
         np.diag([3.0, 1.0, 1.0, 1.0]),
-        {"gland": Placement((middle, middle), (0, slices - 1))},
+        {"structure": Placement((middle, middle), (0, slices - 1))},
     )
 
 
@@ -222,7 +222,7 @@ def weights_at(folder: JobFolder, epoch: int) -> str:
 
 
 def changed_share(before: JobFolder, after: JobFolder, epoch: int) -> float:
-    """Share of weights that differ between two readouts."""
+    """Share of weights that differ between two checkpoints."""
     one, two = (load_weights(f.at(epoch) / "weights.safetensors") for f in (before, after))
     differing = sum(int((one[name] != two[name]).sum()) for name in one)
     return differing / sum(value.numel() for value in one.values())

@@ -21,7 +21,7 @@ def drawn(patients: np.ndarray, replicates: np.ndarray, lower: bool = False) -> 
             replicate_means=replicates.tolist(),
             margin=0.01,
             mean=float(np.nanmean(patients)),
-            interval95=(0.0, 0.03),
+            interval_95=(0.0, 0.03),
             interval90=(0.005, 0.025),
             lower_is_better=lower,
         )

@@ -38,7 +38,7 @@ def test_the_best_so_far_steps_where_a_trial_improves_on_all_before_it() -> None
         trial(2, 0.9),
         trial(3, 0.3),
         trial(4, None),
-        trial(5, 0.2, readout_of=3),
+        trial(5, 0.2, checkpoint_of=3),
     ]
     found = best_so_far(trials, "minimize")
     assert found == [(0, pytest.approx(0.6)), (3, 0.3), (5, 0.2)]

@@ -74,7 +74,7 @@ def _hidden(dataset: Dataset) -> Dataset:
 
 
 def _phantom(folder: Path, shape: tuple[int, int, int]) -> Patient:
-    """Glands with a hole, an island, repeats, a point and slices apart."""
+    """Structures with a hole, an island, repeats, a point and slices apart."""
     affine = placed(shape)
     hu = np.random.default_rng(3).integers(-1000, 2000, shape)
     hu[:, 4:20, 3:30] = np.arange(27) * 7

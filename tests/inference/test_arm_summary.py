@@ -29,8 +29,8 @@ def test_means_and_replicates_of_each_arm() -> None:
 def test_the_interval_is_symmetric_and_wider_than_either_t_of_means() -> None:
     """Without residuals T = MSP + MSR; patients of step 0.01: sd of their means 0.030277."""
     (first, _) = arm_means(table(10, 5))
-    assert first.interval95 is not None
-    low, high = first.interval95
+    assert first.interval_95 is not None
+    low, high = first.interval_95
     assert (low + high) / 2 == pytest.approx(first.mean)
     patients, replicates = (
         np.var(np.arange(10) * 0.01, ddof=1),
@@ -42,5 +42,5 @@ def test_the_interval_is_symmetric_and_wider_than_either_t_of_means() -> None:
 
 
 def test_too_few_cells_have_no_interval() -> None:
-    assert arm_means(table(4, 5))[0].interval95 is None
-    assert arm_means(table(10, 2))[0].interval95 is None
+    assert arm_means(table(4, 5))[0].interval_95 is None
+    assert arm_means(table(10, 2))[0].interval_95 is None

@@ -65,7 +65,7 @@ def test_the_hand_worked_vector() -> None:
     assert (effect.status, effect.needed) == ("verdict", "")
     assert (effect.patients, effect.replicates) == (10, 5)
     assert effect.mean == pytest.approx(0.01272, rel=1e-6)
-    assert effect.interval95 == pytest.approx((0.00102212, 0.0244179), rel=1e-5)
+    assert effect.interval_95 == pytest.approx((0.00102212, 0.0244179), rel=1e-5)
     assert effect.interval90 == pytest.approx((0.00355039, 0.0218896), rel=1e-5)
     assert effect.p == pytest.approx(0.0382412, rel=1e-5)
     assert effect.p_adjusted is None
@@ -82,9 +82,9 @@ def test_the_hand_worked_vector() -> None:
 def test_the_smallest_effect_lies_beyond_half_the_interval() -> None:
     """Power asks for more than significance: (c + t[.8]) SE against c SE."""
     effect = primary(vector())
-    assert effect.interval95 is not None
+    assert effect.interval_95 is not None
     assert effect.detectable is not None
-    half = (effect.interval95[1] - effect.interval95[0]) / 2
+    half = (effect.interval_95[1] - effect.interval_95[0]) / 2
     assert half < effect.detectable < 2 * half
 
 
@@ -156,7 +156,7 @@ def test_what_a_design_allows(patients: int, replicates: int, status: str) -> No
     assert effect.mean == pytest.approx(0.05)
     assert (effect.p is not None) == (status == "verdict")
     assert bool(effect.word) == (status == "verdict")
-    intervals = (effect.interval95, effect.interval90, effect.detectable, effect.sd_patient)
+    intervals = (effect.interval_95, effect.interval90, effect.detectable, effect.sd_patient)
     assert [value is None for value in intervals] == [status == "cells only"] * 4
 
 
@@ -183,7 +183,7 @@ def test_one_missing_cell_refuses_the_interval(hole: float) -> None:
     differences[3, 2] = hole
     effect = primary(differences)
     assert effect.status == "cells only"
-    assert effect.interval95 is None
+    assert effect.interval_95 is None
     assert "an interval needs every cell, but 1 of 50 lacks." in effect.sentence
 
 
@@ -196,7 +196,7 @@ def test_equal_cells_have_no_interval() -> None:
         for r in range(5)
     ]
     (effect,) = decide(Table(cells), rule())
-    assert (effect.mean, effect.interval95, effect.p, effect.word) == (0.25, None, None, "")
+    assert (effect.mean, effect.interval_95, effect.p, effect.word) == (0.25, None, None, "")
     assert "all cells are equal" in effect.sentence
 
 
@@ -227,7 +227,7 @@ def test_holm_is_over_the_secondaries_alone() -> None:
     assert [effect.p_adjusted for effect in others] == pytest.approx(expected)
     for effect in others:
         alone = decide(cells, rule(baseline=A, candidate=effect.candidate))[0]
-        assert effect.interval95 == alone.interval95  # intervals are not adjusted
+        assert effect.interval_95 == alone.interval_95  # intervals are not adjusted
         assert effect.p == alone.p
 
 
@@ -240,8 +240,8 @@ def test_a_secondary_needs_its_adjusted_p() -> None:
     assert gan.p == first.p
     assert gan.p_adjusted == pytest.approx(3 * 0.0382412, rel=1e-5)
     assert gan.word == "undecided"
-    assert gan.interval95 is not None
-    assert gan.interval95[0] > 0
+    assert gan.interval_95 is not None
+    assert gan.interval_95[0] > 0
 
 
 def test_secondaries_may_compare_any_two_arms() -> None:
@@ -260,7 +260,7 @@ def test_nothing_extended_carries_a_verdict() -> None:
         decide(cells, decision, extended=True), decide(cells, decision), strict=True
     ):
         assert (effect.word, effect.p, effect.p_adjusted) == ("", None, None)
-        assert (effect.mean, effect.interval95) == (before.mean, before.interval95)
+        assert (effect.mean, effect.interval_95) == (before.mean, before.interval_95)
         assert effect.sentence.endswith(
             "No verdict: the test had been opened before under another rule."
         )

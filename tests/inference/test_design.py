@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 
 from harness.base.errors import DataError
-from harness.config.experiment import DecisionConfig, Experiment, plain
-from harness.inference.crossed_t import Spread
+from harness.config.experiment import DecisionConfig, Experiment, to_dict
+from harness.inference.crossed_t import VarianceComponents
 from harness.inference.design import (
-    assumed_spread,
+    assumed_components,
     detectable_words,
     equivalence_words,
     plan_facts,
@@ -21,8 +21,8 @@ from harness.inference.design import (
 
 def test_what_the_first_comparison_on_openkbp_could_see() -> None:
     """30 patients x 5 replicates: standard error 0.0047, smallest effect about 0.015."""
-    spread = assumed_spread(DecisionConfig())
-    assert spread == Spread(0.019, 0.006, 0.02)
+    spread = assumed_components(DecisionConfig())
+    assert spread == VarianceComponents(0.019, 0.006, 0.02)
     facts = plan_facts(spread, 30, 5, 0.01)
     by_hand = math.sqrt(0.019**2 / 30 + 0.006**2 / 5 + 0.02**2 / 150)
     assert facts.standard_error == pytest.approx(by_hand)
@@ -33,7 +33,7 @@ def test_what_the_first_comparison_on_openkbp_could_see() -> None:
 
 def test_many_patients_come_near_the_textbook_number() -> None:
     """No replicate part: a t over patients, (t[.975] + t[.8]) sd / sqrt(P) <= margin."""
-    facts = plan_facts(Spread(0.05, 0.0, 0.0), 30, 5, 0.01)
+    facts = plan_facts(VarianceComponents(0.05, 0.0, 0.0), 30, 5, 0.01)
     textbook = next(
         n
         for n in range(3, 500)
@@ -54,26 +54,28 @@ def test_many_patients_come_near_the_textbook_number() -> None:
     ],
 )
 def test_each_way_out_in_words(spread: tuple[float, float, float], said: str) -> None:
-    assert detectable_words(plan_facts(Spread(*spread), 20, 8, 0.01)).endswith(said)
+    assert detectable_words(plan_facts(VarianceComponents(*spread), 20, 8, 0.01)).endswith(said)
 
 
 def test_words_never_plan_a_pilot() -> None:
     """Fewer than 10 patients would see the margin; a verdict takes 10."""
-    narrow = plan_facts(Spread(0.001, 0.001, 0.03), 6, 6, 0.017)
+    narrow = plan_facts(VarianceComponents(0.001, 0.001, 0.03), 6, 6, 0.017)
     assert narrow.detectable > 0.017
     assert (narrow.patients_needed, narrow.replicates_needed) == (7, 7)
     assert "takes 10 patients, or 7 replicates" in detectable_words(narrow)
 
 
 def test_equivalence_in_and_out_of_reach() -> None:
-    assert "is in reach" in equivalence_words(plan_facts(Spread(0, 0.005, 0), 30, 10, 0.01))
-    out = equivalence_words(plan_facts(Spread(0, 0.03, 0), 30, 10, 0.01))
+    assert "is in reach" in equivalence_words(
+        plan_facts(VarianceComponents(0, 0.005, 0), 30, 10, 0.01)
+    )
+    out = equivalence_words(plan_facts(VarianceComponents(0, 0.03, 0), 30, 10, 0.01))
     assert '"no useful effect" (within 0.01) is out of reach' in out
 
 
 def test_one_patient_plans_nothing() -> None:
     with pytest.raises(DataError, match="at least 2 patients"):
-        plan_facts(Spread(0.1, 0.1, 0.1), 1, 5, 0.01)
+        plan_facts(VarianceComponents(0.1, 0.1, 0.1), 1, 5, 0.01)
 
 
 @pytest.mark.parametrize("name", ["patient", "replicate", "residual"])
@@ -81,6 +83,6 @@ def test_assumed_deviations_are_not_negative(name: str) -> None:
     def given(value: Any) -> Experiment:
         return Experiment.model_validate({"name": "x", "decision": {"assumed": {name: value}}})
 
-    assert plain(given(0))["decision"]["assumed"][name] == 0
+    assert to_dict(given(0))["decision"]["assumed"][name] == 0
     with pytest.raises(ValueError, match="greater than or equal to 0"):
         given(-0.001)

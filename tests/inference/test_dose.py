@@ -18,12 +18,14 @@ RULE = DecisionRule("traditional", "traditional+gan", 0.01)
 
 
 def test_every_level_is_trained_before_the_one_opening(tmp_path: Path) -> None:
-    protocol = Protocol(tmp_path, dose_response={"patients": [2, 1], "extra_share": [0.25, 0.5]})
+    protocol = Protocol(
+        tmp_path, dose_response={"patients": [2, 1], "synthetic_fraction": [0.25, 0.5]}
+    )
     plan = protocol.run()
     assert plan.finished
     # The share of 0.5 is the declared one: no level of its own.
     assert [(p.level.axis, p.level.value) for p in plan.levels] == [
-        ("patients", 1), ("patients", 2), ("extra_share", 0.25),
+        ("patients", 1), ("patients", 2), ("synthetic_fraction", 0.25),
     ]  # fmt: skip
     kinds = protocol.kinds()
     levels = 3 * 2 * 2  # levels x replicates x two arms
@@ -38,23 +40,25 @@ def test_every_level_is_trained_before_the_one_opening(tmp_path: Path) -> None:
 def test_fewer_patients_are_nested_and_retrain_the_whole_chain(tmp_path: Path) -> None:
     protocol = Protocol(tmp_path, dose_response={"patients": [1, 2]})
     plan = protocol.run()
-    one, two = (training_patients(p.level.chains.store) for p in plan.levels)
-    every = training_patients(protocol.planner.chains.store)
+    one, two = (training_patients(p.level.replicates.store) for p in plan.levels)
+    every = training_patients(protocol.planner.replicates.store)
     assert one < two < every
     assert [len(one), len(two), len(every)] == [1, 2, 3]
     for found in plan.levels:
-        others = {s for s, r in store_roles(found.level.chains.store).items() if r != "train"}
+        others = {s for s, r in store_roles(found.level.replicates.store).items() if r != "train"}
         assert others == {
-            s for s, r in store_roles(protocol.planner.chains.store).items() if r != "train"
+            s for s, r in store_roles(protocol.planner.replicates.store).items() if r != "train"
         }
-        masks = {chain.stages["mask"].last.digest for chain in found.chains}
-        assert masks.isdisjoint(chain.stages["mask"].last.digest for chain in plan.chains)
+        masks = {replicate.stages["mask"].last.digest for replicate in found.replicates}
+        assert masks.isdisjoint(
+            replicate.stages["mask"].last.digest for replicate in plan.replicates
+        )
 
 
 def test_other_shares_share_the_generators(tmp_path: Path) -> None:
-    protocol = Protocol(tmp_path, dose_response={"extra_share": [0.25]})
+    protocol = Protocol(tmp_path, dose_response={"synthetic_fraction": [0.25]})
     plan = protocol.run()
-    for declared, other in zip(plan.chains, plan.levels[0].chains, strict=True):
+    for declared, other in zip(plan.replicates, plan.levels[0].replicates, strict=True):
         assert declared.synthesis == other.synthesis
         assert declared.segmenters["traditional"] != other.segmenters["traditional"]
     assert protocol.kinds().count("mask-stage") == 2
@@ -62,7 +66,7 @@ def test_other_shares_share_the_generators(tmp_path: Path) -> None:
 
 def test_a_dose_added_after_the_opening_is_an_extension(tmp_path: Path) -> None:
     assert not Protocol(tmp_path).run().extended
-    later = Protocol(tmp_path, dose_response={"extra_share": [0.25]})
+    later = Protocol(tmp_path, dose_response={"synthetic_fraction": [0.25]})
     assert later.run().extended
 
 
@@ -76,15 +80,15 @@ def test_doses_are_plain_differences_of_their_cells() -> None:
     declared = table(rng.normal(0.02, 0.01, (12, 5)))
     low = rng.normal(-0.01, 0.02, (12, 5))
     found = doses(
-        declared, {"patients": 20, "extra_share": 0.5}, [("patients", 5, table(low))], RULE
+        declared, {"patients": 20, "synthetic_fraction": 0.5}, [("patients", 5, table(low))], RULE
     )
     assert [(d.axis, d.value, d.declared) for d in found] == [
         ("patients", 5, False), ("patients", 20, True),
     ]  # fmt: skip
     assert found[0].mean == pytest.approx(low.mean())
     assert found[0].baseline.mean == pytest.approx(0.8)
-    assert found[0].interval95 is not None
-    assert found[0].interval95[0] < low.mean() < found[0].interval95[1]
+    assert found[0].interval_95 is not None
+    assert found[0].interval_95[0] < low.mean() < found[0].interval_95[1]
 
 
 def table(differences: np.ndarray) -> Table:

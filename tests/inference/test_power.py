@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.base.errors import DataError
-from harness.inference.crossed_t import Spread, crossed_weighted_t
+from harness.inference.crossed_t import VarianceComponents, crossed_weighted_t
 from harness.inference.power import (
     collapse_rate_left_open,
     equivalence_in_reach,
@@ -15,9 +15,9 @@ from harness.inference.power import (
     smallest_detectable_effect,
 )
 
-MIXED = Spread(0.02, 0.015, 0.02)
-PATIENT = Spread(0.04, 0.005, 0.01)
-REPLICATE = Spread(0.01, 0.03, 0.01)
+MIXED = VarianceComponents(0.02, 0.015, 0.02)
+PATIENT = VarianceComponents(0.04, 0.005, 0.01)
+REPLICATE = VarianceComponents(0.01, 0.03, 0.01)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ REPLICATE = Spread(0.01, 0.03, 0.01)
     ],
 )
 def test_the_published_detectable_effects(
-    spread: Spread, replicates: int, published: tuple[float, ...]
+    spread: VarianceComponents, replicates: int, published: tuple[float, ...]
 ) -> None:
     found = [smallest_detectable_effect(spread, p, replicates) for p in (10, 20, 30, 50)]
     assert found == pytest.approx(published, abs=0.00055)
@@ -64,7 +64,7 @@ def test_needed_numbers_are_the_first_that_suffice() -> None:
 
 
 def test_equivalence_from_the_replicates_part_alone() -> None:
-    alone = Spread(0.0, 0.015, 0.0)
+    alone = VarianceComponents(0.0, 0.015, 0.0)
     assert not equivalence_in_reach(alone, 1000, 20, 0.01)
     assert equivalence_in_reach(alone, 1000, 21, 0.01)
 

@@ -21,7 +21,13 @@ from benchmarks.inference import (
 from scipy import stats
 
 from harness.base.errors import DataError
-from harness.inference.crossed_t import Spread, crossed_weighted_t, mean_squares, spread_of, verdict
+from harness.inference.crossed_t import (
+    VarianceComponents,
+    crossed_weighted_t,
+    mean_squares,
+    spread_of,
+    verdict,
+)
 from harness.inference.power import smallest_detectable_effect
 from harness.inference.simulated_tables import BOUNDED, SHAPES, bounded, draw
 from harness.inference.simulation import (
@@ -56,7 +62,7 @@ def test_many_tables_at_once_are_judged_as_one_at_a_time(
     tables = np.concatenate(
         [
             draw(shape, spread, *size, 12, rng(place), effect)
-            for place, spread in enumerate((*CASES.values(), Spread(0.0, 0.0, 0.01)))
+            for place, spread in enumerate((*CASES.values(), VarianceComponents(0.0, 0.0, 0.01)))
             for effect in (0.0, 0.004, -0.004, 0.03, -0.03)
         ]
     )
@@ -101,7 +107,7 @@ def test_tables_drawn_in_parts_are_all_counted(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("spread", CASES.values(), ids=list(CASES))
-def test_mean_squares_drawn_at_once_are_those_of_drawn_tables(spread: Spread) -> None:
+def test_mean_squares_drawn_at_once_are_those_of_drawn_tables(spread: VarianceComponents) -> None:
     drawn = summarise(draw("normal", spread, 12, 5, 4_000, rng(1), 0.01))
     exact = from_mean_squares(spread, 12, 5, 4_000, rng(2), 0.01)
     for name in ("mean", "by_patient", "by_replicate", "residual"):
@@ -112,7 +118,7 @@ def test_mean_squares_drawn_at_once_are_those_of_drawn_tables(spread: Spread) ->
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_shape_has_no_effect_and_the_spread_asked_for(shape: str) -> None:
-    spread = Spread(0.02, 0.015, 0.02)
+    spread = VarianceComponents(0.02, 0.015, 0.02)
     tables = draw(shape, spread, 30, 20, 1_500, rng(3))
     means = tables.mean(axis=(1, 2))
     assert abs(means.mean()) < 4 * means.std() / math.sqrt(1_500)
@@ -128,10 +134,10 @@ def test_a_shape_has_no_effect_and_the_spread_asked_for(shape: str) -> None:
 
 
 def test_bounded_tables_stay_bounded_and_do_not_prefer_an_arm() -> None:
-    wild = bounded(Spread(0.4, 0.4, 0.4), (400, 20, 5), rng(4), level=0.9)
+    wild = bounded(VarianceComponents(0.4, 0.4, 0.4), (400, 20, 5), rng(4), level=0.9)
     assert np.abs(wild).max() < 1
     assert stats.ks_2samp(wild[:200].mean(axis=(1, 2)), -wild[200:].mean(axis=(1, 2))).pvalue > 0.01
-    tables = bounded(Spread(0.02, 0.01, 0.01), (300, 30, 8), rng(5), level=0.5)
+    tables = bounded(VarianceComponents(0.02, 0.01, 0.01), (300, 30, 8), rng(5), level=0.5)
     spreads = [spread_of(mean_squares(table), 30, 8).patient for table in tables]
     assert np.mean(spreads) == pytest.approx(0.02, rel=0.1)
 

@@ -62,7 +62,7 @@ def test_code_in_a_state_file_is_not_run(tmp_path: Path) -> None:
 
 
 def test_weights_are_safetensors_that_others_can_read(tmp_path: Path) -> None:
-    path = tmp_path / "readouts" / "3" / "weights.safetensors"
+    path = tmp_path / "checkpoints" / "3" / "weights.safetensors"
     shared = torch.randn(4, 4)
     weights = {
         "a": shared.t(),

@@ -24,7 +24,7 @@ from harness.jobs.executors.base import Executor
 from harness.jobs.executors.inline import InlineExecutor
 from harness.jobs.executors.processes import ProcessExecutor
 from harness.jobs.folder import WorkFolder
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Spec
 
 
@@ -32,21 +32,21 @@ def driver(root: Path, executor: Executor) -> tuple[Driver, io.StringIO]:
     said = io.StringIO()
     work = WorkFolder(root)
     console = Console(stream=said, interval_s=0.0)
-    return Driver(work, executor, console, lambda: Board(work)), said
+    return Driver(work, executor, console, lambda: JobGraph(work)), said
 
 
-def drive(root: Path, planner: Callable[[Board], Any]) -> Any:
+def drive(root: Path, planner: Callable[[JobGraph], Any]) -> Any:
     return driver(root, InlineExecutor(root))[0].drive(planner)
 
 
 def test_a_plan_may_depend_on_what_it_finds(tmp_path: Path) -> None:
     """Collatz: each job is planned from the last one's result."""
 
-    def plan(board: Board) -> list[int]:
+    def plan(graph: JobGraph) -> list[int]:
         lengths = []
         words = "x" * 6
         while True:
-            found = board.need(text(words), label=words)
+            found = graph.need(text(words), label=words)
             if found is None:
                 return lengths
             lengths.append(found["values"]["length"])
@@ -61,14 +61,14 @@ def test_a_plan_may_depend_on_what_it_finds(tmp_path: Path) -> None:
 
 
 def test_a_lineage_asked_for_further_goes_on(tmp_path: Path) -> None:
-    def plan(board: Board) -> int:
+    def plan(graph: JobGraph) -> int:
         for epoch in (2, 4, 8):
-            if board.need(count(), epoch, "count") is None:
+            if graph.need(count(), epoch, "count") is None:
                 return epoch
         return 0
 
     assert drive(tmp_path, plan) == 0
-    assert WorkFolder(tmp_path).job(count()).readouts() == [2, 4, 8]
+    assert WorkFolder(tmp_path).job(count()).checkpoints() == [2, 4, 8]
     assert runs(WorkFolder(tmp_path), count()) == 3
 
 
@@ -76,10 +76,10 @@ def test_the_others_are_finished_before_a_failure_is_raised(tmp_path: Path) -> N
     bad, good = breaks("sentence"), text("a")
     behind = text("b", left=bad.done())
 
-    def plan(board: Board) -> None:
-        board.need(bad, label="the bad one")
-        board.need(behind, label="behind it")
-        board.need(good, label="the good one")
+    def plan(graph: JobGraph) -> None:
+        graph.need(bad, label="the bad one")
+        graph.need(behind, label="behind it")
+        graph.need(good, label="the good one")
 
     with pytest.raises(JobFailed) as caught:
         drive(tmp_path, plan)
@@ -92,13 +92,13 @@ def test_the_others_are_finished_before_a_failure_is_raised(tmp_path: Path) -> N
 
 def test_a_job_that_ends_without_its_result_is_a_failure(tmp_path: Path) -> None:
     with pytest.raises(JobFailed, match="empty: it ended without its results"):
-        drive(tmp_path, lambda board: board.need(breaks("nothing"), label="empty"))
+        drive(tmp_path, lambda graph: graph.need(breaks("nothing"), label="empty"))
 
 
 def test_a_plan_that_cannot_go_on_says_so(tmp_path: Path) -> None:
     orphan = text("b", left=text("nobody plans this").done())
     with pytest.raises(JobFailed) as caught:
-        drive(tmp_path, lambda board: board.need(orphan))
+        drive(tmp_path, lambda graph: graph.need(orphan))
     assert str(caught.value) == (
         "every planned job must be able to start, but some wait for inputs that nobody plans"
     )
@@ -107,10 +107,10 @@ def test_a_plan_that_cannot_go_on_says_so(tmp_path: Path) -> None:
 # --- stopping -------------------------------------------------------------------------------------
 
 
-def mask_plan(tiny: Tiny, specs: list[Spec], epoch: int) -> Callable[[Board], None]:
-    def plan(board: Board) -> None:
+def mask_plan(tiny: Tiny, specs: list[Spec], epoch: int) -> Callable[[JobGraph], None]:
+    def plan(graph: JobGraph) -> None:
         for number, spec in enumerate(specs):
-            board.need(spec, epoch, f"mask stage {number}")
+            graph.need(spec, epoch, f"mask stage {number}")
 
     return plan
 

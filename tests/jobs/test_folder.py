@@ -35,7 +35,7 @@ def test_places_follow_kind_and_digest(tmp_path: Path) -> None:
     work = WorkFolder(tmp_path)
     assert work.job(SPEC).path == tmp_path / "jobs" / "mask-stage" / SPEC.digest
     assert work.job(SPEC.done(5)).path == work.job(SPEC).path
-    assert work.job(SPEC).at(5) == work.job(SPEC).path / "readouts" / "5"
+    assert work.job(SPEC).at(5) == work.job(SPEC).path / "checkpoints" / "5"
     assert not (tmp_path / "jobs").exists(), "asking makes nothing"
     assert work.job(SPEC).result() is None
     assert work.result(Input("mask-stage", "unknown", 3)) is None
@@ -73,7 +73,7 @@ def test_readouts_are_listed_by_epoch_once_they_have_a_result(tmp_path: Path) ->
     for epoch in (100, 9):
         finish(filled(tmp_path, epoch), epoch)
     filled(tmp_path, 50)  # weights alone: the training was killed here
-    assert folder.readouts() == [9, 100]
+    assert folder.checkpoints() == [9, 100]
     assert folder.result(50) is None
     assert folder.result(9) is not None
 
@@ -107,7 +107,7 @@ def test_opening_sweeps_up_what_a_killed_owner_was_writing(tmp_path: Path) -> No
     rests = [
         tmp_path / ".result.json.x1y2.tmp",
         tmp_path / "state" / ".part.abc.pt",
-        tmp_path / "readouts" / "3" / ".part.abc.safetensors",
+        tmp_path / "checkpoints" / "3" / ".part.abc.safetensors",
         tmp_path / "store" / "scans" / "p" / ".hu.npy.q8.tmp",
     ]
     for rest in rests:
@@ -142,7 +142,7 @@ def test_clear_leaves_the_spec_and_the_lease(tmp_path: Path) -> None:
     folder.clear()
     left = {path.name for path in tmp_path.rglob("*")} - {"weights.txt"}
     assert left == {"spec.json", "lease.json"}
-    assert folder.readouts() == []
+    assert folder.checkpoints() == []
     assert folder.begun() is None
     folder.clear()
 
@@ -161,7 +161,7 @@ def test_a_clear_that_is_killed_leaves_no_result_without_its_files(
         folder.clear()
     monkeypatch.setattr(shutil, "rmtree", before)
     assert folder.result() is None
-    assert folder.readouts() == []
+    assert folder.checkpoints() == []
 
 
 def test_a_failure_stays_until_it_is_forgotten(tmp_path: Path) -> None:

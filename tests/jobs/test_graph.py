@@ -8,7 +8,7 @@ import pytest
 from factories.jobs import count, request, rewrite, text
 
 from harness.jobs.folder import WorkFolder
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.jobs.runner import run_request
 from harness.jobs.spec import Spec
 
@@ -22,11 +22,11 @@ def work(tmp_path: Path) -> WorkFolder:
     return WorkFolder(tmp_path)
 
 
-def plan(work: WorkFolder) -> Board:
-    board = Board(work, {"root": "/somewhere"}, pictures=3)
+def plan(work: WorkFolder) -> JobGraph:
+    graph = JobGraph(work, {"root": "/somewhere"}, pictures=3)
     for spec in (FIRST, SECOND, THIRD):
-        board.need(spec, label=spec.config["text"])
-    return board
+        graph.need(spec, label=spec.config["text"])
+    return graph
 
 
 def names(requests: list[object]) -> list[str]:
@@ -35,18 +35,18 @@ def names(requests: list[object]) -> list[str]:
 
 def test_only_what_has_its_inputs_is_ready(work: WorkFolder) -> None:
     for made in range(3):
-        board = plan(work)
-        assert names(board.wanted()) == ["a", "b", "c"]  # type: ignore[arg-type]
-        assert names(board.pending()) == ["a", "b", "c"][made:]  # type: ignore[arg-type]
-        assert names(board.ready()) == ["abc"[made]]  # type: ignore[arg-type]
-        run_request(board.ready()[0], work)
+        graph = plan(work)
+        assert names(graph.wanted()) == ["a", "b", "c"]  # type: ignore[arg-type]
+        assert names(graph.pending()) == ["a", "b", "c"][made:]  # type: ignore[arg-type]
+        assert names(graph.ready()) == ["abc"[made]]  # type: ignore[arg-type]
+        run_request(graph.ready()[0], work)
     assert plan(work).pending() == plan(work).ready() == []
 
 
 def test_need_gives_what_is_there(work: WorkFolder) -> None:
-    assert Board(work).need(FIRST) is None
+    assert JobGraph(work).need(FIRST) is None
     run_request(request(FIRST), work)
-    found = Board(work).need(FIRST)
+    found = JobGraph(work).need(FIRST)
     assert found is not None
     assert found["values"] == {"length": 1}
 
@@ -67,22 +67,22 @@ def test_what_is_to_be_made_again_is_not_read_meanwhile(work: WorkFolder) -> Non
 
 
 def test_an_early_readout_is_read_while_the_lineage_goes_on(work: WorkFolder) -> None:
-    lineage = count()
-    early, late = text("e", left=lineage.done(2)), text("l", left=lineage.done(9))
-    run_request(request(lineage, 2), work)
-    board = Board(work)
+    training = count()
+    early, late = text("e", left=training.done(2)), text("l", left=training.done(9))
+    run_request(request(training, 2), work)
+    graph = JobGraph(work)
     for epoch in (2, 9):
-        board.need(lineage, epoch, "lineage")
-    board.need(early, label="early")
-    board.need(late, label="late")
-    assert names(board.ready()) == ["lineage", "early"]  # type: ignore[arg-type]
+        graph.need(training, epoch, "training")
+    graph.need(early, label="early")
+    graph.need(late, label="late")
+    assert names(graph.ready()) == ["training", "early"]  # type: ignore[arg-type]
 
 
 def test_wishes_for_one_lineage_become_one_request(work: WorkFolder) -> None:
-    board = Board(work, {"root": "/x"}, pictures=5)
+    graph = JobGraph(work, {"root": "/x"}, pictures=5)
     for epoch in (9, 3, 9):
-        board.need(count("n"), epoch, "n")
-    (wanted,) = board.wanted()
+        graph.need(count("n"), epoch, "n")
+    (wanted,) = graph.wanted()
     assert wanted.epochs == (3, 9)
     assert wanted.pictures == 5
     assert wanted.runtime == {"root": "/x"}
@@ -91,15 +91,15 @@ def test_wishes_for_one_lineage_become_one_request(work: WorkFolder) -> None:
 def test_neither_runtime_nor_label_nor_pictures_are_part_of_a_job(work: WorkFolder) -> None:
     digests = set()
     for number in range(3):
-        board = Board(work, {"root": str(number)}, pictures=number + 1)
-        board.need(FIRST, label=str(number))
-        digests.add(board.wanted()[0].spec.digest)
+        graph = JobGraph(work, {"root": str(number)}, pictures=number + 1)
+        graph.need(FIRST, label=str(number))
+        digests.add(graph.wanted()[0].spec.digest)
     assert len(digests) == 1
 
 
 def test_inputs_of_a_foreign_epoch_do_not_count(work: WorkFolder) -> None:
-    lineage: Spec = count()
-    run_request(request(lineage, 2), work)
-    board = Board(work)
-    board.need(text("l", left=lineage.done(3)), label="late")
-    assert board.ready() == []
+    training: Spec = count()
+    run_request(request(training, 2), work)
+    graph = JobGraph(work)
+    graph.need(text("l", left=training.done(3)), label="late")
+    assert graph.ready() == []

@@ -13,12 +13,12 @@ from factories.jobs import breaks, runs, text
 
 from harness.base.console import Console
 from harness.base.errors import JobFailed, Outage
-from harness.jobs import waiting as patience
+from harness.jobs import waiting as waiting
 from harness.jobs.driver import LOST_RETRIES, Driver
 from harness.jobs.executors.inline import InlineExecutor
 from harness.jobs.folder import WorkFolder
-from harness.jobs.graph import Board
-from harness.jobs.waiting import BACK, LONGEST_WAIT_S, Patience, patiently
+from harness.jobs.graph import JobGraph
+from harness.jobs.waiting import BACK, LONGEST_WAIT_S, Waiting, wait_out
 
 AWAY = "the server must answer, but got nothing"
 SAID = f"warning: {AWAY}; waiting for it, nothing is lost (Ctrl-C stops)\n"
@@ -26,27 +26,27 @@ SAID = f"warning: {AWAY}; waiting for it, nothing is lost (Ctrl-C stops)\n"
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(waiting, "FIRST_WAIT_S", 0.01)
 
 
 def driver(root: Path) -> tuple[Driver, io.StringIO]:
     said = io.StringIO()
     work, console = WorkFolder(root), Console(stream=said, interval_s=0.0)
-    return Driver(work, InlineExecutor(root), console, lambda: Board(work)), said
+    return Driver(work, InlineExecutor(root), console, lambda: JobGraph(work)), said
 
 
 def test_jobs_end_while_a_planner_waits(tmp_path: Path) -> None:
     first, second = text("a"), text("b")
     refused = []
 
-    def plan(board: Board) -> str:
-        if board.work.job(second).path.exists() and len(refused) < 3:
-            refused.append(board.work.job(second).result() is not None)
+    def plan(graph: JobGraph) -> str:
+        if graph.work.job(second).path.exists() and len(refused) < 3:
+            refused.append(graph.work.job(second).result() is not None)
             raise Outage(AWAY)
         if len(refused) == 3:
             return "there"
-        board.need(first, label="first")
-        board.need(second, label="second")
+        graph.need(first, label="first")
+        graph.need(second, label="second")
         return ""
 
     made, said = driver(tmp_path)
@@ -59,7 +59,7 @@ def test_jobs_end_while_a_planner_waits(tmp_path: Path) -> None:
 def test_a_planner_that_finds_the_disk_full_is_asked_again(tmp_path: Path) -> None:
     left = [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))] * 2
 
-    def plan(board: Board) -> str:
+    def plan(graph: JobGraph) -> str:
         if left:
             raise left.pop()
         return "done"
@@ -70,7 +70,7 @@ def test_a_planner_that_finds_the_disk_full_is_asked_again(tmp_path: Path) -> No
 
 
 def test_other_errors_of_a_planner_are_not_waited_for(tmp_path: Path) -> None:
-    def plan(board: Board) -> None:
+    def plan(graph: JobGraph) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     with pytest.raises(PermissionError):
@@ -81,7 +81,7 @@ def test_a_job_without_room_on_a_disk_that_has_some_fails_after_a_few_tries(tmp_
     """As where a quota is used up."""
     made, _ = driver(tmp_path)
     with pytest.raises(JobFailed) as found:
-        made.drive(lambda board: board.need(breaks("quota"), label="the job"))
+        made.drive(lambda graph: graph.need(breaks("quota"), label="the job"))
     assert str(found.value) == "the job: no room on the disk (Disk quota exceeded)"
     assert runs(made.work, breaks("quota")) == LOST_RETRIES + 1
 
@@ -96,14 +96,14 @@ def test_who_waits_with_nothing_running_is_patient_and_says_so_once() -> None:
             raise answer
         return str(answer)
 
-    assert patiently(Console(stream=said), ask) == "there"
+    assert wait_out(Console(stream=said), ask) == "there"
     assert said.getvalue() == f"{SAID}warning: {BACK}\n"
 
 
 def test_pauses_grow_to_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "FIRST_WAIT_S", 1.0)
-    waiting = Patience(Console(stream=io.StringIO()))
-    pauses = [waiting.failed(AWAY) for _ in range(9)]
+    monkeypatch.setattr(waiting, "FIRST_WAIT_S", 1.0)
+    outage = Waiting(Console(stream=io.StringIO()))
+    pauses = [outage.failed(AWAY) for _ in range(9)]
     assert pauses == [1, 2, 4, 8, 16, 32, LONGEST_WAIT_S, LONGEST_WAIT_S, LONGEST_WAIT_S]
-    waiting.worked()
-    assert waiting.failed(AWAY) == 1
+    outage.worked()
+    assert outage.failed(AWAY) == 1

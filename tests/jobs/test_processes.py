@@ -116,7 +116,7 @@ def test_a_worker_answers_in_json_lines_and_says_all_else_on_stderr(tiny: Tiny) 
     lines = [Request(spec, (1,)), bad, Request(spec, (1, 2))]
     process = subprocess.run(
         [sys.executable, "-m", "harness.jobs.worker", str(tiny.root), str(os.getpid())],
-        input="".join(json.dumps(line.plain()) + "\n" for line in lines),
+        input="".join(json.dumps(line.to_dict()) + "\n" for line in lines),
         capture_output=True,
         text=True,
     )
@@ -125,7 +125,7 @@ def test_a_worker_answers_in_json_lines_and_says_all_else_on_stderr(tiny: Tiny) 
     assert [answer["exit_code"] for answer in answers] == [0, 3, 0]
     assert answers[1]["reason"].startswith("input 'store' of this mask-stage job must be finished")
     assert process.returncode == 0
-    assert tiny.work.job(spec).readouts() == [1, 2]
+    assert tiny.work.job(spec).checkpoints() == [1, 2]
 
 
 DRIVER = """
@@ -134,7 +134,7 @@ from pathlib import Path
 from harness.jobs.executors.processes import ProcessExecutor
 from harness.jobs.spec import Request
 executor = ProcessExecutor(Path(sys.argv[1]), 1, 1)
-executor.submit(Request.from_plain(json.loads(sys.stdin.readline())))
+executor.submit(Request.from_dict(json.loads(sys.stdin.readline())))
 print("submitted", flush=True)
 while True:
     executor.wait(1)
@@ -154,7 +154,7 @@ def test_a_worker_that_loses_its_driver_saves_its_state_and_leaves(early: bool, 
     )
     assert driver.stdin is not None
     assert driver.stdout is not None
-    driver.stdin.write(json.dumps(Request(spec, (LONG,)).plain()) + "\n")
+    driver.stdin.write(json.dumps(Request(spec, (LONG,)).to_dict()) + "\n")
     driver.stdin.flush()
     assert driver.stdout.readline() == "submitted\n"
     (worker,) = psutil.Process(driver.pid).children()

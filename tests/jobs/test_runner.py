@@ -35,7 +35,7 @@ def test_a_result_is_made_once(work: WorkFolder) -> None:
 def test_a_lineage_makes_only_what_is_missing(work: WorkFolder) -> None:
     spec = count()
     run_request(request(spec, 2, 4), work)
-    assert work.job(spec).readouts() == [2, 4]
+    assert work.job(spec).checkpoints() == [2, 4]
     assert missing(work, request(spec, 2, 4, 5)) == [5]
     run_request(request(spec, 2, 4, 5), work)
     run_request(request(spec, 4), work)
@@ -77,12 +77,12 @@ def test_a_stale_lineage_starts_from_nothing(work: WorkFolder) -> None:
     rewrite(work, first, "other")
     outcome = run_request(request(spec, 2), work)
     assert outcome.reason == "made again, for input 'store' changed"
-    assert work.job(spec).readouts() == [2], "the readout of the old store is gone"
+    assert work.job(spec).checkpoints() == [2], "the checkpoint of the old store is gone"
     assert work.job(spec).state.read_text() == "2"
 
 
 def test_a_state_of_other_inputs_is_not_gone_on_with(work: WorkFolder) -> None:
-    """Stopped before the first readout: nothing but the state knows what was read."""
+    """Stopped before the first checkpoint: nothing but the state knows what was read."""
     first = text("a")
     spec = count(store=first.done())
     run_request(request(first), work)

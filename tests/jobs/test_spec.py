@@ -53,12 +53,12 @@ def test_order_and_a_trip_through_json_do_not_count(config: dict[str, Any]) -> N
         inputs=dict(reversed(one.inputs.items())),
         compute=dict(reversed(one.compute.items())),
     )
-    back = Spec.from_plain(json.loads(json.dumps(one.plain())))
+    back = Spec.from_dict(json.loads(json.dumps(one.to_dict())))
     assert one.digest == shuffled.digest == back.digest
 
 
 def test_a_digest_is_that_of_the_published_text() -> None:
-    assert spec().digest == digest_of(spec().plain())
+    assert spec().digest == digest_of(spec().to_dict())
     assert len(spec().digest) == 24
 
 
@@ -78,6 +78,6 @@ def test_requests_of_one_lineage_merge_to_all_their_epochs() -> None:
 
 def test_a_request_comes_back_from_one_line() -> None:
     request = Request(spec(), (1, 2), 5, {"data": {"root": "/x"}}, "mask, seed 1")
-    line = json.dumps(request.plain())
+    line = json.dumps(request.to_dict())
     assert "\n" not in line
-    assert Request.from_plain(json.loads(line)) == request
+    assert Request.from_dict(json.loads(line)) == request

@@ -1,5 +1,5 @@
-"""Patient-aware KID against loops, a closed form for Gaussians; FID's interval; floors; and how
-often the intervals cover."""
+"""Patient-aware KID against loops, a closed form for Gaussians; FID's interval; real_baselines;
+and how often the intervals cover."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from harness.base.errors import DataError
 from harness.metrics.fidelity.by_patient import (
     FLOORS,
     fid_with_interval,
-    floors,
     kid_by_patient,
+    real_baselines,
 )
 from harness.metrics.fidelity.kid_fid import fid, kid
 from harness.metrics.fidelity.prdc import prdc
@@ -152,11 +152,11 @@ def test_fid_with_interval_keeps_its_caveats() -> None:
 def test_floors_compare_disjoint_patients_at_equal_n() -> None:
     rng = np.random.default_rng(5)
     x, owners = patients_of_slices(rng)
-    found = floors(x, owners, 40, rng)
+    found = real_baselines(x, owners, 40, rng)
     assert tuple(found) == FLOORS
-    for floor in found.values():
-        assert (floor.n, floor.patients, len(floor.values)) == (80, 20, 40)
-        assert floor.note is None
+    for baseline in found.values():
+        assert (baseline.n, baseline.patients, len(baseline.values)) == (80, 20, 40)
+        assert baseline.note is None
     # Both halves hold near copies: the canonical score is inflated, the other is about zero.
     canonical, by_patient = found["kid"].values, found["kid_by_patient"].values
     assert canonical.min() > by_patient.max() - 0.5
@@ -164,7 +164,7 @@ def test_floors_compare_disjoint_patients_at_equal_n() -> None:
     assert abs(by_patient.mean()) < 0.15
     # Slices of other patients lie outside the balls that a patient's own slices fill.
     assert found["precision"].values.mean() < 0.9
-    assert floors(x, owners, 3, rng, n=50)["fid"].n == 50
+    assert real_baselines(x, owners, 3, rng, n=50)["fid"].n == 50
     summary = found["kid"].summary()
     assert (summary["n"], summary["patients"], summary["note"]) == (80, 20, None)
     assert summary["p95"] == pytest.approx(np.quantile(canonical, 0.95))
@@ -174,7 +174,7 @@ def test_floors_compare_disjoint_patients_at_equal_n() -> None:
 def test_floors_are_the_scores_of_the_halves() -> None:
     rng = np.random.default_rng(9)
     x, owners = rng.normal(size=(40, D)), np.repeat(np.arange(4), 10)
-    found = floors(x, owners, 1, np.random.default_rng(0), k=3)
+    found = real_baselines(x, owners, 1, np.random.default_rng(0), k=3)
     splits = [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]
     matches = 0
     for chosen in splits:
@@ -183,28 +183,28 @@ def test_floors_are_the_scores_of_the_halves() -> None:
         expected = {name: score.value for name, score in prdc(a, b, 3).items()}
         expected["kid"], expected["fid"] = kid(a, b).value, fid(a, b).value
         expected["kid_by_patient"] = kid_by_patient(a, b, p, q).value
-        got = {name: float(floor.values[0]) for name, floor in found.items()}
+        got = {name: float(baseline.values[0]) for name, baseline in found.items()}
         matches += got == pytest.approx(expected)
     assert matches == 1
 
 
 def test_floors_are_repeatable_and_need_four_patients() -> None:
     x, owners = patients_of_slices(np.random.default_rng(6))
-    a, b = (floors(x, owners, 5, np.random.default_rng(9)) for _ in range(2))
+    a, b = (real_baselines(x, owners, 5, np.random.default_rng(9)) for _ in range(2))
     for name in FLOORS:
         np.testing.assert_array_equal(a[name].values, b[name].values)
-    few = floors(x[:24], owners[:24], 5, np.random.default_rng(9))["recall"]
+    few = real_baselines(x[:24], owners[:24], 5, np.random.default_rng(9))["recall"]
     assert few.note == "needs 4 patients, 2 a side, but got 3"
     assert few.summary()["mean"] is None
-    small = floors(x, owners, 2, np.random.default_rng(9), n=5)
+    small = real_baselines(x, owners, 2, np.random.default_rng(9), n=5)
     assert small["density"].note == "needs more than k = 5 images a side, but got 5"
     assert small["density"].summary()["p95"] is None
     assert small["fid"].note == "5 images for 8 features: biased upwards, compare at equal n only"
     assert math.isfinite(small["kid"].values.mean())
-    broken = floors(np.full((160, D), np.nan), owners, 2, np.random.default_rng(9))
+    broken = real_baselines(np.full((160, D), np.nan), owners, 2, np.random.default_rng(9))
     assert broken["kid"].note == "features are not finite"
     with pytest.raises(DataError, match="but got repeats 0, n None and k 5"):
-        floors(x, owners, 0, np.random.default_rng(9))
+        real_baselines(x, owners, 0, np.random.default_rng(9))
 
 
 SIMULATED = 300

@@ -75,8 +75,8 @@ def test_grain_and_specks_are_overlooked_and_shapes_are_seen() -> None:
 
 
 def test_a_checkerboard_of_single_pixels_is_grey() -> None:
-    board = (np.indices((128, 128)).sum(axis=0) % 2 == 0)[None]
-    assert coarse_pixels(board) == pytest.approx(np.full((1, 256), 0.5), abs=0.03)
+    graph = (np.indices((128, 128)).sum(axis=0) % 2 == 0)[None]
+    assert coarse_pixels(graph) == pytest.approx(np.full((1, 256), 0.5), abs=0.03)
 
 
 def test_odd_edges_are_repeated_below_and_on_the_right() -> None:

@@ -1,4 +1,4 @@
-"""The verdict on collapse on simulated patients whose variety is known, and its properties."""
+"""The verdict on collapse on simulated patients whose diversity is known, and its properties."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from scipy.spatial.distance import pdist, squareform
 
 from harness.base.errors import DataError
 from harness.metrics.collapse.diversity import (
-    distinct_count,
     mean_distance,
+    non_duplicates,
     typical_distance,
     vendi,
 )
 from harness.metrics.collapse.verdict import (
     ALPHA,
     Collapse,
+    RealDiversity,
     RealSet,
-    RealVariety,
     judge_collapse,
-    real_variety,
+    real_diversity,
     samples_broken,
     undecided,
 )
@@ -49,9 +49,9 @@ def real_set(rng: np.random.Generator, count: int = PATIENTS) -> RealSet:
     return RealSet.of(slices(rng, count), np.repeat(np.arange(count), SLICES))
 
 
-def reference_of(real: RealSet, seed: int = 0, n: int = N) -> RealVariety:
-    found = real_variety(real, n, np.random.default_rng(seed))
-    assert isinstance(found, RealVariety)
+def reference_of(real: RealSet, seed: int = 0, n: int = N) -> RealDiversity:
+    found = real_diversity(real, n, np.random.default_rng(seed))
+    assert isinstance(found, RealDiversity)
     return found
 
 
@@ -61,11 +61,11 @@ def real() -> RealSet:
 
 
 @pytest.fixture(scope="module")
-def reference(real: RealSet) -> RealVariety:
+def reference(real: RealSet) -> RealDiversity:
     return reference_of(real)
 
 
-def judge(reference: RealVariety, real: RealSet, made: np.ndarray, seed: int = 0) -> Collapse:
+def judge(reference: RealDiversity, real: RealSet, made: np.ndarray, seed: int = 0) -> Collapse:
     return judge_collapse(reference, real, made, np.random.default_rng(seed))
 
 
@@ -93,7 +93,7 @@ def test_fresh_patients_are_healthy_in_nearly_all_deals() -> None:
 
 
 @pytest.mark.parametrize("k", [1, 4, 10, 20])
-def test_few_modes_are_mode_collapse(reference: RealVariety, real: RealSet, k: int) -> None:
+def test_few_modes_are_mode_collapse(reference: RealDiversity, real: RealSet, k: int) -> None:
     for seed in range(5):
         rng = np.random.default_rng([2, k, seed])
         found = judge(reference, real, repeated(real, k, rng), seed)
@@ -103,18 +103,20 @@ def test_few_modes_are_mode_collapse(reference: RealVariety, real: RealSet, k: i
         assert found.sentence.startswith("Mode collapse: the ")
         assert found.p < 1e-3
         # Two samples are near copies if they show one mode, so at most k are distinct.
-        assert round(sign(found, "distinct").value) <= k  # type: ignore[attr-defined]
+        assert round(sign(found, "non_duplicates").value) <= k  # type: ignore[attr-defined]
 
 
-def test_one_image_again_and_again_is_mode_collapse(reference: RealVariety, real: RealSet) -> None:
+def test_one_image_again_and_again_is_mode_collapse(
+    reference: RealDiversity, real: RealSet
+) -> None:
     # The image that lies deepest among the real ones: it does look real.
     deepest = real.features[real.distances.mean(axis=1).argmin()]
     found = judge(reference, real, np.tile(deepest, (N, 1)))
     assert found.word == "mode collapse"
     assert found.precision == 1
-    assert sign(found, "distinct").value == pytest.approx(1)  # type: ignore[attr-defined]
-    assert sign(found, "effective").value == pytest.approx(1)  # type: ignore[attr-defined]
-    assert sign(found, "spread").ratio < 1e-5  # type: ignore[attr-defined]
+    assert sign(found, "non_duplicates").value == pytest.approx(1)  # type: ignore[attr-defined]
+    assert sign(found, "vendi_score").value == pytest.approx(1)  # type: ignore[attr-defined]
+    assert sign(found, "mean_distance").ratio < 1e-5  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -127,19 +129,21 @@ def test_one_image_again_and_again_is_mode_collapse(reference: RealVariety, real
     ],
 )
 def test_shrunken_variety_is_a_collapse(
-    reference: RealVariety, real: RealSet, share: float, words: set[str]
+    reference: RealDiversity, real: RealSet, share: float, words: set[str]
 ) -> None:
     for seed in range(5):
         y = fresh(np.random.default_rng([3, seed]))
         found = judge(reference, real, y.mean(axis=0) + share * (y - y.mean(axis=0)))
         assert found.word in words, found.sentence
         # Spreads of 100 fresh images differ by a few per cent.
-        assert sign(found, "spread").ratio == pytest.approx(share, rel=0.15)  # type: ignore[attr-defined]
-        whole = sign(judge(reference, real, y), "spread").ratio  # type: ignore[attr-defined]
-        assert sign(found, "spread").ratio == pytest.approx(share * whole)  # type: ignore[attr-defined]
+        assert sign(found, "mean_distance").ratio == pytest.approx(share, rel=0.15)  # type: ignore[attr-defined]
+        whole = sign(judge(reference, real, y), "mean_distance").ratio  # type: ignore[attr-defined]
+        assert sign(found, "mean_distance").ratio == pytest.approx(share * whole)  # type: ignore[attr-defined]
 
 
-def test_missing_kinds_of_patients_show_in_coverage(reference: RealVariety, real: RealSet) -> None:
+def test_missing_kinds_of_patients_show_in_coverage(
+    reference: RealDiversity, real: RealSet
+) -> None:
     rng = np.random.default_rng(4)
     y = slices(rng, 200)
     whole = judge(reference, real, rng.permutation(y))
@@ -150,7 +154,7 @@ def test_missing_kinds_of_patients_show_in_coverage(reference: RealVariety, real
 
 
 def test_samples_that_look_unreal_are_a_convergence_failure(
-    reference: RealVariety, real: RealSet
+    reference: RealDiversity, real: RealSet
 ) -> None:
     far = fresh(np.random.default_rng(5)) + 20
     found = judge(reference, real, far)
@@ -164,11 +168,11 @@ def test_samples_that_look_unreal_are_a_convergence_failure(
     )
     alike = judge(reference, real, np.tile(far[:1], (N, 1)))
     assert alike.word == "convergence failure"
-    assert alike.sentence.endswith(", and they are alike (effective number 1.0).")
+    assert alike.sentence.endswith(", and they are alike (Vendi score 1.0).")
 
 
 def test_what_looks_unreal_does_not_count_as_uncovered(
-    reference: RealVariety, real: RealSet
+    reference: RealDiversity, real: RealSet
 ) -> None:
     # 3 in 4 samples look like nothing, and vary: the rest covers little, but little is no sign.
     made = fresh(np.random.default_rng(6))
@@ -184,24 +188,24 @@ def test_what_looks_unreal_does_not_count_as_uncovered(
     assert found.p == min(1, 3 * min(s.p for s in found.signs if s.name != "coverage"))
 
 
-def test_the_effective_number_is_the_vendi_score(reference: RealVariety, real: RealSet) -> None:
+def test_the_effective_number_is_the_vendi_score(reference: RealDiversity, real: RealSet) -> None:
     for made in (fresh(np.random.default_rng(7)), repeated(real, 10, np.random.default_rng(7))):
         kernel = np.exp(-squareform(pdist(made, "sqeuclidean")) / (2 * reference.bandwidth**2))
         shares = np.linalg.eigvalsh(kernel / N)
         expected = math.exp(stats.entropy(shares[shares > 0]))
-        found = sign(judge(reference, real, made), "effective")
+        found = sign(judge(reference, real, made), "vendi_score")
         assert found.value == pytest.approx(expected)  # type: ignore[attr-defined]
         assert found.ratio == pytest.approx(  # type: ignore[attr-defined]
-            expected / math.exp(reference.level["effective"])
+            expected / math.exp(reference.level["vendi_score"])
         )
 
 
 def test_equal_groups_far_apart_count_as_their_number(
-    reference: RealVariety, real: RealSet
+    reference: RealDiversity, real: RealSet
 ) -> None:
     made = np.repeat(1000 * np.eye(D)[:5], N // 5, axis=0)
     found = judge(reference, real, made)
-    for name in ("effective", "distinct"):
+    for name in ("vendi_score", "non_duplicates"):
         assert sign(found, name).value == pytest.approx(5)  # type: ignore[attr-defined]
 
 
@@ -209,20 +213,26 @@ def test_the_reference_is_that_of_public_scores_on_the_halves() -> None:
     # 24 patients: the radius lies between two distances, not on one. All images of each half are
     # used, so which half comes first is all that the draw decides.
     real, n = real_set(np.random.default_rng(8), 24), 12 * SLICES
-    found = real_variety(real, n, np.random.default_rng(8), 10)
-    assert isinstance(found, RealVariety)
+    found = real_diversity(real, n, np.random.default_rng(8), 10)
+    assert isinstance(found, RealDiversity)
     rng = np.random.default_rng(8)
     halves = [real.halves(rng) for _ in range(10)]
     owners = real.codes
     assert found.bandwidth == pytest.approx(typical_distance(real.features, owners).value)
-    scores: dict[str, list[list[float]]] = {"spread": [], "effective": [], "distinct": []}
+    scores: dict[str, list[list[float]]] = {
+        "mean_distance": [],
+        "vendi_score": [],
+        "non_duplicates": [],
+    }
     # The second half comes first: the order of the two does not matter.
     for pair in halves:
         sides = [real.features[half] for half in pair[::-1]]
-        scores["spread"].append([math.log(mean_distance(side).value) for side in sides])
-        scores["effective"].append([math.log(vendi(side, found.bandwidth).value) for side in sides])
-        scores["distinct"].append(
-            [math.log(distinct_count(side, found.radius).value) for side in sides]
+        scores["mean_distance"].append([math.log(mean_distance(side).value) for side in sides])
+        scores["vendi_score"].append(
+            [math.log(vendi(side, found.bandwidth).value) for side in sides]
+        )
+        scores["non_duplicates"].append(
+            [math.log(non_duplicates(side, found.radius).value) for side in sides]
         )
     for name, pairs in scores.items():
         assert found.level[name] == pytest.approx(np.mean(pairs))
@@ -266,7 +276,9 @@ def test_the_nearest_image_of_another_patient() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_samples_that_are_not_numbers(reference: RealVariety, real: RealSet, value: float) -> None:
+def test_samples_that_are_not_numbers(
+    reference: RealDiversity, real: RealSet, value: float
+) -> None:
     made = fresh(np.random.default_rng(10))
     made[7, 2] = value
     found = judge(reference, real, made)
@@ -274,18 +286,18 @@ def test_samples_that_are_not_numbers(reference: RealVariety, real: RealSet, val
     assert found.sentence == "Convergence failure: the samples are not numbers."
     assert found.signs == ()
     assert math.isnan(found.p)
-    assert found.plain() == samples_broken(N).plain()
+    assert found.to_dict() == samples_broken(N).to_dict()
 
 
-def test_too_few_samples_are_undecided(reference: RealVariety, real: RealSet) -> None:
+def test_too_few_samples_are_undecided(reference: RealDiversity, real: RealSet) -> None:
     found = judge(reference, real, fresh(np.random.default_rng(11), 60))
     assert (found.word, found.n, found.signs) == ("undecided", 60, ())
     assert found.sentence == "Undecided: needs 100 samples, but got 60."
-    assert found.plain() == undecided("needs 100 samples, but got 60", 60).plain()
+    assert found.to_dict() == undecided("needs 100 samples, but got 60", 60).to_dict()
 
 
 def test_samples_beyond_the_references_number_are_left_out(
-    reference: RealVariety, real: RealSet
+    reference: RealDiversity, real: RealSet
 ) -> None:
     made = fresh(np.random.default_rng(12))
     more = np.concatenate([made, np.full((50, D), math.nan)])
@@ -295,36 +307,36 @@ def test_samples_beyond_the_references_number_are_left_out(
 def test_too_little_to_compare_with_is_said() -> None:
     rng = np.random.default_rng(13)
     five = real_set(rng, 5)
-    assert real_variety(five, 20, rng) == "needs 6 real patients, 3 a side, but got 5"
+    assert real_diversity(five, 20, rng) == "needs 6 real patients, 3 a side, but got 5"
     few = RealSet.of(rng.normal(size=(18, D)), np.repeat(range(6), 3))
-    assert real_variety(few, 50, rng) == "needs 20 real images a side, but got 9"
+    assert real_diversity(few, 50, rng) == "needs 20 real images a side, but got 9"
     many = real_set(rng, 6)
-    assert real_variety(many, 12, rng) == "needs 20 real images a side, but got 12"
+    assert real_diversity(many, 12, rng) == "needs 20 real images a side, but got 12"
     # More images a side than the smallest half has are no error.
     assert reference_of(many, n=1000).n == 3 * SLICES
 
 
-def test_records_are_plain_data(reference: RealVariety, real: RealSet) -> None:
-    text = json.dumps(reference.plain(), allow_nan=False)
-    assert RealVariety.from_plain(json.loads(text)) == reference
+def test_records_are_plain_data(reference: RealDiversity, real: RealSet) -> None:
+    text = json.dumps(reference.to_dict(), allow_nan=False)
+    assert RealDiversity.from_dict(json.loads(text)) == reference
     unreal = fresh(np.random.default_rng(14)) + 20
     for made in (unreal, fresh(np.random.default_rng(14)), np.full((N, D), math.nan)):
         found = judge(reference, real, made)
-        plain = json.loads(json.dumps(found.plain(), allow_nan=False))
+        plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
         assert (plain["word"], plain["sentence"]) == (found.word, found.sentence)
         assert [sign["name"] for sign in plain["signs"]] == [sign.name for sign in found.signs]
     assert plain["p"] is None
-    assert judge(reference, real, unreal).plain()["signs"][3]["p"] is None
+    assert judge(reference, real, unreal).to_dict()["signs"][3]["p"] is None
 
 
-def test_the_same_draws_give_the_same_verdict(reference: RealVariety, real: RealSet) -> None:
+def test_the_same_draws_give_the_same_verdict(reference: RealDiversity, real: RealSet) -> None:
     made = fresh(np.random.default_rng(15))
     assert judge(reference, real, made, 3) == judge(reference, real, made, 3)
     assert reference_of(real) == reference
     assert reference_of(real, 1) != reference
 
 
-def test_units_and_place_of_features_do_not_matter(reference: RealVariety, real: RealSet) -> None:
+def test_units_and_place_of_features_do_not_matter(reference: RealDiversity, real: RealSet) -> None:
     made = fresh(np.random.default_rng(16))
     moved = RealSet.of(50 * real.features + 7, real.codes)
     here = judge(reference, real, made)
@@ -338,7 +350,7 @@ def test_units_and_place_of_features_do_not_matter(reference: RealVariety, real:
 @settings(max_examples=40, deadline=None)
 @given(st.floats(0, 30), st.floats(0, 30), st.integers(1, N), st.integers(0, 2**32 - 1))
 def test_whatever_the_samples_p_is_a_probability_and_the_words_agree(
-    reference: RealVariety, real: RealSet, scale: float, shift: float, k: int, seed: int
+    reference: RealDiversity, real: RealSet, scale: float, shift: float, k: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     made = scale * fresh(rng, k)[rng.integers(0, k, N)] + shift
@@ -349,15 +361,15 @@ def test_whatever_the_samples_p_is_a_probability_and_the_words_agree(
     assert (found.word in ("mode collapse", "partial collapse")) <= (found.p < ALPHA)
     assert (found.word == "healthy") <= (found.p >= ALPHA)
     values = {sign.name: sign.value for sign in found.signs}
-    assert 1 - 1e-9 <= values["effective"] <= k + 1e-6
-    assert 1 - 1e-9 <= values["distinct"] <= k + 1e-6
+    assert 1 - 1e-9 <= values["vendi_score"] <= k + 1e-6
+    assert 1 - 1e-9 <= values["non_duplicates"] <= k + 1e-6
     assert 0 <= values["coverage"] <= 1
 
 
 def test_real_halves_that_never_meet_give_no_reference() -> None:
     rng = np.random.default_rng(0)
     tight = np.repeat(rng.normal(size=(20, 32)), 8, axis=0) + 0.05 * rng.normal(size=(160, 32))
-    found = real_variety(RealSet.of(tight, np.repeat(np.arange(20), 8)), 80, rng)
+    found = real_diversity(RealSet.of(tight, np.repeat(np.arange(20), 8)), 80, rng)
     assert found == (
         "needs real halves that come near each other, but no image of one does; more images"
     )

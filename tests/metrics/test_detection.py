@@ -123,7 +123,7 @@ def test_a_rate_by_hand() -> None:
     words = Counter({"healthy": 2, "mode collapse": 5, "convergence failure": 1, "undecided": 3})
     cell = Cell("4 modes", "failure", 100, words, COLLAPSED)
     assert (cell.repeats, cell.detected) == (11, 6)
-    plain = json.loads(json.dumps(cell.plain()))
+    plain = json.loads(json.dumps(cell.to_dict()))
     assert plain["planted"] == "4 modes"
     assert (plain["detected"], plain["repeats"], plain["n"]) == (6, 11, 100)
     assert plain["words"] == dict(words)
@@ -132,13 +132,13 @@ def test_a_rate_by_hand() -> None:
 @pytest.mark.parametrize(("detected", "repeats"), [(0, 1), (0, 20), (6, 11), (19, 20), (20, 20)])
 def test_the_interval_is_wilsons(detected: int, repeats: int) -> None:
     words = Counter({"memorised": detected, "no memorisation seen": repeats - detected})
-    plain = Cell("copies", "failure", 50, words, ("memorised",)).plain()
+    plain = Cell("copies", "failure", 50, words, ("memorised",)).to_dict()
     oracle = stats.binomtest(detected, repeats).proportion_ci(method="wilson")
     assert (plain["low"], plain["high"]) == pytest.approx((oracle.low, oracle.high), abs=1e-12)
 
 
 def test_of_no_repeat_nothing_is_known() -> None:
-    plain = Cell("copies", "failure", 50, Counter(), ("memorised",)).plain()
+    plain = Cell("copies", "failure", 50, Counter(), ("memorised",)).to_dict()
     assert (plain["low"], plain["high"], plain["repeats"]) == (0, 1, 0)
 
 

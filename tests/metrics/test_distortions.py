@@ -108,7 +108,7 @@ def test_chosen_sets_are_what_their_level_says() -> None:
     places = np.linspace(0, 1, 200)
     modes = CHOOSING["few modes"].apply(rows, places, 60, 5, rng)
     assert (len(modes), len(np.unique(modes))) == (60, 5)
-    low = CHOOSING["part of the gland"].apply(rows, places, 60, 0.35, rng)
+    low = CHOOSING["part of the structure"].apply(rows, places, 60, 0.35, rng)
     assert len(np.unique(low)) == 60
     assert low.max() < 100 + 0.36 * 200
     doubled = CHOOSING["copies"].apply(rows, places, 60, 0.2, rng)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from harness.base.errors import DataError
 from harness.metrics.collapse.diversity import (
-    distinct_count,
     mean_distance,
+    non_duplicates,
     pairwise_dice,
     typical_distance,
     vendi,
@@ -92,11 +92,11 @@ def test_mean_distance() -> None:
 
 def test_distinct_count_joins_chains() -> None:
     x = np.array([[0.0], [0.9], [1.8], [5.0], [5.0], [9.0]])
-    assert distinct_count(x, 1.0).value == 3
-    assert distinct_count(x, 0.5).value == 5
+    assert non_duplicates(x, 1.0).value == 3
+    assert non_duplicates(x, 0.5).value == 5
     # Strictly nearer than the radius.
-    assert distinct_count(np.array([[0.0], [1.0]]), 1.0).value == 2
-    assert distinct_count(groups_far_apart(6, 4), 5.0).value == 6
+    assert non_duplicates(np.array([[0.0], [1.0]]), 1.0).value == 2
+    assert non_duplicates(groups_far_apart(6, 4), 5.0).value == 6
 
 
 @given(st.integers(1, 30), st.floats(0.01, 10), st.integers(0, 2**32 - 1))
@@ -104,9 +104,9 @@ def test_distinct_count_lies_between_1_and_n_and_falls_with_the_radius(
     n: int, radius: float, seed: int
 ) -> None:
     x = np.random.default_rng(seed).normal(size=(n, 3))
-    found = distinct_count(x, radius).value
+    found = non_duplicates(x, radius).value
     assert 1 <= found <= n
-    assert distinct_count(x, 2 * radius).value <= found
+    assert non_duplicates(x, 2 * radius).value <= found
 
 
 def test_pairwise_dice_by_hand() -> None:
@@ -138,14 +138,14 @@ def test_pairwise_dice_draws_different_pairs_repeatably() -> None:
 def test_nothing_and_nonsense() -> None:
     none, rng = np.empty((0, 3)), np.random.default_rng(6)
     assert vendi(none, 1.0).note == "needs 1 image, but got 0"
-    assert distinct_count(none, 1.0).note == "needs 1 image, but got 0"
+    assert non_duplicates(none, 1.0).note == "needs 1 image, but got 0"
     assert vendi(np.full((3, 2), np.inf), 1.0).note == "features are not finite"
     assert pairwise_dice(np.zeros((1, 4, 4), bool), 5, rng).note == "needs 2 masks, but got 1"
     for bandwidth in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(DataError, match="bandwidth must be a finite number above 0, but got"):
             vendi(np.ones((3, 2)), bandwidth)
     with pytest.raises(DataError, match="radius must be"):
-        distinct_count(np.ones((3, 2)), 0.0)
+        non_duplicates(np.ones((3, 2)), 0.0)
     with pytest.raises(DataError, match=r"n x d, but got shape \(3,\)"):
         mean_distance(np.ones(3))
     with pytest.raises(DataError, match="n x H x W bool, but got shape \\(2, 4, 4\\) of float64"):

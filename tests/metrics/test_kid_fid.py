@@ -106,7 +106,7 @@ def test_too_few_images_give_a_reason_and_no_number(score: Any) -> None:
     found = score(np.zeros((1, 8)), np.zeros((9, 8)))
     assert math.isnan(found.value)
     assert found.note == "needs 2 images on each side, but got 1 and 9"
-    assert found.plain()["value"] is None
+    assert found.to_dict()["value"] is None
     two = score(np.eye(2, 8), np.eye(2, 8) + 1)
     assert math.isfinite(two.value)
 

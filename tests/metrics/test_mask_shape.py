@@ -65,7 +65,7 @@ def test_pieces_and_holes() -> None:
     found = describe_mask(mask)
     assert (found.components, found.holes) == (2, 2)
     assert found.eccentricity < 0.2
-    # Touching by a corner is one piece of gland, and no way out for a hole.
+    # Touching by a corner is one piece of the structure, and no way out for a hole.
     corner = np.zeros((6, 6), bool)
     corner[1, 1] = corner[2, 2] = True
     assert describe_mask(corner).components == 1
@@ -119,13 +119,13 @@ def test_many_masks_become_columns() -> None:
 
 
 def test_clean_mask_fills_holes_and_keeps_the_largest_piece() -> None:
-    gland = ellipse(-8, -8, 12, 10)
-    dirty = gland | ellipse(20, 20, 4, 4)
+    structure = ellipse(-8, -8, 12, 10)
+    dirty = structure | ellipse(20, 20, 4, 4)
     dirty[23, 23] = False
-    np.testing.assert_array_equal(clean_mask(dirty), gland)
-    ring = gland & ~ellipse(-8, -8, 5, 5)
-    np.testing.assert_array_equal(clean_mask(ring), gland)
-    np.testing.assert_array_equal(clean_mask(clean_mask(dirty)), gland)
+    np.testing.assert_array_equal(clean_mask(dirty), structure)
+    ring = structure & ~ellipse(-8, -8, 5, 5)
+    np.testing.assert_array_equal(clean_mask(ring), structure)
+    np.testing.assert_array_equal(clean_mask(clean_mask(dirty)), structure)
     assert not clean_mask(np.zeros((8, 8), bool)).any()
 
 
@@ -178,11 +178,13 @@ def test_tolerance_widens_as_stated(training: np.ndarray) -> None:
 
 def test_the_rule_survives_json(training: np.ndarray) -> None:
     rule = fit_plausibility(training, 0.25)
-    assert PlausibilityRule.from_plain(json.loads(json.dumps(rule.plain()))) == rule
+    assert PlausibilityRule.from_dict(json.loads(json.dumps(rule.to_dict()))) == rule
 
 
 def test_a_rule_needs_gland() -> None:
-    with pytest.raises(DataError, match="at least one training mask with gland, but got 3 empty"):
+    with pytest.raises(
+        DataError, match="at least one training mask with the structure, but got 3 empty"
+    ):
         fit_plausibility(np.zeros((3, 8, 8), bool), 0.1)
 
 
@@ -202,11 +204,13 @@ def test_checkerboard_energy_of_patterns_of_one_pixel() -> None:
 
 
 def test_checkerboard_energy_of_a_gland_is_low_until_it_is_perforated() -> None:
-    gland = ellipse(2, -3, 13, 18)
-    assert describe_mask(gland).checkerboard_energy < 0.01
-    assert describe_mask(gland & EVERY_OTHER).checkerboard_energy > 0.5
-    found = describe_mask(gland)
-    assert describe_mask(gland.T).checkerboard_energy == pytest.approx(found.checkerboard_energy)
+    structure = ellipse(2, -3, 13, 18)
+    assert describe_mask(structure).checkerboard_energy < 0.01
+    assert describe_mask(structure & EVERY_OTHER).checkerboard_energy > 0.5
+    found = describe_mask(structure)
+    assert describe_mask(structure.T).checkerboard_energy == pytest.approx(
+        found.checkerboard_energy
+    )
 
 
 def test_checkerboard_energy_is_a_share_of_power() -> None:
@@ -258,7 +262,7 @@ def test_descriptor_distances_of_masks(training: np.ndarray) -> None:
     real = describe_masks(training)
     same = descriptor_distances(real, real)
     assert {score.value for score in same.values() if math.isfinite(score.value)} == {0.0}
-    # Glands of one piece without holes: nothing to measure these distances by.
+    # Structures of one piece without holes: nothing to measure these distances by.
     assert same["holes_in_sd"].note == "the real masks do not differ"
     down = descriptor_distances(real, describe_masks(np.roll(training, 6, axis=1)))
     assert down["row"].value == pytest.approx(6.0)

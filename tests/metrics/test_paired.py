@@ -34,7 +34,7 @@ def pair() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def gland() -> np.ndarray:
+def structure() -> np.ndarray:
     where = np.zeros((N, SIZE, SIZE), bool)
     where[:, 30:50, 40:70] = True
     return where
@@ -117,54 +117,56 @@ def test_no_number_and_no_spread_are_said() -> None:
     assert same.note == "no deletion changes the value: no interval"
 
 
-def test_errors_are_in_hounsfield_units(gland: np.ndarray) -> None:
+def test_errors_are_in_hounsfield_units(structure: np.ndarray) -> None:
     real = np.full((N, SIZE, SIZE), 0.4)
     synthetic = real.copy()
-    # 0.02 of 500 HU inside the gland, twice that in the last patient's; nothing outside.
-    synthetic[gland] += 0.02
-    synthetic[4:][gland[4:]] += 0.02
-    found = paired_scores(real, synthetic, gland, OWNERS, WINDOW_HU)
+    # 0.02 of 500 HU inside the structure, twice that in the last patient's; nothing outside.
+    synthetic[structure] += 0.02
+    synthetic[4:][structure[4:]] += 0.02
+    found = paired_scores(real, synthetic, structure, OWNERS, WINDOW_HU)
     area = 20 * 30 / SIZE**2
-    assert found["mae_hu_gland"].value == pytest.approx((10 + 10 + 20) / 3)
+    assert found["mae_hu_structure"].value == pytest.approx((10 + 10 + 20) / 3)
     assert found["mae_hu"].value == pytest.approx(area * 40 / 3)
     # 10 log10 of 1 / mean squared error.
     errors = np.array([0.02, 0.02, 0.04]) ** 2 * area
     assert found["psnr_db"].value == pytest.approx((-10 * np.log10(errors)).mean())
     # Patients' means 10, 10, 20: standard error 10/3.
     half = 4.30265 * 10 / 3
-    assert found["mae_hu_gland"].interval == pytest.approx((40 / 3 - half, 40 / 3 + half), abs=1e-3)
-    wider = paired_scores(real, synthetic, gland, OWNERS, 2 * WINDOW_HU)
+    assert found["mae_hu_structure"].interval == pytest.approx(
+        (40 / 3 - half, 40 / 3 + half), abs=1e-3
+    )
+    wider = paired_scores(real, synthetic, structure, OWNERS, 2 * WINDOW_HU)
     for name, score in found.items():
         factor = 2 if name.startswith("mae_hu") else 1
         assert wider[name].value == pytest.approx(factor * score.value)
 
 
 def test_scores_of_pairs_see_where_the_images_differ(
-    pair: tuple[np.ndarray, np.ndarray], gland: np.ndarray
+    pair: tuple[np.ndarray, np.ndarray], structure: np.ndarray
 ) -> None:
     real, noisy = pair
-    outside = np.where(gland, real, noisy)
-    found = paired_scores(real, outside, gland, OWNERS, WINDOW_HU)
+    outside = np.where(structure, real, noisy)
+    found = paired_scores(real, outside, structure, OWNERS, WINDOW_HU)
     assert set(found) == {
-        "ssim", "ssim_gland", "ms_ssim_4", "psnr_db", "mae_hu", "mae_hu_gland",
+        "ssim", "ssim_structure", "ms_ssim_4", "psnr_db", "mae_hu", "mae_hu_structure",
     }  # fmt: skip
-    assert found["mae_hu_gland"].value == 0.0
+    assert found["mae_hu_structure"].value == 0.0
     assert found["mae_hu"].value > 5
-    assert found["ssim_gland"].value > found["ssim"].value
+    assert found["ssim_structure"].value > found["ssim"].value
     assert all((score.n, score.units) == (N, "3 patients") for score in found.values())
 
 
 def test_an_image_without_gland_has_no_score_inside_it(
-    pair: tuple[np.ndarray, np.ndarray], gland: np.ndarray
+    pair: tuple[np.ndarray, np.ndarray], structure: np.ndarray
 ) -> None:
-    partly = gland.copy()
+    partly = structure.copy()
     partly[1] = False
     found = paired_scores(*pair, partly, OWNERS, WINDOW_HU)
     assert (found["ssim"].n, found["mae_hu"].n) == (N, N)
-    for name in ("ssim_gland", "mae_hu_gland"):
+    for name in ("ssim_structure", "mae_hu_structure"):
         assert (found[name].n, found[name].note) == (N - 1, "1 images without a value left out")
-    same = paired_scores(pair[0], pair[0], gland, OWNERS, WINDOW_HU)
-    assert same["ssim_gland"].value == pytest.approx(1.0)
+    same = paired_scores(pair[0], pair[0], structure, OWNERS, WINDOW_HU)
+    assert same["ssim_structure"].value == pytest.approx(1.0)
     assert same["psnr_db"].note == "no image has a finite value"
 
 

@@ -104,7 +104,7 @@ def test_what_is_said_of_honest_images() -> None:
     assert found.verdict == "no memorisation seen"
     assert found.p > 0.05
     assert f"fewer than {found.fewest_patients} patients" in found.sentence
-    plain = json.loads(json.dumps(found.plain(), allow_nan=False))
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert plain["verdict"] == found.verdict
     assert plain["copy_rate"]["value"] == found.copy_rate.score.value
     assert plain["copy_rate"]["null_mean"] == found.copy_rate.null_mean
@@ -179,7 +179,7 @@ def test_what_cannot_be_computed_has_a_reason() -> None:
         "needs 2 patients on each side and 2 images, but got 12, 1 and 30"
     )
     assert math.isnan(found.accuracy_heldout.value)
-    assert found.plain()["privacy_loss"]["null_mean"] is None
+    assert found.to_dict()["privacy_loss"]["null_mean"] is None
     single = judge(planted(np.random.default_rng(9), sizes=(1, 12, 1)))
     assert math.isnan(single.authenticity.score.value)
     assert single.authenticity.score.note == "needs 2 training patients, but got 1"

@@ -27,7 +27,7 @@ Masks = tuple[np.ndarray, np.ndarray]
 
 
 def blobs(seed: int) -> Masks:
-    """Two overlapping blobs, as a gland and its prediction."""
+    """Two overlapping blobs, as a structure and its prediction."""
     rng = np.random.default_rng(seed)
     shared = ndimage.gaussian_filter(rng.normal(size=SHAPE), (1.5, 4, 4))
     other = ndimage.gaussian_filter(rng.normal(size=SHAPE), (1.5, 4, 4))

@@ -29,7 +29,7 @@ class Rows(nn.Module):
         return x.reshape(1, -1)
 
 
-class Spread(nn.Module):
+class VarianceComponents(nn.Module):
     """Divides by each image's own spread: a blank one has none."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ def test_a_scripted_file_is_put_into_evaluation_mode(tmp_path: Path) -> None:
 
 
 def test_features_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
-    extractor = load(tmp_path / "own.pt", Spread())
+    extractor = load(tmp_path / "own.pt", VarianceComponents())
     x = grey_images(3)
     assert extractor(x).shape == (3, 64), "blank images that fill a chunk are no reason"
     x[1] = 0

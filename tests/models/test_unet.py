@@ -54,15 +54,15 @@ def test_a_flat_slice_has_its_own_level_and_is_not_stretched() -> None:
     network = make_unet((8, 16, 32), 1, 1, 1, seed=0)
     optimiser = torch.optim.Adam(network.parameters(), 1e-2)
     source = torch.Generator().manual_seed(0)
-    with_gland = torch.zeros(8, 1, 32, 32)
-    with_gland[:4, :, 10:22, 10:22] = 1  # half of the slices hold nothing
-    images = with_gland + 0.1 * torch.randn(8, 1, 32, 32, generator=source)
+    with_structure = torch.zeros(8, 1, 32, 32)
+    with_structure[:4, :, 10:22, 10:22] = 1  # half of the slices hold nothing
+    images = with_structure + 0.1 * torch.randn(8, 1, 32, 32, generator=source)
     for _ in range(60):
         optimiser.zero_grad()
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(network(images), with_gland)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(network(images), with_structure)
         loss.backward()
         optimiser.step()
     found = network(images).sigmoid() > 0.5
     assert int(found[4:].sum()) == 0, "nothing is found where nothing is"
-    overlap = 2 * float((found[:4] & (with_gland[:4] > 0)).sum())
-    assert overlap / float(found[:4].sum() + with_gland[:4].sum()) > 0.95
+    overlap = 2 * float((found[:4] & (with_structure[:4] > 0)).sum())
+    assert overlap / float(found[:4].sum() + with_structure[:4].sum()) > 0.95

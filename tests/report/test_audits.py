@@ -1,4 +1,4 @@
-"""The audits on the page: each number beside its floor, each verdict word for word."""
+"""The audits on the page: each number beside its baseline, each verdict word for word."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.report.page import write_report
 from harness.training.pictures import write_png
 
 NAMES = ("kid", "kid_by_patient", "fid", "precision", "recall", "density", "coverage")
-PAIRED = ("mae_hu", "mae_hu_gland", "ssim", "ssim_gland", "ms_ssim_4", "psnr_db")
+PAIRED = ("mae_hu", "mae_hu_structure", "ssim", "ssim_structure", "ms_ssim_4", "psnr_db")
 
 
 def score(value: float | None, note: str | None = None, ends: bool = True) -> dict[str, Any]:
@@ -28,12 +28,12 @@ def score(value: float | None, note: str | None = None, ends: bool = True) -> di
 
 def values(base: float) -> dict[str, Any]:
     """An audit's values; every number can be told from every other one."""
-    floor = {"mean": 0.5, "p05": 0.375, "p95": 0.625, "n": 31, "patients": 9, "note": None}
+    baseline = {"mean": 0.5, "p05": 0.375, "p95": 0.625, "n": 31, "patients": 9, "note": None}
     names = {"name": "lite0", "weights": "ab" * 32, "preprocessing": "grey x 3"}
     block = {
         "extractor": names,
         "scores": {name: score(base + k) for k, name in enumerate(NAMES)},
-        "floors": dict.fromkeys(NAMES, floor),
+        "real_baselines": dict.fromkeys(NAMES, baseline),
     }
     part = {
         "scores": [block],

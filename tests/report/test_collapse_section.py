@@ -66,8 +66,8 @@ def test_the_words_are_explained(folder: Path) -> None:
     shown = section(folder).text
     for words in (
         "hardly a sample looks real",
-        "one mask gives one CT, so its samples have only the variety of their masks",
-        "less varied anatomy around the glands than in real patients",
+        "one mask gives one CT, so its samples have only the diversity of their masks",
+        "less varied anatomy around the structures than in real patients",
         "whether they look good is told by KID",
     ):
         assert words in shown
@@ -98,7 +98,7 @@ def test_numbers_are_those_of_the_scores(data: ReportData, folder: Path) -> None
                 assert [float(row[name]) for name in names] == ratios
                 assert (row["verdict"], row["sentence"]) == (scored["word"], scored["sentence"])
                 real = scored["precision"] / scored["real_precision"]
-                assert float(row["looks_real"]) == real
+                assert float(row["precision"]) == real
                 assert float(row["p"]) == scored["p"]
                 assert row["journal_onset"] == str(scored["onset"] or "")
                 head = [str(trial.trial.number), str(seed.seed)]
@@ -116,7 +116,7 @@ def test_settings_and_axes_have_counts_and_intervals(folder: Path) -> None:
 
 def test_figures_say_how_early_and_how_often(folder: Path) -> None:
     words = {p.alt: p.words() for p in section(folder).pictures if p.kind == "image/svg+xml"}
-    assert {"real", "0.25", "mode collapse", "healthy", "effective number / real"} <= set(
+    assert {"real", "0.25", "mode collapse", "healthy", "Vendi score / real"} <= set(
         words["How early, mask stage"]
     )
     often = words["How often, mask stage"]

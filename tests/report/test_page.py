@@ -27,7 +27,7 @@ from harness.inference.table import Cell, Table
 from harness.report.answer import collapse_bound
 from harness.report.data import PatientLine, ReportData
 from harness.report.page import write_report
-from harness.report.picture_budget import Ink
+from harness.report.picture_budget import PictureBudget
 
 LIMIT = 2_000_000
 HOSTILE = [
@@ -69,15 +69,15 @@ def smaller(material: Material, everything: ReportData) -> Smaller:
     Unless `stages` is true, the replicates are those of arms that need no generator: less to draw.
     """
 
-    def make(patients: int, replicates: int, stages: bool = False, **changes: Any) -> ReportData:
+    def make(patients: int, count: int, stages: bool = False, **changes: Any) -> ReportData:
         assert everything.comparison is not None
-        chains = everything.comparison.chains[:replicates]
+        replicates = everything.comparison.replicates[:count]
         if not stages:
             bare: dict[str, Any] = {"stages": {}, "scores": {}, "synthesis": None}
-            chains = [replace(chain, **bare) for chain in chains]
-        seeds = {chain.seed for chain in chains}
+            replicates = [replace(replicate, **bare) for replicate in replicates]
+        seeds = {replicate.seed for replicate in replicates}
         tests = {key: s for key, s in everything.comparison.tests.items() if key[1] in seeds}
-        plan = replace(everything.comparison, chains=chains, tests=tests)
+        plan = replace(everything.comparison, replicates=replicates, tests=tests)
         plan.extended = changes.pop("extended", False)
         table = material.table([f"pt_{200 + n}" for n in range(patients)], plan)
         values: dict[str, Any] = {
@@ -205,7 +205,7 @@ def test_a_comparison_under_way_counts_what_is_there(
     everything: ReportData, material: Material, tmp_path: Path
 ) -> None:
     assert everything.comparison is not None
-    plan = ComparisonPlan(everything.comparison.chains, material.specs.segmenter_epochs())
+    plan = ComparisonPlan(everything.comparison.replicates, material.specs.segmenter_epochs())
     data = nothing(everything, comparison=plan)
     page, summary = written(data, tmp_path)
     check(page)
@@ -364,7 +364,7 @@ def test_tables_of_trials_effects_and_costs(everything: ReportData, page: Path) 
     effect = everything.effects[0]
     first = rows_of(folder / "effects.csv")[0]
     assert float(first["p"]) == effect.p
-    assert (float(first["low95"]), float(first["high95"])) == effect.interval95
+    assert (float(first["low95"]), float(first["high95"])) == effect.interval_95
     assert first["primary"] == "true"
     costs = {row["kind"]: float(row["seconds"]) for row in rows_of(folder / "ledger.csv")}
     assert costs == {"mask-stage": 5400.0, "segmenter": 8000.0}
@@ -378,17 +378,19 @@ def test_doses_and_candidates_are_shown_and_never_judged(
         replace(c, value=c.value - 0.1 * (c.arm == "traditional")) for c in everything.table.cells
     )
     rule = everything.experiment.decision
-    own = {"patients": 20.0, "extra_share": 0.5}
+    own = {"patients": 20.0, "synthetic_fraction": 0.5}
     found = doses(everything.table, own, [("patients", 5.0, few)], rule)
     candidates = {
-        "strength": [
-            Candidate("strength", 0.5, "traditional", (), (0.61, 0.65)),
-            Candidate("strength", 1.0, "traditional", (), (0.7, 0.72)),
+        "magnitude": [
+            Candidate("magnitude", 0.5, "traditional", (), (0.61, 0.65)),
+            Candidate("magnitude", 1.0, "traditional", (), (0.7, 0.72)),
         ],
-        "extra_share": [Candidate("extra_share", 0.25, "traditional+gan", (), (0.7, None))],
+        "synthetic_fraction": [
+            Candidate("synthetic_fraction", 0.25, "traditional+gan", (), (0.7, None))
+        ],
     }
-    tried = TuningPlan(10, candidates, {"strength": 1.0}).plain()
-    origin = {"segmentation": "strength 1 and share 0.5, by hand"}
+    tried = TuningPlan(10, candidates, {"magnitude": 1.0}).to_dict()
+    origin = {"segmentation": "magnitude 1 and share 0.5, by hand"}
     page = write_report(replace(everything, doses=found, candidates=tried, origin=origin), tmp_path)
     text, parsed = page.read_text(), Page(page.read_text())
     base, candidate = (
@@ -399,7 +401,7 @@ def test_doses_and_candidates_are_shown_and_never_judged(
     levels = [row for row in parsed.rows if row[0] in ("5", "20 (declared)") and len(row) == 5]
     assert [row[3] for row in levels] == [f"{gain + 0.1:+.3f}", f"{gain:+.3f}"]
     assert levels[0][1:3] == [f"{base.mean() - 0.1:.3f}", f"{candidate.mean():.3f}"]
-    assert "goes by\nstrength 1 and share 0.5, by hand." in text
+    assert "goes by\nmagnitude 1 and share 0.5, by hand." in text
     assert ["1 (chosen)", "0.710", "0.700 0.720"] in parsed.rows
     assert ["0.25", "\u2013", "0.700 \u2013"] in parsed.rows
     section = text[text.index('id="doses"') :]
@@ -510,8 +512,8 @@ def test_pictures_beyond_the_budget_are_named_and_left_out() -> None:
     import numpy as np
 
     noise = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
-    ink = Ink(most=9000)
-    kept = [ink.image(noise, f"picture {n}") for n in range(4)]
+    budget = PictureBudget(most=9000)
+    kept = [budget.image(noise, f"picture {n}") for n in range(4)]
     assert [bool(picture.uri) for picture in kept] == [True, False, False, False]
     assert sum(len(picture.uri) for picture in kept) <= 9000
 

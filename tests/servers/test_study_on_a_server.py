@@ -92,7 +92,7 @@ def go_on(opened: Study) -> None:
         for trial in opened.asked():
             shorter = {**trial.params, "schedule.epochs": 10}
             if trial.value is not None and shorter not in known:
-                opened.enter_readout(trial.number, shorter, [0.5], 0)
+                opened.enter_checkpoint(trial.number, shorter, [0.5], 0)
                 known.append(shorter)
         opened.ask_wave()
         waiting = [trial for trial in opened.asked() if trial.value is None]

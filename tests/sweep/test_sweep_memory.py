@@ -123,6 +123,6 @@ def test_shorter_lengths_of_a_trial_that_did_not_fit_are_no_trials(make: Maker) 
     sweep = make(space=space, sampler="random", trials=10, seeds=1)
     sweep.hands.too_large = is_wide
     plan = sweep.run()
-    read = [run.trial for run in plan.trials if run.trial.readout_of is not None]
+    read = [run.trial for run in plan.trials if run.trial.checkpoint_of is not None]
     assert read
     assert {trial.params["batch_size"] for trial in read} == {6}

@@ -12,7 +12,7 @@ from factories.sweep import LENGTHS, SIZES, Maker, Sweep, kid
 from pydantic import ValidationError
 
 from harness.base.errors import ConfigError
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.sweep.plan import TrialRun
 
 
@@ -66,13 +66,13 @@ def test_seeds_are_those_of_sweeps(make: Maker) -> None:
 
 def test_a_wave_is_told_only_when_all_of_it_is_there(make: Maker) -> None:
     sweep = make()
-    board = Board(sweep.work)
-    plan = sweep.planner.plan(board)
+    graph = JobGraph(sweep.work)
+    plan = sweep.planner.plan(graph)
     assert [run.trial.value for run in plan.trials] == [None, None]
-    requests = board.ready()
+    requests = graph.ready()
     for request in requests[:-1]:
         sweep.hands.finish(request)
-    again = sweep.planner.plan(Board(sweep.work))
+    again = sweep.planner.plan(JobGraph(sweep.work))
     assert [run.trial.value for run in again.trials] == [None, None]
     assert len(sweep.planner.study.trials()) == 2
     plan = sweep.run()
@@ -174,10 +174,10 @@ def test_results_of_another_store_are_not_used(make: Maker) -> None:
     folder = sweep.work.job(sweep.store)
     (folder.path / "result.json").unlink()
     folder.finish([], {"now": "other"}, {}, {"seconds": 0.0}, {})
-    board = Board(sweep.work)
-    sweep.planner.plan(board)
-    assert {request.spec.kind for request in board.pending()} == {
-        "variety",
+    graph = JobGraph(sweep.work)
+    sweep.planner.plan(graph)
+    assert {request.spec.kind for request in graph.pending()} == {
+        "real-diversity",
         "mask-stage",
         "mask-score",
     }

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from factories.sweep import LENGTHS, SIZES, Maker, Sweep, kid
 
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.sweep.costs import count_costs
 from harness.sweep.epochs import count_epochs
 from harness.sweep.retention import drop_states
@@ -30,29 +30,29 @@ def test_a_grid_of_lengths_costs_little_more_than_its_longest(
     make: Maker, stage: str, alone: int, trained: int
 ) -> None:
     sweep = make(stage=stage, space=THESIS, trials=12, seeds=1, wave=4)
-    seen = sweep.planner.preview(Board(sweep.work))
+    seen = sweep.planner.preview(JobGraph(sweep.work))
     assert seen is not None
     assert count_epochs(seen).trained == trained, "known before anything is trained"
     epochs = count_epochs(sweep.run())
     assert (epochs.alone, epochs.trained) == (alone, trained)
-    assert (epochs.trainings, epochs.lineages, epochs.readouts) == (12, 3, 0)
+    assert (epochs.trainings, epochs.lineages, epochs.checkpoints) == (12, 3, 0)
     assert epochs.share == pytest.approx({"mask": 0.5, "image": 0.667}[stage], abs=1e-3)
 
 
 def test_shorter_lengths_enter_the_study_for_nothing(make: Maker) -> None:
     sweep = make(space=LENGTHS, trials=6, sampler="tpe", wave=3)
     plan = sweep.run()
-    asked = [run.trial for run in plan.trials if run.trial.readout_of is None]
-    readouts = [run.trial for run in plan.trials if run.trial.readout_of is not None]
+    asked = [run.trial for run in plan.trials if run.trial.checkpoint_of is None]
+    checkpoints = [run.trial for run in plan.trials if run.trial.checkpoint_of is not None]
     assert len(asked) == 6  # the others do not count against it
     longer = {trial.number: trial for trial in asked}
     for trial in asked:
         below = {e for e in (4, 8, 16) if e < trial.params["schedule.epochs"]}
         assert {
-            r.params["schedule.epochs"] for r in readouts if r.readout_of == trial.number
+            r.params["schedule.epochs"] for r in checkpoints if r.checkpoint_of == trial.number
         } == below
-    for trial in readouts:
-        of = longer[trial.readout_of]  # type: ignore[index]
+    for trial in checkpoints:
+        of = longer[trial.checkpoint_of]  # type: ignore[index]
         assert {**of.params, "schedule.epochs": trial.params["schedule.epochs"]} == trial.params
         epochs, batch = trial.params["schedule.epochs"], trial.params["batch_size"]
         assert trial.value == pytest.approx(abs(batch - 12) + 1 / epochs + 0.005)
@@ -69,7 +69,7 @@ def test_a_driver_that_died_before_the_readouts_asks_the_same(folder: Path) -> N
             break
     mine, its = (
         sorted(
-            (str(run.trial.readout_of), sorted(run.trial.params.items()), run.trial.value)
+            (str(run.trial.checkpoint_of), sorted(run.trial.params.items()), run.trial.value)
             for run in found.trials
         )
         for found in (plan, whole)
@@ -177,7 +177,7 @@ def test_states_are_dropped_and_what_was_read_out_stays(make: Maker, stage: str)
     kept, states = [], []
     steady = [seed.phases.steady for run in plan.trials for seed in run.seeds]
     for folder in {job.path: job for job in map(sweep.work.job, steady)}.values():
-        epochs = folder.readouts()
+        epochs = folder.checkpoints()
         states += [folder.state, folder.branch(epochs[0])]
         kept += [folder.at(epoch) / "result.json" for epoch in epochs]
     for path in states:
@@ -198,4 +198,4 @@ def test_ending_early_is_another_question(make: Maker) -> None:
 
 def test_decaying_trials_have_no_free_readouts(make: Maker) -> None:
     plan = make(stage="image", space=LENGTHS, trials=4, sampler="tpe").run()
-    assert all(run.trial.readout_of is None for run in plan.trials)
+    assert all(run.trial.checkpoint_of is None for run in plan.trials)

@@ -195,11 +195,13 @@ def test_a_seed_carries_its_evidence(sweep: Sweep) -> None:
     lost, unclear = sweep.verdicts().seeds
     assert (lost.word, lost.onset, lost.p) == (LOST, 3, 0.5)
     assert lost.sentence.startswith("Convergence failure")
-    assert lost.ratios == dict.fromkeys(("spread", "effective", "distinct", "coverage"), 1.0)
-    assert lost.looks_real is not None
-    assert math.isclose(lost.looks_real, 0.8 / 0.9)
+    assert lost.ratios == dict.fromkeys(
+        ("mean_distance", "vendi_score", "non_duplicates", "coverage"), 1.0
+    )
+    assert lost.precision is not None
+    assert math.isclose(lost.precision, 0.8 / 0.9)
     assert lost.params == {"batch_size": 6, "schedule.epochs": 8}
-    assert (unclear.ratios, unclear.p, unclear.looks_real) == ({}, None, None)
+    assert (unclear.ratios, unclear.p, unclear.precision) == ({}, None, None)
 
 
 def test_what_is_not_scored_to_its_end_is_not_judged(sweep: Sweep) -> None:

@@ -13,12 +13,12 @@ from harness.tracking.journal_cursor import (
     Cursor,
     Picture,
     Sent,
-    feed_name,
     find_pictures,
-    read_portion,
+    part_name,
+    read_batch,
     span,
 )
-from harness.tracking.run_view import Feed
+from harness.tracking.run_view import JournalPart
 
 
 def fill(folder: Path, epochs: range, covered: int | None = None) -> None:
@@ -46,19 +46,23 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_without_anything_has_nothing_new(folder: Path) -> None:
-    for feed in (Feed(folder), Feed(folder, whole=True), Feed(folder / "missing", whole=True)):
-        portion = read_portion(feed, Cursor())
-        assert (portion.lines, portion.pictures, portion.remade) == ([], [], False)
+    for part in (
+        JournalPart(folder),
+        JournalPart(folder, whole=True),
+        JournalPart(folder / "missing", whole=True),
+    ):
+        batch = read_batch(part, Cursor())
+        assert (batch.lines, batch.pictures, batch.remade) == ([], [], False)
 
 
 def test_only_covered_lines_are_read_and_each_once(folder: Path) -> None:
     fill(folder, range(1, 6), covered=3)
-    first = read_portion(Feed(folder), Cursor())
+    first = read_batch(JournalPart(folder), Cursor())
     assert steps(first.lines) == [1, 2, 3]
     assert len(first.lines) == 6
-    assert read_portion(Feed(folder), first.after).lines == []
+    assert read_batch(JournalPart(folder), first.after).lines == []
     fill(folder, range(6, 8))
-    second = read_portion(Feed(folder), first.after)
+    second = read_batch(JournalPart(folder), first.after)
     assert steps(second.lines) == [4, 5, 6, 7]
     assert len(second.lines) == 8
 
@@ -67,44 +71,44 @@ def test_a_whole_feed_ends_at_its_last_whole_line(folder: Path) -> None:
     fill(folder, range(1, 3))
     with open(folder / "journal.jsonl", "ab") as file:
         file.write(b'{"step": 3, "name": "a", "val')
-    assert steps(read_portion(Feed(folder, whole=True), Cursor()).lines) == [1, 2]
+    assert steps(read_batch(JournalPart(folder, whole=True), Cursor()).lines) == [1, 2]
 
 
 def test_a_limit_leaves_later_epochs_out_until_it_is_raised(folder: Path) -> None:
     fill(folder, range(1, 9))
-    short = read_portion(Feed(folder, until=3), Cursor())
+    short = read_batch(JournalPart(folder, until=3), Cursor())
     assert steps(short.lines) == [1, 2, 3]
-    assert read_portion(Feed(folder, until=3), short.after).lines == []
-    longer = read_portion(Feed(folder, until=6), short.after)
+    assert read_batch(JournalPart(folder, until=3), short.after).lines == []
+    longer = read_batch(JournalPart(folder, until=6), short.after)
     assert {4, 5, 6} <= set(steps(longer.lines)) <= set(range(1, 7))
-    assert read_portion(Feed(folder, until=6), longer.after).lines == []
-    assert {7, 8} <= set(steps(read_portion(Feed(folder), longer.after).lines))
+    assert read_batch(JournalPart(folder, until=6), longer.after).lines == []
+    assert {7, 8} <= set(steps(read_batch(JournalPart(folder), longer.after).lines))
 
 
 def test_a_lowered_limit_brings_nothing_twice(folder: Path) -> None:
     fill(folder, range(1, 9))
-    far = read_portion(Feed(folder, until=6), Cursor())
-    assert read_portion(Feed(folder, until=3), far.after).lines == []
+    far = read_batch(JournalPart(folder, until=6), Cursor())
+    assert read_batch(JournalPart(folder, until=3), far.after).lines == []
 
 
 def test_a_journal_that_was_made_anew_is_noticed(folder: Path) -> None:
     fill(folder, range(1, 4))
-    cursor = read_portion(Feed(folder), Cursor()).after
+    cursor = read_batch(JournalPart(folder), Cursor()).after
     lines = (folder / "journal.jsonl").read_text().splitlines()
     later = [json.loads(line) | {"time": json.loads(line)["time"] + 5000} for line in lines]
     (folder / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in later))
-    portion = read_portion(Feed(folder), cursor)
-    assert portion.remade
-    assert portion.lines == []
-    assert steps(read_portion(Feed(folder), Cursor()).lines) == [1, 2, 3]
+    batch = read_batch(JournalPart(folder), cursor)
+    assert batch.remade
+    assert batch.lines == []
+    assert steps(read_batch(JournalPart(folder), Cursor()).lines) == [1, 2, 3]
 
 
 def test_a_journal_that_is_gone_is_no_new_one(folder: Path) -> None:
     """Deleted work stays shown: nobody can say that it was wrong."""
     fill(folder, range(1, 4))
-    cursor = read_portion(Feed(folder), Cursor()).after
+    cursor = read_batch(JournalPart(folder), Cursor()).after
     shutil.rmtree(folder)
-    assert not read_portion(Feed(folder), cursor).remade
+    assert not read_batch(JournalPart(folder), cursor).remade
 
 
 def test_pictures_up_to_the_covered_epoch(folder: Path) -> None:
@@ -114,12 +118,12 @@ def test_pictures_up_to_the_covered_epoch(folder: Path) -> None:
     for name in ("a-000001", "b-000005", "a-000005", "a-000008", "no-epoch", "a-12", "-000002"):
         (samples / f"{name}.png").write_bytes(b"")
     (samples / ".a-000003.png.tmp").write_bytes(b"")
-    first = read_portion(Feed(folder), Cursor())
+    first = read_batch(JournalPart(folder), Cursor())
     assert [(p.key, p.epoch) for p in first.pictures] == [("a", 1), ("a", 5), ("b", 5)]
-    assert read_portion(Feed(folder), first.after).pictures == []
+    assert read_batch(JournalPart(folder), first.after).pictures == []
     mark_covered(folder, 10**6, 8)
-    assert [p.epoch for p in read_portion(Feed(folder), first.after).pictures] == [8]
-    assert [p.epoch for p in read_portion(Feed(folder, until=1), Cursor()).pictures] == [1]
+    assert [p.epoch for p in read_batch(JournalPart(folder), first.after).pictures] == [8]
+    assert [p.epoch for p in read_batch(JournalPart(folder, until=1), Cursor()).pictures] == [1]
 
 
 def test_keys_of_pictures_may_hold_dashes(tmp_path: Path) -> None:
@@ -138,10 +142,10 @@ def test_a_span_is_from_the_first_line_to_the_newest_sent(tmp_path: Path) -> Non
                 for n, time in enumerate(times)
             )
         )
-    feeds = [Feed(tmp_path / name, whole=True) for name in ("a", "b", "missing")]
-    assert span(feeds, None) == (2000, 0)
-    after = {feed_name(feed): read_portion(feed, Cursor()).after for feed in feeds}
-    assert span(feeds, Sent(after)) == (2000, 9000)
+    parts = [JournalPart(tmp_path / name, whole=True) for name in ("a", "b", "missing")]
+    assert span(parts, None) == (2000, 0)
+    after = {part_name(part): read_batch(part, Cursor()).after for part in parts}
+    assert span(parts, Sent(after)) == (2000, 9000)
     assert span([], None) == (0, 0)
 
 
@@ -155,15 +159,15 @@ def test_the_note_of_what_was_sent_survives_as_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "null", "[]", "{", '{"feeds": {"a": "xy"}}', '{"feeds": 3}',
-             '{"feeds": {}, "summary": {"a": 1}, "artifacts": {}}']
+    "text", ["", "{}", "null", "[]", "{", '{"parts": {"a": "xy"}}', '{"parts": 3}',
+             '{"parts": {}, "summary": {"a": 1}, "artifacts": {}}']
 )  # fmt: skip
 def test_a_note_that_cannot_be_read_counts_as_nothing_sent(text: str) -> None:
     assert Sent.read(text) == Sent()
 
 
 def test_a_feed_keeps_its_name_when_the_work_folder_moves() -> None:
-    name = feed_name(Feed(Path("/one/jobs/mask-stage/abc")))
-    assert feed_name(Feed(Path("/two/other/jobs/mask-stage/abc"))) == name
-    assert feed_name(Feed(Path("/one/jobs/image-stage/abc"))) != name
-    assert feed_name(Feed(Path("/one/jobs/mask-stage/abd"))) != name
+    name = part_name(JournalPart(Path("/one/jobs/mask-stage/abc")))
+    assert part_name(JournalPart(Path("/two/other/jobs/mask-stage/abc"))) == name
+    assert part_name(JournalPart(Path("/one/jobs/image-stage/abc"))) != name
+    assert part_name(JournalPart(Path("/one/jobs/mask-stage/abd"))) != name

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from harness.tracking.leaderboards import SHARED, board_names, board_tags
+from harness.tracking.leaderboards import SHARED, leaderboard_names, leaderboard_tags
 from harness.tracking.run_view import RunView
 from harness.tracking.store import open_client, resolve
-from harness.tracking.sync import Projector
+from harness.tracking.sync import MlflowSync
 
 TOP = ("sweep-mask", "mask-abc")
 
@@ -27,7 +27,7 @@ def stored(workdir: Path) -> dict[str, str]:
 
 
 def test_the_store_describes_a_table_of_the_trials(workdir: Path) -> None:
-    Projector(workdir, "demo", None).sync(sweep(batch_size="12", **{"optimiser.beta1": "0.5"}))
+    MlflowSync(workdir, "demo", None).sync(sweep(batch_size="12", **{"optimiser.beta1": "0.5"}))
     (name,) = stored(workdir)
     state = json.loads(stored(workdir)[name])
     assert state["orderByKey"] == "metrics.`quality/kid`"
@@ -36,7 +36,7 @@ def test_the_store_describes_a_table_of_the_trials(workdir: Path) -> None:
         "metrics.`quality/kid`", "tags.`failed_seeds`", "tags.`verdict`", "params.`batch_size`",
         "params.`optimiser.beta1`",
     ]  # fmt: skip
-    assert board_names(stored(workdir)) == {"mask": "mask-leaderboard"}
+    assert leaderboard_names(stored(workdir)) == {"mask": "mask-leaderboard"}
     # The words find the trial and nothing else.
     client = open_client(resolve(workdir, None))
     experiment = client.get_experiment_by_name("demo")
@@ -46,26 +46,26 @@ def test_the_store_describes_a_table_of_the_trials(workdir: Path) -> None:
 
 
 def test_a_new_axis_is_a_new_column_and_a_replay_changes_nothing(workdir: Path) -> None:
-    projector = Projector(workdir, "demo", None)
-    projector.sync(sweep(a="1"))
+    mlflow_sync = MlflowSync(workdir, "demo", None)
+    mlflow_sync.sync(sweep(a="1"))
     before = stored(workdir)
-    projector.sync(sweep(a="1"))
-    Projector(workdir, "demo", None).sync(sweep(a="1"))
+    mlflow_sync.sync(sweep(a="1"))
+    MlflowSync(workdir, "demo", None).sync(sweep(a="1"))
     assert stored(workdir) == before
-    projector.sync(sweep(a="1", b="2"))
+    mlflow_sync.sync(sweep(a="1", b="2"))
     (text,) = stored(workdir).values()
     assert json.loads(text)["selectedColumns"][-1] == "params.`b`"
 
 
 def test_the_greatest_comes_first_where_it_is_the_best() -> None:
-    (text,) = board_tags(sweep("maximize")).values()
+    (text,) = leaderboard_tags(sweep("maximize")).values()
     assert json.loads(text)["orderByAsc"] is False
 
 
 def test_nothing_to_show_is_no_leaderboard(workdir: Path) -> None:
-    assert board_tags(sweep()[:1]) == {}
-    assert board_tags([RunView(("comparison",), "c", tags={"kind": "comparison"})]) == {}
+    assert leaderboard_tags(sweep()[:1]) == {}
+    assert leaderboard_tags([RunView(("comparison",), "c", tags={"kind": "comparison"})]) == {}
     tuning = RunView(("s",), "sweep segmentation", tags={"kind": "sweep", "stage": "segmentation"})
-    assert board_tags([tuning]) == {}
-    Projector(workdir, "demo", None).sync([RunView(("a",), "a", status="finished")])
+    assert leaderboard_tags([tuning]) == {}
+    MlflowSync(workdir, "demo", None).sync([RunView(("a",), "a", status="finished")])
     assert stored(workdir) == {}

@@ -16,7 +16,7 @@ from PIL import Image
 
 from harness.jobs.journal import Line
 from harness.tracking.journal_cursor import Picture
-from harness.tracking.mlflow_format import batches, clean_name, send_pictures, to_metrics
+from harness.tracking.mlflow_format import clean_name, send_pictures, to_batches, to_metrics
 from harness.tracking.store import open_client, resolve
 
 
@@ -66,7 +66,7 @@ def test_batches_hold_everything_once_and_no_more_than_mlflow_takes(
     points = [Metric("a", float(n), 0, n) for n in range(metrics)]
     settings = {f"p{n}": str(n) for n in range(params)}
     words = {f"t{n}": str(n) for n in range(tags)} | ({"sent": "x"} if noted else {})
-    cut = list(batches(points, settings, words, last="sent"))
+    cut = list(to_batches(points, settings, words, last="sent"))
     assert [point for batch in cut for point in batch.metrics] == points
     assert {n: v for batch in cut for n, v in batch.params.items()} == settings
     assert {n: v for batch in cut for n, v in batch.tags.items()} == words
@@ -95,10 +95,10 @@ def test_pictures_are_sent_under_names_that_a_replay_repeats(workdir: Path, tmp_
     def files() -> dict[str, bytes]:
         return {p.name: p.read_bytes() for p in store.artifacts.rglob("images/*")}  # type: ignore[union-attr]
 
-    send_pictures(client, run, "run|feed", pictures, 1_790_000_000_000)
+    send_pictures(client, run, "run|part", pictures, 1_790_000_000_000)
     first = files()
     assert len(first) == 8  # three steps and the newest at step 0, two files each
-    send_pictures(client, run, "run|feed", pictures, 1_790_000_000_000)
+    send_pictures(client, run, "run|part", pictures, 1_790_000_000_000)
     assert files() == first
     steps = {int(name.split("+")[2]) for name in first}
     assert steps == {0, 1, 10, 40}

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness.jobs.journal import Journal
-from harness.tracking.run_view import Feed, RunView
+from harness.tracking.run_view import JournalPart, RunView
 from harness.tracking.store import open_client, resolve
-from harness.tracking.sync import Projector
+from harness.tracking.sync import MlflowSync
 
 SWEEP = ("sweep-mask",)
 TRIAL = ("sweep-mask", "trial-003")
@@ -28,7 +28,7 @@ def runs(workdir, experiment="demo"):
 
 
 def seed_view(job, **changes):
-    plain = RunView(SEED, "seed 1", TRIAL, feeds=(Feed(job.folder),))
+    plain = RunView(SEED, "seed 1", TRIAL, parts=(JournalPart(job.folder),))
     return dataclasses.replace(plain, **changes)
 
 
@@ -44,13 +44,13 @@ def trained(job):
 
 def test_a_replay_from_nothing_known_adds_no_point(workdir, trained, points):
     view = seed_view(trained, summary={"quality/kid": 0.04}, summary_time=1_790_000_000_000)
-    first = Projector(workdir, "demo", None).sync([view])
+    first = MlflowSync(workdir, "demo", None).sync([view])
     assert (first.runs, first.values) == (1, 11)
     (run,) = runs(workdir).values()
     client = open_client(resolve(workdir, None))
     client.delete_tag(run.info.run_id, "mlflow.harness.sent")  # killed before the note was made
 
-    again = Projector(workdir, "demo", None).sync([view])
+    again = MlflowSync(workdir, "demo", None).sync([view])
 
     assert (again.runs, again.values) == (0, 11)
     found = points()
@@ -61,21 +61,21 @@ def test_a_replay_from_nothing_known_adds_no_point(workdir, trained, points):
 
 
 def test_a_restart_sends_only_what_is_new(workdir, trained, points):
-    Projector(workdir, "demo", None).sync([seed_view(trained)])
+    MlflowSync(workdir, "demo", None).sync([seed_view(trained)])
     trained.log(6, train__d_loss=0.1)
     trained.cover(6)
-    counts = Projector(workdir, "demo", None).sync([seed_view(trained)])
+    counts = MlflowSync(workdir, "demo", None).sync([seed_view(trained)])
     assert (counts.runs, counts.values) == (0, 1)
     assert len(points()) == 11
 
 
 def test_lines_that_no_state_covers_are_not_sent(workdir, trained, points):
     trained.log(6, train__d_loss=0.1)
-    projector = Projector(workdir, "demo", None)
-    projector.sync([seed_view(trained)])
+    mlflow_sync = MlflowSync(workdir, "demo", None)
+    mlflow_sync.sync([seed_view(trained)])
     assert max(step for _, _, step in points()) == 5
     trained.cover(6)
-    assert projector.sync([seed_view(trained)]).values == 1
+    assert mlflow_sync.sync([seed_view(trained)]).values == 1
     assert max(step for _, _, step in points()) == 6
 
 
@@ -83,30 +83,30 @@ def test_a_whole_feed_needs_no_cover(workdir, job, points):
     scored = job("b" * 24, "score")
     scored.log(40, quality__kid=0.2)
     scored.journal.sync()
-    view = RunView(("score",), "score", feeds=(Feed(scored.folder, whole=True),))
-    Projector(workdir, "demo", None).sync([view])
+    view = RunView(("score",), "score", parts=(JournalPart(scored.folder, whole=True),))
+    MlflowSync(workdir, "demo", None).sync([view])
     assert points() == {("score", "quality/kid", 40): [0.2]}
 
 
 def test_two_trials_show_their_own_part_of_one_lineage(workdir, trained, points):
-    short = RunView(("s", "1"), "short", feeds=(Feed(trained.folder, until=2),))
-    long = RunView(("s", "2"), "long", feeds=(Feed(trained.folder, until=4),))
-    Projector(workdir, "demo", None).sync([short, long])
+    short = RunView(("s", "1"), "short", parts=(JournalPart(trained.folder, until=2),))
+    long = RunView(("s", "2"), "long", parts=(JournalPart(trained.folder, until=4),))
+    MlflowSync(workdir, "demo", None).sync([short, long])
     steps = {name: {s for n, _, s in points() if n == name} for name in ("short", "long")}
     assert steps == {"short": {1, 2}, "long": {1, 2, 3, 4}}
 
 
 def test_a_raised_limit_brings_what_was_left_out_once(workdir, trained, points):
-    projector = Projector(workdir, "demo", None)
+    mlflow_sync = MlflowSync(workdir, "demo", None)
     for until in (2, 4, None):
-        projector.sync([seed_view(trained, feeds=(Feed(trained.folder, until=until),))])
+        mlflow_sync.sync([seed_view(trained, parts=(JournalPart(trained.folder, until=until),))])
     assert {step for _, _, step in points()} == {1, 2, 3, 4, 5}
     assert all(len(values) == 1 for values in points().values())
 
 
 def test_children_point_to_their_parents_whatever_the_order(workdir, trained):
     views = [seed_view(trained), RunView(TRIAL, "trial 3", SWEEP), RunView(SWEEP, "mask sweep")]
-    Projector(workdir, "demo", None).sync(views)
+    MlflowSync(workdir, "demo", None).sync(views)
     found = runs(workdir)
     sweep, trial, seed = (found["/".join(key)] for key in (SWEEP, TRIAL, SEED))
     assert trial.data.tags["mlflow.parentRunId"] == sweep.info.run_id
@@ -115,8 +115,8 @@ def test_children_point_to_their_parents_whatever_the_order(workdir, trained):
 
 
 def test_a_parent_of_an_earlier_command_is_found(workdir, trained):
-    Projector(workdir, "demo", None).sync([RunView(TRIAL, "trial 3")])
-    Projector(workdir, "demo", None).sync([seed_view(trained)])
+    MlflowSync(workdir, "demo", None).sync([RunView(TRIAL, "trial 3")])
+    MlflowSync(workdir, "demo", None).sync([seed_view(trained)])
     found = runs(workdir)
     parent = found["sweep-mask/trial-003"].info.run_id
     assert found["/".join(SEED)].data.tags["mlflow.parentRunId"] == parent
@@ -128,11 +128,11 @@ def test_what_is_not_a_number_is_shown_as_a_gap_and_infinity_is_flagged(workdir,
         made.log(epoch, train__loss=value)
     made.cover(4)
     view = seed_view(made)
-    Projector(workdir, "demo", None).sync([view])
+    MlflowSync(workdir, "demo", None).sync([view])
     (run,) = runs(workdir).values()
     client = open_client(resolve(workdir, None))
     client.delete_tag(run.info.run_id, "mlflow.harness.sent")
-    Projector(workdir, "demo", None).sync([view])
+    MlflowSync(workdir, "demo", None).sync([view])
     assert points() == {
         ("seed 1", "train/loss", 1): [1.0],
         ("seed 1", "train/loss", 2): [None],
@@ -152,12 +152,12 @@ def test_pictures_sent_twice_are_there_once(workdir, trained):
     for epoch in (1, 3, 5, 6):
         trained.draw("fixed noise", epoch)  # epoch 6 is not covered
     view = seed_view(trained)
-    first = Projector(workdir, "demo", None).sync([view])
+    first = MlflowSync(workdir, "demo", None).sync([view])
     names = pictures(workdir)
     (run,) = runs(workdir).values()
     client = open_client(resolve(workdir, None))
     client.delete_tag(run.info.run_id, "mlflow.harness.sent")
-    Projector(workdir, "demo", None).sync([view])
+    MlflowSync(workdir, "demo", None).sync([view])
 
     assert first.pictures == 3
     assert pictures(workdir) == names
@@ -176,7 +176,7 @@ def test_pictures_are_named_as_mlflow_names_its_own(workdir, trained):
     from PIL import Image
 
     trained.draw("fixed", 5)
-    Projector(workdir, "demo", None).sync([seed_view(trained)])
+    MlflowSync(workdir, "demo", None).sync([seed_view(trained)])
     ours = pictures(workdir)
     (run,) = runs(workdir).values()
     for path in (workdir / "mlflow" / "artifacts").rglob("images/*"):
@@ -196,10 +196,10 @@ def test_the_slider_opens_on_the_newest_picture(workdir, trained):
     """MLflow's slider opens at step 0, which shows the newest picture below its epoch."""
     from PIL import Image
 
-    projector = Projector(workdir, "demo", None)
+    mlflow_sync = MlflowSync(workdir, "demo", None)
     for epoch in (1, 5):
         trained.draw("fixed", epoch)
-        projector.sync([seed_view(trained)])
+        mlflow_sync.sync([seed_view(trained)])
     images = workdir / "mlflow" / "artifacts"
     (shown,) = images.rglob("images/*+step+0+*.png")
     source = Image.open(trained.folder / "samples" / "fixed-000005.png")
@@ -212,14 +212,14 @@ def test_the_slider_opens_on_the_newest_picture(workdir, trained):
 def test_pictures_beyond_the_limit_stay_out(workdir, trained):
     for epoch in (1, 3, 5):
         trained.draw("fixed", epoch)
-    view = seed_view(trained, feeds=(Feed(trained.folder, until=3),))
-    assert Projector(workdir, "demo", None).sync([view]).pictures == 2
+    view = seed_view(trained, parts=(JournalPart(trained.folder, until=3),))
+    assert MlflowSync(workdir, "demo", None).sync([view]).pictures == 2
 
 
 def test_a_journal_made_anew_replaces_its_run(workdir, trained, points):
-    projector = Projector(workdir, "demo", None)
+    mlflow_sync = MlflowSync(workdir, "demo", None)
     child = RunView((*SEED, "part"), "part", SEED)
-    projector.sync([seed_view(trained), child])
+    mlflow_sync.sync([seed_view(trained), child])
     trained.journal.close()
     shutil.rmtree(trained.folder)
     remade = Journal(trained.folder / "journal.jsonl")
@@ -227,7 +227,7 @@ def test_a_journal_made_anew_replaces_its_run(workdir, trained, points):
     from harness.jobs.journal import mark_covered
 
     mark_covered(trained.folder, remade.sync(), 1)
-    projector.sync([seed_view(trained), child])
+    mlflow_sync.sync([seed_view(trained), child])
     assert points() == {("seed 1", "train/d_loss", 1): [7.0]}
     found = runs(workdir)
     parent = found["/".join(child.key)].data.tags["mlflow.parentRunId"]
@@ -241,9 +241,9 @@ def test_params_and_note_and_tags(workdir, trained):
         tags={"kind": "seed"},
         note="**KID** of 4000 masks",
     )
-    projector = Projector(workdir, "demo", None)
-    projector.sync([view])
-    projector.sync([dataclasses.replace(view, note="new", params={"mask.learning_rate": "1"})])
+    mlflow_sync = MlflowSync(workdir, "demo", None)
+    mlflow_sync.sync([view])
+    mlflow_sync.sync([dataclasses.replace(view, note="new", params={"mask.learning_rate": "1"})])
     data = runs(workdir)["/".join(SEED)].data
     assert data.params == {"mask.learning_rate": "0.0002", "blocks_0_": "3"}
     assert data.tags["kind"] == "seed"
@@ -260,7 +260,7 @@ def test_many_settings_and_values_go_in_several_batches(workdir, job, points):
         params={f"p{n}": str(n) for n in range(250)},
         tags={f"t{n}": str(n) for n in range(150)},
     )
-    Projector(workdir, "demo", None).sync([view])
+    MlflowSync(workdir, "demo", None).sync([view])
     assert len(points()) == 5 * 399
     data = runs(workdir)["/".join(SEED)].data
     assert len(data.params) == 250
@@ -268,12 +268,12 @@ def test_many_settings_and_values_go_in_several_batches(workdir, job, points):
 
 
 def test_a_changed_summary_is_the_one_that_counts(workdir, points):
-    projector = Projector(workdir, "demo", None)
+    mlflow_sync = MlflowSync(workdir, "demo", None)
     view = RunView(TRIAL, "trial", summary={"quality/kid": 0.5, "n": 3.0}, summary_time=1000)
-    projector.sync([view])
+    mlflow_sync.sync([view])
     better = dataclasses.replace(view, summary={"quality/kid": 0.1, "n": 3.0})
-    projector.sync([better])
-    Projector(workdir, "demo", None).sync([better])
+    mlflow_sync.sync([better])
+    MlflowSync(workdir, "demo", None).sync([better])
     (run,) = runs(workdir).values()
     assert run.data.metrics == {"quality/kid": 0.1, "n": 3.0}
     assert points()[("trial", "n", 0)] == [3.0]
@@ -284,48 +284,48 @@ def test_artifacts_are_attached_once_and_again_when_they_changed(workdir, tmp_pa
     missing = tmp_path / "later.md"
     file.write_text("not yet")
     view = RunView(TRIAL, "trial", artifacts=((file, "report"), (missing, "report")))
-    Projector(workdir, "demo", None).sync([view])
+    MlflowSync(workdir, "demo", None).sync([view])
     (stored,) = (workdir / "mlflow" / "artifacts").rglob("report/*")
     before = stored.stat().st_mtime_ns
-    Projector(workdir, "demo", None).sync([view])
+    MlflowSync(workdir, "demo", None).sync([view])
     assert stored.stat().st_mtime_ns == before
     file.write_text("decided")
-    Projector(workdir, "demo", None).sync([view])
+    MlflowSync(workdir, "demo", None).sync([view])
     assert stored.read_text() == "decided"
 
 
 def test_status_follows_the_view_and_times_follow_the_journal(workdir, trained):
-    projector = Projector(workdir, "demo", None)
+    mlflow_sync = MlflowSync(workdir, "demo", None)
     views = [RunView(SWEEP, "sweep"), seed_view(trained, parent=SWEEP)]
-    projector.sync(views)
+    mlflow_sync.sync(views)
     assert {run.info.status for run in runs(workdir).values()} == {"RUNNING"}
     finished = [dataclasses.replace(view, status="finished") for view in views]
-    Projector(workdir, "demo", None).sync(finished)
+    MlflowSync(workdir, "demo", None).sync(finished)
     lines = [json.loads(text) for text in (trained.folder / "journal.jsonl").open()]
     for run in runs(workdir).values():
         assert run.info.status == "FINISHED"
         assert run.info.start_time == lines[0]["time"]
         assert run.info.end_time == lines[-1]["time"]
-    projector = Projector(workdir, "demo", None)
-    projector.sync([dataclasses.replace(views[0], status="failed"), views[1]])
+    mlflow_sync = MlflowSync(workdir, "demo", None)
+    mlflow_sync.sync([dataclasses.replace(views[0], status="failed"), views[1]])
     found = runs(workdir)
     assert found["sweep-mask"].info.status == "FAILED"
     assert found["/".join(SEED)].info.status == "RUNNING"
 
 
 def test_closing_shows_what_did_not_finish_as_killed_until_it_goes_on(workdir, trained):
-    Projector(workdir, "demo", None).sync([seed_view(trained)], closing=True)
+    MlflowSync(workdir, "demo", None).sync([seed_view(trained)], closing=True)
     assert runs(workdir)["/".join(SEED)].info.status == "KILLED"
-    Projector(workdir, "demo", None).sync([seed_view(trained)])
+    MlflowSync(workdir, "demo", None).sync([seed_view(trained)])
     assert runs(workdir)["/".join(SEED)].info.status == "RUNNING"
 
 
 def test_reaping_ends_runs_that_nobody_shows(workdir, trained):
-    projector = Projector(workdir, "demo", None)
+    mlflow_sync = MlflowSync(workdir, "demo", None)
     gone = RunView(("old",), "old")
     done = RunView(("done",), "done", status="finished")
-    projector.sync([seed_view(trained), gone, done])
-    assert Projector(workdir, "demo", None).reap([SEED]) == 1
+    mlflow_sync.sync([seed_view(trained), gone, done])
+    assert MlflowSync(workdir, "demo", None).reap([SEED]) == 1
     states = {key: run.info.status for key, run in runs(workdir).items()}
     assert states == {"/".join(SEED): "RUNNING", "old": "KILLED", "done": "FINISHED"}
 
@@ -333,37 +333,37 @@ def test_reaping_ends_runs_that_nobody_shows(workdir, trained):
 def test_two_work_folders_on_one_database_keep_their_runs_apart(workdir, tmp_path, trained):
     uri = f"sqlite:///{workdir / 'mlflow' / 'mlflow.db'}"
     other = tmp_path / "other"
-    Projector(workdir, "demo", None).sync([seed_view(trained)])
-    counts = Projector(other, "demo", uri).sync([RunView(SEED, "same key")])
+    MlflowSync(workdir, "demo", None).sync([seed_view(trained)])
+    counts = MlflowSync(other, "demo", uri).sync([RunView(SEED, "same key")])
     assert counts.runs == 1
-    assert Projector(other, "demo", uri).reap([SEED]) == 0
+    assert MlflowSync(other, "demo", uri).reap([SEED]) == 0
 
 
 def test_a_run_deleted_in_the_pages_comes_back_as_the_folders_have_it(workdir, trained, points):
-    Projector(workdir, "demo", None).sync([seed_view(trained)])
+    MlflowSync(workdir, "demo", None).sync([seed_view(trained)])
     client = open_client(resolve(workdir, None))
     client.delete_run(runs(workdir)["/".join(SEED)].info.run_id)
-    assert Projector(workdir, "demo", None).sync([seed_view(trained)]).values == 10
+    assert MlflowSync(workdir, "demo", None).sync([seed_view(trained)]).values == 10
     assert len(points()) == 10
 
 
 def test_pending_counts_what_is_covered_and_unsent(workdir, trained):
     view = seed_view(trained, summary={"quality/kid": 0.1})
-    projector = Projector(workdir, "demo", None)
-    assert projector.pending([view]) == 11
-    projector.sync([view])
-    assert projector.pending([view]) == 0
+    mlflow_sync = MlflowSync(workdir, "demo", None)
+    assert mlflow_sync.pending([view]) == 11
+    mlflow_sync.sync([view])
+    assert mlflow_sync.pending([view]) == 0
     trained.log(6, train__d_loss=0.5)
     trained.log(7, train__d_loss=0.5)
     trained.cover(7)
-    assert projector.pending([view]) == 2
+    assert mlflow_sync.pending([view]) == 2
 
 
 def test_names_that_mlflow_refuses_are_mended(workdir, job, points):
     made = job("e" * 24)
     made.journal.log(1, {"quality/kid[mean]": 1.0, "../up": 2.0, "a=b": 3.0})
     made.cover(1)
-    Projector(workdir, "demo", None).sync([seed_view(made)])
+    MlflowSync(workdir, "demo", None).sync([seed_view(made)])
     assert {name for _, name, _ in points()} == {"quality/kid_mean_", "up", "a_b"}
 
 
@@ -373,6 +373,6 @@ def test_odd_work_folder_names(tmp_path, migrated):
     shutil.copy(migrated, root / "mlflow" / "mlflow.db")
     file = tmp_path / "a.txt"
     file.write_text("x")
-    Projector(root, "demo", None).sync([RunView(("a",), "a", artifacts=((file, ""),))])
+    MlflowSync(root, "demo", None).sync([RunView(("a",), "a", artifacts=((file, ""),))])
     assert [p.name for p in (root / "mlflow" / "artifacts").rglob("*.txt")] == ["a.txt"]
     assert (root / "mlflow" / "mlflow.db").stat().st_size > 0

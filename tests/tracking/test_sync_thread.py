@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.tracking.run_view import Feed, RunView
+from harness.tracking.run_view import JournalPart, RunView
 from harness.tracking.store import resolve
-from harness.tracking.sync import Projector
-from harness.tracking.sync_thread import ProjectorThread
+from harness.tracking.sync import MlflowSync
+from harness.tracking.sync_thread import SyncThread
 from harness.tracking.ui import serving
 
 KEY = ("sweep-mask", "trial-000", "seed-0")
@@ -51,8 +51,8 @@ def statuses(workdir: Path) -> dict[str, str]:
 
 
 def test_values_arrive_while_the_run_goes_on(workdir, trained, points):
-    view = RunView(KEY, "seed 0", feeds=(Feed(trained.folder),))
-    thread = ProjectorThread(Projector(workdir, "demo", None), lambda: [view], every_s=0.1)
+    view = RunView(KEY, "seed 0", parts=(JournalPart(trained.folder),))
+    thread = SyncThread(MlflowSync(workdir, "demo", None), lambda: [view], every_s=0.1)
     thread.start()
     wait_for(lambda: len(points()) == 5)
     trained.log(6, train__d_loss=0.1)
@@ -65,25 +65,25 @@ def test_values_arrive_while_the_run_goes_on(workdir, trained, points):
 
 def test_what_came_last_is_sent_by_stopping(workdir, trained, points):
     views: list[RunView] = []
-    thread = ProjectorThread(Projector(workdir, "demo", None), lambda: views, every_s=3600)
+    thread = SyncThread(MlflowSync(workdir, "demo", None), lambda: views, every_s=3600)
     thread.start()
-    views.append(RunView(KEY, "seed 0", feeds=(Feed(trained.folder),), status="finished"))
+    views.append(RunView(KEY, "seed 0", parts=(JournalPart(trained.folder),), status="finished"))
     thread.stop()
     assert len(points()) == 5
     assert statuses(workdir) == {"seed 0": "FINISHED"}
 
 
 def test_stopping_ends_what_a_killed_driver_left_running(workdir, trained):
-    Projector(workdir, "demo", None).sync([RunView(("old",), "old")])
-    thread = ProjectorThread(
-        Projector(workdir, "demo", None), lambda: [RunView(KEY, "new", status="finished")]
+    MlflowSync(workdir, "demo", None).sync([RunView(("old",), "old")])
+    thread = SyncThread(
+        MlflowSync(workdir, "demo", None), lambda: [RunView(KEY, "new", status="finished")]
     )
     thread.start()
     thread.stop()
     assert statuses(workdir) == {"old": "KILLED", "new": "FINISHED"}
 
 
-class Busy(Projector):
+class Busy(MlflowSync):
     """Takes a tenth of a second of a core for each sync."""
 
     syncs = 0
@@ -98,9 +98,9 @@ class Busy(Projector):
 
 def test_syncs_rest_in_proportion_to_what_they_took_of_a_core(workdir, trained, points):
     """Trainings want all cores: after a tenth of a second at least three are theirs."""
-    view = RunView(KEY, "seed 0", feeds=(Feed(trained.folder),))
+    view = RunView(KEY, "seed 0", parts=(JournalPart(trained.folder),))
     busy = Busy(workdir, "demo", None)
-    thread = ProjectorThread(busy, lambda: [view], every_s=0.01)
+    thread = SyncThread(busy, lambda: [view], every_s=0.01)
     thread.start()
     wait_for(lambda: len(points()) == 5)
     time.sleep(2)
@@ -109,17 +109,19 @@ def test_syncs_rest_in_proportion_to_what_they_took_of_a_core(workdir, trained, 
 
 
 def test_a_thread_that_never_started_can_be_stopped(workdir, trained, points):
-    view = RunView(KEY, "seed 0", feeds=(Feed(trained.folder),))
-    ProjectorThread(Projector(workdir, "demo", None), lambda: [view]).stop()
+    view = RunView(KEY, "seed 0", parts=(JournalPart(trained.folder),))
+    SyncThread(MlflowSync(workdir, "demo", None), lambda: [view]).stop()
     assert len(points()) == 5
 
 
 def test_a_tracker_that_is_not_there_costs_a_warning_and_no_run(workdir, trained):
     said: list[str] = []
     uri = f"http://me:hunter2@127.0.0.1:{free_port()}"
-    view = RunView(KEY, "seed 0", feeds=(Feed(trained.folder),), summary={"quality/kid": 0.1})
-    thread = ProjectorThread(
-        Projector(workdir, "demo", uri), lambda: [view], every_s=0.05, warn=said.append
+    view = RunView(
+        KEY, "seed 0", parts=(JournalPart(trained.folder),), summary={"quality/kid": 0.1}
+    )
+    thread = SyncThread(
+        MlflowSync(workdir, "demo", uri), lambda: [view], every_s=0.05, warn=said.append
     )
     thread.start()
     wait_for(lambda: bool(said))
@@ -142,11 +144,11 @@ def test_views_that_cannot_be_read_do_not_stop_the_thread(workdir, trained, poin
     bad.mkdir()
     (bad / "journal.jsonl").write_text("this is no line of a journal\n")
     views = [
-        RunView(KEY, "good", feeds=(Feed(trained.folder),)),
-        RunView(("bad",), "bad", feeds=(Feed(bad, whole=True),)),
+        RunView(KEY, "good", parts=(JournalPart(trained.folder),)),
+        RunView(("bad",), "bad", parts=(JournalPart(bad, whole=True),)),
     ]
-    thread = ProjectorThread(
-        Projector(workdir, "demo", None), lambda: views, every_s=0.05, warn=said.append
+    thread = SyncThread(
+        MlflowSync(workdir, "demo", None), lambda: views, every_s=0.05, warn=said.append
     )
     thread.start()
     wait_for(lambda: bool(said))
@@ -168,12 +170,12 @@ def test_a_server_that_vanished_is_filled_up_when_it_is_back(workdir, trained, p
         KEY,
         "seed 0",
         params={"batch_size": "12"},
-        feeds=(Feed(trained.folder),),
+        parts=(JournalPart(trained.folder),),
         summary={"quality/kid": float("inf")},
         summary_time=1_790_000_000_000,
     )
-    thread = ProjectorThread(
-        Projector(workdir, "demo", f"http://127.0.0.1:{port}"),
+    thread = SyncThread(
+        MlflowSync(workdir, "demo", f"http://127.0.0.1:{port}"),
         lambda: [view],
         every_s=0.2,
         warn=said.append,

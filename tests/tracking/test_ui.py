@@ -15,7 +15,7 @@ import pytest
 
 from harness.base.errors import EnvironmentFault, UserError
 from harness.tracking.run_view import RunView
-from harness.tracking.sync import Projector
+from harness.tracking.sync import MlflowSync
 from harness.tracking.ui import ui
 
 NOTHING = (
@@ -61,7 +61,7 @@ def test_links_open_while_it_runs_and_ctrl_c_leaves_nothing(workdir: Path, tmp_p
         status="finished",
     )
     trial = RunView(("a", "b"), "trial", ("a",), tags={"kind": "trial"}, status="finished")
-    Projector(workdir, "demo", None).sync([sweep, trial])
+    MlflowSync(workdir, "demo", None).sync([sweep, trial])
     (tmp_path / "e.yaml").write_text("name: demo\n")
     command = [sys.executable, "-m", "harness", "ui", "e.yaml", "--workdir", str(workdir)]
     process = subprocess.Popen(

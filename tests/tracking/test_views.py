@@ -12,12 +12,12 @@ from factories.report import ARMS, FINISHED, Material, in_memory
 
 from harness.compare.protocol import ComparisonPlan
 from harness.inference.decision import decide
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.sweep.plan import SweepPlan
 from harness.sweep.verdicts import Verdicts
 from harness.tracking.run_view import RunView
 from harness.tracking.store import open_client, resolve
-from harness.tracking.sync import Projector
+from harness.tracking.sync import MlflowSync
 from harness.tracking.views.comparison import collapse_view, comparison_views
 from harness.tracking.views.sweep import sweep_views
 
@@ -50,7 +50,7 @@ def check(views: Sequence[RunView]) -> dict[tuple[str, ...], RunView]:
 
 
 def test_a_sweep_has_trials_and_trials_have_seeds(material: Material, sweep: SweepPlan) -> None:
-    views = check(sweep_views(sweep, Board(material.work)))
+    views = check(sweep_views(sweep, JobGraph(material.work)))
     kinds = [view.tags["kind"] for view in views.values()]
     assert (kinds.count("sweep"), kinds.count("trial"), kinds.count("seed")) == (1, 3, 6)
     assert all(view.status == "finished" for view in views.values())
@@ -62,7 +62,7 @@ def test_a_sweep_has_trials_and_trials_have_seeds(material: Material, sweep: Swe
 def test_a_trial_has_its_settings_and_the_means_of_its_seeds(
     material: Material, sweep: SweepPlan
 ) -> None:
-    views = check(sweep_views(sweep, Board(material.work)))
+    views = check(sweep_views(sweep, JobGraph(material.work)))
     for run in sweep.trials:
         view = views["sweep-mask", sweep.study, f"trial-{run.trial.number:04d}"]
         assert view.params == {name: str(value) for name, value in run.trial.params.items()}
@@ -77,16 +77,16 @@ def test_a_trial_has_its_settings_and_the_means_of_its_seeds(
 def test_a_seed_shows_its_part_of_the_lineage_and_its_scores(
     material: Material, sweep: SweepPlan
 ) -> None:
-    views = check(sweep_views(sweep, Board(material.work)))
+    views = check(sweep_views(sweep, JobGraph(material.work)))
     run = sweep.trials[0]
     view = views["sweep-mask", sweep.study, "trial-0000", "seed-1"]
-    training, *scores = view.feeds
+    training, *scores = view.parts
     assert training.folder == material.work.job(run.seeds[1].training).path
     assert training.until == run.epochs
-    assert [feed.folder for feed in scores] == [
+    assert [part.folder for part in scores] == [
         material.work.job(spec).path for spec in run.seeds[1].scores.values()
     ]
-    assert all(feed.whole for feed in scores)
+    assert all(part.whole for part in scores)
     assert view.params["seed"] == "1"
 
 
@@ -98,7 +98,7 @@ def test_what_runs_is_running(material: Material, sweep: SweepPlan) -> None:
         seeds=(last.seeds[0], replace(last.seeds[1], result=None)),
     )
     plan = replace(sweep, trials=[*sweep.trials[:-1], running], finished=False)
-    views = check(sweep_views(plan, Board(material.work)))
+    views = check(sweep_views(plan, JobGraph(material.work)))
     states = {view.key[1:]: view.status for view in views.values()}
     study = plan.study
     assert states[study,] == "running"
@@ -117,7 +117,7 @@ def test_a_score_without_a_number_makes_its_mean_none(material: Material, sweep:
     hole = {**result, "values": {**result["values"], "quality/kid": None}}
     seeds = (replace(run.seeds[0], result=hole), run.seeds[1])
     plan = replace(sweep, trials=[replace(run, seeds=seeds)])
-    view = sweep_views(plan, Board(material.work))[1]
+    view = sweep_views(plan, JobGraph(material.work))[1]
     assert math.isnan(view.summary["quality/kid"])
     assert math.isfinite(view.summary["quality/fid"])
 
@@ -128,33 +128,34 @@ def test_a_comparison_has_replicates_with_stages_and_arms(
     page = tmp_path / "index.html"
     table = material.table(["a", "b", "c"], comparison)
     effects = decide(table, material.experiment.decision)
-    views = check(comparison_views(comparison, Board(material.work), effects, page))
+    views = check(comparison_views(comparison, JobGraph(material.work), effects, page))
     top = views["comparison",]
     assert top.artifacts == ((page, "report"),)
     assert top.note == "\n\n".join(effect.sentence for effect in effects)
     assert len(views) == 1 + 2 * (1 + 2 + len(ARMS))
-    for chain in comparison.chains:
-        replicate = ("comparison", f"replicate-{chain.seed}")
-        assert views[replicate].params == {"seed": str(chain.seed)}
-        names = {view.key[-1] for view in views.values() if view.parent == replicate}
+    for planned in comparison.replicates:
+        key = ("comparison", f"replicate-{planned.seed}")
+        assert views[key].params == {"seed": str(planned.seed)}
+        names = {view.key[-1] for view in views.values() if view.parent == key}
         assert names == {"mask stage", "image stage", *(f"segmenter {arm}" for arm in ARMS)}
-        stage = views[*replicate, "mask stage"]
+        stage = views[*key, "mask stage"]
         assert stage.params == {
-            "seed": str(chain.seed), "batch_size": "12", "width": "64", "learning_rate": "0.0002",
+            "seed": str(planned.seed), "batch_size": "12", "width": "64",
+            "learning_rate": "0.0002",
         }  # fmt: skip
-        arm = views[*replicate, "segmenter gan"]
+        arm = views[*key, "segmenter gan"]
         assert (arm.params["extra slots"], arm.params["augmented"]) == ("synthetic", "False")
     assert all(view.status == "finished" for view in views.values())
 
 
 def test_a_comparison_under_way(material: Material, comparison: ComparisonPlan) -> None:
     """The second replicate has no segmenter of one arm yet."""
-    chain = comparison.chains[1]
-    spec = chain.segmenters["gan"]
+    replicate = comparison.replicates[1]
+    spec = replicate.segmenters["gan"]
     missing = replace(spec, seed=spec.seed + 5000)
-    chain = replace(chain, segmenters={**chain.segmenters, "gan": missing})
-    plan = ComparisonPlan([comparison.chains[0], chain], comparison.segmenter_epochs)
-    views = check(comparison_views(plan, Board(material.work), (), None))
+    replicate = replace(replicate, segmenters={**replicate.segmenters, "gan": missing})
+    plan = ComparisonPlan([comparison.replicates[0], replicate], comparison.segmenter_epochs)
+    views = check(comparison_views(plan, JobGraph(material.work), (), None))
     running = {view.key for view in views.values() if view.status == "running"}
     assert running == {
         ("comparison",),
@@ -174,8 +175,8 @@ def verdicts(material: Material, sweep: SweepPlan) -> Verdicts:
 
 
 def test_a_seed_is_found_by_its_verdict(material: Material, sweep: SweepPlan) -> None:
-    """Trial 1 failed, trial 2's second seed lost some of its variety."""
-    views = check(sweep_views(sweep, Board(material.work)))
+    """Trial 1 failed, trial 2's second seed lost some of its diversity."""
+    views = check(sweep_views(sweep, JobGraph(material.work)))
     found = {view.key[2:]: view.tags for view in views.values() if view.tags["kind"] == "seed"}
     words = {key: tags["verdict"] for key, tags in found.items()}
     assert words["trial-0001", "seed-0"] == "convergence failure"
@@ -187,7 +188,7 @@ def test_a_seed_is_found_by_its_verdict(material: Material, sweep: SweepPlan) ->
 def test_a_seed_without_a_score_has_no_verdict(material: Material, sweep: SweepPlan) -> None:
     run = sweep.trials[0]
     plan = replace(sweep, trials=[replace(run, seeds=(replace(run.seeds[0], result=None),))])
-    view = sweep_views(plan, Board(material.work))[-1]
+    view = sweep_views(plan, JobGraph(material.work))[-1]
     assert "verdict" not in view.tags
 
 
@@ -228,8 +229,8 @@ def test_the_verdicts_reach_mlflow_and_follow_later_ones(
     files = [(page, "report"), (sheet, "samples")]
     early = material.verdicts(replace(sweep, trials=sweep.trials[:2]))
     for found in (early, material.verdicts(sweep)):
-        projector = Projector(tmp_path / "work", "tiny", None)
-        projector.sync([collapse_view(found, files)])
+        mlflow_sync = MlflowSync(tmp_path / "work", "tiny", None)
+        mlflow_sync.sync([collapse_view(found, files)])
     client = open_client(resolve(tmp_path / "work", None))
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None

@@ -29,7 +29,7 @@ STILL: dict[str, Any] = {"rotation_deg": 0.0, "flip": False, "zoom": (1.0, 1.0),
 """Every transform of masks is drawn for every image, and none does anything."""
 
 QUIET: dict[str, Any] = {
-    "strength": 1.0,
+    "magnitude": 1.0,
     "probability": 1.0,
     "rotation_deg": 0.0,
     "flip": False,
@@ -122,7 +122,7 @@ def test_probability_zero_changes_nothing() -> None:
 def test_strength_zero_is_the_identity_bit_for_bit() -> None:
     ct = torch.rand(8, 1, SIZE, SIZE, generator=stream(3)) * 2 - 1
     masks = (torch.rand(8, 2, SIZE, SIZE, generator=stream(4)) > 0.5).float()
-    config = SegmentationAugmentation(strength=0, flip=True, probability=1.0)
+    config = SegmentationAugmentation(magnitude=0, flip=True, probability=1.0)
     same_ct, same_masks = augment_pairs(ct, masks, config, stream())
     assert torch.equal(same_ct, ct)
     assert torch.equal(same_masks, masks)
@@ -315,8 +315,8 @@ def test_intensity_is_a_gain_and_a_shift() -> None:
 
 
 def test_strength_multiplies_every_range() -> None:
-    half = moved_pairs(bar(0), rotation_deg=30.0, strength=0.5)[1]
-    full = moved_pairs(bar(0), rotation_deg=15.0, strength=1.0)[1]
+    half = moved_pairs(bar(0), rotation_deg=30.0, magnitude=0.5)[1]
+    full = moved_pairs(bar(0), rotation_deg=15.0, magnitude=1.0)[1]
     np.testing.assert_array_equal(half, full)
 
 
@@ -332,10 +332,10 @@ def test_strength_multiplies_every_range() -> None:
     st.integers(0, 2**31),
 )
 def test_settings_change_neither_number_nor_order_of_draws(
-    strength: float, probability: float, flip: bool, rotation: float, seed: int
+    magnitude: float, probability: float, flip: bool, rotation: float, seed: int
 ) -> None:
     config = SegmentationAugmentation(
-        strength=strength, probability=probability, flip=flip, rotation_deg=rotation
+        magnitude=magnitude, probability=probability, flip=flip, rotation_deg=rotation
     )
     ct, masks = torch.zeros(3, 1, 16, 16), torch.zeros(3, 1, 16, 16)
     used, plain = stream(seed), stream(seed)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import harness.training.fit as loop
 from harness.base.errors import Stopped
-from harness.base.stopwatch import Clock
+from harness.base.stopwatch import Stopwatch
 from harness.jobs.checkpoint import load_state, load_weights
 from harness.jobs.folder import JobFolder
 from harness.jobs.journal import read_covered, read_lines, series
@@ -91,7 +91,7 @@ class Adds:
 
 @dataclass
 class Run:
-    """A training in a folder; `read_out` says which readouts were finished, and how long the
+    """A training in a folder; `read_out` says which checkpoints were finished, and how long the
     journal was then."""
 
     path: Path
@@ -130,15 +130,15 @@ def test_an_epoch_is_its_updates_and_the_journal_holds_their_mean(tmp_path: Path
 
 
 def test_the_clock_goes_on_where_the_state_was_saved(tmp_path: Path) -> None:
-    early = Clock()
+    early = Stopwatch()
     early.add((100.0, 50.0))
-    Run(tmp_path / "one").go(2, clock=early)
-    late, branch = Clock(), Clock()
+    Run(tmp_path / "one").go(2, stopwatch=early)
+    late, branch = Stopwatch(), Stopwatch()
     shutil.copytree(tmp_path / "one", tmp_path / "branch")
-    Run(tmp_path / "one").go(4, clock=late)
+    Run(tmp_path / "one").go(4, stopwatch=late)
     assert 100 < late.spent()[0] < 160
     assert 50 < late.spent()[1] < 110
-    Run(tmp_path / "branch").go(4, clock=branch)
+    Run(tmp_path / "branch").go(4, stopwatch=branch)
     assert branch.spent()[0] < 60, "what it branched off is that job's own"
 
 
@@ -189,7 +189,7 @@ def test_a_stop_after_the_last_update_still_closes_the_epoch(tmp_path: Path) -> 
 def test_each_readout_has_the_weights_of_its_epoch_and_the_last_one_ends(tmp_path: Path) -> None:
     run = Run(tmp_path).go(1, 4)
     assert [epoch for epoch, _ in run.read_out] == [1, 4]
-    assert run.folder.readouts() == [1, 4]
+    assert run.folder.checkpoints() == [1, 4]
     assert len(run.stage.drawn) == 12
     assert [run.weight(1), run.weight(4)] == [1.5, 6.0]
     again = Run(tmp_path).go(1, 4)
@@ -223,7 +223,7 @@ def test_a_crash_between_weights_and_result_repeats_the_epoch(tmp_path: Path) ->
     run._finish = crash  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         run.go(2)
-    assert run.folder.readouts() == []
+    assert run.folder.checkpoints() == []
     times = {(line.step, line.name): line.time for line in read_lines(run.folder.journal)[0]}
     again = Run(tmp_path).go(2)
     assert again.weight(2) == 3.0
@@ -242,7 +242,7 @@ def test_values_behind_the_saved_state_are_cut_and_made_again(tmp_path: Path) ->
 
 def test_losses_that_are_not_numbers_end_the_training_with_what_there_is(tmp_path: Path) -> None:
     run = Run(tmp_path, Adds(broken=(21.0,))).go(1, 3, 9)
-    assert run.folder.readouts() == [1, 2, 3, 9]
+    assert run.folder.checkpoints() == [1, 2, 3, 9]
     assert len(run.stage.drawn) == 6, "epoch 2 was finished, epoch 3 never begun"
     assert run.weight(2) == run.weight(3) == run.weight(9) == 3.0
     losses = run.curve("train/loss")

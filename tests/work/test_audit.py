@@ -23,7 +23,7 @@ PAIRS = 40
 
 
 def ct_of(masks: NDArray[np.uint8], seed: int) -> NDArray[np.float32]:
-    """CT as the tiny store paints it: the gland bright, the rest dark, with noise."""
+    """CT as the tiny store paints it: the structure bright, the rest dark, with noise."""
     noise = np.random.default_rng(seed).normal(0, 0.1, masks.shape)
     return np.clip(np.where(masks > 0, 0.5, -0.5) + noise, -1, 1).astype(np.float32)
 
@@ -33,7 +33,7 @@ class Case:
 
     def __init__(self, root: Path) -> None:
         experiment = tiny_experiment(
-            data={"crop": {"frame_px": 128}, "structures": ["gland"]},
+            data={"crop": {"frame_px": 128}, "structures": ["structure"]},
             metrics={"images": PAIRS},
             segmentation={
                 "channels": [4, 8, 16],
@@ -83,7 +83,7 @@ class Case:
 
     def training_pairs(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         store = Store.open(self.tiny.store_folder)
-        rows = store.select(role="train", gland=True)[:PAIRS]
+        rows = store.select(role="train", with_structure=True)[:PAIRS]
         return np.asarray(store.masks[rows]), np.asarray(store.ct[rows])
 
 
@@ -130,7 +130,7 @@ def test_every_extractor_has_its_block_with_a_floor_beside_every_score(case: Cas
     assert values["ct"]["scores"][1]["extractor"]["weights"] == sha256_file(weights)
     for block in values["ct"]["scores"]:
         assert block["extractor"]["preprocessing"]
-        assert set(block["scores"]) == set(block["floors"])
+        assert set(block["scores"]) == set(block["real_baselines"])
         assert block["scores"]["kid"]["n"] == values["validation"]
         low, high = block["scores"]["kid_by_patient"]["interval"]
         assert low < block["scores"]["kid_by_patient"]["value"] < high
@@ -169,7 +169,13 @@ def test_a_generator_that_broke_is_no_collapse_of_the_audit(case: Case) -> None:
 def test_two_replicates_share_floors_and_varieties(case: Case) -> None:
     specs, store = case.tiny.specs, case.tiny.store
     parts = specs.audit_parts(store, case.judge)
-    assert set(parts) == {"variety-mask", "variety-ct", "floor-mask-0", "floor-ct-0", "floor-ct-1"}
+    assert set(parts) == {
+        "diversity-mask",
+        "diversity-ct",
+        "baseline-mask-0",
+        "baseline-ct-0",
+        "baseline-ct-1",
+    }
     image: Input = case.image.done(1)
     made = [case.synthesis(seed, *case.training_pairs()) for seed in (20, 21)]
     one, other = (

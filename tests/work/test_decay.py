@@ -18,7 +18,7 @@ class Decaying(Tiny):
     """A tiny image stage of `EPOCHS`."""
 
     def __init__(self, root: Path, epochs: int = EPOCHS) -> None:
-        data = {"crop": {"frame_px": 128}, "structures": ["gland"]}
+        data = {"crop": {"frame_px": 128}, "structures": ["structure"]}
         super().__init__(root, tiny_experiment(data=data, image={"schedule": {"epochs": epochs}}))
 
     def phases(self, epochs: int = EPOCHS) -> Phases:

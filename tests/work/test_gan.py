@@ -12,9 +12,9 @@ from factories.tiny import CPU, ellipses, tiny_experiment
 from torch import Tensor
 from torch.nn import functional as F
 
-from harness.config.experiment import plain
+from harness.config.experiment import to_dict
 from harness.training.precision import Precision
-from harness.work.train.image_stage import Pix2pixStage, paint
+from harness.work.train.image_stage import Pix2pixStage, generate_images
 from harness.work.train.mask_stage import DcganStage, draw_noise, sample_masks
 
 RATE, BETA1, BETA2, EPSILON = 2e-4, 0.5, 0.999, 1e-8
@@ -115,7 +115,7 @@ def real_masks(count: int, edge: int = 64) -> Tensor:
 
 
 def mask_settings(**changed: Any) -> dict[str, Any]:
-    return {**plain(tiny_experiment().mask), "width": 8, **changed}
+    return {**to_dict(tiny_experiment().mask), "width": 8, **changed}
 
 
 def dcgan(**changed: Any) -> DcganStage:
@@ -235,7 +235,7 @@ def patches(w: dict[str, Tensor], x: Tensor) -> Tensor:
 
 
 def pix2pix(**changed: Any) -> Pix2pixStage:
-    config = {**plain(tiny_experiment().image), "width": 4, "dropout": False, **changed}
+    config = {**to_dict(tiny_experiment().image), "width": 4, "dropout": False, **changed}
     masks = real_masks(2, 128)
     return Pix2pixStage(config, 1, 3, Precision.of(CPU), (masks, masks * 0.5))
 
@@ -292,12 +292,12 @@ def test_a_batch_of_one_is_normalised_by_itself() -> None:
     stage = pix2pix()
     generator = stage.networks["generator"]
     masks = real_masks(3, 128)
-    painted_alone = paint(generator, masks, "batch-of-one", "cpu")
+    painted_alone = generate_images(generator, masks, "batch-of-one", "cpu")
     w = copies(generator)
     for n in range(3):
         expected = unet(w, masks[n : n + 1]).detach().numpy()
         np.testing.assert_allclose(painted_alone[n : n + 1], expected, atol=1e-4)
-    running = paint(generator, masks, "running", "cpu")
+    running = generate_images(generator, masks, "running", "cpu")
     assert np.abs(running - painted_alone).max() > 0.01
 
 
@@ -307,5 +307,5 @@ def test_dropout_is_drawn_in_training_and_off_in_pictures() -> None:
     generator = stage.networks["generator"]
     first, second = generator(mask), generator(mask)
     assert not torch.equal(first, second)
-    one, two = (paint(generator, mask, "running", "cpu") for _ in range(2))
+    one, two = (generate_images(generator, mask, "running", "cpu") for _ in range(2))
     np.testing.assert_array_equal(one, two)

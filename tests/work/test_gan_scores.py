@@ -1,4 +1,4 @@
-"""Scores of both stages on validation patients, redone by hand from the readout weights."""
+"""Scores of both stages on validation patients, redone by hand from the checkpoint weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from harness.models.dcgan import Generator
 from harness.models.pix2pix import UnetGenerator
 from harness.training.precision import Precision
 from harness.work.specs import Specs
-from harness.work.train.image_stage import paint
+from harness.work.train.image_stage import generate_images
 from harness.work.train.mask_stage import draw_noise, sample_masks
 
 
@@ -42,12 +42,12 @@ def work_folder(root: Path, lite0: dict[str, str], experiment: Experiment, **mor
 
 
 def wide(**changed: Any) -> Experiment:
-    return tiny_experiment(data={"crop": {"frame_px": 128}, "structures": ["gland"]}, **changed)
+    return tiny_experiment(data={"crop": {"frame_px": 128}, "structures": ["structure"]}, **changed)
 
 
 def scored(tiny: Tiny, kind: str, training: Spec, epoch: int) -> dict[str, Any]:
     tiny.must(training, epoch)
-    tiny.must(tiny.specs.variety_of(tiny.store, training))
+    tiny.must(tiny.specs.diversity_of(tiny.store, training))
     folder = tiny.must(tiny.specs.score(kind, tiny.store, training, epoch))
     result = folder.result()
     assert result is not None
@@ -56,7 +56,7 @@ def scored(tiny: Tiny, kind: str, training: Spec, epoch: int) -> dict[str, Any]:
 
 
 def check_journal(folder: JobFolder, epoch: int, values: dict[str, Any]) -> None:
-    """The journal holds the result's numbers, at the readout's epoch."""
+    """The journal holds the result's numbers, at the checkpoint's epoch."""
     numbers = {name: value for name, value in values.items() if name.startswith("quality/")}
     for name, value in numbers.items():
         steps, found = series(folder.journal, name)
@@ -74,9 +74,11 @@ def distances(real: np.ndarray, fake: np.ndarray) -> tuple[float, float]:
     return kid - 2 * polynomial_kernel(a, b, degree=3, coef0=1).mean(), fid(a, b).value
 
 
-def gland_rows(tiny: Tiny, role: str = "validation") -> np.ndarray:
+def structure_rows(tiny: Tiny, role: str = "validation") -> np.ndarray:
     store = Store.open(tiny.store_folder)
-    return np.array([n for n, row in enumerate(store.rows) if row.role == role and row.gland_px])
+    return np.array(
+        [n for n, row in enumerate(store.rows) if row.role == role and row.structure_px]
+    )
 
 
 def test_a_mask_score_is_that_of_its_weights_against_validation_masks(
@@ -88,7 +90,7 @@ def test_a_mask_score_is_that_of_its_weights_against_validation_masks(
     generator = Generator(width=4, latent=8, channels=1)
     folder = tiny.work.job(training)
     generator.load_state_dict(load_weights(folder.at(3) / "weights.safetensors"))
-    rows = gland_rows(tiny)
+    rows = structure_rows(tiny)
     assert values["n"] == len(rows) == 6
     noise = draw_noise("normal", 6, 8, torch_generator(training.seed, "score-noise"))
     fake = sample_masks(generator, noise, "cpu") > -0.02
@@ -125,10 +127,10 @@ def test_an_image_score_is_that_of_its_weights_on_validation_masks(
     generator = UnetGenerator(width=4)
     folder = tiny.work.job(training)
     generator.load_state_dict(load_weights(folder.at(1) / "weights.safetensors"))
-    store, rows = Store.open(tiny.store_folder), gland_rows(tiny)
+    store, rows = Store.open(tiny.store_folder), structure_rows(tiny)
     masks = np.asarray(store.masks[rows]).astype(np.float32) * 2 - 1
     Precision.of(COMPUTE)
-    made = paint(generator, _tensor(masks), "running", "cpu")
+    made = generate_images(generator, _tensor(masks), "running", "cpu")
     real, fake = (np.asarray(side) / 2 + 0.5 for side in (store.ct[rows], made))
     kid, frechet = distances(real, fake)
     assert values["quality/kid"] == pytest.approx(kid, rel=1e-4)
@@ -200,11 +202,12 @@ def test_too_few_validation_pairs_are_said(tmp_path: Path, lite0: dict[str, str]
     tiny = work_folder(tmp_path, lite0, tiny_experiment(), roles=["train", "train", "test"])
     training = tiny.mask()
     tiny.must(training, 1)
-    tiny.must(tiny.specs.variety_of(tiny.store, training))
+    tiny.must(tiny.specs.diversity_of(tiny.store, training))
     outcome = tiny.run(tiny.specs.score("mask-score", tiny.store, training, 1))
     assert outcome.exit_code == 2
     assert outcome.reason == (
-        "scores need at least 2 validation pairs that hold gland, but got 0; give the validation "
+        "scores need at least 2 validation pairs that hold the structure, but got 0; give the "
+        "validation "
         "role more patients"
     )
 
@@ -216,7 +219,7 @@ def test_an_extractor_with_other_weights_than_planned_is_refused(
     tiny = work_folder(tmp_path, other, tiny_experiment())
     training = tiny.mask()
     tiny.must(training, 1)
-    tiny.must(tiny.specs.variety_of(tiny.store, training))
+    tiny.must(tiny.specs.diversity_of(tiny.store, training))
     outcome = tiny.run(tiny.specs.score("mask-score", tiny.store, training, 1))
     assert outcome.state == "failed"
     assert "must have the weights that the plan named" in outcome.reason
@@ -233,6 +236,6 @@ def test_a_training_that_broke_has_no_score_and_fails_nobody(
     values = scored(tiny, "image-score" if kind == "image" else "mask-score", training, 3)
     assert values["converged"] is False
     assert values["quality/kid"] is None
-    readout = tiny.work.job(training).result(3)
-    assert readout is not None
-    assert readout["values"]["failure"]["reason"] == "a loss is not finite"
+    checkpoint = tiny.work.job(training).result(3)
+    assert checkpoint is not None
+    assert checkpoint["values"]["failure"]["reason"] == "a loss is not finite"

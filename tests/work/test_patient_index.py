@@ -12,7 +12,7 @@ from factories.dicom import placed
 
 from harness.config.data import DataConfig
 from harness.data.scan import Excluded, Reference, Scan
-from harness.work.prepare.patient_index import Looks, look_at
+from harness.work.prepare.patient_index import PatientIndex, look_at
 
 SHAPE = (6, 24, 24)
 
@@ -38,7 +38,7 @@ class Drawn:
         mask = np.zeros(SHAPE, bool)
         mask[2:4, 10:14, 15:19] = True
         affine = placed(SHAPE, (3.0, 6.0, 6.0))
-        return Scan(reference.patient, hu, {"gland": mask}, affine, reference.role, ("a note",))
+        return Scan(reference.patient, hu, {"structure": mask}, affine, reference.role, ("a note",))
 
 
 def reference(patient: str, value: int | None, role: str | None = None) -> Reference:
@@ -46,10 +46,10 @@ def reference(patient: str, value: int | None, role: str | None = None) -> Refer
 
 
 THREE = (reference("a", 10, "train"), reference("b", None), reference("c", 30))
-CONFIG = DataConfig(source="dicom", root="somewhere", structures=("gland",))
+CONFIG = DataConfig(source="dicom", root="somewhere", structures=("structure",))
 
 
-def look(source: Drawn, work: Path, config: DataConfig = CONFIG) -> Looks:
+def look(source: Drawn, work: Path, config: DataConfig = CONFIG) -> PatientIndex:
     return look_at(source, config, work, lambda done, of: None)
 
 
@@ -61,7 +61,7 @@ def test_what_a_look_knows(tmp_path: Path) -> None:
     assert found.excluded == (Excluded("b", "nothing is there"),)
     first, second = found.usable
     assert (first.patient, first.role, first.notes) == ("a", "train", ("a note",))
-    assert (first.structures, second.role) == (("gland",), None)
+    assert (first.structures, second.role) == (("structure",), None)
     scan = source.read(THREE[0])
     assert isinstance(scan, Scan)
     assert first.digest == scan.content_digest() != second.digest
@@ -94,7 +94,11 @@ def test_who_changed_is_read_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"structures": ("gland", "mandible")}, {"patterns": {"gland": ("^g$",)}}, {"source": "x"}],
+    [
+        {"structures": ("structure", "mandible")},
+        {"patterns": {"structure": ("^g$",)}},
+        {"source": "x"},
+    ],
 )
 def test_other_wishes_are_looked_at_anew(tmp_path: Path, other: dict[str, object]) -> None:
     look(Drawn(THREE), tmp_path)

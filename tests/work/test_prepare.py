@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.config.data import DataConfig
-from harness.config.experiment import Experiment, plain
+from harness.config.experiment import Experiment, to_dict
 from harness.data.pairs.store import Row, Store
 from harness.jobs.context import Context
 from harness.jobs.folder import WorkFolder
 from harness.jobs.spec import Request
 from harness.work.prepare.job import run
-from harness.work.prepare.patient_index import Look, look_at
+from harness.work.prepare.patient_index import IndexedPatient, look_at
 from harness.work.prepare.sources import make_source
 from harness.work.specs import Specs
 
@@ -27,10 +27,13 @@ SHAPE = (18, 64, 64)
 AFFINE = placed(SHAPE, (3.0, 3.0, 3.0))
 CENTRE = (32, 40)
 FRAME, MASK = 32, 16
-# Row, column and slice ranges of the glands, both ends included: the left one sticks out of the
+# Row, column and slice ranges of the structures, both ends included: the left one sticks out of the
 # mask crop behind, and out of the frame to the left.
 GLANDS = {"Parotid_L": ((28, 43), (34, 57), (6, 11)), "Parotid_R": ((28, 36), (10, 14), (7, 11))}
-TALL = (1, 16)  # slices of the validation patient's left gland: more than training patients show
+TALL = (
+    1,
+    16,
+)  # slices of the validation patient's left structure: more than training patients show
 ROLES = ("train", "train", "train", "validation", "test")
 
 
@@ -47,8 +50,8 @@ def anatomy(patient: int) -> NDArray[np.int64]:
     return made
 
 
-def glands(patient: int) -> dict[str, tuple[tuple[int, int], ...]]:
-    """Contoured glands of a patient."""
+def structures(patient: int) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Contoured structures of a patient."""
     found = dict(GLANDS)
     if ROLES[patient % len(ROLES)] == "validation":
         found["Parotid_L"] = (*GLANDS["Parotid_L"][:2], TALL)
@@ -66,13 +69,13 @@ def write_patient(root: Path, patient: int) -> None:
     datasets = series_datasets(anatomy(patient), AFFINE)
     rois = {
         name: [box(place, index) for index in range(place[2][0], place[2][1] + 1)]
-        for name, place in glands(patient).items()
+        for name, place in structures(patient).items()
     }
-    structures = structure_dataset(rois)
-    for dataset in (*datasets, structures):
+    structure_set = structure_dataset(rois)
+    for dataset in (*datasets, structure_set):
         dataset.PatientID = f"patient {patient}"
     save_series(datasets, root / str(patient))
-    save(structures, root / str(patient) / "rs.dcm")
+    save(structure_set, root / str(patient) / "rs.dcm")
 
 
 @pytest.fixture(scope="module")
@@ -89,29 +92,29 @@ def config_of(root: Path, **changed: Any) -> DataConfig:
         "source": "dicom",
         "root": str(root),
         "spacing_mm": 3.0,
-        "gland_free_share": 0.3,
+        "structure_free_share": 0.3,
         "crop": {**crop, "frame_px": FRAME, "mask_px": MASK},
     }
     return DataConfig.model_validate(values | changed)
 
 
-def request_of(config: DataConfig, work: Path) -> tuple[Request, dict[str, Look]]:
+def request_of(config: DataConfig, work: Path) -> tuple[Request, dict[str, IndexedPatient]]:
     """A request for pairs, roles in the order of the patients' densities."""
     source = make_source(config, work)
-    looks = look_at(source, config, work, lambda *_: None).usable
+    patient_index = look_at(source, config, work, lambda *_: None).usable
     densest = {
         reference.patient: int(np.median(scan.hu[scan.hu > 0]))  # type: ignore[union-attr]
         for reference in source.patients()
         for scan in [source.read(reference)]
     }
-    ordered = sorted(looks, key=lambda look: densest[look.patient])
+    ordered = sorted(patient_index, key=lambda look: densest[look.patient])
     roles = {look.digest: role for look, role in zip(ordered, ROLES, strict=True)}
     experiment = Experiment(name="pairs", data=config)
     spec = Specs(experiment, {}, {}).prepare(roles)
     runtime = {
-        "data": plain(config),
+        "data": to_dict(config),
         "root": str(work),
-        "looks": {look.digest: look.file for look in looks},
+        "looks": {look.digest: look.file for look in patient_index},
     }
     return Request(spec, runtime=runtime), dict(zip("01234", ordered, strict=True))
 
@@ -149,16 +152,16 @@ def prepared(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 def test_training_pairs_are_the_placed_range_with_marks_on_gland_and_the_nearest(
     prepared: Prepared,
 ) -> None:
-    """6 and 5 slices with gland; 0.3 of them are 2 without."""
+    """6 and 5 slices with the structure; 0.3 of them are 2 without."""
     for patient in (0, 2):
         left, right = (prepared.rows(patient, f"parotid_{side}") for side in ("left", "right"))
         assert [row.slice for row in left if row.selected] == [*range(5, 13)]
         assert [row.slice for row in right if row.selected] == [*range(6, 13)]
         assert all(row.role == "train" for row in (*left, *right))
-        assert [row.gland_px > 0 for row in left if row.selected] == [False, *[True] * 6, False]
+        assert [row.structure_px > 0 for row in left if row.selected] == [False, *[True] * 6, False]
         for rows in (left, right):
             assert [row.slice for row in rows] == [*range(rows[0].slice, rows[-1].slice + 1)]
-            assert not any(row.gland_px for row in rows if not row.selected)
+            assert not any(row.structure_px for row in rows if not row.selected)
             assert len(rows) > sum(row.selected for row in rows)
 
 
@@ -189,7 +192,7 @@ def test_counts(prepared: Prepared) -> None:
         rows = [row for row in prepared.store.rows if row.role == role]
         assert prepared.values["pairs"][role] == {
             "pairs": len(rows),
-            "with gland": sum(row.gland_px > 0 for row in rows),
+            "with the structure": sum(row.structure_px > 0 for row in rows),
             "selected": sum(row.selected for row in rows),
         }
 
@@ -201,26 +204,26 @@ def test_rows_agree_with_their_images(prepared: Prepared) -> None:
     assert store.ct.shape == (len(store.rows), 1, FRAME, FRAME)
     for place, row in enumerate(store.rows):
         assert row.pair == place
-        assert row.gland_px == store.masks[place].sum()
+        assert row.structure_px == store.masks[place].sum()
         assert row.mirrored == (row.structure == "parotid_left") == (row.side == "left")
         assert row.z_mm == row.slice * 3
         assert json.loads(row.crop) == {"centre": [32.0, 40.0]}
         assert row.patient.startswith("p-")
-    # Rows 28 to 43 and columns 34 to 57, a half-voxel more each way since half a pixel's gland
-    # makes a gland pixel; pixel 0 lies on row 16.5 and column 24.5, columns then run backwards.
+    # Rows 28 to 43 and columns 34 to 57, a half-voxel more each way since half a pixel's structure
+    # makes a structure pixel; pixel 0 lies on row 16.5 and column 24.5, columns then run backwards.
     [row] = [row for row in prepared.rows(0, "parotid_left") if row.slice == 8]
     expected = np.zeros((FRAME, FRAME), bool)
     expected[11:28, : 32 - 9] = True
-    expected[[11, 27], 32 - 10] = False  # corners are a quarter gland
+    expected[[11, 27], 32 - 10] = False  # corners are a quarter structure
     assert np.array_equal(store.masks[row.pair, 0] > 0, expected)
     assert store.ct[row.pair, 0, 12:27, :22] == pytest.approx((-20 + 324) / 500 * 2 - 1, abs=1e-5)
 
 
 def expected_share(role: str, reach: int) -> float:
-    """Gland voxels farther than `reach` from the centre, as a share; worked from the boxes."""
+    """Structure voxels farther than `reach` from the centre, as a share; worked from the boxes."""
     lost = total = 0
     for patient in [index for index, given in enumerate(ROLES) if given == role]:
-        for (r0, r1), (c0, c1), (s0, s1) in glands(patient).values():
+        for (r0, r1), (c0, c1), (s0, s1) in structures(patient).values():
             rows, columns = np.arange(r0, r1 + 1) - CENTRE[0], np.arange(c0, c1 + 1) - CENTRE[1]
             kept = (np.abs(rows) <= reach).sum() * (np.abs(columns) <= reach).sum()
             lost += (len(rows) * len(columns) - kept) * (s1 - s0 + 1)
@@ -234,23 +237,25 @@ def test_losses_are_the_voxels_cut_off(prepared: Prepared, role: str) -> None:
     lost = prepared.values["lost"]
     frame, mask = expected_share(role, 15), expected_share(role, 7)
     assert 0 < frame < mask < 1
-    assert lost[f"gland voxels outside the frame, {role}"] == pytest.approx(frame)
-    assert lost[f"gland voxels outside the mask crop, {role}"] == pytest.approx(mask)
+    assert lost[f"structure voxels outside the frame, {role}"] == pytest.approx(frame)
+    assert lost[f"structure voxels outside the mask crop, {role}"] == pytest.approx(mask)
     assert not [name for name in lost if "test" in name]
 
 
 def test_slices_outside_the_range_are_lost(prepared: Prepared) -> None:
     lost, total = 0, 0
     for structure, name in (("parotid_left", "Parotid_L"), ("parotid_right", "Parotid_R")):
-        (r0, r1), (c0, c1), (s0, s1) = glands(3)[name]
+        (r0, r1), (c0, c1), (s0, s1) = structures(3)[name]
         first, last = prepared.range(3, structure)
         area = (r1 - r0 + 1) * (c1 - c0 + 1)
         lost += area * sum(not first <= index <= last for index in range(s0, s1 + 1))
         total += area * (s1 - s0 + 1)
     assert lost > 0
     found = prepared.values["lost"]
-    assert found["gland voxels outside the slice range, validation"] == pytest.approx(lost / total)
-    assert found["gland voxels outside the slice range, train"] == 0
+    assert found["structure voxels outside the slice range, validation"] == pytest.approx(
+        lost / total
+    )
+    assert found["structure voxels outside the slice range, train"] == 0
 
 
 def test_scans_of_validation_and_test_patients_are_kept(prepared: Prepared) -> None:
@@ -302,7 +307,7 @@ def test_without_mirroring_each_side_has_a_channel(root: Path, tmp_path: Path) -
         channel = made.store.channels.index(row.structure)
         assert not row.mirrored
         assert not made.store.masks[place, 1 - channel].any()
-        assert made.store.masks[place, channel].sum() == row.gland_px
+        assert made.store.masks[place, channel].sum() == row.structure_px
 
 
 def test_files_that_changed_since_the_look_are_refused(tmp_path: Path) -> None:

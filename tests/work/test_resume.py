@@ -36,7 +36,9 @@ def mask_stage(root: Path) -> tuple[Tiny, Spec]:
 
 
 def image_stage(root: Path) -> tuple[Tiny, Spec]:
-    tiny = Tiny(root, tiny_experiment(data={"crop": {"frame_px": 128}, "structures": ["gland"]}))
+    tiny = Tiny(
+        root, tiny_experiment(data={"crop": {"frame_px": 128}, "structures": ["structure"]})
+    )
     return tiny, tiny.image()
 
 

@@ -91,17 +91,17 @@ def test_dice_is_that_of_the_thresholded_network_on_the_source_grid(tmp_path: Pa
     pieces, count = ndimage.label(mask)
     if count > 1:
         mask = pieces == 1 + np.argmax(ndimage.sum(mask, pieces, range(1, count + 1)))
-    truth = scan.masks["gland"]
+    truth = scan.masks["structure"]
     dice = 2 * (mask & truth).sum() / (mask.sum() + truth.sum())
-    assert float(found["gland"]["dice"]) == pytest.approx(dice, abs=1e-6)
-    assert int(found["gland"]["voxels"]) == truth.sum()
-    assert int(found["gland"]["predicted"]) == mask.sum()
-    assert found["mean"]["dice"] == found["gland"]["dice"]
+    assert float(found["structure"]["dice"]) == pytest.approx(dice, abs=1e-6)
+    assert int(found["structure"]["voxels"]) == truth.sum()
+    assert int(found["structure"]["predicted"]) == mask.sum()
+    assert found["mean"]["dice"] == found["structure"]["dice"]
     assert found["mean"]["patient_digest"] == digest_for("p5")
 
 
 def test_gland_outside_frame_and_slice_range_counts_as_missed(tmp_path: Path) -> None:
-    """A gland of 4 slices; frames of 2 of them; the network is made to fill every frame."""
+    """A structure of 4 slices; frames of 2 of them; the network is made to fill every frame."""
     tiny = Tiny(tmp_path)
     segmenter = trained(tiny)
     fill_every_frame(tiny, segmenter)
@@ -111,14 +111,14 @@ def test_gland_outside_frame_and_slice_range_counts_as_missed(tmp_path: Path) ->
     placed = Placement((39.5, 39.5), (2, 3))
     scan = LoadedScan(
         np.zeros(truth.shape, np.int16),
-        {"gland": truth},
+        {"structure": truth},
         np.diag([3.0, 1.0, 1.0, 1.0]),
-        {"gland": placed},
+        {"structure": placed},
     )
     write_scan(tiny.store_folder / "scans" / digest_for("p5"), scan)
     opened = opening(tiny, segmenter)
     tiny.must(opened)
-    found = table(tiny, tiny.specs.test_score(tiny.store, segmenter, opened))["gland"]
+    found = table(tiny, tiny.specs.test_score(tiny.store, segmenter, opened))["structure"]
     predicted = 2 * 64 * 64
     hit = 2 * (40 - 8) * 60
     assert int(found["predicted"]) == predicted
@@ -136,16 +136,16 @@ OBLONG = np.diag([3.0, 1.0, 1.0, 1.0])
 
 
 def two_sides(tiny: Tiny, affine: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
-    """Give the test patient two glands of six slices; frames run over the middle four."""
+    """Give the test patient two structures of six slices; frames run over the middle four."""
     edge = np.linalg.norm(affine[:3, 1:3], axis=0)
     centre = tuple(float(v) for v in (np.array(left.shape[1:]) - 1) / 2)
     assert np.allclose(edge, 1.0)
     placed = Placement((centre[0], centre[1]), (1, 4))
     scan = LoadedScan(
         np.zeros(left.shape, np.int16),
-        {"gland_left": left, "gland_right": right},
+        {"structure_left": left, "structure_right": right},
         affine,
-        {"gland_left": placed, "gland_right": placed},
+        {"structure_left": placed, "structure_right": placed},
     )
     write_scan(tiny.store_folder / "scans" / digest_for("p5"), scan)
 
@@ -163,7 +163,7 @@ def scored(tmp_path: Path, affine: np.ndarray, left: np.ndarray, right: np.ndarr
 
 
 def frame_block(first: int, last: int) -> np.ndarray:
-    """A gland that fills the frame in slices first to last, both included."""
+    """A structure that fills the frame in slices first to last, both included."""
     mask = np.zeros((6, 80, 80), bool)
     mask[first : last + 1, MIDDLE, MIDDLE] = True
     return mask
@@ -175,10 +175,10 @@ def rows_of(job: JobFolder) -> dict[str, dict[str, str]]:
 
 
 def test_a_patients_value_is_the_mean_of_the_sides_in_every_measure(tmp_path: Path) -> None:
-    # The left gland is what is predicted; the right one has a slice more at the upper end.
+    # The left structure is what is predicted; the right one has a slice more at the upper end.
     job = scored(tmp_path, OBLONG, frame_block(1, 4), frame_block(1, 5))
     found = rows_of(job)
-    assert list(found) == ["gland_left", "gland_right", "mean"]
+    assert list(found) == ["structure_left", "structure_right", "mean"]
     left, right, mean = ({name: float(row[name]) for name in MEASURES} for row in found.values())
     assert (left["dice"], left["hd95_mm"], left["volume_error"]) == (1.0, 0.0, 0.0)
     assert right["dice"] == pytest.approx(2 * 4 / 9)
@@ -211,7 +211,9 @@ def test_spacing_is_that_of_the_arrays_axes(tmp_path: Path) -> None:
     affine = np.eye(4)
     affine[:3, :3] = np.array([[0.0, 0.6, 0.8], [0.0, 0.8, -0.6], [5.0, 0.0, 0.0]])
     assert spacing_mm(affine) == pytest.approx((5.0, 1.0, 1.0))
-    found = rows_of(scored(tmp_path, affine, frame_block(1, 4), frame_block(1, 5)))["gland_right"]
+    found = rows_of(scored(tmp_path, affine, frame_block(1, 4), frame_block(1, 5)))[
+        "structure_right"
+    ]
     assert float(found["hd95_mm"]) == pytest.approx(5.0)
     assert float(found["tolerance_mm"]) == pytest.approx(5.0)
     assert float(found["volume_ml"]) == pytest.approx(5 * 64 * 64 * 5 / 1000)
@@ -219,16 +221,17 @@ def test_spacing_is_that_of_the_arrays_axes(tmp_path: Path) -> None:
 
 def test_a_prediction_where_there_is_no_gland_is_scored(tmp_path: Path) -> None:
     found = rows_of(scored(tmp_path, OBLONG, frame_block(1, 4), frame_block(1, 0)))
-    assert found["gland_right"]["dice"] == "0.0"
-    assert found["gland_right"]["volume_error"] == ""
-    assert found["gland_right"]["note"] == "predicted where the structure is absent"
+    assert found["structure_right"]["dice"] == "0.0"
+    assert found["structure_right"]["volume_error"] == ""
+    assert found["structure_right"]["note"] == "predicted where the structure is absent"
     assert found["mean"]["dice"] == "0.5"
     assert found["mean"]["volume_error"] == "0.0"
-    assert found["mean"]["note"] == "gland_right: predicted where the structure is absent"
+    assert found["mean"]["note"] == "structure_right: predicted where the structure is absent"
 
 
 def fill_every_frame(tiny: Tiny, segmenter: Input) -> None:
-    """Give a readout weights whose output is gland everywhere; its result then stands for them."""
+    """Give a checkpoint weights whose output is structure everywhere; its result then stands for
+    them."""
     from harness.jobs.checkpoint import save_weights
 
     job = tiny.work.job(segmenter)

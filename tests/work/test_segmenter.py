@@ -112,7 +112,7 @@ def test_turns_and_streams_and_seeds_have_orders_of_their_own() -> None:
 
 
 def test_real_slots_and_their_order_are_the_same_in_every_arm() -> None:
-    still = {"augmentation": {"strength": 0}}
+    still = {"augmentation": {"magnitude": 0}}
     seen = {arm: batches(arm, **still) for arm in ARMS}
     for epoch, index in ((1, 0), (1, 4), (2, 1), (9, 3)):
         made = {arm: levels(seen[arm].batch(epoch, index)) for arm in ARMS}
@@ -140,14 +140,14 @@ def test_real_slots_are_augmented_alike_in_every_arm_that_augments() -> None:
 
 
 def test_real_and_extra_slots_draw_apart() -> None:
-    both = batches("none", extra_share=0.5).batch(1, 0)
+    both = batches("none", synthetic_fraction=0.5).batch(1, 0)
     assert levels(both)[:4] != levels(both)[4:]
 
 
 @pytest.mark.parametrize(("share", "extra"), [(0.1, 1), (0.25, 2), (0.9, 7)])
 def test_the_share_of_extra_slots(share: float, extra: int) -> None:
     for arm in ("gan", "traditional+gan"):
-        made = batches(arm, extra_share=share, augmentation={"strength": 0}).batch(1, 0)
+        made = batches(arm, synthetic_fraction=share, augmentation={"magnitude": 0}).batch(1, 0)
         assert len(made["ct"]) == 8
         assert sum(level < 0 for level in levels(made)) == extra
 
@@ -172,19 +172,19 @@ def test_initial_weights_depend_on_the_seed_alone() -> None:
 
 
 def test_none_and_traditional_differ_in_augmentation_only(tmp_path: Path) -> None:
-    """Trained to the end: with augmentation of strength 0 they are one training."""
+    """Trained to the end: with augmentation of magnitude 0 they are one training."""
 
-    def trained(strength: float, arm: str) -> str:
+    def trained(magnitude: float, arm: str) -> str:
         experiment = tiny_experiment(
             segmentation={
                 "channels": [4, 8],
                 "batch_size": 4,
                 "updates": 6,
                 "updates_per_epoch": 3,
-                "augmentation": {"strength": strength},
+                "augmentation": {"magnitude": magnitude},
             }
         )
-        tiny = Tiny(tmp_path / f"{strength}", experiment)
+        tiny = Tiny(tmp_path / f"{magnitude}", experiment)
         return weights_at(tiny.must(tiny.specs.segmenter(tiny.store, arm, None, 0), 2), 2)
 
     assert trained(0, "none") == trained(0, "traditional")
@@ -194,7 +194,7 @@ def test_none_and_traditional_differ_in_augmentation_only(tmp_path: Path) -> Non
 
 
 def test_synthetic_only_fills_every_slot_from_the_synthetic_store() -> None:
-    seen = batches("synthetic-only", augmentation={"strength": 0})
+    seen = batches("synthetic-only", augmentation={"magnitude": 0})
     for epoch, index in ((1, 0), (2, 3)):
         made = levels(seen.batch(epoch, index))
         assert len(made) == 8
@@ -205,7 +205,7 @@ def test_synthetic_only_fills_every_slot_from_the_synthetic_store() -> None:
 def test_pretraining_is_synthetic_alone_and_then_real_alone(share: float) -> None:
     """20 updates, 5 an epoch: synthetic ones come first, and never again."""
     seen = batches(
-        "pretrain-finetune", updates=20, pretrain={"share": share}, augmentation={"strength": 0}
+        "pretrain-finetune", updates=20, pretrain={"share": share}, augmentation={"magnitude": 0}
     )
     kinds = [
         {level < 0 for level in levels(seen.batch(epoch, index))}
@@ -361,7 +361,7 @@ def test_as_many_updates_as_the_config_says(tmp_path: Path) -> None:
 
 
 class Threshold(nn.Module):
-    """Predicts gland in channel c where the CT is above 0.1 c."""
+    """Predicts structure in channel c where the CT is above 0.1 c."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -372,7 +372,7 @@ class Threshold(nn.Module):
 
 
 def two_structures(folder: Path, seed: int) -> Store:
-    """Two patients with a left and a right gland, a channel each, and two training pairs."""
+    """Two patients with a left and a right structure, a channel each, and two training pairs."""
     rng = np.random.default_rng(seed)
     who = [("v1", "gland_left"), ("v1", "gland_right"), ("v2", "gland_left"), ("t", "gland_left")]
     rows, masks = [], []
@@ -393,7 +393,7 @@ def two_structures(folder: Path, seed: int) -> Store:
                     slice=0,
                     z_mm=0.0,
                     mirrored=False,
-                    gland_px=int(mask.sum()),
+                    structure_px=int(mask.sum()),
                     selected=True,
                     crop="{}",
                 )

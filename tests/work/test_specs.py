@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from harness.compare.protocol import Comparison
-from harness.compare.replicate import Chains
-from harness.config.experiment import ArmName, Experiment, plain
+from harness.compare.replicate import ReplicatePlanner
+from harness.config.experiment import ArmName, Experiment, to_dict
 from harness.config.schema import settings
 from harness.data.roles import assign_roles
 from harness.jobs.kinds import KINDS
@@ -27,7 +27,7 @@ CPU = {"device": "cpu", "precision": "float32", "threads": 1}
 
 def specs_of(experiment: Experiment) -> Specs:
     """Builds specs as a session does, `auto` resolved as on one fixed machine."""
-    asked = plain(experiment.compute)
+    asked = to_dict(experiment.compute)
     compute = {k: CPU[k] if asked[k] == "auto" else asked[k] for k in CPU}
     name = experiment.metrics.extractor
     name = "efficientnet-lite0" if name == "auto" else name
@@ -50,7 +50,9 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
     synthesis = specs.synthesis(store, mask.done(last_mask), image.done(last_image), seed)
     made = {
         "synthesis": synthesis,
-        "repaint": specs.repaint(store, image.done(last_image), seed),
+        "synthesis_on_real_masks": specs.synthesis_on_real_masks(
+            store, image.done(last_image), seed
+        ),
         "fresh": specs.fresh(store),
     }
     arms = {
@@ -58,18 +60,20 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
         for arm in ARMS
     }
     trained = {f"{arm}/{seed}": spec.done(specs.segmenter_epochs()) for arm, spec in arms.items()}
-    comparison = Comparison(Chains(specs, store, experiment.mask, experiment.image), roles)
+    comparison = Comparison(
+        ReplicatePlanner(specs, store, experiment.mask, experiment.image), roles
+    )
     opening = specs.opening(store, trained, comparison.rule())
     return {
         "prepare": store,
         "mask-stage": mask,
         "image-stage": images.steady,
         **({"image-decay": images.decay} if images.decay else {}),
-        "variety": specs.variety_of(store, mask),
+        "diversity": specs.diversity_of(store, mask),
         "mask-score": specs.score("mask-score", store, mask, last_mask),
         "image-score": specs.score("image-score", store, image, last_image),
         **made,
-        "floor": specs.floor(store, "ct", specs.extractor, None),
+        "baseline": specs.real_baseline(store, "ct", specs.extractor, None),
         "audit": specs.audit(
             store, synthesis, image.done(last_image), trained[f"none/{seed}"], seed
         ),
@@ -89,20 +93,20 @@ PLAIN = {"segmenter none", "segmenter gan"}
 AUGMENTED = {f"segmenter {arm}" for arm in ARMS} - PLAIN | TEST
 PRETRAINED = {"segmenter pretrain-finetune"} | TEST
 UNMIXED = {"segmenter pretrain-finetune", "segmenter synthetic-only"}
-REPAINT = {"repaint", "segmenter real-mask"} | TEST
+SYNTHESIS_ON_REAL_MASKS = {"synthesis_on_real_masks", "segmenter real-mask"} | TEST
 FRESH = {"fresh", "segmenter oracle"} | TEST
 SEGMENTERS = {f"segmenter {arm}" for arm in ARMS} | TEST | {"audit"}
 AUDIT = {"audit"}
 SYNTHESIS = {"synthesis"} | GAN_ARMS | TEST | AUDIT
 MASK_LENGTH = {"mask-score"} | SYNTHESIS
 MASK = {"mask-stage"} | MASK_LENGTH
-IMAGE_LENGTH = {"image-decay", "image-score"} | SYNTHESIS | REPAINT
+IMAGE_LENGTH = {"image-decay", "image-score"} | SYNTHESIS | SYNTHESIS_ON_REAL_MASKS
 IMAGE = {"image-stage"} | IMAGE_LENGTH
 SCORES = {"mask-score", "image-score"}
-MEASURED = SCORES | {"variety", "floor"} | AUDIT
+MEASURED = SCORES | {"diversity", "baseline"} | AUDIT
 TRAINED = MASK | IMAGE | SEGMENTERS
-COMPUTED = TRAINED | {"floor"}
-ALL = {"prepare", "variety", "calibration", "fresh"} | COMPUTED
+COMPUTED = TRAINED | {"baseline"}
+ALL = {"prepare", "diversity", "calibration", "fresh"} | COMPUTED
 
 ONE_CHOICE = object()
 """There is no other value."""
@@ -145,9 +149,9 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "data.crop.fixed_column": (100, NONE),
     "data.crop.frame_px": (256, ALL),
     "data.crop.mask_px": (32, ALL),
-    "data.gland_free_share": (0.2, ALL),
+    "data.structure_free_share": (0.2, ALL),
     "mask.network": (ONE_CHOICE, MASK),
-    "mask.learns": ("ct", MASK | {"variety"}),
+    "mask.learns": ("ct", MASK | {"diversity"}),
     "mask.width": (32, MASK),
     "mask.latent": (50, MASK),
     "mask.noise": ("uniform", MASK),
@@ -173,18 +177,18 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "image.optimiser.beta2": (0.99, IMAGE),
     "image.schedule.epochs": (200, IMAGE_LENGTH),
     "image.schedule.decay": (False, IMAGE_LENGTH),
-    "synthesis.pairs": (100, SYNTHESIS | REPAINT | FRESH),
+    "synthesis.pairs": (100, SYNTHESIS | SYNTHESIS_ON_REAL_MASKS | FRESH),
     "synthesis.threshold": (0.1, SYNTHESIS | {"mask-score"}),
     "synthesis.tolerance": (0.5, SYNTHESIS),
     "synthesis.attempts": (5, SYNTHESIS),
     "segmentation.channels": ([8, 16], SEGMENTERS),
     "segmentation.residual_units": (1, SEGMENTERS),
     "segmentation.batch_size": (8, SEGMENTERS),
-    "segmentation.extra_share": (0.25, SEGMENTERS - UNMIXED),
+    "segmentation.synthetic_fraction": (0.25, SEGMENTERS - UNMIXED),
     "segmentation.updates": (1000, SEGMENTERS),
     "segmentation.updates_per_epoch": (50, SEGMENTERS),
     "segmentation.learning_rate": (1e-4, SEGMENTERS),
-    "segmentation.augmentation.strength": (0.5, AUGMENTED),
+    "segmentation.augmentation.magnitude": (0.5, AUGMENTED),
     "segmentation.augmentation.probability": (0.4, AUGMENTED),
     "segmentation.augmentation.rotation_deg": (10.0, AUGMENTED),
     "segmentation.augmentation.flip": (True, AUGMENTED),
@@ -199,7 +203,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "arms": (["none", "traditional", "gan", "traditional+gan"], TEST),
     "replicates.count": (6, TEST),
     "replicates.seed": (2000, TRAINED),
-    "metrics.extractor": ("inception-v3", SCORES | {"floor"}),
+    "metrics.extractor": ("inception-v3", SCORES | {"baseline"}),
     "metrics.audit_extractors": (["auto"], AUDIT),
     "metrics.inception_weights": ("/elsewhere/weights.pth", NONE),  # the weights' digest enters
     "metrics.torchscript": ("/elsewhere/network.pt", NONE),  # the file's stem and digest enter
@@ -227,10 +231,10 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "sweep.image.objective": ("quality/fid", NONE),
     "sweep.image.direction": ("maximize", NONE),
     "sweep.image.further": ({"quality/fid": "minimize"}, NONE),
-    "sweep.segmentation.strength": ([1.0, 3.0, 4.0], NONE),
-    "sweep.segmentation.extra_share": ([0.1, 0.2, 0.3], NONE),
+    "sweep.segmentation.magnitude": ([1.0, 3.0, 4.0], NONE),
+    "sweep.segmentation.synthetic_fraction": ([0.1, 0.2, 0.3], NONE),
     "dose_response.patients": ([2], TEST),
-    "dose_response.extra_share": ([0.25], TEST),
+    "dose_response.synthetic_fraction": ([0.25], TEST),
     "decision.baseline": ("none", TEST),
     "decision.candidate": ("gan", TEST),
     "decision.secondary": ([], TEST),
@@ -252,7 +256,7 @@ BASE: dict[str, Any] = {"name": "base"}
 
 
 def experiment_with(values: dict[str, Any]) -> Experiment:
-    tree = plain(Experiment.model_validate(BASE))
+    tree = to_dict(Experiment.model_validate(BASE))
     for path, value in values.items():
         *sections, last = path.split(".")
         place = tree
@@ -286,7 +290,7 @@ def test_a_setting_moves_what_depends_on_it_and_nothing_else(path: str) -> None:
             experiment_with({path: "another"})
         return
     before, after = digests(**given), digests(**given, **{path: value})
-    assert plain(experiment_with({**given, path: value})) != plain(experiment_with(given))
+    assert to_dict(experiment_with({**given, path: value})) != to_dict(experiment_with(given))
     assert moved(before, after) == expected
 
 
@@ -333,10 +337,10 @@ def test_other_patients_move_everything() -> None:
 def test_other_weights_of_the_extractor_move_the_scores() -> None:
     specs = specs_of(experiment_with({}))
     other = replace(specs, extractor={**specs.extractor, "weights": "others"})
-    chain = jobs(specs.experiment)
+    replicate = jobs(specs.experiment)
     for kind in ("mask-score", "image-score"):
-        training = chain[kind.replace("score", "stage")]
-        one, two = (s.score(kind, chain["prepare"], training, 5).digest for s in (specs, other))
+        training = replicate[kind.replace("score", "stage")]
+        one, two = (s.score(kind, replicate["prepare"], training, 5).digest for s in (specs, other))
         assert one != two
 
 
@@ -361,39 +365,39 @@ def test_seeds_have_streams_of_their_own() -> None:
 
 def test_a_score_has_the_seed_of_its_training() -> None:
     for seed in (0, 4):
-        chain = jobs(experiment_with({"seed": seed}))
-        assert chain["mask-score"].seed == chain["mask-stage"].seed
-        assert chain["image-score"].seed == chain["image-stage"].seed
+        replicate = jobs(experiment_with({"seed": seed}))
+        assert replicate["mask-score"].seed == replicate["mask-stage"].seed
+        assert replicate["image-score"].seed == replicate["image-stage"].seed
 
 
 def test_arms_differ_in_what_they_say_and_in_nothing_else() -> None:
-    chain = jobs(experiment_with({}))
-    arms = {arm: dict(chain[f"segmenter {arm}"].config) for arm in ARMS}
+    replicate = jobs(experiment_with({}))
+    arms = {arm: dict(replicate[f"segmenter {arm}"].config) for arm in ARMS}
     fills = {arm: config.pop("fill") for arm, config in arms.items()}
-    shared = set(arms["none"]) - {"extra_share"}
+    shared = set(arms["none"]) - {"synthetic_fraction"}
     assert all(
         {k: c[k] for k in shared} == {k: arms["none"][k] for k in shared} for c in arms.values()
     )
     more = {arm: set(config) - shared for arm, config in arms.items()}
     plain_arms, unmixed = {"none", "gan"}, {"synthetic-only", "pretrain-finetune"}
     assert {arm for arm, names in more.items() if "augmentation" not in names} == plain_arms
-    assert {arm for arm, names in more.items() if "extra_share" not in names} == unmixed
+    assert {arm for arm, names in more.items() if "synthetic_fraction" not in names} == unmixed
     assert {arm for arm, names in more.items() if "pretrain" in names} == {"pretrain-finetune"}
-    assert len({chain[f"segmenter {arm}"].seed for arm in ARMS}) == 1
+    assert len({replicate[f"segmenter {arm}"].seed for arm in ARMS}) == 1
     assert {arm for arm, fill in fills.items() if fill["draws"] == "other"} == {"duplicate"}
     assert {arm: fill["order"] for arm, fill in fills.items() if fill["order"] != "mixed"} == {
         "synthetic-only": "only",
         "pretrain-finetune": "first",
     }
-    inputs = {arm: chain[f"segmenter {arm}"].inputs.get("extra") for arm in ARMS}
+    inputs = {arm: replicate[f"segmenter {arm}"].inputs.get("extra") for arm in ARMS}
     kinds = {arm: source.digest for arm, source in inputs.items() if source is not None}
     assert kinds == {
-        "gan": chain["synthesis"].digest,
-        "traditional+gan": chain["synthesis"].digest,
-        "synthetic-only": chain["synthesis"].digest,
-        "pretrain-finetune": chain["synthesis"].digest,
-        "real-mask": chain["repaint"].digest,
-        "oracle": chain["fresh"].digest,
+        "gan": replicate["synthesis"].digest,
+        "traditional+gan": replicate["synthesis"].digest,
+        "synthetic-only": replicate["synthesis"].digest,
+        "pretrain-finetune": replicate["synthesis"].digest,
+        "real-mask": replicate["synthesis_on_real_masks"].digest,
+        "oracle": replicate["fresh"].digest,
     }
 
 
@@ -405,7 +409,7 @@ def test_an_experiment_of_other_arms_shares_the_trainings() -> None:
 
 def test_a_spec_comes_back_from_its_file_with_its_digest() -> None:
     for spec in jobs(experiment_with({})).values():
-        back = Spec.from_plain(json.loads(json.dumps(spec.plain())))
+        back = Spec.from_dict(json.loads(json.dumps(spec.to_dict())))
         assert back == spec
         assert back.digest == spec.digest
 
@@ -418,4 +422,4 @@ def test_no_path_of_this_machine_is_in_a_spec() -> None:
         "tracking.uri": "sqlite:////home/someone/mlflow.db",
     }
     for spec in jobs(experiment_with(secret)).values():
-        assert "someone" not in json.dumps(spec.plain())
+        assert "someone" not in json.dumps(spec.to_dict())

@@ -8,7 +8,7 @@ import pytest
 from factories.tiny import StopAfter, Tiny, same, tiny_experiment, values_of, weights_at
 
 from harness.jobs.spec import Spec
-from harness.work.train.readout import training_failure
+from harness.work.train.checkpoints import training_failure
 
 # So narrow and so long that the discriminator wins.
 LOSING = {"width": 8, "batch_size": 12, "optimiser": {"learning_rate": 1e-3}}
@@ -33,7 +33,7 @@ def test_it_ends_where_the_failure_is_first_seen_whatever_happened_on_the_way(
     assert late is not None
     end = late["values"]["stopped_at"]
     assert 5 < end < LATE
-    assert folder.readouts() == [5, end, LATE]
+    assert folder.checkpoints() == [5, end, LATE]
     assert weights_at(folder, LATE) == weights_at(folder, end) != weights_at(folder, 5)
     assert training_failure(folder.journal, end) is not None
     assert all(training_failure(folder.journal, epoch) is None for epoch in range(1, end))

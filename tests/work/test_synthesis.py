@@ -94,13 +94,13 @@ LEARNT = 6
 
 def experiment(**synthesis: Any) -> Experiment:
     return tiny_experiment(
-        data={"crop": {"frame_px": 128}, "structures": ["gland"]},
+        data={"crop": {"frame_px": 128}, "structures": ["structure"]},
         mask={"optimiser": {"learning_rate": 5e-3}},
         synthesis={"pairs": 6, "attempts": 11, **synthesis},
     )
 
 
-def chain(tiny: Tiny) -> Spec:
+def replicate(tiny: Tiny) -> Spec:
     mask, image = tiny.mask(), tiny.image()
     tiny.must(mask, LEARNT)
     tiny.must(image, 1)
@@ -114,7 +114,7 @@ def test_the_store_holds_masks_in_their_frame_and_the_ct_painted_on_them(
     settings = experiment(tolerance=60.0)  # an untrained generator draws anything
     image = settings.image.model_copy(update={"statistics": statistics})
     tiny = Tiny(tmp_path, settings.model_copy(update={"image": image}))
-    spec = chain(tiny)
+    spec = replicate(tiny)
     folder = tiny.must(spec)
     made = Store.open(folder.path / "store")
     result = folder.result()
@@ -124,7 +124,7 @@ def test_the_store_holds_masks_in_their_frame_and_the_ct_painted_on_them(
     assert made.ct.shape == made.masks.shape == (6, 1, 128, 128)
     inner = made.mask_crops(np.arange(6))
     assert inner.sum() == made.masks[:].sum() > 0, "nothing lies outside the mask crop"
-    assert [row.gland_px for row in made.rows] == made.masks[:].sum((1, 2, 3)).tolist()
+    assert [row.structure_px for row in made.rows] == made.masks[:].sum((1, 2, 3)).tolist()
     assert made.meta["kind"] == "synthetic"
     assert made.meta["lineage"]["patients"] == sorted(digest_for(f"p{n}") for n in range(3))
     generator = UnetGenerator(width=4)
@@ -137,19 +137,19 @@ def test_the_store_holds_masks_in_their_frame_and_the_ct_painted_on_them(
 @torch.no_grad()
 def by_hand(generator: nn.Module, masks: np.ndarray, statistics: str) -> np.ndarray:
     """Each image alone: in evaluation, or in training mode (its own statistics) without dropout."""
-    painter = copy.deepcopy(generator).train(statistics == "batch-of-one")
-    for part in painter.modules():
+    image_generator = copy.deepcopy(generator).train(statistics == "batch-of-one")
+    for part in image_generator.modules():
         if isinstance(part, nn.Dropout):
             part.p = 0.0
     frames = torch.from_numpy(masks.astype(np.float32)) * 2 - 1
-    return torch.cat([painter(frame[None]) for frame in frames]).numpy()
+    return torch.cat([image_generator(frame[None]) for frame in frames]).numpy()
 
 
 def test_the_same_spec_makes_the_same_store_and_another_seed_another(tmp_path: Path) -> None:
     contents = []
     for name in ("a", "b"):
         tiny = Tiny(tmp_path / name, experiment(tolerance=60.0))
-        result = tiny.must(chain(tiny)).result()
+        result = tiny.must(replicate(tiny)).result()
         assert result is not None
         contents.append(result["content"])
     assert contents[0] == contents[1]
@@ -161,7 +161,7 @@ def test_the_same_spec_makes_the_same_store_and_another_seed_another(tmp_path: P
 
 def test_a_generator_without_a_plausible_mask_is_an_outcome(tmp_path: Path) -> None:
     tiny = Tiny(tmp_path, experiment(tolerance=0.0, attempts=11))
-    values = (tiny.must(chain(tiny)).result() or {})["values"]
+    values = (tiny.must(replicate(tiny)).result() or {})["values"]
     assert values["tried"] == sum(values["rejected"].values()) == 6 * 11
     assert values["kept_implausible"] is True
     assert values["too_few"] is True
@@ -169,9 +169,9 @@ def test_a_generator_without_a_plausible_mask_is_an_outcome(tmp_path: Path) -> N
 
 
 def test_the_rule_is_learnt_on_training_masks_alone(tmp_path: Path) -> None:
-    """Validation glands of any size change nothing."""
+    """Validation structures of any size change nothing."""
     tiny = Tiny(tmp_path, experiment(tolerance=60.0))
-    spec = chain(tiny)
+    spec = replicate(tiny)
     before = (tiny.must(spec).result() or {})["values"]
     store = Store.open(tiny.store_folder)
     masks = np.array(store.masks)

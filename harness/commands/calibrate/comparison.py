@@ -22,7 +22,7 @@ from harness.commands.session import Session
 from harness.inference.crossed_t import (
     PATIENTS_FOR_VERDICT,
     REPLICATES_FOR_VERDICT,
-    Spread,
+    VarianceComponents,
     table_status,
 )
 from harness.inference.power import (
@@ -65,7 +65,7 @@ class Design:
     Attributes:
         patients, replicates: test patients and replicates of the experiment.
         margin: smallest difference in Dice that matters.
-        spread: standard deviations of the primary difference.
+        components: standard deviations of the primary difference.
         level: Dice in the middle of bounded data.
         origin: "observed" in the finished comparison, or "assumed".
     """
@@ -73,7 +73,7 @@ class Design:
     patients: int
     replicates: int
     margin: float
-    spread: Spread
+    components: VarianceComponents
     level: float
     origin: str
 
@@ -87,14 +87,14 @@ def design_of(session: Session) -> Design:
     # The planner's own rule, so that what is simulated is what a comparison would do.
     rule = steps.comparison_of(session, choosing.choice(session)).rule()
     decision = session.experiment.decision
-    spread, level, origin = Spread(**decision.assumed.model_dump()), LEVEL, "assumed"
+    spread, level, origin = VarianceComponents(**decision.assumed.model_dump()), LEVEL, "assumed"
     plan = steps.begun_comparison(session)
     if plan is not None and plan.finished:
         compared = steps.read_comparison(session, plan)
         primary = compared.effects[0]
         if primary.sd_patient is not None:
             sds = primary.sd_patient, primary.sd_replicate or 0.0, primary.sd_residual or 0.0
-            spread, origin = Spread(*sds), "observed"
+            spread, origin = VarianceComponents(*sds), "observed"
             arms = [compared.table.values(arm) for arm in (primary.baseline, primary.candidate)]
             level = float(np.clip(np.mean(arms), *LEVELS))
     if not any(asdict(spread).values()):
@@ -131,8 +131,10 @@ def calibrate_comparison(session: Session, repeats: int) -> dict[str, Any]:
         "wilcoxon_on_one_replicate": _wilcoxon(design, repeats),
     }
     if status != "cells only":
-        found["smallest_detectable"] = smallest_detectable_effect(design.spread, *size)
-        found["equivalence_in_reach"] = equivalence_in_reach(design.spread, *size, design.margin)
+        found["smallest_detectable"] = smallest_detectable_effect(design.components, *size)
+        found["equivalence_in_reach"] = equivalence_in_reach(
+            design.components, *size, design.margin
+        )
     path = session.home / "calibration-comparison.csv"
     write_text(path, table(found["rates"]))
     return {**found, "verdict": sentence(found), "table": str(path)}
@@ -142,15 +144,15 @@ def rates(design: Design, repeats: int) -> list[dict[str, Any]]:
     """What comes out under each true difference; of none, on bounded data as well."""
     size = design.patients, design.replicates
     effects = {name: margins * design.margin for name, margins in TRUTHS.items()}
-    effects[DETECTABLE] = smallest_detectable_effect(design.spread, *size)
+    effects[DETECTABLE] = smallest_detectable_effect(design.components, *size)
     rows = []
     for name, effect in effects.items():
         rng = generator(0, "calibration", "comparison", name)
-        made = from_mean_squares(design.spread, *size, repeats, rng, effect)
+        made = from_mean_squares(design.components, *size, repeats, rng, effect)
         rows.append(_row(name, effect, "normal", count(made, design.margin)))
     rng = generator(0, "calibration", "comparison", BOUNDED)
     counts = count_tables(
-        lambda n: bounded(design.spread, (n, *size), rng, design.level),
+        lambda n: bounded(design.components, (n, *size), rng, design.level),
         *size,
         repeats,
         design.margin,
@@ -178,17 +180,17 @@ def needed(design: Design) -> dict[str, int | None]:
     """
     found: dict[str, int | None] = {}
     if design.replicates >= 2:
-        count_of = patients_needed(design.spread, design.replicates, design.margin)
+        count_of = patients_needed(design.components, design.replicates, design.margin)
         found["patients"] = count_of and max(count_of, PATIENTS_FOR_VERDICT)
     if design.patients >= 2:
-        count_of = replicates_needed(design.spread, design.patients, design.margin)
+        count_of = replicates_needed(design.components, design.patients, design.margin)
         found["replicates"] = count_of and max(count_of, REPLICATES_FOR_VERDICT)
     return found
 
 
 def _wilcoxon(design: Design, repeats: int) -> dict[str, Any]:
     rng = generator(0, "calibration", "comparison", "wilcoxon")
-    share = wilcoxon_on_one_replicate(design.spread, design.patients, repeats, rng)
+    share = wilcoxon_on_one_replicate(design.components, design.patients, repeats, rng)
     error = monte_carlo_error(share, repeats)
     return {"rejected": share, "error": error, "repeats": repeats}
 

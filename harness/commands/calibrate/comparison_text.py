@@ -48,7 +48,7 @@ def sentence(found: dict[str, Any]) -> str:
 def lines(found: dict[str, Any]) -> list[str]:
     """The design, a small table and what more it would take, for a person."""
     design = found["design"]
-    spread = ", ".join(f"{part} {sd:.4f}" for part, sd in design["spread"].items())
+    spread = ", ".join(f"{part} {sd:.4f}" for part, sd in design["components"].items())
     said = [
         f"{design['patients']} test patients, {design['replicates']} replicates; sd of the "
         f"difference in Dice: {spread} ({design['origin']})"

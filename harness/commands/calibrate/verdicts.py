@@ -11,7 +11,7 @@ from harness.base.errors import DataError
 from harness.base.files import write_text
 from harness.commands import steps
 from harness.commands.session import Session
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Spec
 from harness.tracking.views.comparison import calibration_view
 
@@ -37,8 +37,8 @@ def calibrate(session: Session, of: str, images: Sequence[int], repeats: int) ->
         for n in images
     ]
 
-    def plan(board: Board) -> list[dict[str, Any] | None]:
-        return [board.need(spec, label=_label(spec)) for spec in specs]
+    def plan(graph: JobGraph) -> list[dict[str, Any] | None]:
+        return [graph.need(spec, label=_label(spec)) for spec in specs]
 
     results = [result["values"] for result in session.drive(plan)]
     rows: list[dict[str, Any]] = []

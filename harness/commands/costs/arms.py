@@ -25,17 +25,17 @@ def arm_costs(
 
     Args:
         sweeps: of both stages.
-        candidates: of strength and share, by axis as `TuningPlan.plain` has them.
+        candidates: of magnitude and share, by axis as `TuningPlan.plain` has them.
     """
     tried = sum(len(sweep.trials) for sweep in sweeps)
-    strengths, shares = (
+    magnitudes, shares = (
         len(candidates[axis]["candidates"]) if axis in candidates else 0
-        for axis in ("strength", "extra_share")
+        for axis in ("magnitude", "synthetic_fraction")
     )
     return [
         replace(
             _cost(session, plan, arm, tried),
-            strengths_tried=strengths if ARM_FILLS[arm]["augment"] else 0,
+            magnitudes_tried=magnitudes if ARM_FILLS[arm]["augment"] else 0,
             shares_tried=shares if mixes_made_pairs(arm) else 0,
         )
         for arm in session.experiment.arms
@@ -44,19 +44,27 @@ def arm_costs(
 
 def _cost(session: Session, plan: ComparisonPlan, arm: str, tried: int) -> ArmCost:
     trained = sum(
-        _seconds(session, chain.segmenters[arm], plan.segmenter_epochs) for chain in plan.chains
+        _seconds(session, replicate.segmenters[arm], plan.segmenter_epochs)
+        for replicate in plan.replicates
     )
     source = SOURCES_OF_EXTRA.get(arm)
     made = 0.0
-    for chain in plan.chains:
-        stages = {"synthesis": ("mask", "image"), "repaint": ("image",)}.get(source or "", ())
-        for training in (chain.stages[stage] for stage in stages):
+    for replicate in plan.replicates:
+        stages = {"synthesis": ("mask", "image"), "synthesis_on_real_masks": ("image",)}.get(
+            source or "", ()
+        )
+        for training in (replicate.stages[stage] for stage in stages):
             made += _seconds(session, training.last, training.epochs)
             if training.decay is not None:
                 made += _seconds(session, training.steady, training.steady_epochs)
-        pairs = {"synthesis": chain.synthesis, "repaint": chain.repaint}.get(source or "")
+        pairs = {
+            "synthesis": replicate.synthesis,
+            "synthesis_on_real_masks": replicate.synthesis_on_real_masks,
+        }.get(source or "")
         made += _seconds(session, pairs, None) if pairs is not None else 0.0
-    return ArmCost(arm, trained, made, tried if source in ("synthesis", "repaint") else 0)
+    return ArmCost(
+        arm, trained, made, tried if source in ("synthesis", "synthesis_on_real_masks") else 0
+    )
 
 
 def _seconds(session: Session, spec: Spec, epoch: int | None) -> float:

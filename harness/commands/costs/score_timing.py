@@ -22,7 +22,7 @@ from harness.base.rng import generator as numpy_generator
 from harness.config.stages import MaskStageConfig
 from harness.jobs.folder import WorkFolder
 from harness.jobs.spec import Input, Spec
-from harness.metrics.collapse.verdict import RealSet, judge_collapse, real_variety
+from harness.metrics.collapse.verdict import RealSet, judge_collapse, real_diversity
 from harness.metrics.extractors.coarse_pixels import coarse_pixels
 from harness.metrics.extractors.registry import Extractor
 from harness.metrics.fidelity.kid_fid import fid, kid
@@ -30,8 +30,8 @@ from harness.metrics.images.mask_shape import describe_masks
 from harness.metrics.images.similarity import paired_similarity, ssim_diversity
 from harness.training.precision import Precision
 from harness.work.evaluate.gan_scores import DIVERSITY_PAIRS
-from harness.work.evaluate.real_variety import MOST_REAL
-from harness.work.train.image_stage import Pix2pixStage, paint
+from harness.work.evaluate.real_diversity import MOST_REAL
+from harness.work.train.image_stage import Pix2pixStage, generate_images
 from harness.work.train.mask_stage import DcganStage, draw_noise, sample_masks
 
 SHARE = 0.1
@@ -72,19 +72,19 @@ def make_stage(
     settings: Any, channels: int, frame: int, precision: Precision
 ) -> tuple[DcganStage | Pix2pixStage, dict[str, torch.Tensor]]:
     """A stage with fresh weights, and a blank batch for its `step`."""
-    from harness.config.experiment import plain
+    from harness.config.experiment import to_dict
 
     count = settings.batch_size
     if isinstance(settings, MaskStageConfig):
         depth = 1 if settings.learns == "ct" else channels
         batch = {"images": torch.zeros(count, depth, MASK_PX, MASK_PX)}
-        return DcganStage(plain(settings), channels, 0, precision), batch
+        return DcganStage(to_dict(settings), channels, 0, precision), batch
     empty = torch.zeros(0, channels, frame, frame)
     batch = {
         "masks": torch.zeros(count, channels, frame, frame),
         "ct": torch.zeros(count, 1, frame, frame),
     }
-    return Pix2pixStage(plain(settings), channels, 0, precision, (empty, empty[:, :1])), batch
+    return Pix2pixStage(to_dict(settings), channels, 0, precision, (empty, empty[:, :1])), batch
 
 
 def pieces_of_score(
@@ -137,7 +137,7 @@ def _drawing(
         noise = stage.config["noise"]
         return lambda count: sample_masks(network, draw_noise(noise, count, latent, None), device)
     statistics = stage.config["statistics"]
-    return lambda count: paint(
+    return lambda count: generate_images(
         network, torch.zeros(count, channels, frame, frame), statistics, device
     )
 
@@ -153,7 +153,7 @@ def _verdict(images: NDArray[np.float32], n: int, real: int) -> Callable[[int], 
     shown = np.resize(images, (real, *images.shape[1:]))
     patients = np.arange(real) // min(PATIENT_SLICES, max(real // 8, 1))
     source = numpy_generator(0, "cost-verdict")
-    reference = real_variety(RealSet.of(coarse_pixels(shown), patients), n, source)
+    reference = real_diversity(RealSet.of(coarse_pixels(shown), patients), n, source)
 
     def judge(count: int) -> object:
         if isinstance(reference, str):  # too few real images: a score has no verdict either
@@ -200,7 +200,7 @@ def _seconds_of(
     work: WorkFolder, path: Path, config: Mapping[str, Any], width: int, compute: Mapping[str, Any]
 ) -> float | None:
     """Seconds of one score; None where it was another one's, or was not timed."""
-    spec = Spec.from_plain(read_json(path.parent / "spec.json"))
+    spec = Spec.from_dict(read_json(path.parent / "spec.json"))
     trained: Input = spec.inputs["training"]
     folder = work.job(trained).path / "spec.json"
     same = all(spec.config.get(name) == value for name, value in config.items())

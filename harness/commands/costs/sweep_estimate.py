@@ -33,12 +33,12 @@ def estimate(session: Session, stage: str) -> dict[str, Any]:
     rate, score, parameters, generator = _timed(session, base, store)
     scores = len({*scored_epochs(epochs, experiment.metrics.scored_epochs), *listed_epochs(sweep)})
     trainings, workers = trials * seeds, _workers(session)
-    preview = planner.preview(session.board())
+    preview = planner.preview(session.graph())
     most = count_epochs(preview).trained if preview else trainings * epochs
     training = most * pairs / rate / workers
     scoring = trainings * scores * score / workers
-    readouts = experiment.metrics.scored_epochs * generator * BYTES_PER_WEIGHT
-    disk = trainings * (parameters * BYTES_PER_STATE_PARAMETER + readouts)
+    checkpoints = experiment.metrics.scored_epochs * generator * BYTES_PER_WEIGHT
+    disk = trainings * (parameters * BYTES_PER_STATE_PARAMETER + checkpoints)
     share = scoring / training
     sentence = (
         f"{stage} sweep: {counted(trials, 'trial')} x {counted(seeds, 'seed')}, at most "
@@ -101,7 +101,7 @@ def _rate(stage: Any, batch: dict[str, Any], count: int) -> float:
 def _score(session: Session, base: Any, store: Store, stage: Any) -> float:
     """Seconds of one score: of those that the work folder has, else of timed pieces."""
     from harness.commands.costs.score_timing import measured_score, pieces_of_score, total
-    from harness.config.experiment import plain
+    from harness.config.experiment import to_dict
     from harness.config.stages import MaskStageConfig
     from harness.metrics.extractors.registry import ExtractorFiles, make_extractor
 
@@ -116,9 +116,11 @@ def _score(session: Session, base: Any, store: Store, stage: Any) -> float:
     )
     if found is not None:
         return found
-    files = ExtractorFiles.of(plain(metrics))
+    files = ExtractorFiles.of(to_dict(metrics))
     extractor = make_extractor(specs.extractor["name"], files, session.compute["device"])
-    rows = [store.select(role=r, selected=True, gland=True) for r in ("train", "validation")]
+    rows = [
+        store.select(role=r, selected=True, with_structure=True) for r in ("train", "validation")
+    ]
     pieces = pieces_of_score(
         stage,
         extractor,

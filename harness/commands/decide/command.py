@@ -73,7 +73,7 @@ def decide_scores(request: Request, console: Console) -> dict[str, Any]:
 
 def _failures(effect: Effect) -> float | None:
     """None where the table is incomplete or too small for an interval."""
-    return collapse_rate_left_open(effect.replicates) if effect.interval95 else None
+    return collapse_rate_left_open(effect.replicates) if effect.interval_95 else None
 
 
 def _differences(table: Table, effect: Effect) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _figure(table: Table, effect: Effect, margin: float, lower: bool) -> Figure:
             replicate_means=about["replicate_means"],
             margin=margin,
             mean=effect.mean,
-            interval95=effect.interval95,
+            interval_95=effect.interval_95,
             interval90=effect.interval90,
             lower_is_better=lower,
         )

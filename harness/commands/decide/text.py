@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.base.text import counted, interval, number, percent, probability, signed, typeset
 from harness.commands.decide.request import LOWER
-from harness.inference.crossed_t import Spread
+from harness.inference.crossed_t import VarianceComponents
 from harness.inference.design import PlanFacts, detectable_words, equivalence_words
 from harness.inference.power import standard_error
 
@@ -59,9 +59,9 @@ def _numbers(effect: Mapping[str, Any], margin: float) -> Iterator[str]:
     """What the sentence rests on; a pilot has no p, cells alone have no interval either."""
     there = " (of the cells that there are)" if "lack" in effect["needed"] else ""
     yield f"  mean difference      {signed(effect['mean'], 4)}{there}"
-    if effect["interval95"] is None:
+    if effect["interval_95"] is None:
         return
-    yield f"  95 % interval        {interval(effect['interval95'], 4)}"
+    yield f"  95 % interval        {interval(effect['interval_95'], 4)}"
     yield f"  90 % interval        {interval(effect['interval90'], 4)}"
     if effect["p"] is not None:
         yield f"  p, two-sided         {probability(effect['p'])}"
@@ -84,7 +84,7 @@ def _numbers(effect: Mapping[str, Any], margin: float) -> Iterator[str]:
 
 def _facts(effect: Mapping[str, Any], margin: float) -> PlanFacts:
     """The effect's planning numbers in the form that their words are made from."""
-    spread = Spread(effect["sd_patient"], effect["sd_replicate"], effect["sd_residual"])
+    spread = VarianceComponents(effect["sd_patient"], effect["sd_replicate"], effect["sd_residual"])
     patients, replicates = effect["patients"], effect["replicates"]
     return PlanFacts(
         patients=patients,

@@ -14,7 +14,7 @@ from harness.jobs.spec import Spec
 from harness.work.specs import ARM_FILLS, SOURCES_OF_EXTRA
 from harness.work.train.mixed_batches import unwanted_patients
 
-WORDS = {"synthesis": "synthetic", "repaint": "painted", "fresh": "fresh"}
+WORDS = {"synthesis": "synthetic", "synthesis_on_real_masks": "painted", "fresh": "fresh"}
 """First part of a made case's name, by the store that it is from."""
 
 
@@ -47,14 +47,17 @@ def find_made(session: Session, arm: str | None, replicate: int | None) -> Made 
     source = SOURCES_OF_EXTRA.get(arm or "")
     if source is None or arm is None:
         return None
-    board = session.board()
+    graph = session.graph()
     seed = session.experiment.replicates.seed if replicate is None else replicate
     chosen = choice(session)
-    chains = steps.comparison_of(session, chosen).chains
-    chain = chains.plan(board, seed, (arm,), f"replicate {seed}")
-    spec = {"synthesis": chain.synthesis, "repaint": chain.repaint}.get(source)
+    replicates = steps.comparison_of(session, chosen).replicates
+    planned = replicates.plan(graph, seed, (arm,), f"replicate {seed}")
+    spec = {
+        "synthesis": planned.synthesis,
+        "synthesis_on_real_masks": planned.synthesis_on_real_masks,
+    }.get(source)
     spec = spec or session.specs.fresh(session.store)
-    if board.need(spec) is None:
+    if graph.need(spec) is None:
         raise DataError(
             f"the pairs of arm {arm} must be made before they are exported, but "
             f"replicate {seed} has none under the present settings; run harness compare first"
@@ -63,7 +66,7 @@ def find_made(session: Session, arm: str | None, replicate: int | None) -> Made 
     _need_training_patients(store, session.roles)
     settings = session.experiment.segmentation
     only = ARM_FILLS[arm].get("order") == "only"
-    slots = settings.batch_size if only else settings.extra_slots(chosen.extra_share)
+    slots = settings.batch_size if only else settings.extra_slots(chosen.synthetic_fraction)
     of = None if source == "fresh" else seed
     return Made(WORDS[source], store, spec, of, slots / settings.batch_size, only)
 
@@ -80,9 +83,9 @@ def _need_training_patients(made: Store, roles: Mapping[str, str]) -> None:
 
 def need_opening(session: Session) -> None:
     """Test patients are handed out once all of the comparison is trained and its test is open."""
-    board = session.board()
-    plan = steps.comparison_of(session, choice(session)).plan(board)
-    if plan.opening is None or board.need(plan.opening) is None:
+    graph = session.graph()
+    plan = steps.comparison_of(session, choice(session)).plan(graph)
+    if plan.opening is None or graph.need(plan.opening) is None:
         raise RuleError(
             "--test needs the test to be opened, which happens once, after all training, but this "
             "experiment has not opened it under the present settings; run harness compare first"

@@ -59,7 +59,7 @@ def export_nnunet(session: Session, request: Request) -> dict[str, Any]:
     _check(session.experiment, request)
     name = dataset_name(session.experiment.name, request)
     place = free_place(request.output, name)
-    if session.board().need(session.store) is None:
+    if session.graph().need(session.store) is None:
         with session.open(track=False):
             steps.prepare(session)
     store = Store.open(session.work.job(session.store).path / "store")
@@ -106,7 +106,7 @@ def _check(experiment: Experiment, request: Request) -> None:
     first, count = experiment.replicates.seed, experiment.replicates.count
     if request.replicate is None:
         return
-    if SOURCES_OF_EXTRA.get(arm or "") not in ("synthesis", "repaint"):
+    if SOURCES_OF_EXTRA.get(arm or "") not in ("synthesis", "synthesis_on_real_masks"):
         raise ConfigError(
             "--replicate says whose GAN made the pairs of an arm, but got "
             f"{request.replicate} with {f'--arm {arm}, which has none' if arm else 'no --arm'}; "
@@ -128,9 +128,9 @@ def _write(
     folds: Mapping[str, int],
 ) -> dict[str, Any]:
     known = len(store.rows) + (len(made.store.rows) if made else 0)
-    with appearing(place, "--output", place.parent) as part, session.console.live() as live:
-        live.start("export", "write cases", None if request.test else known)
-        writer = CaseWriter(part, store.meta, lambda done: live.update("export", done))
+    with appearing(place, "--output", place.parent) as part, session.console.progress() as progress:
+        progress.start("export", "write cases", None if request.test else known)
+        writer = CaseWriter(part, store.meta, lambda done: progress.update("export", done))
         real = writer.write("Tr", "train", real_cases(store, "train"), folds)
         others = (
             writer.write("Tr", made.word, made_cases(made.store, made.word), {}) if made else {}
@@ -139,7 +139,7 @@ def _write(
         tests = writer.write("Test", "test", scan_cases(store, "test"), {}) if request.test else {}
         splits = split(real, others, folds, made is not None and made.alone)
         writer.finish(splits, _dataset(session, request, place.name, store, made, len(real)))
-        live.finish("export", f"{len(writer.rows)} cases")
+        progress.finish("export", f"{len(writer.rows)} cases")
     return {
         "dataset": str(place),
         "name": place.name,

@@ -79,16 +79,18 @@ def inspect(
                 f"{held} in '{folder}'; check the path"
             )
         files = _Files(part, SUFFIXES[kind], pseudonyms.of) if part is not None else None
-        with console.live() as live:
-            live.start("inspect", "look at series and structure sets")
+        with console.progress() as progress:
+            progress.start("inspect", "look at series and structure sets")
             found = survey(
                 headers,
                 structures,
                 patterns,
                 files.keep if files else None,
-                lambda done, of: live.update("inspect", done, f"of {of}"),
+                lambda done, of: progress.update("inspect", done, f"of {of}"),
             )
-            live.finish("inspect", f"{len(found.series)} series, {len(found.sets)} structure sets")
+            progress.finish(
+                "inspect", f"{len(found.series)} series, {len(found.sets)} structure sets"
+            )
         failed = files.finish(found) if files else {}
         plain = _plain(found, folder, headers, pseudonyms.of, failed)
         plain["masks"] = {"folder": str(masks), "files": files.written} if files else None

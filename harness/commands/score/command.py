@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.console import Console
-from harness.base.progress import Live
+from harness.base.progress import JobProgress
 from harness.commands.score.copies import GALLERY, judge_copies
 from harness.commands.score.features import score_features
 from harness.commands.score.image_set import ImageSet
 from harness.commands.score.output import written
-from harness.commands.score.pixels import judge_variety, score_diversity, score_pairs
+from harness.commands.score.pixels import judge_diversity, score_diversity, score_pairs
 from harness.commands.score.request import (
     Request,
     check,
@@ -69,7 +69,7 @@ def score_sets(
         "seed": request.seed,
         "assumed": None if known else INDEPENDENT,
         "notes": notes,
-        "collapse": judge_variety(real, synthetic, request.seed),
+        "collapse": judge_diversity(real, synthetic, request.seed),
         "ssim_diversity": score_diversity(real, synthetic, request.seed),
         # Every training image: a copy of one that was not drawn is a copy.
         "memorisation": (
@@ -81,9 +81,9 @@ def score_sets(
             score_pairs(sets.real, sets.synthetic, request.window) if request.paired else None
         ),
     }
-    with console.live(len(names)) as live:
+    with console.progress(len(names)) as progress:
         found["extractors"] = [
-            _with_extractor(name, (real, synthetic), request, live) for name in names
+            _with_extractor(name, (real, synthetic), request, progress) for name in names
         ]
     return written(found, request.output)
 
@@ -99,15 +99,15 @@ def _described(images: ImageSet) -> dict[str, Any]:
 
 
 def _with_extractor(
-    name: str, scored: tuple[ImageSet, ImageSet], request: Request, live: Live
+    name: str, scored: tuple[ImageSet, ImageSet], request: Request, progress: JobProgress
 ) -> dict[str, Any]:
     """One extractor's block."""
     real, synthetic = scored
-    live.start(name, f"features, {name}", len(real) + len(synthetic))
+    progress.start(name, f"features, {name}", len(real) + len(synthetic))
     network = make_extractor(name, request.files, _device())
-    counter = _Counter(name, live)
+    counter = _Counter(name, progress)
     features = counter.features(network, real), counter.features(network, synthetic)
-    live.update(name, len(real) + len(synthetic), "scores")
+    progress.update(name, len(real) + len(synthetic), "scores")
     lines = score_features(*features, real.patients, synthetic.patients, request.seed)
     block: dict[str, Any] = {
         "name": network.name,
@@ -115,17 +115,17 @@ def _with_extractor(
         "preprocessing": network.preprocessing,
         "real": len(real),
         "synthetic": len(synthetic),
-        "scores": {key: line.plain() for key, line in lines.items()},
+        "scores": {key: line.to_dict() for key, line in lines.items()},
     }
-    live.finish(name)
+    progress.finish(name)
     return block
 
 
 class _Counter:
     """Features in parts, counting images for the display."""
 
-    def __init__(self, key: str, live: Live) -> None:
-        self.key, self.live, self.done = key, live, 0
+    def __init__(self, key: str, progress: JobProgress) -> None:
+        self.key, self.progress, self.done = key, progress, 0
 
     def features(self, network: Extractor, images: ImageSet) -> NDArray[np.float32]:
         """n x d."""
@@ -134,7 +134,7 @@ class _Counter:
             part = images.images[start : start + PART, None]
             parts.append(network(part))
             self.done += len(part)
-            self.live.update(self.key, self.done)
+            self.progress.update(self.key, self.done)
         return np.concatenate(parts)
 
 

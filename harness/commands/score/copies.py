@@ -60,7 +60,7 @@ def judge_copies(
         coarse_pixels(synthetic.images),
         *(coarse_pixels(mirrored(side)) for side in sides),
     )
-    found = memorisation(near, generator(seed, "score-memorisation")).plain()
+    found = memorisation(near, generator(seed, "score-memorisation")).to_dict()
     if not known:
         found["sentence"] += _ASSUMED
     picture = output / GALLERY

@@ -1,6 +1,7 @@
 """One extractor's scores of two sets of images, each beside what real patients show themselves.
 
-Scores that depend on n are given a second time at the floor's n, where alone they compare with it.
+Scores that depend on n are given a second time at the baseline's n, where alone they compare with
+it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.rng import generator
-from harness.metrics.fidelity.by_patient import Floor, fid_with_interval, floors, kid_by_patient
+from harness.metrics.fidelity.by_patient import (
+    RealBaseline,
+    fid_with_interval,
+    kid_by_patient,
+    real_baselines,
+)
 from harness.metrics.fidelity.kid_fid import fid, kid
 from harness.metrics.fidelity.prdc import (
     NAMES,
@@ -31,34 +37,35 @@ Patients = Sequence[str] | None
 
 SPLITS = 40
 DRAWS = 10
-"""Draws of the floor's n over which a score at that n is averaged."""
+"""Draws of the baseline's n over which a score at that n is averaged."""
 
 NO_PATIENTS = (
     "needs to know whose image is whose: type --patients (--patients '(.+)' if every image is of "
     "another patient)"
 )
-AT_FLOOR_N = ("kid", "fid", *NAMES)
+AT_BASELINE_N = ("kid", "fid", *NAMES)
 
 
 @dataclass(frozen=True)
 class Line:
-    """A score beside its real-real floor.
+    """A score beside its real-real baseline.
 
     Attributes:
         score: of all images.
-        floor: the same score between halves of the real patients; its note says why there is none.
-        at_floor_n: mean of the score over draws of the floor's n; NaN without a floor, and for
-            `kid_by_patient`, whose expectation does not depend on n.
+        baseline: the same score between halves of the real patients; its note says why there is
+        none.
+        at_baseline_n: mean of the score over draws of the baseline's n; NaN without a baseline,
+            and for `kid_by_patient`, whose expectation does not depend on n.
     """
 
     score: Score
-    floor: Floor
-    at_floor_n: float
+    baseline: RealBaseline
+    at_baseline_n: float
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data."""
-        at_n = self.at_floor_n if math.isfinite(self.at_floor_n) else None
-        return {**self.score.plain(), "at_floor_n": at_n, "floor": self.floor.summary()}
+        at_n = self.at_baseline_n if math.isfinite(self.at_baseline_n) else None
+        return {**self.score.to_dict(), "at_baseline_n": at_n, "baseline": self.baseline.summary()}
 
 
 def score_features(
@@ -79,22 +86,25 @@ def score_features(
     fewest = min(len(x), len(y))
     if patients is None:
         by_patient = undefined(NO_PATIENTS, fewest)
-        floor = dict.fromkeys(
-            ("kid_by_patient", *AT_FLOOR_N), Floor(np.empty(0), 0, 0, NO_PATIENTS)
+        baseline = dict.fromkeys(
+            ("kid_by_patient", *AT_BASELINE_N), RealBaseline(np.empty(0), 0, 0, NO_PATIENTS)
         )
     else:
         by_patient = kid_by_patient(x, y, patients, synthetic_patients)
-        floor = floors(x, patients, SPLITS, generator(seed, "score-floors"), fewest)
+        baseline = real_baselines(
+            x, patients, SPLITS, generator(seed, "score-real-baselines"), fewest
+        )
     scores = {
         "kid": kid(x, y),
         "kid_by_patient": by_patient,
         "fid": _fid_at_equal_n(x, y, patients, synthetic_patients, seed),
         **prdc(x, y, patients=patients, synthetic_patients=synthetic_patients),
     }
-    n = floor["kid"].n
+    n = baseline["kid"].n
     at_n = {} if n < 2 or patients is None else _at_n(x, y, patients, n, seed)
     return {
-        name: Line(score, floor[name], at_n.get(name, math.nan)) for name, score in scores.items()
+        name: Line(score, baseline[name], at_n.get(name, math.nan))
+        for name, score in scores.items()
     }
 
 
@@ -121,8 +131,8 @@ def _of(labels: Patients, rows: NDArray[np.intp]) -> list[str] | None:
 
 
 def _at_n(x: Array, y: Array, patients: Sequence[str], n: int, seed: int) -> dict[str, float]:
-    """Means over draws of n images a side, the real ones of half the patients, as in a floor."""
-    source = generator(seed, "score-at-floor-n")
+    """Means over draws of n images a side, the real ones of half the patients, as in a baseline."""
+    source = generator(seed, "score-at-baseline-n")
     names, codes = np.unique(np.asarray(patients), return_inverse=True)
     whole = Distances(own_distances(x), own_distances(y), pairwise(x, y))
     values = []
@@ -133,4 +143,4 @@ def _at_n(x: Array, y: Array, patients: Sequence[str], n: int, seed: int) -> dic
         a, b = x[rows], y[columns]
         near = prdc_of_distances(whole.subset(rows, columns))
         values.append([kid(a, b).value, fid(a, b).value, *near])
-    return dict(zip(AT_FLOOR_N, np.mean(values, axis=0).tolist(), strict=True))
+    return dict(zip(AT_BASELINE_N, np.mean(values, axis=0).tolist(), strict=True))

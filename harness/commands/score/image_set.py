@@ -152,15 +152,17 @@ def _contrast(images: NDArray[np.float32], side: str) -> list[str]:
 
 
 def _from_store(folder: Path, side: str, roles: Sequence[str]) -> ImageSet:
-    """CT frames: of a real store the gland slices of these roles, of a synthetic one all."""
+    """CT frames: of a real store the structure slices of these roles, of a synthetic one all."""
     store = Store.open(folder)
     patients: tuple[str, ...] | None
     if store.meta["kind"] == "real":
         rows = np.sort(
-            np.concatenate([store.select(role=r, selected=True, gland=True) for r in roles])
+            np.concatenate(
+                [store.select(role=r, selected=True, with_structure=True) for r in roles]
+            )
         )
         patients = tuple(store.rows[row].patient_digest for row in rows)
-        notes = [f"{side}: gland slices of {' and '.join(roles)} patients of the store"]
+        notes = [f"{side}: structure slices of {' and '.join(roles)} patients of the store"]
     else:
         rows, patients, notes = store.select(), None, []
     if len(rows) == 0:

@@ -14,8 +14,8 @@ from harness.base.errors import ConfigError
 from harness.base.files import write_json, write_text
 
 COLUMNS = (
-    *("extractor", "score", "value", "low", "high", "n", "units", "at_floor_n", "floor_mean"),
-    *("floor_p05", "floor_p95", "floor_n", "note"),
+    *("extractor", "score", "value", "low", "high", "n", "units", "at_baseline_n", "baseline_mean"),
+    *("baseline_p05", "baseline_p95", "baseline_n", "note"),
 )
 
 
@@ -59,8 +59,17 @@ def _table(found: dict[str, Any]) -> str:
     for extractor, scores in groups:
         for name, score in scores.items():
             low, high = score["interval"] or (None, None)
-            floor = {f"floor_{key}": value for key, value in score.get("floor", {}).items()}
+            baseline = {
+                f"baseline_{key}": value for key, value in score.get("baseline", {}).items()
+            }
             writer.writerow(
-                {"extractor": extractor, "score": name, "low": low, "high": high, **score, **floor}
+                {
+                    "extractor": extractor,
+                    "score": name,
+                    "low": low,
+                    "high": high,
+                    **score,
+                    **baseline,
+                }
             )
     return text.getvalue()

@@ -1,4 +1,4 @@
-"""What two sets of images show without a network: collapse, variety, likeness of pairs."""
+"""What two sets of images show without a network: collapse, diversity, likeness of pairs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.base.errors import DataError
 from harness.base.rng import generator
 from harness.commands.score.features import NO_PATIENTS, drawn
 from harness.commands.score.image_set import ImageSet, Window
-from harness.metrics.collapse.verdict import RealSet, judge_collapse, real_variety, undecided
+from harness.metrics.collapse.verdict import RealSet, judge_collapse, real_diversity, undecided
 from harness.metrics.extractors.coarse_pixels import NAME, PREPROCESSING, coarse_pixels
 from harness.metrics.images.similarity import paired_similarity, ssim_diversity
 
@@ -18,18 +18,18 @@ DIVERSITY_PAIRS = 200
 SHOWN = 3
 
 
-def judge_variety(real: ImageSet, synthetic: ImageSet, seed: int) -> dict[str, Any]:
+def judge_diversity(real: ImageSet, synthetic: ImageSet, seed: int) -> dict[str, Any]:
     """The verdict on collapse in coarse pixels, with its evidence."""
     seen = {"images": NAME, "preprocessing": PREPROCESSING}
     if real.patients is None:
-        return {**seen, **undecided(f"a verdict {NO_PATIENTS}", len(synthetic)).plain()}
+        return {**seen, **undecided(f"a verdict {NO_PATIENTS}", len(synthetic)).to_dict()}
     reals = RealSet.of(coarse_pixels(real.images), real.patients)
-    reference = real_variety(reals, len(synthetic), generator(seed, "score-variety"))
+    reference = real_diversity(reals, len(synthetic), generator(seed, "score-diversity"))
     if isinstance(reference, str):
-        return {**seen, **undecided(f"a verdict {reference}", len(synthetic)).plain()}
+        return {**seen, **undecided(f"a verdict {reference}", len(synthetic)).to_dict()}
     source = generator(seed, "score-collapse")
     samples = coarse_pixels(synthetic.images)[source.permutation(len(synthetic))]
-    return {**seen, **judge_collapse(reference, reals, samples, source).plain()}
+    return {**seen, **judge_collapse(reference, reals, samples, source).to_dict()}
 
 
 def score_diversity(real: ImageSet, synthetic: ImageSet, seed: int) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def score_diversity(real: ImageSet, synthetic: ImageSet, seed: int) -> dict[str,
     for side, images in (("synthetic", synthetic), ("real", real)):
         rows = drawn(len(images), n, seed, f"score-diversity-{side}")
         source = generator(seed, "score-diversity-pairs")
-        found[side] = ssim_diversity(images.images[rows], DIVERSITY_PAIRS, source).plain()
+        found[side] = ssim_diversity(images.images[rows], DIVERSITY_PAIRS, source).to_dict()
     return found
 
 
@@ -68,7 +68,7 @@ def score_pairs(real: ImageSet, synthetic: ImageSet, window: Window | None) -> d
     return {
         "pairs": len(names),
         "real_without_pair": len(real) - len(names),
-        "scores": {name: score.plain() for name, score in scores.items()},
+        "scores": {name: score.to_dict() for name, score in scores.items()},
     }
 
 

@@ -62,8 +62,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
 def _block(block: Mapping[str, Any]) -> Iterator[str]:
     yield f"{block['name']} (weights {block['weights']}; {block['preprocessing']})"
     yield f"n = {block['real']} real, {block['synthetic']} synthetic"
-    n = next(iter(block["scores"].values()))["floor"]["n"]
-    at_n = f"at n = {n}" if n else "at floor's n"
+    n = next(iter(block["scores"].values()))["baseline"]["n"]
+    at_n = f"at n = {n}" if n else "at baseline's n"
     rows = [(*_HEAD, at_n, "real-real mean", "95 % of real-real")]
     for name, score in block["scores"].items():
         rows.append(
@@ -71,9 +71,9 @@ def _block(block: Mapping[str, Any]) -> Iterator[str]:
                 _word(name),
                 short(score["value"]),
                 _interval(score["interval"]),
-                short(score["at_floor_n"]),
-                short(score["floor"]["mean"]),
-                _mark(name, score["floor"]),
+                short(score["at_baseline_n"]),
+                short(score["baseline"]["mean"]),
+                _mark(name, score["baseline"]),
             )
         )
     yield from aligned(rows)
@@ -99,21 +99,21 @@ def _interval(ends: Sequence[float] | None) -> str:
     return DASH if ends is None else f"{short(ends[0])} to {short(ends[1])}"
 
 
-def _mark(name: str, floor: Mapping[str, Any]) -> str:
+def _mark(name: str, baseline: Mapping[str, Any]) -> str:
     """What 95 of 100 splits of real patients reach."""
-    if floor["mean"] is None:
+    if baseline["mean"] is None:
         return DASH
-    return f"<= {short(floor['p95'])}" if name in LOW_IS_GOOD else f">= {short(floor['p05'])}"
+    return f"<= {short(baseline['p95'])}" if name in LOW_IS_GOOD else f">= {short(baseline['p05'])}"
 
 
 def _notes(scores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Caveats and reasons, each once, with the scores that they are about."""
     about: dict[str, list[str]] = {}
     for name, score in scores.items():
-        floor = score.get("floor", {}).get("note")
+        baseline = score.get("baseline", {}).get("note")
         found = [score["note"]] if score["note"] else []
-        # One reason is enough where score and floor share it.
-        found += [f"real-real: {floor}"] if floor and floor != score["note"] else []
+        # One reason is enough where score and baseline share it.
+        found += [f"real-real: {baseline}"] if baseline and baseline != score["note"] else []
         for note in found:
             about.setdefault(note, []).append(_word(name))
     for note, names in about.items():

@@ -137,22 +137,23 @@ def paste(
     return (matrices[0] @ np.asarray(made, np.float64) @ matrices[1].T).astype(np.float32)
 
 
-def gland_slices(
+def structure_slices(
     mask: NDArray[np.bool_], slices: tuple[int, int], free_share: float
 ) -> NDArray[np.intp]:
-    """Slices that GAN stages learn from: all with gland, and the range's nearest gland-free ones.
+    """Slices that GAN stages learn from: all with the structure, and the range's nearest
+    structure-free ones.
 
     Args:
         mask: the structure's volume.
-        slices: the placed range; gland-free slices come from it.
-        free_share: gland-free slices, as a share of those with gland.
+        slices: the placed range; structure-free slices come from it.
+        free_share: structure-free slices, as a share of those with the structure.
     """
-    with_gland = np.flatnonzero(mask.any((1, 2)))
-    if not len(with_gland):
-        return with_gland
+    with_structure = np.flatnonzero(mask.any((1, 2)))
+    if not len(with_structure):
+        return with_structure
     first, last = slices
-    free = np.setdiff1d(np.arange(first, last + 1), with_gland)
-    distance = np.abs(free[:, None] - with_gland[None]).min(1) if len(free) else np.zeros(0)
-    wanted = round(free_share * len(with_gland))
+    free = np.setdiff1d(np.arange(first, last + 1), with_structure)
+    distance = np.abs(free[:, None] - with_structure[None]).min(1) if len(free) else np.zeros(0)
+    wanted = round(free_share * len(with_structure))
     nearest = free[np.argsort(distance, kind="stable")[:wanted]]
-    return np.sort(np.concatenate([with_gland, nearest]))
+    return np.sort(np.concatenate([with_structure, nearest]))

@@ -1,7 +1,7 @@
-"""What of a scan is kept to learn and apply a crop: a coarse volume of the CT, and its glands.
+"""What of a scan is kept to learn and apply a crop: a coarse volume of the CT, and its structures.
 
-`landmarks` reads a scan once. Its `coarse` part is a function of the CT alone. Its `glands` part
-comes from the contours and is read for training patients only.
+`landmarks` reads a scan once. Its `coarse` part is a function of the CT alone. Its `structures`
+part comes from the contours and is read for training patients only.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Landmarks:
         shape: slices, rows and columns of the scan.
         spacing_mm: voxel size of the scan along slices, rows and columns.
         coarse: uint8, mean CT in cubes of `CELL_MM` laid from the scan's first corner.
-        glands: structure name -> {"centroid": [slice, row, column], "slices": [first, last]}, in
-            voxels of the scan.
+        structures: structure name -> {"centroid": [slice, row, column], "slices": [first, last]},
+            in voxels of the scan.
     """
 
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
     coarse: NDArray[np.uint8]
-    glands: Mapping[str, Mapping[str, Any]]
+    structures: Mapping[str, Mapping[str, Any]]
 
     def to_cells(self, voxel: NDArray[np.float64]) -> NDArray[np.float64]:
         """A place in voxels of the scan, in cells of the coarse volume (both from centres)."""
@@ -55,21 +55,21 @@ class Landmarks:
         return {
             "shape": list(self.shape),
             "spacing_mm": list(self.spacing_mm),
-            "glands": {name: dict(gland) for name, gland in self.glands.items()},
+            "structures": {name: dict(structure) for name, structure in self.structures.items()},
         }
 
     @classmethod
     def read(cls, plain: Mapping[str, Any], volume: Path) -> Landmarks:
         """What `write` wrote."""
         coarse = np.load(volume, allow_pickle=False)
-        return cls(tuple(plain["shape"]), tuple(plain["spacing_mm"]), coarse, plain["glands"])
+        return cls(tuple(plain["shape"]), tuple(plain["spacing_mm"]), coarse, plain["structures"])
 
 
 def landmarks(scan: Scan) -> Landmarks:
     """The landmarks of a scan."""
-    glands = {name: _gland(mask) for name, mask in scan.masks.items() if mask.any()}
+    structures = {name: _structure(mask) for name, mask in scan.masks.items() if mask.any()}
     slices, rows, columns = scan.hu.shape
-    return Landmarks((slices, rows, columns), scan.spacing_mm, _coarse(scan), glands)
+    return Landmarks((slices, rows, columns), scan.spacing_mm, _coarse(scan), structures)
 
 
 def _coarse(scan: Scan) -> NDArray[np.uint8]:
@@ -92,7 +92,7 @@ def _means(length: int, size_mm: float) -> NDArray[np.float64]:
     return np.asarray(weights / weights.sum(1, keepdims=True), np.float64)
 
 
-def _gland(mask: NDArray[np.bool_]) -> dict[str, Any]:
+def _structure(mask: NDArray[np.bool_]) -> dict[str, Any]:
     """Centroid (slice, row, column) and first and last slice, in voxels."""
     where = np.argwhere(mask)
     return {

@@ -1,10 +1,11 @@
 """Where the frame of a pair is centred, and which slices it runs over.
 
 Learnt on training patients, applied to every scan as a function of its CT alone. The surroundings
-of a gland, averaged over the training patients on a coarse grid, are the template; its place in a
-scan is where the scan is most like it (normalised cross-correlation in 3D). A left gland's template
-also holds mirrored right ones, and the other way round. How well this does on training patients is
-measured leaving one out; the slice range is wide enough for every one of them, and a cell wider.
+of a structure, averaged over the training patients on a coarse grid, are the template; its place
+in a scan is where the scan is most like it (normalised cross-correlation in 3D). A left structure's
+template also holds mirrored right ones, and the other way round. How well this does on training
+patients is measured leaving one out; the slice range is wide enough for every one of them, and a
+cell wider.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from harness.config.data import CropConfig
 from harness.data.pairs.landmarks import CELL_MM, Landmarks
 
 REACH_MM = (36.0, 72.0, 72.0)
-"""How far a template reaches from the gland's centre: along slices, rows and columns."""
+"""How far a template reaches from the structure's centre: along slices, rows and columns."""
 
 OTHER_SIDE = {"left": "right", "right": "left"}
 Array = NDArray[np.float64]
@@ -40,7 +41,7 @@ class Placement:
     centre: tuple[float, float]
     slices: tuple[int, int]
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return {"centre": list(self.centre), "slices": list(self.slices)}
 
 
@@ -49,7 +50,7 @@ class StructureRule:
     """How one structure is found.
 
     Attributes:
-        template: mean surroundings of the gland, in cells of the coarse volume.
+        template: mean surroundings of the structure, in cells of the coarse volume.
         range_mm: first and last slice from the place found, mm towards the head.
         level_error_mm, place_error_mm: median distance from the true centre on training patients,
             leaving each one out; along slices, and in the plane.
@@ -101,7 +102,7 @@ class CropRule:
         row, column = plain["fixed"]
         return cls(plain["placement"], (row, column), structures)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All but the templates, as plain data."""
         return {
             "placement": self.placement,
@@ -160,7 +161,7 @@ def _peak(score: Array, best: Sequence[Any], axis: int) -> float:
 
 def _fit_structure(training: Sequence[Landmarks], name: str) -> StructureRule:
     examples = [_examples(scan, name) for scan in training]
-    usable = [place for place, scan in enumerate(training) if name in scan.glands]
+    usable = [place for place, scan in enumerate(training) if name in scan.structures]
     if not usable:
         raise DataError(
             f"a crop for '{name}' must be learnt on training patients, but none of "
@@ -170,10 +171,10 @@ def _fit_structure(training: Sequence[Landmarks], name: str) -> StructureRule:
     for place in usable:
         others = [example for other, example in enumerate(examples) if other != place]
         template = _mean(others) if any(map(len, others)) else _mean(examples)
-        scan, gland = training[place], training[place].glands[name]
+        scan, structure = training[place], training[place].structures[name]
         found = scan.to_voxels(find(scan.coarse, template))
-        misses.append((found - gland["centroid"]) * scan.spacing_mm)
-        offsets.append([float(end - found[0]) * scan.spacing_mm[0] for end in gland["slices"]])
+        misses.append((found - structure["centroid"]) * scan.spacing_mm)
+        offsets.append([float(end - found[0]) * scan.spacing_mm[0] for end in structure["slices"]])
     level, row, column = np.array(misses).T
     return StructureRule(
         _mean(examples),
@@ -189,19 +190,19 @@ def _mean(examples: Sequence[Sequence[Array]]) -> Array:
 
 
 def _examples(scan: Landmarks, name: str) -> list[Array]:
-    """Surroundings of the gland, and mirrored ones of its partner on the other side."""
+    """Surroundings of the structure, and mirrored ones of its partner on the other side."""
     stem, _, side = name.rpartition("_")
     partner = f"{stem}_{OTHER_SIDE[side]}" if stem and side in OTHER_SIDE else ""
-    found = [_patch(scan, scan.glands[name])] if name in scan.glands else []
-    if partner in scan.glands:
-        found.append(_patch(scan, scan.glands[partner])[..., ::-1])
+    found = [_patch(scan, scan.structures[name])] if name in scan.structures else []
+    if partner in scan.structures:
+        found.append(_patch(scan, scan.structures[partner])[..., ::-1])
     return found
 
 
-def _patch(scan: Landmarks, gland: Mapping[str, Any]) -> Array:
-    """The coarse CT about a gland's centre; air outside the scan."""
+def _patch(scan: Landmarks, structure: Mapping[str, Any]) -> Array:
+    """The coarse CT about a structure's centre; air outside the scan."""
     half = [round(reach / CELL_MM) for reach in REACH_MM]
-    centre = [round(float(place)) for place in scan.to_cells(np.array(gland["centroid"]))]
+    centre = [round(float(place)) for place in scan.to_cells(np.array(structure["centroid"]))]
     padded = np.pad(scan.coarse.astype(np.float64), [(size + 1, size + 1) for size in half])
     return padded[
         tuple(

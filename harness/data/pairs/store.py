@@ -38,9 +38,9 @@ class Row:
         structure, side: e.g. "parotid_left", "left".
         slice, z_mm: source slice and its position; -1 and 0 for synthetic pairs.
         mirrored: the frame was flipped along columns.
-        gland_px: gland pixels in the frame.
-        selected: the GAN stages learn from the pair (gland slices and the nearest gland-free ones);
-            the segmenter's real slots draw from all.
+        structure_px: structure pixels in the frame.
+        selected: the GAN stages learn from the pair (structure slices and the nearest
+            structure-free ones); the segmenter's real slots draw from all.
         crop: JSON of the frame's centre (row, column in source voxels).
     """
 
@@ -53,16 +53,16 @@ class Row:
     slice: int
     z_mm: float
     mirrored: bool
-    gland_px: int
+    structure_px: int
     selected: bool
     crop: str
 
     @classmethod
-    def synthetic(cls, pair: int, gland_px: int) -> Row:
-        return cls(pair, "", "", "", "", "", -1, 0.0, False, gland_px, True, "{}")
+    def synthetic(cls, pair: int, structure_px: int) -> Row:
+        return cls(pair, "", "", "", "", "", -1, 0.0, False, structure_px, True, "{}")
 
 
-_INTEGERS = {"pair", "slice", "gland_px"}
+_INTEGERS = {"pair", "slice", "structure_px"}
 _FLAGS = {"mirrored", "selected"}
 
 
@@ -153,7 +153,10 @@ class Store:
             )
 
     def select(
-        self, role: str | None = None, selected: bool | None = None, gland: bool | None = None
+        self,
+        role: str | None = None,
+        selected: bool | None = None,
+        with_structure: bool | None = None,
     ) -> NDArray[np.intp]:
         """Positions of the rows that fit, in order; None leaves a condition out."""
         return np.array(
@@ -162,7 +165,7 @@ class Store:
                 for place, row in enumerate(self.rows)
                 if (role is None or row.role == role)
                 and (selected is None or row.selected == selected)
-                and (gland is None or (row.gland_px > 0) == gland)
+                and (with_structure is None or (row.structure_px > 0) == with_structure)
             ],
             dtype=np.intp,
         )
@@ -223,7 +226,7 @@ def write_scan(folder: Path, scan: LoadedScan) -> None:
     about = {
         "structures": names,
         "affine": scan.affine.tolist(),
-        "placements": {name: placed.plain() for name, placed in scan.placements.items()},
+        "placements": {name: placed.to_dict() for name, placed in scan.placements.items()},
     }
     write_json(folder / "scan.json", about)
 

@@ -17,7 +17,7 @@ AIR_HU = -500.0
 
 
 @dataclass(frozen=True)
-class Portrait:
+class ScanSummary:
     """One scan, to be looked at.
 
     Attributes:
@@ -38,7 +38,7 @@ class Portrait:
     histogram: tuple[int, ...]
     labels: tuple[str, ...]
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         return {
             "shape": list(self.shape),
@@ -51,18 +51,18 @@ class Portrait:
         }
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> Portrait:
+    def of(cls, plain: Mapping[str, Any]) -> ScanSummary:
         """What `plain` gave."""
         names = ("shape", "spacing_mm", "histogram", "labels")
         listed = {name: tuple(plain[name]) for name in names}
         return cls(**{**plain, **listed})
 
 
-def portrait(scan: Scan) -> Portrait:
+def scan_summary(scan: Scan) -> ScanSummary:
     """Look at a scan."""
     voxel_ml = abs(float(np.linalg.det(scan.affine[:3, :3]))) / 1000
     clipped = np.clip(scan.hu, HU_EDGES[0], HU_EDGES[-1] - 1)
-    return Portrait(
+    return ScanSummary(
         shape=scan.hu.shape,  # type: ignore[arg-type]
         spacing_mm=scan.spacing_mm,
         volumes_ml={n: round(float(m.sum()) * voxel_ml, 4) for n, m in scan.masks.items()},

@@ -57,7 +57,7 @@ class _Worker:
         assert self.process.stdin is not None
         self.handle = handle
         try:
-            self.process.stdin.write(json.dumps(request.plain()).encode() + b"\n")
+            self.process.stdin.write(json.dumps(request.to_dict()).encode() + b"\n")
             self.process.stdin.flush()
         except BrokenPipeError:
             return False

@@ -27,7 +27,7 @@ from harness.jobs.spec import Request
 
 LEAVE_SECONDS = 30.0
 # A node that was there may come back; after this long without one the command ends.
-PATIENCE_SECONDS = 300.0
+WAITING_SECONDS = 300.0
 MOST_STILLBORN = 3
 
 
@@ -233,7 +233,7 @@ class RayExecutor:
         nowhere = {need for need in wanted if not capacity(among, need)}
         self._nowhere_since = {need: self._nowhere_since.get(need, now) for need in nowhere}
         for need, since in self._nowhere_since.items():
-            if now - since > PATIENCE_SECONDS:
+            if now - since > WAITING_SECONDS:
                 check(among, need)
 
 

@@ -73,7 +73,7 @@ class Slot:
 
     def run(self, handle: int, request: Request) -> None:
         self.handle, self.request = handle, request
-        self.reference = self._actor.run.remote(request.plain())
+        self.reference = self._actor.run.remote(request.to_dict())
 
     def collect(self) -> Outcome:
         """The outcome of the request that ended; the worker is idle from now on.

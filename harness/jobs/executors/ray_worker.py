@@ -92,9 +92,9 @@ class JobWorker:
 
     def run(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Run a request (as plain data); returns its outcome as plain data."""
-        asked = Request.from_plain(request)
+        asked = Request.from_dict(request)
         fresh, self._fresh = self._fresh, False
-        return run_request(asked, self._work, self._stop.is_set, fresh).plain()
+        return run_request(asked, self._work, self._stop.is_set, fresh).to_dict()
 
     def stop(self) -> None:
         """Make the running job save its state and leave."""

@@ -22,7 +22,7 @@ from harness.metrics.calibration.planted import (
     jittered,
     mirrored,
 )
-from harness.metrics.collapse.verdict import COLLAPSED, RealSet, judge_collapse, real_variety
+from harness.metrics.collapse.verdict import COLLAPSED, RealSet, judge_collapse, real_diversity
 from harness.metrics.extractors.coarse_pixels import coarse_pixels
 from harness.metrics.memorisation.neighbours import neighbours
 from harness.metrics.memorisation.permutation_test import memorisation
@@ -61,7 +61,7 @@ class Cell:
     def detected(self) -> int:
         return sum(self.words[word] for word in self.detecting)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data, with the rate and its 95 % Wilson interval."""
         low, high = wilson(self.detected, self.repeats) if self.repeats else (0.0, 1.0)
         return {
@@ -104,7 +104,7 @@ def calibrate_collapse(
     for done in range(repeats):
         training, fresh = _deal(every.codes, every.patients, (2, 1), rng)
         real = every.subset(training)
-        reference = real_variety(real, n, rng)
+        reference = real_diversity(real, n, rng)
         if isinstance(reference, str):
             return f"a calibration {reference}"
         if reference.n < n or len(fresh) < n:

@@ -57,10 +57,10 @@ def checkerboard(pool: Images, count: int, rng: np.random.Generator) -> Images:
     """Real images under the checkerboard of a transposed convolution gone wrong."""
     images = draw(pool, count, rng)
     rows, columns = np.indices(pool.shape[1:])
-    board = (rows + columns) % 2 == 0
+    graph = (rows + columns) % 2 == 0
     if pool.dtype == np.bool_:
-        return images ^ board
-    return (0.5 * images + 0.5 * board).astype(pool.dtype)
+        return images ^ graph
+    return (0.5 * images + 0.5 * graph).astype(pool.dtype)
 
 
 def draw(pool: Images, count: int, rng: np.random.Generator) -> Images:

@@ -35,14 +35,14 @@ WINDOW = 5
 """Epochs over which both must hold, by their medians: one good batch is not a recovery."""
 
 LOOKS = 4
-"""Looks at the samples in a row that must show them standing still, or alike."""
+"""PatientIndex at the samples in a row that must show them standing still, or alike."""
 
 STILL = 1e-6
 """Change of the samples' mean (on [-1, 1]) from look to look, at or below which they stand still;
 a training that moves at all changes it by 1e-4 and more."""
 
 ALIKE = 0.5
-"""Spread of the samples, relative to real images, below which they count as alike."""
+"""Mean distance of the samples, relative to real images, below which they count as alike."""
 
 
 @dataclass(frozen=True)

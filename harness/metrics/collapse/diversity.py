@@ -74,11 +74,11 @@ def vendi(features: NDArray[Any], bandwidth: float) -> Score:
     bad = _trouble(x, 1)
     if bad is not None:
         return bad
-    value = effective_number(np.asarray(cdist(x, x), np.float64), bandwidth)
+    value = vendi_score(np.asarray(cdist(x, x), np.float64), bandwidth)
     return Score(value, None, len(x), "images")
 
 
-def effective_number(distances: Array, bandwidth: float) -> float:
+def vendi_score(distances: Array, bandwidth: float) -> float:
     """The Vendi score from Euclidean distances n x n, with the Gaussian kernel of `vendi`."""
     kernel = np.exp(-(distances**2) / (2 * bandwidth**2))
     shares = np.linalg.eigvalsh(kernel / len(kernel))
@@ -129,7 +129,7 @@ def mean_distance(features: NDArray[Any]) -> Score:
     return Score(float(pdist(x).mean()), None, len(x), f"{math.comb(len(x), 2)} pairs")
 
 
-def distinct_count(features: NDArray[Any], radius: float) -> Score:
+def non_duplicates(features: NDArray[Any], radius: float) -> Score:
     """Images that are different: clusters left when images nearer than `radius` are joined.
 
     Single linkage: a chain of near images is one cluster, however long; so it counts few where

@@ -4,10 +4,10 @@ How varied n synthetic images are is compared with how varied n real images are,
 two sets of real images of *different* patients differ in that: the halves of many random splits of
 the real patients. Four signs, of which a collapse lowers at least one:
 
-    spread      mean distance between two images
-    effective   Vendi score: effective number of different images
-    distinct    images that are no near copies of another one
-    coverage    share of real images that have a synthetic one in their neighbourhood
+    mean_distance    between two images
+    vendi_score      effective number of different images
+    non_duplicates   images that are no near copies of another one
+    coverage         share of real images that have a synthetic one in their neighbourhood
 
 The first three are compared as log ratios to real halves. Coverage counts only where the samples
 look real (precision not far below that of real halves): what looks like nothing covers nothing,
@@ -35,7 +35,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.collapse.diversity import effective_number
+from harness.metrics.collapse.diversity import vendi_score
 from harness.metrics.fidelity.jackknife import groups_of
 from harness.metrics.fidelity.prdc import Distances, prdc_of_distances
 
@@ -46,8 +46,8 @@ Word = Literal["healthy", "partial collapse", "mode collapse", "convergence fail
 COLLAPSED: tuple[str, ...] = ("convergence failure", "mode collapse", "partial collapse")
 """Verdicts that count as a collapse, in rates and for scripts."""
 
-VARIETY = ("spread", "effective", "distinct")
-SIGNS = (*VARIETY, "coverage")
+DIVERSITY = ("mean_distance", "vendi_score", "non_duplicates")
+SIGNS = (*DIVERSITY, "coverage")
 
 ALPHA = 0.01
 """A set is called collapsed below this p: one false alarm in 100 healthy sets."""
@@ -79,13 +79,13 @@ HALVES = 4
 
 
 @dataclass(frozen=True)
-class RealVariety:
+class RealDiversity:
     """What sets of n real images of disjoint patients show.
 
     Attributes:
         n: images a side.
         patients, splits: real patients in all, and random splits of them.
-        bandwidth: typical distance between patients' most alike images; unit of `effective`.
+        bandwidth: typical distance between patients' most alike images; unit of `vendi_score`.
         radius: two images nearer than this are near copies.
         level: mean over real halves of each sign (logs for the first three) and of precision.
         sd: over splits, of the difference between the halves (of coverage and precision
@@ -100,12 +100,12 @@ class RealVariety:
     level: dict[str, float]
     sd: dict[str, float]
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data."""
         return asdict(self)
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> RealVariety:
+    def from_dict(cls, plain: Mapping[str, Any]) -> RealDiversity:
         """What `plain` made."""
         return cls(**plain)
 
@@ -151,7 +151,7 @@ class Collapse:
     n: int
     onset: int | None = None
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data; NaN becomes None."""
         found: dict[str, Any] = _finite(asdict(self))
         return found
@@ -207,9 +207,9 @@ class RealSet:
         return found
 
 
-def real_variety(
+def real_diversity(
     real: RealSet, n: int, rng: np.random.Generator, splits: int = SPLITS
-) -> RealVariety | str:
+) -> RealDiversity | str:
     """What sets of real images of different patients show; or why it cannot be told.
 
     Args:
@@ -231,7 +231,7 @@ def real_variety(
     for pair in halves:
         left, right = (rng.choice(half, n, replace=False) for half in pair)
         sides = real.distances[np.ix_(left, left)], real.distances[np.ix_(right, right)]
-        one, other = (_variety(side, *scale) for side in sides)
+        one, other = (_diversity(side, *scale) for side in sides)
         shared = _overlap(*sides, real.distances[np.ix_(left, right)])
         levels.append([*(one + other) / 2, *shared])
         gaps.append([*(other - one), *shared])
@@ -240,7 +240,7 @@ def real_variety(
         return "needs real halves that come near each other, but no image of one does; more images"
     names = (*SIGNS, "precision")
     sd = np.maximum(np.std(gaps, axis=0, ddof=1), LEAST_SD).tolist()
-    return RealVariety(
+    return RealDiversity(
         n,
         real.patients,
         splits,
@@ -251,7 +251,7 @@ def real_variety(
 
 
 def judge_collapse(
-    reference: RealVariety,
+    reference: RealDiversity,
     real: RealSet,
     synthetic: NDArray[Any],
     rng: np.random.Generator,
@@ -259,7 +259,7 @@ def judge_collapse(
     """The verdict on a set of synthetic images.
 
     Args:
-        reference: by `real_variety`, of `real`.
+        reference: by `real_diversity`, of `real`.
         real: all real images.
         synthetic: features, m x d, in random order; those beyond `reference.n` are left out.
         rng: draws the real halves that the samples should cover.
@@ -271,7 +271,7 @@ def judge_collapse(
         return undecided(f"needs {reference.n} samples, but got {len(y)}", len(y))
     own, across = _distances(y, y), _distances(real.features, y)
     covered, realistic = _covered(real, own, across, rng)
-    values = [*_variety(own, reference.bandwidth, reference.radius).tolist(), covered]
+    values = [*_diversity(own, reference.bandwidth, reference.radius).tolist(), covered]
     counts = realistic >= REALISTIC * reference.level["precision"]
     signs = tuple(
         _sign(reference, name, value, name != "coverage" or counts)
@@ -306,13 +306,13 @@ def _distances(x: Array, y: Array) -> Array:
     return found
 
 
-def _variety(distances: Array, bandwidth: float, radius: float) -> Array:
-    """Logs of spread, effective number and distinct count; copies have a spread of almost 0."""
+def _diversity(distances: Array, bandwidth: float, radius: float) -> Array:
+    """Logs of mean distance, Vendi score and non-duplicates; copies have a distance of almost 0."""
     from scipy.sparse.csgraph import connected_components
 
     spread = max(float(distances[np.triu_indices(len(distances), 1)].mean()), 1e-6 * bandwidth)
     pieces = connected_components(distances < radius, directed=False, return_labels=False)
-    found: Array = np.log([spread, effective_number(distances, bandwidth), pieces])
+    found: Array = np.log([spread, vendi_score(distances, bandwidth), pieces])
     return found
 
 
@@ -338,7 +338,7 @@ def _covered(
     return covered, realistic
 
 
-def _sign(reference: RealVariety, name: str, value: float, counts: bool) -> Sign:
+def _sign(reference: RealDiversity, name: str, value: float, counts: bool) -> Sign:
     from scipy import stats
 
     real, sd = reference.level[name], reference.sd[name]
@@ -352,23 +352,23 @@ def _word(signs: Sequence[Sign], p: float, realistic: float) -> Word:
         return "convergence failure"
     if p >= ALPHA:
         return "healthy"
-    severe = any(s.ratio <= SEVERE for s in signs if s.name in VARIETY and s.p < ALPHA)
+    severe = any(s.ratio <= SEVERE for s in signs if s.name in DIVERSITY and s.p < ALPHA)
     return "mode collapse" if severe else "partial collapse"
 
 
 _WORDS = {
-    "spread": "the mean distance between two samples",
-    "effective": "the effective number of different samples (Vendi)",
-    "distinct": "the number of samples that are no near copies",
+    "mean_distance": "the mean distance between two samples",
+    "vendi_score": "the effective number of different samples (Vendi score)",
+    "non_duplicates": "the number of samples that are no near copies",
     "coverage": "the share of real images that a sample comes near",
 }
 
 
 def _sentence(
-    word: Word, signs: Sequence[Sign], p: float, realistic: float, reference: RealVariety
+    word: Word, signs: Sequence[Sign], p: float, realistic: float, reference: RealDiversity
 ) -> str:
     if word == "convergence failure":
-        alike = f", and they are alike (effective number {signs[1].value:.1f})" if p < ALPHA else ""
+        alike = f", and they are alike (Vendi score {signs[1].value:.1f})" if p < ALPHA else ""
         return (
             f"Convergence failure: {100 * realistic:.0f} % of the samples look real, where real "
             f"images of other patients reach {100 * reference.level['precision']:.0f} %{alike}."
@@ -376,7 +376,7 @@ def _sentence(
     if word == "healthy":
         return (
             "Healthy: the samples vary as real images of other patients do "
-            f"(effective number {signs[1].value:.0f}, real {signs[1].real:.0f})."
+            f"(Vendi score {signs[1].value:.0f}, real {signs[1].real:.0f})."
         )
     judged = [sign for sign in signs if not math.isnan(sign.p)]
     telling = [sign for sign in judged if len(judged) * sign.p < ALPHA]

@@ -1,4 +1,4 @@
-"""Images as their own coarse pixels: the space in which a set's variety is judged.
+"""Images as their own coarse pixels: the space in which a set's diversity is judged.
 
 A generator that collapses draws the same shapes again. Networks trained on photographs see grain
 and specks first, so a set of one shape under varied grain looks varied to them, and a varied set

@@ -1,8 +1,8 @@
 """The segmenter as a feature extractor: how a network of the own domain sees an image.
 
-ImageNet networks know cats; a U-Net that was trained on training patients knows glands. Its deepest
-feature map, averaged, is what is compared. It is built from a training of the work folder, so it is
-no extractor that a config can name for scores during training.
+ImageNet networks know cats; a U-Net that was trained on training patients knows structures. Its
+deepest feature map, averaged, is what is compared. It is built from a training of the work folder,
+so it is no extractor that a config can name for scores during training.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class SegmenterBottleneck(Network):
     def load(
         cls, path: Path, settings: Mapping[str, Any], structures: int, device: str = "cpu"
     ) -> SegmenterBottleneck:
-        """The extractor of a segmenter's readout.
+        """The extractor of a segmenter's checkpoint.
 
         Args:
             path: its `weights.safetensors`.

@@ -1,4 +1,4 @@
-"""Fidelity that knows whose image is whose: intervals over patients, and real-real floors.
+"""Fidelity that knows whose image is whose: intervals over patients, and real-real baselines.
 
 Slices of one patient are near copies. The canonical estimator of KID takes them for independent
 images, so pairs within a patient inflate its real-real term: with 20 patients of 8 slices and no
@@ -175,14 +175,14 @@ def fid_with_interval(
 
 
 @dataclass(frozen=True)
-class Floor:
+class RealBaseline:
     """A score between disjoint halves of the real patients: what no generator has to beat.
 
     Attributes:
-        values: of each split; NaN where the score is undefined, empty where there is no floor.
+        values: of each split; NaN where the score is undefined, empty where there is no baseline.
         n: images on each side, in every split.
         patients: patients in all.
-        note: the score's caveat, or why there is no floor.
+        note: the score's caveat, or why there is no baseline.
     """
 
     values: Array
@@ -191,7 +191,7 @@ class Floor:
     note: str | None = None
 
     def summary(self) -> dict[str, float | int | str | None]:
-        """Mean, 5 % and 95 % point, as plain data (None where there is no floor).
+        """Mean, 5 % and 95 % point, as plain data (None where there is no baseline).
 
         The 95 % point is the mark for distances, the 5 % point for scores that are better high.
         """
@@ -209,14 +209,14 @@ class Floor:
 FLOORS = ("kid", "kid_by_patient", "fid", *NAMES)
 
 
-def floors(
+def real_baselines(
     features: NDArray[Any],
     patients: Labels,
     repeats: int,
     rng: np.random.Generator,
     n: int | None = None,
     k: int = K,
-) -> dict[str, Floor]:
+) -> dict[str, RealBaseline]:
     """Every score between disjoint halves of the patients, over random splits, at equal n.
 
     Args:
@@ -229,7 +229,7 @@ def floors(
         k: neighbours, as in `prdc`.
 
     Returns:
-        A floor for each name in `FLOORS`, all over the same splits.
+        A baseline for each name in `FLOORS`, all over the same splits.
 
     Raises:
         DataError: not one label per image, or a number too small.
@@ -238,7 +238,7 @@ def floors(
     owners = groups_of(len(x), patients)
     if repeats < 1 or (n is not None and n < 2) or k < 1:
         raise DataError(
-            "floors need repeats >= 1, n >= 2 and k >= 1, "
+            "real_baselines need repeats >= 1, n >= 2 and k >= 1, "
             f"but got repeats {repeats}, n {n} and k {k}; ask for more"
         )
     reason = None
@@ -247,7 +247,7 @@ def floors(
     elif not np.isfinite(x).all():
         reason = "features are not finite"
     if reason is not None:
-        return {name: Floor(np.empty(0), 0, owners.count, reason) for name in FLOORS}
+        return {name: RealBaseline(np.empty(0), 0, owners.count, reason) for name in FLOORS}
     splits = [_halves(owners.codes, rng) for _ in range(repeats)]
     smallest = min(len(side) for split in splits for side in split)
     n = smallest if n is None else min(n, smallest)
@@ -261,7 +261,8 @@ def floors(
     if n <= k:
         notes |= dict.fromkeys(NAMES, f"needs more than k = {k} images a side, but got {n}")
     return {
-        name: Floor(rows[:, i], n, owners.count, notes.get(name)) for i, name in enumerate(FLOORS)
+        name: RealBaseline(rows[:, i], n, owners.count, notes.get(name))
+        for i, name in enumerate(FLOORS)
     }
 
 

@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: fidelity and variety apart, by nearest neighbours.
+"""Precision, recall, density and coverage: fidelity and diversity apart, by nearest neighbours.
 
 Around each image of one side lies a ball that reaches to its k-th nearest neighbour on that side.
 
@@ -8,7 +8,7 @@ Around each image of one side lies a ball that reaches to its k-th nearest neigh
 - coverage: share of real images whose ball holds a synthetic image (the same).
 
 Distances are Euclidean; "inside" is strictly nearer than the radius. All four depend on n and k: an
-unlimited sample has no value of its own, so compare at equal n, beside the floor of real halves.
+unlimited sample has no value of its own, so compare at equal n, beside the baseline of real halves.
 
 Slices of one patient are near copies, so canonical balls of real images often hold this patient
 alone and are small: precision and coverage fall. `exclude_same_patient` lets each ball reach to

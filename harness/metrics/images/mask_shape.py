@@ -27,7 +27,7 @@ class MaskShape:
     """Descriptors of one mask. All but the counts are NaN for an empty mask.
 
     Attributes:
-        area_px: gland pixels.
+        area_px: structure pixels.
         components: 8-connected pieces.
         holes: 4-connected background pieces that do not reach the frame's edge.
         solidity: area / area of the convex hull, of the largest piece; 1 is convex.
@@ -133,8 +133,8 @@ def checkerboard_energy(image: NDArray[Any]) -> float:
     Counted are frequencies within 1/16 per pixel of the Nyquist point of the rows (stripes), the
     columns (stripes) or both (checkerboard), of the image less its mean, under a Hann window (else
     a frame whose opposite edges differ looks striped). About 0 for a smooth image, 0.06 for white
-    noise, 1 for a pattern of 1 px over the whole frame, over half for one that fills a gland; real
-    masks of 128 x 128 px lie near 0.003 (their outline has steps), CT near 0.0003.
+    noise, 1 for a pattern of 1 px over the whole frame, over half for one that fills a structure;
+    real masks of 128 x 128 px lie near 0.003 (their outline has steps), CT near 0.0003.
 
     Args:
         image: H x W, bool or grey, finite.
@@ -212,7 +212,7 @@ class PlausibilityRule:
                 return f"{name} {value:.4g} is outside {low:.4g} to {high:.4g}"
         return None
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data."""
         return {
             "ranges": {name: list(ends) for name, ends in self.ranges.items()},
@@ -221,7 +221,7 @@ class PlausibilityRule:
         }
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> PlausibilityRule:
+    def from_dict(cls, plain: dict[str, Any]) -> PlausibilityRule:
         """The rule that `plain` made."""
         ranges = {name: (float(low), float(high)) for name, (low, high) in plain["ranges"].items()}
         return cls(ranges, float(plain["tolerance"]), int(plain["masks"]))
@@ -232,19 +232,19 @@ def fit_plausibility(masks: NDArray[Any], tolerance: float) -> PlausibilityRule:
 
     Sizes are widened to low x (1 - tolerance) .. high x (1 + tolerance); centroids by tolerance
     x the training masks' median height or width at both ends; solidity's lower end is multiplied by
-    (1 - tolerance). Empty masks (gland-free slices) are left out.
+    (1 - tolerance). Empty masks (structure-free slices) are left out.
 
     Args:
         masks: n x H x W bool, of training patients only.
         tolerance: share, 0 or more.
 
     Raises:
-        DataError: no mask has a gland pixel.
+        DataError: no mask has a structure pixel.
     """
     kept = [mask for mask in np.asarray(masks) if mask.any()]
     if not kept:
         raise DataError(
-            "a plausibility rule needs at least one training mask with gland, "
+            "a plausibility rule needs at least one training mask with the structure, "
             f"but got {len(masks)} empty ones; check the structures that were read"
         )
     found = describe_masks(np.stack(kept))

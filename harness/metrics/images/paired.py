@@ -1,4 +1,4 @@
-"""Scores of paired images, over the crop and inside the gland, with intervals over patients."""
+"""Scores of paired images, over the crop and inside the structure, with intervals over patients."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def patient_mean(values: NDArray[Any], patients: Labels | None) -> Score:
 def paired_scores(
     real: NDArray[Any],
     synthetic: NDArray[Any],
-    gland: NDArray[np.bool_],
+    structure: NDArray[np.bool_],
     patients: Labels,
     window_hu: float,
 ) -> dict[str, Score]:
@@ -57,20 +57,20 @@ def paired_scores(
 
     Args:
         real, synthetic: N x H x W in [0, 1].
-        gland: N x H x W, where the gland is.
+        structure: N x H x W, where the structure is.
         patients: N labels.
         window_hu: HU that the range [0, 1] stands for.
 
     Returns:
-        ssim and mae_hu over the frame and (`_gland`) inside the gland, ms_ssim_4, psnr_db.
+        ssim and mae_hu over the frame and (`_structure`) inside the structure, ms_ssim_4, psnr_db.
     """
     found = {
         "ssim": ssim(real, synthetic),
-        "ssim_gland": ssim_inside(real, synthetic, gland),
+        "ssim_structure": ssim_inside(real, synthetic, structure),
         "ms_ssim_4": ms_ssim_4(real, synthetic),
         "psnr_db": psnr_db(real, synthetic),
         "mae_hu": mae(real, synthetic) * window_hu,
-        "mae_hu_gland": mae(real, synthetic, gland) * window_hu,
+        "mae_hu_structure": mae(real, synthetic, structure) * window_hu,
     }
     return {name: patient_mean(values, patients) for name, values in found.items()}
 
@@ -78,7 +78,7 @@ def paired_scores(
 def ssim_inside(first: NDArray[Any], second: NDArray[Any], where: NDArray[np.bool_]) -> Array:
     """Mean of each pair's SSIM map over the pixels of `where`; NaN where it has none.
 
-    The map is that of `similarity.ssim`; windows at the gland's edge see 5 pixels beyond it.
+    The map is that of `similarity.ssim`; windows at the structure's edge see 5 pixels beyond it.
     """
     from skimage.metrics import structural_similarity
 

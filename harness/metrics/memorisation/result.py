@@ -38,10 +38,10 @@ class Calibrated:
     null_point: float
     p: float
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data; NaN becomes None (the reason is the score's note)."""
         null = {"null_mean": self.null_mean, "null_point": self.null_point, "p": self.p}
-        return self.score.plain() | {k: v if math.isfinite(v) else None for k, v in null.items()}
+        return self.score.to_dict() | {k: v if math.isfinite(v) else None for k, v in null.items()}
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,10 @@ class Memorisation:
     permutations: int
     alpha: float
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data."""
         return {
-            name: value.plain() if isinstance(value, (Calibrated, Score)) else value
+            name: value.to_dict() if isinstance(value, (Calibrated, Score)) else value
             for name, value in vars(self).items()
         }
 

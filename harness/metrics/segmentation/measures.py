@@ -5,7 +5,7 @@ MONAI computes; what it leaves open at empty masks is settled here, the same for
 | prediction | truth | Dice, surface Dice | HD95, ASD | volume error, ml | relative |
 |------------|-------|--------------------|-----------|------------------|----------|
 | empty | empty | NaN: nothing to find and nothing found | NaN | NaN | NaN |
-| empty | gland | 0 | diagonal of the volume | the gland | -1 |
+| empty | structure | 0 | diagonal of the volume | the structure | -1 |
 | some | empty | 0 | diagonal of the volume | the prediction | NaN: nothing to divide by |
 
 So a failed segmentation is scored, never dropped. Volumes are bool, slices x rows x columns, on the
@@ -221,7 +221,7 @@ def patient_value(sides: Mapping[str, Value]) -> Value:
     """A patient's value: the mean of the structures that have one.
 
     Args:
-        sides: value by structure, e.g. of the left and the right gland. NaN is left out.
+        sides: value by structure, e.g. of the left and the right structure. NaN is left out.
 
     Returns:
         NaN with the reason where none has a value; the note names sides that were left out and

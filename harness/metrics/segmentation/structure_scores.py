@@ -74,7 +74,7 @@ def patient_scores(sides: Mapping[str, Mapping[str, Value]]) -> dict[str, Value]
     """A patient's scores: of each, volumes too, the mean of the structures that have one.
 
     Args:
-        sides: scores by structure, e.g. of the left and the right gland.
+        sides: scores by structure, e.g. of the left and the right structure.
     """
     return {
         name: patient_value({side: scores[name] for side, scores in sides.items()})

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from harness.compare.protocol import ComparisonPlan
-from harness.compare.replicate import Chain
+from harness.compare.replicate import Replicate
 from harness.compare.tuning import Candidate, TuningPlan
 from harness.inference.effect import Effect
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Spec
 from harness.metrics.collapse.verdict import COLLAPSED
 from harness.sweep.verdicts import Verdicts
-from harness.tracking.run_view import Feed, RunView
-from harness.tracking.views.sweep import finished_feed, training_feeds
+from harness.tracking.run_view import JournalPart, RunView
+from harness.tracking.views.sweep import finished_part, training_parts
 
 
 def collapse_view(found: Verdicts, files: Sequence[tuple[Path, str]] = ()) -> RunView:
@@ -41,11 +41,11 @@ def collapse_view(found: Verdicts, files: Sequence[tuple[Path, str]] = ()) -> Ru
     )
 
 
-def audit_views(specs: Mapping[int, Spec], board: Board) -> list[RunView]:
+def audit_views(specs: Mapping[int, Spec], graph: JobGraph) -> list[RunView]:
     """A run per replicate for its audit: scores, verdicts, pictures of the closest pairs."""
     views = []
     for seed, spec in specs.items():
-        result = board.folder(spec).result()
+        result = graph.folder(spec).result()
         if result is None:
             continue
         values = result["values"]
@@ -57,7 +57,7 @@ def audit_views(specs: Mapping[int, Spec], board: Board) -> list[RunView]:
                 f"audit of replicate {seed}",
                 params={"seed": str(seed)},
                 tags={"kind": "audit", "job": spec.digest},
-                feeds=(finished_feed(board.work, spec),),
+                parts=(finished_part(graph.work, spec),),
                 note="\n\n".join(note),
                 status="finished",
             )
@@ -85,7 +85,7 @@ def calibration_view(
 
 
 def comparison_views(
-    plan: ComparisonPlan, board: Board, effects: Sequence[Effect], report: Path | None
+    plan: ComparisonPlan, graph: JobGraph, effects: Sequence[Effect], report: Path | None
 ) -> list[RunView]:
     """The runs of a comparison."""
     top = ("comparison",)
@@ -100,16 +100,16 @@ def comparison_views(
             status="finished" if plan.finished else "running",
         )
     ]
-    for chain in plan.chains:
-        views += _chain_views(plan, chain, top, board, "")
+    for replicate in plan.replicates:
+        views += _replicate_views(plan, replicate, top, graph, "")
     for found in plan.levels:
-        for chain in found.chains:
-            views += _chain_views(plan, chain, top, board, f", {found.level.name}")
+        for replicate in found.replicates:
+            views += _replicate_views(plan, replicate, top, graph, f", {found.level.name}")
     return views
 
 
-def tuning_views(plan: TuningPlan, board: Board) -> list[RunView]:
-    """The runs of the choice of strength and share: candidate > seed."""
+def tuning_views(plan: TuningPlan, graph: JobGraph) -> list[RunView]:
+    """The runs of the choice of magnitude and share: candidate > seed."""
     top = ("sweep-segmentation",)
     views = [
         RunView(
@@ -121,17 +121,17 @@ def tuning_views(plan: TuningPlan, board: Board) -> list[RunView]:
     ]
     for axis, candidates in plan.candidates.items():
         for candidate in candidates:
-            views += _candidate_views(plan, axis, candidate, top, board)
+            views += _candidate_views(plan, axis, candidate, top, graph)
     return views
 
 
 def _candidate_views(
-    plan: TuningPlan, axis: str, candidate: Candidate, top: tuple[str, ...], board: Board
+    plan: TuningPlan, axis: str, candidate: Candidate, top: tuple[str, ...], graph: JobGraph
 ) -> list[RunView]:
     key = (*top, f"{axis}-{candidate.value:g}")
     params = {axis: f"{candidate.value:g}", "arm": candidate.arm}
     name = f"{axis} {candidate.value:g}"
-    results = [board.folder(s).result(plan.segmenter_epochs) for _, s in candidate.segmenters()]
+    results = [graph.folder(s).result(plan.segmenter_epochs) for _, s in candidate.segmenters()]
     told = candidate.mean is not None
     chosen = plan.chosen.get(axis) == candidate.value
     views = [
@@ -154,37 +154,41 @@ def _candidate_views(
                 key,
                 {**params, "seed": str(seed), **_settings(spec)},
                 {"kind": "seed", "stage": "segmentation", "job": spec.digest},
-                (Feed(board.folder(spec).path),),
+                (JournalPart(graph.folder(spec).path),),
                 status="finished" if result else "running",
             )
         )
     return views
 
 
-def _chain_views(
-    plan: ComparisonPlan, chain: Chain, top: tuple[str, ...], board: Board, at: str
+def _replicate_views(
+    plan: ComparisonPlan, replicate: Replicate, top: tuple[str, ...], graph: JobGraph, at: str
 ) -> list[RunView]:
     """A replicate's runs; `at` names the dose where it is not the declared one."""
-    key = (*top, f"replicate-{chain.seed}{at}")
+    key = (*top, f"replicate-{replicate.seed}{at}")
     views = [
         RunView(
             key,
-            f"replicate {chain.seed}{at}",
+            f"replicate {replicate.seed}{at}",
             top,
-            {"seed": str(chain.seed)},
+            {"seed": str(replicate.seed)},
             {"kind": "replicate"},
             status="finished" if plan.finished else "running",
         )
     ]
-    for stage, training in chain.stages.items():
-        score = chain.scores[stage]
-        feeds = *training_feeds(training, board), finished_feed(board.work, score)
-        done = board.folder(score).result() is not None
-        views.append(_part(key, f"{stage} stage", chain.seed, stage, feeds, training.last, done))
-    for arm, spec in chain.segmenters.items():
-        done = board.folder(spec).result(plan.segmenter_epochs) is not None
-        feed = Feed(board.folder(spec).path)
-        views.append(_part(key, f"segmenter {arm}", chain.seed, "segmenter", (feed,), spec, done))
+    for stage, training in replicate.stages.items():
+        score = replicate.scores[stage]
+        parts = *training_parts(training, graph), finished_part(graph.work, score)
+        done = graph.folder(score).result() is not None
+        views.append(
+            _part(key, f"{stage} stage", replicate.seed, stage, parts, training.last, done)
+        )
+    for arm, spec in replicate.segmenters.items():
+        done = graph.folder(spec).result(plan.segmenter_epochs) is not None
+        part = JournalPart(graph.folder(spec).path)
+        views.append(
+            _part(key, f"segmenter {arm}", replicate.seed, "segmenter", (part,), spec, done)
+        )
     return views
 
 
@@ -193,7 +197,7 @@ def _part(
     name: str,
     seed: int,
     stage: str,
-    feeds: tuple[Feed, ...],
+    parts: tuple[JournalPart, ...],
     spec: Spec,
     done: bool,
 ) -> RunView:
@@ -203,7 +207,7 @@ def _part(
         key,
         {"seed": str(seed), **_settings(spec)},
         {"kind": "stage", "stage": stage, "job": spec.digest},
-        feeds,
+        parts,
         status="finished" if done else "running",
     )
 

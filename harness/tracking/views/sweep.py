@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Literal
 
 from harness.jobs.folder import WorkFolder
-from harness.jobs.graph import Board
+from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Phases, Spec
 from harness.metrics.collapse.verdict import COLLAPSED
 from harness.report.results import sample_grids, trial_runs
 from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
 from harness.sweep.planner import TOO_LARGE
-from harness.tracking.run_view import Feed, RunView
+from harness.tracking.run_view import JournalPart, RunView
 from harness.tracking.views import sweep_notes
 
 # The chosen trial's weights travel with its run up to this size; larger ones only by name.
@@ -24,7 +24,7 @@ SETTINGS = "settings.yaml"
 """Name of the file with the best trial's settings among the files about a sweep."""
 
 
-def sweep_views(plan: SweepPlan, board: Board, files: Path | None = None) -> list[RunView]:
+def sweep_views(plan: SweepPlan, graph: JobGraph, files: Path | None = None) -> list[RunView]:
     """The runs of one stage's sweep.
 
     Args:
@@ -47,7 +47,7 @@ def sweep_views(plan: SweepPlan, board: Board, files: Path | None = None) -> lis
         )
     ]
     for run in plan.trials:
-        views += _trial_views(plan, run, top, board, files)
+        views += _trial_views(plan, run, top, graph, files)
     return views
 
 
@@ -66,7 +66,7 @@ def _counts(plan: SweepPlan) -> dict[str, float]:
 
 
 def _trial_views(
-    plan: SweepPlan, run: TrialRun, top: tuple[str, ...], board: Board, files: Path | None
+    plan: SweepPlan, run: TrialRun, top: tuple[str, ...], graph: JobGraph, files: Path | None
 ) -> list[RunView]:
     number = run.trial.number
     key = (*top, f"trial-{number:04d}")
@@ -84,8 +84,8 @@ def _trial_views(
         tags["verdict"] = _verdicts(run.seeds)
     if run.trial.pruned:
         tags["pruned"] = f"{run.pruned_seeds} seeds left out"
-    if run.trial.readout_of is not None:
-        tags["derived"] = f"read out of trial {run.trial.readout_of}"
+    if run.trial.checkpoint_of is not None:
+        tags["derived"] = f"read out of trial {run.trial.checkpoint_of}"
     views = [
         RunView(
             key,
@@ -96,13 +96,13 @@ def _trial_views(
             summary=_means(run.seeds) if told else {},
             summary_time=_latest(run.seeds),
             note=sweep_notes.of_trial(plan, run, best),
-            artifacts=_belongings(run, board, files) if best else (),
+            artifacts=_belongings(run, graph, files) if best else (),
             status="finished" if told else "running",
         )
     ]
     for seed in run.seeds:
-        feeds = training_feeds(seed.phases, board)
-        feeds += [finished_feed(board.work, spec) for spec in seed.scores.values()]
+        parts = training_parts(seed.phases, graph)
+        parts += [finished_part(graph.work, spec) for spec in seed.scores.values()]
         views.append(
             RunView(
                 (*key, f"seed-{seed.seed}"),
@@ -115,7 +115,7 @@ def _trial_views(
                     "job": seed.training.digest,
                     **_verdict_tags(seed),
                 },
-                tuple(feeds),
+                tuple(parts),
                 note=sweep_notes.of_seed(plan, run, seed),
                 status=_status(seed),
             )
@@ -129,13 +129,13 @@ def _status(seed: SeedRun) -> Literal["running", "finished", "failed"]:
     return "finished" if seed.result else "running"
 
 
-def _belongings(run: TrialRun, board: Board, files: Path | None) -> tuple[tuple[Path, str], ...]:
+def _belongings(run: TrialRun, graph: JobGraph, files: Path | None) -> tuple[tuple[Path, str], ...]:
     """What goes with the chosen trial: its settings, newest samples, small weights of seed 0."""
     found = [(files / SETTINGS, "settings")] if files else []
     for seed, training in zip(run.seeds, trial_runs(run), strict=True):
-        grids = sample_grids(board.work, training)
+        grids = sample_grids(graph.work, training)
         found += [(path, f"samples/seed-{seed.seed}") for _, path in grids[-1:]]
-    weights = _weights(run.seeds[0], board.work) if run.seeds else None
+    weights = _weights(run.seeds[0], graph.work) if run.seeds else None
     if weights is not None and weights.exists() and weights.stat().st_size < WEIGHTS_BYTES:
         found.append((weights, f"weights/seed-{run.seeds[0].seed}"))
     return tuple(found)
@@ -159,19 +159,19 @@ def _lineages(seeds: Sequence[SeedRun]) -> dict[str, str]:
     return found
 
 
-def training_feeds(training: Phases, board: Board) -> list[Feed]:
+def training_parts(training: Phases, graph: JobGraph) -> list[JournalPart]:
     """The journals of a training, one after the other."""
-    first = Feed(board.folder(training.steady).path, until=training.steady_epochs)
+    first = JournalPart(graph.folder(training.steady).path, until=training.steady_epochs)
     if training.decay is None:
         return [first]
-    decay = board.folder(training.decay).path
-    return [first, Feed(decay, until=training.epochs, after=training.steady_epochs)]
+    decay = graph.folder(training.decay).path
+    return [first, JournalPart(decay, until=training.epochs, after=training.steady_epochs)]
 
 
-def finished_feed(work: WorkFolder, spec: Spec) -> Feed:
+def finished_part(work: WorkFolder, spec: Spec) -> JournalPart:
     """The journal of a job that is read once it is finished."""
     folder = work.job(spec)
-    return Feed(folder.path, whole=folder.result() is not None)
+    return JournalPart(folder.path, whole=folder.result() is not None)
 
 
 def _verdict_tags(seed: SeedRun) -> dict[str, str]:

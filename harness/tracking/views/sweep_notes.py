@@ -18,7 +18,7 @@ def of_sweep(plan: SweepPlan, figures: bool) -> str:
     least = "lowest" if plan.direction == "minimize" else "highest"
     said = f"Search of the {plan.stage} stage for the {least} {_name(plan)} on validation patients"
     said += f": {counted(len(told), 'trial')} finished"
-    read = sum(run.trial.readout_of is not None for run in told)
+    read = sum(run.trial.checkpoint_of is not None for run in told)
     said += f", {read} of them read out of longer ones" if read else ""
     failed = sum(map(is_failed, told))
     said += f", {failed} with a failed seed" if failed else ""
@@ -35,8 +35,8 @@ def of_sweep(plan: SweepPlan, figures: bool) -> str:
 def of_trial(plan: SweepPlan, run: TrialRun, best: bool) -> str:
     """A trial's settings and its objective."""
     said = f"T{_trial(run)[1:]}"
-    if run.trial.readout_of is not None:
-        said += f", read out of trial {run.trial.readout_of}"
+    if run.trial.checkpoint_of is not None:
+        said += f", read out of trial {run.trial.checkpoint_of}"
     seeds = counted(len(run.seeds), "seed")
     if run.trial.value is None:
         done = sum(seed.ended for seed in run.seeds)

@@ -1,8 +1,9 @@
 """Job kind `audit`: everything that is measured on one replicate's synthetic pairs.
 
 Masks and CT are compared with those of validation patients, in the eyes of several extractors and
-beside real-real floors; judged for collapse and for copies of training patients; and the labels are
-checked: a segmenter trained on real training patients should find the conditioning mask again.
+beside real-real baselines; judged for collapse and for copies of training patients; and the
+labels are checked: a segmenter trained on real training patients should find the conditioning mask
+again.
 Nothing here reads a test patient.
 """
 
@@ -43,8 +44,8 @@ from harness.metrics.score import Score
 from harness.training.pictures import grid, to_grey, write_png
 from harness.training.precision import Precision
 from harness.work.evaluate.features import SEGMENTER, Features
-from harness.work.evaluate.real_variety import (
-    VarietyJudge,
+from harness.work.evaluate.real_diversity import (
+    DiversityJudge,
     journal_values,
     network_images,
     patients_of,
@@ -75,7 +76,8 @@ class Audit:
         self.validation = real_rows(self.store, "validation", most=self.config["images"])
         if len(self.validation) < 2 or count < 2:
             raise DataError(
-                "an audit needs at least 2 synthetic pairs and 2 validation pairs that hold gland, "
+                "an audit needs at least 2 synthetic pairs and 2 validation pairs that hold the "
+                "structure, "
                 f"but got {count} and {len(self.validation)}; give both more"
             )
         self.values: dict[str, float] = {}
@@ -83,7 +85,7 @@ class Audit:
     # --- scores in the eyes of extractors ---------------------------------------------------
 
     def scores(self, shows: str) -> list[dict[str, Any]]:
-        """A block per extractor: who looks, scores with intervals, floors beside them."""
+        """A block per extractor: who looks, scores with intervals, real_baselines beside them."""
         found = []
         for number, wanted in enumerate(self.config["extractors"]):
             if shows == "mask" and wanted["name"] == SEGMENTER:
@@ -91,15 +93,17 @@ class Audit:
             features = Features(self.context, wanted)
             real = features.real(network_images(self.store, self.validation, shows))
             fake = features.made(network_images(self.made, self.rows, shows))
-            floor = self.context.input_result(f"floor-{shows}-{number}")["values"]["floors"]
+            baseline = self.context.input_result(f"baseline-{shows}-{number}")["values"][
+                "real_baselines"
+            ]
             scores = _fidelity(real, fake, patients_of(self.store, self.validation))
             for name, score in scores.items():
                 self.values[f"quality/{shows}_{name}_{features.extractor.name}"] = score.value
             found.append(
                 {
                     "extractor": features.name(),
-                    "scores": {name: score.plain() for name, score in scores.items()},
-                    "floors": floor,
+                    "scores": {name: score.to_dict() for name, score in scores.items()},
+                    "real_baselines": baseline,
                 }
             )
         return found
@@ -107,8 +111,8 @@ class Audit:
     # --- verdicts ------------------------------------------------------------------------------
 
     def collapse(self, shows: str) -> Collapse:
-        """The verdict on the variety of all synthetic pairs."""
-        judge = VarietyJudge(self.context, self.store, f"variety-{shows}", None)
+        """The verdict on the diversity of all synthetic pairs."""
+        judge = DiversityJudge(self.context, self.store, f"diversity-{shows}", None)
         found = judge.judge(shown_images(self.made, np.arange(len(self.made.rows)), shows))
         for name, value in journal_values(found).items():
             self.values[f"{name}_{shows}"] = value
@@ -132,7 +136,7 @@ class Audit:
             self.values[f"memorisation/{name}_{shows}"] = getattr(found, name).score.value
         pairs = closest_pairs(near, CLOSEST)
         _draw(self.context, f"closest-{shows}", fake, images[0], pairs)
-        return found.plain() | {"closest": [vars(pair) for pair in pairs]}
+        return found.to_dict() | {"closest": [vars(pair) for pair in pairs]}
 
     # --- masks, labels, paired CT -----------------------------------------------------------------
 
@@ -148,8 +152,8 @@ class Audit:
         implausible = implausible_share(rule, made)
         self.values["quality/implausible_share"] = implausible.value
         return {
-            "distances": {name: score.plain() for name, score in distances.items()},
-            "implausible": implausible.plain(),
+            "distances": {name: score.to_dict() for name, score in distances.items()},
+            "implausible": implausible.to_dict(),
         }
 
     def labels(self) -> dict[str, Any]:
@@ -167,15 +171,15 @@ class Audit:
             patients = None if name == "synthetic" else patients_of(store, rows)
             score = patient_mean(dice_of_pairs(made, truth), patients)
             self.values[f"quality/label_dice_{name}"] = score.value
-            found[name] = score.plain()
+            found[name] = score.to_dict()
             gains[name] = label_gain(made, truth)
         sentence = label_sentence(gains["synthetic"], gains["real"])
-        return found | {"gain": gains["synthetic"].plain(), "sentence": sentence}
+        return found | {"gain": gains["synthetic"].to_dict(), "sentence": sentence}
 
     def paired(self) -> dict[str, Any]:
         """Stage II on validation masks against the true CT."""
         generator, settings = load_image_generator(self.context, "image", len(self.store.channels))
-        made = image_stage.paint(
+        made = image_stage.generate_images(
             generator,
             image_stage.conditioning(self.store, self.validation),
             settings["statistics"],
@@ -193,7 +197,7 @@ class Audit:
         )
         for name, score in scores.items():
             self.values[f"quality/paired_{name}"] = score.value
-        return {name: score.plain() for name, score in scores.items()}
+        return {name: score.to_dict() for name, score in scores.items()}
 
 
 def run(context: Context) -> None:
@@ -210,7 +214,7 @@ def run(context: Context) -> None:
         for shows in SHOWN:
             values[shows] = {
                 "scores": audit.scores(shows),
-                "collapse": audit.collapse(shows).plain(),
+                "collapse": audit.collapse(shows).to_dict(),
                 "memorisation": audit.memorisation(shows),
             }
     journal = Journal(context.folder.journal)

@@ -8,7 +8,7 @@ from harness.base.rng import generator as numpy_generator
 from harness.data.pairs.store import Store
 from harness.jobs.context import Context
 from harness.metrics.calibration.detection import calibrate_collapse, calibrate_memorisation
-from harness.work.evaluate.real_variety import patients_of, real_rows, shown_images
+from harness.work.evaluate.real_diversity import patients_of, real_rows, shown_images
 
 OF = {"collapse": calibrate_collapse, "memorisation": calibrate_memorisation}
 
@@ -29,5 +29,5 @@ def run(context: Context) -> None:
     if isinstance(found, str):
         values["reason"] = found
     else:
-        values["cells"] = [cell.plain() for cell in found]
+        values["cells"] = [cell.to_dict() for cell in found]
     context.finish([], values)

@@ -1,7 +1,7 @@
-"""Job kinds `mask-score` and `image-score`: what a readout's images are worth.
+"""Job kinds `mask-score` and `image-score`: what a checkpoint's images are worth.
 
 Both compare with validation patients at equal n. Scores are written to the job's journal at the
-readout's epoch, so that the curves of a training are the journals of its scores.
+checkpoint's epoch, so that the curves of a training are the journals of its scores.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.metrics.images.mask_shape import describe_masks
 from harness.metrics.images.similarity import paired_similarity, ssim_diversity
 from harness.training.precision import Precision
 from harness.work.evaluate.features import Features
-from harness.work.evaluate.real_variety import VarietyJudge, journal_values, real_rows, unit
+from harness.work.evaluate.real_diversity import DiversityJudge, journal_values, real_rows, unit
 from harness.work.generate.synthesis import load_image_generator, load_mask_generator
 from harness.work.train import image_stage, mask_stage
 
@@ -44,7 +44,7 @@ def score_masks(context: Context) -> None:
     store = Store.open(context.input("store") / "store")
     generator, settings = load_mask_generator(context, "training", len(store.channels))
     rows = _reference(store, config["images"])
-    judge = VarietyJudge(context, store)
+    judge = DiversityJudge(context, store)
     # Twice what a verdict needs: empty masks are no part of it.
     noise = mask_stage.draw_noise(
         settings["noise"],
@@ -63,7 +63,7 @@ def score_masks(context: Context) -> None:
         real, fake = unit(store.ct_crops(rows)), unit(made[: len(rows)])
     else:
         drawn = made.max(axis=1) > config["threshold"]
-        verdict = judge.judge(_with_gland(drawn, judge.wanted))
+        verdict = judge.judge(_with_structure(drawn, judge.wanted))
         real = store.mask_crops(rows).max(axis=1, keepdims=True).astype(np.float32)
         fake = drawn[: len(rows), None].astype(np.float32)
     values = _fidelity(features, real, fake)
@@ -75,7 +75,7 @@ def score_masks(context: Context) -> None:
     _store(context, values, len(rows), features.extractor, verdict)
 
 
-def _with_gland(masks: NDArray[np.bool_], wanted: int) -> NDArray[np.bool_]:
+def _with_structure(masks: NDArray[np.bool_], wanted: int) -> NDArray[np.bool_]:
     """The masks that are not empty; all, where these are fewer than a verdict needs."""
     filled = masks[masks.any(axis=(1, 2))]
     return filled if len(filled) >= wanted else masks
@@ -89,8 +89,8 @@ def score_images(context: Context) -> None:
     generator, settings = load_image_generator(context, "training", len(store.channels))
     rows = _reference(store, config["images"])
     conditioning = image_stage.conditioning(store, rows)
-    made = image_stage.paint(generator, conditioning, settings["statistics"], device)
-    verdict = _judge_painter(context, store, generator, settings["statistics"], device)
+    made = image_stage.generate_images(generator, conditioning, settings["statistics"], device)
+    verdict = _judge_image_generator(context, store, generator, settings["statistics"], device)
     features = Features(context, config["extractor"])
     if not np.isfinite(made).all():
         _store(context, _undefined(OF_IMAGES), len(rows), features.extractor, verdict)
@@ -107,27 +107,27 @@ def score_images(context: Context) -> None:
     _store(context, values, len(rows), features.extractor, verdict)
 
 
-def _judge_painter(
+def _judge_image_generator(
     context: Context, store: Store, generator: torch.nn.Module, statistics: str, device: str
 ) -> Collapse:
     """The verdict on Stage II over masks of as many patients as the real side has."""
-    judge = VarietyJudge(context, store)
+    judge = DiversityJudge(context, store)
     source = numpy_generator(context.spec.seed, "painted-rows")
     every = real_rows(store, "train", "validation")
     rows = source.permutation(every)[: max(judge.wanted, 1)]
-    painted = image_stage.paint(
+    painted = image_stage.generate_images(
         generator, image_stage.conditioning(store, rows), statistics, device
     )
     return judge.judge(painted[:, 0] if not np.isfinite(painted).all() else unit(painted[:, 0]))
 
 
 def _reference(store: Store, most: int) -> NDArray[np.intp]:
-    """Validation rows that the scores compare with: gland slices, at most `most`; the same ones
+    """Validation rows that the scores compare with: structure slices, at most `most`; the same ones
     for every seed and stage."""
-    rows = store.select(role="validation", selected=True, gland=True)
+    rows = store.select(role="validation", selected=True, with_structure=True)
     if len(rows) < 2:
         raise DataError(
-            "scores need at least 2 validation pairs that hold gland, but got "
+            "scores need at least 2 validation pairs that hold the structure, but got "
             f"{len(rows)}; give the validation role more patients"
         )
     if len(rows) > most:
@@ -181,7 +181,7 @@ def _store(
         "extractor": extractor.name,
         "weights": extractor.weights_digest,
         "converged": trained["converged"],
-        "collapse": verdict.plain(),
+        "collapse": verdict.to_dict(),
         **{name: value if math.isfinite(value) else None for name, value in values.items()},
     }
     context.finish([context.folder.journal], result, journal_length=length)

@@ -1,8 +1,9 @@
 """Job kind `test-score`: one segmenter on every test patient, in 3D on the source's own grid.
 
 All slices of a scan count. Predictions are made in the placed frame and slice range, pasted back to
-the source grid and thresholded at 0.5; gland voxels outside count as misses. The largest connected
-component of each structure is kept. A patient's value is the mean of the sides, of every measure.
+the source grid and thresholded at 0.5; structure voxels outside count as misses. The largest
+connected component of each structure is kept. A patient's value is the mean of the sides, of every
+measure.
 
 scores.csv: a row per structure and a row `mean` per patient. Columns are those of `MEASURES`, empty
 where a score is not defined, and

@@ -56,7 +56,7 @@ def run(context: Context) -> None:
         if sum(row.selected for row in pairs.rows) >= wanted:
             break
     chosen = [place for place, row in enumerate(pairs.rows) if row.selected][:wanted]
-    rows = [Row.synthetic(n, pairs.rows[place].gland_px) for n, place in enumerate(chosen)]
+    rows = [Row.synthetic(n, pairs.rows[place].structure_px) for n, place in enumerate(chosen)]
     meta = {**store.meta, "kind": "fresh", "lineage": {"patients": sorted(digests)}, "patients": []}
     folder = context.folder.path / "store"
     write_store(

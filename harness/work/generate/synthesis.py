@@ -103,7 +103,7 @@ def run(context: Context) -> None:
     spec, config = context.spec, context.spec.config
     store = Store.open(context.input("store") / "store")
     channels = len(store.channels)
-    rows = store.select(role="train", gland=True)
+    rows = store.select(role="train", with_structure=True)
     real_masks = store.mask_crops(rows).max(axis=1) > 0
     rule = fit_plausibility(real_masks, config["tolerance"])
     generator, settings = load_mask_generator(context, "mask", channels)
@@ -119,11 +119,11 @@ def run(context: Context) -> None:
     )
     masks = found.kept or found.implausible[: config["pairs"]]
     frames = _in_frame(np.stack(masks), store.ct.shape[-1])
-    painter, painter_config = load_image_generator(context, "image", channels)
-    ct = image_stage.paint(
-        painter,
+    image_generator, image_generator_config = load_image_generator(context, "image", channels)
+    ct = image_stage.generate_images(
+        image_generator,
         torch.from_numpy(frames.astype(np.float32)) * 2 - 1,
-        painter_config["statistics"],
+        image_generator_config["statistics"],
         Precision.of(spec.compute).device,
     )
     folder = context.folder.path / "store"
@@ -138,7 +138,7 @@ def run(context: Context) -> None:
     context.finish([p for p in folder.rglob("*") if p.is_file()], values)
 
 
-def repaint(context: Context) -> None:
+def synthesis_on_real_masks(context: Context) -> None:
     """Make the store of one replicate's Stage II on real training masks.
 
     The masks are those that the GAN stages learn from, drawn without repeats as far as they last.
@@ -146,13 +146,13 @@ def repaint(context: Context) -> None:
     spec = context.spec
     store = Store.open(context.input("store") / "store")
     rows = store.select(role="train", selected=True)
-    order = numpy_generator(spec.seed, "repaint").permutation(rows)
+    order = numpy_generator(spec.seed, "synthesis-on-real-masks").permutation(rows)
     chosen = np.resize(order, spec.config["pairs"])
     frames = store.padded_masks(chosen)
-    painter, config = load_image_generator(context, "image", len(store.channels))
+    image_generator, config = load_image_generator(context, "image", len(store.channels))
     device = Precision.of(spec.compute).device
-    ct = image_stage.paint(
-        painter, image_stage.conditioning(store, chosen), config["statistics"], device
+    ct = image_stage.generate_images(
+        image_generator, image_stage.conditioning(store, chosen), config["statistics"], device
     )
     folder = context.folder.path / "store"
     _write(folder, store, ct, frames, context)
@@ -176,7 +176,7 @@ def _write(
     seen = set().union(*(_seen(context, name) for name in inputs))
     if "mask" not in inputs:  # the masks themselves are training patients'
         seen |= {p["digest"] for p in store.meta["patients"] if p["role"] == "train"}
-    lineage = {**{n: i.plain() for n, i in inputs.items()}, "patients": sorted(seen)}
+    lineage = {**{n: i.to_dict() for n, i in inputs.items()}, "patients": sorted(seen)}
     meta = {**store.meta, "kind": "synthetic", "lineage": lineage, "patients": []}
     write_store(folder, ct, masks, rows, meta)
 

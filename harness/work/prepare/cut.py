@@ -15,9 +15,9 @@ from harness.data.pairs.framing import (
     channel_of,
     channels_of,
     frames,
-    gland_slices,
     mask_frames,
     paste,
+    structure_slices,
 )
 from harness.data.pairs.placement import Placement
 from harness.data.pairs.store import Row, crop_text
@@ -26,12 +26,12 @@ from harness.data.scan import Scan
 
 @dataclass
 class Pairs:
-    """Pairs cut so far, and gland voxels lost to crops by role."""
+    """Pairs cut so far, and structure voxels lost to crops by role."""
 
     ct: list[NDArray[np.float32]] = field(default_factory=list)
     masks: list[NDArray[np.uint8]] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    gland: Counter[str] = field(default_factory=Counter)
+    structure: Counter[str] = field(default_factory=Counter)
     lost_frame: Counter[str] = field(default_factory=Counter)
     lost_mask: Counter[str] = field(default_factory=Counter)
     lost_slices: Counter[str] = field(default_factory=Counter)
@@ -42,7 +42,7 @@ class Pairs:
         self.ct += more.ct
         self.masks += more.masks
         self.rows += [replace(row, pair=first + row.pair) for row in more.rows]
-        for name in ("gland", "lost_frame", "lost_mask", "lost_slices"):
+        for name in ("structure", "lost_frame", "lost_mask", "lost_slices"):
             getattr(self, name).update(getattr(more, name))
 
 
@@ -65,7 +65,7 @@ def cut(
         ct = frames(scan.hu, scan.affine, place, framing, mirrored)
         made = mask_frames(mask, scan.affine, place, framing, mirrored)
         _count_losses(scan, structure, place, framing, mirrored, role, config, pairs)
-        trains = gland_slices(mask, place.slices, config["gland_free_share"])
+        trains = structure_slices(mask, place.slices, config["structure_free_share"])
         placed_range = np.arange(place.slices[0], place.slices[1] + 1)
         wanted = np.union1d(placed_range, trains) if role == "train" else placed_range
         for index in wanted:
@@ -84,7 +84,7 @@ def cut(
                     slice=int(index),
                     z_mm=round(float(index * scan.spacing_mm[0]), 3),
                     mirrored=mirrored,
-                    gland_px=int(made[index].sum()),
+                    structure_px=int(made[index].sum()),
                     selected=bool(np.isin(index, trains)),
                     crop=crop_text(place),
                 )
@@ -102,7 +102,7 @@ def _count_losses(
     config: Mapping[str, Any],
     pairs: Pairs,
 ) -> None:
-    """Gland voxels of the source grid that no frame, mask crop or slice range holds."""
+    """Structure voxels of the source grid that no frame, mask crop or slice range holds."""
     mask = scan.masks[structure]
     frame = framing.frame_px
     reach = np.ones((len(mask), frame, frame), np.float32)
@@ -112,7 +112,7 @@ def _count_losses(
     reach[:, :, :margin] = reach[:, :, frame - margin :] = 0
     in_crop = paste(reach, mask.shape, scan.affine, place, framing, mirrored) > 0.5
     first, last = place.slices
-    pairs.gland[role] += int(mask.sum())
+    pairs.structure[role] += int(mask.sum())
     pairs.lost_frame[role] += int((mask & ~inside).sum())
     pairs.lost_mask[role] += int((mask & ~in_crop).sum())
     pairs.lost_slices[role] += int(mask[:first].sum() + mask[last + 1 :].sum())

@@ -2,7 +2,7 @@
 
 The crop rule is learnt on training patients. Training and validation pairs are every slice of the
 placed range, with a mark on those that the GAN stages learn from (chosen by their labels); training
-patients also give their gland slices outside the range. Test patients leave their scans only.
+patients also give their structure slices outside the range. Test patients leave their scans only.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def run(context: Context) -> None:
     """Fit the crop, cut every patient once, write the store."""
     config = context.spec.config
     roles: Mapping[str, str] = config["patients"]
-    looks = {d: context.request.runtime["looks"][d] for d in roles}
-    known = {d: read_json(Path(path)) for d, path in looks.items()}
+    patient_index = {d: context.request.runtime["looks"][d] for d in roles}
+    known = {d: read_json(Path(path)) for d, path in patient_index.items()}
     marks = {
         d: Landmarks.read(known[d]["landmarks"], Path(path).with_suffix(".npy"))
-        for d, path in looks.items()
+        for d, path in patient_index.items()
     }
     training = [marks[d] for d, role in roles.items() if role == "train"]
     rule = fit_crop(training, config["structures"], CropConfig.model_validate(config["crop"]))
@@ -119,7 +119,7 @@ def _write(
         "spacing_mm": config["spacing_mm"],
         "window_hu": list(config["window_hu"]),
         "legacy_scaling": config["legacy_scaling"],
-        "crop": rule.plain(),
+        "crop": rule.to_dict(),
         "patients": patients,
         "lineage": {},
     }
@@ -132,7 +132,7 @@ def _values(pairs: Pairs, patients: list[dict[str, str]], rule: CropRule) -> dic
     per_role: dict[str, Counter[str]] = defaultdict(Counter)
     for row in pairs.rows:
         per_role[row.role]["pairs"] += 1
-        per_role[row.role]["with gland"] += row.gland_px > 0
+        per_role[row.role]["with the structure"] += row.structure_px > 0
         per_role[row.role]["selected"] += row.selected
     lost = {}
     for what, counts in (
@@ -140,8 +140,8 @@ def _values(pairs: Pairs, patients: list[dict[str, str]], rule: CropRule) -> dic
         ("outside the mask crop", pairs.lost_mask),
         ("outside the slice range", pairs.lost_slices),
     ):
-        for role, total in sorted(pairs.gland.items()):
-            lost[f"gland voxels {what}, {role}"] = counts[role] / total if total else 0.0
+        for role, total in sorted(pairs.structure.items()):
+            lost[f"structure voxels {what}, {role}"] = counts[role] / total if total else 0.0
     return {
         "patients": dict(Counter(p["role"] for p in patients)),
         "pairs": {role: dict(counts) for role, counts in per_role.items()},

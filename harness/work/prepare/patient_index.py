@@ -1,4 +1,4 @@
-"""Looking at source patients: content digest, notes, landmarks and portrait, once per unchanged
+"""Looking at source patients: content digest, notes, landmarks and summary, once per unchanged
 patient.
 
 A look reads and decodes one patient. What it found is kept in `looks/`, keyed by the files' sizes
@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.base.files import digest_of, read_json, write_json
 from harness.config.data import DataConfig
-from harness.data.quality.scan_summary import Portrait, portrait
+from harness.data.quality.scan_summary import ScanSummary, scan_summary
 from harness.data.scan import Excluded, Reference, Source
 from harness.work.prepare.parallel import read_each
 
@@ -24,12 +24,12 @@ LOOK_VERSION = 3
 
 
 @dataclass(frozen=True)
-class Look:
+class IndexedPatient:
     """What is known of a usable patient without its voxels.
 
     Attributes:
         landmarks: plain part of its landmarks; the coarse volume lies beside the file.
-        portrait: what a person must know of the scan; its picture lies beside the file.
+        scan_summary: what a person must know of the scan; its picture lies beside the file.
         file: where the look is kept.
     """
 
@@ -39,7 +39,7 @@ class Look:
     notes: tuple[str, ...]
     structures: tuple[str, ...]
     landmarks: dict[str, Any]
-    portrait: Portrait
+    scan_summary: ScanSummary
     file: str = ""
 
     @property
@@ -48,20 +48,20 @@ class Look:
         return Path(self.file).with_suffix(".png")
 
     @classmethod
-    def open(cls, path: Path) -> Look:
+    def open(cls, path: Path) -> IndexedPatient:
         """The look kept at `path`."""
         kept = read_json(path)
         kept |= {"notes": tuple(kept["notes"]), "structures": tuple(kept["structures"])}
-        kept["portrait"] = Portrait.of(kept["portrait"])
+        kept["scan_summary"] = ScanSummary.of(kept["scan_summary"])
         return cls(**kept, file=str(path))
 
 
 @dataclass(frozen=True)
-class Looks:
+class PatientIndex:
     """All patients of a source: usable ones, and excluded ones with reasons; files that the source
     does not use, counted by reason."""
 
-    usable: tuple[Look, ...]
+    usable: tuple[IndexedPatient, ...]
     excluded: tuple[Excluded, ...]
     ignored: Mapping[str, int] = field(default_factory=dict)
 
@@ -72,7 +72,7 @@ def look_at(
     root: Path,
     progress: Callable[[int, int], None],
     readers: int = 1,
-) -> Looks:
+) -> PatientIndex:
     """Look at every patient of the source.
 
     Args:
@@ -96,24 +96,24 @@ def _ignored(source: Source) -> Sequence[tuple[int, str]]:
     return listed() if listed is not None else ()
 
 
-def _sorted(paths: Sequence[Path], ignored: Mapping[str, int]) -> Looks:
+def _sorted(paths: Sequence[Path], ignored: Mapping[str, int]) -> PatientIndex:
     usable, excluded = [], []
     seen: dict[str, str] = {}
     for path in paths:
         found = _open(path)
-        if isinstance(found, Look) and found.digest in seen:
+        if isinstance(found, IndexedPatient) and found.digest in seen:
             # One patient under two names could train and test at once.
             reason = (
                 f"it holds the same scan with the same contours as {seen[found.digest]}, which "
                 "is kept"
             )
-            excluded.append(Excluded(found.patient, reason, found.portrait.labels))
-        elif isinstance(found, Look):
+            excluded.append(Excluded(found.patient, reason, found.scan_summary.labels))
+        elif isinstance(found, IndexedPatient):
             seen[found.digest] = found.patient
             usable.append(found)
         else:
             excluded.append(found)
-    return Looks(tuple(usable), tuple(excluded), ignored)
+    return PatientIndex(tuple(usable), tuple(excluded), ignored)
 
 
 def _path(reference: Reference, config: DataConfig, folder: Path) -> Path:
@@ -133,7 +133,7 @@ def _path(reference: Reference, config: DataConfig, folder: Path) -> Path:
 def _look(source: Source, asked: tuple[Reference, Path, DataConfig]) -> None:
     """Read one patient and keep what was seen; the file that says so appears last."""
     from harness.data.pairs.landmarks import landmarks
-    from harness.figures.portraits import draw_portrait, write_portrait
+    from harness.figures.scan_pictures import draw_scan, write_scan_picture
 
     reference, path, config = asked
     scan = source.read(reference)
@@ -141,7 +141,7 @@ def _look(source: Source, asked: tuple[Reference, Path, DataConfig]) -> None:
         kept = {"patient": scan.patient, "reason": scan.reason, "labels": list(scan.labels)}
         write_json(path, kept)
         return
-    write_portrait(path.with_suffix(".png"), draw_portrait(scan, config.structures))
+    write_scan_picture(path.with_suffix(".png"), draw_scan(scan, config.structures))
     write_json(
         path,
         {
@@ -151,13 +151,13 @@ def _look(source: Source, asked: tuple[Reference, Path, DataConfig]) -> None:
             "notes": list(scan.notes),
             "structures": sorted(scan.masks),
             "landmarks": landmarks(scan).write(path.with_suffix(".npy")),
-            "portrait": portrait(scan).plain(),
+            "scan_summary": scan_summary(scan).to_dict(),
         },
     )
 
 
-def _open(path: Path) -> Look | Excluded:
+def _open(path: Path) -> IndexedPatient | Excluded:
     kept = read_json(path)
     if "reason" in kept:
         return Excluded(kept["patient"], kept["reason"], tuple(kept["labels"]))
-    return Look.open(path)
+    return IndexedPatient.open(path)

@@ -10,14 +10,14 @@ from harness.jobs.folder import JobFolder
 
 
 def branch_off(trunk: JobFolder, epoch: int, branch: JobFolder) -> None:
-    """Let `branch` go on from the readout of `trunk` at `epoch`.
+    """Let `branch` go on from the checkpoint of `trunk` at `epoch`.
 
     A branch that began is left alone. Without a kept state nothing is taken over, and the branch
     trains from its own beginning. The state comes last, so that a killed start begins again.
     """
     state = trunk.branch(epoch)
     result = trunk.result(epoch)
-    if branch.state.exists() or branch.readouts() or result is None or not state.exists():
+    if branch.state.exists() or branch.checkpoints() or result is None or not state.exists():
         return
     with open(trunk.journal, "rb") as file:
         write_bytes(branch.journal, file.read(result["journal"]))

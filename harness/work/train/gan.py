@@ -64,7 +64,7 @@ class Adversaries:
         return norm
 
     def weights(self) -> dict[str, Tensor]:
-        """What a readout keeps: the generator's."""
+        """What a checkpoint keeps: the generator's."""
         return self.networks["generator"].state_dict()
 
     def samples(self) -> NDArray[np.float32]:

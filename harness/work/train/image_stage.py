@@ -30,9 +30,9 @@ from harness.training.pictures import grid, to_grey
 from harness.training.precision import Precision
 from harness.training.schedule import constant, picture_epochs, pix2pix_decay
 from harness.work.train.batches import EpochBatches
+from harness.work.train.checkpoints import finish_checkpoint, stop_rule
 from harness.work.train.fork import branch_off
 from harness.work.train.gan import Adversaries
-from harness.work.train.readout import finish_readout, stop_rule
 from harness.work.train.sample_monitor import SAMPLES, Watch
 
 PICTURED = 8
@@ -106,7 +106,7 @@ class Pix2pixStage(Adversaries):
 
     def _painted(self, masks: Tensor) -> NDArray[np.float32]:
         network, statistics = self.networks["generator"], self.config["statistics"]
-        return paint(network, masks, statistics, self.precision.device)
+        return generate_images(network, masks, statistics, self.precision.device)
 
     def pictures(self) -> dict[str, NDArray[np.uint8]]:
         masks, truth = (part[:PICTURED] for part in self.shown)
@@ -119,7 +119,9 @@ class Pix2pixStage(Adversaries):
 
 
 @torch.no_grad()
-def paint(generator: nn.Module, masks: Tensor, statistics: str, device: str) -> NDArray[np.float32]:
+def generate_images(
+    generator: nn.Module, masks: Tensor, statistics: str, device: str
+) -> NDArray[np.float32]:
     """CT (N, 1, F, F) in [-1, 1] for masks (N, C, F, F) in [-1, 1]; dropout off.
 
     `statistics`: "running" uses BatchNorm's running averages; "batch-of-one" normalises each image
@@ -156,7 +158,7 @@ def conditioning(store: Store, rows: NDArray[np.intp]) -> Tensor:
 
 
 def _shown(store: Store, seed: int) -> tuple[Tensor, Tensor]:
-    rows = store.select(role="validation", selected=True, gland=True)
+    rows = store.select(role="validation", selected=True, with_structure=True)
     drawn = numpy_generator(seed, "shown").permutation(rows)[:SAMPLES]
     chosen = np.concatenate([np.sort(drawn[:PICTURED]), np.sort(drawn[PICTURED:])])
     return conditioning(store, chosen), torch.from_numpy(store.ct[chosen].astype(np.float32))
@@ -192,9 +194,9 @@ def run(context: Context) -> None:
             folder=context.folder,
             seed=spec.seed,
             targets=context.request.epochs,
-            finish=lambda epoch, length: finish_readout(context, epoch, length),
+            finish=lambda epoch, length: finish_checkpoint(context, epoch, length),
             stop=context.stop,
-            clock=context.clock,
+            stopwatch=context.stopwatch,
             lost=stop_rule(context),
             device=precision.device,
             picture_epochs=picture_epochs(context.request.epochs, context.request.pictures),

@@ -27,8 +27,8 @@ from harness.training.pictures import grid, to_grey
 from harness.training.precision import Precision
 from harness.training.schedule import picture_epochs
 from harness.work.train.batches import EpochBatches
+from harness.work.train.checkpoints import finish_checkpoint, stop_rule
 from harness.work.train.gan import Adversaries
-from harness.work.train.readout import finish_readout, stop_rule
 from harness.work.train.sample_monitor import SAMPLES, Watch
 
 GRID = 64
@@ -164,9 +164,9 @@ def run(context: Context) -> None:
             folder=context.folder,
             seed=spec.seed,
             targets=context.request.epochs,
-            finish=lambda epoch, length: finish_readout(context, epoch, length),
+            finish=lambda epoch, length: finish_checkpoint(context, epoch, length),
             stop=context.stop,
-            clock=context.clock,
+            stopwatch=context.stopwatch,
             lost=stop_rule(context),
             device=precision.device,
             picture_epochs=picture_epochs(context.request.epochs, context.request.pictures),

@@ -3,7 +3,7 @@
 Real slots draw from every slice of the placed range of training patients; they, their order and
 their augmentation draws come from streams of the replicate's seed alone, so they are the same in
 every arm. The arm decides what fills the extra slots and whether slots are augmented. Real pairs in
-extra slots are those that the GAN stages learn from, so that gland is about as frequent there
+extra slots are those that the GAN stages learn from, so that structure is about as frequent there
 as in synthetic pairs.
 """
 
@@ -129,7 +129,7 @@ def slot_plan(config: Mapping[str, Any]) -> list[tuple[int, dict[str, int]]]:
     if order == "first":
         turn = round(config["updates"] * config["pretrain"]["share"])
         return [(0, {"extra": size}), (turn, {"real": size})]
-    extra = extra_slots(size, config["extra_share"])
+    extra = extra_slots(size, config["synthetic_fraction"])
     return [(0, {"real": size - extra, "extra": extra})]
 
 

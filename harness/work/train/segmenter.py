@@ -118,7 +118,7 @@ def predict(
 def validation_dice(network: nn.Module, store: Store, precision: Precision) -> float:
     """Mean over validation patients and structures of Dice over all their pairs, in the frame.
 
-    NaN without validation pairs that hold gland.
+    NaN without validation pairs that hold the structure.
     """
     rows = store.select(role="validation")
     if not len(rows):
@@ -158,7 +158,7 @@ def run(context: Context) -> None:
             targets=context.request.epochs,
             finish=lambda epoch, length: _finish(context, epoch, length),
             stop=context.stop,
-            clock=context.clock,
+            stopwatch=context.stopwatch,
             device=precision.device,
             last_epoch=math.ceil(config["updates"] / config["updates_per_epoch"]),
         )

@@ -1,4 +1,4 @@
-"""What a readout says of its training: its last losses, and whether it had converged."""
+"""What a checkpoint says of its training: its last losses, and whether it had converged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from factories.tiny import Tiny, tiny_experiment, values_of
 from harness.jobs.context import Context
 from harness.jobs.journal import Journal
 from harness.jobs.spec import Request
-from harness.work.train.readout import finish_readout
+from harness.work.train.checkpoints import finish_checkpoint
 
 
 def test_a_readout_has_the_losses_of_its_own_epoch(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_a_readout_has_the_losses_of_its_own_epoch(tmp_path: Path) -> None:
 
 
 def test_an_image_readout_has_its_l1(tmp_path: Path) -> None:
-    data = {"crop": {"frame_px": 128}, "structures": ["gland"]}
+    data = {"crop": {"frame_px": 128}, "structures": ["structure"]}
     tiny = Tiny(tmp_path, tiny_experiment(data=data))
     folder = tiny.must(tiny.image(), 1)
     values = (folder.result(1) or {})["values"]
@@ -47,7 +47,7 @@ def test_a_winning_discriminator_is_a_failure_from_its_onset_on(tmp_path: Path) 
         path = context.folder.at(epoch) / "weights.safetensors"
         path.parent.mkdir(parents=True)
         path.write_bytes(b"weights")
-        finish_readout(context, epoch, journal.sync())
+        finish_checkpoint(context, epoch, journal.sync())
     journal.close()
     early, late = ((context.folder.result(epoch) or {})["values"] for epoch in (10, 30))
     assert early["converged"] is True

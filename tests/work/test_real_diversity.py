@@ -1,4 +1,4 @@
-"""The verdict on a readout's samples inside its score, and the real-real reference behind it."""
+"""The verdict on a checkpoint's samples inside its score, and the real-real reference behind it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.data.pairs.store import Store
 from harness.jobs.journal import series
 from harness.metrics.extractors.coarse_pixels import coarse_pixels
 from harness.metrics.extractors.registry import identify
-from harness.work.evaluate.real_variety import patients_of, real_rows, shown_images
+from harness.work.evaluate.real_diversity import patients_of, real_rows, shown_images
 from harness.work.specs import Specs
 
 MANY = ("train",) * 8 + ("validation",) * 4 + ("test",)
@@ -31,7 +31,7 @@ def work_folder(root: Path, roles: tuple[str, ...], **changed: Any) -> Tiny:
 def score(tiny: Tiny) -> tuple[dict[str, Any], Path]:
     training = tiny.mask()
     tiny.must(training, 1)
-    tiny.must(tiny.specs.variety_of(tiny.store, training))
+    tiny.must(tiny.specs.diversity_of(tiny.store, training))
     folder = tiny.must(tiny.specs.score("mask-score", tiny.store, training, 1))
     result = folder.result()
     assert result is not None
@@ -69,7 +69,7 @@ def test_real_rows_are_gland_slices_of_these_roles_and_always_the_same(tmp_path:
     store = Store.open(work_folder(tmp_path, MANY).store_folder)
     rows = real_rows(store, "train", "validation")
     assert {store.rows[row].role for row in rows} == {"train", "validation"}
-    assert all(store.rows[row].gland_px > 0 for row in rows)
+    assert all(store.rows[row].structure_px > 0 for row in rows)
     few = real_rows(store, "train", "validation", most=10)
     assert len(few) == 10
     assert set(few) <= set(rows)

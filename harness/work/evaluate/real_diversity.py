@@ -1,8 +1,8 @@
-"""Job kind `variety`: how varied real images are, between patients; and a generator beside them.
+"""Job kind `diversity`: how varied real images are, between patients; and a generator beside them.
 
-Real images here are the gland slices of training and validation patients: what the generator was to
-learn, and what else it could have drawn. Samples are judged in coarse pixels, without a network,
-so that every scored epoch can be judged.
+Real images here are the structure slices of training and validation patients: what the generator
+was to learn, and what else it could have drawn. Samples are judged in coarse pixels, without a
+network, so that every scored epoch can be judged.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from harness.data.pairs.store import Store
 from harness.jobs.context import Context
 from harness.metrics.collapse.verdict import (
     Collapse,
+    RealDiversity,
     RealSet,
-    RealVariety,
     judge_collapse,
-    real_variety,
+    real_diversity,
     samples_broken,
     undecided,
 )
@@ -37,19 +37,19 @@ def run(context: Context) -> None:
     config = context.spec.config
     store = Store.open(context.input("store") / "store")
     rows = real_rows(store, "train", "validation")
-    found = real_variety(
+    found = real_diversity(
         _real_set(store, rows, config["shows"]),
         config["images"],
-        numpy_generator(0, "variety", config["shows"]),
+        numpy_generator(0, "real-diversity", config["shows"]),
     )
     values: dict[str, Any] = {"images": NAME, "preprocessing": PREPROCESSING}
-    values |= {"reason": found} if isinstance(found, str) else {"reference": found.plain()}
+    values |= {"reason": found} if isinstance(found, str) else {"reference": found.to_dict()}
     context.finish([], values)
 
 
 def real_rows(store: Store, *roles: str, most: int = MOST_REAL) -> NDArray[np.intp]:
-    """Rows of gland slices of these roles, ascending; at most `most`, always the same ones."""
-    rows = np.concatenate([store.select(role=r, selected=True, gland=True) for r in roles])
+    """Rows of structure slices of these roles, ascending; at most `most`, always the same ones."""
+    rows = np.concatenate([store.select(role=r, selected=True, with_structure=True) for r in roles])
     if len(rows) > most:
         rows = numpy_generator(0, "real-rows", *roles).permutation(rows)[:most]
     return np.sort(rows)
@@ -86,12 +86,12 @@ def _real_set(store: Store, rows: NDArray[np.intp], shows: str) -> RealSet:
     return RealSet.of(coarse_pixels(shown_images(store, rows, shows)), patients_of(store, rows))
 
 
-class VarietyJudge:
+class DiversityJudge:
     """Judges samples against the reference that is an input of the job.
 
     Args:
-        reference: name of the input: a `variety` job.
-        training: name of the input whose journal has a say: a GAN's readout; None for none.
+        reference: name of the input: a `diversity` job.
+        training: name of the input whose journal has a say: a GAN's checkpoint; None for none.
 
     Attributes:
         wanted: samples that a verdict needs; 0 where there is no reference, and no verdict.
@@ -101,7 +101,7 @@ class VarietyJudge:
         self,
         context: Context,
         store: Store,
-        reference: str = "variety",
+        reference: str = "diversity",
         training: str | None = "training",
     ) -> None:
         values = context.input_result(reference)["values"]
@@ -113,7 +113,7 @@ class VarietyJudge:
             context.input_result(training)["values"] if training else {}
         )
         self._reference = (
-            RealVariety.from_plain(values["reference"]) if self._reason is None else None
+            RealDiversity.from_dict(values["reference"]) if self._reason is None else None
         )
         self.wanted = 0 if self._reference is None else self._reference.n
 
@@ -145,5 +145,5 @@ def journal_values(found: Collapse) -> dict[str, float]:
     """What the curves of a training show of a verdict: each sign relative to real images."""
     values = {f"collapse/{sign.name}": sign.ratio for sign in found.signs}
     if found.signs:
-        values["collapse/looks_real"] = found.precision / found.real_precision
+        values["collapse/precision"] = found.precision / found.real_precision
     return values

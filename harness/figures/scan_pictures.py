@@ -33,7 +33,7 @@ COLOURS = (
 """Outlines of the structures, in the order of their names in the experiment."""
 
 
-def draw_portrait(scan: Scan, structures: tuple[str, ...]) -> Picture:
+def draw_scan(scan: Scan, structures: tuple[str, ...]) -> Picture:
     """Three tiles side by side, (TILE_PX, 3 * TILE_PX, 3): two axial slices through the structures,
     at a quarter and three quarters of their extent, and the coronal one through their middle."""
     masks = {name: scan.masks[name] for name in structures if name in scan.masks}
@@ -53,7 +53,7 @@ def draw_portrait(scan: Scan, structures: tuple[str, ...]) -> Picture:
     return np.concatenate(tiles, axis=1)
 
 
-def write_portrait(path: Path, picture: Picture) -> None:
+def write_scan_picture(path: Path, picture: Picture) -> None:
     """As a PNG file, atomically."""
     with atomic(path) as file:
         Image.fromarray(picture).save(file, format="PNG", optimize=True)

@@ -1,4 +1,5 @@
-"""What a GAN readout's result says: its losses, whether it converged, whether samples are alike."""
+"""What a GAN checkpoint's result says: its losses, whether it converged, whether samples are
+alike."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ from harness.metrics.collapse.convergence import (
 _LAST = ("d_loss", "g_loss", "l1", "d_real", "d_fake")
 
 
-def finish_readout(context: Context, epoch: int, journal_length: int) -> None:
-    """Store the readout's result with its last losses and what the training's journal tells.
+def finish_checkpoint(context: Context, epoch: int, journal_length: int) -> None:
+    """Store the checkpoint's result with its last losses and what the training's journal tells.
 
     `converged` is False where the discriminator wins, something is not a number, or the output is
     frozen (`failure` has the reason and the epoch of onset); `alike` is there where the samples of
