@@ -31,7 +31,7 @@ class Kind:
 
 
 KINDS: Registry[Kind] = Registry("job kind", "harness.jobs")
-KINDS.add("prepare", Kind("harness.work.prepare.job:run", 2))
+KINDS.add("prepare", Kind("harness.work.prepare.job:run", 3))
 KINDS.add("mask-stage", Kind("harness.work.train.mask_stage:run", 1, training=True))
 KINDS.add("image-stage", Kind("harness.work.train.image_stage:run", 1, training=True))
 KINDS.add("image-decay", Kind("harness.work.train.image_stage:decay", 1, training=True))

@@ -209,12 +209,11 @@ def test_rows_agree_with_their_images(prepared: Prepared) -> None:
         assert row.z_mm == row.slice * 3
         assert json.loads(row.crop) == {"centre": [32.0, 40.0]}
         assert row.patient.startswith("p-")
-    # Rows 28 to 43 and columns 34 to 57, a half-voxel more each way since half a pixel's structure
-    # makes a structure pixel; pixel 0 lies on row 16.5 and column 24.5, columns then run backwards.
+    # Rows 28 to 43 and columns 34 to 57, in as many pixels; pixel 0 lies on row 16.5 and column
+    # 24.5, where every edge is a tie; columns run backwards.
     [row] = [row for row in prepared.rows(0, "parotid_left") if row.slice == 8]
     expected = np.zeros((FRAME, FRAME), bool)
-    expected[11:28, : 32 - 9] = True
-    expected[[11, 27], 32 - 10] = False  # corners are a quarter structure
+    expected[11:27, : 32 - 10] = True
     assert np.array_equal(store.masks[row.pair, 0] > 0, expected)
     assert store.ct[row.pair, 0, 12:27, :22] == pytest.approx((-20 + 324) / 500 * 2 - 1, abs=1e-5)
 

@@ -2,8 +2,8 @@
 
 A frame is `frame_px` pixels of `spacing_mm` about a placement's centre, sampled linearly in the
 plane; slices are the scan's own. Outside the scan is air (CT) or nothing (masks). Masks are sampled
-linearly and thresholded at a half. Left structures are mirrored along columns where the store
-mirrors.
+linearly and thresholded at a half; a pixel at exactly a half is what lies just below and to the
+right of it in the frame. Left structures are mirrored along columns where the store mirrors.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from numpy.typing import NDArray
 from harness.data.pairs.placement import Placement
 
 AIR_HU = -1024.0
+
+TIE = 1e-9
+"""A mask's linear value within this of a half is a tie."""
+NUDGE_PX = 1e-3
+"""How far, in source pixels, a tie is looked at from: far enough to leave it, and no further."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,17 @@ def _weights(places: NDArray[np.float64], length: int) -> NDArray[np.float64]:
 
 
 def _samplers(
-    shape: tuple[int, ...], spacing: tuple[float, float], placement: Placement, framing: Framing
+    shape: tuple[int, ...],
+    spacing: tuple[float, float],
+    placement: Placement,
+    framing: Framing,
+    nudge: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Matrices that take a slice's rows and columns to the frame's."""
+    """Matrices that take a slice's rows and columns to the frame's; nudged by source pixels."""
     steps = np.arange(framing.frame_px, dtype=np.float64) - (framing.frame_px - 1) / 2
     offsets = steps * framing.spacing_mm
     return tuple(  # type: ignore[return-value]
-        _weights(placement.centre[axis] + offsets / spacing[axis], shape[axis + 1])
+        _weights(placement.centre[axis] + offsets / spacing[axis] + nudge[axis], shape[axis + 1])
         for axis in (0, 1)
     )
 
@@ -112,10 +121,22 @@ def mask_frames(
     framing: Framing,
     mirrored: bool,
 ) -> NDArray[np.uint8]:
-    """Mask frames of every slice, (slices, F, F), 0 or 1."""
-    rows, columns = _samplers(mask.shape, in_plane_spacing(affine), placement, framing)
-    made = (rows @ mask.astype(np.float64) @ columns.T >= 0.5).astype(np.uint8)
-    return made[..., ::-1].copy() if mirrored else made
+    """Mask frames of every slice, (slices, F, F), 0 or 1.
+
+    On a grid shifted by half a pixel every edge is a tie: all in would grow a mask by half a pixel
+    on each side, all out would shrink it. One direction for all, the same in every frame as a
+    person sees it, keeps its size, and a mirrored patient's frames those of the other side.
+    """
+    spacing, volume = in_plane_spacing(affine), mask.astype(np.float64)
+    rows, columns = _samplers(mask.shape, spacing, placement, framing)
+    value = rows @ volume @ columns.T
+    ties = np.abs(value - 0.5) <= TIE
+    if ties.any():
+        nudge = (NUDGE_PX, -NUDGE_PX if mirrored else NUDGE_PX)
+        rows, columns = _samplers(mask.shape, spacing, placement, framing, nudge)
+        value = np.where(ties, rows @ volume @ columns.T, value)
+    frame = (value > 0.5).astype(np.uint8)
+    return frame[..., ::-1].copy() if mirrored else frame
 
 
 def paste(
