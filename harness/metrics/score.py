@@ -39,3 +39,14 @@ class Score:
 def undefined(reason: str, n: int, units: str = "images") -> Score:
     """A score that cannot be computed, with the reason in words."""
     return Score(math.nan, None, n, units, reason)
+
+
+def share_interval(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval of a share of n, at least 1, independent trials, in [0, 1].
+
+    Unlike mean +- 2 standard errors it has a width at 0 and at n successes.
+    """
+    from scipy.stats import binomtest
+
+    ends = binomtest(successes, n).proportion_ci(level, method="wilson")
+    return float(ends.low), float(ends.high)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness import __version__
 from harness.base import text as formats
-from harness.base.files import write_json, write_text
+from harness.base.files import without_nan, write_json, write_text
 from harness.inference.dose import AXIS_NAMES
 from harness.report.answer import Answer, make_answer
 from harness.report.arms import Arms, make_arms
@@ -138,7 +137,7 @@ def _summary(
         "page": PAGE,
         "tables": sorted(tables),
     }
-    return _finite(summary)  # type: ignore[no-any-return]
+    return without_nan(summary)  # type: ignore[no-any-return]
 
 
 def _effect(effect: Any, comparison: Any) -> dict[str, Any]:
@@ -147,13 +146,3 @@ def _effect(effect: Any, comparison: Any) -> dict[str, Any]:
     if comparison is not None and comparison.extended:
         values |= {"word": "", "sentence": "", "p": None, "p_adjusted": None}
     return values
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.jobs.folder import WorkFolder
 from harness.metrics.collapse.verdict import COLLAPSED
-from harness.metrics.proportion import wilson
+from harness.metrics.score import share_interval
 from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
 
 CHOSEN_BY_OUTCOME = ("tpe", "gp")
@@ -196,7 +196,7 @@ def _rate(axis: str, value: Any, rows: Sequence[SeedVerdict], rates: bool) -> Ra
         words[row.word] = words.get(row.word, 0) + 1
     judged = [row for row in rows if row.word != "undecided"]
     bad = sum(row.collapsed for row in judged)
-    interval = wilson(bad, len(judged)) if rates and judged else None
+    interval = share_interval(bad, len(judged)) if rates and judged else None
     return Rate(axis, value, words, bad, len(judged), interval)
 
 

@@ -13,7 +13,7 @@ from harness.base.errors import DataError
 from harness.metrics.memorisation.neighbours import Neighbours, neighbours
 from harness.metrics.memorisation.permutation_test import memorisation
 from harness.metrics.memorisation.result import Memorisation, fewest_recognisable
-from harness.metrics.proportion import wilson
+from harness.metrics.score import share_interval
 
 D, SLICES = 32, 8
 FLIP = np.where(np.arange(D) % 2, 1.0, -1.0)
@@ -58,7 +58,7 @@ def rate(repeats: int, **options: object) -> tuple[int, tuple[float, float]]:
         rng = np.random.default_rng([17, seed])
         near = planted(rng, **options)  # type: ignore[arg-type]
         found += memorisation(near, rng, 200, alpha=0.05).verdict == "memorised"
-    return found, wilson(found, repeats)
+    return found, share_interval(found, repeats)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_is_said_of_copies() -> None:
     assert found.verdict == "memorised"
     assert found.p == pytest.approx(1 / 201)
     assert found.copy_rate.score.value == 1.0
-    assert found.copy_rate.score.interval == wilson(100, 100)
+    assert found.copy_rate.score.interval == share_interval(100, 100)
     assert found.authenticity.score.value == 0.0
     assert found.authenticity.null_point < found.authenticity.null_mean
     assert found.privacy_loss.score.value > found.privacy_loss.null_point
@@ -137,7 +137,7 @@ def test_p_values_of_honest_generators_are_valid_even_for_few_patients() -> None
         p.append(memorisation(planted(rng, sizes=(5, 4, 20)), rng, permutations=40, alpha=0.05).p)
     for level in (0.05, 0.2, 0.5):
         count = int((np.array(p) <= level).sum())
-        assert wilson(count, len(p), 0.999)[0] < level
+        assert share_interval(count, len(p), 0.999)[0] < level
 
 
 def test_fewest_recognisable_by_enumeration() -> None:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from harness.base.errors import ConfigError
-from harness.base.files import write_json, write_text
+from harness.base.files import without_nan, write_json, write_text
 
 COLUMNS = (
     *("extractor", "score", "value", "low", "high", "n", "units", "at_baseline_n", "baseline_mean"),
@@ -21,7 +18,7 @@ COLUMNS = (
 
 def written(found: dict[str, Any], output: Path) -> dict[str, Any]:
     """Write both files; the answer knows where they are."""
-    found = _finite({**found, "output": str(output)})
+    found = without_nan({**found, "output": str(output)})
     try:
         write_json(output / "score.json", found)
         write_text(output / "scores.csv", _table(found))
@@ -36,17 +33,6 @@ def unwritable(output: Path, error: OSError) -> ConfigError:
         f"--output must be a folder that can be written, but got '{output}' ({error.strerror}); "
         "name another one"
     )
-
-
-def _finite(value: Any) -> Any:
-    """Plain data without NaN and infinity."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    if isinstance(value, np.generic):
-        return _finite(value.item())
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _table(found: dict[str, Any]) -> str:

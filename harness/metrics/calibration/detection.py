@@ -26,7 +26,7 @@ from harness.metrics.collapse.verdict import COLLAPSED, RealSet, judge_collapse,
 from harness.metrics.extractors.coarse_pixels import coarse_pixels
 from harness.metrics.memorisation.neighbours import neighbours
 from harness.metrics.memorisation.permutation_test import memorisation
-from harness.metrics.proportion import wilson
+from harness.metrics.score import share_interval
 
 Kind = Literal["failure", "subtle", "honest"]
 Rows = NDArray[np.intp]
@@ -63,7 +63,7 @@ class Cell:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data, with the rate and its 95 % Wilson interval."""
-        low, high = wilson(self.detected, self.repeats) if self.repeats else (0.0, 1.0)
+        low, high = share_interval(self.detected, self.repeats) if self.repeats else (0.0, 1.0)
         return {
             "planted": self.name,
             "kind": self.kind,

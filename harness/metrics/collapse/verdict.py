@@ -35,6 +35,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.files import without_nan
 from harness.metrics.collapse.diversity import vendi_score
 from harness.metrics.fidelity.jackknife import groups_of
 from harness.metrics.fidelity.prdc import Distances, prdc_of_distances
@@ -153,16 +154,8 @@ class Collapse:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data; NaN becomes None."""
-        found: dict[str, Any] = _finite(asdict(self))
+        found: dict[str, Any] = without_nan(asdict(self))
         return found
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.metrics.proportion import wilson
-from harness.metrics.score import Score, undefined
+from harness.metrics.score import Score, share_interval, undefined
 
 Mask = NDArray[np.bool_]
 
@@ -269,7 +268,7 @@ def implausible_share(rule: PlausibilityRule, masks: NDArray[Any]) -> Score:
     if n == 0:
         return undefined("no masks", 0, "masks")
     broken = sum(rule.check(mask) is not None for mask in masks)
-    return Score(broken / n, wilson(broken, n), n, "masks")
+    return Score(broken / n, share_interval(broken, n), n, "masks")
 
 
 def descriptor_distances(

@@ -41,8 +41,7 @@ from harness.metrics.memorisation.statistics import (
     copy_threshold,
     privacy_loss,
 )
-from harness.metrics.proportion import wilson
-from harness.metrics.score import Score, undefined
+from harness.metrics.score import Score, share_interval, undefined
 
 NEAR_COPY = 0.7
 """A near copy lies nearer to a training image than this share of that image's distance to its
@@ -190,7 +189,7 @@ def _scores(near: Neighbours, values: list[float], quantile: float) -> list[Scor
 
 def _rate(near: Neighbours, side: Role, threshold: float, note: str) -> Score:
     m, hits = len(near.among), copies(near, side, threshold)
-    return Score(hits / m, wilson(hits, m), m, "synthetic images", note)
+    return Score(hits / m, share_interval(hits, m), m, "synthetic images", note)
 
 
 def _accuracy(near: Neighbours, side: Role) -> Score:

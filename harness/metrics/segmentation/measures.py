@@ -122,46 +122,39 @@ def _diagonal_mm(shape: Sequence[int], spacing_mm: Spacing) -> float:
     return float(np.linalg.norm(np.array(shape) * np.array(spacing_mm)))
 
 
-def hd95_mm(prediction: NDArray[Any], truth: NDArray[Any], spacing_mm: Spacing) -> Value:
-    """Symmetric Hausdorff distance in mm: the larger of both directions' 95 % points."""
-    case = _case(prediction, truth)
-    ruled = case.rule(_diagonal_mm(case.truth.shape, spacing_mm))
+def _of_surfaces(
+    name: str, case: _Case, worst: float, spacing_mm: Spacing, **options: Any
+) -> Value:
+    """A score of MONAI's over the surfaces of both masks; `worst` where one of them is empty."""
+    ruled = case.rule(worst)
     if ruled is not None:
         return ruled
-    from monai.metrics.hausdorff_distance import compute_hausdorff_distance
+    import monai.metrics
 
     small = _cropped(case)
     with _without_own_deprecations():
-        found = compute_hausdorff_distance(
+        score = getattr(monai.metrics, name)(
             _tensor(small.prediction),
             _tensor(small.truth),
             include_background=True,
-            percentile=95,
             spacing=list(spacing_mm),
+            **options,
         )
-    return Value(float(found))
+    return Value(float(score))
+
+
+def hd95_mm(prediction: NDArray[Any], truth: NDArray[Any], spacing_mm: Spacing) -> Value:
+    """Symmetric Hausdorff distance in mm: the larger of both directions' 95 % points."""
+    case, worst = _case(prediction, truth), _diagonal_mm(truth.shape, spacing_mm)
+    return _of_surfaces("compute_hausdorff_distance", case, worst, spacing_mm, percentile=95)
 
 
 def surface_distance_mm(
     prediction: NDArray[Any], truth: NDArray[Any], spacing_mm: Spacing
 ) -> Value:
     """Average symmetric surface distance in mm, over the surface voxels of both masks."""
-    case = _case(prediction, truth)
-    ruled = case.rule(_diagonal_mm(case.truth.shape, spacing_mm))
-    if ruled is not None:
-        return ruled
-    from monai.metrics.surface_distance import compute_average_surface_distance
-
-    small = _cropped(case)
-    with _without_own_deprecations():
-        found = compute_average_surface_distance(
-            _tensor(small.prediction),
-            _tensor(small.truth),
-            include_background=True,
-            symmetric=True,
-            spacing=list(spacing_mm),
-        )
-    return Value(float(found))
+    case, worst = _case(prediction, truth), _diagonal_mm(truth.shape, spacing_mm)
+    return _of_surfaces("compute_average_surface_distance", case, worst, spacing_mm, symmetric=True)
 
 
 def surface_dice(
@@ -179,21 +172,9 @@ def surface_dice(
             f"{tolerance_mm:g} mm for voxels of {spacing_mm} mm; use at least {max(spacing_mm):g}"
         )
     case = _case(prediction, truth)
-    ruled = case.rule(worst=0.0)
-    if ruled is not None:
-        return ruled
-    from monai.metrics.surface_dice import compute_surface_dice
-
-    small = _cropped(case)
-    with _without_own_deprecations():
-        found = compute_surface_dice(
-            _tensor(small.prediction),
-            _tensor(small.truth),
-            class_thresholds=[tolerance_mm],
-            include_background=True,
-            spacing=list(spacing_mm),
-        )
-    return Value(float(found))
+    return _of_surfaces(
+        "compute_surface_dice", case, 0.0, spacing_mm, class_thresholds=[tolerance_mm]
+    )
 
 
 def volume_ml(mask: NDArray[Any], spacing_mm: Spacing) -> float:
