@@ -32,6 +32,7 @@ from harness.sweep.plan import SweepPlan
 from harness.sweep.retention import drop_states
 from harness.tracking.views.comparison import comparison_views
 from harness.tracking.views.sweep import sweep_views
+from harness.work.prepare.kept_scan import drop_kept
 
 
 def prepare(session: Session) -> dict[str, Any]:
@@ -42,7 +43,9 @@ def prepare(session: Session) -> dict[str, Any]:
         result = graph.need(store, label="prepare pairs")
         return result["values"] if result else {}
 
-    return session.drive(plan)  # type: ignore[no-any-return]
+    values: dict[str, Any] = session.drive(plan)
+    drop_kept(session.root / "looks")
+    return values
 
 
 def sweep(

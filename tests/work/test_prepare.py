@@ -19,6 +19,7 @@ from harness.jobs.context import Context
 from harness.jobs.folder import WorkFolder
 from harness.jobs.spec import Request
 from harness.work.prepare.job import run
+from harness.work.prepare.kept_scan import drop_kept
 from harness.work.prepare.patient_index import IndexedPatient, look_at
 from harness.work.prepare.sources import make_source
 from harness.work.specs import Specs
@@ -309,7 +310,11 @@ def test_without_mirroring_each_side_has_a_channel(root: Path, tmp_path: Path) -
         assert made.store.masks[place, channel].sum() == row.structure_px
 
 
-def test_files_that_changed_since_the_look_are_refused(tmp_path: Path) -> None:
+def test_pairs_are_of_the_scan_that_was_looked_at_or_refused(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    """A patient is read once: files that change afterwards are not looked into. Where the scan was
+    not kept they are read, and are no longer what was planned with."""
     for patient in range(len(ROLES)):
         write_patient(tmp_path / "in", patient)
     request, patients = request_of(config_of(tmp_path / "in"), tmp_path / "work")
@@ -317,6 +322,12 @@ def test_files_that_changed_since_the_look_are_refused(tmp_path: Path) -> None:
     for dataset in datasets:
         dataset.PatientID = "patient 2"
     save_series(datasets, tmp_path / "in" / "2")
+    context = Context(request, WorkFolder(tmp_path / "work"))
+    run(context)
+    kept = Store.open(context.folder.path / "store")
+    assert np.array_equal(kept.ct, prepared.store.ct)
+    assert np.array_equal(kept.masks, prepared.store.masks)
+    drop_kept(tmp_path / "work" / "looks")
     with pytest.raises(DataError) as caught:
         run(Context(request, WorkFolder(tmp_path / "work")))
     assert str(caught.value) == (

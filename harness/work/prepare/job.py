@@ -24,9 +24,10 @@ from harness.data.pairs.framing import (
 from harness.data.pairs.landmarks import Landmarks
 from harness.data.pairs.placement import CropRule, fit_crop
 from harness.data.pairs.store import LoadedScan, write_scan, write_store
-from harness.data.scan import Excluded, Reference, Source
+from harness.data.scan import Excluded, Reference, Scan, Source
 from harness.jobs.context import Context
 from harness.work.prepare.cut import Pairs, cut
+from harness.work.prepare.kept_scan import kept_scan
 from harness.work.prepare.parallel import read_each
 from harness.work.prepare.sources import make_source
 
@@ -50,7 +51,8 @@ def run(context: Context) -> None:
     tasks = [
         _Task(
             references.get(known[digest]["patient"]),
-            known[digest]["patient"],
+            Path(patient_index[digest]),
+            known[digest],
             digest,
             role,
             rule,
@@ -64,7 +66,7 @@ def run(context: Context) -> None:
     pairs = Pairs()
     for patient in read_each(_cut, tasks, source, readers):
         pairs.add(patient)
-    patients = [{"patient": t.patient, "digest": t.digest, "role": t.role} for t in tasks]
+    patients = [{"patient": t.known["patient"], "digest": t.digest, "role": t.role} for t in tasks]
     _write(folder, pairs, patients, rule, config)
     files = [path for path in folder.rglob("*") if path.is_file()]
     context.finish(files, _values(pairs, patients, rule))
@@ -75,7 +77,8 @@ class _Task:
     """One patient to cut."""
 
     reference: Reference | None
-    patient: str
+    look: Path
+    known: Mapping[str, Any]
     digest: str
     role: str
     rule: CropRule
@@ -85,16 +88,18 @@ class _Task:
 
 
 def _cut(source: Source, task: _Task) -> Pairs:
-    """Read a patient, write the scan that scoring needs, cut the pairs.
+    """Take the scan as it was looked at, write what scoring needs of it, cut the pairs.
 
     Raises:
         DataError: the content is not what was planned with.
     """
-    scan = source.read(task.reference) if task.reference else None
+    scan: Scan | Excluded | None = kept_scan(task.look, task.known)
+    if scan is None and task.reference is not None:
+        scan = source.read(task.reference)
     if scan is None or isinstance(scan, Excluded) or scan.content_digest() != task.digest:
         raise DataError(
-            f"patient {task.patient} must still be what it was when it was looked at, but its "
-            "files changed; repeat the command"
+            f"patient {task.known['patient']} must still be what it was when it was looked at, but "
+            "its files changed; repeat the command"
         )
     placed = {name: task.rule.place(task.marks, name) for name in scan.masks}
     if task.role != "train":

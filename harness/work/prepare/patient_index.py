@@ -1,7 +1,8 @@
 """Looking at source patients: content digest, notes, landmarks and summary, once per unchanged
 patient.
 
-A look reads and decodes one patient. What it found is kept in `looks/`, keyed by the files' sizes
+A look reads and decodes one patient, the only time this is done: its scan is kept until its pairs
+are cut (`kept_scan`). What the look found is kept in `looks/`, keyed by the files' sizes
 and modification times and by what was asked of them, so that looking again costs nothing. A
 look keeps no path and no identifier.
 """
@@ -18,9 +19,10 @@ from harness.base.files import digest_of, read_json, write_json
 from harness.config.data import DataConfig
 from harness.data.quality.scan_summary import ScanSummary, scan_summary
 from harness.data.scan import Excluded, Reference, Source
+from harness.work.prepare.kept_scan import keep_scan
 from harness.work.prepare.parallel import read_each
 
-LOOK_VERSION = 3
+LOOK_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class IndexedPatient:
         kept = read_json(path)
         kept |= {"notes": tuple(kept["notes"]), "structures": tuple(kept["structures"])}
         kept["scan_summary"] = ScanSummary.of(kept["scan_summary"])
+        kept.pop("kept")
         return cls(**kept, file=str(path))
 
 
@@ -152,6 +155,7 @@ def _look(source: Source, asked: tuple[Reference, Path, DataConfig]) -> None:
             "structures": sorted(scan.masks),
             "landmarks": landmarks(scan).write(path.with_suffix(".npy")),
             "scan_summary": scan_summary(scan).to_dict(),
+            "kept": keep_scan(path, scan),
         },
     )
 
