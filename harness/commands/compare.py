@@ -12,13 +12,15 @@ from harness.commands import compare_text as compare_words
 from harness.commands.costs.arms import arm_costs
 from harness.commands.session import Session
 from harness.inference.arm_summary import arm_means
+from harness.report.results import patient_measures
 
 
 def run_compare(session: Session) -> dict[str, Any]:
     """Compare, print the arms and the verdicts, write the scores."""
     compared = steps.compare(session)
     path = session.home / "scores.csv"
-    write_text(path, compared.table.to_csv())
+    measures = patient_measures(session.work, compared.plan.tests)
+    write_text(path, compared.table.to_csv(measures))
     say = session.console.say
     for stage, origin in compared.choice.origin.items():
         say(f"{stage}: {origin}" if stage == "segmentation" else f"{stage} stage: {origin}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
+from harness.base.files import csv_text
 
 ROUNDING = 1e-14
 """Of a difference of two numbers, relative to the larger one."""
@@ -71,15 +71,17 @@ class Table:
             return np.full_like(found, found.mean())
         return np.asarray(found, np.float64)
 
-    def to_csv(self) -> str:
-        """The cells as CSV: patient, replicate, arm, value."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("patient", "replicate", "arm", "value"))
-        for cell in self.cells:
-            value = "" if np.isnan(cell.value) else repr(cell.value)
-            writer.writerow((cell.patient, cell.replicate, cell.arm, value))
-        return text.getvalue()
+    def to_csv(self, further: Mapping[str, Table] | None = None) -> str:
+        """The cells as CSV: patient, replicate, arm, value; then a column per further table."""
+        others = further or {}
+        keys = [(cell.patient, cell.replicate, cell.arm) for cell in self.cells]
+        return csv_text(
+            ("patient", "replicate", "arm", "value", *others),
+            [
+                (*key, *(table._values.get(key) for table in (self, *others.values())))
+                for key in keys
+            ],
+        )
 
 
 def _order(name: int | str) -> tuple[bool, float, str]:

@@ -19,6 +19,7 @@ from harness.report.audits import make_audits
 from harness.report.collapse import collapse_summary, make_collapse
 from harness.report.data import ReportData
 from harness.report.dose import make_doses
+from harness.report.measures import make_measures
 from harness.report.patients import make_patients
 from harness.report.picture_budget import PictureBudget
 from harness.report.provenance import make_provenance
@@ -59,6 +60,7 @@ def write_report(data: ReportData, folder: Path) -> Path:
             experiment=data.experiment,
             answer=answer,
             arms=arms,
+            measures=make_measures(data),
             doses=doses,
             axis_names=AXIS_NAMES,
             collapse=collapse,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,11 @@ from harness.compare.replicate import Replicate
 from harness.figures.curves import Curve
 from harness.figures.pictures import read_picture
 from harness.figures.trials import TrialDot
+from harness.inference.table import Cell, Table
 from harness.jobs.folder import WorkFolder
 from harness.jobs.journal import series
 from harness.jobs.spec import Spec
+from harness.metrics.segmentation.structure_scores import MEASURES
 from harness.report.data import ReportData
 from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
 
@@ -166,6 +169,37 @@ def extractors(data: ReportData) -> list[Extractor]:
         for v in score_results(data)
     }
     return sorted(found, key=lambda e: (e.name, e.weights, e.n))
+
+
+def measured_tables(
+    work: WorkFolder, tests: Mapping[tuple[str, int], Spec]
+) -> dict[str, dict[str, Table]]:
+    """Tables by structure ("mean" of a patient's structures first) and measure.
+
+    Args:
+        tests: specs of test scores by arm and replicate; unfinished ones add no cells.
+    """
+    cells: dict[str, dict[str, list[Cell]]] = {"mean": {}}
+    for (arm, seed), spec in tests.items():
+        path = work.job(spec).path / "scores.csv"
+        if not path.exists():
+            continue
+        with open(path, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                for name in MEASURES:
+                    value = float(row[name]) if row[name] else np.nan
+                    group = cells.setdefault(row["structure"], {}).setdefault(name, [])
+                    group.append(Cell(row["patient"], seed, arm, value))
+    return {
+        structure: {name: Table(group) for name, group in measures.items()}
+        for structure, measures in cells.items()
+    }
+
+
+def patient_measures(work: WorkFolder, tests: Mapping[tuple[str, int], Spec]) -> dict[str, Table]:
+    """What was measured of each test patient beside Dice, by measure."""
+    tables = measured_tables(work, tests)["mean"]
+    return {name: table for name, table in tables.items() if name != "dice"}
 
 
 def sample_grids(work: WorkFolder, run: Run) -> list[tuple[int, Path]]:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections.abc import Iterable, Sequence
-from typing import Any
-
+from harness.base.files import csv_text
 from harness.metrics.collapse.verdict import SIGNS
 from harness.report.data import ReportData
-from harness.report.results import is_failed, seed_value
+from harness.report.results import is_failed, patient_measures, seed_value
 from harness.report.sweeps import further_names
 from harness.sweep.plan import SweepPlan
 from harness.sweep.planner import TOO_LARGE
@@ -32,7 +27,8 @@ def make_tables(data: ReportData) -> dict[str, str]:
     """CSV texts by file name; parts without data have none."""
     tables = {}
     if data.table is not None and data.table.cells:
-        tables["scores.csv"] = data.table.to_csv()
+        tests = data.comparison.tests if data.comparison else {}
+        tables["scores.csv"] = data.table.to_csv(patient_measures(data.work, tests))
     if data.effects:
         tables["effects.csv"] = _effects(data)
     if data.doses:
@@ -49,7 +45,7 @@ def make_tables(data: ReportData) -> dict[str, str]:
             (kind, entry.get("jobs"), entry.get("seconds"))
             for kind, entry in sorted(data.ledger.items())
         ]
-        tables["ledger.csv"] = _csv(("kind", "jobs", "seconds"), rows)
+        tables["ledger.csv"] = csv_text(("kind", "jobs", "seconds"), rows)
     return tables
 
 
@@ -69,7 +65,7 @@ def _effects(data: ReportData) -> str:
             e.sd_patient, e.sd_replicate, e.sd_residual, e.detectable,
             data.experiment.decision.margin, "" if extended else e.word, extended,
         ))  # fmt: skip
-    return _csv(head, rows)
+    return csv_text(head, rows)
 
 
 def _doses(data: ReportData) -> str:
@@ -79,7 +75,7 @@ def _doses(data: ReportData) -> str:
          *(d.interval_95 or (None, None)))
         for d in data.doses
     ]  # fmt: skip
-    return _csv(head, rows)
+    return csv_text(head, rows)
 
 
 def _sweep(sweep: SweepPlan) -> str:
@@ -114,7 +110,7 @@ def _sweep(sweep: SweepPlan) -> str:
                     *(run.trial.further.get(name) for name in further),
                 )
             )
-    return _csv(head, rows)
+    return csv_text(head, rows)
 
 
 def _collapse(data: ReportData) -> str:
@@ -134,7 +130,7 @@ def _collapse(data: ReportData) -> str:
         )
         for row in seeds
     ]  # fmt: skip
-    return _csv(head, rows)
+    return csv_text(head, rows)
 
 
 def _patients(data: ReportData) -> str:
@@ -142,21 +138,4 @@ def _patients(data: ReportData) -> str:
         (p.patient, p.role, " ".join(p.structures), "; ".join(p.notes), p.excluded)
         for p in sorted(data.patients, key=lambda line: line.patient)
     ]
-    return _csv(("patient", "role", "structures", "notes", "excluded"), rows)
-
-
-def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """Numbers exactly, nothing where there is none, words of truth in lower case."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return repr(value) if math.isfinite(value) else ""
-    return "" if value is None else value
+    return csv_text(("patient", "role", "structures", "notes", "excluded"), rows)
