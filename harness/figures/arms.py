@@ -69,13 +69,13 @@ class PairedDots:
 def arm_means(arms: Sequence[ArmDots], patients: int, human: float | None = None) -> Figure:
     """Mean Dice of each arm (upright line) with a dot per replicate and its 95 % interval (bar).
 
-    `human`: Dice of two people on such scans, drawn as a dotted line.
+    `human`: inter-observer Dice on such scans, drawn as a dotted line.
     """
     figure, axes = new_figure(FULL_WIDTH, 1.2 + 0.42 * len(arms))
     if human is not None:
         axes.axvline(human, color=INK, linewidth=0.9, linestyle=":", zorder=1)
         axes.annotate(
-            f"two people {human:.2f}", (human, -0.72), (-3, 0), textcoords="offset points",
+            f"inter-observer {human:.2f}", (human, -0.72), (-3, 0), textcoords="offset points",
             ha="right", va="top", fontsize=8, color="#555555",
         )  # fmt: skip
     everything = np.array([v for arm in arms for v in arm.replicate_means], dtype=float)
@@ -207,13 +207,13 @@ def difference_map(
 ) -> Figure:
     """Differences (patients, replicates) as a heat map, symmetric about 0; NaN stays white."""
     rows, columns = differences.shape
-    figure, axes = new_figure(min(FULL_WIDTH, 2.8 + 0.45 * columns), 1.1 + 0.2 * rows)
+    figure, axes = new_figure(min(FULL_WIDTH, 2.8 + 0.45 * columns), max(2.6, 1.1 + 0.2 * rows))
     finite = np.abs(differences[np.isfinite(differences)])
     bound = float(finite.max()) if len(finite) and finite.max() > 0 else 1.0
     sns.heatmap(
         differences, ax=axes, cmap="PuOr", center=0.0, vmin=-bound, vmax=bound,
         xticklabels=list(replicates), yticklabels=[short_name(p) for p in patients],
-        linewidths=0.5, linecolor="white", cbar_kws={"label": f"test Dice, {what}"},
+        linewidths=0.5, linecolor="white", cbar_kws={"label": what.replace(f" {MINUS} ", f"\n{MINUS} ", 1)},
     )  # fmt: skip
     axes.set_xlabel("replicate")
     axes.set_facecolor(GREY if np.isnan(differences).any() else "white")

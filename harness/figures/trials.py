@@ -170,12 +170,12 @@ def legend(trials: Sequence[TrialDot], colour: Any = BLUE) -> list[Line2D]:
     wanted = [
         ("trial", {"marker": "o", "color": colour, "markersize": 6}, True),
         (
-            "read out of a longer one",
+            "checkpoint of a longer one",
             {"marker": "o", "color": "white", "markeredgecolor": colour, "markersize": 5.5},
             any(t.checkpoint_of is not None and not t.failed for t in trials),
         ),
         (
-            "seeds left out",
+            "pruned",
             {"marker": "o", "color": GREY, "markersize": 3.5},
             any(t.pruned and not t.failed for t in trials),
         ),

@@ -27,13 +27,13 @@ EXTENDED = "extended after opening: no verdict"
 SHORT_PATH = "shows the path, too short to conclude"
 NO_COMPARISON = (
     "No answer yet: no comparison has been run. `harness compare` with this experiment trains "
-    "every arm, then opens the test once and scores them."
+    "every arm, then scores them once on the test patients."
 )
 SUPERSEDED = (
-    "No answer under these settings: the test was opened under others, and their table is "
-    "scores.csv in the experiment's folder. They count again when the settings are as they were, "
+    "No answer under these settings: the test evaluation was under others, and its table is "
+    "scores.csv in the experiment's folder. It counts again when the settings are as they were, "
     "or the newest chosen-*.yaml is removed. `harness compare` under these settings would extend "
-    "an opened test, and carry no verdict."
+    "the test evaluation, and carry no verdict."
 )
 # Above this many patients a map's rows can no longer be read.
 MAP_PATIENTS = 60
@@ -110,7 +110,7 @@ def _status_notes(effect: Effect) -> list[str]:
     """What the status means, with what it lacks unless the sentence already says so."""
     meaning = {
         "pilot": "Pilot: an estimate and its interval, no verdict.",
-        "cells only": "Cells only: no interval and no verdict.",
+        "cells only": "Single values only: no interval and no verdict.",
     }.get(effect.status)
     if meaning is None:
         return []
@@ -192,8 +192,8 @@ def _worst(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
     ):
         means = mean_over(cells, axis)
         if np.isfinite(means).any():
-            place = int(np.nanargmin(means))
-            lines.append((what, f"{names[place]}: {signed(float(means[place]))}"))
+            worst = int(np.nanargmin(means))
+            lines.append((what, f"{names[worst]}: {signed(float(means[worst]))}"))
     return lines
 
 

@@ -26,14 +26,14 @@ from harness.report.results import Run, checkpoint, curves
 ARM_WORDS = {
     "none": "real pairs only, no augmentation",
     "traditional": "real pairs, ordinary augmentation",
-    "gan": "synthetic pairs in the extra slots, no augmentation",
-    "traditional+gan": "synthetic pairs in the extra slots, ordinary augmentation",
-    "duplicate": "as traditional, other draws: how much chance alone does",
-    "real-mask": "as traditional+gan, but real training masks painted by Stage II",
-    "shuffled": "as traditional, extra pairs with labels of other pairs: must hurt",
-    "oracle": "as traditional, extra pairs of fresh patients: the ceiling",
-    "synthetic-only": "synthetic pairs alone, ordinary augmentation; unpaired in batches",
-    "pretrain-finetune": "synthetic pairs first, then real ones; unpaired in batches",
+    "gan": "real and synthetic pairs, no augmentation",
+    "traditional+gan": "real and synthetic pairs, ordinary augmentation",
+    "duplicate": "as traditional, from other random numbers: what chance alone does",
+    "real-mask": "as traditional+gan, but CT generated on real training masks",
+    "shuffled": "as traditional, with added pairs that have others' labels: must harm",
+    "oracle": "as traditional, with added pairs of further patients: the upper bound",
+    "synthetic-only": "synthetic pairs alone, ordinary augmentation; batches shared with no arm",
+    "pretrain-finetune": "synthetic pairs first, then real ones; batches shared with no arm",
 }
 # More cells than this are left to scores.csv.
 MOST_CELLS = 4000
@@ -90,7 +90,7 @@ def make_arms(data: ReportData, budget: PictureBudget) -> Arms:
         human = _human(data)
         if human is not None:
             caption += (
-                f" Dotted: two people contouring the same parotids agree at {human.dice_mean:.2f} "
+                f" Dotted: inter-observer Dice of parotids, {human.dice_mean:.2f} "
                 f"(sd {human.dice_sd:.2f}, {human.patients} other patients, pixels of "
                 f"{human.spacing_mm:g} mm, the nearest in the table)."
             )
@@ -130,7 +130,7 @@ def _line(data: ReportData, arm: str, with_cells: bool) -> ArmLine:
 
 
 def _human(data: ReportData) -> HumanLine | None:
-    """Agreement of two people on scans of this pixel size; known of parotids alone."""
+    """Inter-observer agreement on scans of this pixel size; known of parotids alone."""
     if data.store is None or not all("parotid" in name for name in data.experiment.data.structures):
         return None
     affines = [
@@ -153,7 +153,7 @@ def cost_words(cost: ArmCost) -> str:
     if cost.magnitudes_tried:
         words += f", {counted(cost.magnitudes_tried, 'magnitude')} tried"
     if cost.shares_tried:
-        words += f", {counted(cost.shares_tried, 'share')} tried"
+        words += f", {counted(cost.shares_tried, 'synthetic fraction')} tried"
     return words
 
 

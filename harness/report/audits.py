@@ -1,5 +1,4 @@
-"""The audits of the replicates: scores beside real_baselines, verdicts, copies, labels,
-likeness."""
+"""The audits of the replicates: scores beside real-real baselines, verdicts, copies, labels."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ SHOWN = {"mask": "Masks", "ct": "CT"}
 GALLERY_BYTES = 60_000
 NAMES = {
     "kid": "KID",
-    "kid_by_patient": "KID, pairs of one patient left out",
+    "kid_by_patient": "KID without pairs of one patient",
     "fid": "FID",
     "precision": "precision",
     "recall": "recall",
@@ -44,10 +43,11 @@ class AuditLine:
 
 @dataclass(frozen=True)
 class AuditTable:
-    """One extractor's scores of one kind of image."""
+    """One extractor's scores of one kind of image; `beside` names the row of baselines."""
 
     title: str
     lines: list[AuditLine]
+    beside: str = "real-real baseline"
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _fidelity(audits: Mapping[int, Any], shows: str) -> list[AuditTable]:
         ]
         n = first["scores"]["kid"]["n"]
         title = (
-            f"{SHOWN[shows]} in the eyes of {extractor['name']} (weights "
+            f"{SHOWN[shows]}, features of {extractor['name']} (weights "
             f"{extractor['weights'][:12]}, n = {n} a side, {extractor['preprocessing']})"
         )
         tables.append(AuditTable(title, lines))
@@ -142,22 +142,24 @@ def _labels(audits: Mapping[int, Any]) -> AuditTable:
     if any("synthetic" not in labels for labels in found):
         return AuditTable("", [])
     line = AuditLine(
-        "Dice of a segmenter of real patients against the label",
+        "Dice between the label and a segmenter trained on real patients",
         _score(found[0]["real"]),
         tuple(_score(labels["synthetic"]) for labels in found),
     )
     gain = AuditLine(
-        "more than with the next image's label",
+        "gain over the Dice with the next image's label",
         "",
         tuple(_score(labels["gain"]) for labels in found),
     )
-    return AuditTable("Do the labels fit? (beside: the same on validation patients)", [line, gain])
+    return AuditTable("Fit of the labels", [line, gain], "validation patients")
 
 
 def _shapes(audits: Mapping[int, Any]) -> AuditTable:
     found = [values["masks"] for values in audits.values()]
     lines = [
-        AuditLine("implausible share", "", tuple(_score(masks["implausible"]) for masks in found))
+        AuditLine(
+            "share of implausible masks", "", tuple(_score(masks["implausible"]) for masks in found)
+        )
     ]
     names = [name for name in found[0]["distances"] if name.endswith("_in_sd")]
     lines += [
@@ -182,7 +184,7 @@ def _paired(audits: Mapping[int, Any]) -> AuditTable:
         AuditLine(words, "", tuple(_score(paired[name]) for paired in found))
         for name, words in PAIRED.items()
     ]
-    return AuditTable("Stage II on validation masks against the true CT", lines)
+    return AuditTable("Image stage on validation masks, against the true CT", lines)
 
 
 def _galleries(data: ReportData, audits: Mapping[int, Any], budget: PictureBudget) -> list[Picture]:
@@ -192,9 +194,7 @@ def _galleries(data: ReportData, audits: Mapping[int, Any], budget: PictureBudge
         for shows, word in SHOWN.items():
             path = data.audit_folders[seed] / "samples" / f"closest-{shows}-000000.png"
             if path.exists():
-                caption = (
-                    f"Replicate {seed}, {word}: the synthetic images closest to a training image "
-                    "(above), and that training image (below)"
-                )
-                pictures.append(budget.image(load_grid(path), caption, caption, GALLERY_BYTES))
+                caption = f"Replicate {seed}, {word}"
+                alt = f"{caption}: synthetic images above their nearest training images"
+                pictures.append(budget.image(load_grid(path), alt, caption, GALLERY_BYTES))
     return pictures

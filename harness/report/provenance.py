@@ -50,7 +50,7 @@ def _digests(data: ReportData) -> list[tuple[str, str]]:
         return []
     found = []
     if data.comparison.opening is not None:
-        found.append(("opening of the test", data.comparison.opening.digest))
+        found.append(("test evaluation (opening)", data.comparison.opening.digest))
     for (arm, seed), spec in sorted(data.comparison.tests.items()):
         found.append((f"test of {arm}, replicate {seed}", spec.digest))
     return found

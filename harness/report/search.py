@@ -147,11 +147,11 @@ def draw_settings(
 
 
 def _grid_words(cells: Cells, dots: Sequence[TrialDot]) -> str:
-    said = f"Newest samples of seed 0 by {cells.across.name}"
-    said += f" (columns) and {cells.down.name} (rows)" if cells.down else ""
-    said += "; below, the mean over the seeds. "
+    caption = f"Newest samples of seed 0 by {cells.across.name}"
+    caption += f" (columns) and {cells.down.name} (rows)" if cells.down else ""
+    caption += "; below, the mean over the seeds. "
     if any(count > 1 for count in cells.counts.values()):
-        said += (
+        caption += (
             "Of several trials in a cell the chosen one is shown, else the one nearest to its "
             "middle, the longest of these. "
         )
@@ -160,7 +160,7 @@ def _grid_words(cells: Cells, dots: Sequence[TrialDot]) -> str:
         frames.append("a blue frame is the chosen trial")
     if any(dot.failed for dot in dots):
         frames.append("a red one has a seed that failed")
-    said += f"{' and '.join(frames)}. ".capitalize() if frames else ""
+    caption += f"{' and '.join(frames)}. ".capitalize() if frames else ""
     if cells.left_out:
-        said += f"{counted(cells.left_out, 'trial')} without a place in it left out. "
-    return said.strip()
+        caption += f"{counted(cells.left_out, 'trial')} outside of the grid. "
+    return caption.strip()

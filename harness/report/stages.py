@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from harness.base.text import MINUS, SCORE_WORDS, counted, score_name, short
+from harness.base.text import MINUS, SCORE_WORDS, axis_name, counted, short
 from harness.figures.curves import losses
 from harness.report.data import ReportData
 from harness.report.grids import by_epoch, per_seed
@@ -37,7 +37,6 @@ class ScoreLine:
     name: str
     values: tuple[str, ...]
     verdict: str
-    note: str
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class StageView:
     finals: list[Picture] = field(default_factory=list)
     finals_words: str = ""
     score_names: tuple[str, ...] = ()
+    scored_with: str = ""
     scores: list[ScoreLine] = field(default_factory=list)
     settings: str = ""
 
@@ -69,7 +69,7 @@ def make_stage(data: ReportData, stage: str, budget: PictureBudget) -> StageView
     shown = trained or (trial_runs(best) if best else [])
     search = make_search(data, sweep, best, budget)
     panels = search.panels + _losses(data, stage, shown, budget)
-    names, lines = _scores(data, stage)
+    names, lines, scored_with = _scores(data, stage)
     failed, failed_words = _failed(data, stage, sweep, budget)
     first = (trial_runs(best) if best else shown)[:1]
     return StageView(
@@ -85,6 +85,7 @@ def make_stage(data: ReportData, stage: str, budget: PictureBudget) -> StageView
         finals=per_seed(data, stage, shown, budget),
         finals_words="each replicate" if trained else "each seed of the chosen trial",
         score_names=names,
+        scored_with=scored_with,
         scores=lines,
         settings=_settings(data, stage),
     )
@@ -128,10 +129,10 @@ def _losses(data: ReportData, stage: str, runs: list[Run], budget: PictureBudget
     return pictures
 
 
-def _scores(data: ReportData, stage: str) -> tuple[tuple[str, ...], list[ScoreLine]]:
-    """Scores of the replicates' generators at their last epoch."""
+def _scores(data: ReportData, stage: str) -> tuple[tuple[str, ...], list[ScoreLine], str]:
+    """Scores of the replicates' generators at their last epoch; what they were scored with."""
     if data.comparison is None:
-        return (), []
+        return (), [], ""
     found: list[tuple[str, dict[str, Any]]] = []
     for replicate in data.comparison.replicates:
         spec = replicate.scores.get(stage)
@@ -139,28 +140,25 @@ def _scores(data: ReportData, stage: str) -> tuple[tuple[str, ...], list[ScoreLi
         if values:
             found.append((str(replicate.seed), values))
     if not found:
-        return (), []
-    first = found[0][1]
+        return (), [], ""
     measured = dict.fromkeys(n for _, v in found for n in v if n.startswith("quality/"))
     names = sorted(measured, key=lambda n: list(SCORE_WORDS).index(n) if n in SCORE_WORDS else 99)
-    titles = [score_name(name, first.get("extractor", ""), first.get("n")) for name in names]
+    titles = [axis_name(name) for name in names]
     lines = [
-        ScoreLine(
-            seed,
-            tuple(short(values.get(name)) for name in names),
-            *_verdict(values),
-        )
+        ScoreLine(seed, tuple(short(values.get(name)) for name in names), _verdict(values))
         for seed, values in found
     ]
-    return tuple(titles), lines
+    first = found[0][1]
+    extractor = first.get("extractor") or "an extractor that was not recorded"
+    scored_with = f"n = {first.get('n')}; KID and FID in features of {extractor}"
+    return tuple(titles), lines, scored_with
 
 
-def _verdict(values: Mapping[str, Any]) -> tuple[str, str]:
-    """The verdict on a generator's samples, in a word and in a sentence."""
-    found = values.get("collapse")
-    if found:
-        return str(found["word"]), str(found["sentence"])
-    return "", "" if values.get("converged", True) else "failed to converge"
+def _verdict(values: Mapping[str, Any]) -> str:
+    """The verdict on a generator's samples in a sentence; empty where there is none."""
+    if collapse := values.get("collapse"):
+        return str(collapse["sentence"])
+    return "" if values.get("converged", True) else "failed to converge"
 
 
 def _settings(data: ReportData, stage: str) -> str:

@@ -83,7 +83,7 @@ def make_trials(sweep: SweepPlan) -> Trials:
         f"validation patients; {failed} with a failed seed (never chosen)"
     )
     pruned = sum(run.trial.pruned for run in sweep.trials)
-    summary += f"; {pruned} with seeds left out (never chosen)" if pruned else ""
+    summary += f"; {pruned} pruned before their last seed (never chosen)" if pruned else ""
     if under_way or not sweep.finished:
         summary += f"; {under_way} under way: `harness sweep` with this experiment goes on"
     return Trials(
@@ -98,19 +98,19 @@ def make_trials(sweep: SweepPlan) -> Trials:
 
 def epochs_words(epochs: Epochs) -> str:
     """What sharing saved, in a sentence."""
-    said = f"{counted(epochs.trained, 'epoch')} of training"
+    sentence = f"{counted(epochs.trained, 'epoch')} of training"
     if epochs.trained < epochs.alone:
         why = [f"{counted(epochs.continued, 'training')} of {epochs.trainings} shared a beginning"]
         if epochs.stopped:
             why.append(f"{epochs.stopped} ended early")
-        said += f" instead of {epochs.alone} one by one ({100 * epochs.share:.1f} %): "
-        said += " and ".join(why[not epochs.continued and len(why) > 1 :])
+        sentence += f" instead of {epochs.alone} one by one ({100 * epochs.share:.1f} %): "
+        sentence += " and ".join(why[not epochs.continued and len(why) > 1 :])
     if epochs.checkpoints:
-        said += (
-            f"; {counted(epochs.checkpoints, 'shorter trial')} read out on the way, worth "
+        sentence += (
+            f"; {counted(epochs.checkpoints, 'shorter trial')} taken from their checkpoints, worth "
             f"{counted(epochs.checkpoint_epochs, 'epoch')}"
         )
-    return f"{said}."
+    return f"{sentence}."
 
 
 def _trial_line(run: TrialRun, sweep: SweepPlan, params: tuple[str, ...], seeds: int) -> TrialLine:
@@ -123,11 +123,11 @@ def _trial_line(run: TrialRun, sweep: SweepPlan, params: tuple[str, ...], seeds:
         status = f"{counted(run.trial.failed_seeds, 'seed')} failed"
         status += f": {run.too_large}" if run.too_large else ""
     elif dot.pruned:
-        status = f"{counted(run.pruned_seeds, 'seed')} left out"
+        status = f"{counted(run.pruned_seeds, 'seed')} pruned"
     else:
         of = run.trial.checkpoint_of
-        passed = "" if of is None else f"read out of trial {of}"
-        ahead = "on the front" * (run.trial.number in sweep.front)
+        passed = "" if of is None else f"checkpoint of trial {of}"
+        ahead = "on the Pareto front" * (run.trial.number in sweep.front)
         status = ", ".join(part for part in ("chosen" * dot.chosen, ahead, passed) if part)
     settings = tuple(short(run.trial.params.get(name)) for name in params)
     mean = dot.mean if run.trial.value is not None else None

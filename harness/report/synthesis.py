@@ -15,7 +15,7 @@ MOST_ROWS = 6
 
 
 @dataclass(frozen=True)
-class Harvest:
+class SynthesisLine:
     """One replicate's count of masks."""
 
     name: str
@@ -30,14 +30,14 @@ class Harvest:
 class Synthesis:
     """The section; empty before a synthesis finished."""
 
-    lines: list[Harvest] = field(default_factory=list)
+    lines: list[SynthesisLine] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
 
 
 def make_synthesis(data: ReportData, budget: PictureBudget) -> Synthesis:
     """Counts per replicate, and a row of pairs of each below a row of real ones."""
-    lines: list[Harvest] = []
+    lines: list[SynthesisLine] = []
     pictures: list[Picture] = []
     for replicate in data.comparison.replicates if data.comparison else ():
         if replicate.synthesis is None:
@@ -46,7 +46,7 @@ def make_synthesis(data: ReportData, budget: PictureBudget) -> Synthesis:
         values = values_of(folder.result())
         if not values:
             continue
-        lines.append(_harvest(f"{replicate.seed}", values))
+        lines.append(_line(f"{replicate.seed}", values))
         store = folder.path / "store"
         sheet = (
             synthetic_pairs(store, COLUMNS) if len(lines) <= MOST_ROWS and store.exists() else None
@@ -63,7 +63,7 @@ def make_synthesis(data: ReportData, budget: PictureBudget) -> Synthesis:
     return Synthesis(lines, reasons, pictures)
 
 
-def _harvest(name: str, values: dict[str, object]) -> Harvest:
+def _line(name: str, values: dict[str, object]) -> SynthesisLine:
     rejected = {str(k): int(v) for k, v in dict(values.get("rejected") or {}).items()}  # type: ignore[call-overload]
     tried, pairs = int(str(values.get("tried", 0))), int(str(values.get("pairs", 0)))
     notes = []
@@ -72,4 +72,4 @@ def _harvest(name: str, values: dict[str, object]) -> Harvest:
     elif values.get("too_few"):
         notes.append("fewer than wanted")
     share = percent(sum(rejected.values()) / tried if tried else None)
-    return Harvest(name, tried, pairs, rejected, share, "; ".join(notes))
+    return SynthesisLine(name, tried, pairs, rejected, share, "; ".join(notes))

@@ -77,8 +77,11 @@ def test_every_verdict_is_there_word_for_word(shown: Page) -> None:
         assert f"No memorisation seen: {base} & chance." in shown.text
 
 
-def test_every_score_stands_with_its_interval_beside_its_floor(shown: Page) -> None:
-    assert "0.5 (0.375 to 0.625; n = 31)" in shown.text
+def test_every_score_stands_with_its_interval_beside_its_baseline(shown: Page) -> None:
+    baseline = "0.5(0.375 to 0.625; n = 31)"
+    assert shown.rows.count(["real-real baseline"] + [baseline] * len(NAMES)) == 2  # masks, CT
+    first = [f"{short(10.0 + k)}({short(9.75 + k)} to {short(10.25 + k)})" for k in range(7)]
+    assert ["replicate 1000", *first] in shown.rows
     for base in (10.0, 20.0):
         for k in range(len(NAMES)):
             value, low, high = (short(base + k + shift) for shift in (0.0, -0.25, 0.25))
@@ -88,7 +91,7 @@ def test_every_score_stands_with_its_interval_beside_its_floor(shown: Page) -> N
 
 
 def test_who_looked_is_named(shown: Page) -> None:
-    assert "in the eyes of lite0 (weights abababababab, n = 31 a side, grey x 3)" in shown.text
+    assert "features of lite0 (weights abababababab, n = 31 a side, grey x 3)" in shown.text
 
 
 def test_a_score_that_is_no_number_has_its_reason(plain: ReportData, tmp_path: Path) -> None:
@@ -98,7 +101,7 @@ def test_a_score_that_is_no_number_has_its_reason(plain: ReportData, tmp_path: P
     data = replace(plain, audits={1000: broken}, audit_folders={1000: tmp_path})
     text = Page(write_report(data, tmp_path / "report").read_text("utf-8")).text
     assert "not a number: features are not finite" in text
-    assert "Do the labels fit?" not in text
+    assert "Fit of the labels" not in text
 
 
 def test_without_audits_there_is_no_section(plain: ReportData, tmp_path: Path) -> None:

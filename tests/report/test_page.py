@@ -286,8 +286,8 @@ def test_a_missing_cell_is_shown_as_missing(smaller: Smaller, tmp_path: Path) ->
     data = replace(data, table=table, effects=decide(table, data.experiment.decision))
     page, _ = written(data, tmp_path)
     check(page)
-    assert "1 cells missing" not in page.text
-    assert "1 cell missing" in page.text
+    assert "1 values missing" not in page.text
+    assert "1 value missing" in page.text
     row = rows_of(tmp_path / "scores.csv")[0]
     assert (row["patient"], row["value"]) == (hole.patient, "")
 
@@ -504,7 +504,7 @@ def test_many_patients_stay_small(smaller: Smaller, tmp_path: Path) -> None:
     lines = [PatientLine(f"pt_{n}", "train", ("parotid_left",), ("a note",)) for n in range(1000)]
     page, _ = written(replace(data, patients=lines), tmp_path)
     check(page)
-    assert "The cells of every patient and replicate are in scores.csv." in page.text
+    assert "The Dice of every patient in every replicate is in scores.csv." in page.text
     assert len(rows_of(tmp_path / "scores.csv")) == 400 * 5 * len(ARMS)
 
 
