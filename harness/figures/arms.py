@@ -207,13 +207,14 @@ def difference_map(
 ) -> Figure:
     """Differences (patients, replicates) as a heat map, symmetric about 0; NaN stays white."""
     rows, columns = differences.shape
+    label = what.replace(f" {MINUS} ", f"\n{MINUS} ", 1)  # one line would be longer than few rows
     figure, axes = new_figure(min(FULL_WIDTH, 2.8 + 0.45 * columns), max(2.6, 1.1 + 0.2 * rows))
     finite = np.abs(differences[np.isfinite(differences)])
     bound = float(finite.max()) if len(finite) and finite.max() > 0 else 1.0
     sns.heatmap(
         differences, ax=axes, cmap="PuOr", center=0.0, vmin=-bound, vmax=bound,
         xticklabels=list(replicates), yticklabels=[short_name(p) for p in patients],
-        linewidths=0.5, linecolor="white", cbar_kws={"label": what.replace(f" {MINUS} ", f"\n{MINUS} ", 1)},
+        linewidths=0.5, linecolor="white", cbar_kws={"label": f"test Dice, {label}"},
     )  # fmt: skip
     axes.set_xlabel("replicate")
     axes.set_facecolor(GREY if np.isnan(differences).any() else "white")

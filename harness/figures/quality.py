@@ -64,7 +64,7 @@ def volumes(found: Mapping[str, Mapping[str, float]], outliers: Mapping[str, Set
     axes.set_xlim(min(low, 0.45), max(high, 2.2))
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlabel("volume over the median of the patients, which stands below the name")
+    axes.set_xlabel("volume / median of the patients (below the name)")
     return figure
 
 
@@ -92,8 +92,8 @@ def voxel_sizes(found: Mapping[str, Sequence[float]], outliers: Set[str]) -> Fig
         axes.annotate(
             "\n".join(names[:2]) + more, place, (4, 4), textcoords="offset points", fontsize=7.5
         )
-    axes.set_xlabel("pixel, mm (the longer side)")
-    axes.set_ylabel("distance of slices, mm")
+    axes.set_xlabel("pixel spacing, mm (the longer side)")
+    axes.set_ylabel("slice spacing, mm")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     return figure

@@ -104,6 +104,7 @@ def _slice(
     view.set(panel, ylabel)
     panel.tick_params(axis="y", labelleft=bool(ylabel))
     ticks = axis.ticks(4)
+    panel.tick_params(axis="x", labelsize=9 if len(ticks) < 6 else 7)
     panel.set_xticks([place for place, _ in ticks], [short_name(text, 12) for _, text in ticks])
     room = 0.45 * width if axis.values else 0.06
     panel.set_xlim(-room, 1 + room)

@@ -20,7 +20,7 @@ from harness.sweep.verdicts import Rate, SeedVerdict, Verdicts
 TITLES = {"mask": "Mask stage", "image": "Image stage"}
 WORDS = (*COLLAPSED, "healthy", "undecided")
 MEANINGS = {
-    "convergence failure": "hardly a sample looks real, or the training's own journal says so",
+    "convergence failure": "hardly a sample looks real, or the training's losses say that it fails",
     "mode collapse": "the samples are far more alike than images of real patients: by a sign of "
     f"diversity, at most {100 * SEVERE:.0f} % of real",
     "partial collapse": "the samples are less varied than images of real patients, beyond chance "
@@ -32,8 +32,7 @@ MEANINGS = {
 IMAGE_GENERATOR = (
     "The image stage draws nothing at random: one mask gives one CT, so its samples have only the "
     "diversity of their masks, which here are real ones. “Partial collapse” of this stage means "
-    "less "
-    "varied anatomy around the structures than in real patients."
+    "less varied anatomy around the structures than in real patients."
 )
 # All pictures of a stage's seeds together, and the most for one.
 PICTURES_BYTES = 170_000
@@ -195,9 +194,8 @@ def _figures(data: ReportData, found: Verdicts, budget: PictureBudget) -> list[P
     if curves:
         caption = (
             "How early: Vendi score (effective number of different samples) relative to as many "
-            "images "
-            f"of other real patients, {counted(len(curves), 'training')}, a line each, coloured by "
-            "the verdict at its longest. At 1 they are as varied as real; the dashed line is the "
+            f"images of other real patients, {counted(len(curves), 'training')}, a line each, coloured "
+            "by the verdict at its last epoch. At 1 they are as varied as real; the dashed line is the "
             f"level ({SEVERE:g}) at which any one of the signs makes it a mode collapse."
         )
         label = "Vendi score / real"
@@ -210,7 +208,7 @@ def _figures(data: ReportData, found: Verdicts, budget: PictureBudget) -> list[P
     if shares:
         caption = (
             f"How often, by {axis}: trainings that collapsed, with the 95 % interval (Wilson). A "
-            "training counts once, at its longest, under every value of the other axes."
+            "training counts once, at its last epoch, under every value of the other axes."
         )
         figure = collapse_shares(shares, axis)
         pictures.append(budget.figure(figure, f"How often, {found.stage} stage", caption))

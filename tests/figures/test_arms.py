@@ -1,4 +1,4 @@
-"""Paired differences of few and of many patients: dots in their row, names inside the axes."""
+"""What the figures of a comparison show: dots in their row, names inside the axes, true values."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from harness.figures.arms import ROOM, PairedDots, paired_differences
-from harness.figures.style import style
+from harness.figures.arms import (
+    ROOM,
+    ArmDots,
+    PairedDots,
+    arm_means,
+    difference_map,
+    paired_differences,
+)
+from harness.figures.style import ARM_COLOURS, style
 
 
 def drawn(patients: np.ndarray, replicates: np.ndarray, lower: bool = False) -> Figure:
@@ -78,3 +85,40 @@ def test_thin_and_thick_are_explained() -> None:
         label.get_text() for label in drawn(np.zeros(3), np.zeros(2)).axes[0].get_yticklabels()
     ]
     assert labels == ["patients (3)", "replicates (2)", "mean; thin: 95 %,\nthick: 90 % interval"]
+
+
+def test_an_arm_has_a_dot_per_replicate_its_mean_and_its_interval() -> None:
+    arms = [
+        ArmDots("traditional", [0.70, 0.74, float("nan")], (0.65, 0.79)),
+        ArmDots("gan", [0.6, 0.8, 0.7]),
+    ]
+    (axes,) = arm_means(arms, 12, 0.86).axes
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [sorted(line.get_xdata()) for line in dots] == [[0.70, 0.74], [0.6, 0.7, 0.8]]
+    assert [line.get_color() for line in dots] == [ARM_COLOURS["traditional"], ARM_COLOURS["gan"]]
+    lines = [segment.tolist() for bars in axes.collections for segment in bars.get_segments()]
+    bar, first, second = lines
+    assert np.allclose(bar, [[0.65, 0], [0.79, 0]])  # the second arm has no interval
+    assert np.allclose([ends[0] for ends in first + second], [0.72, 0.72, 0.7, 0.7])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["traditional", "gan"]
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == ["inter-observer 0.86", "0.720", "0.700"]
+    assert axes.get_xlabel() == "test Dice (0 to 1), mean of 12 patients; a dot per replicate (3)"
+
+
+@pytest.mark.parametrize("rows", [1, 5, 40])
+def test_a_map_is_symmetric_about_0_and_its_label_is_whole(rows: int) -> None:
+    differences = np.linspace(-0.02, 0.01, rows * 5).reshape(rows, 5)
+    names = [f"p{n}" for n in range(rows)]
+    what = "pretrain-finetune \u2212 traditional+gan"
+    figure = difference_map(differences, names, list("abcde"), what)
+    with style():
+        figure.canvas.draw()
+    axes, bar = figure.axes
+    mesh = axes.collections[0]
+    np.testing.assert_array_equal(mesh.get_array().ravel(), differences.ravel())
+    assert mesh.get_clim() == (-0.02, 0.02)
+    assert [label.get_text() for label in axes.get_yticklabels()] == names
+    extent = bar.yaxis.label.get_window_extent()
+    assert 0 <= extent.y0 < extent.y1 <= figure.bbox.height
+    assert extent.x1 <= figure.bbox.width
