@@ -194,9 +194,10 @@ def _figures(data: ReportData, found: Verdicts, budget: PictureBudget) -> list[P
     if curves:
         caption = (
             "How early: Vendi score (effective number of different samples) relative to as many "
-            f"images of other real patients, {counted(len(curves), 'training')}, a line each, coloured "
-            "by the verdict at its last epoch. At 1 they are as varied as real; the dashed line is the "
-            f"level ({SEVERE:g}) at which any one of the signs makes it a mode collapse."
+            f"images of other real patients, {counted(len(curves), 'training')}, a line each, "
+            "coloured by the verdict at its last epoch. At 1 they are as varied as real; the "
+            f"dashed line is the level ({SEVERE:g}) at which any one of the signs makes it a mode "
+            "collapse."
         )
         label = "Vendi score / real"
         pictures.append(
