@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,9 +59,11 @@ def short(value: Any) -> str:
     return str(value)
 
 
-def interval(ends: tuple[float, float] | None, digits: int = 3) -> str:
-    """Both ends of an interval of differences."""
-    return DASH if ends is None else f"{signed(ends[0], digits)} to {signed(ends[1], digits)}"
+def interval(
+    ends: tuple[float, float] | None, digits: int = 3, show: Callable[[float, int], str] = signed
+) -> str:
+    """Both ends of an interval, of differences unless `show` is `number`."""
+    return DASH if ends is None else f"{show(ends[0], digits)} to {show(ends[1], digits)}"
 
 
 def probability(value: float | None) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.base.files import read_json
-from harness.base.text import counted, duration, number
+from harness.base.text import counted, duration, interval, number
 from harness.data.pairs.framing import in_plane_spacing
 from harness.data.pairs.store import Store
 from harness.figures.arms import ArmDots, arm_means
@@ -108,7 +108,6 @@ def _line(data: ReportData, arm: str, with_cells: bool) -> ArmLine:
     by_patient, by_replicate = mean_over(cells, 1), mean_over(cells, 0)
     finite = by_patient[np.isfinite(by_patient)]
     worst = int(np.nanargmin(by_patient)) if len(finite) else -1
-    wide = crossed_weighted_t(cells).interval_95
     rows = tuple(
         (patient, tuple(cells[place].tolist()), float(by_patient[place]))
         for place, patient in enumerate(table.patients)
@@ -117,7 +116,7 @@ def _line(data: ReportData, arm: str, with_cells: bool) -> ArmLine:
         name=arm,
         words=ARM_WORDS.get(arm, ""),
         mean=float(cells.mean()),
-        interval=f"{number(wide[0])} to {number(wide[1])}" if wide else number(None),
+        interval=interval(crossed_weighted_t(cells).interval_95, show=number),
         sd_patients=float(finite.std(ddof=1)) if len(finite) > 1 else float("nan"),
         replicate_means=tuple(by_replicate.tolist()),
         worst_patient=table.patients[worst] if worst >= 0 else "",

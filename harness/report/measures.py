@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.base.text import counted, number, signed
+from harness.base.text import counted, interval, number, signed
 from harness.inference.crossed_t import Inference, crossed_weighted_t
 from harness.inference.table import Table
 from harness.report.data import ReportData
@@ -75,11 +75,9 @@ def _line(
 
 def _value(result: Inference, name: str) -> tuple[str, str]:
     _, show, factor, digits = COLUMNS[name]
-    mean = show(factor * result.mean, digits)
-    if result.interval_95 is None:
-        return mean, ""
-    low, high = (show(factor * end, digits) for end in result.interval_95)
-    return mean, f"{low} to {high}"
+    ends = result.interval_95
+    scaled = ends and (factor * ends[0], factor * ends[1])
+    return show(factor * result.mean, digits), interval(scaled, digits, show) if scaled else ""
 
 
 def _notes(reasons: dict[str, list[str]]) -> list[str]:
