@@ -154,7 +154,7 @@ def _facts(data: ReportData, effect: Effect, extended: bool) -> list[tuple[str, 
     facts += _worst(data, effect)
     bound = collapse_words(data)
     if bound:
-        facts.append(("generators that fail", bound))
+        facts.append(("generators that failed", bound))
     facts.append(("scope", "given this training cohort"))
     return facts
 
@@ -173,11 +173,8 @@ def _planned(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
     ]
     reach = "in reach" if effect.equivalence_in_reach else "out of reach"
     return [
-        (
-            "seeing the margin would take",
-            " or ".join(ways) or "more of both, patients and replicates",
-        ),
-        ("showing that there is no such difference", f"{reach} of this design"),
+        ("seeing the margin would take", " or ".join(ways) or "more patients and more replicates"),
+        ("equivalence within the margin", f"{reach} of this design"),
     ]
 
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from harness.figures.encode import figure_uri, image_uri
 
-PAGE_BYTES = 2_000_000
-# The rest of the page is text.
+# Of a page of at most 2 MB, the rest of which is text.
 PICTURES_BYTES = 1_600_000
 
 

@@ -19,7 +19,7 @@ NAMES = (
     "sweep-image.csv",
     "collapse.csv",
     "patients.csv",
-    "ledger.csv",
+    "costs.csv",
 )
 
 
@@ -45,7 +45,7 @@ def make_tables(data: ReportData) -> dict[str, str]:
             (kind, entry.get("jobs"), entry.get("seconds"))
             for kind, entry in sorted(data.ledger.items())
         ]
-        tables["ledger.csv"] = csv_text(("kind", "jobs", "seconds"), rows)
+        tables["costs.csv"] = csv_text(("kind", "jobs", "seconds"), rows)
     return tables
 
 

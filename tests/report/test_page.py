@@ -366,7 +366,7 @@ def test_tables_of_trials_effects_and_costs(everything: ReportData, page: Path) 
     assert float(first["p"]) == effect.p
     assert (float(first["low95"]), float(first["high95"])) == effect.interval_95
     assert first["primary"] == "true"
-    costs = {row["kind"]: float(row["seconds"]) for row in rows_of(folder / "ledger.csv")}
+    costs = {row["kind"]: float(row["seconds"]) for row in rows_of(folder / "costs.csv")}
     assert costs == {"mask-stage": 5400.0, "segmenter": 8000.0}
 
 
