@@ -110,7 +110,7 @@ def _status_notes(effect: Effect) -> list[str]:
     """What the status means, with what it lacks unless the sentence already says so."""
     meaning = {
         "pilot": "Pilot: an estimate and its interval, no verdict.",
-        "cells only": "Single values only: no interval and no verdict.",
+        "cells only": "Cells only: no interval and no verdict.",
     }.get(effect.status)
     if meaning is None:
         return []
