@@ -26,8 +26,8 @@ def test_a_training_is_a_line_in_its_verdicts_colour() -> None:
     (axes,) = figure.axes
     real, severe, first, second = axes.lines
     assert (real.get_ydata(), severe.get_ydata()) == ([1.0, 1.0], [0.3, 0.3])
-    assert (first.get_xdata(), first.get_ydata()) == ([1, 16], [0.5, 0.1])  # 0 has no logarithm
-    assert (second.get_xdata(), second.get_ydata()) == ([1, 16], [0.9, 1.1])
+    points = [line.get_xydata().tolist() for line in (first, second)]
+    assert points == [[[1, 0.5], [16, 0.1]], [[1, 0.9], [16, 1.1]]]  # 0 has no logarithm
     looks = [(line.get_color(), line.get_marker()) for line in (first, second)]
     assert looks == [LOOKS["mode collapse"], LOOKS["healthy"]]
     (legend,) = figure.legends

@@ -35,7 +35,7 @@ def test_the_chosen_trial_stands_out_of_the_others() -> None:
     best, others = [Curve([1, 2], [0.3, 0.1])], [Curve([1, 2], [0.5, n]) for n in (0.2, 0.4)]
     (axes,) = quality(best, others, "KID").axes
     blue = [line for line in axes.lines if line.get_color() == BLUE]
-    assert [line.get_ydata() for line in blue] == [[0.3, 0.1]]
+    assert [list(line.get_ydata()) for line in blue] == [[0.3, 0.1]]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
         "other trials", "chosen trial",
     ]  # fmt: skip
