@@ -66,17 +66,17 @@ class PairedDots:
 
 
 @styled
-def arm_means(arms: Sequence[ArmDots], patients: int, human: float | None = None) -> Figure:
+def arm_means(arms: Sequence[ArmDots], patients: int, observers: float | None = None) -> Figure:
     """Mean Dice of each arm (upright line) with a dot per replicate and its 95 % interval (bar).
 
-    `human`: inter-observer Dice on such scans, drawn as a dotted line.
+    `observers`: inter-observer Dice on such scans, drawn as a dotted line.
     """
     figure, axes = new_figure(FULL_WIDTH, 1.2 + 0.42 * len(arms))
-    if human is not None:
-        axes.axvline(human, color=INK, linewidth=0.9, linestyle=":", zorder=1)
+    if observers is not None:
+        axes.axvline(observers, color=INK, linewidth=0.9, linestyle=":", zorder=1)
         axes.annotate(
-            f"inter-observer {human:.2f}", (human, -0.72), (-3, 0), textcoords="offset points",
-            ha="right", va="top", fontsize=8, color="#555555",
+            f"inter-observer {observers:.2f}", (observers, -0.72), (-3, 0), fontsize=8,
+            textcoords="offset points", ha="right", va="top", color="#555555",
         )  # fmt: skip
     everything = np.array([v for arm in arms for v in arm.replicate_means], dtype=float)
     near = _near(everything)

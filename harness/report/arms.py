@@ -18,7 +18,7 @@ from harness.inference.arm_summary import arm_means as summarise
 from harness.inference.crossed_t import crossed_weighted_t
 from harness.report.answer import mean_over
 from harness.report.data import ReportData
-from harness.report.human import HumanLine, human_line
+from harness.report.observers import ObserverAgreement, observer_agreement
 from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import Run, checkpoint, curves
 
@@ -87,14 +87,14 @@ def make_arms(data: ReportData, budget: PictureBudget) -> Arms:
             "replicates both random). Arms share patients, seeds and real pairs, so the paired "
             "differences above say more than whether two bars overlap."
         )
-        human = _human(data)
-        if human is not None:
+        observers = _observers(data)
+        if observers is not None:
             caption += (
-                f" Dotted: inter-observer Dice of parotids, {human.dice_mean:.2f} "
-                f"(sd {human.dice_sd:.2f}, {human.patients} other patients, pixels of "
-                f"{human.spacing_mm:g} mm, the nearest in the table)."
+                f" Dotted: inter-observer Dice of parotids, {observers.dice_mean:.2f} "
+                f"(sd {observers.dice_sd:.2f}, {observers.patients} other patients, pixels of "
+                f"{observers.spacing_mm:g} mm, the nearest in the table)."
             )
-        line = human.dice_mean if human is not None else None
+        line = observers.dice_mean if observers is not None else None
         figure = arm_means(dots, patients, line)
         pictures.append(budget.figure(figure, "Mean Dice per arm", caption))
     pictures += _curves(data, budget)
@@ -128,7 +128,7 @@ def _line(data: ReportData, arm: str, with_cells: bool) -> ArmLine:
     )
 
 
-def _human(data: ReportData) -> HumanLine | None:
+def _observers(data: ReportData) -> ObserverAgreement | None:
     """Inter-observer agreement on scans of this pixel size; known of parotids alone."""
     if data.store is None or not all("parotid" in name for name in data.experiment.data.structures):
         return None
@@ -139,7 +139,7 @@ def _human(data: ReportData) -> HumanLine | None:
     if not affines or data.experiment.data.source == "phantom":
         return None
     sizes = [math.sqrt(np.prod(in_plane_spacing(affine))) for affine in affines]
-    return human_line(float(np.median(sizes)))
+    return observer_agreement(float(np.median(sizes)))
 
 
 def cost_words(cost: ArmCost) -> str:

@@ -1,4 +1,4 @@
-"""The human line: the shipped table, the nearest spacing, and the script that makes the table."""
+"""Inter-observer agreement: the shipped table, the nearest spacing, and the script that makes the table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ import pytest
 import SimpleITK as sitk  # noqa: N813 (its own documentation calls it so)
 
 from harness.base.errors import DataError
-from harness.report.human import TABLE, HumanLine, human_line, human_lines, human_source
+from harness.report.observers import (
+    TABLE,
+    ObserverAgreement,
+    agreement_source,
+    agreements,
+    observer_agreement,
+)
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(os.environ.get("HARNESS_TEST_DATA", "")) / "deepmind-parotids"
@@ -22,7 +28,9 @@ FOLDER = Path(os.environ.get("HARNESS_TEST_DATA", "")) / "deepmind-parotids"
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("human_line", ROOT / "scripts/human_line.py")
+    spec = importlib.util.spec_from_file_location(
+        "observer_agreement", ROOT / "scripts/observers.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -35,17 +43,17 @@ def script() -> ModuleType:
     [(0.5, 0.98), (0.98, 0.98), (1.2, 0.98), (1.3, 1.5), (3.9, 4.0), (4.25, 4.0), (9.0, 5.0)],
 )
 def test_the_nearest_spacing_is_used_and_named(spacing: float, used: float) -> None:
-    assert human_line(spacing).spacing_mm == used
+    assert observer_agreement(spacing).spacing_mm == used
 
 
 @pytest.mark.parametrize("spacing", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_spacing_is_a_positive_number(spacing: float) -> None:
     with pytest.raises(DataError, match="must be a positive number of millimetres, but got"):
-        human_line(spacing)
+        observer_agreement(spacing)
 
 
 def test_the_shipped_table(script: ModuleType) -> None:
-    lines = human_lines()
+    lines = agreements()
     spacings = [line.spacing_mm for line in lines]
     assert spacings == sorted(spacings)
     assert (spacings[0], spacings[-1]) == (0.98, 5.0)
@@ -55,7 +63,7 @@ def test_the_shipped_table(script: ModuleType) -> None:
         assert line.hd95_min_mm < line.hd95_mean_mm < line.hd95_max_mm
     # A coarser grid alone hardly moves the line.
     assert np.ptp([line.dice_mean for line in lines]) < 0.005
-    said = human_source()
+    said = agreement_source()
     assert said == script.PROVENANCE
     assert "CC BY 4.0" in said["licence"]
     assert (ROOT / said["made_by"]).is_file()
@@ -88,7 +96,7 @@ def test_the_script_measures_shifted_boxes(tmp_path: Path, script: ModuleType) -
     write_pair(tmp_path, "b", 4)
     made = script.make(tmp_path)
     assert (made["patients"], made["scans"]) == (2, 2)
-    first = HumanLine(**made["lines"][0])
+    first = ObserverAgreement(**made["lines"][0])
     # As scanned: 22 and 20 of 24 columns in common.
     assert (first.spacing_mm, first.patients) == (0.98, 2)
     assert first.dice_mean == pytest.approx((22 / 24 + 20 / 24) / 2, abs=1e-4)
@@ -96,7 +104,7 @@ def test_the_script_measures_shifted_boxes(tmp_path: Path, script: ModuleType) -
     assert first.dice_sd == pytest.approx(np.std([22 / 24, 20 / 24], ddof=1), abs=1e-4)
     assert (first.hd95_mean_mm, first.hd95_min_mm, first.hd95_max_mm) == (3.0, 2.0, 4.0)
     # Pixels of 2 mm: 11 and 10 of 12 columns; the same in mm.
-    (second,) = (HumanLine(**line) for line in made["lines"] if line["spacing_mm"] == 2.0)
+    (second,) = (ObserverAgreement(**line) for line in made["lines"] if line["spacing_mm"] == 2.0)
     assert asdict(second) == {**asdict(first), "spacing_mm": 2.0}
 
 
@@ -132,4 +140,4 @@ def test_the_shipped_table_is_what_the_script_makes(script: ModuleType) -> None:
     """Lines of the pixels as scanned and of OpenKBP's, from all scans."""
     steps = (0.98, 4.0)
     made = script.make(FOLDER, steps)
-    assert made["lines"] == [asdict(human_line(step)) for step in steps]
+    assert made["lines"] == [asdict(observer_agreement(step)) for step in steps]

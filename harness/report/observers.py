@@ -1,8 +1,8 @@
-"""The human line: how well two human observers agree, beside which a segmenter's Dice is read.
+"""Inter-observer agreement, beside which a segmenter's Dice is read.
 
-Two observers' parotids of 30 patients (DeepMind's TCIA masks; `human_source` says how the table was
-made). It has a line per pixel size because a reader will ask whether a coarse grid changes the
-line, and the nearest is used and named. It hardly does: mean Dice is 0.86 at every size.
+Two observers' parotids of 30 patients (DeepMind's TCIA masks; `agreement_source` says how the
+table was made). It has a line per pixel size because a reader will ask whether a coarse grid
+changes the agreement; the nearest is used and named. It hardly does: mean Dice is 0.86 at each.
 
 Its spacing is that of the pixels in the plane (rows and columns) of the grid on which Dice is
 counted: the scan's own, not the frames' that a segmenter sees. This is where sources differ most:
@@ -19,12 +19,12 @@ from pathlib import Path
 from harness.base.errors import DataError
 from harness.base.files import read_json
 
-TABLE = Path(__file__).with_name("human_line.json")
+TABLE = Path(__file__).with_name("observers.json")
 """The shipped table: provenance and a line per spacing."""
 
 
 @dataclass(frozen=True)
-class HumanLine:
+class ObserverAgreement:
     """Agreement of two observers at one pixel size.
 
     Attributes:
@@ -46,12 +46,12 @@ class HumanLine:
     hd95_max_mm: float
 
 
-def human_lines() -> tuple[HumanLine, ...]:
+def agreements() -> tuple[ObserverAgreement, ...]:
     """Every line of the table, finest spacing first."""
-    return tuple(HumanLine(**line) for line in read_json(TABLE)["lines"])
+    return tuple(ObserverAgreement(**line) for line in read_json(TABLE)["lines"])
 
 
-def human_line(spacing_mm: float) -> HumanLine:
+def observer_agreement(spacing_mm: float) -> ObserverAgreement:
     """The line whose spacing is nearest; its `spacing_mm` names which one was used.
 
     Args:
@@ -67,9 +67,9 @@ def human_line(spacing_mm: float) -> HumanLine:
             f"a spacing must be a positive number of millimetres, but got {spacing_mm}; "
             "give the pixel size of the scans"
         )
-    return min(human_lines(), key=lambda line: abs(line.spacing_mm - spacing_mm))
+    return min(agreements(), key=lambda line: abs(line.spacing_mm - spacing_mm))
 
 
-def human_source() -> dict[str, str]:
+def agreement_source() -> dict[str, str]:
     """Where the table comes from, by topic: source, licence, observers, resampling, ..."""
     return {name: text for name, text in read_json(TABLE).items() if isinstance(text, str)}

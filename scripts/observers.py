@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""Make harness/report/human_line.json: how well two human observers agree on a parotid.
+"""Make harness/report/observers.json: how well two human observers agree on a parotid.
 
-    python scripts/human_line.py FOLDER
+    python scripts/observers.py FOLDER
 
 FOLDER is a clone of github.com/google-deepmind/tcia-ct-scan-dataset (or a part of it: masks of the
 parotids suffice), with nrrds/{test,validation}/{oncologist,radiographer}/SCAN/segmentations/.
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from harness.base.errors import DataError
 from harness.base.files import write_json
 from harness.metrics.segmentation.measures import Spacing, Value, dice, hd95_mm, patient_value
-from harness.report.human import TABLE, HumanLine
+from harness.report.observers import TABLE, ObserverAgreement
 
 AS_SCANNED_MM = 0.98
 STEPS_MM = (AS_SCANNED_MM, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0)
@@ -53,7 +53,7 @@ PROVENANCE = {
         "arXiv:1809.04430; scans from TCGA-HNSC and Head-Neck Cetuximab (TCIA)"
     ),
     "licence": "CC BY 4.0 (the masks); this table is derived from them",
-    "made_by": "scripts/human_line.py",
+    "made_by": "scripts/observers.py",
 }
 
 Mask = NDArray[np.bool_]
@@ -114,10 +114,10 @@ def _mean(sides: Mapping[str, tuple[Value, Value]]) -> tuple[float, float]:
     return dices.value, distances.value
 
 
-def line(step: float, patients: list[tuple[float, float]]) -> HumanLine:
+def line(step: float, patients: list[tuple[float, float]]) -> ObserverAgreement:
     """A row of the table from the patients' values."""
     dices, distances = zip(*patients, strict=True)
-    return HumanLine(
+    return ObserverAgreement(
         spacing_mm=step,
         patients=len(patients),
         dice_mean=round(statistics.fmean(dices), 4),
