@@ -1,4 +1,4 @@
-"""Inter-observer agreement: the shipped table, the nearest spacing, and the script that makes the table."""
+"""Inter-observer agreement: its table, the nearest spacing, the script that makes the table."""
 
 from __future__ import annotations
 
