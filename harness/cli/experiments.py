@@ -10,34 +10,12 @@ import typer
 
 from harness.base.console import emit_json
 from harness.base.errors import ConfigError
-from harness.cli.options import (
-    DEFAULT_WORKDIR,
-    Address,
-    Engine,
-    ExperimentFile,
-    Json,
-    Options,
-    Overrides,
-    Quiet,
-    Workdir,
-    Workers,
-    app,
-)
+from harness.cli.options import Options, experiment_command
 
 
-@app.command()
-def run(
-    experiment: ExperimentFile,
-    overrides: Overrides = None,
-    workdir: Workdir = DEFAULT_WORKDIR,
-    workers: Workers = None,
-    engine: Engine = "processes",
-    address: Address = None,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
+@experiment_command()
+def run(options: Options) -> None:
     """Prepare, sweep, compare and report, as the experiment declares."""
-    options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
     from harness.commands.run import run_all
 
@@ -46,19 +24,9 @@ def run(
     options.finish(found, f"report: {found['report']}", options.pages())
 
 
-@app.command()
-def prepare(
-    experiment: ExperimentFile,
-    overrides: Overrides = None,
-    workdir: Workdir = DEFAULT_WORKDIR,
-    workers: Workers = None,
-    engine: Engine = "processes",
-    address: Address = None,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
+@experiment_command()
+def prepare(options: Options) -> None:
     """Read the patients, give them roles, cut pairs."""
-    options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
     from harness.commands.prepare import prepare_data
     from harness.commands.sweep import swept_stages
@@ -69,34 +37,26 @@ def prepare(
     options.finish(found, f"store: {found['store']}", options.next("sweep" if swept else "compare"))
 
 
-@app.command()
+@experiment_command()
 def sweep(
-    experiment: ExperimentFile,
+    options: Options,
     stage: Annotated[str, typer.Option(help="mask, image, segmentation or all")] = "all",
     trials: Annotated[int | None, typer.Option(min=1, help="settings to try, per stage")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="trainings per trial")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="plan, cost, disk; trains nothing")
     ] = False,
-    overrides: Overrides = None,
-    workdir: Workdir = DEFAULT_WORKDIR,
-    workers: Workers = None,
-    engine: Engine = "processes",
-    address: Address = None,
-    json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Search the settings of both stages; freeze the best."""
-    options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     loaded = options.experiment()
     from harness.commands.sweep import dry_run_sweep, run_sweep, stages_of
 
     stages = stages_of(stage, loaded)
     if seeds is not None:
-        options.overrides.append(f"sweep.seeds={seeds}")
+        options.override(f"sweep.seeds={seeds}")
     if trials is not None:
         studies = [name for name in stages if name != "segmentation"]  # which has no study
-        options.overrides += [f"sweep.{name}.trials={trials}" for name in studies]
+        options.override(*(f"sweep.{name}.trials={trials}" for name in studies))
     with options.session().open(track=not dry_run) as session:
         found = dry_run_sweep(session, stages) if dry_run else run_sweep(session, stages)
     where = "nothing was trained" if dry_run else f"chosen settings: {found['chosen'] or 'none'}"
@@ -105,19 +65,9 @@ def sweep(
     options.finish(found, where, again if dry_run else options.next(then))
 
 
-@app.command()
-def compare(
-    experiment: ExperimentFile,
-    overrides: Overrides = None,
-    workdir: Workdir = DEFAULT_WORKDIR,
-    workers: Workers = None,
-    engine: Engine = "processes",
-    address: Address = None,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
+@experiment_command()
+def compare(options: Options) -> None:
     """Train every arm, open the test once, decide."""
-    options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
     from harness.commands.compare import run_compare
 
@@ -126,42 +76,34 @@ def compare(
     options.finish(found, f"scores: {found['scores']}", options.next("report"))
 
 
-@app.command()
+@experiment_command()
 def collapse(
-    experiment: ExperimentFile,
+    options: Options,
     fail_on: Annotated[
         str | None, typer.Option(metavar="collapse", help="exit 4 if a seed collapsed")
     ] = None,
-    overrides: Overrides = None,
-    workdir: Workdir = DEFAULT_WORKDIR,
-    workers: Workers = None,
-    engine: Engine = "processes",
-    address: Address = None,
-    json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Judge every seed of the sweeps against real patients."""
     if fail_on not in (None, "collapse"):
         raise ConfigError(f"--fail-on must be collapse, but got '{fail_on}'")
-    options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
     from harness.commands.collapse import run_collapse
 
     with session.open():
         found = run_collapse(session)
-    if not json:
+    if not options.json:
         sys.stdout.write(found["verdict"] + "\n")
     options.finish(found, f"evidence: {found['report']}", options.pages())
     if fail_on and found["collapsed"]:
         raise typer.Exit(4)
 
 
-@app.command()
+@experiment_command()
 def calibrate(
     what: Annotated[
         str, typer.Argument(metavar="WHAT", help="collapse, memorisation or comparison")
     ],
-    experiment: ExperimentFile,
+    options: Options,
     images: Annotated[
         list[int] | None, typer.Option(min=20, help="synthetic images a set; repeatable")
     ] = None,
@@ -171,13 +113,6 @@ def calibrate(
             min=1, help="deals of the patients, per number (200); simulated comparisons (20000)"
         ),
     ] = None,
-    overrides: Overrides = None,
-    workdir: Workdir = DEFAULT_WORKDIR,
-    workers: Workers = None,
-    engine: Engine = "processes",
-    address: Address = None,
-    json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Plant failures in your own data, count what is detected.
 
@@ -193,12 +128,11 @@ def calibrate(
             "--images must be left out of calibrate comparison, which simulates Dice and draws no "
             f"image, but got {', '.join(map(str, images))}; leave it out"
         )
-    if what == "comparison" and (engine != "processes" or address is not None):
+    if what == "comparison" and (options.engine != "processes" or options.address is not None):
         raise ConfigError(
             "--engine and --address must be left out of calibrate comparison, which computes where "
-            f"it is typed, but got {address or engine}; leave them out"
+            f"it is typed, but got {options.address or options.engine}; leave them out"
         )
-    options = Options(experiment, overrides, workdir, json, quiet, workers, engine, address)
     session = options.session()
     from harness.commands.calibrate.comparison import run_calibrate_comparison
     from harness.commands.calibrate.verdicts import run_calibrate
@@ -210,27 +144,22 @@ def calibrate(
         with session.open():
             found = run_calibrate(session, what, images or [100, 200, 300], repeats or 200)
         then = options.pages()
-    if not json:
+    if not options.json:
         sys.stdout.write(found["verdict"] + "\n")
     options.finish(found, f"rates: {found['table']}", then)
 
 
-@app.command()
+@experiment_command(jobs=False)
 def report(
-    experiment: ExperimentFile,
-    overrides: Overrides = None,
+    options: Options,
     publish: Annotated[
         str | None,
         typer.Option(
             metavar="<path>", help="copy it to FOLDER/NAME too, listed in FOLDER/README.md"
         ),
     ] = None,
-    workdir: Workdir = DEFAULT_WORKDIR,
-    json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Write the page and tables from what is finished."""
-    options = Options(experiment, overrides, workdir, json, quiet)
     session = options.session()
     from harness.commands.report import write_page
 
@@ -244,25 +173,20 @@ def report(
     options.finish(found, where, then)
 
 
-@app.command()
+@experiment_command(jobs=False)
 def ui(
-    experiment: ExperimentFile,
+    options: Options,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 5000,
-    overrides: Overrides = None,
-    workdir: Workdir = DEFAULT_WORKDIR,
-    json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Open the runs in MLflow: start its server, print the links."""
     from harness.tracking.ui import ui as start
 
-    options = Options(experiment, overrides, workdir, json, quiet)
     loaded = options.experiment()
     start(
-        workdir,
+        options.workdir,
         loaded.tracking.uri,
         loaded.name,
         port,
         options.console.say,
-        emit_json if json else lambda links: None,
+        emit_json if options.json else lambda links: None,
     )

@@ -1,11 +1,15 @@
-"""What commands share: the application, options by name, the session they open, how they end."""
+"""What commands share: the application, their options, the session they open, how they end."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import shlex
 import tempfile
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -34,48 +38,44 @@ Overrides = Annotated[
 Workdir = Annotated[Path, typer.Option(help="everything is written below this folder")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="warnings only")]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="worker processes; default: the cores, or one a GPU")
-]
-Engine = Annotated[
-    str,
-    typer.Option(help="processes, ray (a cluster), or inline (in this process, for debuggers)"),
-]
-Address = Annotated[
-    str | None,
-    typer.Option(help="of a Ray cluster: HOST:PORT or auto; left out, Ray starts here"),
-]
 DEFAULT_WORKDIR = Path("harness-work")
+OF_JOBS = ("workers", "engine", "address")
 
 
+@dataclass
 class Options:
-    """Options that every command shares."""
+    """What every command of an experiment takes, as typed; `OF_JOBS` where it runs jobs."""
 
-    def __init__(
-        self,
-        experiment: Path,
-        overrides: list[str] | None,
-        workdir: Path,
-        json: bool,
-        quiet: bool,
-        workers: int | None = None,
-        engine: str = "processes",
-        address: str | None = None,
-    ) -> None:
-        self.file = experiment
-        self.overrides = overrides or []
-        self.workdir = workdir
-        self.json = json
-        self.console = Console(quiet=quiet)
-        self.workers = workers
-        self.engine = engine
-        self.address = address
+    file: ExperimentFile
+    overrides: Overrides = None
+    workdir: Workdir = DEFAULT_WORKDIR
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="worker processes; default: the cores, or one a GPU")
+    ] = None
+    engine: Annotated[
+        str,
+        typer.Option(help="processes, ray (a cluster), or inline (in this process, for debuggers)"),
+    ] = "processes"
+    address: Annotated[
+        str | None,
+        typer.Option(help="of a Ray cluster: HOST:PORT or auto; left out, Ray starts here"),
+    ] = None
+    json: Json = False
+    quiet: Quiet = False
+
+    @functools.cached_property
+    def console(self) -> Console:
+        return Console(quiet=self.quiet)
+
+    def override(self, *settings: str) -> None:
+        """Add to what `--set` overrides."""
+        self.overrides = [*(self.overrides or ()), *settings]
 
     def experiment(self) -> Experiment:
         """The loaded experiment."""
         from harness.config.load import load_experiment
 
-        return load_experiment(self.file, self.overrides)
+        return load_experiment(self.file, self.overrides or ())
 
     def session(self) -> Session:
         """A session of the loaded experiment.
@@ -108,7 +108,7 @@ class Options:
     def next(self, command: str, *options: str) -> str:
         """What to type next, with the options of this call."""
         parts = ["harness", command, str(self.file), *options]
-        parts += [part for override in self.overrides for part in ("-s", override)]
+        parts += [part for override in self.overrides or () for part in ("-s", override)]
         if self.workdir != DEFAULT_WORKDIR:
             parts += ["--workdir", str(self.workdir)]
         return shlex.join(parts)
@@ -124,3 +124,40 @@ class Options:
         self.console.say(f"\n{where}")
         if then:
             self.console.say(f"next: {then}")
+
+
+def experiment_command(jobs: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a command whose parameter `options` stands for what every such command takes.
+
+    Args:
+        jobs: it runs jobs, and takes their options too.
+    """
+
+    def register(command: Callable[..., None]) -> Callable[..., None]:
+        types = get_type_hints(Options, include_extras=True)
+        experiment, *shared = (
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if field.default is MISSING else field.default,
+                annotation=types[field.name],
+            )
+            for field in fields(Options)
+            if jobs or field.name not in OF_JOBS
+        )
+
+        @functools.wraps(command)
+        def call(**typed: Any) -> None:
+            options = Options(
+                **{taken.name: typed.pop(taken.name) for taken in (experiment, *shared)}
+            )
+            command(options=options, **typed)
+
+        own = [
+            experiment if of.name == "options" else of.replace(kind=of.KEYWORD_ONLY)
+            for of in inspect.signature(command, eval_str=True).parameters.values()
+        ]
+        call.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+        return app.command()(call)
+
+    return register

@@ -20,6 +20,7 @@ from harness.cli.options import (
     Quiet,
     Workdir,
     app,
+    experiment_command,
 )
 
 
@@ -168,10 +169,10 @@ def score(
     console.say(f"\nresults: {output / 'score.json'}")
 
 
-@app.command()
+@experiment_command(jobs=False)
 def export(
     format: Annotated[str, typer.Argument(metavar="FORMAT", help="nnunet")],
-    experiment: ExperimentFile,
+    options: Options,
     output: Annotated[
         Path,
         typer.Option("-o", "--output", help="folder for datasets, which nnU-Net calls nnUNet_raw"),
@@ -187,15 +188,10 @@ def export(
     test: Annotated[
         bool, typer.Option("--test", help="test patients too, once compare opened the test")
     ] = False,
-    overrides: Overrides = None,
-    workdir: Workdir = DEFAULT_WORKDIR,
-    json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Write what segmenters learn from as a dataset of nnU-Net v2."""
     if format != "nnunet":
         raise ConfigError(f"export knows the format nnunet, but got '{format}'; type nnunet")
-    options = Options(experiment, overrides, workdir, json, quiet)
     session = options.session()
     from harness.commands.export.nnunet import Request, export_nnunet
     from harness.commands.export.text import commands, lines, warnings
