@@ -182,6 +182,7 @@ def ui(
     from harness.tracking.ui import ui as start
 
     loaded = options.experiment()
+    options.check_workdir()
     start(
         options.workdir,
         loaded.tracking.uri,

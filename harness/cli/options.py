@@ -77,12 +77,18 @@ class Options:
 
         return load_experiment(self.file, self.overrides or ())
 
+    def check_workdir(self) -> None:
+        """Refuse a work folder of another format."""
+        from harness.jobs.folder import WorkFolder
+
+        WorkFolder(self.workdir).check_format()
+
     def session(self) -> Session:
         """A session of the loaded experiment.
 
         Raises:
-            ConfigError: the work folder cannot be made, no executor has that name, or another
-                one than Ray is given an address.
+            ConfigError: the work folder cannot be made or is of another format, no executor has
+                that name, or another one than Ray is given an address.
         """
         if self.address is not None and self.engine != "ray":
             raise ConfigError(
@@ -98,6 +104,7 @@ class Options:
                 "--workdir must be a folder that can be made and written, but got "
                 f"'{self.workdir}' ({error.strerror}); name another one"
             ) from error
+        self.check_workdir()
         from harness.commands.session import EXECUTORS, Session
 
         EXECUTORS.get(self.engine)

@@ -81,8 +81,10 @@ def inspect(
     from harness.config.data import DataConfig
     from harness.config.load import load_experiment
     from harness.data.dicom.usual_names import USUAL_NAMES
+    from harness.jobs.folder import WorkFolder
 
     console = Console(quiet=quiet)
+    WorkFolder(workdir).check_format()
     data = load_experiment(experiment, []).data if experiment else DataConfig()
     names = tuple(dict.fromkeys((*data.structures, *data.patterns, *USUAL_NAMES)))
     private = workdir / "private" / "dicom"

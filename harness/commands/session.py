@@ -175,7 +175,7 @@ class Session:
     @contextlib.contextmanager
     def open(self, track: bool = True) -> Iterator[Session]:
         """Hold the work folder: one driver at a time; workers and tracker end with the block."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.work.begin()
         with lease(self.root / "driver.lease.json", f"the work folder '{self.root.name}'"):
             write_text(self.home / "experiment.yaml", self._stored_config())
             tracker = None

@@ -1,5 +1,6 @@
 """Where jobs live on disk.
 
+format.json           the format's number
 jobs/<kind>/<digest>/
     spec.json         the spec
     inputs.json       content of its inputs when the work on it began
@@ -25,8 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.base.errors import ConfigError
 from harness.base.files import digest_of, read_json, sha256_file, write_json
 from harness.jobs.spec import Input, Spec
+
+FORMAT = 2
+"""Of what this page describes; folders without a number have the first one."""
 
 
 class JobFolder:
@@ -161,6 +166,31 @@ class WorkFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.jobs = root / "jobs"
+        self._format = root / "format.json"
+
+    def check_format(self) -> None:
+        """Leave a folder of another format alone.
+
+        Raises:
+            ConfigError: it is one.
+        """
+        known = self._format.exists()
+        number = read_json(self._format)["format"] if known else 1
+        if number != FORMAT and (known or self.jobs.exists()):
+            raise ConfigError(
+                f"'{self.root}' was made by format {number} of harness; this version begins anew "
+                "in another folder: give --workdir another one"
+            )
+
+    def begin(self) -> None:
+        """Write the format's number into a new folder.
+
+        Raises:
+            ConfigError: the folder is of another format.
+        """
+        self.check_format()
+        if not self._format.exists():
+            write_json(self._format, {"format": FORMAT})
 
     def job(self, reference: Spec | Input) -> JobFolder:
         return JobFolder(self.jobs / reference.kind / reference.digest)
