@@ -1,4 +1,4 @@
-"""What a score costs: read from scores that are there, scaled up from timed pieces."""
+"""What a score costs: read from scores that are there, timed on fresh weights."""
 
 from __future__ import annotations
 
@@ -6,39 +6,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from factories.tiny import COMPUTE, EXTRACTOR, tiny_experiment
-from numpy.typing import NDArray
+from factories.tiny import COMPUTE, EXTRACTOR, Tiny, tiny_experiment
 
-from harness.commands.costs.score_timing import (
-    Piece,
-    make_stage,
-    measured_score,
-    pieces_of_score,
-    total,
-    warning,
-)
+from harness.commands.costs.score_timing import make_stage, measured_score, timed_score, warning
 from harness.jobs.folder import WorkFolder
 from harness.jobs.spec import Spec
+from harness.metrics.extractors.registry import identify
 from harness.training.precision import Precision
 from harness.work.specs import Specs
 
 ASKED = {"extractor": EXTRACTOR, "images": 6}
-
-
-class Grey:
-    """An extractor of two numbers an image."""
-
-    name = "grey"
-    weights_digest = "00"
-    preprocessing = "none"
-
-    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        assert images.ndim == 4
-        assert images.min() >= 0
-        assert images.max() <= 1
-        return np.stack([images.mean(axis=(1, 2, 3)), images.std(axis=(1, 2, 3))], axis=1)
 
 
 def add_score(work: WorkFolder, seconds: float, seed: int, **changed: Any) -> None:
@@ -67,49 +45,24 @@ def test_scores_of_the_work_folder_say_what_a_score_costs(tmp_path: Path) -> Non
     assert measured_score(work, "image-score", ASKED, 4, COMPUTE) is None
 
 
-def test_pieces_are_timed_on_a_few_images_and_scaled_up() -> None:
-    asked: list[int] = []
-
-    def slow(count: int) -> None:
-        asked.append(count)
-        time.sleep(0.002 * count)
-
-    seconds = Piece(slow, 100).seconds(10)
-    assert seconds >= 0.2
-    assert Piece(slow, 20, whole=True).seconds(10) < seconds
-    assert Piece(slow, 5).seconds(10) >= 0.01
-    assert asked == [10, 20, 5]
-
-
-def test_what_only_the_first_call_takes_is_not_scaled_up() -> None:
-    asked: list[int] = []
-
-    def cold(count: int) -> None:
-        if not asked:
-            time.sleep(0.2)
-        asked.append(count)
-
-    assert total([Piece(cold, 1000)], 10) < 0.2
-    assert asked == [1, 10]
-
-
 @pytest.mark.parametrize("name", ["mask", "image"])
-def test_a_score_has_the_pieces_of_its_stage(name: str) -> None:
-    settings = getattr(tiny_experiment(), name)
-    precision = Precision.of(COMPUTE)
-    stage, batch = make_stage(settings, 1, 128, precision)
+def test_a_score_of_fresh_weights_is_timed_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+    tiny = Tiny(tmp_path / "work", tiny_experiment(data={"crop": {"frame_px": 128}}))
+    settings = getattr(tiny.experiment, name)
+    stage, batch = make_stage(settings, 1, 128, Precision.of(COMPUTE))
     assert {int(part.shape[0]) for part in batch.values()} == {settings.batch_size}
-    pieces = pieces_of_score(stage, Grey(), n=24, real=120, channels=1, frame=128)
-    shared = {"drawing", "features", "KID and FID", "verdict on collapse"}
-    own = {"mask": {"SSIM diversity", "shape of masks"}, "image": {"paired similarity"}}
-    assert set(pieces) == shared | own[name]
-    assert total(pieces.values(), 4) > 0
+    specs = Specs(tiny.experiment, COMPUTE, identified())
+    before = sorted(tiny.root.rglob("*"))
+    generator = stage.networks["generator"]
+    started = time.perf_counter()
+    seconds = timed_score(tiny.work, specs, tiny.store, settings, generator, {})
+    assert 0 < seconds < time.perf_counter() - started
+    assert sorted(tiny.root.rglob("*")) == before
 
 
-def test_few_real_images_leave_a_score_without_a_verdict() -> None:
-    stage, _ = make_stage(tiny_experiment().mask, 1, 64, Precision.of(COMPUTE))
-    pieces = pieces_of_score(stage, Grey(), n=1, real=0, channels=1, frame=64)
-    assert total(pieces.values(), 32) > 0
+def identified() -> dict[str, str]:
+    found = identify("efficientnet-lite0")
+    return {"name": found.name, "weights": found.weights_digest}
 
 
 def test_expensive_scoring_is_warned_of_in_one_sentence() -> None:

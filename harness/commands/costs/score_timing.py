@@ -1,71 +1,32 @@
-"""What one score of a generator costs: from scores of the work folder, else from timed pieces.
-
-The pieces are what `mask-score` and `image-score` call, on generated images of the same shape.
-"""
+"""What one score of a generator costs: from scores of the work folder, else a timed one."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from harness.base.files import read_json
-from harness.base.rng import generator as numpy_generator
-from harness.config.stages import MaskStageConfig
+from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.jobs.checkpoint import save_weights
+from harness.jobs.context import Context
 from harness.jobs.folder import WorkFolder
-from harness.jobs.spec import Input, Spec
-from harness.metrics.collapse.verdict import RealSet, judge_collapse, real_diversity
-from harness.metrics.extractors.coarse_pixels import coarse_pixels
-from harness.metrics.extractors.registry import Extractor
-from harness.metrics.fidelity.kid_fid import fid, kid
-from harness.metrics.images.mask_shape import describe_masks
-from harness.metrics.images.similarity import paired_similarity, ssim_diversity
+from harness.jobs.kinds import KINDS
+from harness.jobs.spec import Input, Request, Spec
 from harness.training.precision import Precision
-from harness.work.evaluate.gan_scores import DIVERSITY_PAIRS
-from harness.work.evaluate.real_diversity import MOST_REAL
-from harness.work.train.image_stage import Pix2pixStage, generate_images
-from harness.work.train.mask_stage import DcganStage, draw_noise, sample_masks
+from harness.work.specs import Specs
+from harness.work.train.image_stage import Pix2pixStage
+from harness.work.train.mask_stage import DcganStage
 
 SHARE = 0.1
 """Scoring that takes more than this share of the training is worth a warning."""
 
 MASK_PX = 64
-PATIENT_SLICES = 24
-"""Slices of a stand-in patient."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One part of a score.
-
-    Attributes:
-        run: does it for so many images.
-        images: how many a score does it for.
-        whole: it must be timed with all of them (its cost is no multiple of theirs).
-    """
-
-    run: Callable[[int], object]
-    images: int
-    whole: bool = False
-
-    def warm_up(self) -> None:
-        """Import and allocate, untimed: scaled up, a first call would count as hours."""
-        self.run(self.images if self.whole else 1)
-
-    def seconds(self, most: int | None = None) -> float:
-        """Seconds of this piece in one score; timed on at most `most` images, where it may be."""
-        count = self.images if most is None or self.whole else min(most, self.images)
-        started = time.perf_counter()
-        self.run(count)
-        return (time.perf_counter() - started) * self.images / count
 
 
 def make_stage(
@@ -87,97 +48,39 @@ def make_stage(
     return Pix2pixStage(to_dict(settings), channels, 0, precision, (empty, empty[:, :1])), batch
 
 
-def pieces_of_score(
-    stage: DcganStage | Pix2pixStage,
-    extractor: Extractor,
-    n: int,
-    real: int,
-    channels: int,
-    frame: int,
-    masks: bool = True,
-) -> dict[str, Piece]:
-    """The pieces of one score, by name.
+def timed_score(
+    work: WorkFolder,
+    specs: Specs,
+    store: Spec,
+    settings: MaskStageConfig | ImageStageConfig,
+    generator: torch.nn.Module,
+    runtime: Mapping[str, Any],
+) -> float:
+    """Seconds of one score of a generator, in a folder of its own that is dropped.
 
     Args:
-        stage: by `make_stage`; its generator draws.
-        n: images a side.
-        real: real images that the verdict compares with.
-        channels, frame: of the store; `frame` is the edge in pixels.
-        masks: the mask stage draws masks (and not CT).
+        work, store: where the pairs are.
+        settings: of the stage that the generator is of.
+        runtime: where jobs find the extractor's weights.
     """
-    drawing = isinstance(stage, DcganStage)
-    edge = MASK_PX if drawing else frame
-    images = _textures(2 * max(n, 2), edge, blobs=drawing and masks)
-    features = numpy_generator(0, "cost").normal(size=(2 * max(n, 2), 1280))
-    source = numpy_generator(0, "cost-pairs")
-    half, pairs = max(n, 2), max(2 * min(DIVERSITY_PAIRS, n * (n - 1) // 2), 1)
-    found = {
-        "drawing": Piece(_drawing(stage, channels, frame), 2 * n),
-        "features": Piece(lambda count: extractor(images[:count, None]), n),
-        "KID and FID": Piece(lambda count: _fidelity(features, half), n, whole=True),
-        "verdict on collapse": Piece(_verdict(images, half, min(real, MOST_REAL)), n, whole=True),
-    }
-    if not drawing:
-        found["paired similarity"] = Piece(
-            lambda count: paired_similarity(images[:count], images[-count:]), n
-        )
-        return found
-    found["SSIM diversity"] = Piece(lambda count: ssim_diversity(images[:n], count, source), pairs)
-    if masks:
-        found["shape of masks"] = Piece(lambda count: describe_masks(images[:count] > 0.5), n)
-    return found
-
-
-def _drawing(
-    stage: DcganStage | Pix2pixStage, channels: int, frame: int
-) -> Callable[[int], object]:
-    network, device = stage.networks["generator"], stage.precision.device
-    if isinstance(stage, DcganStage):
-        latent = stage.config["latent"]
-        noise = stage.config["noise"]
-        return lambda count: sample_masks(network, draw_noise(noise, count, latent, None), device)
-    statistics = stage.config["statistics"]
-    return lambda count: generate_images(
-        network, torch.zeros(count, channels, frame, frame), statistics, device
-    )
-
-
-def _fidelity(features: NDArray[np.float64], half: int) -> None:
-    kid(features[:half], features[half:])
-    fid(features[:half], features[half:])
-
-
-def _verdict(images: NDArray[np.float32], n: int, real: int) -> Callable[[int], object]:
-    """The verdict as a job makes it: the real side's distances are computed anew."""
-    real = max(real, 4)
-    shown = np.resize(images, (real, *images.shape[1:]))
-    patients = np.arange(real) // min(PATIENT_SLICES, max(real // 8, 1))
-    source = numpy_generator(0, "cost-verdict")
-    reference = real_diversity(RealSet.of(coarse_pixels(shown), patients), n, source)
-
-    def judge(count: int) -> object:
-        if isinstance(reference, str):  # too few real images: a score has no verdict either
-            return None
-        every = RealSet.of(coarse_pixels(shown), patients)
-        return judge_collapse(reference, every, coarse_pixels(images[-count:]), source)
-
-    return judge
-
-
-def _textures(count: int, edge: int, blobs: bool) -> NDArray[np.float32]:
-    """Images in [0, 1]: smooth grey textures under noise, or one blob each."""
-    from scipy import ndimage
-
-    source = numpy_generator(0, "cost-images")
-    y, x = np.mgrid[:edge, :edge] / edge - 0.5
-    if blobs:
-        radii, centres = source.uniform(0.15, 0.3, count), source.normal(0, 0.05, (count, 2))
-        away = [np.hypot(y - row, x - column) for row, column in centres]
-        drawn = np.stack(away) < radii[:, None, None]
-        return np.asarray(drawn, np.float32)
-    smooth = ndimage.gaussian_filter(source.normal(size=(count, edge, edge)), (0, 4, 4))
-    noisy = 0.5 + 2 * smooth + source.normal(0, 0.02, smooth.shape)
-    return np.clip(noisy, 0, 1).astype(np.float32)
+    training = specs.training(store, settings, 0).steady
+    kind = "mask-score" if isinstance(settings, MaskStageConfig) else "image-score"
+    with tempfile.TemporaryDirectory() as name:
+        own = WorkFolder(Path(name))
+        pairs = own.job(store).path
+        pairs.parent.mkdir(parents=True)
+        pairs.symlink_to(work.job(store).path.resolve())
+        folder = own.job(training)
+        folder.open(training)
+        weights = folder.at(1) / "weights.safetensors"
+        save_weights(weights, generator.state_dict())
+        folder.finish([weights], {"converged": True}, {}, {}, specs.compute, 1)
+        # The first score imports, allocates, and leaves the features of real images.
+        score = specs.score(kind, store, training, 1)
+        for spec in (specs.diversity_of(store, training), score, score):
+            own.job(spec).open(spec)
+            KINDS.get(spec.kind).load()(Context(Request(spec, runtime=runtime), own))
+        return float(read_json(own.job(score).path / "result.json")["cost"]["seconds"])
 
 
 def measured_score(
@@ -220,12 +123,3 @@ def warning(stage: str, share: float) -> str | None:
         f"scoring takes {100 * share:.0f} % of the {stage} stage's training time, more than "
         f"{100 * SHARE:.0f} %; lower metrics.scored_epochs or metrics.images"
     )
-
-
-def total(pieces: Iterable[Piece], most: int) -> float:
-    """Seconds of one score, each piece timed once on at most `most` images."""
-    seconds = 0.0
-    for piece in pieces:
-        piece.warm_up()
-        seconds += piece.seconds(most)
-    return seconds

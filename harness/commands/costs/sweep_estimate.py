@@ -1,4 +1,4 @@
-"""What a sweep would cost: trainings, epochs, time from a few timed steps and scores, disk."""
+"""What a sweep would cost: trainings, epochs, time from timed steps and a timed score, disk."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from harness.training.schedule import scored_epochs
 
 BYTES_PER_STATE_PARAMETER = 12  # weights and Adam's two moments, float32
 BYTES_PER_WEIGHT = 4
-TIMED_IMAGES = 32
-"""Images on which the pieces of a score are timed."""
 
 
 def estimate(session: Session, stage: str) -> dict[str, Any]:
@@ -81,9 +79,10 @@ def _timed(session: Session, base: Any, store: Store) -> tuple[float, float, int
     precision = Precision.of(session.compute)
     frame = session.experiment.data.crop.frame_px
     stage, batch = make_stage(base, len(store.channels), frame, precision)
+    score = _score(session, base, stage.networks["generator"])  # before it learns anything
     rate = _rate(stage, batch, base.batch_size)
     sizes = {n: sum(p.numel() for p in m.parameters()) for n, m in stage.networks.items()}
-    return rate, _score(session, base, store, stage), sum(sizes.values()), sizes["generator"]
+    return rate, score, sum(sizes.values()), sizes["generator"]
 
 
 def _rate(stage: Any, batch: dict[str, Any], count: int) -> float:
@@ -98,36 +97,19 @@ def _rate(stage: Any, batch: dict[str, Any], count: int) -> float:
     return steps * count / (time.perf_counter() - started)
 
 
-def _score(session: Session, base: Any, store: Store, stage: Any) -> float:
-    """Seconds of one score: of those that the work folder has, else of timed pieces."""
-    from harness.commands.costs.score_timing import measured_score, pieces_of_score, total
-    from harness.config.experiment import to_dict
+def _score(session: Session, settings: Any, generator: Any) -> float:
+    """Seconds of one score: of those that the work folder has, else of a timed one."""
+    from harness.commands.costs.score_timing import measured_score, timed_score
     from harness.config.stages import MaskStageConfig
-    from harness.metrics.extractors.registry import ExtractorFiles, make_extractor
 
-    metrics, specs = session.experiment.metrics, session.specs
-    masks = isinstance(base, MaskStageConfig)
+    specs = session.specs
     found = measured_score(
         session.work,
-        "mask-score" if masks else "image-score",
-        {"extractor": dict(specs.extractor), "images": metrics.images},
-        base.width,
+        "mask-score" if isinstance(settings, MaskStageConfig) else "image-score",
+        {"extractor": dict(specs.extractor), "images": session.experiment.metrics.images},
+        settings.width,
         session.compute,
     )
     if found is not None:
         return found
-    files = ExtractorFiles.of(to_dict(metrics))
-    extractor = make_extractor(specs.extractor["name"], files, session.compute["device"])
-    rows = [
-        store.select(role=r, selected=True, with_structure=True) for r in ("train", "validation")
-    ]
-    pieces = pieces_of_score(
-        stage,
-        extractor,
-        min(metrics.images, max(len(rows[1]), 2)),
-        sum(map(len, rows)),
-        len(store.channels),
-        session.experiment.data.crop.frame_px,
-        masks=masks and base.learns == "mask",
-    )
-    return total(pieces.values(), TIMED_IMAGES)
+    return timed_score(session.work, specs, session.store, settings, generator, session.runtime())
