@@ -76,7 +76,7 @@ def inspect(
     Prints names of files and ROIs of your own data. Pseudonyms are those of the work folder where
     it has any.
     """
-    from harness.commands.inspect.command import inspect as look
+    from harness.commands.inspect.command import inspect as inspect_folder
     from harness.commands.inspect.text import show
     from harness.config.data import DataConfig
     from harness.config.load import load_experiment
@@ -88,7 +88,7 @@ def inspect(
     data = load_experiment(experiment, []).data if experiment else DataConfig()
     names = tuple(dict.fromkeys((*data.structures, *data.patterns, *USUAL_NAMES)))
     private = workdir / "private" / "dicom"
-    found = look(folder, names, data.patterns, console, private, masks, format)
+    found = inspect_folder(folder, names, data.patterns, console, private, masks, format)
     if json:
         emit_json(found)
     else:
@@ -145,11 +145,11 @@ def score(
 ) -> None:
     """Score two sets of images, real and synthetic, of any source."""
     from harness.commands.score.command import score_sets
-    from harness.commands.score.request import Request
+    from harness.commands.score.request import ScoreRequest
     from harness.commands.score.text import lines, show
     from harness.metrics.extractors.registry import ExtractorFiles
 
-    request = Request(
+    request = ScoreRequest(
         real,
         synthetic,
         heldout,
@@ -180,10 +180,10 @@ def export(
         typer.Option("-o", "--output", help="folder for datasets, which nnU-Net calls nnUNet_raw"),
     ],
     arm: Annotated[
-        str | None, typer.Option(help="adds the pairs that were made for this arm")
+        str | None, typer.Option(help="adds the pairs that were generated for this arm")
     ] = None,
     replicate: Annotated[
-        int | None, typer.Option(help="whose made pairs; default: the first replicate's")
+        int | None, typer.Option(help="whose generated pairs; default: the first replicate's")
     ] = None,
     dataset_id: Annotated[int, typer.Option(min=1, max=999, help="nnU-Net's number")] = 501,
     folds: Annotated[int, typer.Option(min=2, help="of splits_final.json, by patient")] = 5,
@@ -195,10 +195,10 @@ def export(
     if format != "nnunet":
         raise ConfigError(f"export knows the format nnunet, but got '{format}'; type nnunet")
     session = options.session()
-    from harness.commands.export.nnunet import Request, export_nnunet
+    from harness.commands.export.nnunet import ExportRequest, export_nnunet
     from harness.commands.export.text import commands, lines, warnings
 
-    found = export_nnunet(session, Request(output, arm, replicate, dataset_id, folds, test))
+    found = export_nnunet(session, ExportRequest(output, arm, replicate, dataset_id, folds, test))
     for line in lines(found):
         options.console.say(line)
     for line in warnings(found):
@@ -242,10 +242,12 @@ def decide(
     Patients and replicates both count as random.
     """
     from harness.commands.decide.command import decide_scores
-    from harness.commands.decide.request import Request
+    from harness.commands.decide.request import DecideRequest
     from harness.commands.decide.text import lines
 
-    request = Request(scores, baseline, candidate, margin, tuple(secondary or ()), output, better)
+    request = DecideRequest(
+        scores, baseline, candidate, margin, tuple(secondary or ()), output, better
+    )
     console = Console(quiet=quiet)
     found = decide_scores(request, console)
     if json:

@@ -76,8 +76,8 @@ def finished_sweeps(session: Session, graph: JobGraph | None = None) -> list[Swe
     for stage in ("mask", "image"):
         if has_study(session, stage):
             planner = stage_sweep(session, stage)
-            look = partial(planner.look, graph or session.graph())
-            plans.append(wait_out(session.console, look))
+            read = partial(planner.look, graph or session.graph())
+            plans.append(wait_out(session.console, read))
     return [plan for plan in plans if plan.trials]
 
 
@@ -94,9 +94,9 @@ class Choice:
     """Settings for the comparison, and where each came from.
 
     Attributes:
-        magnitude, synthetic_fraction: of the augmentation and of the extra slots, the same in all
-        arms.
-        origin: words by "mask", "image" and "segmentation".
+        magnitude, synthetic_fraction: of the augmentation and of the batch, the same
+            in all arms.
+        origin: in a phrase, by "mask", "image" and "segmentation".
     """
 
     mask: MaskStageConfig
@@ -106,7 +106,7 @@ class Choice:
     origin: Mapping[str, str]
 
     def replicates(self, session: Session) -> ReplicatePlanner:
-        """Plans chains under these settings."""
+        """Plans replicates under these settings."""
         own = ReplicatePlanner(session.specs, session.store, self.mask, self.image)
         return own.with_segmentation(self.magnitude, self.synthetic_fraction)
 
@@ -221,7 +221,7 @@ def tuning_of(session: Session, graph: JobGraph | None = None) -> TuningPlan | N
 
 
 def candidates_of(session: Session, graph: JobGraph) -> dict[str, Any]:
-    """What was tried of magnitude and share, by axis as `TuningPlan.plain` has it: as the newest
+    """What was tried of magnitude and share, by axis as `TuningPlan.to_dict` has it: as the newest
     choice records it, before there is one as far as it is trained. Their jobs enter the graph."""
     begun = tuning_of(session, graph)
     recorded = (read_chosen(session.home) or {}).get("segmentation")

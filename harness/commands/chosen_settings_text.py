@@ -8,7 +8,7 @@ from harness.config.experiment import Experiment
 from harness.inference.dose import AXIS_NAMES
 
 
-def planned(experiment: Experiment) -> str:
+def choice_plan(experiment: Experiment) -> str:
     """What the choice would train, in a sentence."""
     asked, rule = experiment.sweep.segmentation, experiment.decision
     assert asked is not None
@@ -20,7 +20,7 @@ def planned(experiment: Experiment) -> str:
     )
 
 
-def lines(plan: TuningPlan) -> list[str]:
+def candidate_lines(plan: TuningPlan) -> list[str]:
     """A line per candidate, the chosen one marked."""
     found = []
     for axis, candidates in plan.candidates.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.base.errors import DataError
 from harness.base.text import counted
-from harness.commands import chosen_settings as choosing
+from harness.commands.chosen_settings import finished_sweeps, has_study, stage_sweep
 from harness.commands.report import write_page
 from harness.commands.session import Session
 from harness.commands.sweep_files import sweep_folder
@@ -30,9 +30,9 @@ def judge_sweeps(session: Session) -> list[Verdicts]:
     """
     found = []
     for stage in ("mask", "image"):
-        if not choosing.has_study(session, stage):
+        if not has_study(session, stage):
             continue
-        planner = choosing.stage_sweep(session, stage)
+        planner = stage_sweep(session, stage)
         plan = session.drive(planner.rescore)
         large = sum(bool(seed.too_large) for trial in plan.trials for seed in trial.seeds)
         if large:
@@ -51,7 +51,7 @@ def judge_sweeps(session: Session) -> list[Verdicts]:
 
 def show_verdicts(session: Session, found: Sequence[Verdicts], page: Path) -> None:
     """One MLflow run per stage: rates, the sentence, the page, a picture of every seed."""
-    sweeps = {sweep.stage: sweep for sweep in choosing.finished_sweeps(session)}
+    sweeps = {sweep.stage: sweep for sweep in finished_sweeps(session)}
     views = []
     for verdicts in found:
         files = [(page, "report"), (page.parent / "collapse.csv", "report")]

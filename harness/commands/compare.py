@@ -7,8 +7,8 @@ from typing import Any
 
 from harness.base.files import write_text
 from harness.commands import audit, steps
-from harness.commands import chosen_settings as choosing
-from harness.commands import compare_text as compare_words
+from harness.commands.chosen_settings import candidates_of, finished_sweeps
+from harness.commands.compare_text import dose_lines, table_lines, verdict_lines
 from harness.commands.costs.arms import arm_costs
 from harness.commands.session import Session
 from harness.inference.arm_summary import arm_means
@@ -28,17 +28,17 @@ def run_compare(session: Session) -> dict[str, Any]:
     costs = arm_costs(
         session,
         compared.plan,
-        choosing.finished_sweeps(session, graph),
-        choosing.candidates_of(session, graph),
+        finished_sweeps(session, graph),
+        candidates_of(session, graph),
     )
-    for line in compare_words.table_lines(compared, costs):
+    for line in table_lines(compared, costs):
         say(line)
     audits = audit.audit(session, compared.plan)
     for line in audit.lines(audits):
         say(line)
-    for line in compare_words.dose_lines(compared):
+    for line in dose_lines(compared):
         say(line)
-    for line in compare_words.verdict_lines(compared):
+    for line in verdict_lines(compared):
         say(line)
     return {
         "scores": str(path),

@@ -13,9 +13,9 @@ from typing import Any
 import harness
 from harness.base.files import digest_of
 from harness.base.text import counted
-from harness.commands import chosen_settings as choosing
 from harness.commands import steps
 from harness.commands.audit import audit_folders, read_audits
+from harness.commands.chosen_settings import candidates_of, choice, finished_sweeps
 from harness.commands.costs.arms import arm_costs
 from harness.commands.session import Session
 from harness.config.render import sanitised
@@ -37,8 +37,8 @@ def gather(session: Session) -> ReportData:
     compared = steps.read_comparison(session, plan) if plan and plan.finished else None
     folder = session.work.job(session.store)
     prepared = folder.result()
-    sweeps = choosing.finished_sweeps(session, graph) if prepared else []
-    candidates = choosing.candidates_of(session, graph) if prepared else {}
+    sweeps = finished_sweeps(session, graph) if prepared else []
+    candidates = candidates_of(session, graph) if prepared else {}
     audits = read_audits(session, plan, graph) if plan else {}
     results = _results(graph)
     return ReportData(
@@ -51,7 +51,7 @@ def gather(session: Session) -> ReportData:
         sweeps=sweeps,
         verdicts=_verdicts(session, sweeps),
         chosen=read_chosen(session.home),
-        origin=choosing.choice(session).origin,
+        origin=choice(session).origin,
         candidates=candidates,
         superseded=compared is None and (session.home / "scores.csv").exists(),
         comparison=plan,
@@ -70,9 +70,12 @@ def gather(session: Session) -> ReportData:
 def _patients(session: Session) -> list[PatientLine]:
     lines = [
         PatientLine(
-            look.patient, session.roles.get(look.digest, "not used"), look.structures, look.notes
+            patient.patient,
+            session.roles.get(patient.digest, "not used"),
+            patient.structures,
+            patient.notes,
         )
-        for look in session.patient_index.usable
+        for patient in session.patient_index.usable
     ]
     return lines + [
         PatientLine(entry.patient, "", (), excluded=entry.reason)

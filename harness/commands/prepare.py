@@ -16,9 +16,9 @@ def prepare_data(session: Session) -> dict[str, Any]:
     if not session.patient_index.usable:  # which ends the command: the page says why
         say(f"quality page: {quality.write_page(session)}")
     values = steps.prepare(session)
-    for look in session.patient_index.usable:
-        for note in look.notes:
-            say(f"{look.patient}: {note}")
+    for patient in session.patient_index.usable:
+        for note in patient.notes:
+            say(f"{patient.patient}: {note}")
     counts = values["patients"]
     left = len(session.patient_index.usable) - len(session.roles)
     words = [f"{number} {role}" for role, number in counts.items()]
@@ -35,6 +35,8 @@ def prepare_data(session: Session) -> dict[str, Any]:
         "values": values,
         "excluded": [asdict(entry) for entry in session.patient_index.excluded],
         "notes": {
-            look.patient: list(look.notes) for look in session.patient_index.usable if look.notes
+            patient.patient: list(patient.notes)
+            for patient in session.patient_index.usable
+            if patient.notes
         },
     }

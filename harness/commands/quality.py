@@ -27,7 +27,7 @@ def write_page(session: Session) -> Path:
     made_of = {
         "version": PAGE_VERSION,
         "roles": sorted(session.roles.items()) if patient_index.usable else [],
-        "looks": sorted(Path(look.file).stem for look in patient_index.usable),
+        "patients": sorted(Path(patient.file).stem for patient in patient_index.usable),
         "excluded": sorted((entry.patient, entry.reason) for entry in patient_index.excluded),
         "ignored": dict(patient_index.ignored),
     }
@@ -56,7 +56,7 @@ def _data(session: Session) -> QualityData:
     return QualityData(
         name=session.experiment.name,
         structures=config.structures,
-        patients=[_patient(session, look) for look in patient_index.usable],
+        patients=[_patient(session, patient) for patient in patient_index.usable],
         excluded={entry.patient: entry.reason for entry in patient_index.excluded},
         labels=_labels(session),
         ignored=dict(Counter(patient_index.ignored).most_common()),
@@ -64,15 +64,15 @@ def _data(session: Session) -> QualityData:
     )
 
 
-def _patient(session: Session, look: IndexedPatient) -> Patient:
-    structures = look.landmarks["structures"]
+def _patient(session: Session, patient: IndexedPatient) -> Patient:
+    structures = patient.landmarks["structures"]
     return Patient(
-        name=look.patient,
-        role=session.roles.get(look.digest, "not used"),
-        scan_summary=look.scan_summary,
+        name=patient.patient,
+        role=session.roles.get(patient.digest, "not used"),
+        scan_summary=patient.scan_summary,
         columns={name: structure["centroid"][2] for name, structure in structures.items()},
-        notes=look.notes,
-        picture=look.picture,
+        notes=patient.notes,
+        picture=patient.picture,
     )
 
 
@@ -80,7 +80,7 @@ def _labels(session: Session) -> dict[str, tuple[int, str]]:
     """Names of regions: how many patients have them, and which structure they are; wanted ones
     first, then the commonest."""
     config, patient_index = session.experiment.data, session.patient_index
-    names = [look.scan_summary.labels for look in patient_index.usable]
+    names = [patient.scan_summary.labels for patient in patient_index.usable]
     names += [entry.labels for entry in patient_index.excluded]
     counts = Counter(name for listed in names for name in set(listed))
 

@@ -98,20 +98,20 @@ class Session:
 
     @cached_property
     def patient_index(self) -> PatientIndex:
-        """All patients of the source, looked at once per unchanged patient."""
+        """All patients of the source, each read once while unchanged."""
         config = self.experiment.data
         with self.console.progress() as progress:
-            progress.start("look", "look at patients")
+            progress.start("patients", "read patients")
             source = make_source(config, self.root)
             patient_index = look_at(
                 source,
                 config,
                 self.root,
-                lambda n, of: progress.update("look", n, f"of {of}"),
+                lambda n, of: progress.update("patients", n, f"of {of}"),
                 self.readers,
             )
             progress.finish(
-                "look",
+                "patients",
                 f"{len(patient_index.usable)} usable, {len(patient_index.excluded)} excluded",
             )
         for entry in patient_index.excluded:  # before anything else can fail
@@ -134,7 +134,7 @@ class Session:
             reasons += f"; and {len(excluded) - 5} more" if len(excluded) > 5 else ""
             raise DataError(f"an experiment needs usable patients, but got none ({reasons})")
         return assign_roles(
-            {look.digest: look.role for look in usable},
+            {patient.digest: patient.role for patient in usable},
             self.experiment.data.roles,
             self.experiment.data.limit,
         )
@@ -148,7 +148,7 @@ class Session:
         return {
             "data": to_dict(self.experiment.data),
             "root": str(self.root),
-            "looks": {look.digest: look.file for look in self.patient_index.usable},
+            "looks": {patient.digest: patient.file for patient in self.patient_index.usable},
             "readers": self.readers,
             "inception_weights": self.experiment.metrics.inception_weights,
             "torchscript": self.experiment.metrics.torchscript,

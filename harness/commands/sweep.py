@@ -9,9 +9,9 @@ from typing import Any
 from harness.base.errors import ConfigError
 from harness.base.registry import nearest
 from harness.base.text import counted, duration, size
-from harness.commands import chosen_settings as choosing
-from harness.commands import chosen_settings_text as choosing_words
 from harness.commands import steps
+from harness.commands.chosen_settings import need_validation, tuning_of, why_untunable
+from harness.commands.chosen_settings_text import candidate_lines, choice_plan
 from harness.commands.costs.sweep_estimate import estimate
 from harness.commands.prepare import prepare_data
 from harness.commands.session import Session
@@ -44,7 +44,7 @@ def stages_of(word: str, experiment: Experiment) -> tuple[str, ...]:
     if wanted:
         return wanted
     if word == "segmentation" and experiment.sweep.segmentation is not None:
-        why = choosing.why_untunable(experiment)
+        why = why_untunable(experiment)
         raise ConfigError(f"magnitude and share cannot be chosen here: {why}")
     paths = " or ".join(f"sweep.{name}" for name in (STAGES if word == "all" else (word,)))
     raise ConfigError(f"a sweep needs {paths}, but got null; give it a space of settings")
@@ -54,7 +54,7 @@ def swept_stages(experiment: Experiment) -> tuple[str, ...]:
     """What `harness sweep` would search: stages with a space, magnitude and share if they can
     be."""
     swept = (name for name in STAGES if getattr(experiment.sweep, name) is not None)
-    why = choosing.why_untunable(experiment)
+    why = why_untunable(experiment)
     return tuple(name for name in swept if name != "segmentation" or not why)
 
 
@@ -72,13 +72,13 @@ def sweep_stages(session: Session, stages: Sequence[str]) -> dict[str, Any]:
         _print_trials(session, plan, costs[-1])
 
     plans = steps.sweep(session, stages, ended)
-    tuning = choosing.tuning_of(session) if "segmentation" in stages else None
-    for line in choosing_words.lines(tuning) if tuning else []:
+    tuning = tuning_of(session) if "segmentation" in stages else None
+    for line in candidate_lines(tuning) if tuning else []:
         session.console.say(line)
     chosen = newest_chosen(session.home)
     return {
         "chosen": str(chosen) if chosen else None,
-        "sweeps": [_sweep_plain(plan, cost) for plan, cost in zip(plans, costs, strict=True)],
+        "sweeps": [_sweep_to_dict(plan, cost) for plan, cost in zip(plans, costs, strict=True)],
         "segmentation": tuning.to_dict() if tuning else None,
     }
 
@@ -87,10 +87,10 @@ def dry_run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
     """What a sweep would train, how long and how large."""
     prepare_data(session)
     if "segmentation" in stages:
-        choosing.need_validation(session)
+        need_validation(session)
     found = [estimate(session, stage) for stage in stages if stage != "segmentation"]
     if "segmentation" in stages:
-        session.console.say(choosing_words.planned(session.experiment))
+        session.console.say(choice_plan(session.experiment))
     for entry in found:
         session.console.say(entry["sentence"])
         if entry["warning"]:
@@ -104,7 +104,7 @@ def _print_trials(session: Session, plan: SweepPlan, costs: Costs) -> None:
     for run in plan.trials:
         mark = "*" if plan.best is not None and run.trial.number == plan.best.number else " "
         mark = "+" if mark == " " and run.trial.number in plan.front else mark
-        value = "running" if run.trial.value is None else _mean_words(run, plan)
+        value = "running" if run.trial.value is None else _mean_text(run, plan)
         failed = f", {counted(run.trial.failed_seeds, 'seed')} failed"
         value += failed if run.trial.failed_seeds else ""
         params = ", ".join(
@@ -141,14 +141,14 @@ def _mean(run: TrialRun, plan: SweepPlan) -> float | None:
     return run.trial.value
 
 
-def _mean_words(run: TrialRun, plan: SweepPlan) -> str:
+def _mean_text(run: TrialRun, plan: SweepPlan) -> str:
     mean = _mean(run, plan)
     if mean is None:
         return TOO_LARGE if run.too_large else "no number"
     return f"{mean:.4g}"
 
 
-def _sweep_plain(plan: SweepPlan, costs: Costs) -> dict[str, Any]:
+def _sweep_to_dict(plan: SweepPlan, costs: Costs) -> dict[str, Any]:
     return {
         "stage": plan.stage,
         "study": plan.study,

@@ -61,9 +61,9 @@ def _section_lines(section: Section, indent: str) -> list[str]:
             continue
         default = None if field.is_required() else field.get_default(call_default_factory=True)
         if default is not None and default != value and not isinstance(default, Section | dict):
-            meaning += f" (default {show(_plain_value(default))})"
+            meaning += f" (default {show(_to_yaml(default))})"
         lines += _setting_lines(
-            name, _plain_value(value), f"{meaning}; {place.rule}".removesuffix("; text"), indent
+            name, _to_yaml(value), f"{meaning}; {place.rule}".removesuffix("; text"), indent
         )
     return lines
 
@@ -87,14 +87,14 @@ def _comment(text: str, indent: str) -> list[str]:
     )
 
 
-def _plain_value(value: Any) -> Any:
+def _to_yaml(value: Any) -> Any:
     """Tuples as lists and axes without the settings that they leave at their defaults."""
     if isinstance(value, Section):
-        return _plain_value(value.model_dump(exclude_defaults=True))
+        return _to_yaml(value.model_dump(exclude_defaults=True))
     if isinstance(value, dict):
-        return {key: _plain_value(entry) for key, entry in value.items()}
+        return {key: _to_yaml(entry) for key, entry in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain_value(entry) for entry in value]
+        return [_to_yaml(entry) for entry in value]
     return value
 
 

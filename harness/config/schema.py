@@ -47,10 +47,10 @@ class Place:
         for option in _options(self.annotation):
             origin, inner = get_origin(option), get_args(option)
             if origin is dict and isinstance(key, str):
-                return _plain(inner[1])
+                return _unnamed(inner[1])
             if origin is tuple and isinstance(key, int):
                 entries = [entry for entry in inner if entry is not Ellipsis]
-                return _plain(entries[min(key, len(entries) - 1)])
+                return _unnamed(entries[min(key, len(entries) - 1)])
         return None
 
 
@@ -98,7 +98,7 @@ def describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """The rule of a type and its constraints in words."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        place = _plain(annotation)
+        place = _unnamed(annotation)
         return describe(place.annotation, (*place.metadata, *metadata))
     if origin in (Union, types.UnionType):
         return " or ".join(describe(option, metadata) for option in inner)
@@ -147,7 +147,7 @@ def _range(bounds: dict[str, Any]) -> str:
     return ""
 
 
-def _plain(annotation: Any) -> Place:
+def _unnamed(annotation: Any) -> Place:
     """A place without a field of its own: an entry of a list or a value of a mapping."""
     if get_origin(annotation) is not Annotated:
         return Place(annotation)

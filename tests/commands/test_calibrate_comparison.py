@@ -21,10 +21,10 @@ from harness.base.console import Console
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import write_json
 from harness.cli import main
-from harness.commands import chosen_settings as choosing
 from harness.commands import steps
 from harness.commands.calibrate.comparison import Design, calibrate_comparison, design_of, needed
 from harness.commands.calibrate.comparison_text import lines
+from harness.commands.chosen_settings import choice
 from harness.commands.session import Session
 from harness.config.load import load_experiment
 from harness.inference.power import smallest_detectable_effect
@@ -74,7 +74,7 @@ def compare(session: Session, table: np.ndarray) -> None:
     meta = {"version": 1, "patients": people, "channels": ["parotid"]}
     write_json(store.path / "store" / "meta.json", meta)
     hands = StandIn(session.work, lambda config, seed, epoch: {"quality/kid": 1.0})
-    plan = hands.drive(steps.comparison_of(session, choosing.choice(session)).plan)
+    plan = hands.drive(steps.comparison_of(session, choice(session)).plan)
     for (arm, seed), spec in plan.tests.items():
         gains = table[:, seed - 1000] if arm == "traditional+gan" else np.zeros(TEST_PATIENTS)
         cells = [f"pt_{p:02},aa,mean,{0.7 + gain!r}" for p, gain in enumerate(gains.tolist())]

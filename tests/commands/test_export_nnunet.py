@@ -29,14 +29,14 @@ from harness.base.errors import ConfigError, DataError, HarnessError, RuleError
 from harness.commands import steps
 from harness.commands.chosen_settings import choice
 from harness.commands.export.cases import (
+    generated_cases,
     label_map,
-    made_cases,
     real_cases,
     safe_name,
     scan_cases,
 )
 from harness.commands.export.folds import deal
-from harness.commands.export.nnunet import Request, export_nnunet
+from harness.commands.export.nnunet import ExportRequest, export_nnunet
 from harness.commands.export.text import commands, lines, warnings
 from harness.commands.session import Session
 from harness.config.load import load_experiment
@@ -110,7 +110,7 @@ def work(patients: Path, tmp_path_factory: pytest.TempPathFactory) -> Work:
 def real(work: Work, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """The training patients alone, before anybody typed `prepare`."""
     raw = tmp_path_factory.mktemp("raw")
-    found = export_nnunet(work.session(), Request(raw, folds=3))
+    found = export_nnunet(work.session(), ExportRequest(raw, folds=3))
     return raw / "Dataset501_tiny", found
 
 
@@ -122,7 +122,7 @@ def before(
     work.train(passes=3)
     raw = tmp_path_factory.mktemp("raw")
     with pytest.raises(RuleError) as caught:
-        export_nnunet(work.session(), Request(raw, folds=2, test=True))
+        export_nnunet(work.session(), ExportRequest(raw, folds=2, test=True))
     return str(caught.value), list(raw.iterdir())
 
 
@@ -137,7 +137,7 @@ def compared(work: Work, before: tuple[str, list[Path]]) -> Work:
 def mixed(compared: Work, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """An arm with synthetic pairs, of the second replicate."""
     raw = tmp_path_factory.mktemp("raw")
-    request = Request(raw, "traditional+gan", 1001, dataset_id=7, folds=3)
+    request = ExportRequest(raw, "traditional+gan", 1001, dataset_id=7, folds=3)
     return raw / "Dataset007_tiny-traditional-gan-1001", export_nnunet(compared.session(), request)
 
 
@@ -265,13 +265,13 @@ def test_patients_are_dealt_evenly_and_by_content_alone() -> None:
 def test_what_trains_on_made_pairs_alone_is_validated_on_patients(
     compared: Work, tmp_path: Path
 ) -> None:
-    found = export_nnunet(compared.session(), Request(tmp_path, "synthetic-only", folds=2))
+    found = export_nnunet(compared.session(), ExportRequest(tmp_path, "synthetic-only", folds=2))
     for fold in splits_of(Path(found["dataset"])):
         assert {case.split("-")[0] for case in fold["train"]} == {"synthetic"}
         assert not any(case.startswith("synthetic") for case in fold["val"])
         assert fold["val"]
-    assert found["made"]["share_of_cases"] == [1.0, 1.0]
-    assert found["made"]["share_of_batches"] == 1.0
+    assert found["generated"]["share_of_cases"] == [1.0, 1.0]
+    assert found["generated"]["share_of_batches"] == 1.0
 
 
 # --- made pairs -----------------------------------------------------------------------------
@@ -282,16 +282,16 @@ def test_what_trains_on_made_pairs_alone_is_validated_on_patients(
     [
         ("traditional+gan", None, "synthetic", 0.0),
         ("traditional+gan", 1001, "synthetic", 0.01),
-        ("real-mask", 1001, "painted", 0.11),
+        ("real-mask", 1001, "real-mask", 0.11),
     ],
 )
 def test_made_pairs_are_those_of_the_arm_and_replicate(
     compared: Work, tmp_path: Path, arm: str, replicate: int | None, word: str, value: float
 ) -> None:
-    found = export_nnunet(compared.session(), Request(tmp_path, arm, replicate, folds=2))
+    found = export_nnunet(compared.session(), ExportRequest(tmp_path, arm, replicate, folds=2))
     dataset = Path(found["dataset"])
     made = sorted((dataset / "imagesTr").glob(f"{word}-*"))
-    assert len(made) == found["cases"]["made"] == MADE
+    assert len(made) == found["cases"]["generated"] == MADE
     np.testing.assert_allclose(voxels(made[3]), LOW + (value + 1) / 2 * (HIGH - LOW), atol=1e-3)
     label = voxels(dataset / "labelsTr" / made[3].name.replace("_0000", ""))
     assert (label[60:70, 50:80] == 1).all()
@@ -303,9 +303,9 @@ def test_made_pairs_are_those_of_the_arm_and_replicate(
 def test_an_arm_without_made_pairs_is_the_training_patients(
     compared: Work, real: tuple[Path, Any], tmp_path: Path
 ) -> None:
-    found = export_nnunet(compared.session(), Request(tmp_path, "traditional", folds=3))
+    found = export_nnunet(compared.session(), ExportRequest(tmp_path, "traditional", folds=3))
     dataset, _ = real
-    assert found["made"] is None
+    assert found["generated"] is None
     assert splits_of(Path(found["dataset"])) == splits_of(dataset)
 
 
@@ -322,7 +322,7 @@ def test_pairs_of_strangers_to_the_training_set_are_refused(compared: Work, tmp_
     path.write_text(json.dumps(meta))
     try:
         with pytest.raises(RuleError, match="but 1 of the patients behind them are neither"):
-            export_nnunet(session, Request(tmp_path, "traditional+gan", folds=2))
+            export_nnunet(session, ExportRequest(tmp_path, "traditional+gan", folds=2))
     finally:
         path.write_text(whole)
     assert list(tmp_path.iterdir()) == []
@@ -346,7 +346,7 @@ def test_test_patients_stay_out_until_the_test_is_opened(
 
 
 def test_an_opened_test_gives_its_patients(compared: Work, patients: Path, tmp_path: Path) -> None:
-    found = export_nnunet(compared.session(), Request(tmp_path, folds=2, test=True))
+    found = export_nnunet(compared.session(), ExportRequest(tmp_path, folds=2, test=True))
     dataset = Path(found["dataset"])
     tested = [row for row in cases(dataset) if row["set"] == "test"]
     folder = patients / "provided-data" / "test-pats"
@@ -363,7 +363,8 @@ def test_an_opened_test_gives_its_patients(compared: Work, patients: Path, tmp_p
     assert inner > 40
     with pytest.raises(RuleError, match="has not opened it under the present settings"):
         export_nnunet(
-            compared.session("segmentation.updates=5"), Request(tmp_path, dataset_id=2, test=True)
+            compared.session("segmentation.updates=5"),
+            ExportRequest(tmp_path, dataset_id=2, test=True),
         )
 
 
@@ -407,7 +408,7 @@ def test_what_cannot_be_exported_is_refused_in_a_sentence(
     compared: Work, tmp_path: Path, asked: dict[str, Any], kind: type[HarnessError], words: str
 ) -> None:
     with pytest.raises(kind) as caught:
-        export_nnunet(compared.session(), Request(tmp_path, **asked))
+        export_nnunet(compared.session(), ExportRequest(tmp_path, **asked))
     assert words in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -415,7 +416,7 @@ def test_what_cannot_be_exported_is_refused_in_a_sentence(
 def test_pairs_that_are_not_made_yet_are_asked_for(compared: Work, tmp_path: Path) -> None:
     session = compared.session("synthesis.pairs=13")
     with pytest.raises(DataError, match="replicate 1000 has none under the present settings; run"):
-        export_nnunet(session, Request(tmp_path, "traditional+gan"))
+        export_nnunet(session, ExportRequest(tmp_path, "traditional+gan"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -427,12 +428,12 @@ def test_nothing_is_written_over(compared: Work, real: tuple[Path, Any], tmp_pat
         (dataset / "dataset.json", 502, "--output must be a folder, but got the file"),
     ):
         with pytest.raises(ConfigError, match=words):
-            export_nnunet(compared.session(), Request(output, dataset_id=number, folds=2))
+            export_nnunet(compared.session(), ExportRequest(output, dataset_id=number, folds=2))
     (tmp_path / "Dataset501_other").mkdir()
     with pytest.raises(ConfigError, match="but got 501, which 'Dataset501_other' has in"):
-        export_nnunet(compared.session(), Request(tmp_path, folds=2))
+        export_nnunet(compared.session(), ExportRequest(tmp_path, folds=2))
     (tmp_path / "Dataset502_tiny").mkdir()  # empty is as good as new
-    export_nnunet(compared.session(), Request(tmp_path, dataset_id=502, folds=2))
+    export_nnunet(compared.session(), ExportRequest(tmp_path, dataset_id=502, folds=2))
     assert (tmp_path / "Dataset502_tiny" / "dataset.json").exists()
 
 
@@ -504,7 +505,7 @@ def test_case_names_are_plain_and_different(tmp_path: Path) -> None:
         "pt-2-parotid-left-007",
         "p-ee-parotid-left-007",
     ]
-    assert [case.name for case in made_cases(store, "fresh")][-1] == "fresh-00004"
+    assert [case.name for case in generated_cases(store, "fresh")][-1] == "fresh-00004"
 
 
 def test_words_say_what_is_held_and_what_to_mind(mixed: tuple[Path, Any]) -> None:
@@ -520,5 +521,5 @@ def test_words_say_what_is_held_and_what_to_mind(mixed: tuple[Path, Any]) -> Non
     typed = commands(found)
     assert typed[0].startswith(f"export nnUNet_raw={dataset.parent}")
     assert typed[-1] == "nnUNetv2_train 7 2d 0"
-    listed = warnings({**found, "made": None, "legacy_scaling": True, "overlapping_pixels": 2})
+    listed = warnings({**found, "generated": None, "legacy_scaling": True, "overlapping_pixels": 2})
     assert [words.split()[0] for words in listed] == ["data.legacy_scaling", "2"]

@@ -24,7 +24,7 @@ from harness.base.console import Console
 from harness.base.errors import ConfigError, DataError, HarnessError
 from harness.cli import main
 from harness.commands.score.command import score_sets
-from harness.commands.score.request import Request
+from harness.commands.score.request import ScoreRequest
 from harness.commands.score.text import lines
 from harness.metrics.extractors.guard import guard_torchvision
 from harness.metrics.extractors.registry import ExtractorFiles, make_extractor
@@ -70,7 +70,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answer(material: Path, real: str, synthetic: str, **options: Any) -> dict[str, Any]:
-    request = Request(
+    request = ScoreRequest(
         material / real,
         material / synthetic,
         files=ExtractorFiles(torchscript=material / "net.pt"),
@@ -131,7 +131,9 @@ def test_floor_and_score_are_compared_at_one_n(material: Path) -> None:
 def test_without_patients_nothing_is_claimed_about_them(material: Path) -> None:
     said: list[str] = []
     files = ExtractorFiles(torchscript=material / "net.pt")
-    request = Request(material / "real", material / "other", files=files, output=material / "o")
+    request = ScoreRequest(
+        material / "real", material / "other", files=files, output=material / "o"
+    )
     found = score_sets(request, Console(quiet=True), said.append)
     assert said[0].startswith("patients: each real image counts as independent")
     by_patient = found["extractors"][0]["scores"]["kid_by_patient"]
@@ -260,7 +262,9 @@ def test_mistakes_in_whole_sentences(material: Path, options: dict[str, Any], wo
         key: material / value for key, value in options.items() if key in ("output", "heldout")
     }
     defaults = {"files": ExtractorFiles(torchscript=material / "net.pt"), "output": material / "o"}
-    request = Request(material / "real", material / "other", **{**defaults, **options, **folders})
+    request = ScoreRequest(
+        material / "real", material / "other", **{**defaults, **options, **folders}
+    )
     with pytest.raises(HarnessError) as caught:
         score_sets(request, Console(quiet=True), lambda line: None)
     assert str(caught.value).startswith(words)
@@ -315,10 +319,12 @@ def test_copies_pixel_for_pixel_are_said(material: Path) -> None:
 
 def test_sets_inside_each_other_are_refused(material: Path) -> None:
     with pytest.raises(ConfigError, match="must not lie in each other"):
-        score_sets(Request(material, material / "real"), Console(quiet=True), lambda text: None)
+        score_sets(
+            ScoreRequest(material, material / "real"), Console(quiet=True), lambda text: None
+        )
 
 
 def test_an_output_that_cannot_be_made_is_said_before_scoring(material: Path) -> None:
-    request = Request(material / "real", material / "other", output=Path("/proc/x"))
+    request = ScoreRequest(material / "real", material / "other", output=Path("/proc/x"))
     with pytest.raises(ConfigError, match="--output must be a folder that can be written"):
         score_sets(request, Console(quiet=True), lambda text: None)

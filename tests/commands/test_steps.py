@@ -16,8 +16,8 @@ from factories.openkbp import write_experiment, write_openkbp
 from harness.base.console import Console
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import write_json, write_text
-from harness.commands import chosen_settings as choosing
 from harness.commands import steps
+from harness.commands.chosen_settings import choice, finished_sweeps, need_validation, stage_sweep
 from harness.commands.gather import gather
 from harness.commands.session import Session
 from harness.config.load import load_experiment
@@ -75,7 +75,7 @@ class Work:
         """Sweep by the stand-in, then the real step, which only chooses; what is chosen then."""
         session = self.session(*changes)
         for stage in stages:
-            planner = choosing.stage_sweep(session, stage)
+            planner = stage_sweep(session, stage)
             self.hands(session).drive(planner.plan)
         steps.sweep(session, stages)
         return read_chosen(session.home) or {}
@@ -108,21 +108,21 @@ def test_the_best_of_both_stages_is_chosen(work: Work) -> None:
     assert chosen["mask"]["params"] == {"batch_size": 6}
     assert chosen["image"]["params"] == {"batch_size": 4}
     assert chosen["mask"]["quality/kid"] == 6.0
-    choice = choosing.choice(work.session())
-    assert (choice.mask.batch_size, choice.image.batch_size) == (6, 4)
-    assert choice.mask.width == 4
+    settled = choice(work.session())
+    assert (settled.mask.batch_size, settled.image.batch_size) == (6, 4)
+    assert settled.mask.width == 4
     assert (
-        choice.origin["mask"]
+        settled.origin["mask"]
         == f"trial {chosen['mask']['trial']} of study " + (chosen["mask"]["study"])
     )
 
 
 def test_before_any_sweep_the_experiments_own_settings_count(work: Work) -> None:
-    choice = choosing.choice(work.session())
-    assert (choice.mask.batch_size, choice.image.batch_size) == (12, 8)
-    assert choice.origin["mask"] == choice.origin["image"] == "the experiment's own settings"
-    assert (choice.magnitude, choice.synthetic_fraction) == (1.0, 0.5)
-    assert choice.origin["segmentation"] == "the experiment's own magnitude 1 and share 0.5"
+    settled = choice(work.session())
+    assert (settled.mask.batch_size, settled.image.batch_size) == (12, 8)
+    assert settled.origin["mask"] == settled.origin["image"] == "the experiment's own settings"
+    assert (settled.magnitude, settled.synthetic_fraction) == (1.0, 0.5)
+    assert settled.origin["segmentation"] == "the experiment's own magnitude 1 and share 0.5"
 
 
 def test_a_sweep_of_one_stage_keeps_the_choice_of_the_other(work: Work) -> None:
@@ -144,18 +144,18 @@ def test_a_stage_where_everything_failed_uses_the_experiments_own_settings(work:
     assert work.sweep("mask") == {}
     assert work.versions() == []
     assert "every trial of the mask sweep had a seed that failed; " in (work.said.getvalue())
-    assert choosing.choice(work.session()).origin["mask"] == "the experiment's own settings"
+    assert choice(work.session()).origin["mask"] == "the experiment's own settings"
 
 
 def test_a_choice_of_another_question_is_said_to_be_one(work: Work) -> None:
     work.sweep("mask", "image")
-    changed = choosing.choice(work.session("mask.width=8"))
+    changed = choice(work.session("mask.width=8"))
     assert changed.mask.width == 4
     assert changed.origin["mask"].endswith(
         ", whose data, settings or search space differ from the experiment's"
     )
     assert "differ" not in changed.origin["image"]
-    more = choosing.choice(work.session("sweep.mask.trials=1"))
+    more = choice(work.session("sweep.mask.trials=1"))
     assert "differ" not in more.origin["mask"]
 
 
@@ -176,9 +176,9 @@ def tried(magnitude: float, share: float) -> dict[str, Any]:
 def test_a_choice_of_strength_and_share_says_what_it_replaces(work: Work) -> None:
     session = work.session("sweep.segmentation={magnitude: [2], synthetic_fraction: [0.25]}")
     write_chosen(session.home, {"segmentation": tried(2.0, 0.25)})
-    choice = choosing.choice(session)
-    assert (choice.magnitude, choice.synthetic_fraction) == (2.0, 0.25)
-    words = choice.origin["segmentation"]
+    settled = choice(session)
+    assert (settled.magnitude, settled.synthetic_fraction) == (2.0, 0.25)
+    words = settled.origin["segmentation"]
     assert words.startswith("magnitude 2 and share 0.25, by validation Dice among 1 candidate each")
     assert "magnitude 1 and segmentation.synthetic_fraction 0.5 not used; chosen under" in words
     assert words.endswith("`harness sweep` chooses again")
@@ -199,31 +199,31 @@ def test_the_page_shows_the_candidates_of_the_choice_that_counts(work: Work) -> 
 def test_a_dry_run_refuses_what_the_sweep_would(work: Work) -> None:
     session = work.session("data.roles={by: random, validation: 0, test: 0.4}")
     with pytest.raises(DataError, match="magnitude and share needs validation patients"):
-        choosing.need_validation(session)
-    choosing.need_validation(work.session())
+        need_validation(session)
+    need_validation(work.session())
 
 
 def test_a_stage_whose_sweep_was_taken_out_is_not_chosen_for(work: Work) -> None:
     work.sweep("mask", "image")
-    assert choosing.choice(work.session("sweep.mask=null")).mask.batch_size == 12
+    assert choice(work.session("sweep.mask=null")).mask.batch_size == 12
 
 
 def test_a_sweep_of_a_stage_without_space_is_refused(work: Work) -> None:
     with pytest.raises(ConfigError, match=r"a sweep of the mask stage needs sweep\.mask"):
-        choosing.stage_sweep(work.session("sweep.mask=null"), "mask")
+        stage_sweep(work.session("sweep.mask=null"), "mask")
 
 
 def test_looking_at_sweeps_asks_no_trial(work: Work) -> None:
     session = work.session()
-    assert choosing.finished_sweeps(session) == []
-    choosing.stage_sweep(session, "mask")  # makes the study
-    assert choosing.finished_sweeps(session) == []
-    assert choosing.stage_sweep(session, "mask").study.trials() == []
+    assert finished_sweeps(session) == []
+    stage_sweep(session, "mask")  # makes the study
+    assert finished_sweeps(session) == []
+    assert stage_sweep(session, "mask").study.trials() == []
     work.sweep("mask")
-    (plan,) = choosing.finished_sweeps(work.session())
+    (plan,) = finished_sweeps(work.session())
     assert (plan.stage, plan.finished, len(plan.trials)) == ("mask", True, 2)
     # Another experiment in the same folder sees none of it.
-    assert choosing.finished_sweeps(work.session("mask.width=8")) == []
+    assert finished_sweeps(work.session("mask.width=8")) == []
 
 
 def test_a_stage_is_told_before_the_next_one_begins(work: Work) -> None:
@@ -242,7 +242,7 @@ def test_a_trial_that_does_not_fit_has_failed_runs_that_say_why(work: Work) -> N
     work.too_large = lambda spec: spec.kind == "mask-stage" and spec.config["batch_size"] == 12
     assert work.sweep("mask")["mask"]["params"] == {"batch_size": 6}
     session = work.session()
-    (plan,) = choosing.finished_sweeps(session)
+    (plan,) = finished_sweeps(session)
     (large,) = [run for run in plan.trials if run.trial.params["batch_size"] == 12]
 
     views = {view.key[2:]: view for view in sweep_views(plan, session.graph())}
@@ -260,7 +260,7 @@ def test_a_trial_that_does_not_fit_has_failed_runs_that_say_why(work: Work) -> N
 
 
 def compare(work: Work, session: Session, passes: int = 1000) -> Any:
-    planner = steps.comparison_of(session, choosing.choice(session))
+    planner = steps.comparison_of(session, choice(session))
     return work.hands(session).drive(planner.plan, passes)
 
 
@@ -313,7 +313,7 @@ def test_a_report_is_possible_where_no_comparison_can_be(work: Work) -> None:
         assert data.comparison is None
     session = work.session("mask.learns=ct")
     with pytest.raises(ConfigError, match="needs masks from the mask stage"):
-        steps.comparison_of(session, choosing.choice(session))
+        steps.comparison_of(session, choice(session))
 
 
 def test_what_is_gathered_names_no_folder(work: Work, patients: Path) -> None:

@@ -15,9 +15,9 @@ import numpy as np
 from harness.base.errors import DataError
 from harness.base.files import write_text
 from harness.base.rng import generator
-from harness.commands import chosen_settings as choosing
 from harness.commands import steps
 from harness.commands.calibrate.comparison_text import lines, sentence, table
+from harness.commands.chosen_settings import choice
 from harness.commands.session import Session
 from harness.inference.crossed_t import (
     PATIENTS_FOR_VERDICT,
@@ -85,7 +85,7 @@ def design_of(session: Session) -> Design:
         DataError: there are no test patients, or the spread is assumed to be zero.
     """
     # The planner's own rule, so that what is simulated is what a comparison would do.
-    rule = steps.comparison_of(session, choosing.choice(session)).rule()
+    rule = steps.comparison_of(session, choice(session)).rule()
     decision = session.experiment.decision
     spread, level, origin = VarianceComponents(**decision.assumed.model_dump()), LEVEL, "assumed"
     plan = steps.begun_comparison(session)

@@ -21,11 +21,11 @@ def arm_costs(
     sweeps: Sequence[SweepPlan],
     candidates: Mapping[str, Any],
 ) -> list[ArmCost]:
-    """A ledger per arm, in the order of the experiment.
+    """Costs per arm, in the order of the experiment.
 
     Args:
         sweeps: of both stages.
-        candidates: of magnitude and share, by axis as `TuningPlan.plain` has them.
+        candidates: of magnitude and share, by axis as `TuningPlan.to_dict` has them.
     """
     tried = sum(len(sweep.trials) for sweep in sweeps)
     magnitudes, shares = (

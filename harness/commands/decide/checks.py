@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.base.errors import ConfigError, DataError
 from harness.base.text import counted
-from harness.commands.decide.request import HIGHER, LOWER, Request, compared_arms
+from harness.commands.decide.request import HIGHER, LOWER, DecideRequest, compared_arms
 from harness.inference.decision import DecisionRule
 from harness.inference.table import Cell, Table
 
@@ -23,7 +23,7 @@ OTHER_SCALE = 10.0
 """A median above it beside an arm within 0 to 1 is no effect of an arm: one of them is scaled."""
 
 
-def check_values(request: Request, rule: DecisionRule, table: Table) -> None:
+def check_values(request: DecideRequest, rule: DecisionRule, table: Table) -> None:
     """The values must be on one scale, of a known direction, and paired.
 
     Raises:
@@ -52,7 +52,7 @@ def _outside(table: Table) -> list[Cell]:
     return [cell for cell in table.cells if math.isfinite(cell.value) and not 0 <= cell.value <= 1]
 
 
-def _check_scale(request: Request, rule: DecisionRule, table: Table) -> None:
+def _check_scale(request: DecideRequest, rule: DecisionRule, table: Table) -> None:
     values: dict[str, list[float]] = {arm: [] for arm in compared_arms(table, rule)}
     for cell in table.cells:
         if cell.arm in values and math.isfinite(cell.value):
@@ -69,7 +69,7 @@ def _check_scale(request: Request, rule: DecisionRule, table: Table) -> None:
         )
 
 
-def _check_said(request: Request, outside: Sequence[Cell]) -> None:
+def _check_said(request: DecideRequest, outside: Sequence[Cell]) -> None:
     """The direction and the margin of other values than Dice are never guessed."""
     lacking = []
     if request.better is None:

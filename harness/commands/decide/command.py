@@ -16,7 +16,7 @@ from harness.commands.decide.checks import alike, check_values, missing, notes_o
 from harness.commands.decide.request import (
     HIGHER,
     LOWER,
-    Request,
+    DecideRequest,
     check_options,
     declared_rule,
     figure_path,
@@ -36,7 +36,7 @@ LABEL = 56
 """So many letters of the axis' label fit on a line."""
 
 
-def decide_scores(request: Request, console: Console) -> dict[str, Any]:
+def decide_scores(request: DecideRequest, console: Console) -> dict[str, Any]:
     """Effects with their verdicts, the figure, and what stands beside them, as plain data.
 
     Raises:

@@ -19,7 +19,7 @@ HIGHER, LOWER = "higher", "lower"
 
 
 @dataclass(frozen=True)
-class Request:
+class DecideRequest:
     """What to decide, as typed.
 
     Attributes:
@@ -44,7 +44,7 @@ class Request:
         return self.better == LOWER
 
 
-def check_options(request: Request) -> None:
+def check_options(request: DecideRequest) -> None:
     """What can be wrong before the file is read."""
     margin = request.margin
     if margin is not None and not (math.isfinite(margin) and margin > 0):
@@ -59,7 +59,7 @@ def check_options(request: Request) -> None:
         )
 
 
-def figure_path(request: Request) -> Path:
+def figure_path(request: DecideRequest) -> Path:
     """Where the figure goes; the scores must be a file."""
     scores = request.scores
     path = request.output or scores.with_name(f"{scores.stem}-decision.png")
@@ -75,7 +75,7 @@ def figure_path(request: Request) -> Path:
     return path
 
 
-def declared_rule(request: Request, table: Table) -> DecisionRule:
+def declared_rule(request: DecideRequest, table: Table) -> DecisionRule:
     """The declared comparisons; their direction is never guessed."""
     arms = table.arms
     if len(arms) < 2:
@@ -100,7 +100,7 @@ def declared_rule(request: Request, table: Table) -> DecisionRule:
     return DecisionRule(baseline, candidate, margin, secondary)
 
 
-def _primary(request: Request, arms: Sequence[str]) -> tuple[str, str]:
+def _primary(request: DecideRequest, arms: Sequence[str]) -> tuple[str, str]:
     given = {"--baseline": request.baseline, "--candidate": request.candidate}
     for option, name in given.items():
         if name is not None:

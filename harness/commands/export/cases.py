@@ -17,12 +17,12 @@ SAFE = re.compile(r"[^A-Za-z0-9]+")
 
 
 @dataclass(frozen=True)
-class Case:
+class ExportCase:
     """One pair.
 
     Attributes:
         name: letters, digits and hyphens, unique in an export.
-        patient, digest: pseudonym and content digest; empty for made pairs.
+        patient, digest: pseudonym and content digest; empty for generated pairs.
         structure, slice, mirrored: as a store's index has them.
         ct: (F, F) in [-1, 1].
         masks: (C, F, F), 0 or 1.
@@ -38,12 +38,12 @@ class Case:
     masks: NDArray[np.uint8]
 
 
-def real_cases(store: Store, role: str) -> Iterator[Case]:
+def real_cases(store: Store, role: str) -> Iterator[ExportCase]:
     """Every pair of the patients of a role, train or validation, in the store's order."""
     names = _patient_names(store)
     for place in store.select(role=role):
         row = store.rows[place]
-        yield Case(
+        yield ExportCase(
             _case_name(names[row.patient_digest], row.structure, row.slice),
             row.patient,
             row.patient_digest,
@@ -55,14 +55,14 @@ def real_cases(store: Store, role: str) -> Iterator[Case]:
         )
 
 
-def made_cases(store: Store, word: str) -> Iterator[Case]:
-    """Every pair of a store without patients, named `word` and its number."""
+def generated_cases(store: Store, name: str) -> Iterator[ExportCase]:
+    """Every pair of a store without patients, called `name` and its number."""
     for place in range(len(store.rows)):
         ct, masks = store.ct[place, 0], store.masks[place]
-        yield Case(f"{word}-{place:05d}", "", "", "", -1, False, ct, masks)
+        yield ExportCase(f"{name}-{place:05d}", "", "", "", -1, False, ct, masks)
 
 
-def scan_cases(store: Store, role: str) -> Iterator[Case]:
+def scan_cases(store: Store, role: str) -> Iterator[ExportCase]:
     """Pairs cut from kept scans, test or validation: every slice of each structure's placed range.
 
     Validation pairs of the store are the same ones.
@@ -74,12 +74,12 @@ def scan_cases(store: Store, role: str) -> Iterator[Case]:
             channel, mirrored = channel_of(structure, store.meta["mirror"])
             placed = scan.placements[structure]
             ct = frames(scan.hu, scan.affine, placed, framing, mirrored)
-            made = mask_frames(mask, scan.affine, placed, framing, mirrored)
+            placed_masks = mask_frames(mask, scan.affine, placed, framing, mirrored)
             first, last = placed.slices
             for index in range(first, last + 1):
-                masks = np.zeros((len(store.channels), *made.shape[1:]), np.uint8)
-                masks[store.channels.index(channel)] = made[index]
-                yield Case(
+                masks = np.zeros((len(store.channels), *placed_masks.shape[1:]), np.uint8)
+                masks[store.channels.index(channel)] = placed_masks[index]
+                yield ExportCase(
                     _case_name(names[record.digest], structure, index),
                     record.patient,
                     record.digest,
@@ -117,9 +117,9 @@ def _case_name(patient: str, structure: str, index: int) -> str:
 def _patient_names(store: Store) -> dict[str, str]:
     """Name of each patient by digest: the pseudonym, with more where two would be the same."""
     people: list[dict[str, Any]] = store.meta["patients"]
-    plain = {entry["digest"]: safe_name(entry["patient"]) for entry in people}
-    folded = [name.casefold() for name in plain.values()]  # some file systems know no capitals
+    safe = {entry["digest"]: safe_name(entry["patient"]) for entry in people}
+    folded = [name.casefold() for name in safe.values()]  # some file systems know no capitals
     return {
         digest: name if name and folded.count(name.casefold()) == 1 else f"{name or 'p'}-{digest}"
-        for digest, name in plain.items()
+        for digest, name in safe.items()
     }

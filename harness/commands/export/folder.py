@@ -1,7 +1,7 @@
 """A dataset's folder in nnU-Net's format.
 
 DatasetNNN_NAME/
-    imagesTr/CASE_0000.nii.gz, labelsTr/CASE.nii.gz     training patients and made pairs
+    imagesTr/CASE_0000.nii.gz, labelsTr/CASE.nii.gz     training patients and generated pairs
     imagesTs, labelsTs      validation patients
     imagesTest, labelsTest  test patients, where the test was opened
     splits_final.json       folds of the training patients
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from harness.base.errors import ConfigError
 from harness.base.files import write_json, write_text
-from harness.commands.export.cases import Case, in_hu, label_map
+from harness.commands.export.cases import ExportCase, in_hu, label_map
 from harness.data.volume_files import write_volume
 
 ENDING = ".nii.gz"
@@ -80,7 +80,7 @@ class CaseWriter:
         self._progress = progress
 
     def write(
-        self, group: str, what: str, cases: Iterable[Case], folds: Mapping[str, int]
+        self, group: str, what: str, cases: Iterable[ExportCase], folds: Mapping[str, int]
     ) -> dict[str, str]:
         """Write cases as a group of nnU-Net's.
 
@@ -90,7 +90,7 @@ class CaseWriter:
             folds: fold by patient digest.
 
         Returns:
-            Patient digest by case, empty for made pairs.
+            Patient digest by case, empty for generated pairs.
         """
         written = {}
         for case in cases:
@@ -113,7 +113,7 @@ class CaseWriter:
         write_json(self.folder / "splits_final.json", list(splits))
         write_json(self.folder / "dataset.json", dict(dataset))
 
-    def _note(self, case: Case, what: str, fold: int | str) -> None:
+    def _note(self, case: ExportCase, what: str, fold: int | str) -> None:
         values = (case.name, what, case.patient, case.structure, case.slice, case.mirrored, fold)
         self.rows.append(dict(zip(COLUMNS, values, strict=True)))
         self._progress(len(self.rows))

@@ -1,4 +1,4 @@
-"""Folds of an exported dataset: all pairs of a patient in one, made pairs never held out."""
+"""Folds of an exported dataset: all pairs of a patient in one, generated pairs never held out."""
 
 from __future__ import annotations
 
@@ -26,19 +26,22 @@ def deal(patients: Iterable[str], folds: int, seed: int) -> dict[str, int]:
 
 
 def split(
-    real: Mapping[str, str], made: Iterable[str], folds: Mapping[str, int], only_made: bool
+    real: Mapping[str, str],
+    generated: Iterable[str],
+    folds: Mapping[str, int],
+    only_generated: bool,
 ) -> list[dict[str, list[str]]]:
-    """nnU-Net's `splits_final.json`: made cases train in every fold and validate in none.
+    """nnU-Net's `splits_final.json`: generated cases train in every fold and validate in none.
 
     Args:
         real: patient digest by case.
         folds: by patient digest.
-        only_made: real cases train in no fold.
+        only_generated: real cases train in no fold.
     """
-    others = sorted(made)
+    others = sorted(generated)
     splits = []
     for fold in range(max(folds.values()) + 1):
         held = sorted(case for case, digest in real.items() if folds[digest] == fold)
-        shown = [] if only_made else sorted(set(real) - set(held))
+        shown = [] if only_generated else sorted(set(real) - set(held))
         splits.append({"train": shown + others, "val": held})
     return splits

@@ -1,4 +1,4 @@
-"""What an export asks of a comparison: an arm's made pairs, and whether the test is open."""
+"""What an export asks of a comparison: an arm's generated pairs, and whether the test is open."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from harness.jobs.spec import Spec
 from harness.work.specs import ARM_FILLS, SOURCES_OF_EXTRA
 from harness.work.train.mixed_batches import unwanted_patients
 
-WORDS = {"synthesis": "synthetic", "synthesis_on_real_masks": "painted", "fresh": "fresh"}
-"""First part of a made case's name, by the store that it is from."""
+NAMES = {"synthesis": "synthetic", "synthesis_on_real_masks": "real-mask", "fresh": "fresh"}
+"""First part of a generated case's name, by the store that it is from."""
 
 
 @dataclass(frozen=True)
-class Made:
-    """The pairs that were made for an arm.
+class GeneratedPairs:
+    """The pairs that were generated for an arm.
 
     Attributes:
-        word: what they are called.
-        replicate: whose GAN made them; None where no GAN did.
+        name: what they are called.
+        replicate: whose GAN generated them; None where no GAN did.
         share: of its batches that the arm's own segmenter fills with them.
         alone: the arm's segmenter trains on nothing else.
     """
 
-    word: str
+    name: str
     store: Store
     spec: Spec
     replicate: int | None
@@ -37,11 +37,13 @@ class Made:
     alone: bool
 
 
-def find_made(session: Session, arm: str | None, replicate: int | None) -> Made | None:
-    """The pairs made for the arm; None if it has none.
+def find_generated(
+    session: Session, arm: str | None, replicate: int | None
+) -> GeneratedPairs | None:
+    """The pairs generated for the arm; None if it has none.
 
     Raises:
-        DataError: they are not made yet.
+        DataError: they are not generated yet.
         RuleError: anyone but training patients had a part in them.
     """
     source = SOURCES_OF_EXTRA.get(arm or "")
@@ -59,7 +61,7 @@ def find_made(session: Session, arm: str | None, replicate: int | None) -> Made 
     spec = spec or session.specs.fresh(session.store)
     if graph.need(spec) is None:
         raise DataError(
-            f"the pairs of arm {arm} must be made before they are exported, but "
+            f"the pairs of arm {arm} must be generated before they are exported, but "
             f"replicate {seed} has none under the present settings; run harness compare first"
         )
     store = Store.open(session.work.job(spec).path / "store")
@@ -68,15 +70,15 @@ def find_made(session: Session, arm: str | None, replicate: int | None) -> Made 
     only = ARM_FILLS[arm].get("order") == "only"
     slots = settings.batch_size if only else settings.extra_slots(chosen.synthetic_fraction)
     of = None if source == "fresh" else seed
-    return Made(WORDS[source], store, spec, of, slots / settings.batch_size, only)
+    return GeneratedPairs(NAMES[source], store, spec, of, slots / settings.batch_size, only)
 
 
-def _need_training_patients(made: Store, roles: Mapping[str, str]) -> None:
+def _need_training_patients(generated: Store, roles: Mapping[str, str]) -> None:
     """The rule that segmenters hold their extra pairs to."""
-    odd = unwanted_patients(made, roles)
+    odd = unwanted_patients(generated, roles)
     if odd:
         raise RuleError(
-            "made pairs must come from training patients or from strangers, but "
+            "generated pairs must come from training patients or from strangers, but "
             f"{len(odd)} of the patients behind them are neither; make the store again"
         )
 

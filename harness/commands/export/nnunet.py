@@ -1,6 +1,6 @@
 """`harness export nnunet`: what an experiment's segmenters learn from, as an nnU-Net v2 dataset.
 
-Training patients and, of an arm that has some, the pairs that were made for it are nnU-Net's
+Training patients and, of an arm that has some, the pairs that were generated for it are nnU-Net's
 training cases; validation patients lie beside them. Test patients stay out until the experiment's
 own test was opened.
 """
@@ -15,10 +15,10 @@ from typing import Any
 from harness.base.errors import ConfigError
 from harness.base.registry import nearest
 from harness.commands import steps
-from harness.commands.export.cases import made_cases, real_cases, safe_name, scan_cases
+from harness.commands.export.cases import generated_cases, real_cases, safe_name, scan_cases
 from harness.commands.export.folder import ENDING, CaseWriter, free_place
 from harness.commands.export.folds import deal, split
-from harness.commands.export.generated import Made, find_made, need_opening
+from harness.commands.export.generated import GeneratedPairs, find_generated, need_opening
 from harness.commands.output_folder import appearing
 from harness.commands.session import Session
 from harness.config.experiment import Experiment
@@ -27,13 +27,13 @@ from harness.work.specs import SOURCES_OF_EXTRA
 
 
 @dataclass(frozen=True)
-class Request:
+class ExportRequest:
     """What was typed.
 
     Attributes:
         output: the folder that nnU-Net calls nnUNet_raw.
-        arm: whose made pairs go with the training patients; None or an arm without: none.
-        replicate: whose made pairs; None: the first replicate's.
+        arm: whose generated pairs go with the training patients; None or an arm without: none.
+        replicate: whose generated pairs; None: the first replicate's.
         dataset_id: nnU-Net's number of the dataset.
         folds: of `splits_final.json`.
         test: export the test patients too.
@@ -47,12 +47,12 @@ class Request:
     test: bool = False
 
 
-def export_nnunet(session: Session, request: Request) -> dict[str, Any]:
+def export_nnunet(session: Session, request: ExportRequest) -> dict[str, Any]:
     """Write the dataset; plain data: paths, counts, shares.
 
     Raises:
         ConfigError: an option breaks a rule.
-        DataError: too few training patients for the folds, or pairs that are not made yet.
+        DataError: too few training patients for the folds, or pairs that are not generated yet.
         RuleError: test patients before the opening, or pairs of a GAN that saw others than
             training patients.
     """
@@ -63,7 +63,7 @@ def export_nnunet(session: Session, request: Request) -> dict[str, Any]:
         with session.open(track=False):
             steps.prepare(session)
     store = Store.open(session.work.job(session.store).path / "store")
-    made = find_made(session, request.arm, request.replicate)
+    generated = find_generated(session, request.arm, request.replicate)
     if request.test:
         need_opening(session)
     folds = deal(
@@ -71,10 +71,10 @@ def export_nnunet(session: Session, request: Request) -> dict[str, Any]:
         request.folds,
         session.experiment.seed,
     )
-    return _write(session, request, place, store, made, folds)
+    return _write(session, request, place, store, generated, folds)
 
 
-def dataset_name(experiment: str, request: Request) -> str:
+def dataset_name(experiment: str, request: ExportRequest) -> str:
     """nnU-Net's name of the dataset: its number, the experiment and the arm."""
     parts = [experiment, request.arm or ""]
     if request.replicate is not None:
@@ -82,7 +82,7 @@ def dataset_name(experiment: str, request: Request) -> str:
     return f"Dataset{request.dataset_id:03d}_" + "-".join(filter(None, map(safe_name, parts)))
 
 
-def _check(experiment: Experiment, request: Request) -> None:
+def _check(experiment: Experiment, request: ExportRequest) -> None:
     """What can be refused before anything is read."""
     arm = request.arm
     if arm is not None and arm not in experiment.arms:
@@ -108,9 +108,9 @@ def _check(experiment: Experiment, request: Request) -> None:
         return
     if SOURCES_OF_EXTRA.get(arm or "") not in ("synthesis", "synthesis_on_real_masks"):
         raise ConfigError(
-            "--replicate says whose GAN made the pairs of an arm, but got "
+            "--replicate says whose GAN generated the pairs of an arm, but got "
             f"{request.replicate} with {f'--arm {arm}, which has none' if arm else 'no --arm'}; "
-            "leave it out, or name an arm with GAN-made pairs"
+            "leave it out, or name an arm with GAN-generated pairs"
         )
     if not first <= request.replicate < first + count:
         raise ConfigError(
@@ -121,24 +121,26 @@ def _check(experiment: Experiment, request: Request) -> None:
 
 def _write(
     session: Session,
-    request: Request,
+    request: ExportRequest,
     place: Path,
     store: Store,
-    made: Made | None,
+    generated: GeneratedPairs | None,
     folds: Mapping[str, int],
 ) -> dict[str, Any]:
-    known = len(store.rows) + (len(made.store.rows) if made else 0)
+    known = len(store.rows) + (len(generated.store.rows) if generated else 0)
     with appearing(place, "--output", place.parent) as part, session.console.progress() as progress:
         progress.start("export", "write cases", None if request.test else known)
         writer = CaseWriter(part, store.meta, lambda done: progress.update("export", done))
         real = writer.write("Tr", "train", real_cases(store, "train"), folds)
         others = (
-            writer.write("Tr", made.word, made_cases(made.store, made.word), {}) if made else {}
+            writer.write("Tr", generated.name, generated_cases(generated.store, generated.name), {})
+            if generated
+            else {}
         )
         held = writer.write("Ts", "validation", real_cases(store, "validation"), {})
         tests = writer.write("Test", "test", scan_cases(store, "test"), {}) if request.test else {}
-        splits = split(real, others, folds, made is not None and made.alone)
-        writer.finish(splits, _dataset(session, request, place.name, store, made, len(real)))
+        splits = split(real, others, folds, generated is not None and generated.alone)
+        writer.finish(splits, _dataset(session, request, place.name, store, generated, len(real)))
         progress.finish("export", f"{len(writer.rows)} cases")
     return {
         "dataset": str(place),
@@ -147,7 +149,7 @@ def _write(
         "splits": str(place / "splits_final.json"),
         "cases": {
             "train": len(real),
-            "made": len(others),
+            "generated": len(others),
             "validation": len(held),
             "test": len(tests),
         },
@@ -158,7 +160,7 @@ def _write(
         },
         "folds": [{part: len(cases) for part, cases in fold.items()} for fold in splits],
         "arm": request.arm,
-        "made": _made_plain(made, splits, others) if made else None,
+        "generated": _generated_to_dict(generated, splits, others) if generated else None,
         "labels": _labels(store),
         "window_hu": list(store.meta["window_hu"]),
         "legacy_scaling": bool(store.meta["legacy_scaling"]),
@@ -166,14 +168,14 @@ def _write(
     }
 
 
-def _made_plain(
-    made: Made, splits: list[dict[str, list[str]]], others: Mapping[str, str]
+def _generated_to_dict(
+    generated: GeneratedPairs, splits: list[dict[str, list[str]]], others: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Whose made pairs, and their share here and in the arm's own batches."""
+    """Whose generated pairs, and their share here and in the arm's own batches."""
     return {
-        "word": made.word,
-        "replicate": made.replicate,
-        "share_of_batches": made.share,
+        "name": generated.name,
+        "replicate": generated.replicate,
+        "share_of_batches": generated.share,
         "share_of_cases": [len(others) / len(fold["train"]) for fold in splits],
     }
 
@@ -183,21 +185,26 @@ def _labels(store: Store) -> dict[str, int]:
 
 
 def _dataset(
-    session: Session, request: Request, name: str, store: Store, made: Made | None, real: int
+    session: Session,
+    request: ExportRequest,
+    name: str,
+    store: Store,
+    generated: GeneratedPairs | None,
+    real: int,
 ) -> dict[str, Any]:
     """`dataset.json`; nnU-Net reads the first four entries."""
     return {
         "channel_names": {"0": "CT"},
         "labels": _labels(store),
-        "numTraining": real + (len(made.store.rows) if made else 0),
+        "numTraining": real + (len(generated.store.rows) if generated else 0),
         "file_ending": ENDING,
         "name": name,
         "harness": {
             "experiment": session.experiment.name,
             "arm": request.arm,
-            "replicate": made.replicate if made else None,
+            "replicate": generated.replicate if generated else None,
             "store": session.store.digest,
-            "made": made.spec.digest if made else None,
+            "generated": generated.spec.digest if generated else None,
             "window_hu": list(store.meta["window_hu"]),
             "spacing_mm": store.meta["spacing_mm"],
             "mirrored": bool(store.meta["mirror"]),

@@ -15,7 +15,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     cases, patients = found["cases"], found["patients"]
     said = [
         f"imagesTr: {counted(cases['train'], 'pair')} of "
-        f"{counted(patients['train'], 'training patient')}{_and_made(found)}",
+        f"{counted(patients['train'], 'training patient')}{_and_generated(found)}",
         f"imagesTs: {counted(cases['validation'], 'pair')} of "
         f"{counted(patients['validation'], 'validation patient')}, with labelsTs",
     ]
@@ -31,39 +31,39 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         f"values: HU within {low:g} to {high:g}, float32; labels: "
         + ", ".join(f"{number} {name}" for name, number in found["labels"].items())
     )
-    return said + _made_lines(found)
+    return said + _generated_lines(found)
 
 
-def _and_made(found: Mapping[str, Any]) -> str:
-    made = found["made"]
-    if made is None:
+def _and_generated(found: Mapping[str, Any]) -> str:
+    generated = found["generated"]
+    if generated is None:
         return ""
-    of = "" if made["replicate"] is None else f" of replicate {made['replicate']}"
-    return f", and all {counted(found['cases']['made'], made['word'] + ' pair')}{of}"
+    of = "" if generated["replicate"] is None else f" of replicate {generated['replicate']}"
+    return f", and all {counted(found['cases']['generated'], generated['name'] + ' pair')}{of}"
 
 
-def _made_lines(found: Mapping[str, Any]) -> list[str]:
-    """The arm's share of made pairs, which nnU-Net cannot be told."""
-    made = found["made"]
-    if made is None:
+def _generated_lines(found: Mapping[str, Any]) -> list[str]:
+    """The arm's share of generated pairs, which nnU-Net cannot be told."""
+    generated = found["generated"]
+    if generated is None:
         return []
-    shares = made["share_of_cases"]
+    shares = generated["share_of_cases"]
     low, high = percent(min(shares)), percent(max(shares))
     return [
-        f"{made['word']} pairs: {low if low == high else f'{low} to {high}'} of each fold's "
+        f"{generated['name']} pairs: {low if low == high else f'{low} to {high}'} of each fold's "
         f"training cases, which nnU-Net draws evenly; the arm's own segmenter has "
-        f"{percent(made['share_of_batches'])} of its batches from them"
+        f"{percent(generated['share_of_batches'])} of its batches from them"
     ]
 
 
 def warnings(found: Mapping[str, Any]) -> list[str]:
     """What a reader of nnU-Net's results must know."""
     said = []
-    made = found["made"]
-    if made is not None and made["word"] != "fresh":
+    generated = found["generated"]
+    if generated is not None and generated["name"] != "fresh":
         said.append(
-            f"{made['word']} pairs were learnt from all training patients, those of the fold that "
-            "is held out too: nnU-Net's cross-validation flatters such a dataset; judge it on "
+            f"{generated['name']} pairs were learnt from all training patients, those of the "
+            "held-out fold too: nnU-Net's cross-validation flatters such a dataset; judge it on "
             "imagesTs"
         )
     if found["legacy_scaling"]:

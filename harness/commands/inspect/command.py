@@ -92,9 +92,9 @@ def inspect(
                 "inspect", f"{len(found.series)} series, {len(found.sets)} structure sets"
             )
         failed = files.finish(found) if files else {}
-        plain = _plain(found, folder, headers, pseudonyms.of, failed)
-        plain["masks"] = {"folder": str(masks), "files": files.written} if files else None
-        return plain
+        answer = _to_dict(found, folder, headers, pseudonyms.of, failed)
+        answer["masks"] = {"folder": str(masks), "files": files.written} if files else None
+        return answer
 
 
 def _filled(masks: Path | None, source: Path) -> AbstractContextManager[Path | None]:
@@ -164,7 +164,7 @@ class _Files:
         self.written.append({"file": path.relative_to(self.root).as_posix(), **of})
 
 
-def _plain(
+def _to_dict(
     found: Survey,
     folder: Path,
     headers: Sequence[Header],
@@ -183,12 +183,12 @@ def _plain(
 
     series = []
     for entry in found.series:
-        plain = _plain_series(entry, name)
+        described = _series_to_dict(entry, name)
         warnings = [*entry.warnings, *([failed[entry.number]] if entry.number in failed else [])]
         parents = sorted({str(Path(header.path).parent) for header in entry.files})
-        plain |= {"warnings": [named(words) for words in warnings]}
-        plain |= {"folders": [place(parent) for parent in parents]}
-        series.append(plain)
+        described |= {"warnings": [named(words) for words in warnings]}
+        described |= {"folders": [place(parent) for parent in parents]}
+        series.append(described)
     return {
         "folder": str(folder),
         "patients": sorted(
@@ -201,7 +201,7 @@ def _plain(
                 "patient": name(entry.patient),
                 "file": place(entry.header.path),
                 "series": entry.series.number if entry.series else None,
-                "rois": [_plain_roi(roi) for roi in entry.rois],
+                "rois": [_roi_to_dict(roi) for roi in entry.rois],
                 "warnings": [named(words) for words in entry.warnings],
             }
             for entry in found.sets
@@ -212,7 +212,7 @@ def _plain(
     }
 
 
-def _plain_series(entry: FoundSeries, name: Callable[[str], str]) -> dict[str, Any]:
+def _series_to_dict(entry: FoundSeries, name: Callable[[str], str]) -> dict[str, Any]:
     grid = entry.series.grid if entry.series else None
     size = [float(np.linalg.norm(axis)) for axis in grid.affine[:3, :3].T] if grid else None
     return {
@@ -228,7 +228,7 @@ def _plain_series(entry: FoundSeries, name: Callable[[str], str]) -> dict[str, A
     }
 
 
-def _plain_roi(roi: FoundRoi) -> dict[str, Any]:
+def _roi_to_dict(roi: FoundRoi) -> dict[str, Any]:
     return {
         "name": roi.name,
         "type": roi.interpreted,

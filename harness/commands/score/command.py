@@ -16,7 +16,7 @@ from harness.commands.score.image_set import ImageSet
 from harness.commands.score.output import written
 from harness.commands.score.pixels import judge_diversity, score_diversity, score_pairs
 from harness.commands.score.request import (
-    Request,
+    ScoreRequest,
     check,
     drawn_sets,
     extractor_names,
@@ -36,7 +36,7 @@ depends on."""
 
 
 def score_sets(
-    request: Request, console: Console, first_line: Callable[[str], None]
+    request: ScoreRequest, console: Console, first_line: Callable[[str], None]
 ) -> dict[str, Any]:
     """Read, score, write score.json and scores.csv; the answer as plain data.
 
@@ -99,7 +99,7 @@ def _described(images: ImageSet) -> dict[str, Any]:
 
 
 def _with_extractor(
-    name: str, scored: tuple[ImageSet, ImageSet], request: Request, progress: JobProgress
+    name: str, scored: tuple[ImageSet, ImageSet], request: ScoreRequest, progress: JobProgress
 ) -> dict[str, Any]:
     """One extractor's block."""
     real, synthetic = scored

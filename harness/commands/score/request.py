@@ -24,7 +24,7 @@ MEANINGLESS, COARSE = 20, 100
 
 
 @dataclass(frozen=True)
-class Request:
+class ScoreRequest:
     """What to score, as typed.
 
     Attributes:
@@ -65,7 +65,7 @@ class Sets:
         return [s for s in (self.real, self.synthetic, self.heldout) if s is not None]
 
 
-def check(request: Request) -> None:
+def check(request: ScoreRequest) -> None:
     if request.window is not None:
         low, high = request.window
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
@@ -101,7 +101,7 @@ def _check_apart(one: Path, other: Path) -> None:
         )
 
 
-def extractor_names(request: Request) -> list[str]:
+def extractor_names(request: ScoreRequest) -> list[str]:
     """Whom to ask, each once; weights are looked for before hours of reading."""
     file = request.files.torchscript
     wanted = list(request.extractors) or ["auto" if file is None else "torchscript"]
@@ -126,7 +126,7 @@ def extractor_names(request: Request) -> list[str]:
     return list(dict.fromkeys(identify(name, request.files).name for name in wanted))
 
 
-def read_sets(request: Request) -> Sets:
+def read_sets(request: ScoreRequest) -> Sets:
     roles = ("train", "validation") if request.heldout is None else ("train",)
     real = read_images(request.real, "real", request.window, roles)
     synthetic = read_images(request.synthetic, "synthetic", request.window)
@@ -195,7 +195,7 @@ def _shown(images: ImageSet) -> list[tuple[NDArray[np.float32], str]]:
     return [(image, name) for image, name in pairs if image.min() < image.max()]
 
 
-def drawn_sets(sets: Sets, request: Request) -> tuple[ImageSet, ImageSet, list[str]]:
+def drawn_sets(sets: Sets, request: ScoreRequest) -> tuple[ImageSet, ImageSet, list[str]]:
     """At most `most` images a side, and what that means."""
     sides = []
     notes = [note for images in sets.every for note in images.notes]
