@@ -217,7 +217,8 @@ MISTAKES: list[tuple[list[str], str]] = [
             "-s",
             "arms=[none, traditional]",
         ],
-        "magnitude and share cannot be chosen here: the extra slots of 'none' hold no made pairs",
+        "augmentation magnitude and synthetic fraction cannot be chosen here: the extra slots of "
+        "'none' hold no made pairs",
     ),
     (
         ["collapse", "tiny.yaml"],

@@ -68,18 +68,18 @@ def _judge(session: Session, plan: ComparisonPlan) -> Input | None:
 
 def lines(found: dict[int, dict[str, Any]]) -> list[str]:
     """What the console says: a line per replicate and kind of image."""
-    said = []
+    text = []
     for seed, values in found.items():
-        for shows, word in (("mask", "masks"), ("ct", "CT")):
+        for shows, title in (("mask", "masks"), ("ct", "CT")):
             if shows in values:
                 part = values[shows]
-                said.append(f"replicate {seed}, {word}: {part['collapse']['sentence']}")
-                said.append(f"replicate {seed}, {word}: {part['memorisation']['sentence']}")
+                text.append(f"replicate {seed}, {title}: {part['collapse']['sentence']}")
+                text.append(f"replicate {seed}, {title}: {part['memorisation']['sentence']}")
         labels = values["labels"]
         if "synthetic" in labels and labels["synthetic"]["value"] is not None:
-            said.append(
+            text.append(
                 f"replicate {seed}, labels: a segmenter of real patients finds the conditioning "
                 f"mask at Dice {labels['synthetic']['value']:.2f}, and validation structures at "
                 f"{labels['real']['value']:.2f}. {labels['sentence']}"
             )
-    return said
+    return text

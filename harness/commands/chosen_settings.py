@@ -117,8 +117,8 @@ def choose(session: Session, with_segmentation: bool) -> Path | None:
     A stage whose sweep is not finished keeps the choice that it had.
 
     Args:
-        with_segmentation: train the candidates of magnitude and share under these settings first,
-            and choose among them.
+        with_segmentation: train the candidates of magnitude and fraction under these settings
+            first, and choose among them.
     """
     chosen: dict[str, Any] = read_chosen(session.home) or {}
     for plan in finished_sweeps(session):
@@ -174,15 +174,18 @@ def _choice(session: Session, chosen: Mapping[str, Any]) -> Choice:
             origin[stage] += ", whose data, settings or search space differ from the experiment's"
     own = experiment.segmentation
     values = {"magnitude": own.augmentation.magnitude, "synthetic_fraction": own.synthetic_fraction}
-    words = "the experiment's own magnitude {magnitude:g} and share {synthetic_fraction:g}"
+    text = (
+        "the experiment's own augmentation magnitude {magnitude:g} and synthetic fraction "
+        "{synthetic_fraction:g}"
+    )
     if "segmentation" in chosen and experiment.sweep.segmentation is not None:
         entry = chosen["segmentation"]
         values = {axis: float(entry[axis]["chosen"]) for axis in values}
         tried = len(entry["magnitude"]["candidates"])
-        words = (
-            "magnitude {magnitude:g} and share {synthetic_fraction:g}, by validation Dice among "
+        text = (
+            "augmentation magnitude {magnitude:g} and synthetic fraction {synthetic_fraction:g}, "
+            f"by validation Dice among {counted(tried, 'candidate')} each"
         )
-        words += f"{counted(tried, 'candidate')} each"
         given = {
             "segmentation.augmentation.magnitude": (
                 own.augmentation.magnitude,
@@ -195,18 +198,19 @@ def _choice(session: Session, chosen: Mapping[str, Any]) -> Choice:
         }
         unused = [f"{path} {mine:g}" for path, (mine, best) in given.items() if mine != best]
         if unused:
-            words += f"; the experiment's {' and '.join(unused)} not used"
+            text += f"; the experiment's {' and '.join(unused)} not used"
         if entry["base"] != _tuning_base(session, settings["mask"], settings["image"]):
-            words += (
+            text += (
                 "; chosen under data or settings that differ from the experiment's: "
                 "`harness sweep` chooses again"
             )
-    origin["segmentation"] = words.format(**values)
+    origin["segmentation"] = text.format(**values)
     return Choice(settings["mask"], settings["image"], **values, origin=origin)
 
 
 def tuning_of(session: Session, graph: JobGraph | None = None) -> TuningPlan | None:
-    """The candidates of magnitude and share as they stand; trains nothing. None if none began."""
+    """The candidates of magnitude and fraction as they stand, None if none began; trains
+    nothing."""
     if why_untunable(session.experiment):
         return None
     found = _tuning(session, choice(session)).plan(graph or session.graph())
@@ -221,8 +225,9 @@ def tuning_of(session: Session, graph: JobGraph | None = None) -> TuningPlan | N
 
 
 def candidates_of(session: Session, graph: JobGraph) -> dict[str, Any]:
-    """What was tried of magnitude and share, by axis as `TuningPlan.to_dict` has it: as the newest
-    choice records it, before there is one as far as it is trained. Their jobs enter the graph."""
+    """What was tried of magnitude and fraction, by axis as `TuningPlan.to_dict` has it: as the
+    newest choice records it, before there is one as far as it is trained. Their jobs enter the
+    graph."""
     begun = tuning_of(session, graph)
     recorded = (read_chosen(session.home) or {}).get("segmentation")
     if recorded is not None and session.experiment.sweep.segmentation is not None:
@@ -231,7 +236,7 @@ def candidates_of(session: Session, graph: JobGraph) -> dict[str, Any]:
 
 
 def why_untunable(experiment: Experiment) -> str:
-    """Why magnitude and share are not chosen; empty if they can be."""
+    """Why augmentation magnitude and synthetic fraction are not chosen; empty if they can be."""
     if experiment.sweep.segmentation is None:
         return "sweep.segmentation is null"
     if experiment.mask.learns == "ct":
@@ -244,7 +249,7 @@ def _tuning(session: Session, chosen: Choice) -> Tuning:
 
 
 def _tuning_base(session: Session, mask: MaskStageConfig, image: ImageStageConfig) -> str:
-    """Digest of what the choice of magnitude and share depends on."""
+    """Digest of what the choice of augmentation magnitude and synthetic fraction depends on."""
     experiment = session.experiment
     return digest_of(
         [
@@ -263,15 +268,16 @@ def _tuning_base(session: Session, mask: MaskStageConfig, image: ImageStageConfi
 
 
 def need_validation(session: Session) -> None:
-    """Whether there is somebody to choose magnitude and share by.
+    """Whether there is somebody to choose augmentation magnitude and synthetic fraction by.
 
     Raises:
         DataError: no patient is for validation.
     """
     if "validation" not in session.roles.values():
         raise DataError(
-            "the choice of magnitude and share needs validation patients, but no patient has that "
-            "role; change data.roles, or set sweep.segmentation to null"
+            "the choice of augmentation magnitude and synthetic fraction needs validation "
+            "patients, but no patient has that role; change data.roles, or set "
+            "sweep.segmentation to null"
         )
 
 
@@ -286,6 +292,6 @@ def _tune(session: Session, chosen: Mapping[str, Any]) -> dict[str, Any]:
         session.views["sweep-segmentation"] = tuning_views(found, graph)
         return found
 
-    session.console.heading("Choice of augmentation magnitude and synthetic share")
+    session.console.heading("Choice of augmentation magnitude and synthetic fraction")
     found: TuningPlan = session.drive(plan)
     return {"base": _tuning_base(session, settings.mask, settings.image), **found.to_dict()}

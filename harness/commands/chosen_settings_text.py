@@ -1,4 +1,5 @@
-"""What `harness sweep` says of the candidates of magnitude and share."""
+"""What `harness sweep` says of the candidates of augmentation magnitude and synthetic
+fraction."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ def choice_plan(experiment: Experiment) -> str:
     each = f"{counted(len(asked.magnitude), 'candidate')} each x "
     each += counted(experiment.sweep.seeds, "seed")
     return (
-        f"magnitude of '{rule.baseline}' and share of '{rule.candidate}': {each}, "
+        f"augmentation magnitude of '{rule.baseline}', synthetic fraction of '{rule.candidate}': "
+        f"{each}, "
         f"{experiment.segmentation.updates} updates a segmenter"
     )
 

@@ -77,7 +77,7 @@ def _sheet(session: Session, sweep: SweepPlan, verdicts: Verdicts) -> Path | Non
 
 def lines(verdicts: Verdicts) -> list[str]:
     """What the console says after the verdict: settings, then the seeds that collapsed."""
-    said = [verdicts.caution] if verdicts.caution else []
+    text = [verdicts.caution] if verdicts.caution else []
     by_trial = {row.trial: row for row in verdicts.seeds}
     for rate in verdicts.settings:
         row = by_trial[rate.value]
@@ -85,13 +85,13 @@ def lines(verdicts: Verdicts) -> list[str]:
         if rate.interval is not None:
             low, high = (round(100 * end) for end in rate.interval)
             share += f" (95 % interval {low} to {high} %)"
-        said.append(f"trial {rate.value} ({_settings(row)}): {share}: {_words(rate.words)}")
-    said += [
+        text.append(f"trial {rate.value} ({_settings(row)}): {share}: {_counts(rate.words)}")
+    text += [
         f"trial {row.trial} seed {row.seed}: {row.sentence}{_since(row)}"
         for row in verdicts.seeds
         if row.collapsed
     ]
-    return said
+    return text
 
 
 def _settings(row: SeedVerdict) -> str:
@@ -103,8 +103,8 @@ def _settings(row: SeedVerdict) -> str:
     )
 
 
-def _words(words: Any) -> str:
-    return ", ".join(f"{count} {word}" for word, count in words.items())
+def _counts(verdicts: Any) -> str:
+    return ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
 
 
 def _since(row: SeedVerdict) -> str:

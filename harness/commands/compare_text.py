@@ -17,16 +17,16 @@ SHOWN_PATIENTS = 5
 """Patients named at each end of a list of differences."""
 
 
-def table_lines(compared: Compared, ledger: Sequence[ArmCost]) -> list[str]:
+def table_lines(compared: Compared, arm_costs: Sequence[ArmCost]) -> list[str]:
     """A line per arm: mean test Dice with its interval, every replicate, what it cost."""
-    costs = {cost.arm: cost for cost in ledger}
+    costs = {cost.arm: cost for cost in arm_costs}
     lines = ["mean Dice on test patients (95 % interval; each replicate; cost):"]
     for entry in arm_means(compared.table):
         wide = entry.interval_95
         interval = f"({wide[0]:.3f} to {wide[1]:.3f})" if wide else "(no interval)"
-        spread = ", ".join(f"{value:.3f}" for value in entry.replicate_means)
+        each = ", ".join(f"{value:.3f}" for value in entry.replicate_means)
         cost = cost_words(costs[entry.arm]) if entry.arm in costs else ""
-        lines.append(f"  {entry.arm:18s} {entry.mean:.3f} {interval}   {spread}   {cost}")
+        lines.append(f"  {entry.arm:18s} {entry.mean:.3f} {interval}   {each}   {cost}")
     return lines
 
 

@@ -21,8 +21,8 @@ def prepare_data(session: Session) -> dict[str, Any]:
             say(f"{patient.patient}: {note}")
     counts = values["patients"]
     left = len(session.patient_index.usable) - len(session.roles)
-    words = [f"{number} {role}" for role, number in counts.items()]
-    say("patients: " + ", ".join(words + [f"{left} not used (data.limit)"] * bool(left)))
+    counted = [f"{number} {role}" for role, number in counts.items()]
+    say("patients: " + ", ".join(counted + [f"{left} not used (data.limit)"] * bool(left)))
     for role, numbers in values["pairs"].items():
         say(f"{role}: " + ", ".join(f"{number} {what}" for what, number in numbers.items()))
     for name, share in values["lost"].items():

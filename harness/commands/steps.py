@@ -53,7 +53,7 @@ def sweep(
 ) -> list[SweepPlan]:
     """Run the sweeps of `stages` to their end, then freeze what they chose.
 
-    "segmentation" among them has no study: magnitude and share are chosen after both stages.
+    "segmentation" among them has no study: magnitude and fraction are chosen after both stages.
 
     Args:
         ended: called with each stage's sweep when it ends, before the next one begins.
@@ -134,13 +134,13 @@ def compare(session: Session) -> Compared:
 
 
 def _same_doses(session: Session, planner: Comparison) -> list[str]:
-    """Shares asked for as doses that are the declared comparison's own."""
+    """Synthetic fractions asked for as doses that are the declared comparison's own."""
     settings = planner.experiment.segmentation
     return [
-        f"dose_response.synthetic_fraction {share:g}: the declared comparison has as many "
-        "slots; it is not trained twice, and stands among the doses as declared"
-        for share in session.experiment.dose_response.synthetic_fraction
-        if settings.extra_slots(share) == settings.extra_slots()
+        f"dose_response.synthetic_fraction {fraction:g}: the declared comparison fills as many "
+        "places of a batch; it is not trained twice, and stands among the doses as declared"
+        for fraction in session.experiment.dose_response.synthetic_fraction
+        if settings.extra_slots(fraction) == settings.extra_slots()
     ]
 
 
@@ -151,11 +151,11 @@ def plan_lines(session: Session) -> list[str]:
     if patients < PATIENTS_FOR_INTERVAL or replicates < REPLICATES_FOR_INTERVAL:
         return []
     rule = session.experiment.decision
-    spread = assumed_components(rule)
-    facts = plan_facts(spread, patients, replicates, rule.margin)
+    components = assumed_components(rule)
+    facts = plan_facts(components, patients, replicates, rule.margin)
     assumed = (
-        f"assumed sd of a difference: patients {spread.patient:g}, replicates "
-        f"{spread.replicate:g}, residual {spread.residual:g} (decision.assumed)"
+        f"assumed sd of a difference: patients {components.patient:g}, replicates "
+        f"{components.replicate:g}, residual {components.residual:g} (decision.assumed)"
     )
     return [assumed, detectable_words(facts), equivalence_words(facts)]
 

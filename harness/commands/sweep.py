@@ -27,31 +27,33 @@ from harness.sweep.planner import TOO_LARGE
 STAGES = ("mask", "image", "segmentation")
 
 
-def stages_of(word: str, experiment: Experiment) -> tuple[str, ...]:
+def stages_of(stage: str, experiment: Experiment) -> tuple[str, ...]:
     """The stages that `--stage` names: `all` are those that the experiment sweeps.
 
     Raises:
         ConfigError: no such stage, or the experiment has no sweep of it.
     """
-    if word not in (*STAGES, "all"):
-        near = nearest(word, (*STAGES, "all"))
+    if stage not in (*STAGES, "all"):
+        near = nearest(stage, (*STAGES, "all"))
         hint = f"; did you mean '{near}'?" if near else ""
         raise ConfigError(
-            f"--stage must be mask, image, segmentation or all, but got '{word}'{hint}"
+            f"--stage must be mask, image, segmentation or all, but got '{stage}'{hint}"
         )
     swept = swept_stages(experiment)
-    wanted = swept if word == "all" else tuple(name for name in swept if name == word)
+    wanted = swept if stage == "all" else tuple(name for name in swept if name == stage)
     if wanted:
         return wanted
-    if word == "segmentation" and experiment.sweep.segmentation is not None:
+    if stage == "segmentation" and experiment.sweep.segmentation is not None:
         why = why_untunable(experiment)
-        raise ConfigError(f"magnitude and share cannot be chosen here: {why}")
-    paths = " or ".join(f"sweep.{name}" for name in (STAGES if word == "all" else (word,)))
+        raise ConfigError(
+            f"augmentation magnitude and synthetic fraction cannot be chosen here: {why}"
+        )
+    paths = " or ".join(f"sweep.{name}" for name in (STAGES if stage == "all" else (stage,)))
     raise ConfigError(f"a sweep needs {paths}, but got null; give it a space of settings")
 
 
 def swept_stages(experiment: Experiment) -> tuple[str, ...]:
-    """What `harness sweep` would search: stages with a space, magnitude and share if they can
+    """What `harness sweep` would search: stages with a space, magnitude and fraction if they can
     be."""
     swept = (name for name in STAGES if getattr(experiment.sweep, name) is not None)
     why = why_untunable(experiment)

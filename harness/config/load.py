@@ -58,8 +58,10 @@ def parse_experiment(text: str, name: str, overrides: Sequence[str] = ()) -> Exp
         return Experiment.model_validate_json(completed, strict=True)
     except ValidationError as error:
         problems = problems_of(error, Experiment)
-    said = [f"{_origin(problem, name, lines, given)}: {problem.sentence}" for problem in problems]
-    raise ConfigError("\n".join(said))
+    sentences = [
+        f"{_origin(problem, name, lines, given)}: {problem.sentence}" for problem in problems
+    ]
+    raise ConfigError("\n".join(sentences))
 
 
 def _read_text(path: Path) -> str:

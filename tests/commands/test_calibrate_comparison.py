@@ -95,7 +95,7 @@ def test_an_assumed_spread_is_simulated_in_the_experiments_own_size(here: Path) 
     for data in ("normal", "bounded Dice"):
         null = rows["none", data]
         assert null["excludes_zero"] <= 0.06 + 2 * null["error"]
-        assert null["words"]["helps"] == pytest.approx(null["words"]["harms"], abs=0.012)
+        assert null["verdicts"]["helps"] == pytest.approx(null["verdicts"]["harms"], abs=0.012)
     margin = [rows[name, "normal"] for name in ("half the margin", "the margin")]
     assert [row["effect"] for row in margin] == [0.005, 0.01]
     assert 0.74 < rows["smallest detectable", "normal"]["excludes_zero"] < 0.84
@@ -104,7 +104,7 @@ def test_an_assumed_spread_is_simulated_in_the_experiments_own_size(here: Path) 
     assert not found["equivalence_in_reach"]
     assert found["needed"] == {"patients": None, "replicates": None}
     for row in found["rates"]:
-        assert sum(row["words"].values()) == pytest.approx(1.0)
+        assert sum(row["verdicts"].values()) == pytest.approx(1.0)
     assert found["status"] == "verdict"
     assert "No verdict" not in found["verdict"]
     assert calibrate_comparison(session_in(here, SPREAD), 4_000) == found
@@ -157,7 +157,7 @@ def test_a_design_too_small_for_a_verdict_says_so(
     assert says in found["note"]
     assert f"erdict would be given{':' if status == 'pilot' else ';'} " in found["verdict"]
     assert any(line.startswith("no verdict would be given: ") for line in lines(found))
-    assert all(row["words"]["no verdict"] == 1 for row in found["rates"])
+    assert all(row["verdicts"]["no verdict"] == 1 for row in found["rates"])
     assert (found["rates"] == []) == (status == "cells only")
     assert ("patients" in found["needed"]) == (count >= 2)
 

@@ -122,7 +122,10 @@ def test_before_any_sweep_the_experiments_own_settings_count(work: Work) -> None
     assert (settled.mask.batch_size, settled.image.batch_size) == (12, 8)
     assert settled.origin["mask"] == settled.origin["image"] == "the experiment's own settings"
     assert (settled.magnitude, settled.synthetic_fraction) == (1.0, 0.5)
-    assert settled.origin["segmentation"] == "the experiment's own magnitude 1 and share 0.5"
+    assert (
+        settled.origin["segmentation"]
+        == "the experiment's own augmentation magnitude 1 and synthetic fraction 0.5"
+    )
 
 
 def test_a_sweep_of_one_stage_keeps_the_choice_of_the_other(work: Work) -> None:
@@ -179,7 +182,10 @@ def test_a_choice_of_strength_and_share_says_what_it_replaces(work: Work) -> Non
     settled = choice(session)
     assert (settled.magnitude, settled.synthetic_fraction) == (2.0, 0.25)
     words = settled.origin["segmentation"]
-    assert words.startswith("magnitude 2 and share 0.25, by validation Dice among 1 candidate each")
+    assert words.startswith(
+        "augmentation magnitude 2 and synthetic fraction 0.25, by validation Dice among "
+        "1 candidate each"
+    )
     assert "magnitude 1 and segmentation.synthetic_fraction 0.5 not used; chosen under" in words
     assert words.endswith("`harness sweep` chooses again")
 
@@ -198,7 +204,9 @@ def test_the_page_shows_the_candidates_of_the_choice_that_counts(work: Work) -> 
 
 def test_a_dry_run_refuses_what_the_sweep_would(work: Work) -> None:
     session = work.session("data.roles={by: random, validation: 0, test: 0.4}")
-    with pytest.raises(DataError, match="magnitude and share needs validation patients"):
+    with pytest.raises(
+        DataError, match="magnitude and synthetic fraction needs validation patients"
+    ):
         need_validation(session)
     need_validation(work.session())
 

@@ -1,8 +1,8 @@
 """`harness calibrate comparison`: how often this design's verdict would be right and wrong.
 
 Simulated comparisons with the experiment's own numbers of test patients and replicates, and the
-spread that its finished comparison found or that `decision.assumed` supposes. Trains nothing and
-leaves the test closed.
+variance components of its finished comparison, else those of `decision.assumed`. Trains nothing
+and leaves the test closed.
 """
 
 from __future__ import annotations
@@ -79,36 +79,40 @@ class Design:
 
 
 def design_of(session: Session) -> Design:
-    """The experiment's design, with the observed spread if its comparison is finished.
+    """The experiment's design, with the observed components if its comparison is finished.
 
     Raises:
-        DataError: there are no test patients, or the spread is assumed to be zero.
+        DataError: there are no test patients, or the components are assumed to be zero.
     """
     # The planner's own rule, so that what is simulated is what a comparison would do.
     rule = steps.comparison_of(session, choice(session)).rule()
     decision = session.experiment.decision
-    spread, level, origin = VarianceComponents(**decision.assumed.model_dump()), LEVEL, "assumed"
+    components, level, origin = (
+        VarianceComponents(**decision.assumed.model_dump()),
+        LEVEL,
+        "assumed",
+    )
     plan = steps.begun_comparison(session)
     if plan is not None and plan.finished:
         compared = steps.read_comparison(session, plan)
         primary = compared.effects[0]
         if primary.sd_patient is not None:
             sds = primary.sd_patient, primary.sd_replicate or 0.0, primary.sd_residual or 0.0
-            spread, origin = VarianceComponents(*sds), "observed"
+            components, origin = VarianceComponents(*sds), "observed"
             arms = [compared.table.values(arm) for arm in (primary.baseline, primary.candidate)]
             level = float(np.clip(np.mean(arms), *LEVELS))
-    if not any(asdict(spread).values()):
+    if not any(asdict(components).values()):
         raise DataError(
             f"a simulation needs some spread, but got 0 for patients, replicates and residual "
             f"({origin}); set decision.assumed to what differences vary by"
         )
     return Design(
-        len(rule["patients"]), len(rule["replicates"]), decision.margin, spread, level, origin
+        len(rule["patients"]), len(rule["replicates"]), decision.margin, components, level, origin
     )
 
 
 def calibrate_comparison(session: Session, repeats: int) -> dict[str, Any]:
-    """Simulate, store and return how often which word is said.
+    """Simulate, store and return how often each verdict is given.
 
     Args:
         repeats: simulated comparisons per true difference.
@@ -148,8 +152,8 @@ def rates(design: Design, repeats: int) -> list[dict[str, Any]]:
     rows = []
     for name, effect in effects.items():
         rng = generator(0, "calibration", "comparison", name)
-        made = from_mean_squares(design.components, *size, repeats, rng, effect)
-        rows.append(_row(name, effect, "normal", count(made, design.margin)))
+        simulated = from_mean_squares(design.components, *size, repeats, rng, effect)
+        rows.append(_row(name, effect, "normal", count(simulated, design.margin)))
     rng = generator(0, "calibration", "comparison", BOUNDED)
     counts = count_tables(
         lambda n: bounded(design.components, (n, *size), rng, design.level),
@@ -168,7 +172,7 @@ def _row(truth: str, effect: float, data: str, counts: Counts) -> dict[str, Any]
         "repeats": counts.repeats,
         "excludes_zero": counts.rejected,
         "error": monte_carlo_error(counts.rejected, counts.repeats),
-        "words": {word: counts.share(word) for word in (*WORDS, NO_VERDICT)},
+        "verdicts": {verdict: counts.share(verdict) for verdict in (*WORDS, NO_VERDICT)},
     }
 
 

@@ -20,7 +20,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     for row in rows:
         shares = [f"{row[name]:.5f}" for name in ("excludes_zero", "error")]
         start = (row["truth"], f"{row['effect']:.6g}", row["data"], row["repeats"])
-        writer.writerow([*start, *shares, *(f"{row['words'][word]:.5f}" for word in words)])
+        writer.writerow([*start, *shares, *(f"{row['verdicts'][word]:.5f}" for word in words)])
     return text.getvalue()
 
 
@@ -33,7 +33,7 @@ def sentence(found: dict[str, Any]) -> str:
     by = {(row["truth"], row["data"]): row for row in found["rates"]}
     null, real = by["none", "normal"], by["none", BOUNDED]
     margin = by["the margin", "normal"]
-    said = (
+    text = (
         "comparison: where nothing differs, the 95 % interval excludes 0 in "
         f"{_percent(null['excludes_zero'], null['error'])} on normal data and in "
         f"{_percent(real['excludes_zero'], real['error'])} on bounded Dice; at the margin "
@@ -41,48 +41,48 @@ def sentence(found: dict[str, Any]) -> str:
         f"{found['smallest_detectable']:.4f} Dice. {naive}"
     )
     if found["status"] != "verdict":
-        said += f" No verdict would be given: {found['note']}."
-    return said
+        text += f" No verdict would be given: {found['note']}."
+    return text
 
 
 def lines(found: dict[str, Any]) -> list[str]:
     """The design, a small table and what more it would take, for a person."""
     design = found["design"]
-    spread = ", ".join(f"{part} {sd:.4f}" for part, sd in design["components"].items())
-    said = [
+    deviations = ", ".join(f"{part} {sd:.4f}" for part, sd in design["components"].items())
+    text = [
         f"{design['patients']} test patients, {design['replicates']} replicates; sd of the "
-        f"difference in Dice: {spread} ({design['origin']})"
+        f"difference in Dice: {deviations} ({design['origin']})"
     ]
     if found["rates"]:
-        said.append(
+        text.append(
             f"{found['rates'][0]['repeats']} simulated comparisons a line; shares in %, "
             "+- their Monte-Carlo error"
         )
         head = ("true difference", "interval excludes 0", "helps", "harms", "no use", "undecided")
-        said.append("{:31s} {:>19s} {:>6s} {:>6s} {:>6s} {:>9s}".format(*head))
-        said += [_line(row) for row in found["rates"]]
+        text.append("{:31s} {:>19s} {:>6s} {:>6s} {:>6s} {:>9s}".format(*head))
+        text += [_line(row) for row in found["rates"]]
         if found["status"] == "verdict" and not found["equivalence_in_reach"]:
-            said.append('"no useful effect" (no use) is out of reach of this design')
+            text.append('"no useful effect" (no use) is out of reach of this design')
     if found["note"]:
-        said.append(f"no verdict would be given: {found['note']}")
+        text.append(f"no verdict would be given: {found['note']}")
     for what, number in found["needed"].items():
         other = "replicates" if what == "patients" else "patients"
         enough = "more than 500" if number is None else str(number)
-        said.append(
+        text.append(
             f"to find the margin ({design['margin']:g}) in 80 %: {enough} {what} at these {other}"
         )
-    return said
+    return text
 
 
 def _line(row: dict[str, Any]) -> str:
     name = f"{row['effect']:+.4f} {row['truth']}" if row["effect"] else f"none, {row['data']}"
-    words = row["words"]
-    if words[NO_VERDICT] == 1:
+    verdicts = row["verdicts"]
+    if verdicts[NO_VERDICT] == 1:
         shares = ["-"] * 4
     else:
         less = ", by less than the margin"
-        found = [words[word] + words[word + less] for word in ("helps", "harms")]
-        found += [words["no useful effect"], words["undecided"]]
+        found = [verdicts[verdict] + verdicts[verdict + less] for verdict in ("helps", "harms")]
+        found += [verdicts["no useful effect"], verdicts["undecided"]]
         shares = [f"{100 * share:.1f}" for share in found]
     excludes = f"{100 * row['excludes_zero']:.1f} +- {100 * row['error']:.1f}"
     return "{:31s} {:>19s} {:>6s} {:>6s} {:>6s} {:>9s}".format(name, excludes, *shares)

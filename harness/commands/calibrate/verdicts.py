@@ -15,7 +15,7 @@ from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Spec
 from harness.tracking.views.comparison import calibration_view
 
-HEAD = ("shows", "planted", "kind", "n", "repeats", "detected", "rate", "low", "high", "words")
+HEAD = ("shows", "planted", "kind", "n", "repeats", "detected", "rate", "low", "high", "verdicts")
 SHOWN = {"mask": "masks", "ct": "CT frames", "ct-crop": "CT crops"}
 
 
@@ -114,14 +114,14 @@ def sentence(of: str, rows: Sequence[dict[str, Any]]) -> str:
 
 def lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     """A line per cell."""
-    said = []
+    text = []
     for row in rows:
         kind = {"failure": "", "subtle": " (limit)", "honest": " (should pass)"}[row["kind"]]
-        said.append(
+        text.append(
             f"{SHOWN[row['shows']]:10s} n {row['n']:4d}  {row['planted'] + kind:34s} "
             f"{_percent(row)}"
         )
-    return said
+    return text
 
 
 def _rate(row: dict[str, Any]) -> float:

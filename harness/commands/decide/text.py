@@ -15,7 +15,7 @@ from harness.inference.power import standard_error
 MOST_MEANS = 20
 ALL = "--json has them all"
 FEW_PATIENTS, FEW_REPLICATES = 30, 10
-"""A table up to this size is printed where nothing else can be said."""
+"""A table up to this size is printed where there is nothing else to print."""
 
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
@@ -83,14 +83,16 @@ def _numbers(effect: Mapping[str, Any], margin: float) -> Iterator[str]:
 
 
 def _facts(effect: Mapping[str, Any], margin: float) -> PlanFacts:
-    """The effect's planning numbers in the form that their words are made from."""
-    spread = VarianceComponents(effect["sd_patient"], effect["sd_replicate"], effect["sd_residual"])
+    """The effect's planning numbers in the form that their sentences are made from."""
+    components = VarianceComponents(
+        effect["sd_patient"], effect["sd_replicate"], effect["sd_residual"]
+    )
     patients, replicates = effect["patients"], effect["replicates"]
     return PlanFacts(
         patients=patients,
         replicates=replicates,
         margin=margin,
-        standard_error=standard_error(spread, patients, replicates),
+        standard_error=standard_error(components, patients, replicates),
         detectable=effect["detectable"],
         patients_needed=effect["patients_needed"],
         replicates_needed=effect["replicates_needed"],

@@ -13,25 +13,25 @@ from harness.base.text import counted, percent
 def lines(found: Mapping[str, Any]) -> list[str]:
     """What was exported, a line each."""
     cases, patients = found["cases"], found["patients"]
-    said = [
+    text = [
         f"imagesTr: {counted(cases['train'], 'pair')} of "
         f"{counted(patients['train'], 'training patient')}{_and_generated(found)}",
         f"imagesTs: {counted(cases['validation'], 'pair')} of "
         f"{counted(patients['validation'], 'validation patient')}, with labelsTs",
     ]
     if patients["test"]:
-        said.append(
+        text.append(
             f"imagesTest: {counted(cases['test'], 'pair')} of "
             f"{counted(patients['test'], 'test patient')}, with labelsTest"
         )
     else:
-        said.append("test patients: none, as the test is for the comparison (--test, once opened)")
+        text.append("test patients: none, as the test is for the comparison (--test, once opened)")
     low, high = found["window_hu"]
-    said.append(
+    text.append(
         f"values: HU within {low:g} to {high:g}, float32; labels: "
         + ", ".join(f"{number} {name}" for name, number in found["labels"].items())
     )
-    return said + _generated_lines(found)
+    return text + _generated_lines(found)
 
 
 def _and_generated(found: Mapping[str, Any]) -> str:
@@ -58,25 +58,25 @@ def _generated_lines(found: Mapping[str, Any]) -> list[str]:
 
 def warnings(found: Mapping[str, Any]) -> list[str]:
     """What a reader of nnU-Net's results must know."""
-    said = []
+    text = []
     generated = found["generated"]
     if generated is not None and generated["name"] != "fresh":
-        said.append(
+        text.append(
             f"{generated['name']} pairs were learnt from all training patients, those of the "
             "held-out fold too: nnU-Net's cross-validation flatters such a dataset; judge it on "
             "imagesTs"
         )
     if found["legacy_scaling"]:
-        said.append(
+        text.append(
             "data.legacy_scaling stretched every slice to its own range: values are on the scale "
             "of the window but are no HU"
         )
     if found["overlapping_pixels"]:
-        said.append(
+        text.append(
             f"{counted(found['overlapping_pixels'], 'pixel')} had more than one label; the lower "
             "one was kept"
         )
-    return said
+    return text
 
 
 def commands(found: Mapping[str, Any]) -> list[str]:

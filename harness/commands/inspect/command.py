@@ -28,7 +28,7 @@ from harness.data.dicom.walk import Header, walk
 from harness.data.volume_files import SUFFIXES, write_volume
 
 PLAIN = 0.999
-"""Least cosine of a slice normal and a body axis for a plain word: 2.6 degrees."""
+"""Least cosine of a slice normal and a body axis for the plane's name: 2.6 degrees."""
 
 FILE = re.compile(r"\bfile (\d+)\b")
 SAFE = re.compile(r"[^A-Za-z0-9+\-]+")
@@ -177,16 +177,16 @@ def _to_dict(
         relative = Path(path).relative_to(root).as_posix()
         return "".join(letter if letter.isprintable() else "?" for letter in relative)
 
-    def named(words: str) -> str:
+    def named(message: str) -> str:
         """Files by name where a message has their number."""
-        return FILE.sub(lambda found: f"'{place(headers[int(found[1]) - 1].path)}'", words)
+        return FILE.sub(lambda match: f"'{place(headers[int(match[1]) - 1].path)}'", message)
 
     series = []
     for entry in found.series:
         described = _series_to_dict(entry, name)
         warnings = [*entry.warnings, *([failed[entry.number]] if entry.number in failed else [])]
         parents = sorted({str(Path(header.path).parent) for header in entry.files})
-        described |= {"warnings": [named(words) for words in warnings]}
+        described |= {"warnings": [named(warning) for warning in warnings]}
         described |= {"folders": [place(parent) for parent in parents]}
         series.append(described)
     return {
@@ -202,7 +202,7 @@ def _to_dict(
                 "file": place(entry.header.path),
                 "series": entry.series.number if entry.series else None,
                 "rois": [_roi_to_dict(roi) for roi in entry.rois],
-                "warnings": [named(words) for words in entry.warnings],
+                "warnings": [named(warning) for warning in entry.warnings],
             }
             for entry in found.sets
         ],

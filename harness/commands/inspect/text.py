@@ -30,8 +30,8 @@ def show(found: Mapping[str, Any], stream: TextIO) -> None:
         console.print(
             f"structure set {entry['number']} of {entry['patient']} on {of}: {entry['file']}"
         )
-        for words in entry["warnings"]:
-            console.print(f"  warning: {words}")
+        for warning in entry["warnings"]:
+            console.print(f"  warning: {warning}")
         if entry["rois"]:
             console.print(_table(ROIS, [_roi(roi) for roi in entry["rois"]]))
     if found["ignored"]:
@@ -60,17 +60,17 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    made = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        made.add_column(
+        table.add_column(
             column,
             justify="right" if column in _NUMBERS else "left",
             no_wrap=column not in WRAPPED,
             overflow="fold",
         )
     for row in rows:
-        made.add_row(*row)
-    return made
+        table.add_row(*row)
+    return table
 
 
 def _series(entry: Mapping[str, Any]) -> list[str]:

@@ -115,8 +115,8 @@ def _fid_at_equal_n(x: Array, y: Array, first: Patients, second: Patients, seed:
     found = fid_with_interval(x[rows], y[columns], _of(first, rows), _of(second, columns))
     if len(x) == len(y):
         return found
-    words = f"{n} of the {max(len(x), len(y))} images of the larger side drawn"
-    return replace(found, note=words if found.note is None else f"{words}; {found.note}")
+    text = f"{n} of the {max(len(x), len(y))} images of the larger side drawn"
+    return replace(found, note=text if found.note is None else f"{text}; {found.note}")
 
 
 def drawn(count: int, n: int, seed: int, purpose: str) -> NDArray[np.intp]:

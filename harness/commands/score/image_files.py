@@ -62,9 +62,9 @@ def read_file(path: Path, name: str) -> tuple[Stack, bool]:
 
 
 def _unreadable(kind: str, name: str, reason: object) -> DataError:
-    words = " ".join(str(reason).split()) or type(reason).__name__
+    text = " ".join(str(reason).split()) or type(reason).__name__
     return DataError(
-        f"every {kind} file must be readable, but got '{name}' ({words[:120]}); repair or remove it"
+        f"every {kind} file must be readable, but got '{name}' ({text[:120]}); repair or remove it"
     )
 
 

@@ -85,8 +85,8 @@ class ImageSet:
 
     def counted(self) -> str:
         """`390 images of 10 patients`."""
-        words = f"{len(self)} image{'s' * (len(self) != 1)}"
-        return words if self.patients is None else f"{words} of {len(set(self.patients))} patients"
+        text = f"{len(self)} image{'s' * (len(self) != 1)}"
+        return text if self.patients is None else f"{text} of {len(set(self.patients))} patients"
 
 
 def image_name(file: str, place: int) -> str:

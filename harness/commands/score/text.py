@@ -9,7 +9,7 @@ from typing import Any
 from harness.base.text import DASH, short
 
 LOW_IS_GOOD = ("kid", "kid_by_patient", "fid")
-_WORDS = {
+_TITLES = {
     "kid": "KID",
     "kid_by_patient": "KID by patient",
     "fid": "FID",
@@ -49,10 +49,10 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"memorisation (coarse pixels): {judged['sentence']}"
         if "gallery" in judged:
             yield f"closest pairs: {judged['gallery']}"
-    made, real = (found["ssim_diversity"][side] for side in ("synthetic", "real"))
+    synthetic, real = (found["ssim_diversity"][side] for side in ("synthetic", "real"))
     yield (
-        f"SSIM diversity: {short(made['value'])}, real {short(real['value'])} "
-        f"(n = {made['n']} a side)"
+        f"SSIM diversity: {short(synthetic['value'])}, real {short(real['value'])} "
+        f"(n = {synthetic['n']} a side)"
     )
     if found["paired"]:
         yield ""
@@ -68,7 +68,7 @@ def _block(block: Mapping[str, Any]) -> Iterator[str]:
     for name, score in block["scores"].items():
         rows.append(
             (
-                _word(name),
+                _title(name),
                 short(score["value"]),
                 _interval(score["interval"]),
                 short(score["at_baseline_n"]),
@@ -86,13 +86,13 @@ def _paired(paired: Mapping[str, Any]) -> Iterator[str]:
     yield f"{paired['pairs']} pairs by name{without}"
     yield from aligned(
         [("mean over pairs", "value")]
-        + [(_word(name), short(score["value"])) for name, score in paired["scores"].items()]
+        + [(_title(name), short(score["value"])) for name, score in paired["scores"].items()]
     )
     yield from _notes(paired["scores"])
 
 
-def _word(name: str) -> str:
-    return _WORDS.get(name, name)
+def _title(name: str) -> str:
+    return _TITLES.get(name, name)
 
 
 def _interval(ends: Sequence[float] | None) -> str:
@@ -115,7 +115,7 @@ def _notes(scores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         # One reason is enough where score and baseline share it.
         found += [f"real-real: {baseline}"] if baseline and baseline != score["note"] else []
         for note in found:
-            about.setdefault(note, []).append(_word(name))
+            about.setdefault(note, []).append(_title(name))
     for note, names in about.items():
         yield f"  {', '.join(names)}: {note}"
 
