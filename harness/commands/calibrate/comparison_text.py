@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
+from harness.base.files import csv_text
 from harness.inference.simulated_tables import BOUNDED
 from harness.inference.simulation import NO_VERDICT, WORDS
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """As CSV; shares 0 to 1."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    words = (*WORDS, NO_VERDICT)
-    writer.writerow(("truth", "effect", "data", "repeats", "excludes_zero", "error", *words))
-    for row in rows:
-        shares = [f"{row[name]:.5f}" for name in ("excludes_zero", "error")]
-        start = (row["truth"], f"{row['effect']:.6g}", row["data"], row["repeats"])
-        writer.writerow([*start, *shares, *(f"{row['verdicts'][word]:.5f}" for word in words)])
-    return text.getvalue()
+    verdicts = (*WORDS, NO_VERDICT)
+    return csv_text(
+        ("truth", "effect", "data", "repeats", "excludes_zero", "error", *verdicts),
+        (
+            (
+                *(row["truth"], f"{row['effect']:.6g}", row["data"], row["repeats"]),
+                *(f"{row[name]:.5f}" for name in ("excludes_zero", "error")),
+                *(f"{row['verdicts'][verdict]:.5f}" for verdict in verdicts),
+            )
+            for row in rows
+        ),
+    )
 
 
 def sentence(found: dict[str, Any]) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
 from harness.base.errors import DataError
-from harness.base.files import write_text
+from harness.base.files import csv_text, write_text
 from harness.commands import steps
 from harness.commands.session import Session
 from harness.jobs.graph import JobGraph
@@ -86,16 +84,17 @@ def _latest(session: Session, specs: Sequence[Spec]) -> int:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """As CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEAD)
-    for row in rows:
-        words = "; ".join(f"{count} {word}" for word, count in row["words"].items())
-        rate = row["detected"] / row["repeats"]
-        ends = (f"{row['low']:.4f}", f"{row['high']:.4f}")
-        start = (row["shows"], row["planted"], row["kind"], row["n"], row["repeats"])
-        writer.writerow([*start, row["detected"], f"{rate:.4f}", *ends, words])
-    return text.getvalue()
+    return csv_text(
+        HEAD,
+        (
+            (
+                *(row[name] for name in HEAD[:6]),
+                *(f"{value:.4f}" for value in (_rate(row), row["low"], row["high"])),
+                "; ".join(f"{count} {verdict}" for verdict, count in row["words"].items()),
+            )
+            for row in rows
+        ),
+    )
 
 
 def sentence(of: str, rows: Sequence[dict[str, Any]]) -> str:

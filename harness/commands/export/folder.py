@@ -11,8 +11,6 @@ DatasetNNN_NAME/
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import ConfigError
-from harness.base.files import write_json, write_text
+from harness.base.files import csv_text, write_json, write_text
 from harness.commands.export.cases import ExportCase, in_hu, label_map
 from harness.data.volume_files import write_volume
 
@@ -73,7 +71,7 @@ class CaseWriter:
         self, folder: Path, meta: Mapping[str, Any], progress: Callable[[int], None]
     ) -> None:
         self.folder = folder
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[tuple[object, ...]] = []
         self.overlaps = 0
         self._window: tuple[float, float] = tuple(meta["window_hu"])
         self._affine = flat_affine(meta["spacing_mm"])
@@ -105,17 +103,13 @@ class CaseWriter:
 
     def finish(self, splits: Sequence[Mapping[str, Any]], dataset: Mapping[str, Any]) -> None:
         """Write the folds, the list of cases and, last, `dataset.json`."""
-        text = io.StringIO()
-        table = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(self.rows)
-        write_text(self.folder / "cases.csv", text.getvalue())
+        write_text(self.folder / "cases.csv", csv_text(COLUMNS, self.rows))
         write_json(self.folder / "splits_final.json", list(splits))
         write_json(self.folder / "dataset.json", dict(dataset))
 
     def _note(self, case: ExportCase, what: str, fold: int | str) -> None:
-        values = (case.name, what, case.patient, case.structure, case.slice, case.mirrored, fold)
-        self.rows.append(dict(zip(COLUMNS, values, strict=True)))
+        row = (case.name, what, case.patient, case.structure, case.slice, case.mirrored, fold)
+        self.rows.append(row)
         self._progress(len(self.rows))
 
 

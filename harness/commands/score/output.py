@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
 from harness.base.errors import ConfigError
-from harness.base.files import without_nan, write_json, write_text
+from harness.base.files import csv_text, without_nan, write_json, write_text
 
 COLUMNS = (
     *("extractor", "score", "value", "low", "high", "n", "units", "at_baseline_n", "baseline_mean"),
@@ -36,26 +34,14 @@ def unwritable(output: Path, error: OSError) -> ConfigError:
 
 
 def _table(found: dict[str, Any]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", restval="", extrasaction="ignore")
-    writer.writeheader()
     groups = [(block["name"], block["scores"]) for block in found["extractors"]]
     groups.append(("", {f"ssim_diversity_{k}": v for k, v in found["ssim_diversity"].items()}))
     groups.append(("", (found["paired"] or {}).get("scores", {})))
+    rows: list[dict[str, Any]] = []
     for extractor, scores in groups:
         for name, score in scores.items():
             low, high = score["interval"] or (None, None)
-            baseline = {
-                f"baseline_{key}": value for key, value in score.get("baseline", {}).items()
-            }
-            writer.writerow(
-                {
-                    "extractor": extractor,
-                    "score": name,
-                    "low": low,
-                    "high": high,
-                    **score,
-                    **baseline,
-                }
-            )
-    return text.getvalue()
+            row = {"extractor": extractor, "score": name, "low": low, "high": high, **score}
+            row |= {f"baseline_{key}": value for key, value in score.get("baseline", {}).items()}
+            rows.append(row)
+    return csv_text(COLUMNS, ([row.get(name) for name in COLUMNS] for row in rows))

@@ -14,8 +14,6 @@ where a score is not defined, and
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +23,7 @@ from scipy import ndimage
 from torch import nn
 
 from harness.base.errors import RuleError
-from harness.base.files import write_text
+from harness.base.files import csv_text, write_text
 from harness.data.pairs.framing import Framing, channel_of, frames, paste
 from harness.data.pairs.store import LoadedScan, ScanRecord, Store
 from harness.jobs.context import Context
@@ -57,7 +55,7 @@ def run(context: Context) -> None:
     for record in store.scans("test"):
         table += _score(record, network, store, precision)
     path = context.folder.path / "scores.csv"
-    write_text(path, _csv(table))
+    write_text(path, csv_text(list(table[0]), [[row[name] for name in table[0]] for row in table]))
     means = {row["patient_digest"]: row for row in table if row["structure"] == "mean"}
     measures = {name: {digest: row[name] for digest, row in means.items()} for name in MEASURES}
     context.finish([path], {"patients": measures["dice"], "measures": measures})
@@ -133,11 +131,3 @@ def largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     return labels == sizes.argmax()
-
-
-def _csv(table: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(table[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    return text.getvalue()
