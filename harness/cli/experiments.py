@@ -67,7 +67,7 @@ def sweep(
 
 @experiment_command()
 def compare(options: Options) -> None:
-    """Train every arm, open the test once, decide."""
+    """Train every arm, evaluate on the test patients once, decide."""
     session = options.session()
     from harness.commands.compare import run_compare
 

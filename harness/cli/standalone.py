@@ -188,7 +188,7 @@ def export(
     dataset_id: Annotated[int, typer.Option(min=1, max=999, help="nnU-Net's number")] = 501,
     folds: Annotated[int, typer.Option(min=2, help="of splits_final.json, by patient")] = 5,
     test: Annotated[
-        bool, typer.Option("--test", help="test patients too, once compare opened the test")
+        bool, typer.Option("--test", help="test patients too, once compare evaluated on them")
     ] = False,
 ) -> None:
     """Write what segmenters learn from as a dataset of nnU-Net v2."""

@@ -1,4 +1,4 @@
-"""Train every arm, open the test once, decide; print the arms and the verdicts."""
+"""Train every arm, evaluate on the test patients once, decide; print the arms and the verdicts."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ class Session:
 
     def graph(self) -> JobGraph:
         """A graph for one planning pass."""
-        return JobGraph(self.work, self.runtime(), self.experiment.tracking.pictures)
+        return JobGraph(self.work, self.runtime(), self.experiment.tracking.sample_grids)
 
     def drive(self, planner: Planner) -> Any:
         """Run a planner to its end."""

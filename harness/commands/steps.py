@@ -111,7 +111,7 @@ class Compared:
 
 
 def compare(session: Session) -> Compared:
-    """Train what is missing, open the test once, score, decide."""
+    """Train what is missing, evaluate on the test patients once, decide."""
     prepare(session)
     planner = comparison_of(session, choice(session))
 

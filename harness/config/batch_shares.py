@@ -1,4 +1,4 @@
-"""Shares of a batch's slots: only whole slots can be filled."""
+"""Synthetic fractions of a batch: only whole places can be filled."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from harness.config.stages import SegmentationConfig
 def share_problems(
     settings: SegmentationConfig, shares: Mapping[str, Sequence[float]]
 ) -> list[str]:
-    """Shares that come to no slot, to all of them, or to as many as another one.
+    """Fractions that come to no place, to all of them, or to as many as another one.
 
     Args:
-        shares: by the path of the setting that lists them.
+        shares: fractions by the path of the setting that lists them.
 
     Returns:
         A full sentence for each.
@@ -23,16 +23,16 @@ def share_problems(
         seen: dict[int, float] = {}
         for share in listed:
             slots = settings.extra_slots(share)
-            here = f"{share:g}, which is {slots} of the {size} slots of segmentation.batch_size"
+            here = f"{share:g}, which is {slots} of the {size} pairs of segmentation.batch_size"
             if slots in (0, size):
                 found.append(
-                    f"{path} must leave a slot to either side in every batch, but got {here}; "
-                    "take another share or a larger batch"
+                    f"{path} must leave a pair to either side in every batch, but got {here}; "
+                    "take another fraction or a larger batch"
                 )
             elif slots in seen:
                 found.append(
-                    f"{path} must list shares that differ in whole slots, but got {seen[slots]:g} "
-                    f"and {here}, too; take others or a larger batch"
+                    f"{path} must list fractions that differ in whole pairs, but got "
+                    f"{seen[slots]:g} and {here}, too; take others or a larger batch"
                 )
             seen[slots] = share
     return found

@@ -16,7 +16,7 @@ from harness.config.section import Positive, PositiveFloat, Section, Share, full
 class PhantomConfig(Section):
     """Procedural head-and-neck patients, written as DICOM and read back."""
 
-    patients: Positive = Field(12, description="how many patients to make")
+    patients: Positive = Field(12, description="how many patients to generate")
     seed: int = Field(0, description="seed of the anatomy; other seeds give other patients")
     slices: Positive = Field(24, description="axial slices of each scan")
     spacing_mm: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
@@ -123,9 +123,10 @@ class DataConfig(Section):
     )
     spacing_mm: PositiveFloat = Field(1.0, description="in-plane pixel size of the pairs")
     crop: CropConfig = Field(CropConfig(), description="centre and size of the frames")
-    structure_free_share: Share = Field(
+    background_slice_fraction: Share = Field(
         0.1,
-        description="slices next to the structure that do not show it, as a share of those that do",
+        description="slices next to the structure that do not show it, as a fraction of those that "
+        "do",
     )
 
     @model_validator(mode="after")

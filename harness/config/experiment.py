@@ -47,7 +47,9 @@ class SynthesisConfig(Section):
 class ReplicatesConfig(Section):
     """Seeds of the comparison; disjoint from the sweep's by construction."""
 
-    count: Positive = Field(5, description="whole chains; 5 or more allow a verdict")
+    count: Positive = Field(
+        5, description="trainings of both stages and every arm; 5 or more allow a verdict"
+    )
     seed: int = Field(1000, ge=1000, description="first seed; sweep seeds are below 1000")
 
 
@@ -64,7 +66,7 @@ class MetricsConfig(Section):
     ] = Field(
         ("auto", "segmenter"),
         min_length=1,
-        description="set side by side once a training is finished. `segmenter`: the bottleneck of "
+        description="compared once a training is finished. `segmenter`: the bottleneck of "
         "a U-Net trained on training patients",
     )
     inception_weights: str | None = Field(
@@ -133,7 +135,7 @@ class AssumedComponents(Section):
 
 
 class DecisionConfig(Section):
-    """Fixed before the test is opened, and hashed into the opening (all but `assumed`)."""
+    """Fixed before the test evaluation, and hashed into its record (all but `assumed`)."""
 
     baseline: ArmName = Field("traditional", description="arm A of the primary comparison")
     candidate: ArmName = Field("traditional+gan", description="arm B of the primary comparison")
@@ -166,7 +168,7 @@ class DoseResponseConfig(Section):
         "among those of the next",
     )
     synthetic_fraction: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        (), description="shares of a batch's slots that the arm fills"
+        (), description="synthetic fractions of the batch"
     )
 
     @model_validator(mode="after")
@@ -195,9 +197,9 @@ class ComputeConfig(Section):
 class TrackingConfig(Section):
     """MLflow is a view of the work folder."""
 
-    enabled: bool = Field(True, description="project to MLflow")
+    enabled: bool = Field(True, description="show runs and values in MLflow")
     uri: str | None = Field(None, description="tracking URI; null is sqlite in the work folder")
-    pictures: Positive = Field(8, description="about how many sample grids of a training")
+    sample_grids: Positive = Field(8, description="about how many grids of samples of a training")
 
 
 class Experiment(Section):

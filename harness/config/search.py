@@ -49,16 +49,16 @@ class StageSweepConfig(Section):
         "quality/kid", description="a value of the stage's score at the last epoch, mean over seeds"
     )
     direction: Direction = Field("minimize", description="of the objective")
-    further: dict[str, Direction] = Field(
+    further_objectives: dict[str, Direction] = Field(
         {},
-        description="further objectives and their directions: values of the score, or cost/epochs "
+        description="names and directions: values of the score, or cost/epochs "
         "(those that a seed trains); the search looks for the Pareto front, and the best trial "
         "by `objective` on it is chosen",
     )
 
     @model_validator(mode="after")
     def _objectives_differ(self) -> StageSweepConfig:
-        if self.objective in self.further:
+        if self.objective in self.further_objectives:
             raise ValueError(
                 f"further objectives must differ from `objective`, but got {self.objective} twice"
             )
@@ -102,9 +102,9 @@ class SegmentationSweepConfig(Section):
     """Candidates of what all arms of the comparison share, as many for one side as for the other.
 
     Both are chosen once, on the sweep's seeds, by validation Dice: magnitudes as
-    `decision.baseline` trains under them, then shares as `decision.candidate` does under the chosen
-    magnitude. That needs a baseline that augments and a candidate whose extra slots hold made
-    pairs.
+    `decision.baseline` trains under them, then synthetic fractions as `decision.candidate` does
+    under the chosen magnitude. That needs a baseline that augments and a candidate that trains on
+    synthetic pairs.
     """
 
     magnitude: tuple[Annotated[float, Field(ge=0)], ...] = Field(
@@ -135,11 +135,11 @@ class BudgetConfig(Section):
     """When a stage's sweep stops asking for further trials; those asked are finished."""
 
     hours: PositiveFloat | None = Field(
-        None, description="by the wall, since the command began the stage; null is no limit"
+        None, description="wall-clock hours since the command began the stage; null is no limit"
     )
     device_hours: PositiveFloat | None = Field(
         None,
-        description="that workers were busy with the stage's trainings and scores, over all "
+        description="of workers on the stage's trainings and scores, over all "
         "commands (GPU-hours on a GPU); null is no limit",
     )
 
@@ -154,17 +154,19 @@ class SweepConfig(Section):
     )
     stop_on: tuple[Literal["convergence failure"], ...] = Field(
         (),
-        description="ends a training at the first such epoch, which its trial is scored at; a "
+        description="ends a training at the first such epoch, at which its trial is scored; a "
         "failure seen early may recover later, so none is the default (a loss that is not finite "
         "always ends a training)",
     )
     prune: bool = Field(
         False,
         description="leave out a trial's further seeds where the mean of those so far is worse "
-        "than the median of earlier waves after as many (Optuna's MedianPruner)",
+        "than the median of earlier batches after as many (Optuna's MedianPruner)",
     )
     budget: BudgetConfig = Field(BudgetConfig(), description="limits beside the number of trials")
-    wave: Positive = Field(4, description="trials asked at a time; not the number of workers")
+    trials_per_batch: Positive = Field(
+        4, description="trials asked before any of them is told; not the number of workers"
+    )
     storage: str | None = Field(
         None,
         description="database of the studies, postgresql://HOST/DATABASE, its password in "
@@ -178,7 +180,7 @@ class SweepConfig(Section):
     )
     segmentation: SegmentationSweepConfig | None = Field(
         SegmentationSweepConfig(),
-        description="null keeps the experiment's own magnitude and share",
+        description="null keeps the experiment's own augmentation magnitude and synthetic fraction",
     )
 
     @field_validator("storage", mode="before")
@@ -200,11 +202,12 @@ class SweepConfig(Section):
     def _nothing_is_pruned_by_several_objectives(self) -> SweepConfig:
         for name in ("mask", "image"):
             stage = getattr(self, name)
-            if self.prune and stage is not None and stage.further:
+            if self.prune and stage is not None and stage.further_objectives:
                 raise full_sentences(
                     [
-                        f"sweep.prune must be false where sweep.{name}.further has objectives, but "
-                        "got true: Optuna's pruners order trials by one value; take one of them out"
+                        f"sweep.prune must be false where sweep.{name}.further_objectives has "
+                        "some, but got true: Optuna's pruners order trials by one value; take one "
+                        "of them out"
                     ]
                 )
         return self

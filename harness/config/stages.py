@@ -74,14 +74,14 @@ class ImageStageConfig(Section):
     statistics: Literal["running", "batch-of-one"] = Field(
         "running",
         description="BatchNorm when sampling: running averages, or each image by itself "
-        "(official habit)",
+        "(as the official code does)",
     )
     optimiser: AdamConfig = Field(AdamConfig(), description="both networks")
     schedule: ImageSchedule = Field(ImageSchedule(), description="length and decay")
 
 
 class SegmentationAugmentation(Section):
-    """Strength of ordinary augmentation; each transform is drawn per image."""
+    """Ordinary augmentation; each transform is drawn per image."""
 
     magnitude: float = Field(1.0, ge=0, description="multiplies every range below")
     probability: Share = Field(0.5, description="of each transform")
@@ -98,8 +98,8 @@ class SegmentationAugmentation(Section):
 class PretrainConfig(Section):
     """The arm `pretrain-finetune`: synthetic pairs alone, then real pairs alone."""
 
-    share: Share = Field(0.5, description="of the updates, on synthetic pairs")
-    real_share: float = Field(
+    updates_fraction: Share = Field(0.5, description="of the updates, on synthetic pairs")
+    patients_fraction: float = Field(
         1.0, gt=0, le=1, description="of the training patients, in the updates after"
     )
 
@@ -111,8 +111,12 @@ class SegmentationConfig(Section):
         (16, 32, 64, 128, 256), min_length=2, description="per resolution level"
     )
     residual_units: int = Field(2, ge=0, description="per level")
-    batch_size: Positive = Field(16, description="slots: real ones and extra ones")
-    synthetic_fraction: Share = Field(0.5, description="share of the slots that the arm fills")
+    batch_size: Positive = Field(
+        16, description="pairs an update, real and synthetic ones together"
+    )
+    synthetic_fraction: Share = Field(
+        0.5, description="of the batch, in arms with pairs beside the real ones"
+    )
     updates: Positive = Field(2000, description="optimiser steps, the same in every arm")
     updates_per_epoch: Positive = Field(
         100, description="an epoch of the journal: validation Dice is logged at each"
@@ -124,10 +128,10 @@ class SegmentationConfig(Section):
     pretrain: PretrainConfig = Field(PretrainConfig(), description="of `pretrain-finetune`")
 
     def extra_slots(self, share: float | None = None) -> int:
-        """Slots of a batch that a share, by default the config's own, comes to."""
+        """Places of a batch that a synthetic fraction, by default the config's own, comes to."""
         return extra_slots(self.batch_size, self.synthetic_fraction if share is None else share)
 
 
 def extra_slots(batch_size: int, share: float) -> int:
-    """Whole slots that a share of a batch comes to."""
+    """Whole places that a fraction of a batch comes to."""
     return round(batch_size * share)

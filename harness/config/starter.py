@@ -58,18 +58,18 @@ synthesis:
 segmentation:
   updates: 2000           # the same for every arm; about 80 images a second, 16 an update
 
-# What fills the extra slots of the segmenter's batches. `none` and `duplicate` are controls.
+# What the segmenter trains on beside real pairs. `none` and `duplicate` are controls.
 arms: [none, traditional, gan, traditional+gan, duplicate]
 
 replicates:
-  count: 5                # whole chains with seeds of their own; below 5 there is no verdict
+  count: 5                # trainings of all stages and arms, own seeds; below 5 there is no verdict
 
 # A search multiplies the cost of a stage by trials x seeds; null skips it.
 sweep:
   mask: null
   image: null
 
-# Fixed before the test is opened; a change afterwards is said on the report.
+# Fixed before the test evaluation; the report says what was changed afterwards.
 decision:
   baseline: traditional
   candidate: traditional+gan

@@ -89,7 +89,7 @@ class StageSweep:
             sweep.direction,
             [self._trial(graph, trial) for trial in trials],
             self.study.best(),
-            self.study.front() if sweep.further else [],
+            self.study.front() if sweep.further_objectives else [],
             complete=len(told) == len(asked) >= self.study.total(),
             finished=len(told) == len(asked) >= min(self.study.total(), self.study.ended_at()),
         )
@@ -107,7 +107,7 @@ class StageSweep:
         """Whether the budget allows another wave; one that was begun is always completed."""
         budget, asked = self.specs.experiment.sweep.budget, self.study.asked()
         limits = (budget.hours, budget.device_hours)
-        between = len(asked) % self.specs.experiment.sweep.wave == 0
+        between = len(asked) % self.specs.experiment.sweep.trials_per_batch == 0
         if not between or not asked or any(trial.value is None for trial in asked):
             return True
         spent = (
@@ -241,8 +241,8 @@ class StageSweep:
         valid = sorted(name for name in found if name.startswith("quality/"))
         near = nearest(objective, valid)
         hint = f"; did you mean '{near}'?" if near else ""
-        of = "objective" if objective == self._sweep().objective else "further"
-        valid += [COST_EPOCHS] if of == "further" else []
+        of = "objective" if objective == self._sweep().objective else "further_objectives"
+        valid += [COST_EPOCHS] if of == "further_objectives" else []
         return (
             f"sweep.{self.stage}.{of} must be one of: {', '.join(valid)}; but got "
             f"'{objective}'{hint}"
@@ -282,7 +282,9 @@ class StageSweep:
 
     def _further(self, seeds: Sequence[SeedRun]) -> list[list[float | None]]:
         """Values over the seeds of every further objective."""
-        return [[self._value(name, seed) for seed in seeds] for name in self._sweep().further]
+        return [
+            [self._value(name, seed) for seed in seeds] for name in self._sweep().further_objectives
+        ]
 
     def _value(self, objective: str, seed: SeedRun) -> float | None:
         """An objective of a finished seed; None where it is no number."""

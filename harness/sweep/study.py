@@ -67,12 +67,12 @@ def study_name(stage: str, sweep: SweepConfig, settings: StageSweepConfig, base:
     """The study that these settings belong to; arguments as of `Study`."""
     asked = to_dict(settings)
     del asked["trials"]  # more trials later continue the study
-    if not asked["further"]:
-        del asked["further"]
+    if not asked["further_objectives"]:
+        del asked["further_objectives"]
     for axis in asked["space"].values():
         if not axis["when"]:  # a space without conditions is called as it was before there were any
             del axis["when"]
-    parts = [stage, asked, sweep.seeds, sweep.seed, sweep.sampler, sweep.wave, base]
+    parts = [stage, asked, sweep.seeds, sweep.seed, sweep.sampler, sweep.trials_per_batch, base]
     parts += [sorted(sweep.stop_on)] if sweep.stop_on else []
     identity = digest_of(parts + (["prune"] if sweep.prune else []))
     return f"{stage}-{identity[:12]}"
@@ -113,7 +113,7 @@ class Study:
         logging.getLogger("alembic").setLevel(logging.ERROR)
         self._sweep = sweep
         self._settings = settings
-        self._directions = [settings.direction, *settings.further.values()]
+        self._directions = [settings.direction, *settings.further_objectives.values()]
         self.name = study_name(stage, sweep, settings, base)
         self._study = open_study(path, self.name, self._directions, server)
         self._space = distributions(settings.space)
@@ -140,7 +140,7 @@ class Study:
 
     def _further(self, values: Sequence[float]) -> dict[str, float]:
         """Means of the further objectives by name; where a seed gave no number there is none."""
-        named = zip(self._settings.further, values, strict=True)
+        named = zip(self._settings.further_objectives, values, strict=True)
         return {name: value for name, value in named if abs(value) != FAILED_VALUE}
 
     def asked(self) -> list[Trial]:
@@ -157,7 +157,7 @@ class Study:
             The new trials: fewer than a wave at the end, none while a whole wave waits for its
             results or if all trials exist.
         """
-        trials, wave = self.asked(), self._sweep.wave
+        trials, wave = self.asked(), self._sweep.trials_per_batch
         existing = len(trials)
         if existing % wave == 0 and any(trial.value is None for trial in trials):
             return []
@@ -206,7 +206,7 @@ class Study:
 
         found = self._study.get_trials(deepcopy=True)
         trials = [trial for trial in found if CHECKPOINT_OF not in trial.user_attrs][:place]
-        first = place - place % self._sweep.wave
+        first = place - place % self._sweep.trials_per_batch
         earlier = {trial.number for trial in trials[:first]}
         checkpoints = [t for t in found if t.user_attrs.get(CHECKPOINT_OF) in earlier]
         checkpoints.sort(key=lambda t: (t.user_attrs[CHECKPOINT_OF], t.number))
@@ -301,7 +301,7 @@ class Study:
             direction=self._settings.direction,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=0),
         )
-        copy.add_trials(asked[: place - place % self._sweep.wave])
+        copy.add_trials(asked[: place - place % self._sweep.trials_per_batch])
         trial = copy.ask()
         for step, mean in enumerate(means):
             trial.report(mean, step)
@@ -355,7 +355,7 @@ class Study:
         if not sound:
             return None
         sign = 1.0 if self._settings.direction == "minimize" else -1.0
-        front = set(self.front()) if self._settings.further else set()
+        front = set(self.front()) if self._settings.further_objectives else set()
         return min(
             sound,
             key=lambda t: (

@@ -152,7 +152,7 @@ def _asker(root: Path) -> Callable[[], None]:
         },
         trials=1000,
     )
-    study = Study(root / "mask.db", "mask", SweepConfig(wave=1), settings, "base")
+    study = Study(root / "mask.db", "mask", SweepConfig(trials_per_batch=1), settings, "base")
 
     def ask_and_tell() -> None:
         for trial in study.ask_wave():
@@ -194,12 +194,12 @@ def _experiment(root: Path, threads: int, epochs: int) -> Path:
         "sweep": {
             "seeds": 1,
             "sampler": "grid",
-            "wave": len(RATES),
+            "trials_per_batch": len(RATES),
             "mask": {"trials": len(RATES), "space": space},
             "image": None,
             "segmentation": None,
         },
-        "tracking": {"pictures": 2},
+        "tracking": {"sample_grids": 2},
     }
     file = root / f"benchmark-{threads}.yaml"
     file.write_text(yaml.safe_dump(plain))

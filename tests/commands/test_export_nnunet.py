@@ -335,7 +335,7 @@ def test_test_patients_stay_out_until_the_test_is_opened(
     before: tuple[str, list[Path]], real: tuple[Path, Any], patients: Path
 ) -> None:
     refusal, written = before
-    assert "--test needs the test to be opened, which happens once, after all training" in refusal
+    assert "--test needs the test evaluation, which happens once, after all training" in refusal
     assert written == []
     dataset, _ = real
     (hidden,) = (patients / "provided-data" / "test-pats").iterdir()

@@ -108,17 +108,15 @@ def test_words_that_older_yaml_turns_into_something_else_stay_text(name: str) ->
         ),
         (
             "segmentation: {synthetic_fraction: 0.02}",
-            "segmentation.synthetic_fraction must leave a slot to either side in every batch, but "
-            "got "
-            "0.02, which is 0 of the 16 slots of segmentation.batch_size; take another share or a "
-            "larger batch",
+            "segmentation.synthetic_fraction must leave a pair to either side in every batch, but "
+            "got 0.02, which is 0 of the 16 pairs of segmentation.batch_size; take another "
+            "fraction or a larger batch",
         ),
         (
             "dose_response: {synthetic_fraction: [0.3, 0.31]}",
-            "dose_response.synthetic_fraction must list shares that differ in whole slots, but got "
-            "0.3 "
-            "and 0.31, which is 5 of the 16 slots of segmentation.batch_size, too; take others or "
-            "a larger batch",
+            "dose_response.synthetic_fraction must list fractions that differ in whole pairs, but "
+            "got 0.3 and 0.31, which is 5 of the 16 pairs of segmentation.batch_size, too; take "
+            "others or a larger batch",
         ),
         (
             "data: {structures: []}",

@@ -46,14 +46,14 @@ replicates: {count: 3}
 metrics: {images: 16, scored_epochs: 2}
 sweep:
   seeds: 1
-  wave: 2
+  trials_per_batch: 2
   mask:
     trials: 2
     space: {batch_size: {values: [8, 16]}, schedule.epochs: {values: [1, 2]}}
   image:
     trials: 1
     space: {batch_size: {values: [8, 16]}}
-tracking: {pictures: 2}
+tracking: {sample_grids: 2}
 """
 
 

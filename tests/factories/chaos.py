@@ -46,7 +46,7 @@ EXPERIMENT: dict[str, Any] = {
     "sweep": {
         "segmentation": None,
         "seeds": 2,
-        "wave": 1,
+        "trials_per_batch": 1,
         "mask": {
             "trials": TRIALS,
             "space": {
@@ -58,7 +58,7 @@ EXPERIMENT: dict[str, Any] = {
         "image": {"trials": 1, "space": {"schedule.epochs": {"values": [3]}}},
     },
     "compute": {"device": "cpu", "precision": "float32", "threads": 1},
-    "tracking": {"pictures": 3},
+    "tracking": {"sample_grids": 3},
 }
 
 

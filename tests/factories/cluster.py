@@ -30,7 +30,7 @@ EXPERIMENT: dict[str, Any] = {
         "segmentation": None,
         "image": None,
         "seeds": 1,
-        "wave": 3,
+        "trials_per_batch": 3,
         "mask": {
             "trials": TRIALS,
             "space": {

@@ -31,10 +31,10 @@ metrics: {{images: 12, scored_epochs: 2}}
 sweep:
   seeds: 2
   sampler: grid
-  wave: 2
+  trials_per_batch: 2
   mask: {{trials: 2, space: {{batch_size: {{values: [6, 12]}}}}}}
   image: {{trials: 2, space: {{batch_size: {{values: [4, 8]}}}}}}
-tracking: {{enabled: false, pictures: 1}}
+tracking: {{enabled: false, sample_grids: 1}}
 """
 
 

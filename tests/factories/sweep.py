@@ -38,10 +38,10 @@ class Sweep:
     def __init__(self, root: Path, score: Scorer = kid, stage: str = "mask", **sweep: Any) -> None:
         space = sweep.pop("space", GRID)
         axes: dict[str, Any] = {"space": space, "trials": sweep.pop("trials", 4)}
-        for name in ("objective", "direction", "further"):
+        for name in ("objective", "direction", "further_objectives"):
             if name in sweep:
                 axes[name] = sweep.pop(name)
-        sections = {"seeds": 2, "sampler": "grid", "wave": 2, **sweep, stage: axes}
+        sections = {"seeds": 2, "sampler": "grid", "trials_per_batch": 2, **sweep, stage: axes}
         self.stage = stage
         self.experiment = Experiment.model_validate(
             {"name": "s", "sweep": sections, "metrics": {"scored_epochs": 3}}

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.cluster, pytest.mark.timeout(1800
 def test_a_sweep_that_loses_a_node_ends_as_one_without_cluster_and_servers(
     team: Team, tmp_path: Path
 ) -> None:
-    tracked = {**EXPERIMENT, "tracking": {"pictures": 3}}
+    tracked = {**EXPERIMENT, "tracking": {"sample_grids": 3}}
     workdir, alone = tmp_path / "cluster", tmp_path / "alone"
     sweep_that_loses_a_node(written(tmp_path / "two.yaml", on_servers(team, tracked)), workdir)
     finish(written(tmp_path / "alone.yaml", tracked), alone, "--engine", "inline")

@@ -80,7 +80,7 @@ def cutter(team: Team) -> Iterator[Cutter]:
 
 
 def study(path: Path, server: Server | None = None) -> Study:
-    sweep = SweepConfig.model_validate({"wave": 2, "sampler": "tpe"})
+    sweep = SweepConfig.model_validate({"trials_per_batch": 2, "sampler": "tpe"})
     settings = StageSweepConfig.model_validate({"trials": 4, "space": SPACE})
     return Study(path, "mask", sweep, settings, "base", server)
 

@@ -46,7 +46,7 @@ def study(folder: Path, trials: int = 16, base: str = "b", **more: Any) -> Study
         folder.mkdir(exist_ok=True)
         (folder / "mask.db").write_bytes(empty[0])
     stage = {k: more.pop(k) for k in ("space", "direction", "objective") if k in more}
-    sweep = SweepConfig.model_validate({"wave": 4, **more})
+    sweep = SweepConfig.model_validate({"trials_per_batch": 4, **more})
     return Study(folder / "mask.db", "mask", sweep, settings(trials, **stage), base)
 
 
@@ -338,7 +338,7 @@ def test_a_search_goes_on_after_failed_trials(folder: Path) -> None:
         {"base": "other"},
         {"seed": 1},
         {"seeds": 2},
-        {"wave": 3},
+        {"trials_per_batch": 3},
         {"sampler": "random"},
         {"direction": "maximize"},
         {"objective": "quality/fid"},

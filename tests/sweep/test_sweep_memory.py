@@ -81,7 +81,7 @@ def test_further_objectives_of_what_does_not_fit_are_no_made_up_numbers(make: Ma
         return {**kid(config, seed, epoch), "quality/diversity": 0.5}
 
     further = {"cost/epochs": "minimize", "quality/diversity": "maximize"}
-    sweep = make(score, further=further)
+    sweep = make(score, further_objectives=further)
     sweep.hands.too_large = is_wide
     plan = sweep.run()
     assert plan.complete

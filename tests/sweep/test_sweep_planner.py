@@ -195,7 +195,14 @@ def test_several_objectives_have_a_front_and_the_best_by_the_first_is_chosen(
         return {**kid(config, seed, epoch), "quality/recall": config["batch_size"] / 16}
 
     space = {**SIZES, "schedule.epochs": {"values": [4, 8]}}
-    sweep = make(score, space=space, trials=12, wave=4, sampler=sampler, further=BESIDE)
+    sweep = make(
+        score,
+        space=space,
+        trials=12,
+        trials_per_batch=4,
+        sampler=sampler,
+        further_objectives=BESIDE,
+    )
     plan = sweep.run()
     assert plan.finished
 
@@ -224,26 +231,28 @@ def test_a_failed_trial_is_on_no_front(make: Maker) -> None:
     def score(config: Mapping[str, Any], seed: int, epoch: int) -> dict[str, Any]:
         return {**kid(config, seed, epoch), "converged": config["batch_size"] != 12}
 
-    plan = make(score, further={"cost/epochs": "minimize"}).run()
+    plan = make(score, further_objectives={"cost/epochs": "minimize"}).run()
     sizes = {run.trial.number: run.trial.params["batch_size"] for run in plan.trials}
     assert {sizes[number] for number in plan.front} == {6}
 
 
 def test_what_optuna_cannot_combine_is_refused(make: Maker) -> None:
     with pytest.raises(ValidationError, match="pruners order trials by one value"):
-        make(further={"cost/epochs": "minimize"}, prune=True)
+        make(further_objectives={"cost/epochs": "minimize"}, prune=True)
     with pytest.raises(ValidationError, match=r"must differ from `objective`"):
-        make(further={"quality/kid": "minimize"})
+        make(further_objectives={"quality/kid": "minimize"})
 
 
 def test_a_misspelt_further_objective_is_named(make: Maker) -> None:
-    with pytest.raises(ConfigError, match=r"sweep\.mask\.further must be one of: .*cost/epochs; "):
-        make(further={"quality/recal": "maximize"}).run()
+    with pytest.raises(
+        ConfigError, match=r"sweep\.mask\.further_objectives must be one of: .*cost/epochs; "
+    ):
+        make(further_objectives={"quality/recal": "maximize"}).run()
 
 
 def test_a_gaussian_process_asks_within_the_space_and_the_same_again(folder: Path) -> None:
     runs = [
-        Sweep(folder / name, space=LENGTHS, trials=12, sampler="gp", wave=4).run()
+        Sweep(folder / name, space=LENGTHS, trials=12, sampler="gp", trials_per_batch=4).run()
         for name in ("one", "two")
     ]
     params = [[run.trial.params for run in plan.trials] for plan in runs]

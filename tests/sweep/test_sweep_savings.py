@@ -29,7 +29,7 @@ THESIS = {"batch_size": {"values": [6, 12, 16]}, "schedule.epochs": {"values": [
 def test_a_grid_of_lengths_costs_little_more_than_its_longest(
     make: Maker, stage: str, alone: int, trained: int
 ) -> None:
-    sweep = make(stage=stage, space=THESIS, trials=12, seeds=1, wave=4)
+    sweep = make(stage=stage, space=THESIS, trials=12, seeds=1, trials_per_batch=4)
     seen = sweep.planner.preview(JobGraph(sweep.work))
     assert seen is not None
     assert count_epochs(seen).trained == trained, "known before anything is trained"
@@ -40,7 +40,7 @@ def test_a_grid_of_lengths_costs_little_more_than_its_longest(
 
 
 def test_shorter_lengths_enter_the_study_for_nothing(make: Maker) -> None:
-    sweep = make(space=LENGTHS, trials=6, sampler="tpe", wave=3)
+    sweep = make(space=LENGTHS, trials=6, sampler="tpe", trials_per_batch=3)
     plan = sweep.run()
     asked = [run.trial for run in plan.trials if run.trial.checkpoint_of is None]
     checkpoints = [run.trial for run in plan.trials if run.trial.checkpoint_of is not None]
@@ -61,8 +61,10 @@ def test_shorter_lengths_enter_the_study_for_nothing(make: Maker) -> None:
 
 
 def test_a_driver_that_died_before_the_readouts_asks_the_same(folder: Path) -> None:
-    whole = Sweep(folder / "whole", space=LENGTHS, trials=6, sampler="tpe", wave=3).run()
-    broken = Sweep(folder / "broken", space=LENGTHS, trials=6, sampler="tpe", wave=3)
+    whole = Sweep(
+        folder / "whole", space=LENGTHS, trials=6, sampler="tpe", trials_per_batch=3
+    ).run()
+    broken = Sweep(folder / "broken", space=LENGTHS, trials=6, sampler="tpe", trials_per_batch=3)
     for _ in range(100):  # a driver of its own for every pass
         plan = broken.run(passes=1)
         if plan.finished:
@@ -134,7 +136,7 @@ def test_a_budget_of_wall_time_begins_with_the_planner(make: Maker) -> None:
 def test_further_seeds_are_left_out_of_trials_worse_than_the_median_of_earlier_waves(
     folder: Path,
 ) -> None:
-    asked = {"space": SIZES, "trials": 8, "wave": 4, "seeds": 3, "prune": True}
+    asked = {"space": SIZES, "trials": 8, "trials_per_batch": 4, "seeds": 3, "prune": True}
     plan = Sweep(folder / "once", **asked).run()
     first, second = plan.trials[:4], plan.trials[4:]
     assert all(len(run.seeds) == 3 and not run.trial.pruned for run in first)
@@ -165,7 +167,7 @@ def test_without_numbers_no_seed_is_left_out(make: Maker) -> None:
     def broken(config: Mapping[str, Any], seed: int, epoch: int) -> dict[str, Any]:
         return {"quality/kid": None if seed % 10 == 0 else 1.0}
 
-    plan = make(broken, space=SIZES, trials=8, wave=4, seeds=3, prune=True).run()
+    plan = make(broken, space=SIZES, trials=8, trials_per_batch=4, seeds=3, prune=True).run()
     assert all(len(run.seeds) == 3 for run in plan.trials)
 
 

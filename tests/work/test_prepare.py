@@ -93,7 +93,7 @@ def config_of(root: Path, **changed: Any) -> DataConfig:
         "source": "dicom",
         "root": str(root),
         "spacing_mm": 3.0,
-        "structure_free_share": 0.3,
+        "background_slice_fraction": 0.3,
         "crop": {**crop, "frame_px": FRAME, "mask_px": MASK},
     }
     return DataConfig.model_validate(values | changed)

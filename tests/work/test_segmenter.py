@@ -255,7 +255,7 @@ def test_shuffled_labels_belong_to_other_pairs(tmp_path: Path) -> None:
 def test_fine_tuning_takes_whole_patients(share: float, kept: int, tmp_path: Path) -> None:
     tiny = Tiny(tmp_path)
     store = Store.open(tiny.store_folder)
-    config = {"pretrain": {"real_share": share}}
+    config = {"pretrain": {"patients_fraction": share}}
     ct, masks = real_pairs(store, config, 5)
     assert len(ct) == len(masks) == kept * tiny.slices
     assert torch.equal(ct, real_pairs(store, config, 5)[0])

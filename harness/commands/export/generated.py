@@ -1,4 +1,4 @@
-"""What an export asks of a comparison: an arm's generated pairs, and whether the test is open."""
+"""What an export asks of a comparison: an arm's generated pairs, and its test evaluation."""
 
 from __future__ import annotations
 
@@ -84,11 +84,11 @@ def _need_training_patients(generated: Store, roles: Mapping[str, str]) -> None:
 
 
 def need_opening(session: Session) -> None:
-    """Test patients are handed out once all of the comparison is trained and its test is open."""
+    """Test patients are handed out once all of the comparison is trained and evaluated."""
     graph = session.graph()
     plan = steps.comparison_of(session, choice(session)).plan(graph)
     if plan.opening is None or graph.need(plan.opening) is None:
         raise RuleError(
-            "--test needs the test to be opened, which happens once, after all training, but this "
-            "experiment has not opened it under the present settings; run harness compare first"
+            "--test needs the test evaluation, which happens once, after all training, but this "
+            "experiment has none under the present settings; run harness compare first"
         )

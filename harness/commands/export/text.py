@@ -25,7 +25,9 @@ def lines(found: Mapping[str, Any]) -> list[str]:
             f"{counted(patients['test'], 'test patient')}, with labelsTest"
         )
     else:
-        text.append("test patients: none, as the test is for the comparison (--test, once opened)")
+        text.append(
+            "test patients: none, they are for the comparison (--test, once it evaluated on them)"
+        )
     low, high = found["window_hu"]
     text.append(
         f"values: HU within {low:g} to {high:g}, float32; labels: "

@@ -65,7 +65,7 @@ def cut(
         ct = frames(scan.hu, scan.affine, place, framing, mirrored)
         made = mask_frames(mask, scan.affine, place, framing, mirrored)
         _count_losses(scan, structure, place, framing, mirrored, role, config, pairs)
-        trains = structure_slices(mask, place.slices, config["structure_free_share"])
+        trains = structure_slices(mask, place.slices, config["background_slice_fraction"])
         placed_range = np.arange(place.slices[0], place.slices[1] + 1)
         wanted = np.union1d(placed_range, trains) if role == "train" else placed_range
         for index in wanted:

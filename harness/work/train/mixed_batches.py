@@ -127,7 +127,7 @@ def slot_plan(config: Mapping[str, Any]) -> list[tuple[int, dict[str, int]]]:
     if order == "only":
         return [(0, {"extra": size})]
     if order == "first":
-        turn = round(config["updates"] * config["pretrain"]["share"])
+        turn = round(config["updates"] * config["pretrain"]["updates_fraction"])
         return [(0, {"extra": size}), (turn, {"real": size})]
     extra = extra_slots(size, config["synthetic_fraction"])
     return [(0, {"real": size - extra, "extra": extra})]
@@ -144,7 +144,7 @@ def real_pairs(store: Store, config: Mapping[str, Any], seed: int) -> tuple[Tens
     """Every pair of the training patients, or of the share of them that the arm fine-tunes on."""
     rows = store.select(role="train")
     patients = sorted({store.rows[row].patient_digest for row in rows})
-    share = config["pretrain"]["real_share"] if "pretrain" in config else 1.0
+    share = config["pretrain"]["patients_fraction"] if "pretrain" in config else 1.0
     kept = max(1, round(share * len(patients)))
     order = torch.randperm(len(patients), generator=torch_generator(seed, "fine-tuned patients"))
     chosen = {patients[place] for place in order[:kept].tolist()} if patients else set()
