@@ -80,17 +80,18 @@ def ui(
 
 
 def _links(base: str, experiment: Experiment) -> dict[str, str]:
-    """The runs, then each stage's sweep: its trials as a table, best first, where it has any; its
-    seeds as curves and sample grids, best first."""
+    """The runs; the arms and each stage's trials as tables, best first, where there are any; the
+    seeds of both GAN stages' sweeps as curves and sample grids, best first."""
     pages = Pages(base, str(experiment.experiment_id))
-    leaderboards = leaderboard_names(experiment.tags)
-    found = {"runs": pages.runs()}
-    for stage in ("mask", "image"):
-        if stage in leaderboards:
-            found[f"{stage} leaderboard"] = pages.shared(leaderboards[stage])
-        where = f'tags.kind = "seed" and tags.stage = "{stage}"'
-        found[f"{stage} sweep"] = pages.leaderboard("quality/kid", where=where, charts=True)
-    return found
+    links = {"runs": pages.runs()}
+    tables = leaderboard_names(experiment.tags)
+    for name in ("arms", "mask", "image", "segmentation"):
+        if name in tables:
+            links[f"{name} leaderboard"] = pages.shared(tables[name])
+        if name in ("mask", "image"):
+            where = f'tags.kind = "seed" and tags.stage = "{name}"'
+            links[f"{name} sweep"] = pages.leaderboard("quality/kid", where=where, charts=True)
+    return links
 
 
 def _say(links: dict[str, str], say: Callable[[str], None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from harness.tracking.leaderboards import SHARED, leaderboard_names, leaderboard_tags
+from harness.tracking.leaderboards import SHARED_VIEW, leaderboard_names, leaderboard_tags
 from harness.tracking.run_view import RunView
 from harness.tracking.store import open_client, resolve
 from harness.tracking.sync import MlflowSync
@@ -16,25 +16,32 @@ TOP = ("sweep-mask", "mask-abc")
 def sweep(direction: str = "minimize", **params: str) -> list[RunView]:
     tags = {"stage": "mask", "study": "mask-abc"}
     asked = {"objective": "quality/kid", "direction": direction}
-    trial = RunView((*TOP, "trial-0000"), "t", TOP, params, {"kind": "trial", **tags})
+    trial = RunView(
+        (*TOP, "trial-0000"),
+        "t",
+        TOP,
+        params,
+        {"kind": "trial", "failed_seeds": "0", "verdict": "healthy", **tags},
+        summary={"quality/fid": 80.0, "quality/kid": 0.1},
+    )
     return [RunView(TOP, "sweep mask", None, asked, {"kind": "sweep", **tags}), trial]
 
 
 def stored(workdir: Path) -> dict[str, str]:
     found = open_client(resolve(workdir, None)).get_experiment_by_name("demo")
     assert found is not None
-    return {name: text for name, text in found.tags.items() if name.startswith(SHARED)}
+    return {name: text for name, text in found.tags.items() if name.startswith(SHARED_VIEW)}
 
 
 def test_the_store_describes_a_table_of_the_trials(workdir: Path) -> None:
-    MlflowSync(workdir, "demo", None).sync(sweep(batch_size="12", **{"optimiser.beta1": "0.5"}))
+    MlflowSync(workdir, "demo", None).sync(sweep(batch_size="12", beta1="0.5"))
     (name,) = stored(workdir)
     state = json.loads(stored(workdir)[name])
     assert state["orderByKey"] == "metrics.`quality/kid`"
     assert state["orderByAsc"] is True
     assert state["selectedColumns"] == [
-        "metrics.`quality/kid`", "tags.`failed_seeds`", "tags.`verdict`", "params.`batch_size`",
-        "params.`optimiser.beta1`",
+        "tags.`verdict`", "metrics.`quality/kid`", "params.`batch_size`", "params.`beta1`",
+        "metrics.`quality/fid`", "tags.`failed_seeds`",
     ]  # fmt: skip
     assert leaderboard_names(stored(workdir)) == {"mask": "mask-leaderboard"}
     # The words find the trial and nothing else.
@@ -54,7 +61,7 @@ def test_a_new_axis_is_a_new_column_and_a_replay_changes_nothing(workdir: Path) 
     assert stored(workdir) == before
     mlflow_sync.sync(sweep(a="1", b="2"))
     (text,) = stored(workdir).values()
-    assert json.loads(text)["selectedColumns"][-1] == "params.`b`"
+    assert json.loads(text)["selectedColumns"][2:4] == ["params.`a`", "params.`b`"]
 
 
 def test_the_greatest_comes_first_where_it_is_the_best() -> None:
@@ -65,7 +72,5 @@ def test_the_greatest_comes_first_where_it_is_the_best() -> None:
 def test_nothing_to_show_is_no_leaderboard(workdir: Path) -> None:
     assert leaderboard_tags(sweep()[:1]) == {}
     assert leaderboard_tags([RunView(("comparison",), "c", tags={"kind": "comparison"})]) == {}
-    tuning = RunView(("s",), "sweep segmentation", tags={"kind": "sweep", "stage": "segmentation"})
-    assert leaderboard_tags([tuning]) == {}
     MlflowSync(workdir, "demo", None).sync([RunView(("a",), "a", status="finished")])
     assert stored(workdir) == {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from factories.report import ARMS, FINISHED, Material, in_memory
@@ -65,7 +67,12 @@ def test_a_trial_has_its_settings_and_the_means_of_its_seeds(
     views = check(sweep_views(sweep, JobGraph(material.work)))
     for run in sweep.trials:
         view = views["sweep-mask", sweep.study, f"trial-{run.trial.number:04d}"]
-        assert view.params == {name: str(value) for name, value in run.trial.params.items()}
+        rate = run.trial.params["optimiser.learning_rate"]
+        assert view.params == {
+            "batch_size": str(run.trial.params["batch_size"]),
+            "learning_rate": {5e-5: "5e-5", 1e-4: "1e-4", 2e-4: "2e-4"}[rate],
+            "epochs": str(run.trial.params["schedule.epochs"]),
+        }
         results = [seed.result["values"] for seed in run.seeds if seed.result]
         for name in ("quality/kid", "quality/fid"):
             expected = sum(values[name] for values in results) / len(results)
@@ -132,7 +139,7 @@ def test_a_comparison_has_replicates_with_stages_and_arms(
     top = views["comparison",]
     assert top.artifacts == ((page, "report"),)
     assert top.note == "\n\n".join(effect.sentence for effect in effects)
-    assert len(views) == 1 + 2 * (1 + 2 + len(ARMS))
+    assert len(views) == 1 + len(ARMS) + 2 * (1 + 2 + len(ARMS))
     for planned in comparison.replicates:
         key = ("comparison", f"replicate-{planned.seed}")
         assert views[key].params == {"seed": str(planned.seed)}
@@ -141,10 +148,10 @@ def test_a_comparison_has_replicates_with_stages_and_arms(
         stage = views[*key, "mask stage"]
         assert stage.params == {
             "seed": str(planned.seed), "batch_size": "12", "width": "64",
-            "learning_rate": "0.0002",
+            "learning_rate": "2e-4",
         }  # fmt: skip
         arm = views[*key, "segmenter gan"]
-        assert (arm.params["extra slots"], arm.params["augmented"]) == ("synthetic", "False")
+        assert (arm.params["extra_pairs"], arm.params["augmented"]) == ("synthetic", "False")
     assert all(view.status == "finished" for view in views.values())
 
 
@@ -159,11 +166,69 @@ def test_a_comparison_under_way(material: Material, comparison: ComparisonPlan) 
     running = {view.key for view in views.values() if view.status == "running"}
     assert running == {
         ("comparison",),
+        *(("comparison", f"arm {arm}") for arm in ARMS),
         ("comparison", "replicate-1000"),
         ("comparison", "replicate-1001"),
         ("comparison", "replicate-1001", "segmenter gan"),
     }
     assert views["comparison",].artifacts == ()
+
+
+def test_scores_of_the_test_are_metrics_once_it_was_opened(
+    material: Material, comparison: ComparisonPlan, tmp_path: Path
+) -> None:
+    """Patients a and b; the second replicate's HD95 of b is 7 mm, and no volume error of b exists.
+    Test jobs that are only planned show nothing, however the opening stands."""
+    planned = {key: replace(spec, seed=spec.seed + 9000) for key, spec in comparison.tests.items()}
+    before = replace(comparison, opening=None, tests={}, finished=False)
+    mlflow_sync = MlflowSync(tmp_path, "tiny", None)
+    client = open_client(resolve(tmp_path, None))
+    for plan in (before, replace(before, opening=comparison.opening, tests=planned)):
+        mlflow_sync.sync(comparison_views(plan, JobGraph(material.work), (), None))
+        assert not any("test" in name for run in runs(client) for name in run.data.metrics)
+    mlflow_sync.sync(comparison_views(comparison, JobGraph(material.work), (), None))
+    found = {run.data.tags["harness.key"]: run.data.metrics for run in runs(client)}
+    for arm, dice in (("none", 0.72), ("traditional", 0.75), ("traditional+gan", 0.762)):
+        for seed, hd95 in ((1000, 5.0), (1001, 5.5)):
+            one = found[f"comparison/replicate-{seed}/segmenter {arm}"]
+            assert one["segmentation/test_dice"] == pytest.approx(dice)
+            assert one["segmentation/test_hd95_mm"] == pytest.approx(hd95)
+            assert math.isnan(one["segmentation/test_volume_error_ml"])
+        mean = found[f"comparison/arm {arm}"]
+        assert mean["segmentation/test_dice"] == pytest.approx(dice)
+        assert mean["segmentation/test_hd95_mm"] == pytest.approx(5.25)
+        assert mean["segmentation/test_surface_dice"] == pytest.approx(0.85)
+    assert not any("test" in n for k, m in found.items() if "stage" in k for n in m)
+    # People sort the arms by it.
+    (experiment,) = client.search_experiments(filter_string="name = 'tiny'")
+    state = json.loads(experiment.tags["mlflow.sharedViewState.arms-leaderboard"])
+    order = f"{state['orderByKey']} {'ASC' if state['orderByAsc'] else 'DESC'}"
+    ordered = client.search_runs(
+        [experiment.experiment_id], state["searchFilter"], order_by=[order]
+    )
+    assert [run.info.run_name for run in ordered] == [
+        "arm traditional+gan", "arm duplicate", "arm traditional", "arm gan", "arm none",
+    ]  # fmt: skip
+
+
+def test_an_arm_has_no_mean_before_every_replicate_has_its_score(
+    material: Material, comparison: ComparisonPlan
+) -> None:
+    tests = {key: spec for key, spec in comparison.tests.items() if key != ("gan", 1001)}
+    views = check(
+        comparison_views(replace(comparison, tests=tests), JobGraph(material.work), (), None)
+    )
+    assert set(views["comparison", "arm gan"].summary) == {"segmentation/validation_dice"}
+    assert "segmentation/test_dice" in views["comparison", "arm none"].summary
+    ready = [
+        key[1] for key, view in views.items() if key[2:] == ("segmenter gan",) and view.summary
+    ]
+    assert ready == ["replicate-1000"]
+
+
+def runs(client: Any) -> list[Any]:
+    found = client.get_experiment_by_name("tiny")
+    return list(client.search_runs([found.experiment_id]))
 
 
 # --- collapse -------------------------------------------------------------------------------

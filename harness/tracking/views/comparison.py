@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from harness.base.text import counted
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.replicate import Replicate
 from harness.compare.tuning import Candidate, TuningPlan
+from harness.figures.axes import value_words
 from harness.inference.effect import Effect
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Spec
@@ -19,23 +25,27 @@ from harness.sweep.verdicts import Verdicts
 from harness.tracking.run_view import JournalPart, RunView
 from harness.tracking.views.sweep import finished_part, training_parts
 
+COMPARISON = ("comparison",)
+TEST_MEASURES = ("dice", "hd95_mm", "surface_dice", "volume_error_ml")
+"""Of the columns of a test score's table, those that become metrics: a mean over patients each."""
 
-def collapse_view(found: Verdicts, files: Sequence[tuple[Path, str]] = ()) -> RunView:
+
+def collapse_view(verdicts: Verdicts, files: Sequence[tuple[Path, str]] = ()) -> RunView:
     """A run of its own for the verdicts of one stage: counts, rates, files in their folders."""
-    counts = Counter(row.word for row in found.seeds)
-    words = (*COLLAPSED, "healthy", "undecided")  # all: a later run of the command may lower one
-    summary = {f"collapse/{word.replace(' ', '_')}": float(counts[word]) for word in words}
-    for rate in found.axes if not found.caution else ():
+    counts = Counter(row.word for row in verdicts.seeds)
+    names = (*COLLAPSED, "healthy", "undecided")  # all: a later run of the command may lower one
+    summary = {f"collapse/{name.replace(' ', '_')}": float(counts[name]) for name in names}
+    for rate in verdicts.axes if not verdicts.caution else ():
         if rate.of:
             name = f"collapse/share_{rate.axis.split('.')[-1]}_{rate.value}"
             summary[name] = rate.collapsed / rate.of
     return RunView(
-        (f"collapse-{found.stage}",),
-        f"collapse {found.stage}",
-        tags={"kind": "collapse", "stage": found.stage},
+        (f"collapse-{verdicts.stage}",),
+        f"collapse {verdicts.stage}",
+        tags={"kind": "collapse", "stage": verdicts.stage},
         summary=summary,
-        summary_time=found.finished,
-        note=" ".join(part for part in (found.sentence, found.caution) if part),
+        summary_time=verdicts.finished,
+        note=" ".join(part for part in (verdicts.sentence, verdicts.caution) if part),
         artifacts=tuple(files),
         status="finished",
     )
@@ -87,34 +97,95 @@ def calibration_view(
 def comparison_views(
     plan: ComparisonPlan, graph: JobGraph, effects: Sequence[Effect], report: Path | None
 ) -> list[RunView]:
-    """The runs of a comparison."""
-    top = ("comparison",)
-    note = "\n\n".join(effect.sentence for effect in effects)
+    """The runs of a comparison: its arms, and its replicates with their stages and segmenters."""
     views = [
         RunView(
-            top,
+            COMPARISON,
             "comparison",
+            params={"objective": "segmentation/test_dice", "direction": "maximize"},
             tags={"kind": "comparison"},
-            note=note,
+            note="\n\n".join(effect.sentence for effect in effects),
             artifacts=((report, "report"),) if report else (),
             status="finished" if plan.finished else "running",
         )
     ]
-    for replicate in plan.replicates:
-        views += _replicate_views(plan, replicate, top, graph, "")
-    for found in plan.levels:
-        for replicate in found.replicates:
-            views += _replicate_views(plan, replicate, top, graph, f", {found.level.name}")
+    doses = [(plan.replicates, plan.tests, "")]
+    doses += [(dose.replicates, dose.tests, f", {dose.level.name}") for dose in plan.levels]
+    for replicates, tests, at in doses:
+        scores = {key: _scores(graph, spec) for key, spec in tests.items()}
+        for arm in replicates[0].segmenters:
+            views.append(_arm_view(plan, replicates, arm, graph, scores, at))
+        for replicate in replicates:
+            views += _replicate_views(plan, replicate, graph, scores, at)
     return views
 
 
+@dataclass(frozen=True)
+class _Scores:
+    """Values of a job as metrics of a run, and when they were made (ms)."""
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    finished: int = 0
+
+
+def _scores(graph: JobGraph, test: Spec) -> _Scores:
+    """Means of a test job over its patients; none before the test is opened and scored."""
+    result = graph.folder(test).result()
+    if result is None:
+        return _Scores()
+    means = {
+        f"segmentation/test_{name}": _mean(result["values"]["measures"][name].values())
+        for name in TEST_MEASURES
+    }
+    return _Scores(means, int(result["finished"] * 1000))
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    """NaN where one of them is missing."""
+    return float(np.mean([math.nan if value is None else value for value in values]))
+
+
+def _arm_view(
+    plan: ComparisonPlan,
+    replicates: Sequence[Replicate],
+    arm: str,
+    graph: JobGraph,
+    scores: Mapping[tuple[str, int], _Scores],
+    at: str,
+) -> RunView:
+    """An arm's means over replicates, which are there once every replicate has its own."""
+    specs = [replicate.segmenters[arm] for replicate in replicates]
+    trained = [graph.folder(spec).result(plan.segmenter_epochs) for spec in specs]
+    tested = [scores.get((arm, replicate.seed), _Scores()) for replicate in replicates]
+    summary = {}
+    if all(entry.values for entry in tested):
+        summary = {name: _mean(t.values[name] for t in tested) for name in tested[0].values}
+    ready = [result for result in trained if result]
+    if len(ready) == len(specs):
+        dice = (result["values"]["validation_dice"] for result in ready)
+        summary["segmentation/validation_dice"] = _mean(dice)
+    times = [int(result["finished"] * 1000) for result in ready]
+    return RunView(
+        (*COMPARISON, f"arm {arm}{at}"),
+        f"arm {arm}{at}",
+        COMPARISON,
+        _filling(specs[0].config),
+        {"kind": "arm", "arm": arm},
+        summary=summary,
+        summary_time=max([*times, *(entry.finished for entry in tested)], default=0),
+        note=f"Means over {counted(len(replicates), 'replicate')}.",
+        status="finished" if plan.finished else "running",
+    )
+
+
 def tuning_views(plan: TuningPlan, graph: JobGraph) -> list[RunView]:
-    """The runs of the choice of magnitude and share: candidate > seed."""
+    """The runs of the choice of augmentation magnitude and synthetic fraction: candidate > seed."""
     top = ("sweep-segmentation",)
     views = [
         RunView(
             top,
             "sweep segmentation",
+            params={"objective": "segmentation/validation_dice", "direction": "maximize"},
             tags={"kind": "sweep", "stage": "segmentation"},
             status="finished" if plan.finished else "running",
         )
@@ -152,7 +223,7 @@ def _candidate_views(
                 (*key, f"seed-{seed}"),
                 f"{name} seed {seed}",
                 key,
-                {**params, "seed": str(seed), **_settings(spec)},
+                {**params, "seed": str(seed), **_settings(spec.config)},
                 {"kind": "seed", "stage": "segmentation", "job": spec.digest},
                 (JournalPart(graph.folder(spec).path),),
                 status="finished" if result else "running",
@@ -162,16 +233,20 @@ def _candidate_views(
 
 
 def _replicate_views(
-    plan: ComparisonPlan, replicate: Replicate, top: tuple[str, ...], graph: JobGraph, at: str
+    plan: ComparisonPlan,
+    replicate: Replicate,
+    graph: JobGraph,
+    scores: Mapping[tuple[str, int], _Scores],
+    at: str,
 ) -> list[RunView]:
     """A replicate's runs; `at` names the dose where it is not the declared one."""
-    key = (*top, f"replicate-{replicate.seed}{at}")
+    seed, key = replicate.seed, (*COMPARISON, f"replicate-{replicate.seed}{at}")
     views = [
         RunView(
             key,
-            f"replicate {replicate.seed}{at}",
-            top,
-            {"seed": str(replicate.seed)},
+            f"replicate {seed}{at}",
+            COMPARISON,
+            {"seed": str(seed)},
             {"kind": "replicate"},
             status="finished" if plan.finished else "running",
         )
@@ -180,15 +255,13 @@ def _replicate_views(
         score = replicate.scores[stage]
         parts = *training_parts(training, graph), finished_part(graph.work, score)
         done = graph.folder(score).result() is not None
-        views.append(
-            _part(key, f"{stage} stage", replicate.seed, stage, parts, training.last, done)
-        )
+        views.append(_part(key, f"{stage} stage", seed, stage, parts, training.last, done))
     for arm, spec in replicate.segmenters.items():
         done = graph.folder(spec).result(plan.segmenter_epochs) is not None
-        part = JournalPart(graph.folder(spec).path)
-        views.append(
-            _part(key, f"segmenter {arm}", replicate.seed, "segmenter", (part,), spec, done)
-        )
+        parts = (JournalPart(graph.folder(spec).path),)
+        view = _part(key, f"segmenter {arm}", seed, "segmenter", parts, spec, done)
+        tested = scores.get((arm, seed), _Scores())
+        views.append(replace(view, summary=tested.values, summary_time=tested.finished))
     return views
 
 
@@ -205,20 +278,24 @@ def _part(
         (*key, name),
         f"{name}, replicate {seed}",
         key,
-        {"seed": str(seed), **_settings(spec)},
+        {"seed": str(seed), **_settings(spec.config)},
         {"kind": "stage", "stage": stage, "job": spec.digest},
         parts,
         status="finished" if done else "running",
     )
 
 
-def _settings(spec: Spec) -> dict[str, str]:
+def _settings(config: Mapping[str, Any]) -> dict[str, str]:
     """The few settings that people compare runs by."""
-    config: dict[str, Any] = dict(spec.config)
     found = {"batch_size": config.get("batch_size"), "width": config.get("width")}
     if "optimiser" in config:
         found["learning_rate"] = config["optimiser"]["learning_rate"]
-    if "fill" in config:
-        found["extra slots"] = config["fill"]["extra"]
-        found["augmented"] = config["fill"]["augment"]
-    return {name: str(value) for name, value in found.items() if value is not None}
+    return {name: value_words(value) for name, value in found.items() if value is not None} | (
+        _filling(config) if "fill" in config else {}
+    )
+
+
+def _filling(config: Mapping[str, Any]) -> dict[str, str]:
+    """What an arm's batches hold."""
+    fill = config["fill"]
+    return {"extra_pairs": str(fill["extra"]), "augmented": str(fill["augment"])}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from harness.figures.axes import value_words
 from harness.jobs.folder import WorkFolder
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Phases, Spec
@@ -70,7 +71,7 @@ def _trial_views(
 ) -> list[RunView]:
     number = run.trial.number
     key = (*top, f"trial-{number:04d}")
-    params = {name: str(value) for name, value in run.trial.params.items()}
+    params = _params(run.trial.params)
     told = run.trial.value is not None
     best = plan.finished and plan.best is not None and plan.best.number == number
     tags = {
@@ -85,14 +86,14 @@ def _trial_views(
     if run.trial.pruned:
         tags["pruned"] = f"{run.pruned_seeds} seeds left out"
     if run.trial.checkpoint_of is not None:
-        tags["derived"] = f"read out of trial {run.trial.checkpoint_of}"
+        tags["derived"] = f"checkpoint of trial {run.trial.checkpoint_of}"
     views = [
         RunView(
             key,
             f"{plan.stage} trial {number:03d}" + (" (chosen)" if best else ""),
             top,
             params,
-            tags | (_lineages(run.seeds) if best else {}),
+            tags | (_weight_tags(run.seeds) if best else {}),
             summary=_means(run.seeds) if told else {},
             summary_time=_latest(run.seeds),
             note=sweep_notes.of_trial(plan, run, best),
@@ -123,6 +124,11 @@ def _trial_views(
     return views
 
 
+def _params(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings by short names and in few digits; the exact ones are in the best trial's file."""
+    return {path.rpartition(".")[2]: value_words(value) for path, value in settings.items()}
+
+
 def _status(seed: SeedRun) -> Literal["running", "finished", "failed"]:
     if seed.too_large:
         return "failed"
@@ -148,7 +154,7 @@ def _weights(seed: SeedRun, work: WorkFolder) -> Path | None:
     return work.job(scored).at(scored.epoch) / "weights.safetensors"
 
 
-def _lineages(seeds: Sequence[SeedRun]) -> dict[str, str]:
+def _weight_tags(seeds: Sequence[SeedRun]) -> dict[str, str]:
     """Which weights a trial stands for: kind and digest of the training, and the epoch."""
     found = {}
     for seed in seeds:
