@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from harness.tracking.mlflow_format import clean_name
 from harness.tracking.run_view import RunView
@@ -18,15 +17,26 @@ _SUFFIX = "-leaderboard"
 _TAG_LENGTH = 5000  # of an experiment's tag, by MLflow's limit
 _LISTED = {"sweep": "trial", "comparison": "arm"}
 """What a table lists, by the kind of run that has them below it."""
+_OVERVIEW = (
+    "tags.`verdict`",
+    "metrics.`quality/kid`",
+    "params.`batch_size`",
+    "params.`learning_rate`",
+    "params.`epochs`",
+    "metrics.`segmentation/validation_dice`",
+    "metrics.`segmentation/test_dice`",
+)
+"""Columns of the table of all runs."""
 
 
 def leaderboard_tags(views: Sequence[RunView]) -> dict[str, str]:
-    """Tags of the experiment: one for each stage whose sweep has trials to show, one for the arms.
+    """Tags of the experiment: one for all runs as a tree, one for each stage whose sweep has trials
+    to show, one for the arms.
 
     A sweep's newest study is the one shown: an earlier one, of another space, would mix other
     columns in.
     """
-    tags = {}
+    tags = {f"{SHARED_VIEW}runs{_SUFFIX}": _state("", "attributes.start_time", False, _OVERVIEW)}
     for top in views:
         listed = _LISTED.get(top.tags.get("kind", ""))
         if listed is None or "objective" not in top.params:
@@ -36,29 +46,33 @@ def leaderboard_tags(views: Sequence[RunView]) -> dict[str, str]:
         if not rows:
             continue
         where = {"kind": listed, **{n: top.tags[n] for n in ("stage", "study") if n in top.tags}}
-        text = json.dumps(_state(where, top.params, rows), separators=(",", ":"))
+        text = _state(
+            " and ".join(f'tags.{name} = "{value}"' for name, value in where.items()),
+            f"metrics.`{clean_name(top.params['objective'])}`",
+            top.params.get("direction") != "maximize",
+            _columns(top.params["objective"], rows),
+        )
         if len(text) <= _TAG_LENGTH:
             tags[f"{SHARED_VIEW}{top.tags.get('stage', 'arms')}{_SUFFIX}"] = text
     return tags
 
 
-def _state(
-    where: Mapping[str, str], top: Mapping[str, str], rows: Sequence[RunView]
-) -> dict[str, Any]:
-    """How the table looks, best rows first.
-
-    Columns: the verdict, what the table is sorted by, settings, other scores, failed seeds.
-    """
-    objective = f"metrics.`{clean_name(top['objective'])}`"
+def _columns(objective: str, rows: Sequence[RunView]) -> list[str]:
+    """The verdict, what the table is sorted by, settings, other scores, failed seeds."""
     tags = {name for row in rows for name in row.tags}
     columns = ["tags.`verdict`"] if "verdict" in tags else []
-    columns += [objective, *(f"params.`{clean_name(n)}`" for row in rows for n in row.params)]
+    columns.append(f"metrics.`{clean_name(objective)}`")
+    columns += [f"params.`{clean_name(name)}`" for row in rows for name in row.params]
     columns += [f"metrics.`{clean_name(name)}`" for row in rows for name in row.summary]
-    columns += ["tags.`failed_seeds`"] if "failed_seeds" in tags else []
-    return {
-        "searchFilter": " and ".join(f'tags.{name} = "{text}"' for name, text in where.items()),
-        "orderByKey": objective,
-        "orderByAsc": top.get("direction") != "maximize",
+    return columns + (["tags.`failed_seeds`"] if "failed_seeds" in tags else [])
+
+
+def _state(where: str, order: str, ascending: bool, columns: Sequence[str]) -> str:
+    """How MLflow writes down what a table of runs looks like."""
+    state = {
+        "searchFilter": where,
+        "orderByKey": order,
+        "orderByAsc": ascending,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
@@ -68,9 +82,11 @@ def _state(
         "runsPinned": [],
         "runsHidden": [],
     }
+    return json.dumps(state, separators=(",", ":"))
 
 
 def leaderboard_names(tags: Mapping[str, str]) -> dict[str, str]:
-    """Leaderboards among the tags of an experiment: the tag's own name by stage, or "arms"."""
+    """Leaderboards among the tags of an experiment: the tag's own name by stage, "arms" or
+    "runs"."""
     names = [tag.removeprefix(SHARED_VIEW) for tag in tags if tag.startswith(SHARED_VIEW)]
     return {name.removesuffix(_SUFFIX): name for name in names if name.endswith(_SUFFIX)}

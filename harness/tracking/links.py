@@ -6,8 +6,7 @@ applications.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -32,49 +31,28 @@ class Pages:
         """The table of runs, newest first, nested."""
         return self._runs({})
 
-    def leaderboard(
-        self, metric: str, ascending: bool = True, where: str = "", charts: bool = False
-    ) -> str:
-        """Runs by a metric.
+    def charts(self, metric: str, where: str) -> str:
+        """Curves and pictures of some runs side by side, the smallest value first.
 
         Args:
             metric: e.g. "quality/kid".
-            ascending: the smallest first.
-            where: MLflow's search words, e.g. `tags.kind = "trial"`.
-            charts: show curves and pictures side by side, not the table.
+            where: MLflow's search words, e.g. `tags.kind = "seed"`.
 
         Sorting by a metric also flattens the tree: in the nested table MLflow draws the charts of
         the outermost runs only, which have no curves.
         """
-        asked = {"searchFilter": where} if where else {}
-        asked["orderByKey"] = f"metrics.`{clean_name(metric)}`"
-        asked["orderByAsc"] = "true" if ascending else "false"
-        if charts:
-            asked["compareRunsMode"] = "CHART"
-        return self._runs(asked)
+        asked = {"searchFilter": where, "orderByKey": f"metrics.`{clean_name(metric)}`"}
+        return self._runs({**asked, "orderByAsc": "true", "compareRunsMode": "CHART"})
 
     def shared(self, name: str) -> str:
         """A table of runs as the experiment's tag `mlflow.sharedViewState.<name>` describes it."""
         return self._runs({"viewStateShareKey": name})
 
-    def compare(self, run_ids: Sequence[str]) -> str:
-        """Chosen runs side by side: parameters, metrics, plots."""
-        asked = {"runs": json.dumps(list(run_ids)), "experiments": json.dumps([self.experiment_id])}
-        return f"{self._root}/#/compare-runs?{_query({**asked, **_KIND})}"
-
     def run(self, run_id: str) -> str:
-        """Curves and sample pictures of one run."""
-        place = f"experiments/{self.experiment_id}/runs/{run_id}/model-metrics"
-        return f"{self._root}/#/{place}?{_query(_KIND)}"
+        """What one run is: its description, settings and scores."""
+        return self._runs({}, f"/{run_id}")
 
-    @property
-    def _root(self) -> str:
-        return self.base.rstrip("/")
-
-    def _runs(self, asked: Mapping[str, str]) -> str:
-        query = _query({**_KIND, **asked})
-        return f"{self._root}/#/experiments/{self.experiment_id}/runs?{query}"
-
-
-def _query(asked: Mapping[str, str]) -> str:
-    return urlencode(asked, quote_via=quote, safe="")
+    def _runs(self, asked: Mapping[str, str], path: str = "") -> str:
+        query = urlencode({**_KIND, **asked}, quote_via=quote, safe="")
+        root = self.base.rstrip("/")
+        return f"{root}/#/experiments/{self.experiment_id}/runs{path}?{query}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.tracking.journal_cursor import Sent
 from harness.tracking.mlflow_format import clean_name
 from harness.tracking.run_view import RunView
-from harness.tracking.store import Store
+from harness.tracking.store import MlflowStore
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -64,7 +64,7 @@ class Shown:
         self.sent = sent
 
 
-def ensure_experiment(client: MlflowClient, store: Store, name: str) -> str:
+def ensure_experiment(client: MlflowClient, store: MlflowStore, name: str) -> str:
     """The id of the MLflow experiment; made, or restored, where it is missing."""
     found = client.get_experiment_by_name(name)
     if found is None:

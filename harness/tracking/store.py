@@ -44,7 +44,7 @@ _ARTIFACT_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Store:
+class MlflowStore:
     """One tracking store.
 
     Attributes:
@@ -64,7 +64,7 @@ def masked(text: str) -> str:
     return re.sub(r"(?i)\b(\w*(?:password|token|secret)\w*=)[^&\s]+", r"\1***", text)
 
 
-def resolve(workdir: Path, uri: str | None) -> Store:
+def resolve(workdir: Path, uri: str | None) -> MlflowStore:
     """The store that `tracking.uri` names, or the work folder's own.
 
     Raises:
@@ -72,7 +72,9 @@ def resolve(workdir: Path, uri: str | None) -> Store:
     """
     home = workdir.resolve() / "mlflow"
     if uri is None:
-        return Store(f"sqlite:///{home / 'mlflow.db'}", home / "artifacts", home / "mlflow.db")
+        return MlflowStore(
+            f"sqlite:///{home / 'mlflow.db'}", home / "artifacts", home / "mlflow.db"
+        )
     scheme = re.match(r"([a-z][a-z0-9]*)(\+[a-z0-9]+)?:", uri)
     database = uri.partition(":///")[2].partition("?")[0]
     if scheme is None or scheme[1] == "file" or (scheme[1] == "sqlite" and not database):
@@ -82,8 +84,8 @@ def resolve(workdir: Path, uri: str | None) -> Store:
         )
     if scheme[1] == "sqlite":
         path = Path(database).resolve()
-        return Store(f"sqlite:///{path}", path.parent / "artifacts", path)
-    return Store(uri, None if scheme[1] in ("http", "https") else home / "artifacts", None)
+        return MlflowStore(f"sqlite:///{path}", path.parent / "artifacts", path)
+    return MlflowStore(uri, None if scheme[1] in ("http", "https") else home / "artifacts", None)
 
 
 def quiet_environment() -> None:
@@ -94,7 +96,7 @@ def quiet_environment() -> None:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
-def open_client(store: Store) -> MlflowClient:
+def open_client(store: MlflowStore) -> MlflowClient:
     """A client of the store, its database made first where there is none.
 
     Raises:
@@ -116,7 +118,7 @@ def open_client(store: Store) -> MlflowClient:
         ) from error
 
 
-def prepare(store: Store) -> None:
+def prepare(store: MlflowStore) -> None:
     """Make the SQLite database if it is missing, or follow a work folder that was moved."""
     if store.database is None:
         return
@@ -129,7 +131,7 @@ def prepare(store: Store) -> None:
         write_json(home / "artifacts.json", {"root": str(store.artifacts)})
 
 
-def _make(store: Store, database: Path) -> None:
+def _make(store: MlflowStore, database: Path) -> None:
     quiet_environment()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 

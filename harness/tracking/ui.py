@@ -21,7 +21,7 @@ from harness.base.errors import EnvironmentFault, UserError
 from harness.tracking.leaderboards import leaderboard_names
 from harness.tracking.links import Pages
 from harness.tracking.store import (
-    Store,
+    MlflowStore,
     masked,
     open_client,
     prepare,
@@ -30,6 +30,7 @@ from harness.tracking.store import (
 )
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
 START_SECONDS = 90.0
@@ -43,7 +44,7 @@ def ui(
     experiment: str,
     port: int,
     say: Callable[[str], None],
-    links: Callable[[dict[str, str]], None] = lambda found: None,
+    links: Callable[[dict[str, str]], None] = lambda addresses: None,
 ) -> None:
     """Show an experiment's runs until Ctrl-C; a store that is a server already is only named.
 
@@ -63,12 +64,12 @@ def ui(
     if store.database is not None and not store.database.exists():
         raise UserError(_nothing(experiment))
     if store.uri.startswith("http"):
-        pages = _links(_without_login(store.uri), _experiment(store, experiment))
+        pages = _links(_without_login(store.uri), store, experiment)
         _say(pages, say)
         links(pages)
         return
     with contextlib.suppress(KeyboardInterrupt), serving(store, workdir, port) as (base, server):
-        pages = _links(base, _experiment(store, experiment))
+        pages = _links(base, store, experiment)
         _say(pages, say)
         say("Ctrl-C ends it")
         links(pages)
@@ -79,18 +80,20 @@ def ui(
         )
 
 
-def _links(base: str, experiment: Experiment) -> dict[str, str]:
-    """The runs; the arms and each stage's trials as tables, best first, where there are any; the
-    seeds of both GAN stages' sweeps as curves and sample grids, best first."""
-    pages = Pages(base, str(experiment.experiment_id))
-    links = {"runs": pages.runs()}
-    tables = leaderboard_names(experiment.tags)
+def _links(base: str, store: MlflowStore, experiment: str) -> dict[str, str]:
+    """The runs; the comparison; the arms and each stage's trials as tables, best first, where there
+    are any; the seeds of both GAN stages' sweeps as curves and sample grids, best first."""
+    client, found = _experiment(store, experiment)
+    pages, tables = Pages(base, found.experiment_id), leaderboard_names(found.tags)
+    links = {"runs": pages.shared(tables["runs"]) if "runs" in tables else pages.runs()}
+    for run in client.search_runs([found.experiment_id], "tags.kind = 'comparison'", max_results=1):
+        links["comparison"] = pages.run(run.info.run_id)
     for name in ("arms", "mask", "image", "segmentation"):
         if name in tables:
             links[f"{name} leaderboard"] = pages.shared(tables[name])
         if name in ("mask", "image"):
             where = f'tags.kind = "seed" and tags.stage = "{name}"'
-            links[f"{name} sweep"] = pages.leaderboard("quality/kid", where=where, charts=True)
+            links[f"{name} sweep"] = pages.charts("quality/kid", where)
     return links
 
 
@@ -101,7 +104,7 @@ def _say(links: dict[str, str], say: Callable[[str], None]) -> None:
 
 @contextlib.contextmanager
 def serving(
-    store: Store, workdir: Path, port: int = 0
+    store: MlflowStore, workdir: Path, port: int = 0
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A server on this machine while the block runs; gives its address and process.
 
@@ -119,7 +122,7 @@ def serving(
         _end(server)
 
 
-def _start(store: Store, workdir: Path, port: int) -> subprocess.Popen[bytes]:
+def _start(store: MlflowStore, workdir: Path, port: int) -> subprocess.Popen[bytes]:
     quiet_environment()
     # The URI goes by the environment: a command line, and a password in it, is anyone's to read.
     environment = {
@@ -204,7 +207,7 @@ def _without_login(address: str) -> str:
     return re.sub(r"://[^/]*@", "://", address)
 
 
-def _experiment(store: Store, experiment: str) -> Experiment:
+def _experiment(store: MlflowStore, experiment: str) -> tuple[MlflowClient, Experiment]:
     client = open_client(store)
     from mlflow.exceptions import MlflowException
 
@@ -219,7 +222,7 @@ def _experiment(store: Store, experiment: str) -> Experiment:
         ) from error
     if found is None:
         raise UserError(_nothing(experiment))
-    return found
+    return client, found
 
 
 def _nothing(experiment: str) -> str:

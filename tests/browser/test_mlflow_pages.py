@@ -138,6 +138,11 @@ def wait_for_text(page: Any, *texts: str) -> None:
         page.get_by_text(text, exact=True).first.wait_for()
 
 
+def tab(address: str, path: str) -> str:
+    """The address of a part of a run's page."""
+    return address.replace("?", f"{path}?")
+
+
 def test_the_link_of_the_runs_opens_their_tree(
     page: Any, pages: tuple[Pages, dict[str, str]]
 ) -> None:
@@ -154,7 +159,7 @@ def test_the_leaderboard_puts_the_best_seeds_first_with_curves_and_samples(
     page: Any, pages: tuple[Pages, dict[str, str]]
 ) -> None:
     where = 'tags.kind = "seed"'
-    page.goto(pages[0].leaderboard("quality/kid", where=where, charts=True))
+    page.goto(pages[0].charts("quality/kid", where))
     wait_for_text(page, "train", "quality")
     names = page.get_by_text(re.compile(r"^trial \d, seed \d$"))
     names.first.wait_for()
@@ -182,7 +187,7 @@ def test_the_run_of_a_sweep_carries_its_figures(
 ) -> None:
     links, runs = pages
     figure = "/artifacts/sweep/samples-by-setting.png"
-    page.goto(links.run(runs["sweep-mask"]).replace("/model-metrics", figure))
+    page.goto(tab(links.run(runs["sweep-mask"]), figure))
     wait_for_text(page, "samples-by-setting.png")
     page.wait_for_function("[...document.images].some(i => i.naturalWidth > 400)")
 
@@ -191,7 +196,7 @@ def test_a_run_shows_its_curves_and_its_samples_by_epoch(
     page: Any, pages: tuple[Pages, dict[str, str]]
 ) -> None:
     links, runs = pages
-    page.goto(links.run(runs["sweep-mask/trial-001/seed-1"]))
+    page.goto(tab(links.run(runs["sweep-mask/trial-001/seed-1"]), "/model-metrics"))
     wait_for_text(page, "kid", "area_ratio", "samples/fixed-noise")
     page.wait_for_function("[...document.images].some(i => i.naturalWidth > 200)")
     slider = page.get_by_role("slider").first
@@ -206,14 +211,6 @@ def test_a_run_shows_its_curves_and_its_samples_by_epoch(
 
 def test_a_trial_says_what_it_is(page: Any, pages: tuple[Pages, dict[str, str]]) -> None:
     links, runs = pages
-    run = runs["sweep-mask/trial-002"]
-    page.goto(links.run(run).replace("/model-metrics", ""))
+    page.goto(links.run(runs["sweep-mask/trial-002"]))
     wait_for_text(page, "Means over 2 seeds of trial 2.")
     wait_for_text(page, "batch_size", "24")
-
-
-def test_two_runs_stand_side_by_side(page: Any, pages: tuple[Pages, dict[str, str]]) -> None:
-    links, runs = pages
-    page.goto(links.compare([runs["sweep-mask/trial-001"], runs["sweep-mask/trial-003"]]))
-    wait_for_text(page, "trial 1", "trial 3")
-    wait_for_text(page, "quality/kid")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.tracking.leaderboards import SHARED_VIEW, leaderboard_names, leaderboard_tags
@@ -10,6 +11,7 @@ from harness.tracking.run_view import RunView
 from harness.tracking.store import open_client, resolve
 from harness.tracking.sync import MlflowSync
 
+OVERVIEW = f"{SHARED_VIEW}runs-leaderboard"
 TOP = ("sweep-mask", "mask-abc")
 
 
@@ -30,7 +32,14 @@ def sweep(direction: str = "minimize", **params: str) -> list[RunView]:
 def stored(workdir: Path) -> dict[str, str]:
     found = open_client(resolve(workdir, None)).get_experiment_by_name("demo")
     assert found is not None
-    return {name: text for name, text in found.tags.items() if name.startswith(SHARED_VIEW)}
+    return boards(found.tags)
+
+
+def boards(tags: Mapping[str, str]) -> dict[str, str]:
+    """Shared tables but that of all runs, which every experiment has."""
+    names = [name for name in tags if name.startswith(SHARED_VIEW)]
+    assert OVERVIEW in names
+    return {name: tags[name] for name in names if name != OVERVIEW}
 
 
 def test_the_store_describes_a_table_of_the_trials(workdir: Path) -> None:
@@ -65,12 +74,13 @@ def test_a_new_axis_is_a_new_column_and_a_replay_changes_nothing(workdir: Path) 
 
 
 def test_the_greatest_comes_first_where_it_is_the_best() -> None:
-    (text,) = leaderboard_tags(sweep("maximize")).values()
+    (text,) = boards(leaderboard_tags(sweep("maximize"))).values()
     assert json.loads(text)["orderByAsc"] is False
 
 
 def test_nothing_to_show_is_no_leaderboard(workdir: Path) -> None:
-    assert leaderboard_tags(sweep()[:1]) == {}
-    assert leaderboard_tags([RunView(("comparison",), "c", tags={"kind": "comparison"})]) == {}
+    assert boards(leaderboard_tags(sweep()[:1])) == {}
+    comparison = RunView(("comparison",), "c", tags={"kind": "comparison"})
+    assert boards(leaderboard_tags([comparison])) == {}
     MlflowSync(workdir, "demo", None).sync([RunView(("a",), "a", status="finished")])
     assert stored(workdir) == {}

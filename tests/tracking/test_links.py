@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -27,9 +26,9 @@ def test_the_table_of_runs(base: str) -> None:
     )
 
 
-def test_a_leaderboard_sorts_and_filters() -> None:
+def test_charts_are_sorted_and_filtered() -> None:
     where = 'tags.kind = "seed" and tags.stage = "mask"'
-    _, path, asked = parts(Pages("http://h", "7").leaderboard("quality/kid", True, where, True))
+    _, path, asked = parts(Pages("http://h", "7").charts("quality/kid", where))
     assert path == "/experiments/7/runs"
     assert asked == {
         "workflowType": "machine_learning",
@@ -38,25 +37,16 @@ def test_a_leaderboard_sorts_and_filters() -> None:
         "orderByAsc": "true",
         "compareRunsMode": "CHART",
     }
-    _, _, plain = parts(Pages("http://h", "7").leaderboard("a[b]", ascending=False))
-    assert plain["orderByKey"] == "metrics.`a_b_`"
-    assert plain["orderByAsc"] == "false"
-    assert not {"searchFilter", "compareRunsMode"} & set(plain)
-
-
-def test_runs_side_by_side() -> None:
-    _, path, asked = parts(Pages("http://h", "7").compare(["a1", "b2"]))
-    assert path == "/compare-runs"
-    assert json.loads(asked["runs"]) == ["a1", "b2"]
-    assert json.loads(asked["experiments"]) == ["7"]
+    _, _, cleaned = parts(Pages("http://h", "7").charts("a[b]", where))
+    assert cleaned["orderByKey"] == "metrics.`a_b_`"
 
 
 def test_one_run() -> None:
     _, path, asked = parts(Pages("http://h", "7").run("a1"))
-    assert path == "/experiments/7/runs/a1/model-metrics"
+    assert path == "/experiments/7/runs/a1"
     assert asked == {"workflowType": "machine_learning"}
 
 
 def test_an_address_is_one_word() -> None:
-    address = Pages("http://h", "7").leaderboard("quality/kid", where='a = "b c" & d', charts=True)
+    address = Pages("http://h", "7").charts("quality/kid", 'a = "b c" & d')
     assert not set(' "`&') & set(address.partition("?")[2].replace("&", "", 4))

@@ -14,7 +14,7 @@ import pytest
 from harness.base.errors import ConfigError, EnvironmentFault
 from harness.jobs.identity import folder_identity
 from harness.tracking.store import (
-    Store,
+    MlflowStore,
     masked,
     open_client,
     prepare,
@@ -25,7 +25,9 @@ from harness.tracking.store import (
 def test_without_a_uri_runs_are_kept_in_the_work_folder(tmp_path: Path) -> None:
     home = tmp_path / "mlflow"
     store = resolve(tmp_path, None)
-    assert store == Store(f"sqlite:///{home}/mlflow.db", home / "artifacts", home / "mlflow.db")
+    assert store == MlflowStore(
+        f"sqlite:///{home}/mlflow.db", home / "artifacts", home / "mlflow.db"
+    )
 
 
 def test_a_relative_work_folder_is_made_absolute(
@@ -39,13 +41,13 @@ def test_a_relative_work_folder_is_made_absolute(
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_server_decides_where_files_go(tmp_path: Path, scheme: str) -> None:
     uri = f"{scheme}://user:secret@host:5000"
-    assert resolve(tmp_path, uri) == Store(uri, None, None)
+    assert resolve(tmp_path, uri) == MlflowStore(uri, None, None)
 
 
 @pytest.mark.parametrize("uri", ["postgresql://u:p@host/db", "postgresql+psycopg://h/db",
                                  "mysql+pymysql://h/db"])  # fmt: skip
 def test_another_database_keeps_files_in_the_work_folder(tmp_path: Path, uri: str) -> None:
-    assert resolve(tmp_path, uri) == Store(uri, tmp_path / "mlflow" / "artifacts", None)
+    assert resolve(tmp_path, uri) == MlflowStore(uri, tmp_path / "mlflow" / "artifacts", None)
 
 
 @pytest.mark.parametrize(

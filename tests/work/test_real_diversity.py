@@ -44,7 +44,7 @@ def test_a_generator_that_has_hardly_learnt_fails_to_converge(tmp_path: Path) ->
     assert found["word"] == "convergence failure"
     assert found["n"] == 20
     for sign in found["signs"]:
-        _, logged = series(journal, f"collapse/{sign['name']}")
+        _, logged = series(journal, f"vs_real/{sign['name']}")
         assert logged == [sign["ratio"]]
 
 

@@ -25,9 +25,9 @@ def test_spread_equals_all_pairs_written_out() -> None:
 def test_a_look_at_one_image_many_times_and_at_half_the_spread() -> None:
     real = np.random.default_rng(0).uniform(-1, 1, (32, 1, 8, 8))
     watch = Watch.beside(real)
-    assert watch.look(np.repeat(real[:1], 32, axis=0))["collapse/diversity"] == pytest.approx(0)
-    assert watch.look(real / 2)["collapse/diversity"] == pytest.approx(0.5)
-    assert watch.look(real)["collapse/mean_output"] == pytest.approx(real.mean())
+    assert watch.look(np.repeat(real[:1], 32, axis=0))["vs_real/diversity"] == pytest.approx(0)
+    assert watch.look(real / 2)["vs_real/diversity"] == pytest.approx(0.5)
+    assert watch.look(real)["train/mean_output"] == pytest.approx(real.mean())
 
 
 def test_what_is_not_a_number_is_not_looked_at() -> None:
@@ -37,7 +37,7 @@ def test_what_is_not_a_number_is_not_looked_at() -> None:
 
 def test_real_images_without_spread_give_no_ratio() -> None:
     found = Watch.beside(np.zeros((4, 1, 2, 2))).look(np.ones((4, 1, 2, 2)))
-    assert found == {"collapse/mean_output": 1.0}
+    assert found == {"train/mean_output": 1.0}
 
 
 def test_watched_epochs_begin_alike_whatever_the_length() -> None:

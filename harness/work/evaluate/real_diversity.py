@@ -143,7 +143,7 @@ class DiversityJudge:
 
 def journal_values(found: Collapse) -> dict[str, float]:
     """What the curves of a training show of a verdict: each sign relative to real images."""
-    values = {f"collapse/{sign.name}": sign.ratio for sign in found.signs}
+    values = {f"vs_real/{sign.name}": sign.ratio for sign in found.signs}
     if found.signs:
-        values["collapse/precision"] = found.precision / found.real_precision
+        values["vs_real/precision"] = found.precision / found.real_precision
     return values

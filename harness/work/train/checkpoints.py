@@ -63,8 +63,8 @@ def training_failure(journal: Path, until: int) -> Failure | None:
     if bad:
         reason = f"{int(counts[0])} updates had a loss or a gradient that is not finite"
         return Failure(reason, bad[0])
-    return frozen_output(*series(journal, "collapse/mean_output", until=until))
+    return frozen_output(*series(journal, "train/mean_output", until=until))
 
 
 def _alike(journal: Path, until: int) -> Failure | None:
-    return falling_diversity(*series(journal, "collapse/diversity", until=until))
+    return falling_diversity(*series(journal, "vs_real/diversity", until=until))

@@ -29,15 +29,15 @@ class Watch:
     def look(self, samples: NDArray[np.floating]) -> dict[str, float]:
         """Journal values of one look at samples (N, C, H, W) in [-1, 1].
 
-        `collapse/diversity` is their spread over the real one: 0 where all are one image, about 1
-        where they vary as real ones do. `collapse/mean_output` is their mean grey: it stands still
+        `vs_real/diversity` is their spread over the real one: 0 where all are one image, about 1
+        where they vary as real ones do. `train/mean_output` is their mean grey: it stands still
         only where the samples do. Neither is given where the samples are not numbers.
         """
         if not np.isfinite(samples).all():
             return {}
-        values = {"collapse/mean_output": float(np.mean(samples, dtype=np.float64))}
+        values = {"train/mean_output": float(np.mean(samples, dtype=np.float64))}
         if self.real_spread > 0:
-            values["collapse/diversity"] = spread(samples) / self.real_spread
+            values["vs_real/diversity"] = spread(samples) / self.real_spread
         return values
 
 
