@@ -32,7 +32,7 @@ FIRST_SAVE_SECONDS = 5.0
 LEAST_SAVE_SECONDS = 2.0
 
 
-class Stage(Protocol):
+class Trainable(Protocol):
     """What is trained. The loop owns epochs, order, seeds, saving; a stage owns one update."""
 
     @property
@@ -83,17 +83,17 @@ class Training:
     Attributes:
         targets: epochs whose checkpoints are wanted, ascending; the last one ends the loop.
         finish: called with (epoch, journal length in bytes) after a checkpoint's weights are
-        written.
+            written.
         picture_epochs: epochs after which sample grids are drawn; no effect on the result.
         last_epoch: epoch after which no continuation is possible (the schedule ends); 0 if open.
         branch_epochs: checkpoints that keep the full state beside their weights; no effect on
-        results.
+            results.
         lost: whether the training ends early, asked after each epoch's values are in the journal.
             It is read out there, and that state stands for every later target.
-        clock: what the job took; goes on from what the saved state had taken.
+        stopwatch: what the job took; goes on from what the saved state had taken.
     """
 
-    stage: Stage
+    stage: Trainable
     batches: Batches
     folder: JobFolder
     seed: int

@@ -106,13 +106,13 @@ class Specs:
     def mask_stage(
         self, store: Spec, settings: MaskStageConfig, seed: int, stop_on: Sequence[str] = ()
     ) -> Spec:
-        """Stage I, a lineage: its rate is constant, so its length is no part of it."""
+        """Stage I: its rate is constant, so its length is no part of it."""
         return self._stage("mask-stage", store, settings, seed, stop_on)
 
     def image_stage(
         self, store: Spec, settings: ImageStageConfig, seed: int, stop_on: Sequence[str] = ()
     ) -> Spec:
-        """Stage II at a constant rate, a lineage: its length is no part of it."""
+        """Stage II at a constant rate: its length is no part of it."""
         return self._stage("image-stage", store, settings, seed, stop_on)
 
     def _stage(

@@ -18,7 +18,7 @@ from harness.data.pairs.store import Row, Store
 from harness.jobs.context import Context
 from harness.jobs.folder import WorkFolder
 from harness.jobs.spec import Request
-from harness.work.prepare.job import run
+from harness.work.prepare.job import prepare_pairs
 from harness.work.prepare.kept_scan import drop_kept
 from harness.work.prepare.patient_index import IndexedPatient, look_at
 from harness.work.prepare.sources import make_source
@@ -126,7 +126,7 @@ class Prepared:
     def __init__(self, config: DataConfig, work: Path) -> None:
         self.request, self.patients = request_of(config, work)
         context = Context(self.request, WorkFolder(work))
-        run(context)
+        prepare_pairs(context)
         self.path = context.folder.path
         self.store = Store.open(self.path / "store")
         self.values = context.folder.result()["values"]  # type: ignore[index]
@@ -323,13 +323,13 @@ def test_pairs_are_of_the_scan_that_was_looked_at_or_refused(
         dataset.PatientID = "patient 2"
     save_series(datasets, tmp_path / "in" / "2")
     context = Context(request, WorkFolder(tmp_path / "work"))
-    run(context)
+    prepare_pairs(context)
     kept = Store.open(context.folder.path / "store")
     assert np.array_equal(kept.ct, prepared.store.ct)
     assert np.array_equal(kept.masks, prepared.store.masks)
     drop_kept(tmp_path / "work" / "looks")
     with pytest.raises(DataError) as caught:
-        run(Context(request, WorkFolder(tmp_path / "work")))
+        prepare_pairs(Context(request, WorkFolder(tmp_path / "work")))
     assert str(caught.value) == (
         f"patient {patients['2'].patient} must still be what it was when it was looked at, but "
         "its files changed; repeat the command"

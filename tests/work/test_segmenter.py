@@ -205,7 +205,10 @@ def test_synthetic_only_fills_every_slot_from_the_synthetic_store() -> None:
 def test_pretraining_is_synthetic_alone_and_then_real_alone(share: float) -> None:
     """20 updates, 5 an epoch: synthetic ones come first, and never again."""
     seen = batches(
-        "pretrain-finetune", updates=20, pretrain={"share": share}, augmentation={"magnitude": 0}
+        "pretrain-finetune",
+        updates=20,
+        pretrain={"updates_fraction": share},
+        augmentation={"magnitude": 0},
     )
     kinds = [
         {level < 0 for level in levels(seen.batch(epoch, index))}

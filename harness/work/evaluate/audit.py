@@ -200,7 +200,7 @@ class Audit:
         return {name: score.to_dict() for name, score in scores.items()}
 
 
-def run(context: Context) -> None:
+def audit_replicate(context: Context) -> None:
     """Audit one replicate's synthetic store."""
     audit = Audit(context)
     values: dict[str, Any] = {

@@ -13,7 +13,7 @@ from harness.work.evaluate.real_diversity import patients_of, real_rows, shown_i
 OF = {"collapse": calibrate_collapse, "memorisation": calibrate_memorisation}
 
 
-def run(context: Context) -> None:
+def calibrate_verdict(context: Context) -> None:
     """Plant failures in the real images of training and validation patients, and judge them."""
     config = context.spec.config
     store = Store.open(context.input("store") / "store")

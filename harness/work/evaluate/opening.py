@@ -21,7 +21,7 @@ from harness.data.pairs.store import Store
 from harness.jobs.context import Context
 
 
-def run(context: Context) -> None:
+def open_test(context: Context) -> None:
     """Check that the segmenters are what was trained, enter the opening, store it."""
     store = Store.open(context.input("store") / "store")
     patients = sorted(p["digest"] for p in store.meta["patients"] if p["role"] == "test")

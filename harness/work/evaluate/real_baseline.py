@@ -16,7 +16,7 @@ MOST_REAL = 600
 """Real images behind a baseline; their features are computed once."""
 
 
-def run(context: Context) -> None:
+def measure_real_baseline(context: Context) -> None:
     """Measure the real_baselines of one extractor on one kind of image."""
     config = context.spec.config
     store = Store.open(context.input("store") / "store")

@@ -32,7 +32,7 @@ MOST_REAL = 1500
 """Real images that are compared with; more would only make it slower."""
 
 
-def run(context: Context) -> None:
+def measure_real_diversity(context: Context) -> None:
     """Measure the real-real reference of one stage's images."""
     config = context.spec.config
     store = Store.open(context.input("store") / "store")

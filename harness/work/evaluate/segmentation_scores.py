@@ -38,7 +38,7 @@ from harness.training.precision import Precision
 from harness.work.train.segmenter import load_segmenter, predict
 
 
-def run(context: Context) -> None:
+def score_test_patients(context: Context) -> None:
     """Score one segmenter; needs the opening that names it."""
     spec = context.spec
     opening = context.work.job(spec.inputs["opening"]).spec()

@@ -27,7 +27,7 @@ LEAST_PAIRS = 10
 """Fewest training pairs that a phantom is counted on to give; most give twice that."""
 
 
-def run(context: Context) -> None:
+def draw_fresh_phantoms(context: Context) -> None:
     """Make phantoms until there are as many pairs as asked for."""
     config = context.spec.config
     store = Store.open(context.input("store") / "store")

@@ -98,7 +98,7 @@ def _rule(reason: str) -> str:
     return f"{reason.split()[0].removesuffix('_px')} outside training range"
 
 
-def run(context: Context) -> None:
+def synthesise(context: Context) -> None:
     """Make the synthetic store of one replicate."""
     spec, config = context.spec, context.spec.config
     store = Store.open(context.input("store") / "store")
@@ -138,7 +138,7 @@ def run(context: Context) -> None:
     context.finish([p for p in folder.rglob("*") if p.is_file()], values)
 
 
-def synthesis_on_real_masks(context: Context) -> None:
+def synthesise_on_real_masks(context: Context) -> None:
     """Make the store of one replicate's Stage II on real training masks.
 
     The masks are those that the GAN stages learn from, drawn without repeats as far as they last.

@@ -32,7 +32,7 @@ from harness.work.prepare.parallel import read_each
 from harness.work.prepare.sources import make_source
 
 
-def run(context: Context) -> None:
+def prepare_pairs(context: Context) -> None:
     """Fit the crop, cut every patient once, write the store."""
     config = context.spec.config
     roles: Mapping[str, str] = config["patients"]

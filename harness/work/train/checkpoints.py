@@ -1,5 +1,5 @@
-"""What a GAN checkpoint's result says: its losses, whether it converged, whether samples are
-alike."""
+"""The loop of a training job, and what a GAN checkpoint's result says: its losses, whether it
+converged, whether samples are alike."""
 
 from __future__ import annotations
 
@@ -16,6 +16,54 @@ from harness.metrics.collapse.convergence import (
     falling_diversity,
     frozen_output,
 )
+from harness.training.fit import Batches, Trainable, Training, fit
+from harness.training.schedule import picture_epochs
+
+
+def train(
+    context: Context,
+    stage: Trainable,
+    batches: Batches,
+    device: str,
+    finish: Callable[[Context, int, int], None],
+    **schedule: Any,
+) -> None:
+    """Train what a job is about until the epochs that its request names are read out.
+
+    Args:
+        finish: stores a checkpoint's result, called with its epoch and the journal's length.
+        schedule: further fields of `Training`.
+    """
+    training = Training(
+        stage=stage,
+        batches=batches,
+        folder=context.folder,
+        seed=context.spec.seed,
+        targets=context.request.epochs,
+        finish=lambda epoch, length: finish(context, epoch, length),
+        stop=context.stop,
+        stopwatch=context.stopwatch,
+        device=device,
+        **schedule,
+    )
+    fit(training)
+
+
+def train_gan(context: Context, stage: Trainable, batches: Batches, device: str) -> None:
+    """Train a GAN stage: pictures on the way, an early end if asked for, states to branch off."""
+    request = context.request
+    train(
+        context,
+        stage,
+        batches,
+        device,
+        finish_checkpoint,
+        lost=stop_rule(context),
+        picture_epochs=picture_epochs(request.epochs, request.pictures),
+        last_epoch=context.spec.config.get("epochs", 0),
+        branch_epochs=frozenset(request.branches),
+    )
+
 
 _LAST = ("d_loss", "g_loss", "l1", "d_real", "d_fake")
 

@@ -4,7 +4,7 @@ Method: Isola et al. 2017 with the official settings: BatchNorm U-Net of seven l
 PatchGAN on the (mask, CT) pair, vanilla GAN loss + `l1_weight` x L1, one D step (losses halved) and
 one G step on the same fake; two thirds of the epochs at a constant rate, one third decaying.
 
-Trainings of several lengths share the constant phase, a lineage (`image-stage`). Each decay is a
+Trainings of several lengths share the constant phase (`image-stage`). Each decay is a
 job of its own (`image-decay`) that branches off it. The weights are those of one training from
 scratch, which is also what a decay does where the state to branch off from was not kept.
 """
@@ -25,12 +25,11 @@ from harness.base.rng import generator as numpy_generator
 from harness.data.pairs.store import Store
 from harness.jobs.context import Context
 from harness.models.pix2pix import PatchDiscriminator, UnetGenerator
-from harness.training.fit import Training, fit
 from harness.training.pictures import grid, to_grey
 from harness.training.precision import Precision
-from harness.training.schedule import constant, picture_epochs, pix2pix_decay
+from harness.training.schedule import constant, pix2pix_decay
 from harness.work.train.batches import EpochBatches
-from harness.work.train.checkpoints import finish_checkpoint, stop_rule
+from harness.work.train.checkpoints import train_gan
 from harness.work.train.fork import branch_off
 from harness.work.train.gan import Adversaries
 from harness.work.train.sample_monitor import SAMPLES, Watch
@@ -164,16 +163,16 @@ def _shown(store: Store, seed: int) -> tuple[Tensor, Tensor]:
     return conditioning(store, chosen), torch.from_numpy(store.ct[chosen].astype(np.float32))
 
 
-def decay(context: Context) -> None:
+def train_decay(context: Context) -> None:
     """Go on from the constant phase, if its state is there, and end with the decay."""
     steady = context.spec.inputs["steady"]
     branch_off(context.work.job(steady), steady.epoch or 0, context.folder)
-    run(context)
+    train_image_stage(context)
     if context.folder.result(context.spec.config["epochs"]) is not None:
         context.work.job(steady).branch(steady.epoch or 0).unlink(missing_ok=True)
 
 
-def run(context: Context) -> None:
+def train_image_stage(context: Context) -> None:
     """Train until the requested epochs are read out."""
     spec = context.spec
     config = spec.config
@@ -187,20 +186,5 @@ def run(context: Context) -> None:
         "masks": conditioning(store, rows),
         "ct": torch.from_numpy(store.ct[rows].astype(np.float32)),
     }
-    fit(
-        Training(
-            stage=stage,
-            batches=EpochBatches(tensors, config["batch_size"], spec.seed),
-            folder=context.folder,
-            seed=spec.seed,
-            targets=context.request.epochs,
-            finish=lambda epoch, length: finish_checkpoint(context, epoch, length),
-            stop=context.stop,
-            stopwatch=context.stopwatch,
-            lost=stop_rule(context),
-            device=precision.device,
-            picture_epochs=picture_epochs(context.request.epochs, context.request.pictures),
-            last_epoch=config.get("epochs", 0),
-            branch_epochs=frozenset(context.request.branches),
-        )
-    )
+    batches = EpochBatches(tensors, config["batch_size"], spec.seed)
+    train_gan(context, stage, batches, precision.device)

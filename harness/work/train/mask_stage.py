@@ -22,12 +22,10 @@ from harness.data.pairs.store import Store
 from harness.jobs.context import Context
 from harness.models.dcgan import Discriminator, Generator
 from harness.training.augmentation import augment_masks
-from harness.training.fit import Training, fit
 from harness.training.pictures import grid, to_grey
 from harness.training.precision import Precision
-from harness.training.schedule import picture_epochs
 from harness.work.train.batches import EpochBatches
-from harness.work.train.checkpoints import finish_checkpoint, stop_rule
+from harness.work.train.checkpoints import train_gan
 from harness.work.train.gan import Adversaries
 from harness.work.train.sample_monitor import SAMPLES, Watch
 
@@ -131,7 +129,7 @@ def training_images(store: Store, learns: str) -> Tensor:
     return torch.from_numpy(store.mask_crops(rows).astype(np.float32)) * 2 - 1
 
 
-def run(context: Context) -> None:
+def train_mask_stage(context: Context) -> None:
     """Train until the requested epochs are read out."""
     spec = context.spec
     config = spec.config
@@ -157,18 +155,4 @@ def run(context: Context) -> None:
             )
         },
     )
-    fit(
-        Training(
-            stage=stage,
-            batches=batches,
-            folder=context.folder,
-            seed=spec.seed,
-            targets=context.request.epochs,
-            finish=lambda epoch, length: finish_checkpoint(context, epoch, length),
-            stop=context.stop,
-            stopwatch=context.stopwatch,
-            lost=stop_rule(context),
-            device=precision.device,
-            picture_epochs=picture_epochs(context.request.epochs, context.request.pictures),
-        )
-    )
+    train_gan(context, stage, batches, precision.device)

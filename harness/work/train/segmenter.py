@@ -24,9 +24,9 @@ from harness.data.pairs.store import Store
 from harness.jobs.checkpoint import load_weights
 from harness.jobs.context import Context
 from harness.models.unet import make_unet
-from harness.training.fit import Training, fit
 from harness.training.precision import Precision
 from harness.training.schedule import cosine
+from harness.work.train.checkpoints import train
 from harness.work.train.mixed_batches import SlotBatches, extra_pairs, real_pairs
 
 
@@ -138,7 +138,7 @@ def validation_dice(network: nn.Module, store: Store, precision: Precision) -> f
     return float(np.mean(dice)) if dice else math.nan
 
 
-def run(context: Context) -> None:
+def train_segmenter(context: Context) -> None:
     """Train one arm's segmenter for its whole schedule."""
     spec = context.spec
     config = spec.config
@@ -149,20 +149,9 @@ def run(context: Context) -> None:
     extra = extra_pairs(context, store)
     precision = Precision.of(spec.compute)
     stage = SegmenterStage(config, len(store.channels), spec.seed, precision, store)
-    fit(
-        Training(
-            stage=stage,
-            batches=SlotBatches(real, extra, config, spec.seed),
-            folder=context.folder,
-            seed=spec.seed,
-            targets=context.request.epochs,
-            finish=lambda epoch, length: _finish(context, epoch, length),
-            stop=context.stop,
-            stopwatch=context.stopwatch,
-            device=precision.device,
-            last_epoch=math.ceil(config["updates"] / config["updates_per_epoch"]),
-        )
-    )
+    batches = SlotBatches(real, extra, config, spec.seed)
+    last = math.ceil(config["updates"] / config["updates_per_epoch"])
+    train(context, stage, batches, precision.device, _finish, last_epoch=last)
 
 
 def _finish(context: Context, epoch: int, length: int) -> None:
