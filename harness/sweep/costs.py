@@ -53,10 +53,10 @@ def _once(work: WorkFolder, specs: Iterable[Spec]) -> list[JobFolder]:
 
 
 def _cost(folder: JobFolder) -> tuple[float, float]:
-    """Wall and processor seconds; of a lineage its furthest checkpoint's, which counts from its
+    """Wall and processor seconds; of a training its furthest checkpoint's, which counts from its
     beginning."""
-    found = [folder.result(epoch) for epoch in folder.checkpoints()] or [folder.result()]
-    costs = [result["cost"] for result in found if result is not None]
+    results = [folder.result(epoch) for epoch in folder.checkpoints()] or [folder.result()]
+    costs = [result["cost"] for result in results if result is not None]
     pairs = [(float(c["seconds"]), float(c.get("cpu_seconds", 0.0))) for c in costs]
     return max(pairs, default=(0.0, 0.0))
 

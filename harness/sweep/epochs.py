@@ -12,10 +12,10 @@ from harness.sweep.plan import SeedRun, SweepPlan
 class Epochs:
     """Attributes:
     alone: epochs if every asked trial and seed were trained from scratch.
-    trained: epochs with lineages and constant phases shared, as far as trainings went that fit
+    trained: epochs, those that trainings share counted once, as far as trainings went that fit
         their device.
     trainings: asked trials times seeds, those that fit their device.
-    lineages: first phases that they share.
+    first_phases: at a constant rate, which trainings of several lengths share.
     pruned: seeds of asked trials that were left out.
     stopped: trainings that ended early by `sweep.stop_on` or a loss that is no number.
     checkpoints, checkpoint_epochs: further settings read out on the way at no cost, and the epochs
@@ -25,7 +25,7 @@ class Epochs:
     alone: int
     trained: int
     trainings: int
-    lineages: int
+    first_phases: int
     pruned: int
     stopped: int
     checkpoints: int
@@ -39,7 +39,7 @@ class Epochs:
     @property
     def continued(self) -> int:
         """Trainings that went on from another one's epochs, or were passed by a longer one."""
-        return self.trainings - self.lineages
+        return self.trainings - self.first_phases
 
 
 def count_epochs(plan: SweepPlan) -> Epochs:
@@ -61,12 +61,12 @@ def count_epochs(plan: SweepPlan) -> Epochs:
 
 def _longest(seeds: Iterable[SeedRun]) -> dict[str, int]:
     """The most epochs that any training takes of each first phase, by its digest."""
-    found: dict[str, int] = {}
+    longest: dict[str, int] = {}
     for seed in seeds:
         digest = seed.phases.steady.digest
         epochs = min(seed.phases.steady_epochs, _end(seed))
-        found[digest] = max(found.get(digest, 0), epochs)
-    return found
+        longest[digest] = max(longest.get(digest, 0), epochs)
+    return longest
 
 
 def _decays(seeds: Iterable[SeedRun]) -> dict[str, int]:

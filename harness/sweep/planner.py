@@ -128,11 +128,11 @@ class StageSweep:
 
         A score is missing as well where an earlier recipe made it.
         """
-        found = self.look(JobGraph(graph.work))
-        for run in found.trials:
+        plan = self.look(JobGraph(graph.work))
+        for run in plan.trials:
             for seed in run.seeds:
                 self._rescore(graph, run, seed)
-        return found
+        return plan
 
     def _rescore(self, graph: JobGraph, run: TrialRun, seed: SeedRun) -> None:
         if graph.folder(seed.training).result(run.epochs) is None:
@@ -150,9 +150,9 @@ class StageSweep:
         return apply(self._base(), trial.params)
 
     def _sweep(self) -> Any:
-        found = getattr(self.specs.experiment.sweep, self.stage)
-        assert found is not None
-        return found
+        settings = getattr(self.specs.experiment.sweep, self.stage)
+        assert settings is not None
+        return settings
 
     def _base(self) -> Settings:
         experiment = self.specs.experiment
@@ -202,8 +202,8 @@ class StageSweep:
             if too_large:
                 break
             scores[at] = spec
-            found = graph.need(spec, label=f"score of {label}, epoch {at}")
-            result = found if stopped or epoch == epochs else result
+            score = graph.need(spec, label=f"score of {label}, epoch {at}")
+            result = score if stopped or epoch == epochs else result
             if stopped:
                 break
         scored = all(self._has(graph, spec) for spec in scores.values())
@@ -230,15 +230,15 @@ class StageSweep:
         return graph.folder(spec).result() is not None
 
     def _scored(self, epochs: int) -> list[int]:
-        """Epochs to score: one ladder for the whole study, so that lineages can be shared."""
+        """Epochs to score: one ladder for the whole study, so that trainings are shared."""
         sweep = self._sweep()
         about = self.specs.experiment.metrics.scored_epochs
         ladder = scored_epochs(longest(sweep, self._base().schedule.epochs), about)
         return sorted({e for e in (*ladder, *listed_epochs(sweep)) if e <= epochs} | {epochs})
 
-    def _unknown(self, objective: str, found: Mapping[str, Any]) -> str:
+    def _unknown(self, objective: str, scores: Mapping[str, Any]) -> str:
         """The sentence for an objective that the stage's scores do not have."""
-        valid = sorted(name for name in found if name.startswith("quality/"))
+        valid = sorted(name for name in scores if name.startswith("quality/"))
         near = nearest(objective, valid)
         hint = f"; did you mean '{near}'?" if near else ""
         of = "objective" if objective == self._sweep().objective else "further_objectives"
@@ -293,10 +293,10 @@ class StageSweep:
         if seed.too_large:
             return None
         assert seed.result is not None
-        found = seed.result["values"]
-        if objective not in found:
-            raise ConfigError(self._unknown(objective, found))
-        value = found[objective]
+        scores = seed.result["values"]
+        if objective not in scores:
+            raise ConfigError(self._unknown(objective, scores))
+        value = scores[objective]
         return float(value) if value is not None and math.isfinite(value) else None
 
     def _values(self, seeds: Sequence[SeedRun]) -> tuple[list[float | None], int]:

@@ -26,15 +26,15 @@ def distributions(space: Mapping[str, AxisConfig]) -> dict[str, BaseDistribution
         IntDistribution,
     )
 
-    made: dict[str, BaseDistribution] = {}
+    shapes: dict[str, BaseDistribution] = {}
     for path, axis in space.items():
         if axis.values is not None:
-            made[path] = CategoricalDistribution(axis.values)
+            shapes[path] = CategoricalDistribution(axis.values)
         elif axis.integer:
-            made[path] = IntDistribution(int(_low(axis)), int(_high(axis)), log=axis.log)
+            shapes[path] = IntDistribution(int(_low(axis)), int(_high(axis)), log=axis.log)
         else:
-            made[path] = FloatDistribution(_low(axis), _high(axis), log=axis.log)
-    return made
+            shapes[path] = FloatDistribution(_low(axis), _high(axis), log=axis.log)
+    return shapes
 
 
 def is_asked(axis: AxisConfig, params: Mapping[str, Any]) -> bool:
@@ -95,14 +95,14 @@ def grid_cells(space: Mapping[str, AxisConfig], seed: int) -> list[dict[str, Any
 
 def apply(settings: S, params: Mapping[str, Any]) -> S:
     """The stage's settings with a trial's values put in their places; validated again."""
-    plain: dict[str, Any] = settings.model_dump()
+    changed: dict[str, Any] = settings.model_dump()
     for path, value in params.items():
         *parents, last = path.split(".")
-        place = plain
+        section = changed
         for parent in parents:
-            place = place[parent]
-        place[last] = value
-    return type(settings).model_validate(plain)
+            section = section[parent]
+        section[last] = value
+    return type(settings).model_validate(changed)
 
 
 def longest(sweep: StageSweepConfig, configured: int) -> int:

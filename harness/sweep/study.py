@@ -123,7 +123,7 @@ class Study:
         """All trials, by number."""
         import optuna
 
-        found = self._study.get_trials(deepcopy=False)
+        frozen = self._study.get_trials(deepcopy=False)
         return [
             Trial(
                 t.number,
@@ -135,7 +135,7 @@ class Study:
                 t.state == optuna.trial.TrialState.PRUNED,
                 self._further(t.values[1:]) if t.state.is_finished() else {},
             )
-            for t in found
+            for t in frozen
         ]
 
     def _further(self, values: Sequence[float]) -> dict[str, float]:
@@ -172,8 +172,8 @@ class Study:
 
     def ended_at(self) -> float:
         """Asked trials after which a budget ended the search; infinite where none did."""
-        found = self._study.user_attrs.get(ENDED_AT)
-        return math.inf if found is None else int(found)
+        ended = self._study.user_attrs.get(ENDED_AT)
+        return math.inf if ended is None else int(ended)
 
     def total(self) -> int:
         """Trials that the sweep wants; a grid has no more than its cells."""
@@ -182,20 +182,20 @@ class Study:
             return min(self._settings.trials, cells)
         return self._settings.trials
 
-    def _next(self, place: int) -> dict[str, Any]:
-        """Settings of the asked trial at a place in their order."""
+    def _next(self, index: int) -> dict[str, Any]:
+        """Settings of the asked trial at an index in their order."""
         if self._sweep.sampler == "grid":
-            return grid_cells(self._settings.space, self._sweep.seed)[place]
+            return grid_cells(self._settings.space, self._sweep.seed)[index]
         import optuna
 
-        seed = seed_of(self._sweep.seed, "ask", self.name.split("-")[0], place)
+        seed = seed_of(self._sweep.seed, "ask", self.name.split("-")[0], index)
         copy = optuna.create_study(directions=self._directions, sampler=self._sampler(seed))
-        copy.add_trials(self._before(place))
+        copy.add_trials(self._before(index))
         if self._conditional:
             return ask(copy.ask(), self._settings.space)
         return copy.ask(self._space).params
 
-    def _before(self, place: int) -> list[optuna.trial.FrozenTrial]:
+    def _before(self, index: int) -> list[optuna.trial.FrozenTrial]:
         """What a trial is asked with: results of earlier waves with what was read out of them, then
         settings alone of its own wave.
 
@@ -204,11 +204,11 @@ class Study:
         """
         import optuna
 
-        found = self._study.get_trials(deepcopy=True)
-        trials = [trial for trial in found if CHECKPOINT_OF not in trial.user_attrs][:place]
-        first = place - place % self._sweep.trials_per_batch
+        frozen = self._study.get_trials(deepcopy=True)
+        trials = [trial for trial in frozen if CHECKPOINT_OF not in trial.user_attrs][:index]
+        first = index - index % self._sweep.trials_per_batch
         earlier = {trial.number for trial in trials[:first]}
-        checkpoints = [t for t in found if t.user_attrs.get(CHECKPOINT_OF) in earlier]
+        checkpoints = [t for t in frozen if t.user_attrs.get(CHECKPOINT_OF) in earlier]
         checkpoints.sort(key=lambda t: (t.user_attrs[CHECKPOINT_OF], t.number))
         return (
             trials[:first]
@@ -296,12 +296,12 @@ class Study:
             return False
         trials = self._study.get_trials(deepcopy=True)
         asked = [trial for trial in trials if CHECKPOINT_OF not in trial.user_attrs]
-        place = [trial.number for trial in asked].index(number)
+        index = [trial.number for trial in asked].index(number)
         copy = optuna.create_study(
             direction=self._settings.direction,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=0),
         )
-        copy.add_trials(asked[: place - place % self._sweep.trials_per_batch])
+        copy.add_trials(asked[: index - index % self._sweep.trials_per_batch])
         trial = copy.ask()
         for step, mean in enumerate(means):
             trial.report(mean, step)
@@ -334,12 +334,12 @@ class Study:
 
     def _means(self, values: Sequence[Sequence[float | None]]) -> list[float]:
         """Mean over seeds of every objective; a stand-in where a seed has no number."""
-        found = []
+        means = []
         for direction, seeds in zip(self._directions, values, strict=True):
             numbers = [value for value in seeds if value is not None]
             failed = FAILED_VALUE if direction == "minimize" else -FAILED_VALUE
-            found.append(sum(numbers) / len(numbers) if len(numbers) == len(seeds) else failed)
-        return found
+            means.append(sum(numbers) / len(numbers) if len(numbers) == len(seeds) else failed)
+        return means
 
     def front(self) -> list[int]:
         """Numbers of the trials on the Pareto front, ascending; of one objective, the best ones."""

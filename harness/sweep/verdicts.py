@@ -126,15 +126,15 @@ def sweep_verdicts(work: WorkFolder, plan: SweepPlan, sampler: str) -> Verdicts 
 
 
 def _verdict(work: WorkFolder, stage: str, trial: TrialRun, seed: SeedRun) -> SeedVerdict | None:
-    found = {}
+    verdicts = {}
     for epoch, spec in sorted(seed.scores.items()):
         result = work.job(spec).result()
         if result is not None:
-            found[epoch] = result["values"]["collapse"]
-    last = found.get(trial.epochs)
+            verdicts[epoch] = result["values"]["collapse"]
+    last = verdicts.get(trial.epochs)
     if last is None:
         return None
-    by_epoch = {epoch: str(entry["word"]) for epoch, entry in found.items()}
+    by_epoch = {epoch: str(entry["word"]) for epoch, entry in verdicts.items()}
     real = last["real_precision"]
     return SeedVerdict(
         stage=stage,
@@ -180,14 +180,14 @@ def _axes(rows: Sequence[SeedVerdict], rates: bool) -> list[Rate]:
     for row in rows:
         if row.job not in longest or longest[row.job].epochs < row.epochs:
             longest[row.job] = row
-    found = []
+    per_value = []
     for axis in dict.fromkeys(name for row in rows for name in row.params):
         every = list(rows) if axis == "schedule.epochs" else list(longest.values())
         counted = [row for row in every if axis in row.params]  # it may not apply to all
         groups = _grouped(counted, lambda row: row.params[axis])  # noqa: B023 - used at once
         if 1 < len(groups) <= len(counted) / 2:  # a continuous axis has no value twice
-            found += [_rate(axis, value, groups[value], rates) for value in sorted(groups)]
-    return found
+            per_value += [_rate(axis, value, groups[value], rates) for value in sorted(groups)]
+    return per_value
 
 
 def _rate(axis: str, value: Any, rows: Sequence[SeedVerdict], rates: bool) -> Rate:
@@ -201,11 +201,11 @@ def _rate(axis: str, value: Any, rows: Sequence[SeedVerdict], rates: bool) -> Ra
 
 
 def _sentence(stage: str, rows: Sequence[SeedVerdict], agreeing: int, several: int) -> str:
-    words = [*COLLAPSED, "healthy", "undecided"]
-    counts = {word: sum(row.word == word for row in rows) for word in words}
-    bad = sum(counts[word] for word in COLLAPSED)
-    parts = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
-    said = f"{stage} stage: {bad} of {len(rows)} trainings collapsed ({parts})"
+    verdicts = [*COLLAPSED, "healthy", "undecided"]
+    counts = {verdict: sum(row.word == verdict for row in rows) for verdict in verdicts}
+    bad = sum(counts[verdict] for verdict in COLLAPSED)
+    parts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in verdicts if counts[verdict])
+    sentence = f"{stage} stage: {bad} of {len(rows)} trainings collapsed ({parts})"
     if several:
-        said += f"; all seeds agree in {agreeing} of {several} settings"
-    return said + "."
+        sentence += f"; all seeds agree in {agreeing} of {several} settings"
+    return sentence + "."

@@ -77,18 +77,18 @@ class Sent:
 
     def text(self) -> str:
         parts = {name: cursor.to_dict() for name, cursor in self.parts.items()}
-        plain = {"parts": parts, "summary": self.summary, "artifacts": self.artifacts}
-        return json.dumps(plain, separators=(",", ":"))
+        sent = {"parts": parts, "summary": self.summary, "artifacts": self.artifacts}
+        return json.dumps(sent, separators=(",", ":"))
 
     @classmethod
     def read(cls, text: str) -> Sent:
         """From a tag; what cannot be read counts as nothing sent, which only costs a replay."""
         try:
-            plain = json.loads(text)
+            sent = json.loads(text)
             return cls(
-                {name: Cursor(*numbers) for name, numbers in plain["parts"].items()},
-                {name: (float(value), int(at)) for name, (value, at) in plain["summary"].items()},
-                dict(plain["artifacts"]),
+                {name: Cursor(*numbers) for name, numbers in sent["parts"].items()},
+                {name: (float(value), int(at)) for name, (value, at) in sent["summary"].items()},
+                dict(sent["artifacts"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             return cls()
@@ -130,12 +130,12 @@ def covered(part: JournalPart) -> tuple[int, int]:
 
 def find_pictures(folder: Path, after: int, until: int) -> list[Picture]:
     """Pictures with `after` < epoch <= `until`, by epoch, then by key."""
-    found = []
+    pictures = []
     for path in folder.glob("*.png") if folder.is_dir() else ():
         parts = _PICTURE.fullmatch(path.name)
         if parts and after < int(parts["epoch"]) <= until:
-            found.append(Picture(path, parts["key"], int(parts["epoch"])))
-    return sorted(found, key=lambda picture: (picture.epoch, picture.key))
+            pictures.append(Picture(path, parts["key"], int(parts["epoch"])))
+    return sorted(pictures, key=lambda picture: (picture.epoch, picture.key))
 
 
 def span(parts: Sequence[JournalPart], sent: Sent | None) -> tuple[int, int]:

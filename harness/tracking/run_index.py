@@ -1,4 +1,4 @@
-"""The runs of one work folder as MLflow has them: found by their key, made once."""
+"""The runs of one work folder as MLflow has them: by their key, each created once."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ class Shown:
 
 
 def ensure_experiment(client: MlflowClient, store: MlflowStore, name: str) -> str:
-    """The id of the MLflow experiment; made, or restored, where it is missing."""
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    """The id of the MLflow experiment; created, or restored, where it is missing."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         root = store.artifacts.as_uri() if store.artifacts is not None else None
         return str(client.create_experiment(name, root, tags=_EXPERIMENT_TAGS))
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
 
 
 class RunIndex:

@@ -1,6 +1,6 @@
 """What a tracker should show: runs, their place in the tree, and the journals behind them.
 
-Planners describe; `tracking` projects. A view holds no values of its own but summaries; curves and
+Planners describe, `tracking` shows. A view holds no values of its own but summaries; curves and
 pictures come from the job folders it names.
 """
 
@@ -18,7 +18,7 @@ class JournalPart:
 
     Attributes:
         folder: the job's folder (journal.jsonl, covered.json, samples/).
-        until: last step (epoch) to show, None for all: a trial shows its own part of a lineage.
+        until: last step (epoch) to show, None for all: a trial shows its own part of a training.
         after: steps up to this one are left to another part: a decay's journal begins with those
             of the phase that it goes on from.
         whole: the job is finished and has no covered.json of its own: all lines count.

@@ -138,8 +138,8 @@ def _make(store: MlflowStore, database: Path) -> None:
     part = database.with_name(f".{database.name}.part")
     for left in database.parent.glob(f"{part.name}*"):  # of a first use that was killed
         left.unlink()
-    made = SqlAlchemyStore(f"sqlite:///{part}", str(store.artifacts))
-    made.engine.dispose()
+    migrated = SqlAlchemyStore(f"sqlite:///{part}", str(store.artifacts))
+    migrated.engine.dispose()
     part.rename(database)
 
 

@@ -37,7 +37,7 @@ _SENT_LENGTH = 7900  # MLflow cuts longer tags
 
 @dataclass(frozen=True)
 class SyncCounts:
-    """What a sync did: runs made, values and pictures sent, values still unsent."""
+    """What a sync did: new runs, values and pictures sent, values still unsent."""
 
     runs: int = 0
     values: int = 0
@@ -54,7 +54,7 @@ class SyncCounts:
 
 
 class MlflowSync:
-    """Projects the views of one experiment in one work folder.
+    """Shows the views of one experiment in one work folder as runs.
 
     Args:
         workdir: the work folder.

@@ -83,10 +83,12 @@ def ui(
 def _links(base: str, store: MlflowStore, experiment: str) -> dict[str, str]:
     """The runs; the comparison; the arms and each stage's trials as tables, best first, where there
     are any; the seeds of both GAN stages' sweeps as curves and sample grids, best first."""
-    client, found = _experiment(store, experiment)
-    pages, tables = Pages(base, found.experiment_id), leaderboard_names(found.tags)
+    client, tracked = _experiment(store, experiment)
+    pages, tables = Pages(base, tracked.experiment_id), leaderboard_names(tracked.tags)
     links = {"runs": pages.shared(tables["runs"]) if "runs" in tables else pages.runs()}
-    for run in client.search_runs([found.experiment_id], "tags.kind = 'comparison'", max_results=1):
+    for run in client.search_runs(
+        [tracked.experiment_id], "tags.kind = 'comparison'", max_results=1
+    ):
         links["comparison"] = pages.run(run.info.run_id)
     for name in ("arms", "mask", "image", "segmentation"):
         if name in tables:
@@ -212,7 +214,7 @@ def _experiment(store: MlflowStore, experiment: str) -> tuple[MlflowClient, Expe
     from mlflow.exceptions import MlflowException
 
     try:
-        found = client.get_experiment_by_name(experiment)
+        tracked = client.get_experiment_by_name(experiment)
     except MlflowException as error:
         if not store.uri.startswith("http"):
             raise
@@ -220,9 +222,9 @@ def _experiment(store: MlflowStore, experiment: str) -> tuple[MlflowClient, Expe
             f"the tracking server {_without_login(store.uri)} must answer, but got "
             f"{masked(str(error)).partition('(Caused')[0].strip()}; start it, or check tracking.uri"
         ) from error
-    if found is None:
+    if tracked is None:
         raise UserError(_nothing(experiment))
-    return client, found
+    return client, tracked
 
 
 def _nothing(experiment: str) -> str:

@@ -35,7 +35,7 @@ def test_a_grid_of_lengths_costs_little_more_than_its_longest(
     assert count_epochs(seen).trained == trained, "known before anything is trained"
     epochs = count_epochs(sweep.run())
     assert (epochs.alone, epochs.trained) == (alone, trained)
-    assert (epochs.trainings, epochs.lineages, epochs.checkpoints) == (12, 3, 0)
+    assert (epochs.trainings, epochs.first_phases, epochs.checkpoints) == (12, 3, 0)
     assert epochs.share == pytest.approx({"mask": 0.5, "image": 0.667}[stage], abs=1e-3)
 
 

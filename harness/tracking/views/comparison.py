@@ -287,10 +287,10 @@ def _part(
 
 def _settings(config: Mapping[str, Any]) -> dict[str, str]:
     """The few settings that people compare runs by."""
-    found = {"batch_size": config.get("batch_size"), "width": config.get("width")}
+    settings = {"batch_size": config.get("batch_size"), "width": config.get("width")}
     if "optimiser" in config:
-        found["learning_rate"] = config["optimiser"]["learning_rate"]
-    return {name: value_words(value) for name, value in found.items() if value is not None} | (
+        settings["learning_rate"] = config["optimiser"]["learning_rate"]
+    return {name: value_words(value) for name, value in settings.items() if value is not None} | (
         _filling(config) if "fill" in config else {}
     )
 

@@ -57,13 +57,13 @@ def _counts(plan: SweepPlan) -> dict[str, float]:
     told = [run.trial for run in plan.trials if run.trial.value is not None]
     if not told:
         return {}
-    found = {
+    counts = {
         "sweep/trials": float(len(told)),
         "sweep/failed_trials": float(sum(trial.failed_seeds > 0 for trial in told)),
     }
     if plan.best is not None and plan.best.value is not None:
-        found[plan.objective] = plan.best.value
-    return found
+        counts[plan.objective] = plan.best.value
+    return counts
 
 
 def _trial_views(
@@ -86,7 +86,7 @@ def _trial_views(
     if run.trial.pruned:
         tags["pruned"] = f"{run.pruned_seeds} seeds left out"
     if run.trial.checkpoint_of is not None:
-        tags["derived"] = f"checkpoint of trial {run.trial.checkpoint_of}"
+        tags["derived"] = f"read out of trial {run.trial.checkpoint_of}"
     views = [
         RunView(
             key,
@@ -137,14 +137,14 @@ def _status(seed: SeedRun) -> Literal["running", "finished", "failed"]:
 
 def _belongings(run: TrialRun, graph: JobGraph, files: Path | None) -> tuple[tuple[Path, str], ...]:
     """What goes with the chosen trial: its settings, newest samples, small weights of seed 0."""
-    found = [(files / SETTINGS, "settings")] if files else []
+    belongings = [(files / SETTINGS, "settings")] if files else []
     for seed, training in zip(run.seeds, trial_runs(run), strict=True):
         grids = sample_grids(graph.work, training)
-        found += [(path, f"samples/seed-{seed.seed}") for _, path in grids[-1:]]
+        belongings += [(path, f"samples/seed-{seed.seed}") for _, path in grids[-1:]]
     weights = _weights(run.seeds[0], graph.work) if run.seeds else None
     if weights is not None and weights.exists() and weights.stat().st_size < WEIGHTS_BYTES:
-        found.append((weights, f"weights/seed-{run.seeds[0].seed}"))
-    return tuple(found)
+        belongings.append((weights, f"weights/seed-{run.seeds[0].seed}"))
+    return tuple(belongings)
 
 
 def _weights(seed: SeedRun, work: WorkFolder) -> Path | None:
@@ -156,13 +156,13 @@ def _weights(seed: SeedRun, work: WorkFolder) -> Path | None:
 
 def _weight_tags(seeds: Sequence[SeedRun]) -> dict[str, str]:
     """Which weights a trial stands for: kind and digest of the training, and the epoch."""
-    found = {}
+    tags = {}
     for seed in seeds:
         if seed.scores:
             scored = seed.scores[max(seed.scores)].inputs["training"]
-            found[f"weights seed {seed.seed}"] = f"{scored.kind}/{scored.digest}"
-            found[f"weights seed {seed.seed} epoch"] = str(scored.epoch)
-    return found
+            tags[f"weights seed {seed.seed}"] = f"{scored.kind}/{scored.digest}"
+            tags[f"weights seed {seed.seed} epoch"] = str(scored.epoch)
+    return tags
 
 
 def training_parts(training: Phases, graph: JobGraph) -> list[JournalPart]:
@@ -190,12 +190,12 @@ def _verdict_tags(seed: SeedRun) -> dict[str, str]:
 
 def _verdicts(seeds: Sequence[SeedRun]) -> str:
     """The seeds' verdicts in few words: one for all, or each with its count, worst first."""
-    words = Counter(_verdict_tags(seed).get("verdict", "no verdict") for seed in seeds)
-    if len(words) == 1:
-        return next(iter(words))
-    ordered = [word for word in COLLAPSED if word in words]
-    ordered += sorted(word for word in words if word not in COLLAPSED)
-    return ", ".join(f"{words[word]} {word}" for word in ordered)
+    counts = Counter(_verdict_tags(seed).get("verdict", "no verdict") for seed in seeds)
+    if len(counts) == 1:
+        return next(iter(counts))
+    ordered = [verdict for verdict in COLLAPSED if verdict in counts]
+    ordered += sorted(verdict for verdict in counts if verdict not in COLLAPSED)
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in ordered)
 
 
 def _means(seeds: Sequence[SeedRun]) -> dict[str, float]:
@@ -207,7 +207,7 @@ def _means(seeds: Sequence[SeedRun]) -> dict[str, float]:
         for name, value in (seed.result or {"values": {}})["values"].items():
             if name.startswith("quality/"):
                 values.setdefault(name, []).append(math.nan if value is None else float(value))
-    return {name: sum(found) / len(found) for name, found in values.items()}
+    return {name: sum(numbers) / len(numbers) for name, numbers in values.items()}
 
 
 def _latest(seeds: Sequence[SeedRun]) -> int:
