@@ -10,7 +10,7 @@ from harness.compare.protocol import ComparisonPlan
 from harness.compare.replicate import Replicate
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Input, Spec
-from harness.tracking.views.comparison import audit_views
+from harness.tracking.views.verdicts import audit_views
 
 REAL_ARMS = ("traditional", "none", "duplicate")
 """Arms whose segmenter saw real training pairs alone, the best one first."""

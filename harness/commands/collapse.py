@@ -19,8 +19,8 @@ from harness.report.collapse import seed_runs
 from harness.report.grids import last_samples
 from harness.sweep.plan import SweepPlan
 from harness.sweep.verdicts import SeedVerdict, Verdicts, sweep_verdicts
-from harness.tracking.views.comparison import collapse_view
 from harness.tracking.views.sweep import sweep_views
+from harness.tracking.views.verdicts import collapse_view
 
 
 def judge_sweeps(session: Session) -> list[Verdicts]:

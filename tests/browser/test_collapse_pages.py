@@ -21,7 +21,7 @@ from harness.tracking.links import Pages
 from harness.tracking.store import open_client, resolve
 from harness.tracking.sync import MlflowSync
 from harness.tracking.ui import serving
-from harness.tracking.views.comparison import collapse_view
+from harness.tracking.views.verdicts import collapse_view
 
 pytestmark = pytest.mark.browser
 PAGE_MS = 45_000

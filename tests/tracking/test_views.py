@@ -20,8 +20,9 @@ from harness.sweep.verdicts import Verdicts
 from harness.tracking.run_view import RunView
 from harness.tracking.store import open_client, resolve
 from harness.tracking.sync import MlflowSync
-from harness.tracking.views.comparison import collapse_view, comparison_views
+from harness.tracking.views.comparison import comparison_views
 from harness.tracking.views.sweep import sweep_views
+from harness.tracking.views.verdicts import collapse_view
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from harness.commands import steps
 from harness.commands.session import Session
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Spec
-from harness.tracking.views.comparison import calibration_view
+from harness.tracking.views.verdicts import calibration_view
 
 HEAD = ("shows", "planted", "kind", "n", "repeats", "detected", "rate", "low", "high", "verdicts")
 SHOWN = {"mask": "masks", "ct": "CT frames", "ct-crop": "CT crops"}
