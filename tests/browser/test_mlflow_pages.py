@@ -51,6 +51,7 @@ def train(folder: Path, trial: int, seed: int) -> None:
             "train/g_loss": 1.5 + (1 - fall) + rng.normal(0, 0.05),
             "train/learning_rate": 2e-4,
             "train/images_per_second": 110 + rng.normal(0, 3),
+            "vs_real/diversity": 1 - fall,
         }
         if epoch % 10 == 0:
             values["quality/kid"] = 0.02 * trial + 0.3 * fall + abs(rng.normal(0, 0.004))
@@ -146,8 +147,11 @@ def tab(address: str, path: str) -> str:
 def test_the_link_of_the_runs_opens_their_tree(
     page: Any, pages: tuple[Pages, dict[str, str]]
 ) -> None:
-    page.goto(pages[0].runs())
+    page.set_viewport_size({"width": 2600, "height": 1000})  # the table draws columns in view
+    page.goto(pages[0].shared("runs-leaderboard"))
     wait_for_text(page, "mask sweep")
+    for name in ("quality/kid", "batch_size", "learning_rate", "epochs", "verdict"):
+        page.get_by_role("columnheader", name=name).first.wait_for()
     for row in ("mask sweep", "trial 3"):
         line = page.get_by_role("row").filter(has=page.get_by_text(row, exact=True)).first
         line.get_by_role("button").first.click()
@@ -207,6 +211,17 @@ def test_a_run_shows_its_curves_and_its_samples_by_epoch(
     page.get_by_text(re.compile(r"^train")).first.scroll_into_view_if_needed()
     page.mouse.wheel(0, 4000)
     wait_for_text(page, "d_loss", "g_loss")
+
+
+def test_losses_and_quality_stand_above_what_tells_of_collapse(
+    page: Any, pages: tuple[Pages, dict[str, str]]
+) -> None:
+    page.set_viewport_size({"width": 1400, "height": 4000})
+    page.goto(tab(pages[0].run(pages[1]["sweep-mask/trial-001/seed-1"]), "/model-metrics"))
+    heads = page.get_by_text(re.compile(r"^(quality|samples|train|vs_real)(\s*\(\d+\))?$"))
+    page.get_by_text(re.compile(r"^vs_real")).first.wait_for()
+    order = [text.split()[0].partition("(")[0] for text in heads.all_inner_texts()]
+    assert list(dict.fromkeys(order)) == ["quality", "samples", "train", "vs_real"]
 
 
 def test_a_trial_says_what_it_is(page: Any, pages: tuple[Pages, dict[str, str]]) -> None:

@@ -52,6 +52,11 @@ def comparison_views(
     return views
 
 
+def replicate_key(seed: int, at: str = "") -> tuple[str, ...]:
+    """The key of a replicate's run."""
+    return (*COMPARISON, f"replicate-{seed}{at}")
+
+
 @dataclass(frozen=True)
 class _Scores:
     """Values of a job as metrics of a run, and when they were made (ms)."""
@@ -172,7 +177,7 @@ def _replicate_views(
     at: str,
 ) -> list[RunView]:
     """A replicate's runs; `at` names the dose where it is not the declared one."""
-    seed, key = replicate.seed, (*COMPARISON, f"replicate-{replicate.seed}{at}")
+    seed, key = replicate.seed, replicate_key(replicate.seed, at)
     views = [
         RunView(
             key,

@@ -13,6 +13,7 @@ from harness.jobs.spec import Spec
 from harness.metrics.collapse.verdict import COLLAPSED
 from harness.sweep.verdicts import Verdicts
 from harness.tracking.run_view import RunView
+from harness.tracking.views.comparison import replicate_key
 from harness.tracking.views.sweep import finished_part
 
 
@@ -38,7 +39,7 @@ def collapse_view(verdicts: Verdicts, files: Sequence[tuple[Path, str]] = ()) ->
 
 
 def audit_views(specs: Mapping[int, Spec], graph: JobGraph) -> list[RunView]:
-    """A run per replicate for its audit: scores, verdicts, pictures of the closest pairs."""
+    """A run below each replicate for its audit: scores, verdicts, pictures of the closest pairs."""
     views = []
     for seed, spec in specs.items():
         result = graph.folder(spec).result()
@@ -49,8 +50,9 @@ def audit_views(specs: Mapping[int, Spec], graph: JobGraph) -> list[RunView]:
         note = [part[of]["sentence"] for part in parts for of in ("collapse", "memorisation")]
         views.append(
             RunView(
-                ("audit", f"replicate-{seed}"),
-                f"audit of replicate {seed}",
+                (*replicate_key(seed), "audit"),
+                f"audit, replicate {seed}",
+                replicate_key(seed),
                 params={"seed": str(seed)},
                 tags={"kind": "audit", "job": spec.digest},
                 parts=(finished_part(graph.work, spec),),
