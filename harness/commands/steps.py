@@ -214,9 +214,7 @@ def _validation_curves(session: Session, plan: ComparisonPlan) -> list[list[floa
     """Validation Dice by epoch of the primary comparison's segmenters."""
     rule = session.experiment.decision
     return [
-        series(session.work.job(replicate.segmenters[arm]).journal, "segmentation/validation_dice")[
-            1
-        ]
+        series(session.work.job(replicate.segmenters[arm]).journal, "validation/dice")[1]
         for replicate in plan.replicates
         for arm in (rule.baseline, rule.candidate)
     ]

@@ -46,6 +46,6 @@ KINDS.add(
     "synthesis-on-real-masks", Kind("harness.work.generate.synthesis:synthesise_on_real_masks", 1)
 )
 KINDS.add("fresh-phantoms", Kind("harness.work.generate.fresh_phantoms:draw_fresh_phantoms", 1))
-KINDS.add("segmenter", Kind("harness.work.train.segmenter:train_segmenter", 4, training=True))
+KINDS.add("segmenter", Kind("harness.work.train.segmenter:train_segmenter", 5, training=True))
 KINDS.add("opening", Kind("harness.work.evaluate.opening:open_test", 2))
 KINDS.add("test-score", Kind("harness.work.evaluate.segmentation_scores:score_test_patients", 2))

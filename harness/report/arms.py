@@ -181,7 +181,7 @@ def _curves(data: ReportData, budget: PictureBudget) -> list[Picture]:
     per_epoch = data.experiment.segmentation.updates_per_epoch
     pictures = []
     for name, label, what in (
-        ("segmentation/validation_dice", "validation Dice (0 to 1)", "Validation Dice"),
+        ("validation/dice", "validation Dice (0 to 1)", "Validation Dice"),
         ("train/loss", "training loss (Dice + cross-entropy)", "Training loss of the U-Net"),
     ):
         groups = {arm: curves(data.work, _segmenters(data, arm), name, per_epoch) for arm in arms}

@@ -23,8 +23,8 @@ _OVERVIEW = (
     "params.`batch_size`",
     "params.`learning_rate`",
     "params.`epochs`",
-    "metrics.`segmentation/validation_dice`",
-    "metrics.`segmentation/test_dice`",
+    "metrics.`validation/dice`",
+    "metrics.`test/dice`",
 )
 """Columns of the table of all runs."""
 
@@ -58,13 +58,14 @@ def leaderboard_tags(views: Sequence[RunView]) -> dict[str, str]:
 
 
 def _columns(objective: str, rows: Sequence[RunView]) -> list[str]:
-    """The verdict, what the table is sorted by, settings, other scores, failed seeds."""
-    tags = {name for row in rows for name in row.tags}
-    columns = ["tags.`verdict`"] if "verdict" in tags else []
-    columns.append(f"metrics.`{clean_name(objective)}`")
-    columns += [f"params.`{clean_name(name)}`" for row in rows for name in row.params]
-    columns += [f"metrics.`{clean_name(name)}`" for row in rows for name in row.summary]
-    return columns + (["tags.`failed_seeds`"] if "failed_seeds" in tags else [])
+    """Verdict, scores, settings; MLflow groups them by kind and sorts each group by name.
+
+    Of a GAN's scores the objective alone: seven of them would push the verdict out of sight.
+    """
+    scores = [name for row in rows for name in row.summary if not name.startswith("quality/")]
+    names = [f"metrics.`{clean_name(name)}`" for name in (objective, *scores)]
+    names += [f"params.`{clean_name(name)}`" for row in rows for name in row.params]
+    return (["tags.`verdict`"] if any("verdict" in row.tags for row in rows) else []) + names
 
 
 def _state(where: str, order: str, ascending: bool, columns: Sequence[str]) -> str:

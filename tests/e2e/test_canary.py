@@ -153,7 +153,7 @@ class Ran:
 
     def validation_dice(self) -> dict[str, list[float]]:
         """The curve of every segmenter, by the job's name."""
-        names, name = names_of(self.work), "segmentation/validation_dice"
+        names, name = names_of(self.work), "validation/dice"
         found = (JobFolder(path) for path in self.work.jobs.glob("segmenter/*"))
         return {names[job.path.name]: series(job.journal, name)[1] for job in found}
 

@@ -317,9 +317,7 @@ class Material:
         journal = Journal(self.work.job(spec).journal)
         for epoch in range(1, epochs + 1):
             value = dice * (1 - np.exp(-6 * epoch / epochs)) + self.rng.normal(0, 0.004)
-            journal.log(
-                epoch, {"segmentation/validation_dice": value, "train/loss": 1.2 * (1 - value)}
-            )
+            journal.log(epoch, {"validation/dice": value, "train/loss": 1.2 * (1 - value)})
         journal.close()
         self.finish(spec, {"epoch": epochs, "validation_dice": value}, epochs)
 

@@ -50,7 +50,6 @@ def test_the_store_describes_a_table_of_the_trials(workdir: Path) -> None:
     assert state["orderByAsc"] is True
     assert state["selectedColumns"] == [
         "tags.`verdict`", "metrics.`quality/kid`", "params.`batch_size`", "params.`beta1`",
-        "metrics.`quality/fid`", "tags.`failed_seeds`",
     ]  # fmt: skip
     assert leaderboard_names(stored(workdir)) == {"mask": "mask-leaderboard"}
     # The words find the trial and nothing else.

@@ -192,13 +192,13 @@ def test_scores_of_the_test_are_metrics_once_it_was_opened(
     for arm, dice in (("none", 0.72), ("traditional", 0.75), ("traditional+gan", 0.762)):
         for seed, hd95 in ((1000, 5.0), (1001, 5.5)):
             one = found[f"comparison/replicate-{seed}/segmenter {arm}"]
-            assert one["segmentation/test_dice"] == pytest.approx(dice)
-            assert one["segmentation/test_hd95_mm"] == pytest.approx(hd95)
-            assert math.isnan(one["segmentation/test_volume_error_ml"])
+            assert one["test/dice"] == pytest.approx(dice)
+            assert one["test/hd95_mm"] == pytest.approx(hd95)
+            assert math.isnan(one["test/volume_error_ml"])
         mean = found[f"comparison/arm {arm}"]
-        assert mean["segmentation/test_dice"] == pytest.approx(dice)
-        assert mean["segmentation/test_hd95_mm"] == pytest.approx(5.25)
-        assert mean["segmentation/test_surface_dice"] == pytest.approx(0.85)
+        assert mean["test/dice"] == pytest.approx(dice)
+        assert mean["test/hd95_mm"] == pytest.approx(5.25)
+        assert mean["test/surface_dice"] == pytest.approx(0.85)
     assert not any("test" in n for k, m in found.items() if "stage" in k for n in m)
     # People sort the arms by it.
     (experiment,) = client.search_experiments(filter_string="name = 'tiny'")
@@ -219,8 +219,8 @@ def test_an_arm_has_no_mean_before_every_replicate_has_its_score(
     views = check(
         comparison_views(replace(comparison, tests=tests), JobGraph(material.work), (), None)
     )
-    assert set(views["comparison", "arm gan"].summary) == {"segmentation/validation_dice"}
-    assert "segmentation/test_dice" in views["comparison", "arm none"].summary
+    assert set(views["comparison", "arm gan"].summary) == {"validation/dice"}
+    assert "test/dice" in views["comparison", "arm none"].summary
     ready = [
         key[1] for key, view in views.items() if key[2:] == ("segmenter gan",) and view.summary
     ]

@@ -34,7 +34,7 @@ def comparison_views(
         RunView(
             COMPARISON,
             "comparison",
-            params={"objective": "segmentation/test_dice", "direction": "maximize"},
+            params={"objective": "test/dice", "direction": "maximize"},
             tags={"kind": "comparison"},
             note="\n\n".join(effect.sentence for effect in effects),
             artifacts=((report, "report"),) if report else (),
@@ -71,8 +71,7 @@ def _scores(graph: JobGraph, test: Spec) -> _Scores:
     if result is None:
         return _Scores()
     means = {
-        f"segmentation/test_{name}": _mean(result["values"]["measures"][name].values())
-        for name in TEST_MEASURES
+        f"test/{name}": _mean(result["values"]["measures"][name].values()) for name in TEST_MEASURES
     }
     return _Scores(means, int(result["finished"] * 1000))
 
@@ -100,7 +99,7 @@ def _arm_view(
     ready = [result for result in trained if result]
     if len(ready) == len(specs):
         dice = (result["values"]["validation_dice"] for result in ready)
-        summary["segmentation/validation_dice"] = _mean(dice)
+        summary["validation/dice"] = _mean(dice)
     times = [int(result["finished"] * 1000) for result in ready]
     return RunView(
         (*COMPARISON, f"arm {arm}{at}"),
@@ -122,7 +121,7 @@ def tuning_views(plan: TuningPlan, graph: JobGraph) -> list[RunView]:
         RunView(
             top,
             "sweep segmentation",
-            params={"objective": "segmentation/validation_dice", "direction": "maximize"},
+            params={"objective": "validation/dice", "direction": "maximize"},
             tags={"kind": "sweep", "stage": "segmentation"},
             status="finished" if plan.finished else "running",
         )
@@ -149,7 +148,7 @@ def _candidate_views(
             top,
             params,
             {"kind": "trial", "stage": "segmentation", "chosen": str(chosen).lower()},
-            summary={"segmentation/validation_dice": candidate.mean or 0.0} if told else {},
+            summary={"validation/dice": candidate.mean or 0.0} if told else {},
             summary_time=max((int(r["finished"] * 1000) for r in results if r), default=0),
             status="finished" if told else "running",
         )

@@ -86,7 +86,7 @@ class SegmenterStage:
         if self._validation is None:
             return {}
         value = validation_dice(self.networks["unet"], self._validation, self.precision)
-        return {"segmentation/validation_dice": value}
+        return {"validation/dice": value}
 
 
 def load_segmenter(context: Context, name: str, channels: int, precision: Precision) -> nn.Module:
@@ -157,7 +157,7 @@ def train_segmenter(context: Context) -> None:
 def _finish(context: Context, epoch: int, length: int) -> None:
     from harness.jobs.journal import series
 
-    _, dice = series(context.folder.journal, "segmentation/validation_dice", until=epoch)
+    _, dice = series(context.folder.journal, "validation/dice", until=epoch)
     last = dice[-1] if dice and math.isfinite(dice[-1]) else None
     weights = context.folder.at(epoch) / "weights.safetensors"
     context.finish([weights], {"epoch": epoch, "validation_dice": last}, epoch, length)
