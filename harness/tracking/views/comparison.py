@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from harness.jobs.spec import Spec
 from harness.tracking.run_view import JournalPart, RunView
 from harness.tracking.views.sweep import finished_part, training_parts
 
+Result = Mapping[str, Any] | None
+Tested = Mapping[tuple[str, int], Result]
 COMPARISON = ("comparison",)
 TEST_MEASURES = ("dice", "hd95_mm", "surface_dice", "volume_error_ml")
 """Of the columns of a test score's table, those that become metrics: a mean over patients each."""
@@ -44,11 +46,12 @@ def comparison_views(
     doses = [(plan.replicates, plan.tests, "")]
     doses += [(dose.replicates, dose.tests, f", {dose.level.name}") for dose in plan.levels]
     for replicates, tests, at in doses:
-        scores = {key: _scores(graph, spec) for key, spec in tests.items()}
-        for arm in replicates[0].segmenters:
-            views.append(_arm_view(plan, replicates, arm, graph, scores, at))
+        tested = {key: graph.folder(spec).result() for key, spec in tests.items()}
+        views += [
+            _arm_view(plan, replicates, arm, graph, tested, at) for arm in replicates[0].segmenters
+        ]
         for replicate in replicates:
-            views += _replicate_views(plan, replicate, graph, scores, at)
+            views += _replicate_views(plan, replicate, graph, tested, at)
     return views
 
 
@@ -57,23 +60,44 @@ def replicate_key(seed: int, at: str = "") -> tuple[str, ...]:
     return (*COMPARISON, f"replicate-{seed}{at}")
 
 
-@dataclass(frozen=True)
-class _Scores:
-    """Values of a job as metrics of a run, and when they were made (ms)."""
+def _arm_view(
+    plan: ComparisonPlan,
+    replicates: Sequence[Replicate],
+    arm: str,
+    graph: JobGraph,
+    tested: Tested,
+    at: str,
+) -> RunView:
+    """An arm's means over replicates, which are there once every replicate has its own."""
+    specs = [replicate.segmenters[arm] for replicate in replicates]
+    trained = [graph.folder(spec).result(plan.segmenter_epochs) for spec in specs]
+    tests = [tested.get((arm, replicate.seed)) for replicate in replicates]
+    validation = [{"validation/dice": r["values"]["validation_dice"]} for r in trained if r]
+    summary = _means(validation) if len(validation) == len(specs) else {}
+    return RunView(
+        (*COMPARISON, f"arm {arm}{at}"),
+        f"arm {arm}{at}",
+        COMPARISON,
+        _filling(specs[0].config),
+        {"kind": "arm", "arm": arm},
+        summary=summary | _means([_test_scores(test) for test in tests]),
+        summary_time=_finished([*trained, *tests]),
+        note=f"Means over {counted(len(replicates), 'replicate')}.",
+        status="finished" if plan.finished else "running",
+    )
 
-    values: Mapping[str, float] = field(default_factory=dict)
-    finished: int = 0
 
-
-def _scores(graph: JobGraph, test: Spec) -> _Scores:
+def _test_scores(test: Result) -> dict[str, float]:
     """Means of a test job over its patients; none before the test is opened and scored."""
-    result = graph.folder(test).result()
-    if result is None:
-        return _Scores()
-    means = {
-        f"test/{name}": _mean(result["values"]["measures"][name].values()) for name in TEST_MEASURES
-    }
-    return _Scores(means, int(result["finished"] * 1000))
+    if test is None:
+        return {}
+    measures = test["values"]["measures"]
+    return {f"test/{name}": _mean(measures[name].values()) for name in TEST_MEASURES}
+
+
+def _means(scores: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
+    """Mean of each score; none where one of them has no scores."""
+    return {n: _mean(s[n] for s in scores) for n in scores[0]} if all(scores) else {}
 
 
 def _mean(values: Iterable[float | None]) -> float:
@@ -81,37 +105,9 @@ def _mean(values: Iterable[float | None]) -> float:
     return float(np.mean([math.nan if value is None else value for value in values]))
 
 
-def _arm_view(
-    plan: ComparisonPlan,
-    replicates: Sequence[Replicate],
-    arm: str,
-    graph: JobGraph,
-    scores: Mapping[tuple[str, int], _Scores],
-    at: str,
-) -> RunView:
-    """An arm's means over replicates, which are there once every replicate has its own."""
-    specs = [replicate.segmenters[arm] for replicate in replicates]
-    trained = [graph.folder(spec).result(plan.segmenter_epochs) for spec in specs]
-    tested = [scores.get((arm, replicate.seed), _Scores()) for replicate in replicates]
-    summary = {}
-    if all(entry.values for entry in tested):
-        summary = {name: _mean(t.values[name] for t in tested) for name in tested[0].values}
-    ready = [result for result in trained if result]
-    if len(ready) == len(specs):
-        dice = (result["values"]["validation_dice"] for result in ready)
-        summary["validation/dice"] = _mean(dice)
-    times = [int(result["finished"] * 1000) for result in ready]
-    return RunView(
-        (*COMPARISON, f"arm {arm}{at}"),
-        f"arm {arm}{at}",
-        COMPARISON,
-        _filling(specs[0].config),
-        {"kind": "arm", "arm": arm},
-        summary=summary,
-        summary_time=max([*times, *(entry.finished for entry in tested)], default=0),
-        note=f"Means over {counted(len(replicates), 'replicate')}.",
-        status="finished" if plan.finished else "running",
-    )
+def _finished(results: Iterable[Result]) -> int:
+    """When the last of them was finished, milliseconds since 1970."""
+    return max((int(result["finished"] * 1000) for result in results if result), default=0)
 
 
 def tuning_views(plan: TuningPlan, graph: JobGraph) -> list[RunView]:
@@ -149,7 +145,7 @@ def _candidate_views(
             params,
             {"kind": "trial", "stage": "segmentation", "chosen": str(chosen).lower()},
             summary={"validation/dice": candidate.mean or 0.0} if told else {},
-            summary_time=max((int(r["finished"] * 1000) for r in results if r), default=0),
+            summary_time=_finished(results),
             status="finished" if told else "running",
         )
     ]
@@ -172,7 +168,7 @@ def _replicate_views(
     plan: ComparisonPlan,
     replicate: Replicate,
     graph: JobGraph,
-    scores: Mapping[tuple[str, int], _Scores],
+    tested: Tested,
     at: str,
 ) -> list[RunView]:
     """A replicate's runs; `at` names the dose where it is not the declared one."""
@@ -196,8 +192,8 @@ def _replicate_views(
         done = graph.folder(spec).result(plan.segmenter_epochs) is not None
         parts = (JournalPart(graph.folder(spec).path),)
         view = _part(key, f"segmenter {arm}", seed, "segmenter", parts, spec, done)
-        tested = scores.get((arm, seed), _Scores())
-        views.append(replace(view, summary=tested.values, summary_time=tested.finished))
+        test = tested.get((arm, seed))
+        views.append(replace(view, summary=_test_scores(test), summary_time=_finished([test])))
     return views
 
 
