@@ -102,6 +102,12 @@ def size(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
+def settings_text(params: Mapping[str, object]) -> str:
+    """A trial's settings on one line, by the last part of their paths."""
+    values = {path: f"{v:.3g}" if isinstance(v, float) else v for path, v in params.items()}
+    return ", ".join(f"{path.rpartition('.')[2]} {value}" for path, value in values.items())
+
+
 def day(seconds: float) -> str:
     """A date in UTC; empty before anything finished."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d") if seconds else ""

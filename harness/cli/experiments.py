@@ -134,15 +134,15 @@ def calibrate(
             f"it is typed, but got {options.address or options.engine}; leave them out"
         )
     session = options.session()
-    from harness.commands.calibrate.comparison import run_calibrate_comparison
-    from harness.commands.calibrate.verdicts import run_calibrate
+    from harness.commands.calibrate.comparison import REPEATS, calibrate_comparison
+    from harness.commands.calibrate.verdicts import calibrate_verdict
 
     if what == "comparison":  # only reads, so it works beside a running command
-        found = run_calibrate_comparison(session, repeats)
+        found = calibrate_comparison(session, repeats or REPEATS)
         then = options.next("compare" if found["design"]["origin"] == "assumed" else "report")
     else:
         with session.open():
-            found = run_calibrate(session, what, images or [100, 200, 300], repeats or 200)
+            found = calibrate_verdict(session, what, images or [100, 200, 300], repeats or 200)
         then = options.pages()
     if not options.json:
         sys.stdout.write(found["verdict"] + "\n")

@@ -173,30 +173,25 @@ def _choice(session: Session, chosen: Mapping[str, Any]) -> Choice:
         if study != study_name(stage, experiment.sweep, sweep, _base(session, stage)):
             origin[stage] += ", whose data, settings or search space differ from the experiment's"
     own = experiment.segmentation
-    values = {"magnitude": own.augmentation.magnitude, "synthetic_fraction": own.synthetic_fraction}
+    given = {"magnitude": own.augmentation.magnitude, "synthetic_fraction": own.synthetic_fraction}
+    values, paths = given, ("augmentation.magnitude", "synthetic_fraction")
     text = (
         "the experiment's own augmentation magnitude {magnitude:g} and synthetic fraction "
         "{synthetic_fraction:g}"
     )
     if "segmentation" in chosen and experiment.sweep.segmentation is not None:
         entry = chosen["segmentation"]
-        values = {axis: float(entry[axis]["chosen"]) for axis in values}
+        values = {axis: float(entry[axis]["chosen"]) for axis in given}
         tried = len(entry["magnitude"]["candidates"])
         text = (
             "augmentation magnitude {magnitude:g} and synthetic fraction {synthetic_fraction:g}, "
             f"by validation Dice among {counted(tried, 'candidate')} each"
         )
-        given = {
-            "segmentation.augmentation.magnitude": (
-                own.augmentation.magnitude,
-                values["magnitude"],
-            ),
-            "segmentation.synthetic_fraction": (
-                own.synthetic_fraction,
-                values["synthetic_fraction"],
-            ),
-        }
-        unused = [f"{path} {mine:g}" for path, (mine, best) in given.items() if mine != best]
+        unused = [
+            f"segmentation.{path} {given[axis]:g}"
+            for path, axis in zip(paths, given, strict=True)
+            if given[axis] != values[axis]
+        ]
         if unused:
             text += f"; the experiment's {' and '.join(unused)} not used"
         if entry["base"] != _tuning_base(session, settings["mask"], settings["image"]):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.errors import DataError
-from harness.base.text import counted
+from harness.base.text import counted, settings_text
 from harness.commands.chosen_settings import finished_sweeps, has_study, stage_sweep
 from harness.commands.report import write_page
 from harness.commands.session import Session
@@ -85,22 +85,15 @@ def lines(verdicts: Verdicts) -> list[str]:
         if rate.interval is not None:
             low, high = (round(100 * end) for end in rate.interval)
             share += f" (95 % interval {low} to {high} %)"
-        text.append(f"trial {rate.value} ({_settings(row)}): {share}: {_counts(rate.words)}")
+        text.append(
+            f"trial {rate.value} ({settings_text(row.params)}): {share}: {_counts(rate.words)}"
+        )
     text += [
         f"trial {row.trial} seed {row.seed}: {row.sentence}{_since(row)}"
         for row in verdicts.seeds
         if row.collapsed
     ]
     return text
-
-
-def _settings(row: SeedVerdict) -> str:
-    return ", ".join(
-        f"{name.split('.')[-1]} {value:.3g}"
-        if isinstance(value, float)
-        else f"{name.split('.')[-1]} {value}"
-        for name, value in row.params.items()
-    )
 
 
 def _counts(verdicts: Any) -> str:
@@ -111,11 +104,6 @@ def _since(row: SeedVerdict) -> str:
     if row.onset is not None or row.seen is None:
         return ""
     return f" Seen at every scored epoch from {row.seen} on."
-
-
-def verdicts_to_dict(found: Sequence[Verdicts]) -> dict[str, Any]:
-    """As JSON-ready data."""
-    return {verdicts.stage: asdict(verdicts) for verdicts in found}
 
 
 def run_collapse(session: Session) -> dict[str, Any]:
@@ -134,6 +122,6 @@ def run_collapse(session: Session) -> dict[str, Any]:
     return {
         "verdict": " ".join(verdicts.sentence for verdicts in found),
         "collapsed": sum(row.collapsed for verdicts in found for row in verdicts.seeds),
-        "stages": verdicts_to_dict(found),
+        "stages": {verdicts.stage: asdict(verdicts) for verdicts in found},
         "report": page["report"] + "#collapse",
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.base.errors import ConfigError
 from harness.base.registry import nearest
-from harness.base.text import counted, duration, size
+from harness.base.text import counted, duration, settings_text, size
 from harness.commands import steps
 from harness.commands.chosen_settings import need_validation, tuning_of, why_untunable
 from harness.commands.chosen_settings_text import candidate_lines, choice_plan
@@ -109,16 +109,11 @@ def _print_trials(session: Session, plan: SweepPlan, costs: Costs) -> None:
         value = "running" if run.trial.value is None else _mean_text(run, plan)
         failed = f", {counted(run.trial.failed_seeds, 'seed')} failed"
         value += failed if run.trial.failed_seeds else ""
-        params = ", ".join(
-            f"{name.split('.')[-1]} {value:.3g}"
-            if isinstance(value, float)
-            else f"{name.split('.')[-1]} {value}"
-            for name, value in run.trial.params.items()
-        )
         of = run.trial.checkpoint_of
         passed = "" if of is None else f"; read out of trial {of}"
         passed += f"; {counted(run.pruned_seeds, 'seed')} left out" if run.pruned_seeds else ""
         value += "".join(f", {name} {mean:.4g}" for name, mean in run.trial.further.items())
+        params = settings_text(run.trial.params)
         say(f" {mark} trial {run.trial.number:3d}: {value}  ({params}{passed})")
     for sentence in dict.fromkeys(run.too_large for run in plan.trials if run.too_large):
         say(f"{TOO_LARGE}: {sentence}")

@@ -111,8 +111,8 @@ def design_of(session: Session) -> Design:
     )
 
 
-def calibrate_comparison(session: Session, repeats: int) -> dict[str, Any]:
-    """Simulate, store and return how often each verdict is given.
+def calibrate_comparison(session: Session, repeats: int = REPEATS) -> dict[str, Any]:
+    """Simulate; store, print and return how often each verdict is given.
 
     Args:
         repeats: simulated comparisons per true difference.
@@ -141,6 +141,8 @@ def calibrate_comparison(session: Session, repeats: int) -> dict[str, Any]:
         )
     path = session.home / "calibration-comparison.csv"
     write_text(path, table(found["rates"]))
+    for line in lines(found):
+        session.console.say(line)
     return {**found, "verdict": sentence(found), "table": str(path)}
 
 
@@ -197,11 +199,3 @@ def _wilcoxon(design: Design, repeats: int) -> dict[str, Any]:
     share = wilcoxon_on_one_replicate(design.components, design.patients, repeats, rng)
     error = monte_carlo_error(share, repeats)
     return {"rejected": share, "error": error, "repeats": repeats}
-
-
-def run_calibrate_comparison(session: Session, repeats: int | None) -> dict[str, Any]:
-    """False positives and power of the comparison as designed; None repeats it 20,000 times."""
-    found = calibrate_comparison(session, repeats or REPEATS)
-    for line in lines(found):
-        session.console.say(line)
-    return found

@@ -17,8 +17,10 @@ HEAD = ("shows", "planted", "kind", "n", "repeats", "detected", "rate", "low", "
 SHOWN = {"mask": "masks", "ct": "CT frames", "ct-crop": "CT crops"}
 
 
-def calibrate(session: Session, of: str, images: Sequence[int], repeats: int) -> dict[str, Any]:
-    """Plant failures in the real images, judge them, store, log and return the rates.
+def calibrate_verdict(
+    session: Session, of: str, images: Sequence[int], repeats: int
+) -> dict[str, Any]:
+    """Plant failures in the real images, judge them; store, print, log and return the rates.
 
     Args:
         of: "collapse" or "memorisation".
@@ -56,6 +58,8 @@ def calibrate(session: Session, of: str, images: Sequence[int], repeats: int) ->
     path = session.home / f"calibration-{of}.csv"
     write_text(path, table(rows))
     session.views[f"calibration-{of}"] = [calibration_view(of, rows, _latest(session, specs), path)]
+    for line in lines(rows):
+        session.console.say(line)
     return {
         "of": of,
         "verdict": sentence(of, rows),
@@ -130,11 +134,3 @@ def _rate(row: dict[str, Any]) -> float:
 def _percent(row: dict[str, Any]) -> str:
     ends = f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
     return f"{100 * _rate(row):.1f} % (95 % interval {ends}; {row['repeats']} repeats)"
-
-
-def run_calibrate(session: Session, of: str, images: Sequence[int], repeats: int) -> dict[str, Any]:
-    """Detection and false-alarm rates of one verdict in the user's own data."""
-    found = calibrate(session, of, images, repeats)
-    for line in lines(found["rates"]):
-        session.console.say(line)
-    return found
