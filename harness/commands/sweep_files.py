@@ -13,8 +13,8 @@ from harness import __version__
 from harness.base.files import digest_of, read_json, write_json, write_text
 from harness.base.text import score_name
 from harness.commands.session import Session
+from harness.config.axes import AxisConfig
 from harness.config.experiment import to_dict
-from harness.config.search import AxisConfig
 from harness.figures.copies import write_png
 from harness.figures.settings_grid import DPI
 from harness.report.results import chosen_trial, seed_value

@@ -1,31 +1,44 @@
-"""Does each axis of a search space name a setting of its stage, and do its values fit there?"""
+"""Axes of a search space: does each name a setting of its stage, and do its values fit there?"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Protocol, cast
+from typing import Annotated, Any, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from harness.base.registry import nearest
 from harness.config.schema import Place, settings
 from harness.config.section import Section
 
 
-class Axis(Protocol):
-    """What is read of an axis: `AxisConfig` has it."""
+class AxisConfig(Section):
+    """One axis of a search space: `values`, or `low` and `high`."""
 
-    @property
-    def values(self) -> tuple[float | int | str | bool, ...] | None: ...
-    @property
-    def low(self) -> float | None: ...
-    @property
-    def high(self) -> float | None: ...
-    @property
-    def integer(self) -> bool: ...
+    values: tuple[float | int | str | bool, ...] | None = Field(None, description="categorical")
+    low: float | None = Field(None, description="lower end of a range")
+    high: float | None = Field(None, description="upper end of a range")
+    log: bool = Field(False, description="search the range on a log scale")
+    integer: bool = Field(False, description="whole numbers only")
+    when: dict[str, tuple[float | int | str | bool, ...]] = Field(
+        {},
+        description="asked only where axes listed before have one of these values; elsewhere the "
+        "setting keeps the value that the stage's section gives it",
+    )
+
+    @model_validator(mode="after")
+    def _one_form(self) -> AxisConfig:
+        ranged = self.low is not None and self.high is not None
+        if (self.values is None) == (not ranged) or (self.values is not None and not self.values):
+            raise ValueError("an axis needs either `values` or both `low` and `high`")
+        if ranged and self.low >= self.high:  # type: ignore[operator]
+            raise ValueError(f"low must be below high, but got {self.low} and {self.high}")
+        if ranged and self.log and self.low <= 0:  # type: ignore[operator]
+            raise ValueError(f"a log axis needs low > 0, but got {self.low}")
+        return self
 
 
-def axis_problems(stage: type[Section], space: Mapping[str, Axis], name: str) -> list[str]:
+def axis_problems(stage: type[Section], space: Mapping[str, AxisConfig], name: str) -> list[str]:
     """One sentence per axis that does not fit, each with its full dotted path.
 
     Args:
@@ -50,7 +63,7 @@ def axis_problems(stage: type[Section], space: Mapping[str, Axis], name: str) ->
     return found
 
 
-def _value_problems(path: str, axis: Axis, place: Place) -> list[str]:
+def _value_problems(path: str, axis: AxisConfig, place: Place) -> list[str]:
     if axis.values is not None:
         return [
             f"{path}.values[{index}] must be {place.rule}, but got {value!r}"

@@ -6,38 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from harness.config.axes import axis_problems
+from harness.config.axes import AxisConfig, axis_problems
 from harness.config.section import Positive, PositiveFloat, Section, full_sentences
 from harness.config.servers import storage_problem
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 
 Direction = Literal["minimize", "maximize"]
-
-
-class AxisConfig(Section):
-    """One axis of a search space: `values`, or `low` and `high`."""
-
-    values: tuple[float | int | str | bool, ...] | None = Field(None, description="categorical")
-    low: float | None = Field(None, description="lower end of a range")
-    high: float | None = Field(None, description="upper end of a range")
-    log: bool = Field(False, description="search the range on a log scale")
-    integer: bool = Field(False, description="whole numbers only")
-    when: dict[str, tuple[float | int | str | bool, ...]] = Field(
-        {},
-        description="asked only where axes listed before have one of these values; elsewhere the "
-        "setting keeps the value that the stage's section gives it",
-    )
-
-    @model_validator(mode="after")
-    def _one_form(self) -> AxisConfig:
-        ranged = self.low is not None and self.high is not None
-        if (self.values is None) == (not ranged) or (self.values is not None and not self.values):
-            raise ValueError("an axis needs either `values` or both `low` and `high`")
-        if ranged and self.low >= self.high:  # type: ignore[operator]
-            raise ValueError(f"low must be below high, but got {self.low} and {self.high}")
-        if ranged and self.log and self.low <= 0:  # type: ignore[operator]
-            raise ValueError(f"a log axis needs low > 0, but got {self.low}")
-        return self
 
 
 class StageSweepConfig(Section):

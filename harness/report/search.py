@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from harness.base.text import axis_name, counted, score_name
+from harness.config.axes import AxisConfig
 from harness.config.data import CropConfig
-from harness.config.search import AxisConfig
 from harness.figures.axes import SearchAxis
 from harness.figures.cells import Cells, make_cells
 from harness.figures.front import pareto_front

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.config.search import AxisConfig
+from harness.config.axes import AxisConfig
 from harness.figures.axes import SearchAxis, is_number
 from harness.sweep.plan import SweepPlan
 from harness.sweep.space import distributions

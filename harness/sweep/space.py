@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.base.errors import ConfigError
 from harness.base.rng import generator
-from harness.config.search import AxisConfig, StageSweepConfig
+from harness.config.axes import AxisConfig
+from harness.config.search import StageSweepConfig
 from harness.config.section import Section
 
 if TYPE_CHECKING:

@@ -26,9 +26,10 @@ import yaml
 from harness.base.console import Console
 from harness.commands.costs.score_timing import make_stage
 from harness.commands.session import Session
+from harness.config.axes import AxisConfig
 from harness.config.experiment import ComputeConfig
 from harness.config.load import load_experiment
-from harness.config.search import AxisConfig, StageSweepConfig, SweepConfig
+from harness.config.search import StageSweepConfig, SweepConfig
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.data.pairs.store import Store
 from harness.jobs.checkpoint import save_state

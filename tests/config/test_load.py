@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import ConfigError
+from harness.config.axes import AxisConfig
 from harness.config.experiment import Experiment
 from harness.config.load import load_experiment, parse_experiment
-from harness.config.search import AxisConfig
 
 MASK_SETTINGS = (
     "network, learns, width, latent, noise, batch_size, real_label, optimiser.learning_rate, "

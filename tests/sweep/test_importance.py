@@ -9,7 +9,7 @@ import numpy as np
 import optuna
 import pytest
 
-from harness.config.search import AxisConfig
+from harness.config.axes import AxisConfig
 from harness.config.stages import MaskStageConfig
 from harness.sweep.importance import LEAST_TRIALS, importance, search_axes
 from harness.sweep.plan import SweepPlan, TrialRun

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from harness.base.text import counted, duration, size
+from harness.commands.chosen_settings import stage_sweep
+from harness.commands.compute import default_workers
+from harness.commands.costs.score_timing import make_stage, measured_score, timed_score, warning
 from harness.commands.session import Session
+from harness.config.stages import MaskStageConfig
 from harness.data.pairs.store import Store
 from harness.sweep.epochs import count_epochs
 from harness.sweep.space import listed_epochs, longest
+from harness.training.precision import Precision
 from harness.training.schedule import scored_epochs
 
 BYTES_PER_STATE_PARAMETER = 12  # weights and Adam's two moments, float32
@@ -17,9 +23,6 @@ BYTES_PER_WEIGHT = 4
 
 def estimate(session: Session, stage: str) -> dict[str, Any]:
     """An upper estimate of one stage's sweep on this machine, in words and numbers."""
-    from harness.commands.chosen_settings import stage_sweep
-    from harness.commands.costs.score_timing import warning
-
     experiment = session.experiment
     sweep = getattr(experiment.sweep, stage)
     planner = stage_sweep(session, stage)
@@ -30,7 +33,7 @@ def estimate(session: Session, stage: str) -> dict[str, Any]:
     pairs = len(store.select(role="train", selected=True))
     rate, score, parameters, generator = _timed(session, base, store)
     scores = len({*scored_epochs(epochs, experiment.metrics.scored_epochs), *listed_epochs(sweep)})
-    trainings, workers = trials * seeds, _workers(session)
+    trainings, workers = trials * seeds, session.workers or default_workers(session.compute)
     preview = planner.preview(session.graph())
     most = count_epochs(preview).trained if preview else trainings * epochs
     training = most * pairs / rate / workers
@@ -64,18 +67,9 @@ def estimate(session: Session, stage: str) -> dict[str, Any]:
     }
 
 
-def _workers(session: Session) -> int:
-    from harness.commands.compute import default_workers
-
-    return session.workers or default_workers(session.compute)
-
-
 def _timed(session: Session, base: Any, store: Store) -> tuple[float, float, int, int]:
     """Images per second of a few steps at the configured batch size, seconds of a score,
     parameters of all networks, and of the generator."""
-    from harness.commands.costs.score_timing import make_stage
-    from harness.training.precision import Precision
-
     precision = Precision.of(session.compute)
     frame = session.experiment.data.crop.frame_px
     stage, batch = make_stage(base, len(store.channels), frame, precision)
@@ -87,8 +81,6 @@ def _timed(session: Session, base: Any, store: Store) -> tuple[float, float, int
 
 def _rate(stage: Any, batch: dict[str, Any], count: int) -> float:
     """Images per second of a few steps."""
-    import time
-
     stage.step(batch)
     started, steps = time.perf_counter(), 0
     while steps < 3 or time.perf_counter() - started < 2:
@@ -99,9 +91,6 @@ def _rate(stage: Any, batch: dict[str, Any], count: int) -> float:
 
 def _score(session: Session, settings: Any, generator: Any) -> float:
     """Seconds of one score: of those that the work folder has, else of a timed one."""
-    from harness.commands.costs.score_timing import measured_score, timed_score
-    from harness.config.stages import MaskStageConfig
-
     specs = session.specs
     found = measured_score(
         session.work,
