@@ -9,9 +9,9 @@ from typing import Any
 from harness.base.text import counted, interval, number, percent, probability, signed, typeset
 from harness.commands.decide.request import LOWER
 from harness.inference.crossed_t import VarianceComponents
-from harness.inference.design import PlanFacts, detectable_words, equivalence_words
-from harness.inference.power import standard_error
+from harness.inference.design import detectable_words, equivalence_words, plan_facts
 
+OVER = {"patient": "over patients", "replicate": "over replicates", "residual": "residual"}
 MOST_MEANS = 20
 ALL = "--json has them all"
 FEW_PATIENTS, FEW_REPLICATES = 30, 10
@@ -67,37 +67,13 @@ def _numbers(effect: Mapping[str, Any], margin: float) -> Iterator[str]:
         yield f"  p, two-sided         {probability(effect['p'])}"
     if effect["p_adjusted"] is not None:
         yield f"  p, Holm-adjusted     {probability(effect['p_adjusted'])}"
-    deviations = ", ".join(
-        f"{name} {number(effect[f'sd_{key}'], 4)}"
-        for name, key in (
-            ("over patients", "patient"),
-            ("over replicates", "replicate"),
-            ("residual", "residual"),
-        )
-    )
+    deviations = ", ".join(f"{of} {number(effect[f'sd_{key}'], 4)}" for key, of in OVER.items())
     yield f"  standard deviations  {deviations}"
-    facts = _facts(effect, margin)
+    components = VarianceComponents(*(effect[f"sd_{key}"] for key in OVER))
+    facts = plan_facts(components, effect["patients"], effect["replicates"], margin)
     yield f"  {detectable_words(facts)}"
     if effect["word"] != "no useful effect":  # found is found, however unlikely it was
         yield f"  {equivalence_words(facts)}"
-
-
-def _facts(effect: Mapping[str, Any], margin: float) -> PlanFacts:
-    """The effect's planning numbers in the form that their sentences are made from."""
-    components = VarianceComponents(
-        effect["sd_patient"], effect["sd_replicate"], effect["sd_residual"]
-    )
-    patients, replicates = effect["patients"], effect["replicates"]
-    return PlanFacts(
-        patients=patients,
-        replicates=replicates,
-        margin=margin,
-        standard_error=standard_error(components, patients, replicates),
-        detectable=effect["detectable"],
-        patients_needed=effect["patients_needed"],
-        replicates_needed=effect["replicates_needed"],
-        equivalence_in_reach=effect["equivalence_in_reach"],
-    )
 
 
 def _means(about: Mapping[str, Any], lower_is_better: bool) -> Iterator[str]:
