@@ -361,7 +361,7 @@ def test_an_opened_test_gives_its_patients(compared: Work, patients: Path, tmp_p
         np.testing.assert_allclose(hu[deep], GLAND_HU, atol=1e-3)
         inner += int(deep.sum())
     assert inner > 40
-    with pytest.raises(RuleError, match="has not opened it under the present settings"):
+    with pytest.raises(RuleError, match="has none under the present settings; run harness compare"):
         export_nnunet(
             compared.session("segmentation.updates=5"),
             ExportRequest(tmp_path, dataset_id=2, test=True),
