@@ -7,9 +7,9 @@ def some(count: int, things: str) -> str:
     """`3 contours left out`, or `1 contour left out`: for one, the first plural loses its s."""
     if count == 1:
         words = things.split(" ")
-        place = next((n for n, word in enumerate(words) if word.endswith("s")), None)
-        if place is not None:
-            words[place] = words[place][:-1]
+        index = next((n for n, word in enumerate(words) if word.endswith("s")), None)
+        if index is not None:
+            words[index] = words[index][:-1]
         things = " ".join(words)
     return f"{count} {things}"
 

@@ -1,4 +1,4 @@
-"""A worker's place among those that share a machine's GPUs, told in its environment."""
+"""A worker's share of a machine's GPUs, told in its environment."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ CONTEXT = 2**29
 
 
 @dataclass(frozen=True)
-class Place:
-    """The worker `number` (from 0) of `of`."""
+class GpuShare:
+    """That of worker `number` (from 0) of `of`."""
 
     number: int = 0
     of: int = 1
 
     @classmethod
-    def here(cls) -> Place:
+    def here(cls) -> GpuShare:
         """This process's; the only one where nobody told it."""
         number, _, of = os.environ.get(VARIABLE, "0/1").partition("/")
         return cls(int(number), int(of))
 
     def environment(self) -> dict[str, str]:
-        """What tells a process its place."""
+        """What tells a process its share."""
         return {VARIABLE: f"{self.number}/{self.of}"}
 
     def gpu(self, gpus: int) -> int:

@@ -15,8 +15,8 @@ T = TypeVar("T")
 def nearest(name: str, valid: Iterable[str]) -> str | None:
     """The valid name that `name` was probably meant to be, whatever its capitals, or None."""
     folded = {option.casefold(): option for option in valid}
-    found = difflib.get_close_matches(name.casefold(), folded, n=1)
-    return folded[found[0]] if found else None
+    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return folded[close[0]] if close else None
 
 
 class Registry(Generic[T]):

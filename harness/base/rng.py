@@ -41,6 +41,6 @@ def torch_generator(root: int, *purpose: str | int) -> torch.Generator:
     """A CPU torch generator for one purpose."""
     import torch
 
-    made = torch.Generator()
-    made.manual_seed(seed_of(root, *purpose))
-    return made
+    source = torch.Generator()
+    source.manual_seed(seed_of(root, *purpose))
+    return source

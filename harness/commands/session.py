@@ -29,7 +29,7 @@ from harness.jobs.graph import JobGraph
 from harness.jobs.lease import lease
 from harness.jobs.spec import Spec
 from harness.tracking.run_view import RunView
-from harness.work.prepare.patient_index import PatientIndex, look_at
+from harness.work.prepare.patient_index import PatientIndex, index_patients
 from harness.work.prepare.sources import make_source
 from harness.work.specs import Specs
 
@@ -103,7 +103,7 @@ class Session:
         with self.console.progress() as progress:
             progress.start("patients", "read patients")
             source = make_source(config, self.root)
-            patient_index = look_at(
+            patient_index = index_patients(
                 source,
                 config,
                 self.root,
@@ -148,7 +148,9 @@ class Session:
         return {
             "data": to_dict(self.experiment.data),
             "root": str(self.root),
-            "looks": {patient.digest: patient.file for patient in self.patient_index.usable},
+            "patient_index": {
+                patient.digest: patient.file for patient in self.patient_index.usable
+            },
             "readers": self.readers,
             "inception_weights": self.experiment.metrics.inception_weights,
             "torchscript": self.experiment.metrics.torchscript,

@@ -44,7 +44,7 @@ def prepare(session: Session) -> dict[str, Any]:
         return result["values"] if result else {}
 
     values: dict[str, Any] = session.drive(plan)
-    drop_kept(session.root / "looks")
+    drop_kept(session.root / "patient-index")
     return values
 
 

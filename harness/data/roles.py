@@ -69,8 +69,8 @@ def _at_random(patients: Mapping[str, str | None], config: RolesConfig) -> dict[
             "lower data.roles.validation and data.roles.test"
         )
     return {
-        digest: "test" if place < test else "validation" if place < test + validation else "train"
-        for place, digest in enumerate(ranked)
+        digest: "test" if rank < test else "validation" if rank < test + validation else "train"
+        for rank, digest in enumerate(ranked)
     }
 
 

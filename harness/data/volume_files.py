@@ -66,13 +66,13 @@ def write_volume(path: Path, volume: NDArray[Any], affine: Vector) -> None:
         return
     import nibabel
 
-    made = nibabel.Nifti1Image(stored.transpose(2, 1, 0), _RAS @ turned)
-    made.header.set_xyzt_units("mm")
+    image = nibabel.Nifti1Image(stored.transpose(2, 1, 0), _RAS @ turned)
+    image.header.set_xyzt_units("mm")
     directions = turned[:3, :3] / np.linalg.norm(turned[:3, :3], axis=0)
     if np.abs(directions.T @ directions - np.eye(3)).max() < STRAIGHT:
-        made.set_qform(_RAS @ turned, code=1)
-    made.set_sform(_RAS @ turned, code=1)
-    nibabel.save(made, str(path))
+        image.set_qform(_RAS @ turned, code=1)
+    image.set_sform(_RAS @ turned, code=1)
+    nibabel.save(image, str(path))
 
 
 def read_volume(path: Path) -> tuple[NDArray[Any], Vector]:

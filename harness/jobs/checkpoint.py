@@ -36,8 +36,8 @@ def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
     """Write named tensors as safetensors, atomically."""
     from safetensors.torch import save_file
 
-    plain = {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
-    write_with(path, lambda part: save_file(plain, str(part)))
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
+    write_with(path, lambda part: save_file(tensors, str(part)))
 
 
 def load_weights(path: Path) -> dict[str, torch.Tensor]:

@@ -95,13 +95,13 @@ class JobFolder:
 
     def failure(self) -> str | None:
         """The reason of the last failure."""
-        found = self._failure()
-        return str(found["reason"]) if found else None
+        failure = self._failure()
+        return str(failure["reason"]) if failure else None
 
     def too_large(self) -> str | None:
         """The reason of the last failure where it was one of memory."""
-        found = self._failure()
-        return str(found["reason"]) if found and found.get("too_large") else None
+        failure = self._failure()
+        return str(failure["reason"]) if failure and failure.get("too_large") else None
 
     def _failure(self) -> dict[str, Any] | None:
         path = self.path / "failure.json"
@@ -204,8 +204,8 @@ _PACKAGES = ("torch", "numpy", "scipy", "monai", "torchmetrics", "torch-fidelity
 
 def versions() -> dict[str, str]:
     """Versions that numbers depend on."""
-    found = {"harness": __version__, "python": platform.python_version()}
+    numbers = {"harness": __version__, "python": platform.python_version()}
     for name in _PACKAGES:
         if name.replace("-", "_") in sys.modules:
-            found[name] = metadata.version(name)
-    return found
+            numbers[name] = metadata.version(name)
+    return numbers

@@ -23,7 +23,7 @@ from harness.base.files import read_json, write_json
 
 
 @dataclass(frozen=True)
-class Line:
+class JournalLine:
     """One value: `step` is an epoch for trainings; `time` in milliseconds since 1970."""
 
     step: int
@@ -32,26 +32,26 @@ class Line:
     time: int
 
 
-def _encode(line: Line) -> bytes:
-    plain: dict[str, Any] = {
+def _encode(line: JournalLine) -> bytes:
+    entry: dict[str, Any] = {
         "step": line.step,
         "name": line.name,
         "value": line.value,
         "time": line.time,
     }
     if not math.isfinite(line.value):
-        plain["value"] = None
-        plain["flag"] = str(line.value)
-    return json.dumps(plain, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        entry["value"] = None
+        entry["flag"] = str(line.value)
+    return json.dumps(entry, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
-def _decode(text: bytes) -> Line:
-    plain = json.loads(text)
-    value = plain["value"] if plain["value"] is not None else float(plain["flag"])
-    return Line(plain["step"], plain["name"], float(value), plain["time"])
+def _decode(text: bytes) -> JournalLine:
+    entry = json.loads(text)
+    value = entry["value"] if entry["value"] is not None else float(entry["flag"])
+    return JournalLine(entry["step"], entry["name"], float(value), entry["time"])
 
 
-def read_lines(path: Path, start: int = 0, end: int | None = None) -> tuple[list[Line], int]:
+def read_lines(path: Path, start: int = 0, end: int | None = None) -> tuple[list[JournalLine], int]:
     """Whole lines between two byte positions, and the position after the last one.
 
     `start` is a position that an earlier call returned. If no line ends there any more (the journal
@@ -71,9 +71,9 @@ def read_lines(path: Path, start: int = 0, end: int | None = None) -> tuple[list
 
 def series(path: Path, name: str, until: int | None = None) -> tuple[list[int], list[float]]:
     """Steps and values of one name, in step order; the last line of a step counts."""
-    found = {line.step: line.value for line in read_lines(path)[0] if line.name == name}
-    steps = sorted(step for step in found if until is None or step <= until)
-    return steps, [found[step] for step in steps]
+    values = {line.step: line.value for line in read_lines(path)[0] if line.name == name}
+    steps = sorted(step for step in values if until is None or step <= until)
+    return steps, [values[step] for step in steps]
 
 
 class Journal:
@@ -98,7 +98,7 @@ class Journal:
         for name, value in values.items():
             if (step, name) in self._known:
                 continue
-            text = _encode(Line(step, name, float(value), now))
+            text = _encode(JournalLine(step, name, float(value), now))
             self._file.write(text)
             self._length += len(text)
             self._known.add((step, name))

@@ -6,7 +6,7 @@ import errno
 import re
 
 from harness.base.errors import EnvironmentFault, HarnessError, OutOfMemory
-from harness.base.gpu_share import Place
+from harness.base.gpu_share import GpuShare
 from harness.jobs.context import Context
 
 SIZES = ("batch_size", "width", "channels")
@@ -34,7 +34,7 @@ def explain(error: BaseException, context: Context) -> HarnessError | None:
     if _refused_by_the_machine(error):
         return OutOfMemory(
             f"a job must fit the machine's memory, but got one that does not ({_sizes(context)}); "
-            f"take smaller sizes{_fewer(Place.here().of)}"
+            f"take smaller sizes{_fewer(GpuShare.here().of)}"
         )
     if not _says(error, *ON_A_GPU):
         return None
@@ -62,9 +62,9 @@ def others_hold_it(
 def _explain_gpu(error: BaseException, context: Context) -> HarnessError:
     import torch
 
-    place, gpus = Place.here(), torch.cuda.device_count()
-    sharers, (free, total) = place.sharers(gpus), torch.cuda.mem_get_info()
-    share, name = place.memory(gpus, total), torch.cuda.get_device_name()
+    worker, gpus = GpuShare.here(), torch.cuda.device_count()
+    sharers, (free, total) = worker.sharers(gpus), torch.cuda.mem_get_info()
+    share, name = worker.memory(gpus, total), torch.cuda.get_device_name()
     reserved = torch.cuda.memory_reserved()
     if others_hold_it(_tried(str(error)), reserved, free, total, share, sharers):
         return EnvironmentFault(
@@ -96,20 +96,20 @@ def _says(error: BaseException, *signs: str) -> bool:
 
 
 def _tried(text: str) -> float | None:
-    found = _TRIED.search(text)
-    return float(found[1]) * _UNITS[found[2]] if found else None
+    match = _TRIED.search(text)
+    return float(match[1]) * _UNITS[match[2]] if match else None
 
 
 def _sizes(context: Context) -> str:
     """The sizes that a job is made of, in words."""
     config = context.spec.config
-    said = [f"{name.replace('_', ' ')} {config[name]}" for name in SIZES if name in config]
+    sizes = [f"{name.replace('_', ' ')} {config[name]}" for name in SIZES if name in config]
     store = context.spec.inputs.get("store")
     if store is not None:
         part = "mask_px" if context.spec.kind.startswith("mask") else "frame_px"
         edge = context.work.job(store).spec().config["crop"][part]
-        said.append(f"{edge} x {edge} pixels")
-    return ", ".join([context.spec.kind, *said])
+        sizes.append(f"{edge} x {edge} pixels")
+    return ", ".join([context.spec.kind, *sizes])
 
 
 def _gib(size: float) -> str:

@@ -101,7 +101,7 @@ class Phases:
         return self.decay or self.steady
 
     def at(self, epoch: int) -> Spec:
-        """The job that reads out an epoch."""
+        """The job that has the checkpoint of an epoch."""
         return self.last if epoch > self.steady_epochs else self.steady
 
     def done(self) -> Input:

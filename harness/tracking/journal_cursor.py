@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.jobs.journal import Line, read_covered, read_lines
+from harness.jobs.journal import JournalLine, read_covered, read_lines
 from harness.tracking.run_view import JournalPart
 
 _PICTURE = re.compile(r"(?P<key>.+)-(?P<epoch>\d{6,})\.png")
@@ -55,7 +55,7 @@ class Picture:
 class Batch:
     """What is new in a part, and where the cursor stands once it is sent."""
 
-    lines: list[Line]
+    lines: list[JournalLine]
     pictures: list[Picture]
     after: Cursor
     remade: bool = False

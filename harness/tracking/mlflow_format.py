@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
-from harness.jobs.journal import Line
+from harness.jobs.journal import JournalLine
 from harness.tracking.journal_cursor import Picture
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def clean_name(name: str) -> str:
     return "/".join(parts)[:NAME_LENGTH] or "_"
 
 
-def to_metrics(lines: Sequence[Line]) -> list[Metric]:
+def to_metrics(lines: Sequence[JournalLine]) -> list[Metric]:
     """Journal lines as MLflow points, the journal's times kept, so that a replay is identical.
 
     MLflow stores infinity as the largest number, which spoils every chart: it becomes NaN, and

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.jobs.identity import folder_identity
-from harness.jobs.journal import Line
+from harness.jobs.journal import JournalLine
 from harness.tracking import mlflow_format
 from harness.tracking.journal_cursor import Batch, Cursor, Sent, part_name, read_batch, span
 from harness.tracking.leaderboards import leaderboard_tags
@@ -262,7 +262,7 @@ def _parents_first(views: Sequence[RunView]) -> Iterator[RunView]:
         yield from climb(view)
 
 
-def _summary_lines(view: RunView, sent: Sent) -> list[Line]:
+def _summary_lines(view: RunView, sent: Sent) -> list[JournalLine]:
     """Summary values that changed; a changed one is later than the one it replaces."""
     lines = []
     for name, value in view.summary.items():
@@ -272,7 +272,7 @@ def _summary_lines(view: RunView, sent: Sent) -> list[Line]:
             if before == value or (math.isnan(before) and math.isnan(value)):
                 continue
             at = max(at, then + 1)
-        lines.append(Line(0, name, float(value), at))
+        lines.append(JournalLine(0, name, float(value), at))
     return lines
 
 

@@ -88,8 +88,8 @@ class Training:
         last_epoch: epoch after which no continuation is possible (the schedule ends); 0 if open.
         branch_epochs: checkpoints that keep the full state beside their weights; no effect on
             results.
-        lost: whether the training ends early, asked after each epoch's values are in the journal.
-            It is read out there, and that state stands for every later target.
+        ends_early: whether it ends there, asked after each epoch's values are in the journal; that
+            checkpoint stands for every later target.
         stopwatch: what the job took; goes on from what the saved state had taken.
     """
 
@@ -104,7 +104,7 @@ class Training:
     picture_epochs: frozenset[int] = frozenset()
     last_epoch: int = 0
     branch_epochs: frozenset[int] = frozenset()
-    lost: Callable[[int], bool] = lambda epoch: False
+    ends_early: Callable[[int], bool] = lambda epoch: False
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
 
@@ -148,8 +148,8 @@ class _Loop:
     def run(self) -> None:
         try:
             finished = self.position.epoch - 1
-            if finished and not self.position.update and self._was_lost(finished):
-                self._read_out_lost(finished)  # it branched off a training that had ended early
+            if finished and not self.position.update and self._ended_early(finished):
+                self._end_early(finished)  # it branched off a training that had ended early
             while self.missing:
                 self._epoch()
         finally:
@@ -211,16 +211,16 @@ class _Loop:
         if at.epoch in training.picture_epochs:
             self._draw(at.epoch)
         finished, self.position = at.epoch, _Position(epoch=at.epoch + 1)
-        if bad or training.lost(finished):
-            self._read_out_lost(finished)
+        if bad or training.ends_early(finished):
+            self._end_early(finished)
         elif finished in self.missing:
-            self._read_out(finished)
+            self._finish_target(finished)
         elif time.monotonic() >= self.next_save:
             self._save()
 
-    def _was_lost(self, epoch: int) -> bool:
+    def _ended_early(self, epoch: int) -> bool:
         bad, _ = series(self.training.folder.journal, "train/non_finite_updates", until=epoch)
-        return epoch in bad or self.training.lost(epoch)
+        return epoch in bad or self.training.ends_early(epoch)
 
     def _draw(self, epoch: int) -> None:
         from harness.training.pictures import write_png
@@ -230,7 +230,7 @@ class _Loop:
 
     # --- checkpoints --------------------------------------------------------------------------
 
-    def _read_out(self, epoch: int) -> None:
+    def _finish_target(self, epoch: int) -> None:
         self._write_checkpoint(epoch)
         self.missing.remove(epoch)
         if not self.missing:
@@ -240,7 +240,7 @@ class _Loop:
             else:
                 self._save()
 
-    def _read_out_lost(self, finished: int) -> None:
+    def _end_early(self, finished: int) -> None:
         """Losses are not finite, or a rule ends it: what is there now stands for later epochs."""
         for target in sorted({finished, *self.missing}):
             self._write_checkpoint(target)

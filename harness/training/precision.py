@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.base.errors import EnvironmentFault
-from harness.base.gpu_share import Place
+from harness.base.gpu_share import GpuShare
 from harness.config.experiment import ComputeConfig
 
 M = TypeVar("M", bound=nn.Module)
@@ -80,10 +80,10 @@ class Precision:
 
     @classmethod
     def of(cls, compute: Mapping[str, Any]) -> Precision:
-        """From a spec's `compute`; also sets this process's threads, determinism, place on GPUs."""
+        """From a spec's `compute`; also sets this process's threads, determinism and GPU."""
         torch.set_num_threads(int(compute["threads"]))
         if compute["device"] == "cuda":
-            _take_place(Place.here())
+            _keep_to_share(GpuShare.here())
         _be_deterministic(compute["device"])
         return cls(compute["device"], compute["precision"])
 
@@ -112,13 +112,13 @@ class Precision:
         return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
 
 
-def _take_place(place: Place) -> None:
+def _keep_to_share(share: GpuShare) -> None:
     """Keep to one GPU and to a share of its memory: a trial that is too large fails alone."""
     gpus = torch.cuda.device_count()
     if gpus:  # else torch says so, in its own words, where it first wants one
-        torch.cuda.set_device(place.gpu(gpus))
-        total = torch.cuda.get_device_properties(place.gpu(gpus)).total_memory
-        torch.cuda.set_per_process_memory_fraction(place.memory(gpus, total) / total)
+        torch.cuda.set_device(share.gpu(gpus))
+        total = torch.cuda.get_device_properties(share.gpu(gpus)).total_memory
+        torch.cuda.set_per_process_memory_fraction(share.memory(gpus, total) / total)
 
 
 def _be_deterministic(device: str) -> None:

@@ -150,7 +150,7 @@ class Specs:
         return self._make("real-diversity", config, {"store": store.done()}, compute=False)
 
     def diversity_of(self, store: Spec, training: Spec) -> Spec:
-        """The `diversity` that a training's samples are judged by."""
+        """The `real-diversity` that a training's samples are judged by."""
         return self.diversity(store, training.kind, training.config.get("learns", "ct"))
 
     def calibration(self, store: Spec, of: str, shows: str, images: int, repeats: int) -> Spec:
@@ -176,7 +176,7 @@ class Specs:
     def real_baseline(
         self, store: Spec, shows: str, extractor: Mapping[str, str], judge: Input | None
     ) -> Spec:
-        """real-real baselines of one extractor; `judge` is the checkpoint behind the
+        """Real-real baselines of one extractor; `judge` is the checkpoint behind the
         segmenter's eyes."""
         config = {
             "shows": shows,
@@ -190,7 +190,7 @@ class Specs:
         return self._make("real-baseline", config, inputs)
 
     def audit_parts(self, store: Spec, judge: Input | None) -> dict[str, Spec]:
-        """What an audit needs beside its replicate: real_baselines and varieties, by input name."""
+        """Real-real baselines and diversities that an audit is made with, by input name."""
         parts = {
             f"diversity-{shows}": self.diversity(store, kind, "mask") for shows, kind in _SHOWN
         }
@@ -228,7 +228,7 @@ class Specs:
         return self._make("synthesis", to_dict(self.experiment.synthesis), inputs, seed)
 
     def synthesis_on_real_masks(self, store: Spec, image: Input, seed: int) -> Spec:
-        """Real training masks painted by one replicate's Stage II."""
+        """CT that one replicate's Stage II generates for real training masks."""
         config = {"pairs": self.experiment.synthesis.pairs}
         return self._make(
             "synthesis-on-real-masks", config, {"store": store.done(), "image": image}, seed

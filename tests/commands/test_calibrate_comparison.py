@@ -45,7 +45,7 @@ def patient_index(patients: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("looked")
     experiment = load_experiment(write_experiment(folder / "tiny.yaml", patients))
     assert len(Session(experiment, folder, Console(quiet=True)).patient_index.usable) == 12
-    return folder / "looks"
+    return folder / "patient-index"
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def here(patients: Path, patient_index: Path, monkeypatch: pytest.MonkeyPatch) -
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         monkeypatch.chdir(name)
         write_experiment(Path(name) / "tiny.yaml", patients)
-        shutil.copytree(patient_index, Path(name) / "harness-work" / "looks")
+        shutil.copytree(patient_index, Path(name) / "harness-work" / "patient-index")
         yield Path(name)
         monkeypatch.undo()
 
@@ -112,8 +112,16 @@ def test_an_assumed_spread_is_simulated_in_the_experiments_own_size(here: Path) 
 
 def test_it_trains_nothing_and_leaves_the_test_closed(here: Path) -> None:
     calibrate_comparison(session_in(here), 100)
-    made = sorted(p.name for p in (here / "harness-work").rglob("*") if p.parent.name != "looks")
-    assert made == ["calibration-comparison.csv", "experiments", "looks", "resolved.json", "tiny"]
+    made = sorted(
+        p.name for p in (here / "harness-work").rglob("*") if p.parent.name != "patient-index"
+    )
+    assert made == [
+        "calibration-comparison.csv",
+        "experiments",
+        "patient-index",
+        "resolved.json",
+        "tiny",
+    ]
 
 
 def test_a_finished_comparison_gives_its_own_spread(here: Path) -> None:

@@ -40,7 +40,7 @@ from harness.commands.export.nnunet import ExportRequest, export_nnunet
 from harness.commands.export.text import commands, lines, warnings
 from harness.commands.session import Session
 from harness.config.load import load_experiment
-from harness.data.pairs.store import Row, Store, write_store
+from harness.data.pairs.store import PairRow, Store, write_store
 from harness.jobs.spec import Spec
 
 LOW, HIGH = -324.0, 176.0
@@ -89,7 +89,7 @@ class Work:
             "patients": [],
             "lineage": {"patients": sorted(trained)},
         }
-        rows = [Row.synthetic(n, 300) for n in range(MADE)]
+        rows = [PairRow.synthetic(n, 300) for n in range(MADE)]
         write_store(session.work.job(spec).path / "store", ct, masks, rows, meta)
 
 
@@ -485,7 +485,7 @@ def test_overlapping_channels_keep_the_lower_label() -> None:
 def tiny_store(folder: Path, people: Mapping[str, str]) -> Store:
     """One flat pair per patient: digest -> pseudonym."""
     rows = [
-        Row(n, name, digest, "train", "parotid_left", "left", 7, 0.0, True, 0, True, "{}")
+        PairRow(n, name, digest, "train", "parotid_left", "left", 7, 0.0, True, 0, True, "{}")
         for n, (digest, name) in enumerate(people.items())
     ]
     pictures = np.zeros((len(rows), 1, 8, 8), np.float32)

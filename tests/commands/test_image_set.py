@@ -16,7 +16,7 @@ from harness.base.errors import ConfigError, DataError
 from harness.commands.score.image_files import kind_of, stem_of
 from harness.commands.score.image_patients import with_patients
 from harness.commands.score.image_set import ImageSet, check_one_size, read_images
-from harness.data.pairs.store import Row, write_store
+from harness.data.pairs.store import PairRow, write_store
 
 EDGE = 32
 
@@ -115,7 +115,9 @@ def test_a_store_knows_patients_and_roles(tmp_path: Path) -> None:
     ct = np.random.default_rng(0).uniform(-1, 1, (5, 1, EDGE, EDGE)).astype(np.float32)
     roles = ("train", "train", "validation", "test", "train")
     rows = [
-        Row(i, f"p{i}", f"d{i}", role, "structure", "left", i, 0.0, False, 9 * (i < 4), True, "{}")
+        PairRow(
+            i, f"p{i}", f"d{i}", role, "structure", "left", i, 0.0, False, 9 * (i < 4), True, "{}"
+        )
         for i, role in enumerate(roles)
     ]
     masks = np.zeros((5, 1, EDGE, EDGE), np.uint8)
@@ -125,7 +127,7 @@ def test_a_store_knows_patients_and_roles(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.images, (ct[:3, 0] + 1) / 2, atol=1e-6)
     assert read_images(tmp_path, "held-out", None, ("validation",)).patients == ("d2",)
     synthetic = tmp_path / "synthetic"
-    drawn = [Row.synthetic(i, 4) for i in range(5)]
+    drawn = [PairRow.synthetic(i, 4) for i in range(5)]
     write_store(synthetic, ct, masks, drawn, {"kind": "synthetic"})
     assert len(read_images(synthetic, "synthetic")) == 5
     assert read_images(synthetic, "synthetic").patients is None

@@ -90,7 +90,7 @@ def patient_index(patients: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("looked")
     experiment = load_experiment(write_experiment(folder / "tiny.yaml", patients))
     assert len(Session(experiment, folder, Console(quiet=True)).patient_index.usable) == 5
-    return folder / "looks"
+    return folder / "patient-index"
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def work(patients: Path, patient_index: Path) -> Iterator[Work]:
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         made = Work(Path(name), patients)
-        shutil.copytree(patient_index, made.root / "looks")
+        shutil.copytree(patient_index, made.root / "patient-index")
         yield made
 
 

@@ -30,7 +30,7 @@ from pydicom.dataset import Dataset
 from harness.base.errors import HarnessError
 from harness.config.data import DataConfig
 from harness.data.scan import Excluded, Scan
-from harness.work.prepare.patient_index import IndexedPatient, look_at
+from harness.work.prepare.patient_index import IndexedPatient, index_patients
 from harness.work.prepare.sources import make_source
 
 SHAPE = (4, 64, 64)
@@ -88,7 +88,7 @@ def heard(
                 for reference in references:
                     scan = source.read(reference)
                     found(scan.reason if isinstance(scan, Excluded) else scan.notes, scan.patient)
-                patient_index = look_at(source, config, work, lambda done, of: None)
+                patient_index = index_patients(source, config, work, lambda done, of: None)
                 found(
                     patient_index.excluded,
                     [(look.patient, look.notes, look) for look in patient_index.usable],
@@ -124,7 +124,7 @@ def test_a_usable_patient(tmp_path: Path, heard: Callable[[Path], Heard]) -> Non
     found = heard(tmp_path / "in")
     check(found, tmp_path / "in")
     work = tmp_path / "work"
-    assert len(list((work / "looks").glob("*.json"))) == 1
+    assert len(list((work / "patient-index").glob("*.json"))) == 1
     lists = b"".join(path.read_bytes() for path in (work / "private").rglob("*.json"))
     assert PLANTED.encode() in lists, "who is who is kept, privately"
     assert {path.name for path in (work / "private" / "dicom").iterdir()} == {
@@ -219,7 +219,9 @@ def test_a_scan_knows_its_pseudonym_only(tmp_path: Path) -> None:
     assert isinstance(scan, Scan)
     assert scan.patient == reference.patient
     assert len(scan.patient) == len("p-1f0c33ab")
-    patient_index = look_at(source, config_of(tmp_path / "in"), tmp_path / "work", lambda *_: None)
+    patient_index = index_patients(
+        source, config_of(tmp_path / "in"), tmp_path / "work", lambda *_: None
+    )
     assert isinstance(patient_index.usable[0], IndexedPatient)
     assert patient_index.usable[0].patient == scan.patient
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.data.pairs.placement import Placement
-from harness.data.pairs.store import LoadedScan, Row, Store, crop_text, write_scan, write_store
+from harness.data.pairs.store import LoadedScan, PairRow, Store, crop_text, write_scan, write_store
 
 FRAME, MASK, COUNT = 12, 6, 5
 META = {
@@ -30,9 +30,9 @@ META = {
 }
 
 
-def row(pair: int, role: str = "train", structure_px: int = 3, selected: bool = True) -> Row:
+def row(pair: int, role: str = "train", structure_px: int = 3, selected: bool = True) -> PairRow:
     crop = crop_text(Placement((10.25, 20.1239), (1, 2)))
-    return Row(
+    return PairRow(
         pair, "a, 'b'", "d0", role, "parotid_left", "left", 7, 21.5, True, structure_px, selected,
         crop
     )  # fmt: skip
@@ -76,7 +76,7 @@ def test_the_index_opens_in_any_reader(store: Store) -> None:
 
 
 def test_synthetic_rows_come_back(tmp_path: Path) -> None:
-    rows = [Row.synthetic(pair, 40 + pair) for pair in range(COUNT)]
+    rows = [PairRow.synthetic(pair, 40 + pair) for pair in range(COUNT)]
     write_store(tmp_path, *arrays(), rows, META)
     assert Store.open(tmp_path).rows == tuple(rows)
     assert rows[2].structure_px == 42
@@ -89,9 +89,9 @@ def test_synthetic_rows_come_back(tmp_path: Path) -> None:
         ({}, [0, 1, 2, 3, 4]),
         ({"role": "train"}, [0, 1]),
         ({"role": "validation", "selected": True}, [2]),
-        ({"structure": True}, [0, 2, 4]),
-        ({"role": "validation", "structure": False}, [3]),
-        ({"selected": False, "structure": True}, [4]),
+        ({"with_structure": True}, [0, 2, 4]),
+        ({"role": "validation", "with_structure": False}, [3]),
+        ({"selected": False, "with_structure": True}, [4]),
         ({"role": "test"}, []),
     ],
 )

@@ -19,7 +19,7 @@ from harness.compare.protocol import ComparisonPlan
 from harness.compare.replicate import Replicate
 from harness.config.experiment import Experiment, to_dict
 from harness.config.stages import ImageStageConfig, MaskStageConfig
-from harness.data.pairs.store import Row, write_store
+from harness.data.pairs.store import PairRow, write_store
 from harness.inference.decision import decide
 from harness.inference.table import Cell, Table
 from harness.jobs.folder import WorkFolder
@@ -152,8 +152,9 @@ class Material:
         crop = self.experiment.data.crop
         count = patients * slices
         rows = [
-            Row(i, f"pt_{i // slices}", f"{i // slices:024d}", "test" if i < slices else "train",
-                "parotid_left", "left", i, 3.0 * i, False, 400, True, "{}")
+            PairRow(i, f"pt_{i // slices}", f"{i // slices:024d}",
+                "test" if i < slices else "train", "parotid_left", "left", i,
+                3.0 * i, False, 400, True, "{}")
             for i in range(count)
         ]  # fmt: skip
         ct, masks = self._pairs(count)
@@ -165,7 +166,7 @@ class Material:
 
     def synthetic_store(self, spec: Spec) -> None:
         ct, masks = self._pairs(8)
-        rows = [Row.synthetic(i, int(m.sum())) for i, m in enumerate(masks)]
+        rows = [PairRow.synthetic(i, int(m.sum())) for i, m in enumerate(masks)]
         meta = {"channels": ["parotid"], "patients": [], "kind": "synthetic"}
         write_store(self.work.job(spec).path / "store", ct, masks, rows, meta)
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from harness.base.files import sha256_file
 from harness.config.experiment import Experiment
 from harness.data.pairs.placement import Placement
-from harness.data.pairs.store import LoadedScan, Row, write_scan, write_store
+from harness.data.pairs.store import LoadedScan, PairRow, write_scan, write_store
 from harness.jobs.checkpoint import load_weights
 from harness.jobs.folder import JobFolder, WorkFolder
-from harness.jobs.journal import Line, read_lines
+from harness.jobs.journal import JournalLine, read_lines
 from harness.jobs.runner import Outcome, run_request
 from harness.jobs.spec import Request, Spec
 from harness.work.specs import Specs
@@ -121,8 +121,8 @@ class Tiny:
         files = [path for path in folder.rglob("*") if path.is_file()]
         job.finish(files, {}, {}, {"seconds": 0.0}, {})
 
-    def _row(self, number: int, patient: str, level: int, area: int) -> Row:
-        return Row(
+    def _row(self, number: int, patient: str, level: int, area: int) -> PairRow:
+        return PairRow(
             pair=number,
             patient=patient,
             patient_digest=digest_for(patient),
@@ -205,7 +205,7 @@ class StopAfter:
         return self.left <= 0
 
 
-def lines_of(folder: JobFolder) -> list[Line]:
+def lines_of(folder: JobFolder) -> list[JournalLine]:
     return read_lines(folder.journal)[0]
 
 

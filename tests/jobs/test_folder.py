@@ -68,7 +68,7 @@ def test_content_is_that_of_outputs_and_values_alone(tmp_path: Path) -> None:
     assert finish(other)["content"] != first
 
 
-def test_readouts_are_listed_by_epoch_once_they_have_a_result(tmp_path: Path) -> None:
+def test_checkpoints_are_listed_by_epoch_once_they_have_a_result(tmp_path: Path) -> None:
     folder = JobFolder(tmp_path)
     for epoch in (100, 9):
         finish(filled(tmp_path, epoch), epoch)

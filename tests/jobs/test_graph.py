@@ -66,7 +66,7 @@ def test_what_is_to_be_made_again_is_not_read_meanwhile(work: WorkFolder) -> Non
     assert (work.job(THIRD).path / "text").read_text() == "AbAc"
 
 
-def test_an_early_readout_is_read_while_the_lineage_goes_on(work: WorkFolder) -> None:
+def test_an_early_checkpoint_is_read_while_the_training_goes_on(work: WorkFolder) -> None:
     training = count()
     early, late = text("e", left=training.done(2)), text("l", left=training.done(9))
     run_request(request(training, 2), work)

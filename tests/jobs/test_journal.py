@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.jobs.journal import (
     Journal,
-    Line,
+    JournalLine,
     mark_covered,
     read_covered,
     read_lines,
@@ -139,7 +139,7 @@ def test_a_reader_ahead_of_a_journal_that_was_cut_starts_anew(tmp_path: Path) ->
     path.write_bytes(line(1, "a") + line(2, "a long name"))
     _, ahead = read_lines(path)
     path.write_bytes(line(1, "a"))
-    assert read_lines(path, ahead)[0] == [Line(1, "a", 0.5, 17)]
+    assert read_lines(path, ahead)[0] == [JournalLine(1, "a", 0.5, 17)]
     path.write_bytes(line(1, "a") + line(2, "b") + line(3, "b"))
     lines, at = read_lines(path, ahead)
     assert [line.step for line in lines] == [1, 2, 3]

@@ -14,7 +14,7 @@ from mlflow.entities import Metric
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 from PIL import Image
 
-from harness.jobs.journal import Line
+from harness.jobs.journal import JournalLine
 from harness.tracking.journal_cursor import Picture
 from harness.tracking.mlflow_format import clean_name, send_pictures, to_batches, to_metrics
 from harness.tracking.store import open_client, resolve
@@ -47,7 +47,7 @@ def test_mlflow_takes_every_name(text: str) -> None:
 
 
 def test_infinity_is_a_gap_with_a_flag_and_time_is_the_journals() -> None:
-    lines = [Line(3, "train/loss", value, 1000 + n) for n, value in enumerate(
+    lines = [JournalLine(3, "train/loss", value, 1000 + n) for n, value in enumerate(
         (0.5, math.nan, math.inf, -math.inf))]  # fmt: skip
     found = [(m.key, m.value, m.step, m.timestamp) for m in to_metrics(lines)]
     gap = [(key, step, time) for key, value, step, time in found if math.isnan(value)]

@@ -186,7 +186,7 @@ def test_a_stop_after_the_last_update_still_closes_the_epoch(tmp_path: Path) -> 
     assert Run(tmp_path).go(1).curve("train/loss") == [11.0]
 
 
-def test_each_readout_has_the_weights_of_its_epoch_and_the_last_one_ends(tmp_path: Path) -> None:
+def test_each_checkpoint_has_the_weights_of_its_epoch_and_the_last_one_ends(tmp_path: Path) -> None:
     run = Run(tmp_path).go(1, 4)
     assert [epoch for epoch, _ in run.read_out] == [1, 4]
     assert run.folder.checkpoints() == [1, 4]

@@ -64,7 +64,7 @@ def test_short_trainings_have_fewer() -> None:
     assert scored_epochs(300, 1) == (300,)
 
 
-def test_every_readout_is_pictured() -> None:
+def test_every_checkpoint_is_pictured() -> None:
     assert picture_epochs((4,), 3) == {1, 2, 4}
     assert picture_epochs((30, 150), 2) == {1, 30, 150}
 

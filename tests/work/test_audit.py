@@ -11,7 +11,7 @@ from factories.tiny import COMPUTE, Tiny, ellipses, tiny_experiment
 from numpy.typing import NDArray
 
 from harness.base.files import sha256_file
-from harness.data.pairs.store import Row, Store, write_store
+from harness.data.pairs.store import PairRow, Store, write_store
 from harness.jobs.folder import JobFolder
 from harness.jobs.journal import series
 from harness.jobs.spec import Input, Spec
@@ -61,7 +61,7 @@ class Case:
         spec = tiny.specs.synthesis(tiny.store, tiny.mask(seed).done(1), self.image.done(1), seed)
         folder = tiny.work.job(spec)
         folder.open(spec)
-        rows = [Row.synthetic(n, int(mask.sum())) for n, mask in enumerate(masks)]
+        rows = [PairRow.synthetic(n, int(mask.sum())) for n, mask in enumerate(masks)]
         meta = {**Store.open(tiny.store_folder).meta, "kind": "synthetic", "patients": []}
         write_store(folder.path / "store", ct, masks, rows, meta)
         files = [path for path in folder.path.rglob("store/*") if path.is_file()]

@@ -12,7 +12,7 @@ from harness.jobs.spec import Request
 from harness.work.train.checkpoints import finish_checkpoint
 
 
-def test_a_readout_has_the_losses_of_its_own_epoch(tmp_path: Path) -> None:
+def test_a_checkpoint_has_the_losses_of_its_own_epoch(tmp_path: Path) -> None:
     tiny = Tiny(tmp_path)
     folder = tiny.must(tiny.mask(), 1, 3)
     journal = values_of(folder)
@@ -25,7 +25,7 @@ def test_a_readout_has_the_losses_of_its_own_epoch(tmp_path: Path) -> None:
         assert "l1" not in values
 
 
-def test_an_image_readout_has_its_l1(tmp_path: Path) -> None:
+def test_an_image_checkpoint_has_its_l1(tmp_path: Path) -> None:
     data = {"crop": {"frame_px": 128}, "structures": ["structure"]}
     tiny = Tiny(tmp_path, tiny_experiment(data=data))
     folder = tiny.must(tiny.image(), 1)

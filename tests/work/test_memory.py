@@ -17,7 +17,7 @@ import torch
 from factories.tiny import COMPUTE, Tiny, tiny_experiment, weights_at
 
 from harness.base.errors import OutOfMemory
-from harness.base.gpu_share import Place
+from harness.base.gpu_share import GpuShare
 from harness.jobs.context import Context
 from harness.jobs.memory import explain, others_hold_it
 from harness.jobs.runner import run_request
@@ -31,7 +31,7 @@ GIB = 2**30
 def crowd(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This process is one of a thousand on the GPU, to which it leaves its cache."""
     torch.cuda.empty_cache()
-    for name, value in Place(0, 1000).environment().items():
+    for name, value in GpuShare(0, 1000).environment().items():
         monkeypatch.setenv(name, value)
     yield
     torch.cuda.set_per_process_memory_fraction(1.0)
@@ -61,7 +61,7 @@ def test_a_share_that_suffices_changes_no_number(
     alone, shared = Tiny(tmp_path / "alone"), Tiny(tmp_path / "shared")
     spec = alone.mask()
     assert run_request(Request(spec, (2,)), alone.work).state == "done"
-    for name, value in Place(3, 8).environment().items():
+    for name, value in GpuShare(3, 8).environment().items():
         monkeypatch.setenv(name, value)
     assert run_request(Request(spec, (2,)), shared.work).state == "done"
     assert torch.cuda.get_per_process_memory_fraction() < 1 / 8
@@ -106,7 +106,7 @@ def test_others_are_to_blame_where_they_hold_what_the_job_could_have_had(
     tried: float | None, reserved: float, free: float, sharers: int, others: bool
 ) -> None:
     total = 8 * GIB
-    share = Place(0, sharers).memory(1, total)
+    share = GpuShare(0, sharers).memory(1, total)
     wanted = None if tried is None else tried * GIB
     found = others_hold_it(wanted, int(reserved * GIB), int(free * GIB), total, share, sharers)
     assert found == others

@@ -12,7 +12,7 @@ from factories.dicom import placed
 
 from harness.config.data import DataConfig
 from harness.data.scan import Excluded, Reference, Scan
-from harness.work.prepare.patient_index import PatientIndex, look_at
+from harness.work.prepare.patient_index import PatientIndex, index_patients
 
 SHAPE = (6, 24, 24)
 
@@ -50,13 +50,13 @@ CONFIG = DataConfig(source="dicom", root="somewhere", structures=("structure",))
 
 
 def look(source: Drawn, work: Path, config: DataConfig = CONFIG) -> PatientIndex:
-    return look_at(source, config, work, lambda done, of: None)
+    return index_patients(source, config, work, lambda done, of: None)
 
 
 def test_what_a_look_knows(tmp_path: Path) -> None:
     source = Drawn(THREE)
     seen: list[tuple[int, int]] = []
-    found = look_at(source, CONFIG, tmp_path, lambda done, of: seen.append((done, of)))
+    found = index_patients(source, CONFIG, tmp_path, lambda done, of: seen.append((done, of)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
     assert found.excluded == (Excluded("b", "nothing is there"),)
     first, second = found.usable

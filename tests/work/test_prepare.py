@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from harness.base.errors import DataError
 from harness.config.data import DataConfig
 from harness.config.experiment import Experiment, to_dict
-from harness.data.pairs.store import Row, Store
+from harness.data.pairs.store import PairRow, Store
 from harness.jobs.context import Context
 from harness.jobs.folder import WorkFolder
 from harness.jobs.spec import Request
 from harness.work.prepare.job import prepare_pairs
 from harness.work.prepare.kept_scan import drop_kept
-from harness.work.prepare.patient_index import IndexedPatient, look_at
+from harness.work.prepare.patient_index import IndexedPatient, index_patients
 from harness.work.prepare.sources import make_source
 from harness.work.specs import Specs
 
@@ -102,7 +102,7 @@ def config_of(root: Path, **changed: Any) -> DataConfig:
 def request_of(config: DataConfig, work: Path) -> tuple[Request, dict[str, IndexedPatient]]:
     """A request for pairs, roles in the order of the patients' densities."""
     source = make_source(config, work)
-    patient_index = look_at(source, config, work, lambda *_: None).usable
+    patient_index = index_patients(source, config, work, lambda *_: None).usable
     densest = {
         reference.patient: int(np.median(scan.hu[scan.hu > 0]))  # type: ignore[union-attr]
         for reference in source.patients()
@@ -115,7 +115,7 @@ def request_of(config: DataConfig, work: Path) -> tuple[Request, dict[str, Index
     runtime = {
         "data": to_dict(config),
         "root": str(work),
-        "looks": {look.digest: look.file for look in patient_index},
+        "patient_index": {look.digest: look.file for look in patient_index},
     }
     return Request(spec, runtime=runtime), dict(zip("01234", ordered, strict=True))
 
@@ -131,7 +131,7 @@ class Prepared:
         self.store = Store.open(self.path / "store")
         self.values = context.folder.result()["values"]  # type: ignore[index]
 
-    def rows(self, patient: int, structure: str) -> list[Row]:
+    def rows(self, patient: int, structure: str) -> list[PairRow]:
         digest = self.patients[str(patient)].digest
         return [
             row
@@ -310,7 +310,7 @@ def test_without_mirroring_each_side_has_a_channel(root: Path, tmp_path: Path) -
         assert made.store.masks[place, channel].sum() == row.structure_px
 
 
-def test_pairs_are_of_the_scan_that_was_looked_at_or_refused(
+def test_pairs_are_of_the_scan_that_was_indexed_or_refused(
     prepared: Prepared, tmp_path: Path
 ) -> None:
     """A patient is read once: files that change afterwards are not looked into. Where the scan was
@@ -327,10 +327,10 @@ def test_pairs_are_of_the_scan_that_was_looked_at_or_refused(
     kept = Store.open(context.folder.path / "store")
     assert np.array_equal(kept.ct, prepared.store.ct)
     assert np.array_equal(kept.masks, prepared.store.masks)
-    drop_kept(tmp_path / "work" / "looks")
+    drop_kept(tmp_path / "work" / "patient-index")
     with pytest.raises(DataError) as caught:
         prepare_pairs(Context(request, WorkFolder(tmp_path / "work")))
     assert str(caught.value) == (
-        f"patient {patients['2'].patient} must still be what it was when it was looked at, but "
+        f"patient {patients['2'].patient} must still be what it was when it was first read, but "
         "its files changed; repeat the command"
     )

@@ -140,7 +140,7 @@ def test_two_epochs_and_then_four_are_four(tmp_path: Path) -> None:
     assert [weights_at(continued, e) for e in (2, 4)] == [weights_at(straight, e) for e in (2, 4)]
 
 
-def test_an_earlier_readout_asked_for_later_is_the_one_of_a_straight_run(tmp_path: Path) -> None:
+def test_an_earlier_checkpoint_asked_for_later_is_the_one_of_a_straight_run(tmp_path: Path) -> None:
     whole, spec = mask_stage(tmp_path / "whole")
     straight = whole.must(spec, 1, 3)
     later, _ = mask_stage(tmp_path / "later")

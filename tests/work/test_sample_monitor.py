@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.training.schedule import watched
-from harness.work.train.sample_monitor import Watch, spread
+from harness.work.train.sample_monitor import SampleMonitor, spread
 
 
 def test_spread_is_the_mean_distance_over_pairs() -> None:
@@ -24,19 +24,19 @@ def test_spread_equals_all_pairs_written_out() -> None:
 
 def test_a_look_at_one_image_many_times_and_at_half_the_spread() -> None:
     real = np.random.default_rng(0).uniform(-1, 1, (32, 1, 8, 8))
-    watch = Watch.beside(real)
-    assert watch.look(np.repeat(real[:1], 32, axis=0))["vs_real/diversity"] == pytest.approx(0)
-    assert watch.look(real / 2)["vs_real/diversity"] == pytest.approx(0.5)
-    assert watch.look(real)["train/mean_output"] == pytest.approx(real.mean())
+    monitor = SampleMonitor.beside(real)
+    assert monitor.measure(np.repeat(real[:1], 32, axis=0))["vs_real/diversity"] == pytest.approx(0)
+    assert monitor.measure(real / 2)["vs_real/diversity"] == pytest.approx(0.5)
+    assert monitor.measure(real)["train/mean_output"] == pytest.approx(real.mean())
 
 
 def test_what_is_not_a_number_is_not_looked_at() -> None:
-    watch = Watch.beside(np.random.default_rng(0).normal(size=(4, 1, 2, 2)))
-    assert watch.look(np.full((4, 1, 2, 2), np.nan)) == {}
+    monitor = SampleMonitor.beside(np.random.default_rng(0).normal(size=(4, 1, 2, 2)))
+    assert monitor.measure(np.full((4, 1, 2, 2), np.nan)) == {}
 
 
 def test_real_images_without_spread_give_no_ratio() -> None:
-    found = Watch.beside(np.zeros((4, 1, 2, 2))).look(np.ones((4, 1, 2, 2)))
+    found = SampleMonitor.beside(np.zeros((4, 1, 2, 2))).measure(np.ones((4, 1, 2, 2)))
     assert found == {"train/mean_output": 1.0}
 
 

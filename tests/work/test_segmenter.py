@@ -19,7 +19,7 @@ from monai.metrics import DiceHelper
 from torch import Tensor, nn
 
 from harness.config.experiment import ARMS
-from harness.data.pairs.store import Row, Store, write_store
+from harness.data.pairs.store import PairRow, Store, write_store
 from harness.jobs.context import Context
 from harness.jobs.journal import series
 from harness.jobs.spec import Spec
@@ -36,7 +36,7 @@ def write_synthetic(tiny: Tiny, patients: list[str], kind: str = "synthetic") ->
     job, count = tiny.work.job(spec), 6
     masks = ellipses(count, tiny.experiment.data.crop.frame_px, 77)
     ct = np.where(masks > 0, 0.4, -0.6).astype(np.float32)
-    rows = [Row.synthetic(n, int(mask.sum())) for n, mask in enumerate(masks)]
+    rows = [PairRow.synthetic(n, int(mask.sum())) for n, mask in enumerate(masks)]
     lineage = {"patients": [digest_for(p) for p in patients]}
     meta = {**Store.open(tiny.store_folder).meta, "kind": kind, "lineage": lineage, "patients": []}
     write_store(job.path / "store", ct, masks, rows, meta)
@@ -386,7 +386,7 @@ def two_structures(folder: Path, seed: int) -> Store:
             mask[channel] = rng.random((16, 16)) > 0.6
             role = "train" if patient == "t" else "validation"
             rows.append(
-                Row(
+                PairRow(
                     pair=len(rows),
                     patient=patient,
                     patient_digest=digest_for(patient),

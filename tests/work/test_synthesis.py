@@ -20,7 +20,7 @@ from harness.jobs.checkpoint import load_weights
 from harness.jobs.spec import Spec
 from harness.metrics.images.mask_shape import fit_plausibility
 from harness.models.pix2pix import UnetGenerator
-from harness.work.generate.synthesis import harvest
+from harness.work.generate.synthesis import generate_masks
 
 
 class Discs(nn.Module):
@@ -53,7 +53,7 @@ def harvested(wanted: int, attempts: int, seed: int = 0) -> Any:
     training = np.stack([drawn(radius) for radius in (9, 12, 15)])
     rule = fit_plausibility(training, 0.2)
     source = torch.Generator().manual_seed(seed)
-    return harvest(Discs(), CONFIG, rule, wanted, attempts, 0.0, source, "cpu")
+    return generate_masks(Discs(), CONFIG, rule, wanted, attempts, 0.0, source, "cpu")
 
 
 def test_kept_masks_are_cleaned_and_all_others_counted_by_reason() -> None:

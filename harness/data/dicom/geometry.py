@@ -80,10 +80,10 @@ def make_grid(planes: Sequence[Plane]) -> Grid:
     first = planes[0]
     _check_alike(planes)
     normal = np.cross(first.along_columns, first.along_rows)
-    places = np.array([plane.position @ normal for plane in planes])
-    order = np.argsort(places, kind="stable")
-    places = places[order]
-    _check_steps(places)
+    levels = np.array([plane.position @ normal for plane in planes])
+    order = np.argsort(levels, kind="stable")
+    levels = levels[order]
+    _check_steps(levels)
     positions = np.stack([planes[index].position for index in order])
     step = _step(positions, normal, first)
     affine = np.eye(4)
@@ -92,7 +92,7 @@ def make_grid(planes: Sequence[Plane]) -> Grid:
     affine[:3, 2] = first.along_columns * first.spacing[1]
     affine[:3, 3] = positions[0]
     grid = Grid(affine, (len(planes), *first.shape), tuple(int(index) for index in order))
-    _check_straight(grid, positions, places)
+    _check_straight(grid, positions, levels)
     return grid
 
 
@@ -123,15 +123,15 @@ def _check_alike(planes: Sequence[Plane]) -> None:
             )
 
 
-def _check_steps(places: Vector) -> None:
-    steps = np.diff(places)
+def _check_steps(levels: Vector) -> None:
+    steps = np.diff(levels)
     if not len(steps):
         return
     same = np.flatnonzero(steps < SAME_PLACE_MM)
     if len(same):
         raise DataError(
             "each slice of a series must have a position of its own, but got two at "
-            f"{_listed(places[same])} mm"
+            f"{_listed(levels[same])} mm"
         )
     usual = float(np.median(steps))
     allowed = max(usual * STEP_TOLERANCE, LEAST_STEP_TOLERANCE_MM)
@@ -139,11 +139,11 @@ def _check_steps(places: Vector) -> None:
     if len(odd):
         raise DataError(
             f"slices must be evenly spaced, but got a step of {steps[odd[0]]:.2f} mm instead of "
-            f"{usual:.2f} mm after {_listed(places[odd])} mm"
+            f"{usual:.2f} mm after {_listed(levels[odd])} mm"
         )
 
 
-def _check_straight(grid: Grid, positions: Vector, places: Vector) -> None:
+def _check_straight(grid: Grid, positions: Vector, levels: Vector) -> None:
     """Slices on a straight line at even steps: what an affine can say."""
     strayed = grid.indices(positions)
     strayed[:, 0] -= np.arange(len(positions))
@@ -151,13 +151,13 @@ def _check_straight(grid: Grid, positions: Vector, places: Vector) -> None:
     if len(odd):
         raise DataError(
             "slices of a series must lie on a straight line at even steps, but got slices beside "
-            f"it at {_listed(places[odd])} mm"
+            f"it at {_listed(levels[odd])} mm"
         )
 
 
-def _listed(places: Vector) -> str:
-    shown = ", ".join(f"{place:.2f}" for place in places[:5])
-    return f"{shown} and {len(places) - 5} more" if len(places) > 5 else shown
+def _listed(levels: Vector) -> str:
+    shown = ", ".join(f"{level:.2f}" for level in levels[:5])
+    return f"{shown} and {len(levels) - 5} more" if len(levels) > 5 else shown
 
 
 def canonical_axes(affine: Vector) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
@@ -183,20 +183,20 @@ def reorient_affine(
     affine: Vector, shape: tuple[int, int, int], axes: Sequence[int], flips: Sequence[bool]
 ) -> Vector:
     """The affine of a volume after `transpose(axes)` and flipping."""
-    made = np.eye(4)
-    made[:3, :3] = affine[:3, list(axes)]
-    made[:3, 3] = affine[:3, 3]
-    for place, flip in enumerate(flips):
+    turned = np.eye(4)
+    turned[:3, :3] = affine[:3, list(axes)]
+    turned[:3, 3] = affine[:3, 3]
+    for axis, flip in enumerate(flips):
         if flip:
-            made[:3, 3] += made[:3, place] * (shape[axes[place]] - 1)
-            made[:3, place] *= -1
-    return made
+            turned[:3, 3] += turned[:3, axis] * (shape[axes[axis]] - 1)
+            turned[:3, axis] *= -1
+    return turned
 
 
 def reorient(volume: NDArray[_T], axes: Sequence[int], flips: Sequence[bool]) -> NDArray[_T]:
     """Transpose, flip, make contiguous."""
     turned = volume.transpose(axes)
-    for place, flip in enumerate(flips):
+    for axis, flip in enumerate(flips):
         if flip:
-            turned = np.flip(turned, place)
+            turned = np.flip(turned, axis)
     return np.ascontiguousarray(turned)

@@ -26,7 +26,7 @@ def match(
     Raises:
         DataError: two ROIs match one structure, or no wanted structure is there; names are listed.
     """
-    found = {}
+    numbers = {}
     for structure, named in matches(rois, structures, patterns).items():
         with_contours = [roi for roi in named if roi.contours]
         if len(with_contours) > 1:
@@ -35,10 +35,10 @@ def match(
                 f"one ROI must match {structure}, but got {both}; narrow data.patterns.{structure}"
             )
         if with_contours:
-            found[structure] = with_contours[0]
-    if not found:
+            numbers[structure] = with_contours[0]
+    if not numbers:
         raise DataError(_none(rois, structures))
-    return found
+    return numbers
 
 
 def matches(

@@ -68,10 +68,10 @@ class Drawn:
 def draw(contours: Sequence[Vector], grid: Grid) -> Drawn:
     """Rasterise closed contours, each (n, 3) in LPS mm with n >= 3, on a grid."""
     upright, axes, flips = _upright(grid)
-    found = _draw(contours, upright)
+    drawn = _draw(contours, upright)
     # `axes` swaps or keeps, so turning back is turning again, with the flips of the other place.
-    back = reorient(found.mask, axes, [flips[axis] for axis in axes])
-    return replace(found, mask=back)
+    back = reorient(drawn.mask, axes, [flips[axis] for axis in axes])
+    return replace(drawn, mask=back)
 
 
 def _upright(grid: Grid) -> tuple[Grid, tuple[int, int, int], tuple[bool, bool, bool]]:
@@ -106,20 +106,20 @@ def _draw(contours: Sequence[Vector], grid: Grid) -> Drawn:
             placed_on.setdefault(index, []).append((level, placed[:, 1:]))
     edges = [
         _edges(points, index)
-        for index, found in placed_on.items()
-        for points in _nearest_plane(found, index)
+        for index, contours_there in placed_on.items()
+        for points in _nearest_plane(contours_there, index)
     ]
     mask = _fill(np.concatenate(edges), grid.shape) if edges else np.zeros(grid.shape, np.bool_)
-    between = sum(len(found) for found in placed_on.values()) - len(edges)
+    between = sum(len(contours_there) for contours_there in placed_on.values()) - len(edges)
     bare = max(placed_on) - min(placed_on) + 1 - len(placed_on) if placed_on else 0
     repeats = len(contours) - len(kept)
     return Drawn(mask, len(edges), repeats, off_image, off_plane, between, bare)
 
 
-def _nearest_plane(found: Sequence[tuple[float, Vector]], index: int) -> list[Vector]:
+def _nearest_plane(contours: Sequence[tuple[float, Vector]], index: int) -> list[Vector]:
     """Of the contours placed on a slice, those of the plane nearest to it."""
-    nearest = min((level for level, _ in found), key=lambda level: (abs(level - index), level))
-    return [points for level, points in found if abs(level - nearest) <= SAME_PLANE]
+    nearest = min((level for level, _ in contours), key=lambda level: (abs(level - index), level))
+    return [points for level, points in contours if abs(level - nearest) <= SAME_PLANE]
 
 
 def _distinct(contours: Sequence[Vector]) -> list[Vector]:
@@ -196,5 +196,5 @@ def _toggle(
     columns = np.ceil(np.round(crossing, DECIMALS + 2))
     inside = columns < mask.shape[2]
     columns = np.maximum(columns[inside], 0).astype(np.int64)
-    places = (level[inside].astype(np.int64), rows[inside], columns)
-    np.bitwise_xor.at(mask.reshape(-1), np.ravel_multi_index(places, mask.shape), True)
+    voxels = (level[inside].astype(np.int64), rows[inside], columns)
+    np.bitwise_xor.at(mask.reshape(-1), np.ravel_multi_index(voxels, mask.shape), True)

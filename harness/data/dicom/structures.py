@@ -117,16 +117,16 @@ def _parsed(dataset: Dataset) -> StructureSet:
 
 def _by_number(dataset: Dataset, keyword: str) -> dict[int, list[Dataset]]:
     """Items of a sequence by the ROI that they refer to; -1 for those that refer to none."""
-    found: dict[int, list[Dataset]] = {}
+    items: dict[int, list[Dataset]] = {}
     for item in _items(dataset, keyword):
         given = item.get("ReferencedROINumber")
-        found.setdefault(-1 if given is None else int(given), []).append(item)
-    return found
+        items.setdefault(-1 if given is None else int(given), []).append(item)
+    return items
 
 
 def _items(dataset: Dataset | None, keyword: str) -> list[Dataset]:
-    found = dataset.get(keyword) if dataset is not None else None
-    items = list(found) if found else []
+    sequence = dataset.get(keyword) if dataset is not None else None
+    items = list(sequence) if sequence else []
     if not all(map(is_whole, items)):
         raise DataError(
             "a structure set must be a readable DICOM file, but one of its sequences is cut off or "

@@ -172,25 +172,25 @@ def _set(
 ) -> FoundSet:
     mine = [entry for entry in series if entry.patient == header.patient]
     try:
-        found = read_structures(Path(header.path))
+        structure_set = read_structures(Path(header.path))
     except DataError as error:
         return FoundSet(number, header.patient, header, None, (), (str(error),))
-    warnings = list(found.notes)
+    warnings = list(structure_set.notes)
     drawn_on = None
     usable = [(entry.series, entry.series.headers[0].frame) for entry in mine if entry.series]
     try:
         if not usable:
             others = ", only other patients' are" if len(mine) < len(series) else ""
             raise DataError(f"no usable series of its patient is here{others}: nothing to draw on")
-        chosen, named = pair(found, usable)
+        chosen, named = pair(structure_set, usable)
         [drawn_on] = [entry for entry in mine if entry.series is chosen]
         if not named:
             warnings.append("it refers to no series here; its positions decide")
     except DataError as error:
         warnings.append(str(error))
-    names = matches(found.rois, structures, patterns)
+    names = matches(structure_set.rois, structures, patterns)
     rois = []
-    for roi in found.rois:
+    for roi in structure_set.rois:
         structure = next((n for n, those in names.items() if any(r is roi for r in those)), None)
         rivals = [other for other in names.get(structure or "", ()) if other.contours]
         rois.append(_roi(number, roi, structure, rivals, drawn_on, keep))

@@ -167,18 +167,18 @@ def _files(root: Path) -> Iterator[Path]:
 
 def _header(number: int, path: Path, cache: dict[str, dict[str, Any]]) -> Header:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return Header(number, str(path), 0, 0, reason="it cannot be opened")
-    seen = (number, str(path), found.st_size, found.st_mtime_ns)
-    if stat.S_ISDIR(found.st_mode):  # it could lead anywhere, back here too
+    seen = (number, str(path), status.st_size, status.st_mtime_ns)
+    if stat.S_ISDIR(status.st_mode):  # it could lead anywhere, back here too
         return Header(*seen, reason="it is a link to a folder, which is not followed")
-    if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for its writer
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for its writer
         return Header(*seen, reason="it is not an ordinary file")
     if not os.access(path, os.R_OK):
         return Header(*seen, reason="its permissions do not let it be read")
     known = cache.get(str(path))
-    if known and (known["size"], known["mtime_ns"]) == (found.st_size, found.st_mtime_ns):
+    if known and (known["size"], known["mtime_ns"]) == (status.st_size, status.st_mtime_ns):
         return Header(**{**known, "number": number})
     dataset = read(path, _TAGS)
     if dataset is None:
@@ -225,12 +225,12 @@ def read(path: Path, tags: Sequence[str] | None = None, pixels: bool = False) ->
         bare = _looks_bare(path)
         if _inflates_too_far(path, bare):
             return None
-        found = pydicom.dcmread(
+        dataset = pydicom.dcmread(
             path, stop_before_pixels=not pixels, specific_tags=chosen, force=bare
         )
     except Exception:  # noqa: BLE001 - broken files raise anything; the caller names the file
         return None
-    return found if tags is not None or is_whole(found) else None
+    return dataset if tags is not None or is_whole(dataset) else None
 
 
 def is_whole(dataset: Dataset) -> bool:

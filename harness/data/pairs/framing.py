@@ -57,12 +57,12 @@ def channels_of(structures: tuple[str, ...] | list[str], mirror: bool) -> list[s
     return list(dict.fromkeys(channel_of(name, mirror)[0] for name in structures))
 
 
-def _weights(places: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+def _weights(positions: NDArray[np.float64], length: int) -> NDArray[np.float64]:
     """Linear interpolation as a matrix (places, length); rows outside sum to less than 1."""
-    low = np.floor(places).astype(int)
-    share = places - low
-    matrix = np.zeros((len(places), length))
-    rows = np.arange(len(places))
+    low = np.floor(positions).astype(int)
+    share = positions - low
+    matrix = np.zeros((len(positions), length))
+    rows = np.arange(len(positions))
     for index, weight in ((low, 1 - share), (low + 1, share)):
         inside = (index >= 0) & (index < length)
         matrix[rows[inside], index[inside]] += weight[inside]
@@ -140,7 +140,7 @@ def mask_frames(
 
 
 def paste(
-    made: NDArray[np.floating],
+    probabilities: NDArray[np.floating],
     shape: tuple[int, ...],
     affine: NDArray[np.float64],
     placement: Placement,
@@ -149,13 +149,13 @@ def paste(
 ) -> NDArray[np.float32]:
     """Frames (slices, F, F) of probabilities back on the source grid, 0 outside the frame."""
     if mirrored:
-        made = made[..., ::-1]
+        probabilities = probabilities[..., ::-1]
     matrices = []
     for axis, size in enumerate(in_plane_spacing(affine)):
         offsets = (np.arange(shape[axis + 1], dtype=np.float64) - placement.centre[axis]) * size
-        places = offsets / framing.spacing_mm + (framing.frame_px - 1) / 2
-        matrices.append(_weights(places, framing.frame_px))
-    return (matrices[0] @ np.asarray(made, np.float64) @ matrices[1].T).astype(np.float32)
+        positions = offsets / framing.spacing_mm + (framing.frame_px - 1) / 2
+        matrices.append(_weights(positions, framing.frame_px))
+    return (matrices[0] @ np.asarray(probabilities, np.float64) @ matrices[1].T).astype(np.float32)
 
 
 def structure_slices(

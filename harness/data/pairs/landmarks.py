@@ -59,10 +59,10 @@ class Landmarks:
         }
 
     @classmethod
-    def read(cls, plain: Mapping[str, Any], volume: Path) -> Landmarks:
+    def read(cls, about: Mapping[str, Any], volume: Path) -> Landmarks:
         """What `write` wrote."""
         coarse = np.load(volume, allow_pickle=False)
-        return cls(tuple(plain["shape"]), tuple(plain["spacing_mm"]), coarse, plain["structures"])
+        return cls(tuple(about["shape"]), tuple(about["spacing_mm"]), coarse, about["structures"])
 
 
 def landmarks(scan: Scan) -> Landmarks:

@@ -87,7 +87,7 @@ class CropRule:
         return Placement((float(row), float(column)), slices)
 
     @classmethod
-    def read(cls, plain: Mapping[str, Any], folder: Path) -> CropRule:
+    def read(cls, meta: Mapping[str, Any], folder: Path) -> CropRule:
         """The rule of a store: `plain` from its meta data, templates (.npy) from `folder`."""
         structures = {
             name: StructureRule(
@@ -97,10 +97,10 @@ class CropRule:
                 about["place_error_mm"],
                 about["patients"],
             )
-            for name, about in plain["structures"].items()
+            for name, about in meta["structures"].items()
         }
-        row, column = plain["fixed"]
-        return cls(plain["placement"], (row, column), structures)
+        row, column = meta["fixed"]
+        return cls(meta["placement"], (row, column), structures)
 
     def to_dict(self) -> dict[str, Any]:
         """All but the templates, as plain data."""
@@ -144,7 +144,7 @@ def find(coarse: NDArray[np.uint8], template: Array) -> Array:
     score = match_template(whole, template, pad_input=True, mode="constant", constant_values=0)
     score = score[tuple(slice(length) for length in coarse.shape)]
     best = np.unravel_index(int(np.argmax(score)), score.shape)
-    return np.array([place + _peak(score, best, axis) for axis, place in enumerate(best)])
+    return np.array([cell + _peak(score, best, axis) for axis, cell in enumerate(best)])
 
 
 def _peak(score: Array, best: Sequence[Any], axis: int) -> float:
@@ -152,7 +152,7 @@ def _peak(score: Array, best: Sequence[Any], axis: int) -> float:
     if not 0 < best[axis] < score.shape[axis] - 1:
         return 0.0
     low, middle, high = (
-        score[tuple(place + step * (other == axis) for other, place in enumerate(best))]
+        score[tuple(cell + step * (other == axis) for other, cell in enumerate(best))]
         for step in (-1, 0, 1)
     )
     bend = low - 2 * middle + high
@@ -161,20 +161,20 @@ def _peak(score: Array, best: Sequence[Any], axis: int) -> float:
 
 def _fit_structure(training: Sequence[Landmarks], name: str) -> StructureRule:
     examples = [_examples(scan, name) for scan in training]
-    usable = [place for place, scan in enumerate(training) if name in scan.structures]
+    usable = [index for index, scan in enumerate(training) if name in scan.structures]
     if not usable:
         raise DataError(
             f"a crop for '{name}' must be learnt on training patients, but none of "
             f"{len(training)} has it contoured; check data.structures and data.roles"
         )
     offsets, misses = [], []
-    for place in usable:
-        others = [example for other, example in enumerate(examples) if other != place]
+    for index in usable:
+        others = [example for other, example in enumerate(examples) if other != index]
         template = _mean(others) if any(map(len, others)) else _mean(examples)
-        scan, structure = training[place], training[place].structures[name]
-        found = scan.to_voxels(find(scan.coarse, template))
-        misses.append((found - structure["centroid"]) * scan.spacing_mm)
-        offsets.append([float(end - found[0]) * scan.spacing_mm[0] for end in structure["slices"]])
+        scan, structure = training[index], training[index].structures[name]
+        centre = scan.to_voxels(find(scan.coarse, template))
+        misses.append((centre - structure["centroid"]) * scan.spacing_mm)
+        offsets.append([float(end - centre[0]) * scan.spacing_mm[0] for end in structure["slices"]])
     level, row, column = np.array(misses).T
     return StructureRule(
         _mean(examples),
@@ -193,19 +193,17 @@ def _examples(scan: Landmarks, name: str) -> list[Array]:
     """Surroundings of the structure, and mirrored ones of its partner on the other side."""
     stem, _, side = name.rpartition("_")
     partner = f"{stem}_{OTHER_SIDE[side]}" if stem and side in OTHER_SIDE else ""
-    found = [_patch(scan, scan.structures[name])] if name in scan.structures else []
+    patches = [_patch(scan, scan.structures[name])] if name in scan.structures else []
     if partner in scan.structures:
-        found.append(_patch(scan, scan.structures[partner])[..., ::-1])
-    return found
+        patches.append(_patch(scan, scan.structures[partner])[..., ::-1])
+    return patches
 
 
 def _patch(scan: Landmarks, structure: Mapping[str, Any]) -> Array:
     """The coarse CT about a structure's centre; air outside the scan."""
     half = [round(reach / CELL_MM) for reach in REACH_MM]
-    centre = [round(float(place)) for place in scan.to_cells(np.array(structure["centroid"]))]
+    centre = [round(float(cell)) for cell in scan.to_cells(np.array(structure["centroid"]))]
     padded = np.pad(scan.coarse.astype(np.float64), [(size + 1, size + 1) for size in half])
     return padded[
-        tuple(
-            slice(place + 1, place + 2 * size + 2) for place, size in zip(centre, half, strict=True)
-        )
+        tuple(slice(cell + 1, cell + 2 * size + 2) for cell, size in zip(centre, half, strict=True))
     ]

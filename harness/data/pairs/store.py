@@ -30,7 +30,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Row:
+class PairRow:
     """One pair.
 
     Attributes:
@@ -58,7 +58,7 @@ class Row:
     crop: str
 
     @classmethod
-    def synthetic(cls, pair: int, structure_px: int) -> Row:
+    def synthetic(cls, pair: int, structure_px: int) -> PairRow:
         return cls(pair, "", "", "", "", "", -1, 0.0, False, structure_px, True, "{}")
 
 
@@ -145,10 +145,10 @@ class Store:
         return np.load(self.folder / "masks.npy", mmap_mode="r", allow_pickle=False)
 
     @cached_property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[PairRow, ...]:
         with open(self.folder / "index.csv", newline="", encoding="utf-8") as file:
             return tuple(
-                Row(**{name: _parsed(name, text) for name, text in entry.items()})
+                PairRow(**{name: _parsed(name, text) for name, text in entry.items()})
                 for entry in csv.DictReader(file)
             )
 
@@ -161,8 +161,8 @@ class Store:
         """Positions of the rows that fit, in order; None leaves a condition out."""
         return np.array(
             [
-                place
-                for place, row in enumerate(self.rows)
+                index
+                for index, row in enumerate(self.rows)
                 if (role is None or row.role == role)
                 and (selected is None or row.selected == selected)
                 and (with_structure is None or (row.structure_px > 0) == with_structure)
@@ -202,7 +202,7 @@ def write_store(
     folder: Path,
     ct: NDArray[np.float32],
     masks: NDArray[np.uint8],
-    rows: Sequence[Row],
+    rows: Sequence[PairRow],
     meta: Mapping[str, Any],
 ) -> None:
     """Write a store's arrays, index and meta data; `meta.json` comes last."""
@@ -231,9 +231,9 @@ def write_scan(folder: Path, scan: LoadedScan) -> None:
     write_json(folder / "scan.json", about)
 
 
-def _index(rows: Iterable[Row]) -> str:
+def _index(rows: Iterable[PairRow]) -> str:
     text = io.StringIO()
-    names = [field.name for field in fields(Row)]
+    names = [field.name for field in fields(PairRow)]
     writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(row) for row in rows)

@@ -53,16 +53,16 @@ class Anatomy:
 
     def masks(self) -> dict[str, NDArray[np.bool_]]:
         """Glands at voxel centres, by structure name."""
-        made = {}
+        masks = {}
         for side, gland in self.glands.items():
             part = self.lattice.part(gland.low, gland.high)
-            made[f"parotid_{side}"] = np.zeros(self.lattice.shape, np.bool_)
-            made[f"parotid_{side}"][part] = gland.level(self.lattice.points(part)) > 0
-        return made
+            masks[f"parotid_{side}"] = np.zeros(self.lattice.shape, np.bool_)
+            masks[f"parotid_{side}"][part] = gland.level(self.lattice.points(part)) > 0
+        return masks
 
     def contours(self) -> dict[str, list[Vector]]:
         """Closed outlines, each (n, 3) in patient mm, by structure name."""
-        made = {f"parotid_{side}": _around(self, gland) for side, gland in self.glands.items()}
+        contours = {f"parotid_{side}": _around(self, gland) for side, gland in self.glands.items()}
         points = self.person.to_head(self.lattice.points())
         axes = self.lattice.y, self.lattice.x
         for name, level, thin in (
@@ -70,8 +70,8 @@ class Anatomy:
             ("spinal_cord", head.cord(points), 2),
             ("external", self.skin, 4),
         ):
-            made[name] = list(_outlines(level, self.lattice.z, axes, thin))
-        return made
+            contours[name] = list(_outlines(level, self.lattice.z, axes, thin))
+        return contours
 
 
 def _around(anatomy: Anatomy, gland: Gland) -> list[Vector]:

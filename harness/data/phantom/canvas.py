@@ -125,8 +125,8 @@ class Canvas:
 
     def _grains(self, size_mm: tuple[float, ...]) -> Vector:
         field = self._rng.standard_normal(self.lattice.shape)
-        made = ndimage.gaussian_filter(field, self._in_voxels(size_mm), mode="wrap", truncate=3)
-        return np.asarray(made / max(float(made.std()), 1e-9), np.float64)
+        grains = ndimage.gaussian_filter(field, self._in_voxels(size_mm), mode="wrap", truncate=3)
+        return np.asarray(grains / max(float(grains.std()), 1e-9), np.float64)
 
     def _in_voxels(self, size_mm: tuple[float, ...]) -> list[float]:
         axes = (self.lattice.z, self.lattice.y, self.lattice.x)

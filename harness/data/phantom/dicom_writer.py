@@ -76,12 +76,12 @@ def write_patient(folder: Path, order: Order, anatomy: Anatomy) -> None:
     images = study / f"2.000000-CT-{number:05d}"
     width = max(len(str(order.slices)), 2)
     # Scanners number from either end; the reader must go by position.
-    places = range(order.slices) if order.index % 2 else reversed(range(order.slices))
-    for instance, place in enumerate(places, 1):
-        made = _ct(order, anatomy, day, place, instance)
-        _write(images / f"1-{instance:0{width}d}.dcm", made, ExplicitVRLittleEndian)
-    made = _structure_set(order, anatomy, day)
-    _write(study / f"3.000000-RTSTRUCT-{number:05d}" / "1-1.dcm", made, ImplicitVRLittleEndian)
+    slices = range(order.slices) if order.index % 2 else reversed(range(order.slices))
+    for instance, index in enumerate(slices, 1):
+        dataset = _ct(order, anatomy, day, index, instance)
+        _write(images / f"1-{instance:0{width}d}.dcm", dataset, ExplicitVRLittleEndian)
+    dataset = _structure_set(order, anatomy, day)
+    _write(study / f"3.000000-RTSTRUCT-{number:05d}" / "1-1.dcm", dataset, ImplicitVRLittleEndian)
 
 
 def _write(path: Path, dataset: Dataset, syntax: UID) -> None:
@@ -96,47 +96,47 @@ def _write(path: Path, dataset: Dataset, syntax: UID) -> None:
 
 
 def _common(order: Order, day: date, modality: str, sop: UID) -> Dataset:
-    made = Dataset()
-    made.SOPInstanceUID = sop
-    made.PatientName = f"Phantom^Number {order.index}^^^"
-    made.PatientID = order.patient_id
-    made.PatientBirthDate = ""
-    made.PatientSex = "O"
-    made.StudyInstanceUID = order.uid("study")
-    made.FrameOfReferenceUID = order.uid("frame")
-    made.PositionReferenceIndicator = ""
-    made.StudyDate = made.SeriesDate = made.ContentDate = day.strftime("%Y%m%d")
-    made.StudyTime = made.SeriesTime = made.ContentTime = "120000"
-    made.StudyID = "1"
-    made.StudyDescription = "Made-up head and neck"
-    made.AccessionNumber = made.ReferringPhysicianName = ""
-    made.Manufacturer = "none: procedural phantom"
-    made.Modality = modality
-    return made
+    dataset = Dataset()
+    dataset.SOPInstanceUID = sop
+    dataset.PatientName = f"Phantom^Number {order.index}^^^"
+    dataset.PatientID = order.patient_id
+    dataset.PatientBirthDate = ""
+    dataset.PatientSex = "O"
+    dataset.StudyInstanceUID = order.uid("study")
+    dataset.FrameOfReferenceUID = order.uid("frame")
+    dataset.PositionReferenceIndicator = ""
+    dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = day.strftime("%Y%m%d")
+    dataset.StudyTime = dataset.SeriesTime = dataset.ContentTime = "120000"
+    dataset.StudyID = "1"
+    dataset.StudyDescription = "Made-up head and neck"
+    dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
+    dataset.Manufacturer = "none: procedural phantom"
+    dataset.Modality = modality
+    return dataset
 
 
-def _ct(order: Order, anatomy: Anatomy, day: date, place: int, instance: int) -> Dataset:
+def _ct(order: Order, anatomy: Anatomy, day: date, index: int, instance: int) -> Dataset:
     lattice, (apart, down, across) = anatomy.lattice, order.spacing_mm
-    made = _common(order, day, "CT", order.uid("image", place))
-    made.SOPClassUID = CTImageStorage
-    made.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-    made.SeriesInstanceUID = order.uid("series")
-    made.SeriesNumber, made.InstanceNumber, made.AcquisitionNumber = 2, instance, 1
-    made.PatientPosition = "HFS"
-    corner = np.array([lattice.x[0], lattice.y[0], lattice.z[place]]) + ORIGIN_MM
-    made.ImagePositionPatient = _decimals(corner)
-    made.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    made.PixelSpacing = _decimals((down, across))
-    made.SliceThickness = _decimals((apart,))[0]
-    made.KVP = 120
-    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
-    made.Rows, made.Columns = lattice.shape[1:]
-    made.BitsAllocated, made.BitsStored, made.HighBit = 16, 12, 11
-    made.PixelRepresentation = 0
-    made.RescaleIntercept, made.RescaleSlope, made.RescaleType = INTERCEPT, 1, "HU"
-    made.WindowCenter, made.WindowWidth = 40, 400
-    made.PixelData = (anatomy.hu[place].astype(np.int32) - INTERCEPT).astype("<u2").tobytes()
-    return made
+    dataset = _common(order, day, "CT", order.uid("image", index))
+    dataset.SOPClassUID = CTImageStorage
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    dataset.SeriesInstanceUID = order.uid("series")
+    dataset.SeriesNumber, dataset.InstanceNumber, dataset.AcquisitionNumber = 2, instance, 1
+    dataset.PatientPosition = "HFS"
+    corner = np.array([lattice.x[0], lattice.y[0], lattice.z[index]]) + ORIGIN_MM
+    dataset.ImagePositionPatient = _decimals(corner)
+    dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    dataset.PixelSpacing = _decimals((down, across))
+    dataset.SliceThickness = _decimals((apart,))[0]
+    dataset.KVP = 120
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.Rows, dataset.Columns = lattice.shape[1:]
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    dataset.PixelRepresentation = 0
+    dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = INTERCEPT, 1, "HU"
+    dataset.WindowCenter, dataset.WindowWidth = 40, 400
+    dataset.PixelData = (anatomy.hu[index].astype(np.int32) - INTERCEPT).astype("<u2").tobytes()
+    return dataset
 
 
 def _decimals(values: Sequence[float] | Vector) -> list[str]:
@@ -144,30 +144,30 @@ def _decimals(values: Sequence[float] | Vector) -> list[str]:
 
 
 def _structure_set(order: Order, anatomy: Anatomy, day: date) -> Dataset:
-    made = _common(order, day, "RTSTRUCT", order.uid("structures"))
-    made.SOPClassUID = RTStructureSetStorage
-    made.SeriesInstanceUID = order.uid("structure series")
-    made.SeriesNumber, made.InstanceNumber = 3, 1
-    made.StructureSetLabel = "Contours"
-    made.StructureSetDate, made.StructureSetTime = made.StudyDate, "130000"
-    made.ReferencedFrameOfReferenceSequence = Items([_references(order)])
-    made.StructureSetROISequence, made.ROIContourSequence = Items(), Items()
-    made.RTROIObservationsSequence = Items()
+    dataset = _common(order, day, "RTSTRUCT", order.uid("structures"))
+    dataset.SOPClassUID = RTStructureSetStorage
+    dataset.SeriesInstanceUID = order.uid("structure series")
+    dataset.SeriesNumber, dataset.InstanceNumber = 3, 1
+    dataset.StructureSetLabel = "Contours"
+    dataset.StructureSetDate, dataset.StructureSetTime = dataset.StudyDate, "130000"
+    dataset.ReferencedFrameOfReferenceSequence = Items([_references(order)])
+    dataset.StructureSetROISequence, dataset.ROIContourSequence = Items(), Items()
+    dataset.RTROIObservationsSequence = Items()
     contours = anatomy.contours()
     for structure, names in (OTHER_NAMES | PAROTID_NAMES).items():
         name = names[int(order.uid("name", structure)[-6:]) % len(names)]
         shapes = [_contour(order, anatomy, ring) for ring in contours[structure]]
-        _add_roi(order, made, name, Items(shapes))
-    _add_roi(order, made, "Isocentre", Items([_point()]))
-    _add_roi(order, made, "PTV 70", None)
-    return made
+        _add_roi(order, dataset, name, Items(shapes))
+    _add_roi(order, dataset, "Isocentre", Items([_point()]))
+    _add_roi(order, dataset, "PTV 70", None)
+    return dataset
 
 
 def _references(order: Order) -> Dataset:
     frame, study, series = Dataset(), Dataset(), Dataset()
     series.SeriesInstanceUID = order.uid("series")
     series.ContourImageSequence = Items(
-        [_image(order, place) for place in range(order.slices)],
+        [_image(order, index) for index in range(order.slices)],
     )
     study.ReferencedSOPClassUID = "1.2.840.10008.3.1.2.3.1"
     study.ReferencedSOPInstanceUID = order.uid("study")
@@ -177,34 +177,34 @@ def _references(order: Order) -> Dataset:
     return frame
 
 
-def _image(order: Order, place: int) -> Dataset:
+def _image(order: Order, index: int) -> Dataset:
     image = Dataset()
     image.ReferencedSOPClassUID = CTImageStorage
-    image.ReferencedSOPInstanceUID = order.uid("image", place)
+    image.ReferencedSOPInstanceUID = order.uid("image", index)
     return image
 
 
 def _contour(order: Order, anatomy: Anatomy, ring: Vector) -> Dataset:
-    made = Dataset()
-    place = int(np.abs(anatomy.lattice.z - ring[0, 2]).argmin())
-    made.ContourImageSequence = Items([_image(order, place)])
-    made.ContourGeometricType = "CLOSED_PLANAR"
-    made.NumberOfContourPoints = len(ring)
-    made.ContourData = [f"{v:.{DECIMALS}f}" for v in (ring + ORIGIN_MM).ravel()]
-    return made
+    contour = Dataset()
+    index = int(np.abs(anatomy.lattice.z - ring[0, 2]).argmin())
+    contour.ContourImageSequence = Items([_image(order, index)])
+    contour.ContourGeometricType = "CLOSED_PLANAR"
+    contour.NumberOfContourPoints = len(ring)
+    contour.ContourData = [f"{v:.{DECIMALS}f}" for v in (ring + ORIGIN_MM).ravel()]
+    return contour
 
 
 def _point() -> Dataset:
-    made = Dataset()
-    made.ContourGeometricType = "POINT"
-    made.NumberOfContourPoints = 1
-    made.ContourData = _decimals(ORIGIN_MM)
-    return made
+    contour = Dataset()
+    contour.ContourGeometricType = "POINT"
+    contour.NumberOfContourPoints = 1
+    contour.ContourData = _decimals(ORIGIN_MM)
+    return contour
 
 
-def _add_roi(order: Order, made: Dataset, name: str, shapes: Items | None) -> None:
+def _add_roi(order: Order, dataset: Dataset, name: str, shapes: Items | None) -> None:
     """A region; without shapes it is declared and never drawn."""
-    number = len(made.StructureSetROISequence) + 1
+    number = len(dataset.StructureSetROISequence) + 1
     roi, drawn, seen = Dataset(), Dataset(), Dataset()
     roi.ROINumber, roi.ROIName = number, name
     roi.ReferencedFrameOfReferenceUID = order.uid("frame")
@@ -215,6 +215,6 @@ def _add_roi(order: Order, made: Dataset, name: str, shapes: Items | None) -> No
         drawn.ContourSequence = shapes
     seen.ObservationNumber, seen.ReferencedROINumber = number, number
     seen.RTROIInterpretedType, seen.ROIInterpreter = "", ""
-    made.StructureSetROISequence.append(roi)
-    made.ROIContourSequence.append(drawn)
-    made.RTROIObservationsSequence.append(seen)
+    dataset.StructureSetROISequence.append(roi)
+    dataset.ROIContourSequence.append(drawn)
+    dataset.RTROIObservationsSequence.append(seen)

@@ -75,12 +75,12 @@ def _lobed(plan: GlandPlan, scale: float, points: Points) -> Vector:
     u = points[0] - plan.centre[0] - plan.lean * z
     v = points[1] - plan.centre[1] - plan.slant * z
     u, v = turned(u, v, plan.turn)
-    place = (u / scale, v / scale, z)
+    point = (u / scale, v / scale, z)
     high = plan.half_height
-    main = ellipsoid(place, (2, 2, 0), (14, 24, high))
-    deep = ellipsoid(place, (-plan.deep * 0.6, 6, 1), (plan.deep * 0.7 + 5, 12, 0.8 * high))
-    front = ellipsoid(place, (5, -14 - plan.forward / 2, 3), (6, 9 + plan.forward / 2, 0.6 * high))
-    tail = ellipsoid(place, (0, 8, -0.45 * high), (10, 13, 0.52 * high))
+    main = ellipsoid(point, (2, 2, 0), (14, 24, high))
+    deep = ellipsoid(point, (-plan.deep * 0.6, 6, 1), (plan.deep * 0.7 + 5, 12, 0.8 * high))
+    front = ellipsoid(point, (5, -14 - plan.forward / 2, 3), (6, 9 + plan.forward / 2, 0.6 * high))
+    tail = ellipsoid(point, (0, 8, -0.45 * high), (10, 13, 0.52 * high))
     level = blend(blend(blend(main, deep, 6), tail, 5), front, 4)
     for a, b, c, phase, size in plan.waves:
         level = level + size * np.sin(a * u + b * v + c * z + phase)

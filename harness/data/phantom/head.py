@@ -165,8 +165,8 @@ def vertebrae(points: Points) -> Vector:
     lateral = ellipse(side, (19.0, centre + 7), (8.5, 8)) - 0.18 * np.abs(level)
     arch = 2.6 - np.abs(ellipse(points, (0.0, centre + 20), (14.5, 12))) - 0.25 * np.abs(level)
     spinous = everything(3.2 - np.abs(x), between(y - centre, 30, 46), 5.5 - np.abs(level + 3))
-    made = np.maximum(np.maximum(bodies, lateral), np.maximum(arch, spinous))
-    return np.minimum(made, 20 - z)
+    bone = np.maximum(np.maximum(bodies, lateral), np.maximum(arch, spinous))
+    return np.minimum(bone, 20 - z)
 
 
 def masseter(points: Points) -> Vector:

@@ -70,10 +70,10 @@ def between(value: Vector, low: float, high: float) -> Vector:
 
 def everything(*levels: Vector) -> Vector:
     """Intersection."""
-    made = levels[0]
+    joined = levels[0]
     for level in levels[1:]:
-        made = np.minimum(made, level)
-    return made
+        joined = np.minimum(joined, level)
+    return joined
 
 
 def coverage(level: Vector, edge_mm: float) -> Vector:

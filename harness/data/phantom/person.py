@@ -106,7 +106,7 @@ def draw_person(seed: int, index: int, extent_mm: float) -> Person:
     rng = generator(seed, "phantom", index)
     volume = float(np.clip(np.exp(rng.normal(np.log(26), 0.28)), *VOLUME_ML))
     height = float(np.clip(18.5 + 0.2 * (volume - 26) + rng.normal(0, 1.6), 14.5, 23.5))
-    place = rng.normal(0, (1.6, 3.5, 1.0))
+    shift = rng.normal(0, (1.6, 3.5, 1.0))
     return Person(
         size=float(np.clip(rng.normal(1, 0.035), 0.93, 1.07)),
         squeeze=min(1.0, extent_mm / LEAST_EXTENT_MM),
@@ -126,7 +126,7 @@ def draw_person(seed: int, index: int, extent_mm: float) -> Person:
         nodes=_nodes(rng),
         teeth=bool(rng.random() < 0.85),
         noise_hu=float(rng.uniform(8, 15)),
-        glands={side: _gland(rng, volume, height, place) for side in SIDES},
+        glands={side: _gland(rng, volume, height, shift) for side in SIDES},
     )
 
 
@@ -137,16 +137,16 @@ def _outline(rng: np.random.Generator) -> Vector:
 
 def _nodes(rng: np.random.Generator) -> tuple[tuple[float, float, float, float], ...]:
     """Along the jugular chain, on both sides."""
-    made = []
+    nodes = []
     for _ in range(rng.integers(4, 9)):
         z = rng.uniform(-34, -2)
         x = rng.choice([-1, 1]) * rng.uniform(36, 58)
-        made.append((float(x), float(rng.uniform(4, 34)), float(z), float(rng.uniform(2.5, 6.5))))
-    return tuple(made)
+        nodes.append((float(x), float(rng.uniform(4, 34)), float(z), float(rng.uniform(2.5, 6.5))))
+    return tuple(nodes)
 
 
-def _gland(rng: np.random.Generator, volume: float, height: float, place: Vector) -> GlandPlan:
-    x, y, z = np.array([61.0, -4.0, 0.0]) + place + rng.normal(0, (1.2, 2.2, 1.6))
+def _gland(rng: np.random.Generator, volume: float, height: float, shift: Vector) -> GlandPlan:
+    x, y, z = np.array([61.0, -4.0, 0.0]) + shift + rng.normal(0, (1.2, 2.2, 1.6))
     return GlandPlan(
         centre=(float(x), float(y), float(z)),
         half_height=float(np.clip(height + rng.normal(0, 0.9), 14, 23.5)),

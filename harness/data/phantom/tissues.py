@@ -186,12 +186,12 @@ def _vein(points: Points) -> Vector:
 
 def streaks(canvas: Canvas) -> Vector:
     """HU that metal in the teeth adds: rays through both rows, fading along z and with reach."""
-    made = np.zeros(canvas.lattice.shape)
+    field = np.zeros(canvas.lattice.shape)
     x, y, z = canvas.points
     for number, angle in enumerate(canvas.person.metal):
         origin = (24 if number % 2 else -24, -40 - 5 * (number % 3))
         across = (x - origin[0]) * np.sin(angle) - (y - origin[1]) * np.cos(angle)
         along = np.hypot(x - origin[0], y - origin[1])
         ray = np.exp(-((across / 2.4) ** 2)) - 0.9 * np.exp(-(((across - 5.5) / 3) ** 2))
-        made += 150 * ray * np.exp(-along / 60) * step(8 - np.abs(z), 2)
-    return made
+        field += 150 * ray * np.exp(-along / 60) * step(8 - np.abs(z), 2)
+    return field

@@ -67,21 +67,21 @@ class Known:
 
 def warnings(patients: Mapping[str, Known]) -> dict[str, list[QualityWarning]]:
     """By patient, in the order given; patients without any are left out."""
-    found: dict[str, list[QualityWarning]] = {name: [] for name in patients}
+    by_patient: dict[str, list[QualityWarning]] = {name: [] for name in patients}
     scan_pictures = {name: known.scan_summary for name, known in patients.items()}
     for name, warning in [
         *_volumes(scan_pictures),
         *_inside(scan_pictures),
         *_spacings(scan_pictures),
     ]:
-        found[name].append(warning)
+        by_patient[name].append(warning)
     medians = {
         structure: float(np.median(list(of.values())))
         for structure, of in _by_structure(scan_pictures, "volumes_ml")
     }
     for name, known in patients.items():
-        found[name] += [*_scale(known.scan_summary), *_place(known), *_sides(known, medians)]
-    return {name: listed for name, listed in found.items() if listed}
+        by_patient[name] += [*_scale(known.scan_summary), *_place(known), *_sides(known, medians)]
+    return {name: listed for name, listed in by_patient.items() if listed}
 
 
 def _by_structure(
@@ -111,8 +111,8 @@ def _odd(values: Sequence[float], least: float) -> list[int]:
 def _volumes(scan_pictures: Mapping[str, ScanSummary]) -> Iterator[tuple[str, QualityWarning]]:
     for structure, of in _by_structure(scan_pictures, "volumes_ml"):
         usual = float(np.median(list(of.values())))
-        for place in _odd(np.log(list(of.values())).tolist(), float(np.log(FACTOR))):
-            name = list(of)[place]
+        for index in _odd(np.log(list(of.values())).tolist(), float(np.log(FACTOR))):
+            name = list(of)[index]
             words = f"{structure} has {of[name]:.1f} ml, the median is {usual:.1f} ml"
             yield name, QualityWarning("volume", structure, words)
 
@@ -120,8 +120,8 @@ def _volumes(scan_pictures: Mapping[str, ScanSummary]) -> Iterator[tuple[str, Qu
 def _inside(scan_pictures: Mapping[str, ScanSummary]) -> Iterator[tuple[str, QualityWarning]]:
     for structure, of in _by_structure(scan_pictures, "median_hu"):
         usual = float(np.median(list(of.values())))
-        for place in _odd(list(of.values()), HU_RANGE):
-            name = list(of)[place]
+        for index in _odd(list(of.values()), HU_RANGE):
+            name = list(of)[index]
             words = (
                 f"{structure} has a median of {of[name]:.0f} HU, of the others it is {usual:.0f} "
                 "HU: are the contours in place, is the rescale right?"

@@ -51,11 +51,11 @@ class ScanSummary:
         }
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> ScanSummary:
+    def of(cls, stored: Mapping[str, Any]) -> ScanSummary:
         """What `plain` gave."""
         names = ("shape", "spacing_mm", "histogram", "labels")
-        listed = {name: tuple(plain[name]) for name in names}
-        return cls(**{**plain, **listed})
+        listed = {name: tuple(stored[name]) for name in names}
+        return cls(**{**stored, **listed})
 
 
 def scan_summary(scan: Scan) -> ScanSummary:

@@ -148,8 +148,8 @@ class DicomFolder:
             try:
                 structures = read_structures(Path(header.path))
                 labels += _labels(structures)
-                found = match(structures.rois, self._structures, self._patterns)
-                candidates.append(_Candidate(structures, *pair(structures, series), found))
+                rois = match(structures.rois, self._structures, self._patterns)
+                candidates.append(_Candidate(structures, *pair(structures, series), rois))
             except DataError as error:
                 refused.append(f"file {header.number}: {error}" if len(sets) > 1 else str(error))
         if not candidates:
@@ -173,7 +173,7 @@ class DicomFolder:
     def _write_lists(self, people: Mapping[str, Sequence[Header]]) -> None:
         """Who and what the pseudonyms and file numbers stand for."""
         files = {str(header.number): header.path for header in self._headers}
-        patients = {name: str(Path(found[0].path).parent) for name, found in people.items()}
+        patients = {name: str(Path(series[0].path).parent) for name, series in people.items()}
         write_private_json(self._private / "files.json", {"files": files, "patients": patients})
 
 

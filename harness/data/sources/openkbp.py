@@ -69,7 +69,7 @@ class OpenKbp:
 
     def patients(self) -> list[Reference]:
         """All patients, by role, then by number."""
-        found = []
+        references = []
         for role, folder in self._folders.items():
             numbered = [
                 (int(match[1]), entry)
@@ -77,13 +77,13 @@ class OpenKbp:
                 if (match := _PATIENT.fullmatch(entry.name)) and entry.is_dir()
             ]
             for _, entry in sorted(numbered):
-                found.append(Reference(entry.name, entry, self._signature(entry), role))
-        if not found:
+                references.append(Reference(entry.name, entry, self._signature(entry), role))
+        if not references:
             raise DataError(
                 "an OpenKBP folder must hold patient folders (pt_1, pt_2 ...), but got none; check "
                 "data.root"
             )
-        return found
+        return references
 
     def read(self, reference: Reference) -> Scan | Excluded:
         """One patient; int16 HU, -1024 outside the body. Structures without a file are noted."""
@@ -132,9 +132,9 @@ class OpenKbp:
 
 def _role_folders(root: Path) -> Mapping[str, Path]:
     for base in (root / "provided-data", root):
-        found = {role: base / name for name, role in FOLDERS.items() if (base / name).is_dir()}
-        if found:
-            return found
+        folders = {role: base / name for name, role in FOLDERS.items() if (base / name).is_dir()}
+        if folders:
+            return folders
     state = "a folder without them" if root.is_dir() else "no folder of that name"
     raise DataError(
         "data.root must be a clone of the OpenKBP repository (with provided-data/train-pats ...), "

@@ -151,11 +151,11 @@ def nodes(ray: Any) -> list[Node]:
     """The living nodes, named by host; those of one host by address and port as well."""
     living = [entry for entry in ray.nodes() if entry["Alive"]]
     hosts = [entry["NodeManagerHostname"] for entry in living]
-    found = []
+    named = []
     for entry, host in zip(living, hosts, strict=True):
         where = f"{entry['NodeManagerAddress']}:{entry['NodeManagerPort']}"
         declared = entry["Resources"]
-        found.append(
+        named.append(
             Node(
                 entry["NodeID"],
                 host if hosts.count(host) == 1 else f"{host} ({where})",
@@ -163,7 +163,7 @@ def nodes(ray: Any) -> list[Node]:
                 declared.get("GPU", 0.0),
             )
         )
-    return found
+    return named
 
 
 def capacity(among: list[Node], need: Need) -> int:

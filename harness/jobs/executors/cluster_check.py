@@ -82,13 +82,13 @@ def ask(
 
 def tell(ray: Any, node: str, action: Callable[..., Any], *given: Any, gpu: bool = False) -> Any:
     """Call a function of harness on a node, by its id; returns the answer's reference."""
-    place = importlib.import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy
+    strategies = importlib.import_module("ray.util.scheduling_strategies")
     task = ray.remote(action).options(
         # It takes no CPU, and next to no GPU: it runs also where all are in use.
         num_cpus=0,
         num_gpus=0.001 if gpu else 0,
         max_retries=0,
-        scheduling_strategy=place(node, soft=False),
+        scheduling_strategy=strategies.NodeAffinitySchedulingStrategy(node, soft=False),
     )
     return task.remote(*given)
 

@@ -17,7 +17,7 @@ from collections import deque
 from pathlib import Path
 from typing import IO
 
-from harness.base.gpu_share import Place
+from harness.base.gpu_share import GpuShare
 from harness.jobs.executors.base import EXECUTORS, Event
 from harness.jobs.runner import Outcome
 from harness.jobs.spec import Request
@@ -26,11 +26,11 @@ from harness.jobs.spec import Request
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "536870912", "MALLOC_MMAP_THRESHOLD_": "536870912"}
 
 
-def worker_environment(place: Place, threads: int) -> dict[str, str]:
+def worker_environment(share: GpuShare, threads: int) -> dict[str, str]:
     """Variables of a worker's process."""
     return {
         **KEEP_MEMORY,
-        **place.environment(),
+        **share.environment(),
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
     }
@@ -39,8 +39,8 @@ def worker_environment(place: Place, threads: int) -> dict[str, str]:
 class _Worker:
     """One child process and what it is computing."""
 
-    def __init__(self, root: Path, threads: int, log: IO[bytes], place: Place) -> None:
-        self.place = place
+    def __init__(self, root: Path, threads: int, log: IO[bytes], share: GpuShare) -> None:
+        self.share = share
         self.handle: int | None = None
         self.told_to_stop = False
         self.buffer = b""
@@ -49,7 +49,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**os.environ, **worker_environment(place, threads)},
+            env={**os.environ, **worker_environment(share, threads)},
             start_new_session=True,  # a Ctrl-C at the terminal reaches the driver alone
         )
 
@@ -157,10 +157,10 @@ class ProcessExecutor:
             if worker.handle is None:
                 return worker
         if len(self._pool) < self.workers:
-            taken = {worker.place.number for worker in self._pool}
+            taken = {worker.share.number for worker in self._pool}
             free = min(set(range(self.workers)) - taken)
-            place = Place(free, self.workers)
-            worker = _Worker(self._root, self._threads, self._log, place)
+            share = GpuShare(free, self.workers)
+            worker = _Worker(self._root, self._threads, self._log, share)
             assert worker.process.stdout is not None
             self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
             self._pool.append(worker)

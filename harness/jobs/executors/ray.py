@@ -14,7 +14,7 @@ from collections import Counter, deque
 from pathlib import Path
 
 from harness.base.errors import EnvironmentFault
-from harness.base.gpu_share import Place
+from harness.base.gpu_share import GpuShare
 from harness.jobs.executors.base import EXECUTORS, Event
 from harness.jobs.executors.cluster import Need, capacity, check, connect, nodes
 from harness.jobs.executors.cluster_check import Mark, last_line, refuse_unfit, tell
@@ -178,8 +178,8 @@ class RayExecutor:
         if len(self._slots) >= self.workers:
             return False
         # Ray shows it one GPU; it has as many sharers as shares of its size fit.
-        place = Place(0, int(1 / need.gpus) if 0 < need.gpus < 1 else 1)
-        environment = worker_environment(place, need.cpus)
+        share = GpuShare(0, int(1 / need.gpus) if 0 < need.gpus < 1 else 1)
+        environment = worker_environment(share, need.cpus)
         given = (str(self._work.root), os.getcwd(), str(self._mark.path))
         self._slots.append(Slot(self._ray, need, environment, given))
         return True

@@ -86,7 +86,7 @@ class Audit:
 
     def scores(self, shows: str) -> list[dict[str, Any]]:
         """A block per extractor: who looks, scores with intervals, real_baselines beside them."""
-        found = []
+        blocks = []
         for number, wanted in enumerate(self.config["extractors"]):
             if shows == "mask" and wanted["name"] == SEGMENTER:
                 continue  # it learnt CT
@@ -99,24 +99,24 @@ class Audit:
             scores = _fidelity(real, fake, patients_of(self.store, self.validation))
             for name, score in scores.items():
                 self.values[f"quality/{shows}_{name}_{features.extractor.name}"] = score.value
-            found.append(
+            blocks.append(
                 {
                     "extractor": features.name(),
                     "scores": {name: score.to_dict() for name, score in scores.items()},
                     "real_baselines": baseline,
                 }
             )
-        return found
+        return blocks
 
     # --- verdicts ------------------------------------------------------------------------------
 
     def collapse(self, shows: str) -> Collapse:
         """The verdict on the diversity of all synthetic pairs."""
         judge = DiversityJudge(self.context, self.store, f"diversity-{shows}", None)
-        found = judge.judge(shown_images(self.made, np.arange(len(self.made.rows)), shows))
-        for name, value in journal_values(found).items():
+        verdict = judge.judge(shown_images(self.made, np.arange(len(self.made.rows)), shows))
+        for name, value in journal_values(verdict).items():
             self.values[f"{name}_{shows}"] = value
-        return found
+        return verdict
 
     def memorisation(self, shows: str) -> dict[str, Any]:
         """The verdict on copies of training patients, and a picture of the closest pairs."""
@@ -131,25 +131,25 @@ class Audit:
             coarse_pixels(fake),
             *(coarse_pixels(mirrored(side)) for side in images),
         )
-        found = memorisation(near, numpy_generator(self.context.spec.seed, "memorisation"))
+        verdict = memorisation(near, numpy_generator(self.context.spec.seed, "memorisation"))
         for name in ("privacy_loss", "authenticity", "copy_rate"):
-            self.values[f"memorisation/{name}_{shows}"] = getattr(found, name).score.value
+            self.values[f"memorisation/{name}_{shows}"] = getattr(verdict, name).score.value
         pairs = closest_pairs(near, CLOSEST)
         _draw(self.context, f"closest-{shows}", fake, images[0], pairs)
-        return found.to_dict() | {"closest": [vars(pair) for pair in pairs]}
+        return verdict.to_dict() | {"closest": [vars(pair) for pair in pairs]}
 
     # --- masks, labels, paired CT -----------------------------------------------------------------
 
     def shapes(self) -> dict[str, Any]:
         """Descriptors of synthetic masks beside validation masks, and implausible ones."""
-        made = shown_images(self.made, self.rows, "mask")
+        synthetic = shown_images(self.made, self.rows, "mask")
         real = shown_images(self.store, self.validation, "mask")
         rule = fit_plausibility(
             shown_images(self.store, real_rows(self.store, "train"), "mask"),
             self.config["tolerance"],
         )
-        distances = descriptor_distances(describe_masks(real), describe_masks(made))
-        implausible = implausible_share(rule, made)
+        distances = descriptor_distances(describe_masks(real), describe_masks(synthetic))
+        implausible = implausible_share(rule, synthetic)
         self.values["quality/implausible_share"] = implausible.value
         return {
             "distances": {name: score.to_dict() for name, score in distances.items()},
@@ -162,35 +162,35 @@ class Audit:
             return {"note": "no arm trains on real pairs alone, so no segmenter can judge labels"}
         precision = Precision.of(self.context.spec.compute)
         network = load_segmenter(self.context, "judge", len(self.store.channels), precision)
-        found: dict[str, Any] = {}
+        scores: dict[str, Any] = {}
         gains: dict[str, Score] = {}
         sides = (("synthetic", self.made, self.rows), ("real", self.store, self.validation))
         for name, store, rows in sides:
-            made = predict(network, store.ct[rows], precision).max(axis=1) > 0.5
+            predicted = predict(network, store.ct[rows], precision).max(axis=1) > 0.5
             truth = np.asarray(store.masks[rows]).max(axis=1) > 0
             patients = None if name == "synthetic" else patients_of(store, rows)
-            score = patient_mean(dice_of_pairs(made, truth), patients)
+            score = patient_mean(dice_of_pairs(predicted, truth), patients)
             self.values[f"quality/label_dice_{name}"] = score.value
-            found[name] = score.to_dict()
-            gains[name] = label_gain(made, truth)
+            scores[name] = score.to_dict()
+            gains[name] = label_gain(predicted, truth)
         sentence = label_sentence(gains["synthetic"], gains["real"])
-        return found | {"gain": gains["synthetic"].to_dict(), "sentence": sentence}
+        return scores | {"gain": gains["synthetic"].to_dict(), "sentence": sentence}
 
     def paired(self) -> dict[str, Any]:
         """Stage II on validation masks against the true CT."""
         generator, settings = load_image_generator(self.context, "image", len(self.store.channels))
-        made = image_stage.generate_images(
+        images = image_stage.generate_images(
             generator,
             image_stage.conditioning(self.store, self.validation),
             settings["statistics"],
             Precision.of(self.context.spec.compute).device,
         )
-        if not np.isfinite(made).all():
+        if not np.isfinite(images).all():
             return {"note": "the image stage's output is not finite"}
         low, high = self.store.meta["window_hu"]
         scores = paired_scores(
             unit(self.store.ct[self.validation][:, 0]),
-            unit(made[:, 0]),
+            unit(images[:, 0]),
             np.asarray(self.store.masks[self.validation]).max(axis=1) > 0,
             patients_of(self.store, self.validation),
             high - low,

@@ -18,7 +18,7 @@ def calibrate_verdict(context: Context) -> None:
     config = context.spec.config
     store = Store.open(context.input("store") / "store")
     rows = real_rows(store, "train", "validation", most=len(store.rows))
-    found = OF[config["of"]](
+    cells = OF[config["of"]](
         shown_images(store, rows, config["shows"]),
         patients_of(store, rows),
         config["images"],
@@ -26,8 +26,8 @@ def calibrate_verdict(context: Context) -> None:
         numpy_generator(0, "calibration", config["of"], config["shows"], config["images"]),
     )
     values: dict[str, Any] = {"patients": len(set(patients_of(store, rows)))}
-    if isinstance(found, str):
-        values["reason"] = found
+    if isinstance(cells, str):
+        values["reason"] = cells
     else:
-        values["cells"] = [cell.to_dict() for cell in found]
+        values["cells"] = [cell.to_dict() for cell in cells]
     context.finish([], values)

@@ -67,13 +67,13 @@ class Features:
 
 def _named(context: Context, wanted: Mapping[str, str]) -> Extractor:
     files = ExtractorFiles.of(context.request.runtime)
-    found = make_extractor(wanted["name"], files, context.spec.compute["device"])
-    if found.weights_digest != wanted["weights"]:
+    extractor = make_extractor(wanted["name"], files, context.spec.compute["device"])
+    if extractor.weights_digest != wanted["weights"]:
         raise DataError(
             f"the extractor {wanted['name']} must have the weights that the plan named, but "
             "they changed; repeat the command"
         )
-    return found
+    return extractor
 
 
 def _judge(context: Context) -> Extractor:

@@ -52,17 +52,17 @@ def score_masks(context: Context) -> None:
         settings["latent"],
         torch_generator(seed, "score-noise"),
     )
-    made = mask_stage.sample_masks(generator, noise, device)
+    samples = mask_stage.sample_masks(generator, noise, device)
     features = Features(context, config["extractor"])
-    if not np.isfinite(made).all():
-        verdict = judge.judge(made[:, 0])
+    if not np.isfinite(samples).all():
+        verdict = judge.judge(samples[:, 0])
         _store(context, _undefined(OF_MASKS), len(rows), features.extractor, verdict)
         return
     if settings["learns"] == "ct":
-        verdict = judge.judge(unit(made[:, 0]))
-        real, fake = unit(store.ct_crops(rows)), unit(made[: len(rows)])
+        verdict = judge.judge(unit(samples[:, 0]))
+        real, fake = unit(store.ct_crops(rows)), unit(samples[: len(rows)])
     else:
-        drawn = made.max(axis=1) > config["threshold"]
+        drawn = samples.max(axis=1) > config["threshold"]
         verdict = judge.judge(_with_structure(drawn, judge.wanted))
         real = store.mask_crops(rows).max(axis=1, keepdims=True).astype(np.float32)
         fake = drawn[: len(rows), None].astype(np.float32)
@@ -89,13 +89,13 @@ def score_images(context: Context) -> None:
     generator, settings = load_image_generator(context, "training", len(store.channels))
     rows = _reference(store, config["images"])
     conditioning = image_stage.conditioning(store, rows)
-    made = image_stage.generate_images(generator, conditioning, settings["statistics"], device)
+    images = image_stage.generate_images(generator, conditioning, settings["statistics"], device)
     verdict = _judge_image_generator(context, store, generator, settings["statistics"], device)
     features = Features(context, config["extractor"])
-    if not np.isfinite(made).all():
+    if not np.isfinite(images).all():
         _store(context, _undefined(OF_IMAGES), len(rows), features.extractor, verdict)
         return
-    real, fake = unit(store.ct[rows]), unit(made)
+    real, fake = unit(store.ct[rows]), unit(images)
     values = _fidelity(features, real, fake)
     low, high = store.meta["window_hu"]
     means = {
@@ -150,14 +150,14 @@ def _fidelity(
     }
 
 
-def _mask_shape(made: NDArray[np.bool_], real: NDArray[np.bool_]) -> dict[str, float]:
+def _mask_shape(generated: NDArray[np.bool_], real: NDArray[np.bool_]) -> dict[str, float]:
     """Shape of generated masks beside real ones: area ratio, components, empty share."""
     area = real.sum(axis=(1, 2)).mean()
-    described = describe_masks(made)
+    described = describe_masks(generated)
     return {
-        "quality/area_ratio": float(made.sum(axis=(1, 2)).mean() / area) if area else math.nan,
+        "quality/area_ratio": float(generated.sum(axis=(1, 2)).mean() / area) if area else math.nan,
         "quality/components": float(described["components"].mean()),
-        "quality/empty_share": float((made.sum(axis=(1, 2)) == 0).mean()),
+        "quality/empty_share": float((generated.sum(axis=(1, 2)) == 0).mean()),
     }
 
 

@@ -1,4 +1,4 @@
-"""Job kind `baseline`: every score between disjoint sets of real patients, once per extractor.
+"""Job kind `real-baseline`: every score between disjoint sets of real patients, once per extractor.
 
 No generator has to do better than real patients do against each other.
 """
@@ -17,12 +17,12 @@ MOST_REAL = 600
 
 
 def measure_real_baseline(context: Context) -> None:
-    """Measure the real_baselines of one extractor on one kind of image."""
+    """Measure the real-real baselines of one extractor on one kind of image."""
     config = context.spec.config
     store = Store.open(context.input("store") / "store")
     rows = real_rows(store, "train", "validation", most=MOST_REAL)
     features = Features(context, config["extractor"])
-    found = real_baselines(
+    baselines = real_baselines(
         features.real(network_images(store, rows, config["shows"])),
         patients_of(store, rows),
         config["splits"],
@@ -31,6 +31,6 @@ def measure_real_baseline(context: Context) -> None:
     )
     values = {
         "extractor": features.name(),
-        "real_baselines": {name: baseline.summary() for name, baseline in found.items()},
+        "real_baselines": {name: baseline.summary() for name, baseline in baselines.items()},
     }
     context.finish([], values)

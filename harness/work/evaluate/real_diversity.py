@@ -1,4 +1,5 @@
-"""Job kind `diversity`: how varied real images are, between patients; and a generator beside them.
+"""Job kind `real-diversity`: how varied real images of different patients are; and the verdict on a
+generator beside them.
 
 Real images here are the structure slices of training and validation patients: what the generator
 was to learn, and what else it could have drawn. Samples are judged in coarse pixels, without a
@@ -37,13 +38,16 @@ def measure_real_diversity(context: Context) -> None:
     config = context.spec.config
     store = Store.open(context.input("store") / "store")
     rows = real_rows(store, "train", "validation")
-    found = real_diversity(
+    reference = real_diversity(
         _real_set(store, rows, config["shows"]),
         config["images"],
         numpy_generator(0, "real-diversity", config["shows"]),
     )
     values: dict[str, Any] = {"images": NAME, "preprocessing": PREPROCESSING}
-    values |= {"reason": found} if isinstance(found, str) else {"reference": found.to_dict()}
+    if isinstance(reference, str):
+        values["reason"] = reference
+    else:
+        values["reference"] = reference.to_dict()
     context.finish([], values)
 
 
@@ -90,7 +94,7 @@ class DiversityJudge:
     """Judges samples against the reference that is an input of the job.
 
     Args:
-        reference: name of the input: a `diversity` job.
+        reference: name of the input: a `real-diversity` job.
         training: name of the input whose journal has a say: a GAN's checkpoint; None for none.
 
     Attributes:
@@ -122,14 +126,14 @@ class DiversityJudge:
 
         What the training's own journal says comes first: a lost training is no mode collapse.
         """
-        found = self._by_samples(samples)
+        verdict = self._by_samples(samples)
         failure = self._trained.get("failure")
         if failure is not None:
             onset, reason = failure["onset"], failure["reason"]
             sentence = f"Convergence failure since epoch {onset}: {reason}."
-            return replace(found, word="convergence failure", sentence=sentence, onset=onset)
+            return replace(verdict, word="convergence failure", sentence=sentence, onset=onset)
         alike = self._trained.get("alike")
-        return replace(found, onset=alike["onset"]) if alike is not None else found
+        return replace(verdict, onset=alike["onset"]) if alike is not None else verdict
 
     def _by_samples(self, samples: NDArray[Any]) -> Collapse:
         if self._reference is None:
@@ -141,9 +145,9 @@ class DiversityJudge:
         return judge_collapse(self._reference, real, coarse_pixels(samples), source)
 
 
-def journal_values(found: Collapse) -> dict[str, float]:
+def journal_values(verdict: Collapse) -> dict[str, float]:
     """What the curves of a training show of a verdict: each sign relative to real images."""
-    values = {f"vs_real/{sign.name}": sign.ratio for sign in found.signs}
-    if found.signs:
-        values["vs_real/precision"] = found.precision / found.real_precision
+    values = {f"vs_real/{sign.name}": sign.ratio for sign in verdict.signs}
+    if verdict.signs:
+        values["vs_real/precision"] = verdict.precision / verdict.real_precision
     return values

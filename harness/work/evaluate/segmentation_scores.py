@@ -58,7 +58,7 @@ def score_test_patients(context: Context) -> None:
     write_text(path, csv_text(list(table[0]), [[row[name] for name in table[0]] for row in table]))
     means = {row["patient_digest"]: row for row in table if row["structure"] == "mean"}
     measures = {name: {digest: row[name] for digest, row in means.items()} for name in MEASURES}
-    context.finish([path], {"patients": measures["dice"], "measures": measures})
+    context.finish([path], {"measures": measures})
 
 
 def _score(
@@ -91,11 +91,11 @@ def _segmented(
     name, mirrored = channel_of(structure, store.meta["mirror"])
     channel = store.channels.index(name)
     ct = frames(scan.hu, scan.affine, placement, framing, mirrored)
-    made = np.zeros(ct.shape, np.float32)
+    probabilities = np.zeros(ct.shape, np.float32)
     first, last = placement.slices
     inside = predict(network, ct[first : last + 1, None], precision)[:, channel]
-    made[first : last + 1] = inside
-    whole = paste(made, scan.hu.shape, scan.affine, placement, framing, mirrored)
+    probabilities[first : last + 1] = inside
+    whole = paste(probabilities, scan.hu.shape, scan.affine, placement, framing, mirrored)
     return largest(whole > 0.5)
 
 

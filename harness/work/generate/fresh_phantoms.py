@@ -1,4 +1,4 @@
-"""Job kind `fresh`: pairs of phantoms that are none of the experiment's own.
+"""Job kind `fresh-phantoms`: pairs of phantoms that are none of the experiment's own.
 
 The ceiling of every augmentation: what the extra slots would be worth if more patients could be
 had. Their frames are placed by the rule learnt on the experiment's training patients.
@@ -14,7 +14,7 @@ from harness.base.errors import DataError
 from harness.config.data import DataConfig, PhantomConfig
 from harness.data.pairs.landmarks import landmarks
 from harness.data.pairs.placement import CropRule
-from harness.data.pairs.store import Row, Store, write_store
+from harness.data.pairs.store import PairRow, Store, write_store
 from harness.data.scan import Excluded
 from harness.jobs.context import Context
 from harness.work.prepare.cut import Pairs, cut
@@ -55,14 +55,14 @@ def draw_fresh_phantoms(context: Context) -> None:
         pairs.add(cut(scan, digest, "train", placed, about))
         if sum(row.selected for row in pairs.rows) >= wanted:
             break
-    chosen = [place for place, row in enumerate(pairs.rows) if row.selected][:wanted]
-    rows = [Row.synthetic(n, pairs.rows[place].structure_px) for n, place in enumerate(chosen)]
+    chosen = [index for index, row in enumerate(pairs.rows) if row.selected][:wanted]
+    rows = [PairRow.synthetic(n, pairs.rows[index].structure_px) for n, index in enumerate(chosen)]
     meta = {**store.meta, "kind": "fresh", "lineage": {"patients": sorted(digests)}, "patients": []}
     folder = context.folder.path / "store"
     write_store(
         folder,
-        np.stack([pairs.ct[place] for place in chosen]),
-        np.stack([pairs.masks[place] for place in chosen]),
+        np.stack([pairs.ct[index] for index in chosen]),
+        np.stack([pairs.masks[index] for index in chosen]),
         rows,
         meta,
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from harness.base.rng import generator as numpy_generator
 from harness.base.rng import torch_generator
-from harness.data.pairs.store import Row, Store, write_store
+from harness.data.pairs.store import PairRow, Store, write_store
 from harness.jobs.checkpoint import load_weights
 from harness.jobs.context import Context
 from harness.jobs.folder import JobFolder
@@ -30,7 +30,7 @@ BATCH = 64
 
 
 @dataclass
-class Harvest:
+class GeneratedMasks:
     """Masks kept and why others were not."""
 
     kept: list[NDArray[np.bool_]] = field(default_factory=list)
@@ -63,7 +63,7 @@ def _job(context: Context, name: str) -> JobFolder:
     return context.work.job(context.spec.inputs[name])
 
 
-def harvest(
+def generate_masks(
     generator: torch.nn.Module,
     config: dict[str, Any],
     rule: PlausibilityRule,
@@ -72,23 +72,23 @@ def harvest(
     threshold: float,
     source: torch.Generator,
     device: str,
-) -> Harvest:
+) -> GeneratedMasks:
     """Draw masks (C, 64, 64) until `wanted` are kept or `attempts` were tried."""
-    found = Harvest()
-    while len(found.kept) < wanted and found.tried < attempts:
+    masks = GeneratedMasks()
+    while len(masks.kept) < wanted and masks.tried < attempts:
         noise = mask_stage.draw_noise(config["noise"], BATCH, config["latent"], source)
         for image in mask_stage.sample_masks(generator, noise, device):
-            if len(found.kept) == wanted or found.tried == attempts:
+            if len(masks.kept) == wanted or masks.tried == attempts:
                 break
-            found.tried += 1
+            masks.tried += 1
             mask = np.stack([clean_mask(channel) for channel in image > threshold])
             reason = rule.check(np.asarray(mask.any(axis=0)))
             if reason is None:
-                found.kept.append(mask)
+                masks.kept.append(mask)
             else:
-                found.reasons[_rule(reason)] += 1
-                found.implausible.append(mask)
-    return found
+                masks.reasons[_rule(reason)] += 1
+                masks.implausible.append(mask)
+    return masks
 
 
 def _rule(reason: str) -> str:
@@ -107,7 +107,7 @@ def synthesise(context: Context) -> None:
     real_masks = store.mask_crops(rows).max(axis=1) > 0
     rule = fit_plausibility(real_masks, config["tolerance"])
     generator, settings = load_mask_generator(context, "mask", channels)
-    found = harvest(
+    generated = generate_masks(
         generator,
         settings,
         rule,
@@ -117,7 +117,7 @@ def synthesise(context: Context) -> None:
         torch_generator(spec.seed, "synthesis"),
         Precision.of(spec.compute).device,
     )
-    masks = found.kept or found.implausible[: config["pairs"]]
+    masks = generated.kept or generated.implausible[: config["pairs"]]
     frames = _in_frame(np.stack(masks), store.ct.shape[-1])
     image_generator, image_generator_config = load_image_generator(context, "image", channels)
     ct = image_stage.generate_images(
@@ -130,10 +130,10 @@ def synthesise(context: Context) -> None:
     _write(folder, store, ct, frames, context)
     values = {
         "pairs": len(frames),
-        "tried": found.tried,
-        "rejected": dict(sorted(found.reasons.items())),
-        "kept_implausible": not found.kept,
-        "too_few": len(found.kept) < config["pairs"],
+        "tried": generated.tried,
+        "rejected": dict(sorted(generated.reasons.items())),
+        "kept_implausible": not generated.kept,
+        "too_few": len(generated.kept) < config["pairs"],
     }
     context.finish([p for p in folder.rglob("*") if p.is_file()], values)
 
@@ -171,7 +171,7 @@ def _in_frame(masks: NDArray[np.bool_], frame: int) -> NDArray[np.uint8]:
 def _write(
     folder: Path, store: Store, ct: NDArray[np.float32], masks: NDArray[np.uint8], context: Context
 ) -> None:
-    rows = [Row.synthetic(index, int(mask.sum())) for index, mask in enumerate(masks)]
+    rows = [PairRow.synthetic(index, int(mask.sum())) for index, mask in enumerate(masks)]
     inputs = {n: i for n, i in context.spec.inputs.items() if n in ("mask", "image")}
     seen = set().union(*(_seen(context, name) for name in inputs))
     if "mask" not in inputs:  # the masks themselves are training patients'

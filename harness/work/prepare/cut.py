@@ -20,7 +20,7 @@ from harness.data.pairs.framing import (
     structure_slices,
 )
 from harness.data.pairs.placement import Placement
-from harness.data.pairs.store import Row, crop_text
+from harness.data.pairs.store import PairRow, crop_text
 from harness.data.scan import Scan
 
 
@@ -30,7 +30,7 @@ class Pairs:
 
     ct: list[NDArray[np.float32]] = field(default_factory=list)
     masks: list[NDArray[np.uint8]] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[PairRow] = field(default_factory=list)
     structure: Counter[str] = field(default_factory=Counter)
     lost_frame: Counter[str] = field(default_factory=Counter)
     lost_mask: Counter[str] = field(default_factory=Counter)
@@ -61,20 +61,20 @@ def cut(
     channels = channels_of(config["structures"], config["mirror"])
     for structure, mask in scan.masks.items():
         channel, mirrored = channel_of(structure, config["mirror"])
-        place = placed[structure]
-        ct = frames(scan.hu, scan.affine, place, framing, mirrored)
-        made = mask_frames(mask, scan.affine, place, framing, mirrored)
-        _count_losses(scan, structure, place, framing, mirrored, role, config, pairs)
-        trains = structure_slices(mask, place.slices, config["background_slice_fraction"])
-        placed_range = np.arange(place.slices[0], place.slices[1] + 1)
+        placement = placed[structure]
+        ct = frames(scan.hu, scan.affine, placement, framing, mirrored)
+        masks = mask_frames(mask, scan.affine, placement, framing, mirrored)
+        _count_losses(scan, structure, placement, framing, mirrored, role, config, pairs)
+        trains = structure_slices(mask, placement.slices, config["background_slice_fraction"])
+        placed_range = np.arange(placement.slices[0], placement.slices[1] + 1)
         wanted = np.union1d(placed_range, trains) if role == "train" else placed_range
         for index in wanted:
-            stacked = np.zeros((len(channels), *made.shape[1:]), np.uint8)
-            stacked[channels.index(channel)] = made[index]
+            stacked = np.zeros((len(channels), *masks.shape[1:]), np.uint8)
+            stacked[channels.index(channel)] = masks[index]
             pairs.ct.append(ct[index][None])
             pairs.masks.append(stacked)
             pairs.rows.append(
-                Row(
+                PairRow(
                     pair=len(pairs.rows),
                     patient=scan.patient,
                     patient_digest=digest,
@@ -84,9 +84,9 @@ def cut(
                     slice=int(index),
                     z_mm=round(float(index * scan.spacing_mm[0]), 3),
                     mirrored=mirrored,
-                    structure_px=int(made[index].sum()),
+                    structure_px=int(masks[index].sum()),
                     selected=bool(np.isin(index, trains)),
-                    crop=crop_text(place),
+                    crop=crop_text(placement),
                 )
             )
     return pairs
@@ -95,7 +95,7 @@ def cut(
 def _count_losses(
     scan: Scan,
     structure: str,
-    place: Placement,
+    placement: Placement,
     framing: Framing,
     mirrored: bool,
     role: str,
@@ -106,12 +106,12 @@ def _count_losses(
     mask = scan.masks[structure]
     frame = framing.frame_px
     reach = np.ones((len(mask), frame, frame), np.float32)
-    inside = paste(reach, mask.shape, scan.affine, place, framing, mirrored) > 0.5
+    inside = paste(reach, mask.shape, scan.affine, placement, framing, mirrored) > 0.5
     margin = (frame - config["crop"]["mask_px"]) // 2
     reach[:, :margin] = reach[:, frame - margin :] = 0
     reach[:, :, :margin] = reach[:, :, frame - margin :] = 0
-    in_crop = paste(reach, mask.shape, scan.affine, place, framing, mirrored) > 0.5
-    first, last = place.slices
+    in_crop = paste(reach, mask.shape, scan.affine, placement, framing, mirrored) > 0.5
+    first, last = placement.slices
     pairs.structure[role] += int(mask.sum())
     pairs.lost_frame[role] += int((mask & ~inside).sum())
     pairs.lost_mask[role] += int((mask & ~in_crop).sum())

@@ -18,9 +18,7 @@ import numpy as np
 from harness.base.errors import DataError
 from harness.base.files import read_json, write_array
 from harness.config.data import CropConfig, DataConfig
-from harness.data.pairs.framing import (
-    channels_of,
-)
+from harness.data.pairs.framing import channels_of
 from harness.data.pairs.landmarks import Landmarks
 from harness.data.pairs.placement import CropRule, fit_crop
 from harness.data.pairs.store import LoadedScan, write_scan, write_store
@@ -36,7 +34,7 @@ def prepare_pairs(context: Context) -> None:
     """Fit the crop, cut every patient once, write the store."""
     config = context.spec.config
     roles: Mapping[str, str] = config["patients"]
-    patient_index = {d: context.request.runtime["looks"][d] for d in roles}
+    patient_index = {d: context.request.runtime["patient_index"][d] for d in roles}
     known = {d: read_json(Path(path)) for d, path in patient_index.items()}
     marks = {
         d: Landmarks.read(known[d]["landmarks"], Path(path).with_suffix(".npy"))
@@ -77,7 +75,7 @@ class _Task:
     """One patient to cut."""
 
     reference: Reference | None
-    look: Path
+    entry: Path
     known: Mapping[str, Any]
     digest: str
     role: str
@@ -88,18 +86,18 @@ class _Task:
 
 
 def _cut(source: Source, task: _Task) -> Pairs:
-    """Take the scan as it was looked at, write what scoring needs of it, cut the pairs.
+    """Take the scan as it was indexed, write what scoring needs of it, cut the pairs.
 
     Raises:
         DataError: the content is not what was planned with.
     """
-    scan: Scan | Excluded | None = kept_scan(task.look, task.known)
+    scan: Scan | Excluded | None = kept_scan(task.entry, task.known)
     if scan is None and task.reference is not None:
         scan = source.read(task.reference)
     if scan is None or isinstance(scan, Excluded) or scan.content_digest() != task.digest:
         raise DataError(
-            f"patient {task.known['patient']} must still be what it was when it was looked at, but "
-            "its files changed; repeat the command"
+            f"patient {task.known['patient']} must still be what it was when it was first read, "
+            "but its files changed; repeat the command"
         )
     placed = {name: task.rule.place(task.marks, name) for name in scan.masks}
     if task.role != "train":

@@ -1,10 +1,9 @@
-"""Looking at source patients: content digest, notes, landmarks and summary, once per unchanged
-patient.
+"""The patients of a source: content digest, notes, landmarks and summary of each.
 
-A look reads and decodes one patient, the only time this is done: its scan is kept until its pairs
-are cut (`kept_scan`). What the look found is kept in `looks/`, keyed by the files' sizes
-and modification times and by what was asked of them, so that looking again costs nothing. A
-look keeps no path and no identifier.
+Indexing reads and decodes a patient, the only time this is done: its scan is kept until its pairs
+are cut (`kept_scan`). Its entry in `patient-index/` is keyed by the files' sizes and modification
+times and by what was asked of them, so that indexing again costs nothing. An entry has no path and
+no identifier.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from harness.data.scan import Excluded, Reference, Source
 from harness.work.prepare.kept_scan import keep_scan
 from harness.work.prepare.parallel import read_each
 
-LOOK_VERSION = 4
+INDEX_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,9 @@ class IndexedPatient:
     """What is known of a usable patient without its voxels.
 
     Attributes:
-        landmarks: plain part of its landmarks; the coarse volume lies beside the file.
+        landmarks: its landmarks but for the coarse volume, which lies beside the file.
         scan_summary: what a person must know of the scan; its picture lies beside the file.
-        file: where the look is kept.
+        file: the entry, JSON.
     """
 
     patient: str
@@ -51,7 +50,7 @@ class IndexedPatient:
 
     @classmethod
     def open(cls, path: Path) -> IndexedPatient:
-        """The look kept at `path`."""
+        """The entry at `path`."""
         kept = read_json(path)
         kept |= {"notes": tuple(kept["notes"]), "structures": tuple(kept["structures"])}
         kept["scan_summary"] = ScanSummary.of(kept["scan_summary"])
@@ -69,26 +68,26 @@ class PatientIndex:
     ignored: Mapping[str, int] = field(default_factory=dict)
 
 
-def look_at(
+def index_patients(
     source: Source,
     config: DataConfig,
     root: Path,
     progress: Callable[[int, int], None],
     readers: int = 1,
 ) -> PatientIndex:
-    """Look at every patient of the source.
+    """Index every patient of the source.
 
     Args:
         progress: called with patients done, and how many there are, after each.
         readers: processes that read side by side.
     """
     references = source.patients()
-    paths = [_path(reference, config, root / "looks") for reference in references]
+    paths = [_path(reference, config, root / "patient-index") for reference in references]
     new = [
         (r, path, config) for r, path in zip(references, paths, strict=True) if not path.exists()
     ]
     done = len(references) - len(new)
-    for count, _ in enumerate(read_each(_look, new, source, readers), done + 1):
+    for count, _ in enumerate(read_each(_index, new, source, readers), done + 1):
         progress(count, len(references))
     return _sorted(paths, Counter(reason for _, reason in _ignored(source)))
 
@@ -103,25 +102,25 @@ def _sorted(paths: Sequence[Path], ignored: Mapping[str, int]) -> PatientIndex:
     usable, excluded = [], []
     seen: dict[str, str] = {}
     for path in paths:
-        found = _open(path)
-        if isinstance(found, IndexedPatient) and found.digest in seen:
+        patient = _open(path)
+        if isinstance(patient, IndexedPatient) and patient.digest in seen:
             # One patient under two names could train and test at once.
             reason = (
-                f"it holds the same scan with the same contours as {seen[found.digest]}, which "
+                f"it holds the same scan with the same contours as {seen[patient.digest]}, which "
                 "is kept"
             )
-            excluded.append(Excluded(found.patient, reason, found.scan_summary.labels))
-        elif isinstance(found, IndexedPatient):
-            seen[found.digest] = found.patient
-            usable.append(found)
+            excluded.append(Excluded(patient.patient, reason, patient.scan_summary.labels))
+        elif isinstance(patient, IndexedPatient):
+            seen[patient.digest] = patient.patient
+            usable.append(patient)
         else:
-            excluded.append(found)
+            excluded.append(patient)
     return PatientIndex(tuple(usable), tuple(excluded), ignored)
 
 
 def _path(reference: Reference, config: DataConfig, folder: Path) -> Path:
     asked = {
-        "version": LOOK_VERSION,
+        "version": INDEX_VERSION,
         "source": config.source,
         "patient": reference.patient,
         "signature": reference.signature,
@@ -133,8 +132,8 @@ def _path(reference: Reference, config: DataConfig, folder: Path) -> Path:
     return folder / f"{digest_of(asked)}.json"
 
 
-def _look(source: Source, asked: tuple[Reference, Path, DataConfig]) -> None:
-    """Read one patient and keep what was seen; the file that says so appears last."""
+def _index(source: Source, asked: tuple[Reference, Path, DataConfig]) -> None:
+    """Read one patient and enter it; the entry appears last."""
     from harness.data.pairs.landmarks import landmarks
     from harness.figures.scan_pictures import draw_scan, write_scan_picture
 

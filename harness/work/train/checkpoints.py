@@ -28,7 +28,7 @@ def train(
     finish: Callable[[Context, int, int], None],
     **schedule: Any,
 ) -> None:
-    """Train what a job is about until the epochs that its request names are read out.
+    """Train what a job is about until the epochs that its request names have checkpoints.
 
     Args:
         finish: stores a checkpoint's result, called with its epoch and the journal's length.
@@ -58,7 +58,7 @@ def train_gan(context: Context, stage: Trainable, batches: Batches, device: str)
         batches,
         device,
         finish_checkpoint,
-        lost=stop_rule(context),
+        ends_early=stop_rule(context),
         picture_epochs=picture_epochs(request.epochs, request.pictures),
         last_epoch=context.spec.config.get("epochs", 0),
         branch_epochs=frozenset(request.branches),
@@ -105,9 +105,9 @@ def training_failure(journal: Path, until: int) -> Failure | None:
     steps, d_loss = series(journal, "train/d_loss", until=until)
     _, g_loss = series(journal, "train/g_loss", until=until)
     bad, counts = series(journal, "train/non_finite_updates", until=until)
-    lost = convergence_failure(steps, d_loss, g_loss)
-    if lost is not None:
-        return lost
+    failure = convergence_failure(steps, d_loss, g_loss)
+    if failure is not None:
+        return failure
     if bad:
         reason = f"{int(counts[0])} updates had a loss or a gradient that is not finite"
         return Failure(reason, bad[0])

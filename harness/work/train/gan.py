@@ -14,7 +14,7 @@ from harness.base.rng import torch_generator
 from harness.models.dcgan import init_weights
 from harness.training.precision import Precision
 from harness.training.schedule import watched
-from harness.work.train.sample_monitor import Watch
+from harness.work.train.sample_monitor import SampleMonitor
 
 
 class Adversaries:
@@ -23,7 +23,7 @@ class Adversaries:
     Args:
         optimiser: `learning_rate`, `beta1`, `beta2` of both.
         seed: of the initial weights, the generator's drawn first.
-        watch: looks at the samples while training; None for none.
+        monitor: measures the samples while training; None for none.
     """
 
     def __init__(
@@ -33,10 +33,10 @@ class Adversaries:
         optimiser: Mapping[str, Any],
         seed: int,
         precision: Precision,
-        watch: Watch | None = None,
+        monitor: SampleMonitor | None = None,
     ) -> None:
         self.precision = precision
-        self.watch = watch
+        self.monitor = monitor
         source = torch_generator(seed, "weights")
         init_weights(generator, source)
         init_weights(discriminator, source)
@@ -73,6 +73,6 @@ class Adversaries:
 
     def epoch_end(self, epoch: int) -> dict[str, float]:
         """At watched epochs, how varied the samples are and where they stand."""
-        if self.watch is None or not watched(epoch):
+        if self.monitor is None or not watched(epoch):
             return {}
-        return self.watch.look(self.samples())
+        return self.monitor.measure(self.samples())

@@ -32,7 +32,7 @@ from harness.work.train.batches import EpochBatches
 from harness.work.train.checkpoints import train_gan
 from harness.work.train.fork import branch_off
 from harness.work.train.gan import Adversaries
-from harness.work.train.sample_monitor import SAMPLES, Watch
+from harness.work.train.sample_monitor import SAMPLES, SampleMonitor
 
 PICTURED = 8
 
@@ -47,7 +47,7 @@ class Pix2pixStage(Adversaries):
 
     Args:
         shown: masks and CT (n, C | 1, F, F) in [-1, 1]: the first few make the mask | truth |
-            prediction grid, all of them are watched.
+            prediction grid, all of them are measured.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class Pix2pixStage(Adversaries):
         self.shown = shown
         generator = make_generator(config, channels)
         discriminator = PatchDiscriminator(width=config["width"], in_channels=channels + 1)
-        watch = Watch.beside(shown[1].numpy()) if len(shown[1]) > 1 else None
-        super().__init__(generator, discriminator, config["optimiser"], seed, precision, watch)
+        monitor = SampleMonitor.beside(shown[1].numpy()) if len(shown[1]) > 1 else None
+        super().__init__(generator, discriminator, config["optimiser"], seed, precision, monitor)
 
     def step(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """One D step and one G step on masks (N, C, F, F) and CT (N, 1, F, F) in [-1, 1]."""
@@ -111,8 +111,8 @@ class Pix2pixStage(Adversaries):
         masks, truth = (part[:PICTURED] for part in self.shown)
         if not len(masks):
             return {}
-        made = self._painted(masks)
-        columns = (masks.amax(1, keepdim=True).numpy(), truth.numpy(), made)
+        generated = self._painted(masks)
+        columns = (masks.amax(1, keepdim=True).numpy(), truth.numpy(), generated)
         tiles = np.stack(columns, axis=1).reshape(-1, *truth.shape[-2:])
         return {"mask-truth-prediction": grid(to_grey(tiles), columns=6)}
 
@@ -173,7 +173,7 @@ def train_decay(context: Context) -> None:
 
 
 def train_image_stage(context: Context) -> None:
-    """Train until the requested epochs are read out."""
+    """Train until the requested epochs have checkpoints."""
     spec = context.spec
     config = spec.config
     store = Store.open(context.input("store") / "store")

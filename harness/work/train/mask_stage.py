@@ -27,7 +27,7 @@ from harness.training.precision import Precision
 from harness.work.train.batches import EpochBatches
 from harness.work.train.checkpoints import train_gan
 from harness.work.train.gan import Adversaries
-from harness.work.train.sample_monitor import SAMPLES, Watch
+from harness.work.train.sample_monitor import SAMPLES, SampleMonitor
 
 GRID = 64
 
@@ -58,13 +58,13 @@ class DcganStage(Adversaries):
         channels: int,
         seed: int,
         precision: Precision,
-        watch: Watch | None = None,
+        monitor: SampleMonitor | None = None,
     ) -> None:
         self.config = config
         channels = 1 if config["learns"] == "ct" else channels
         generator = make_generator(config, channels)
         discriminator = Discriminator(width=config["width"], channels=channels)
-        super().__init__(generator, discriminator, config["optimiser"], seed, precision, watch)
+        super().__init__(generator, discriminator, config["optimiser"], seed, precision, monitor)
         self._fixed = draw_noise(
             config["noise"], GRID, config["latent"], torch_generator(seed, "fixed-noise")
         )
@@ -130,7 +130,7 @@ def training_images(store: Store, learns: str) -> Tensor:
 
 
 def train_mask_stage(context: Context) -> None:
-    """Train until the requested epochs are read out."""
+    """Train until the requested epochs have checkpoints."""
     spec = context.spec
     config = spec.config
     store = Store.open(context.input("store") / "store")
@@ -142,7 +142,7 @@ def train_mask_stage(context: Context) -> None:
         len(store.channels),
         spec.seed,
         precision,
-        Watch.beside(images[np.sort(compared)].numpy()),
+        SampleMonitor.beside(images[np.sort(compared)].numpy()),
     )
     augmentation = MaskAugmentation.model_validate(config["augmentation"])
     batches = EpochBatches(

@@ -45,12 +45,12 @@ class Slots:
         return torch.tensor(picked, dtype=torch.long)
 
     def _one(self, position: int) -> int:
-        turn, place = divmod(position, self._count)
+        turn, index = divmod(position, self._count)
         if turn not in self._passes:
             self._passes = {k: v for k, v in self._passes.items() if k >= turn - 1}
             source = torch_generator(self._seed, "slots", self._stream, turn)
             self._passes[turn] = torch.randperm(self._count, generator=source)
-        return int(self._passes[turn][place])
+        return int(self._passes[turn][index])
 
 
 class SlotBatches:
@@ -147,7 +147,7 @@ def real_pairs(store: Store, config: Mapping[str, Any], seed: int) -> tuple[Tens
     share = config["pretrain"]["patients_fraction"] if "pretrain" in config else 1.0
     kept = max(1, round(share * len(patients)))
     order = torch.randperm(len(patients), generator=torch_generator(seed, "fine-tuned patients"))
-    chosen = {patients[place] for place in order[:kept].tolist()} if patients else set()
+    chosen = {patients[index] for index in order[:kept].tolist()} if patients else set()
     return _pairs(store, np.array([r for r in rows if store.rows[r].patient_digest in chosen], int))
 
 
@@ -187,14 +187,14 @@ def _made(context: Context, real: Store, kind: str) -> tuple[Tensor, Tensor]:
     return _pairs(store, np.arange(len(store.rows)))
 
 
-def unwanted_patients(made: Store, roles: Mapping[str, str]) -> set[str]:
+def unwanted_patients(store: Store, roles: Mapping[str, str]) -> set[str]:
     """Who may have had no part in made pairs but had: of fresh ones anyone of the experiment, of
     others anyone but its training patients.
 
     Args:
         roles: of the experiment's patients, by content digest.
     """
-    seen = set(made.meta["lineage"]["patients"])
-    if made.meta["kind"] == "fresh":
+    seen = set(store.meta["lineage"]["patients"])
+    if store.meta["kind"] == "fresh":
         return seen & set(roles)
     return seen - {digest for digest, role in roles.items() if role == "train"}

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLES = 32
-"""Images looked at; their inputs stay the same for the whole training."""
+"""Images measured; their inputs stay the same for the whole training."""
 
 
 @dataclass(frozen=True)
-class Watch:
+class SampleMonitor:
     """Compares samples with real images, in pixels: cheap enough for every watched epoch.
 
     Attributes:
@@ -22,12 +22,12 @@ class Watch:
     real_spread: float
 
     @classmethod
-    def beside(cls, real: NDArray[np.floating]) -> Watch:
-        """The watch of a training on images like `real` (N, C, H, W)."""
+    def beside(cls, real: NDArray[np.floating]) -> SampleMonitor:
+        """The monitor of a training on images like `real` (N, C, H, W)."""
         return cls(spread(real))
 
-    def look(self, samples: NDArray[np.floating]) -> dict[str, float]:
-        """Journal values of one look at samples (N, C, H, W) in [-1, 1].
+    def measure(self, samples: NDArray[np.floating]) -> dict[str, float]:
+        """Journal values of samples (N, C, H, W) in [-1, 1].
 
         `vs_real/diversity` is their spread over the real one: 0 where all are one image, about 1
         where they vary as real ones do. `train/mean_output` is their mean grey: it stands still

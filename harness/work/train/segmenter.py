@@ -123,16 +123,16 @@ def validation_dice(network: nn.Module, store: Store, precision: Precision) -> f
     rows = store.select(role="validation")
     if not len(rows):
         return math.nan
-    made = predict(network, store.ct[rows], precision) > 0.5
+    predicted = predict(network, store.ct[rows], precision) > 0.5
     truth = np.asarray(store.masks[rows]) > 0
     groups: dict[tuple[str, str], list[int]] = {}
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         entry = store.rows[row]
-        groups.setdefault((entry.patient, entry.structure), []).append(place)
+        groups.setdefault((entry.patient, entry.structure), []).append(index)
     dice = []
-    for (_, structure), places in groups.items():
+    for (_, structure), indices in groups.items():
         channel = store.channels.index(channel_of(structure, store.meta["mirror"])[0])
-        a, b = made[places, channel], truth[places, channel]
+        a, b = predicted[indices, channel], truth[indices, channel]
         if b.any():
             dice.append(2.0 * float((a & b).sum()) / float(a.sum() + b.sum()))
     return float(np.mean(dice)) if dice else math.nan

@@ -64,10 +64,10 @@ class Case:
     @property
     def files(self) -> list[File]:
         """Every file once, in order of their numbers."""
-        found = {mask.file.number: mask.file for mask in self.masks}
+        files = {mask.file.number: mask.file for mask in self.masks}
         if self.image:
-            found[self.image.number] = self.image
-        return [found[number] for number in sorted(found)]
+            files[self.image.number] = self.image
+        return [files[number] for number in sorted(files)]
 
 
 def make_case(folder: tuple[str, ...], image: File | None, masks: list[Mask]) -> Case:
@@ -111,13 +111,13 @@ def _file(number: int, path: Path, root: Path) -> File:
     stem = path.name[: -len(suffix_of(path.name))]
     folder = path.relative_to(root).parts[:-1]
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return File(number, path, folder, stem, 0, 0)
-    return File(number, path, folder, stem, found.st_size, found.st_mtime_ns)
+    return File(number, path, folder, stem, status.st_size, status.st_mtime_ns)
 
 
 def plain_name(stem: str, owner: str) -> str:
     """A mask's or an image's name without its owner's in front of it ("P1_Parotid_L" of "P1")."""
-    found = re.fullmatch(rf"(?i){re.escape(owner)}[_\-. ]+(.+)", stem) if owner else None
-    return found[1] if found else stem
+    match = re.fullmatch(rf"(?i){re.escape(owner)}[_\-. ]+(.+)", stem) if owner else None
+    return match[1] if match else stem

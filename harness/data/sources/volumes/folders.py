@@ -60,15 +60,15 @@ def _owner(file: File, below: dict[Folder, list[File]]) -> tuple[Folder, File | 
         home -= 1
     for depth in range(len(file.folder), -1, -1):
         at = file.folder[:depth]
-        found = below.get(at, [])
-        beside = [image for image in found if image.folder == at]
+        images = below.get(at, [])
+        beside = [image for image in images if image.folder == at]
         # The root is everybody's folder: an image there is nobody's but of masks beside it.
         if len(beside) == 1 and (at or not file.folder):
             return at, beside[0]
         if len(beside) > 1 and at:
             return at, None
-        if len(found) == 1 and at and depth >= home:
-            return at, found[0]
+        if len(images) == 1 and at and depth >= home:
+            return at, images[0]
     return file.folder[:home], None
 
 
@@ -78,8 +78,8 @@ def _with_images(
     config: ImagesConfig,
 ) -> list[Case]:
     cases = []
-    for folder, found in below.items():
-        beside = [image for image in found if image.folder == folder]
+    for folder, images in below.items():
+        beside = [image for image in images if image.folder == folder]
         if len(beside) > 1:
             numbers = ", ".join(str(image.number) for image in beside)
             problem = (
@@ -118,7 +118,7 @@ def _mask_name(file: File, folder: Folder) -> str:
 
 def _without(below: dict[Folder, list[File]], orphans: dict[Folder, list[File]]) -> list[Case]:
     """Masks of no image; folders that were blamed for several images are cases already."""
-    several = {at for at, found in below.items() if sum(f.folder == at for f in found) > 1}
+    several = {at for at, images in below.items() if sum(f.folder == at for f in images) > 1}
     return [
         make_case(folder, None, [Mask(_mask_name(f, folder), f) for f in files])
         for folder, files in orphans.items()

@@ -26,7 +26,7 @@ Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Grid:
+class VolumeGrid:
     """Where the voxels of an image lie: (slice, row, column, 1) -> LPS mm, canonical order."""
 
     affine: Vector
@@ -37,14 +37,14 @@ class Grid:
         corners = np.array([[*c, 1.0] for c in product(*((0, n - 1) for n in shape))])
         return float(np.linalg.norm((corners @ (self.affine - affine).T)[:, :3], axis=1).max())
 
-    def moved(self, offset: Vector) -> Grid:
+    def moved(self, offset: Vector) -> VolumeGrid:
         """The same lattice, counted from the voxel at `offset`."""
         affine = self.affine.copy()
         affine[:3, 3] += affine[:3, :3] @ offset
-        return Grid(affine, self.shape)
+        return VolumeGrid(affine, self.shape)
 
 
-def open_image(path: Path) -> tuple[NDArray[Any], Grid]:
+def open_image(path: Path) -> tuple[NDArray[Any], VolumeGrid]:
     """An image, (slices, rows, columns) in canonical order, and its grid.
 
     Raises:
@@ -54,7 +54,7 @@ def open_image(path: Path) -> tuple[NDArray[Any], Grid]:
     return _canonical(values, affine)
 
 
-def open_mask(path: Path, layer: int | None, grid: Grid, cropped: bool) -> NDArray[Any]:
+def open_mask(path: Path, layer: int | None, grid: VolumeGrid, cropped: bool) -> NDArray[Any]:
     """A mask's or label map's values on the grid of its image.
 
     Args:
@@ -92,20 +92,20 @@ def open_mask(path: Path, layer: int | None, grid: Grid, cropped: bool) -> NDArr
     )
 
 
-def _difference(own: Grid, grid: Grid, gap: float) -> str:
+def _difference(own: VolumeGrid, grid: VolumeGrid, gap: float) -> str:
     if own.shape == grid.shape:
         return f"it lies up to {gap:.3g} mm beside it"
     sizes = (" x ".join(map(str, shape)) for shape in (own.shape, grid.shape))
     return "it has {} voxels where the image has {}".format(*sizes)
 
 
-def _canonical(values: NDArray[Any], affine: Vector) -> tuple[NDArray[Any], Grid]:
+def _canonical(values: NDArray[Any], affine: Vector) -> tuple[NDArray[Any], VolumeGrid]:
     axes, flips = canonical_axes(affine)
     shape: Shape = values.shape  # type: ignore[assignment]
     turned = reorient(values, axes, flips)
-    made = reorient_affine(affine, shape, axes, flips)
-    made[np.abs(made) < NOTHING_MM] = 0.0  # no -0.0 either, which has a digest of its own
-    return turned, Grid(made, turned.shape)  # type: ignore[arg-type]
+    canonical = reorient_affine(affine, shape, axes, flips)
+    canonical[np.abs(canonical) < NOTHING_MM] = 0.0  # no -0.0 either, which has a digest of its own
+    return turned, VolumeGrid(canonical, turned.shape)  # type: ignore[arg-type]
 
 
 def hounsfield(values: NDArray[Any]) -> NDArray[np.int16]:

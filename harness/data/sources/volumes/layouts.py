@@ -64,10 +64,10 @@ def deepmind(root: Path, files: Sequence[File], config: ImagesConfig) -> list[Ca
     images: dict[tuple[str, ...], dict[str, File]] = {}
     masks: dict[tuple[str, ...], list[Mask]] = {}
     for file in files:
-        found = _observed(file)
-        if found is None:
+        observed = _observed(file)
+        if observed is None:
             continue
-        observer, scan, below = found
+        observer, scan, below = observed
         if file.stem == "CT_IMAGE" and not below:
             images.setdefault(scan, {})[observer] = file
         elif below == ("segmentations",) and observer == config.observer:
@@ -140,10 +140,10 @@ def _label(key: str, entry: Any) -> tuple[str, tuple[int, ...]]:
 
 def _grouped(files: Iterable[File]) -> dict[tuple[str, ...], list[File]]:
     """Files by the folder above theirs."""
-    found: dict[tuple[str, ...], list[File]] = {}
+    groups: dict[tuple[str, ...], list[File]] = {}
     for file in files:
-        found.setdefault(file.folder[:-1], []).append(file)
-    return found
+        groups.setdefault(file.folder[:-1], []).append(file)
+    return groups
 
 
 LAYOUTS: Mapping[str, Layout] = {

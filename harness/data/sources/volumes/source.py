@@ -21,7 +21,7 @@ from harness.data.dicom.private import Pseudonyms, write_private_json
 from harness.data.dicom.structures import Roi
 from harness.data.scan import SOURCES, Excluded, Reference, Scan
 from harness.data.sources.volumes.cases import Case, File, Mask, list_files
-from harness.data.sources.volumes.grids import Grid, hounsfield, inside, open_image, open_mask
+from harness.data.sources.volumes.grids import VolumeGrid, hounsfield, inside, open_image, open_mask
 from harness.data.sources.volumes.layouts import find_cases
 from harness.data.volume_files import SEGMENTATION, read_segments
 
@@ -92,8 +92,8 @@ class ImageFolder:
 
     def _person(self, case: Case) -> str:
         """What the case's name says of its person; the whole name where it says nothing."""
-        found = re.search(self._config.patient_pattern or r"(?!)", case.identity)
-        return (found[1] if found else None) or case.identity
+        match = re.search(self._config.patient_pattern or r"(?!)", case.identity)
+        return (match[1] if match else None) or case.identity
 
     def _read(self, patient: str, case: Case, labels: list[str]) -> Scan:
         masks = _with_segments(case.masks)
@@ -105,16 +105,16 @@ class ImageFolder:
             values, grid = open_image(case.image.path)
             hu = hounsfield(values)
         masks_of = _Masks(grid)
-        found, notes = {}, []
+        volumes, notes = {}, []
         for structure, those in named.items():
             mask = masks_of.one(structure, those)
             if mask is None:
                 notes.append(f"{structure} is not contoured")
             else:
-                found[structure] = mask
-        if not found:
+                volumes[structure] = mask
+        if not volumes:
             raise DataError("masks must have voxels, but those of all wanted structures are empty")
-        return Scan(patient, hu, found, grid.affine, None, tuple(notes), tuple(labels))
+        return Scan(patient, hu, volumes, grid.affine, None, tuple(notes), tuple(labels))
 
     def _named(self, masks: Sequence[Mask]) -> dict[str, list[Mask]]:
         """The masks of each structure, looked up as names of ROIs are, and by its own name.
@@ -150,7 +150,7 @@ class ImageFolder:
 class _Masks:
     """Masks on the grid of one image; the file that was read last is kept, for label maps."""
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: VolumeGrid) -> None:
         self._grid = grid
         self._read: tuple[tuple[int, int | None], NDArray[Any]] | None = None
 
@@ -185,20 +185,20 @@ def _is_segmentation(file: File) -> bool:
 
 def _with_segments(masks: Sequence[Mask]) -> list[Mask]:
     """Segments instead of the files that hold several; a file of one is named by the file."""
-    found: list[Mask] = []
+    split: list[Mask] = []
     for mask in masks:
         if mask.values or not _is_segmentation(mask.file):
-            found.append(mask)
+            split.append(mask)
             continue
         with _of(mask.file):
             segments = read_segments(mask.file.path)
         if len(segments) == 1:
-            found.append(replace(mask, layer=segments[0].layer))
+            split.append(replace(mask, layer=segments[0].layer))
         elif segments:
-            found += [Mask(s.name, mask.file, (s.value,), s.layer) for s in segments]
+            split += [Mask(s.name, mask.file, (s.value,), s.layer) for s in segments]
         else:
-            found.append(mask)
-    return found
+            split.append(mask)
+    return split
 
 
 @contextmanager
