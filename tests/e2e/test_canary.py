@@ -260,7 +260,7 @@ def memory() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def to_dict(memory: Path) -> Ran:
+def plain(memory: Path) -> Ran:
     return run(memory / "plain", write_patients(memory / "plain-patients", COUNTS, ()))
 
 
