@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from factories.cli import Answer, run_cli
 from factories.fake_executor import StandIn
 from factories.openkbp import write_experiment, write_openkbp
 
 from harness.base.console import Console
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import write_json
-from harness.cli import main
 from harness.commands import steps
 from harness.commands.calibrate.comparison import Design, calibrate_comparison, design_of, needed
 from harness.commands.calibrate.comparison_text import lines
@@ -194,21 +193,12 @@ def test_what_cannot_be_simulated(
         calibrate_comparison(session_in(here, change), 100)
 
 
-def typed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
-) -> tuple[int, str, str]:
-    changes = ("-s", DESIGN[0], "-s", SPREAD)
-    line = ["harness", "calibrate", "comparison", "tiny.yaml", *changes, *words]
-    monkeypatch.setattr(sys, "argv", line)
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0), *capsys.readouterr()
+def run(*words: str) -> Answer:
+    return run_cli("calibrate", "comparison", "tiny.yaml", "-s", DESIGN[0], "-s", SPREAD, *words)
 
 
-def test_the_command_answers_people_and_machines(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, err = typed(monkeypatch, capsys, "--repeats", "300")
+def test_the_command_answers_people_and_machines(here: Path) -> None:
+    code, out, err = run("--repeats", "300")
     assert code == 0
     assert out.startswith("comparison: where nothing differs, the 95 % interval excludes 0 in ")
     assert out.count("\n") == 1
@@ -217,7 +207,7 @@ def test_the_command_answers_people_and_machines(
     assert "smallest detectable" in err
     assert err.splitlines()[-1].startswith("next: harness compare tiny.yaml")
 
-    code, out, _ = typed(monkeypatch, capsys, "--repeats", "300", "--json")
+    code, out, _ = run("--repeats", "300", "--json")
     machine = json.loads(out)
     assert (code, machine["of"], machine["rates"][0]["repeats"]) == (0, "comparison", 300)
     with open(machine["table"], newline="", encoding="utf-8") as file:
@@ -227,10 +217,8 @@ def test_the_command_answers_people_and_machines(
     assert shares == pytest.approx([row["excludes_zero"] for row in machine["rates"]], abs=1e-5)
 
 
-def test_images_make_no_sense_here(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, err = typed(monkeypatch, capsys, "--images", "100", "--images", "50")
+def test_images_make_no_sense_here(here: Path) -> None:
+    code, out, err = run("--images", "100", "--images", "50")
     assert (code, out) == (2, "")
     assert err.startswith("error: --images must be left out of calibrate comparison")
     assert "but got 100, 50; leave it out" in err

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from factories.cli import run_cli
 from factories.openkbp import write_experiment, write_openkbp
 
 from harness.base.console import Console
 from harness.base.files import read_json, write_json
-from harness.cli import main
 from harness.commands.session import Session
 from harness.config.load import load_experiment
 
@@ -22,13 +21,6 @@ def experiment(tmp_path: Path) -> Path:
 
 def add_jobs(work: Path) -> None:
     (work / "jobs" / "prepare" / "0123").mkdir(parents=True)
-
-
-def ended(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["harness", *words])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return int(str(end.value.code or 0))
 
 
 def test_a_fresh_folder_gets_the_number_once(tmp_path: Path, experiment: Path) -> None:
@@ -47,8 +39,6 @@ def test_every_command_leaves_another_format_alone(
     number: int | None,
     tmp_path: Path,
     experiment: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     work = tmp_path / "work"
     add_jobs(work)
@@ -59,9 +49,10 @@ def test_every_command_leaves_another_format_alone(
         "export": ["nnunet", str(experiment), "-o", str(tmp_path / "out")],
         "inspect": [str(tmp_path)],
     }.get(command, [str(experiment)])
-    assert ended(monkeypatch, command, *words, "--workdir", str(work)) == 2
+    answer = run_cli(command, *words, "--workdir", work)
+    assert answer.code == 2
     assert (
         f"'{work}' was made by format {number or 1} of harness; this version begins anew in "
         "another folder: give --workdir another one"
-    ) in " ".join(capsys.readouterr().err.split())
+    ) in " ".join(answer.err.split())
     assert sorted(work.rglob("*")) == before

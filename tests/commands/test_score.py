@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import prdc as reference_prdc
 import pytest
 import torch
+from factories.cli import run_cli
 from factories.extractor import small_net, write_script
 from numpy.typing import NDArray
 from PIL import Image
@@ -22,7 +22,6 @@ from skimage import metrics as skimage_metrics
 
 from harness.base.console import Console
 from harness.base.errors import ConfigError, DataError, HarnessError
-from harness.cli import main
 from harness.commands.score.command import score_sets
 from harness.commands.score.request import ScoreRequest
 from harness.commands.score.text import lines
@@ -271,30 +270,20 @@ def test_mistakes_in_whole_sentences(material: Path, options: dict[str, Any], wo
     assert caught.value.exit_code in (2, 3)
 
 
-def test_as_typed(
-    material: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_as_typed(material: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(material)
-
-    def typed(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["harness", "score", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    code, out, err = typed("real", "other", "--torchscript", "net.pt")
+    code, out, err = run_cli("score", "real", "other", "--torchscript", "net.pt")
     assert code == 0
     assert out.startswith("patients: each real image counts as independent")
     assert "coverage" in out
     assert "features, torchscript:net" in err
     assert (material / "harness-score" / "score.json").exists()
     words = ("real", "other", "--torchscript", "net.pt", "--patients", RULE, "--json")
-    code, out, err = typed(*words, "--window", "-160", "240")
+    code, out, err = run_cli("score", *words, "--window", "-160", "240")
     assert code == 0
     assert json.loads(out)["real"]["patients"] == 16
     assert "PNG files are mapped to [0, 1] by their bit depth, not --window" in err
-    code, out, err = typed("real", "nowhere")
+    code, out, err = run_cli("score", "real", "nowhere")
     assert code == 2
     assert out == ""
     assert err == (

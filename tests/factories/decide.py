@@ -1,21 +1,16 @@
-"""Scores on disk, and `harness decide` as typed."""
+"""Scores on disk for `harness decide`."""
 
 from __future__ import annotations
 
 import csv
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
-from harness.cli import main
-
 Cells = NDArray[np.float64]
-Typed = Callable[..., tuple[int, str, str]]
 AB = ("--baseline", "A", "--candidate", "B")
 
 
@@ -43,16 +38,3 @@ def write(path: Path, arms: Mapping[str, Cells], base: float = 0.7, skip: Any = 
                     if (p, r, arm) not in skip:
                         writer.writerow((f"pt_{p}", r, arm, repr(float(values[p, r]))))
     return path
-
-
-def typing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
-    """Exit status, stdout and stderr of `harness decide ...`."""
-
-    def call(*words: Any) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["harness", "decide", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return call

@@ -1,0 +1,84 @@
+"""`harness collapse`: the verdict first, for people, machines and scripts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories.cli import run_cli
+from factories.fake_executor import StandIn, verdict
+
+from harness.base.console import Console
+from harness.commands.chosen_settings import stage_sweep
+from harness.commands.session import Session
+from harness.config.load import load_experiment
+
+
+@pytest.fixture
+def swept(here: Path, experiment: str, prepared: Path) -> str:
+    """The tiny experiment after its mask sweep, by a stand-in: batch 12 of seed 1 collapsed."""
+    shutil.copytree(prepared, here / "harness-work")
+    session = Session(load_experiment(here / experiment), here / "harness-work", Console(True))
+
+    def score(config: Any, seed: int, epoch: int) -> dict[str, Any]:
+        lost = config["batch_size"] == 12 and seed == 1 and epoch > 1
+        word, ratio = ("mode collapse", 0.2) if lost else ("healthy", 1.0)
+        return {"quality/kid": 0.1, "collapse": verdict(word, ratio)}
+
+    hands = StandIn(session.work, score)
+    hands.drive(lambda graph: stage_sweep(session, "mask").plan(graph))
+    return experiment
+
+
+VERDICT = (
+    "mask stage: 1 of 4 trainings collapsed (1 mode collapse, 3 healthy); "
+    "all seeds agree in 1 of 2 settings."
+)
+
+
+def test_the_verdict_on_collapse_is_the_first_line(here: Path, swept: str) -> None:
+    answer = run_cli("collapse", swept)
+    assert answer.code == 0
+    assert answer.out.splitlines() == [VERDICT]
+    lost = [line for line in answer.err.splitlines() if "seed 1: Mode collapse" in line]
+    assert len(lost) == 1
+    assert lost[0].endswith("Seen at every scored epoch from 2 on.")
+    assert "1 of 2 seeds collapsed (95 % interval 9 to 91 %)" in answer.err
+    assert "evidence: harness-work/experiments/tiny/report/index.html#collapse" in answer.err
+    page = (here / "harness-work/experiments/tiny/report/index.html").read_text()
+    assert VERDICT in page
+    assert not (here / "harness-work" / "jobs" / "image-stage").exists()  # it trains nothing
+
+
+def test_collapse_answers_machines(here: Path, swept: str) -> None:
+    found = run_cli("collapse", swept, "--json").json
+    assert (found["verdict"], found["collapsed"]) == (VERDICT, 1)
+    assert list(found["stages"]) == ["mask"]
+    mask = found["stages"]["mask"]
+    (row,) = [row for row in mask["seeds"] if row["word"] == "mode collapse"]
+    assert (row["seed"], row["params"], row["seen"]) == (1, {"batch_size": 12}, 2)
+    assert row["ratios"]["vendi_score"] == 0.2
+    assert sorted((rate["collapsed"], rate["of"]) for rate in mask["settings"]) == [(0, 2), (1, 2)]
+    assert mask["caution"] == ""
+
+
+def test_a_collapse_can_fail_a_script(here: Path, swept: str) -> None:
+    answer = run_cli("collapse", swept, "--fail-on", "collapse", "-q")
+    assert (answer.code, answer.out) == (4, VERDICT + "\n")
+    assert run_cli("collapse", swept, "-q").code == 0
+
+
+def test_a_sweep_chosen_by_outcome_has_no_rates_of_collapse(
+    here: Path, experiment: str, prepared: Path
+) -> None:
+    shutil.copytree(prepared, here / "harness-work")
+    changes = ["-s", "sweep.sampler=tpe"]
+    loaded = load_experiment(here / experiment, changes[1:])
+    session = Session(loaded, here / "harness-work", Console(True))
+    scored = StandIn(session.work, lambda config, seed, epoch: {"quality/kid": 1.0})
+    scored.drive(lambda graph: stage_sweep(session, "mask").plan(graph))
+    answer = run_cli("collapse", experiment, *changes)
+    assert "so counts are not rates" in answer.err
+    assert "95 % interval" not in answer.err

@@ -1,0 +1,160 @@
+"""Command by command from pairs to a page: each says what to type next."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from factories.cli import run_cli
+from factories.fake_executor import StandIn
+
+from harness.base.console import Console
+from harness.commands import audit
+from harness.commands.chosen_settings import choice, stage_sweep
+from harness.commands.session import Session
+from harness.commands.steps import comparison_of
+from harness.config.load import load_experiment
+from harness.jobs.spec import Spec
+
+
+def kid(config: Any, seed: int, epoch: int) -> dict[str, Any]:
+    return {"quality/kid": float(config["batch_size"])}
+
+
+def trained(spec: Spec) -> dict[str, Any]:
+    """What trainings say; an audit that could tell next to nothing."""
+    if spec.kind != "audit":
+        return {"converged": True}
+    share = {"value": 0.1, "interval": None}
+    masks = {"implausible": share, "distances": {}}
+    return {"labels": {}, "masks": masks, "paired": {"note": "no pairs"}}
+
+
+def test_the_path_command_by_command(here: Path, experiment: str, prepared: Path) -> None:
+    """Each command's object, and its last line leads to the next command. A stand-in trains."""
+    changes = ["-s", "question=is it so?", "-s", "sweep.image=null", "-s", "replicates.count=1"]
+    changes += ["-s", "sweep.segmentation=null"]
+    own = repeated = [experiment, *changes, "--workdir", "my work"]
+
+    page = run_cli("report", *own, "--json")
+    assert page.json == {
+        "report": "my work/experiments/tiny/report/index.html",
+        "published": None,
+        "finished": False,
+        "verdicts": [],
+    }
+    assert page.then == ["harness", "run", *repeated]
+    assert "No answer yet" in (here / page.json["report"]).read_text()
+
+    shutil.copytree(prepared, here / "my work", dirs_exist_ok=True)
+    pairs = run_cli("prepare", *own, "--engine", "inline", "--json")
+    assert pairs.json["values"]["patients"] == {"train": 3, "validation": 1, "test": 1}
+    assert (here / pairs.json["store"] / "meta.json").exists()
+    assert pairs.then == ["harness", "sweep", *repeated]
+    assert pairs.err.count("patients: ") == 1
+
+    dry = run_cli("sweep", *own, "--stage", "mask", "--dry-run", "--trials", "1", "--json")
+    (plan,) = dry.json["plan"]
+    assert (plan["trials"], plan["seeds"], plan["epochs"], plan["pairs"]) == (1, 2, 2, 30)
+    seconds = 1 * 2 * 2 * 30 / plan["images_per_second"]
+    assert plan["training_seconds"] <= seconds * 1.001
+    assert plan["scores"] == 2
+    ratio = plan["scoring_seconds"] / plan["training_seconds"]
+    assert ratio == pytest.approx(2 * plan["seconds_per_score"] * plan["images_per_second"] / 60)
+    assert plan["seconds"] == pytest.approx(plan["training_seconds"] + plan["scoring_seconds"])
+    # A training of a second is nothing beside two passes through a feature network.
+    assert f"scoring takes {100 * ratio:.0f} % of the mask stage's training time" in dry.err
+    assert "lower metrics.scored_epochs or metrics.images" in dry.err
+    assert "mask sweep: 1 trial x 2 seeds, at most 2 epochs of 30 pairs each, 4 in all" in dry.err
+    assert "nothing was trained" in dry.err
+    assert dry.then == ["harness", "sweep", experiment, "--stage", "mask", *changes, "-s",
+                        "sweep.mask.trials=1", "--workdir", "my work"]  # fmt: skip
+    assert not (here / "my work" / "jobs" / "mask-stage").exists()
+    assert run_cli("collapse", *own).code == 2
+
+    experiment_now = load_experiment(here / experiment, changes[1::2])
+    session = Session(experiment_now, here / "my work", Console(True))
+    hands = StandIn(session.work, kid, trained)
+    hands.drive(lambda graph: stage_sweep(session, "mask").plan(graph))
+    swept = run_cli("sweep", *own, "--engine", "inline", "--json")
+    (entry,) = swept.json["sweeps"]
+    assert (entry["stage"], entry["finished"], len(entry["trials"])) == ("mask", True, 2)
+    chosen = yaml.safe_load((here / swept.json["chosen"]).read_text())
+    assert chosen["mask"]["trial"] == entry["best"]
+    values = {t["params"]["batch_size"]: t["value"] for t in entry["trials"]}
+    assert values == {6: 6.0, 12: 12.0}
+    assert chosen["mask"]["params"] == {"batch_size": 6}
+    assert f" * trial   {entry['best']}: 6  (batch_size 6)" in swept.err
+    assert swept.then == ["harness", "compare", *repeated]
+
+    collapsed = run_cli("collapse", *own, "--json")
+    assert collapsed.json["collapsed"] == 0
+    assert collapsed.json["verdict"] == (
+        "mask stage: 0 of 4 trainings collapsed (4 healthy); all seeds agree in 2 of 2 settings."
+    )
+    assert len(collapsed.json["stages"]["mask"]["seeds"]) == 4
+    evidence, anchor = collapsed.json["report"].split("#")
+    assert f'id="{anchor}"' in (here / evidence).read_text()
+    assert collapsed.then == []  # nothing is tracked, so there are no pages to open
+
+    plan = hands.drive(comparison_of(session, choice(session)).plan)
+    hands.drive(lambda graph: audit.read_audits(session, plan, graph))
+    tests = plan.tests
+    for (arm, _), spec in tests.items():
+        dice = 0.5 if arm == "traditional" else 0.625
+        (session.work.job(spec).path / "scores.csv").write_text(
+            f"patient,patient_digest,structure,dice\npt_5,aa,mean,{dice}\n"
+        )
+    compared = run_cli("compare", *own, "--engine", "inline", "--json")
+    assert compared.json["means"] == {"traditional": 0.5, "traditional+gan": 0.625}
+
+    public = run_cli("report", *own, "--publish", "reports", "--json")
+    assert public.json["published"] == "reports/tiny/index.html"
+    assert (here / "reports/tiny/scores.csv").exists()
+    assert "[tiny](tiny/index.html)" in (here / "reports/README.md").read_text()
+    (here / "notes").mkdir()
+    (here / "notes/README.md").write_text("my own notes")
+    assert "but got another one in 'notes'" in run_cli("report", *own, "--publish", "notes").err
+    assert (here / "notes/README.md").read_text() == "my own notes"
+    again = run_cli("report", *own, "--publish", "reports")
+    assert "published: reports/tiny/index.html" in again.err
+    asks = run_cli("report", *own, "--publish", "reports", "-s", "question=Another one?")
+    assert (asks.code, "may only replace one of the same question" in asks.err) == (2, True)
+    assert (
+        "--publish must name a folder, but got ''" in run_cli("report", *own, "--publish", "").err
+    )
+    (here / "a file").write_text("")
+    refused = run_cli("report", *own, "--publish", "a file")
+    assert refused.code == 2
+    assert "--publish must be a folder that can be written, but got 'a file'" in refused.err
+    assert compared.json["chosen"]["mask"].startswith(f"trial {chosen['mask']['trial']} of study")
+    assert "mask stage: trial" in compared.err
+    assert "image stage: the experiment's own settings" in compared.err
+    (effect,) = compared.json["effects"]
+    assert effect["status"] == "cells only"
+    with open(here / compared.json["scores"], newline="") as file:
+        cells = list(csv.DictReader(file))
+    assert len(cells) == 2 * 1 * 1  # arms, replicates, test patients
+    assert compared.then == ["harness", "report", *repeated]
+
+    page = run_cli("report", *own, "--json")
+    assert page.json["finished"]
+    assert page.json["verdicts"] == compared.json["verdicts"]
+    assert page.then == []  # nothing is tracked, so there are no pages to open
+
+    again = run_cli("run", *own, "--json", "-q")
+    assert again.json["verdicts"] == compared.json["verdicts"]
+    assert again.err == "warning: this experiment shows the path; it is too short to conclude\n"
+
+
+def test_an_experiment_without_sweeps_goes_on_to_compare(
+    here: Path, experiment: str, prepared: Path
+) -> None:
+    shutil.copytree(prepared, here / "harness-work")
+    changes = ["-s", "sweep.mask=null", "-s", "sweep.image=null", "-s", "sweep.segmentation=null"]
+    answer = run_cli("prepare", experiment, *changes, "--engine", "inline")
+    assert answer.then == ["harness", "compare", experiment, *changes]
