@@ -83,6 +83,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _answer(summary: dict[str, Any]) -> str:
     words = str(summary["headline"])
+    stages = (summary.get("collapse") or {}).values()
+    if summary["status"] == "no comparison" and stages:  # a sweep alone: what became of it
+        return " ".join(s[:1].upper() + s[1:] for s in (str(st["sentence"]) for st in stages))
     if not summary["conclusive"]:
         return f"Shows the path, too short to conclude. {words}"
     if summary["verdict"] is None and summary["status"] in ("pilot", "cells only"):

@@ -54,6 +54,12 @@ def test_what_is_no_verdict_says_so(tmp_path: Path) -> None:
     assert "Shows the path, too short to conclude. mean +0.2." in text
 
 
+def test_a_sweep_without_a_comparison_is_answered_by_its_verdicts(tmp_path: Path) -> None:
+    stages = {"mask": {"sentence": "mask stage: 27 of 75 trainings collapsed."}}
+    report(tmp_path, "sweep", status="no comparison", verdict=None, collapse=stages)
+    assert "| Mask stage: 27 of 75 trainings collapsed. |" in lines(tmp_path)[-1]
+
+
 def test_words_cannot_break_the_table(tmp_path: Path) -> None:
     report(tmp_path, "odd name", question="a | b\n[x](http://e.example) <b> *c*")
     row = lines(tmp_path)[-1]
