@@ -1,0 +1,98 @@
+"""`-s a.b.c=VALUE`: what it changes, and what is said where it cannot."""
+
+from __future__ import annotations
+
+import pytest
+from config_complaint import MASK_KEYS, complaint
+
+from harness.config.axes import AxisConfig
+from harness.config.experiment import Experiment
+from harness.config.load import parse_experiment
+
+
+def test_overrides_win_over_the_file_and_later_ones_over_earlier() -> None:
+    loaded = parse_experiment(
+        "name: x\nmask: {width: 8, latent: 7}",
+        "a",
+        [
+            "mask.width=16",
+            "mask.width=32",
+            "data.root=~/x=y",
+            "arms=[traditional, traditional+gan]",
+            "decision.secondary=[]",
+            "tracking.uri=null",
+            "mask.optimiser.learning_rate=1e-4",
+        ],
+    )
+    assert (loaded.mask.width, loaded.mask.latent) == (32, 7)
+    assert loaded.mask.optimiser.learning_rate == 1e-4
+    assert loaded.data.root == "~/x=y"
+    assert loaded.arms == ("traditional", "traditional+gan")
+
+
+def test_an_override_inside_a_mapping_keeps_its_other_entries() -> None:
+    loaded = parse_experiment(
+        "name: x",
+        "a",
+        [
+            "sweep.mask.space.optimiser.learning_rate.low=1e-6",
+            "data.patterns.parotid_left=[OHR_LI]",
+        ],
+    )
+    default = Experiment(name="x")
+    assert loaded.sweep.mask is not None
+    assert default.sweep.mask is not None
+    assert loaded.sweep.mask.space == {
+        **default.sweep.mask.space,
+        "optimiser.learning_rate": AxisConfig(low=1e-6, high=1e-3, log=True),
+    }
+    assert loaded.data.patterns["parotid_left"] == ("OHR_LI",)
+    assert loaded.data.patterns["parotid_right"] == default.data.patterns["parotid_right"]
+
+
+@pytest.mark.parametrize("how", ["file", "override"])
+def test_a_stage_sweep_given_in_part_keeps_its_default_space(how: str) -> None:
+    text = "name: x\nsweep: {image: {trials: 2}}" if how == "file" else "name: x"
+    loaded = parse_experiment(text, "a", [] if how == "file" else ["sweep.image.trials=2"])
+    default = Experiment(name="x").sweep.image
+    assert loaded.sweep.image is not None
+    assert default is not None
+    assert loaded.sweep.image == default.model_copy(update={"trials": 2})
+
+
+def test_a_skipped_stage_comes_back_with_an_override() -> None:
+    loaded = parse_experiment("name: x\nsweep: {mask: null}", "a", ["sweep.mask.trials=3"])
+    assert loaded.sweep.mask is not None
+    assert loaded.sweep.mask.trials == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("foo", "an override must read a.b.c=VALUE, but got 'foo'"),
+        ("=3", "an override must read a.b.c=VALUE, but got '=3'"),
+        (
+            "mask.widht=3",
+            f"-s mask.widht: keys of `mask` must be one of: {MASK_KEYS}; but got 'mask.widht'; "
+            "did you mean 'mask.width'?",
+        ),
+        (
+            "mask.width=[1",
+            "-s mask.width, line 1: the text must be YAML, but reading stopped: while parsing a "
+            "flow sequence expected ',' or ']', but got '<stream end>'",
+        ),
+        ("mask.width=", "-s mask.width: mask.width must be a whole number >= 1, but got null"),
+        (
+            "data.crop.mask_px=300",
+            "try.yaml with -s data.crop.mask_px: data.crop: mask_px must not exceed frame_px and "
+            "must differ from it by an even number, but got mask_px=300 and frame_px=128",
+        ),
+        (
+            "data.source=openkbp",
+            "try.yaml: data.root must name the folder of the patients when data.source is "
+            "'openkbp', but got nothing; give it with -s data.root=FOLDER",
+        ),
+    ],
+)
+def test_a_wrong_override_is_named_as_it_was_typed(override: str, said: str) -> None:
+    assert complaint("name: x", override) == said

@@ -1,0 +1,194 @@
+"""Every rule about a setting, and the whole sentence for what breaks it."""
+
+from __future__ import annotations
+
+import pytest
+from config_complaint import MASK_KEYS, complaint
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("mask: {width: 0}", "mask.width must be a whole number >= 1, but got 0"),
+        ("mask: {width: 1.5}", "mask.width must be a whole number >= 1, but got 1.5"),
+        ("mask: {width: true}", "mask.width must be a whole number >= 1, but got true"),
+        ("mask: {width: '64'}", "mask.width must be a whole number >= 1, but got '64'"),
+        ("mask: {width: null}", "mask.width must be a whole number >= 1, but got null"),
+        ("mask: {real_label: 1.2}", "mask.real_label must be a number in [0, 1], but got 1.2"),
+        (
+            "segmentation: {augmentation: {scale: 1}}",
+            "segmentation.augmentation.scale must be a number in [0, 1), but got 1",
+        ),
+        ("data: {spacing_mm: .nan}", "data.spacing_mm must be a number > 0, but got NaN"),
+        ("data: {spacing_mm: 1e999}", "data.spacing_mm must be a number > 0, but got Infinity"),
+        (
+            "mask: {noise: norml}",
+            "mask.noise must be one of: normal, uniform, but got 'norml'; did you mean 'normal'?",
+        ),
+        (
+            "mask: {augmentation: {flip: yes}}",
+            "mask.augmentation.flip must be true or false, but got 'yes'; did you mean true?",
+        ),
+        ("question: 3", "question must be text, but got 3; put it in quotes"),
+        (
+            "compute: {threads: 0}",
+            "compute.threads must be 'auto' or a whole number >= 1, but got 0",
+        ),
+        (
+            "compute: {precision: bf16}",
+            "compute.precision must be one of: auto, float32, bfloat16, but got 'bf16'; "
+            "did you mean 'bfloat16'?",
+        ),
+        ("mask: 3", "mask must be a mapping of settings, but got 3"),
+        ("sweep: {mask: 3}", "sweep.mask must be a mapping of settings or null, but got 3"),
+        (
+            "arms: [none, augmented]",
+            "arms[1] must be one of: none, traditional, gan, traditional+gan, duplicate, "
+            "real-mask, shuffled, oracle, synthetic-only, pretrain-finetune, but got 'augmented'",
+        ),
+        (
+            "arms: none",
+            "arms must be a list of at least 1, each one of: none, traditional, gan, "
+            "traditional+gan, duplicate, real-mask, shuffled, oracle, synthetic-only, "
+            "pretrain-finetune, but got 'none'; put it in a list: [none]",
+        ),
+        (
+            "dose_response: {synthetic_fraction: [1]}",
+            "dose_response.synthetic_fraction[0] must be a number in (0, 1), but got 1",
+        ),
+        (
+            "sweep: {segmentation: {magnitude: [1], synthetic_fraction: [0]}}",
+            "sweep.segmentation.synthetic_fraction[0] must be a number in (0, 1), but got 0",
+        ),
+        (
+            "segmentation: {synthetic_fraction: 0.02}",
+            "segmentation.synthetic_fraction must leave a pair to either side in every batch, but "
+            "got 0.02, which is 0 of the 16 pairs of segmentation.batch_size; take another "
+            "fraction or a larger batch",
+        ),
+        (
+            "dose_response: {synthetic_fraction: [0.3, 0.31]}",
+            "dose_response.synthetic_fraction must list fractions that differ in whole pairs, but "
+            "got 0.3 and 0.31, which is 5 of the 16 pairs of segmentation.batch_size, too; take "
+            "others or a larger batch",
+        ),
+        (
+            "data: {structures: []}",
+            "data.structures must be a list of at least 1, each text, but got []",
+        ),
+        (
+            "data: {window_hu: [1, 2, 3]}",
+            "data.window_hu must be a list of 2, each a number, but got [1, 2, 3]",
+        ),
+        (
+            "data: {phantom: {spacing_mm: [3, -1, 1]}}",
+            "data.phantom.spacing_mm[1] must be a number > 0, but got -1",
+        ),
+        (
+            "data: {window_hu: [50, -50]}",
+            "data: window_hu must be [low, high] with low < high, but got [50.0, -50.0]",
+        ),
+        (
+            "data: {roles: {validation: 0.5, test: 0.5}}",
+            "data.roles: validation and test must leave patients to train (sum below 1), "
+            "but got 0.5 and 0.5",
+        ),
+        (
+            "data: {structures: [a, a]}",
+            "data.structures: structures must differ, but got ['a', 'a']",
+        ),
+        (
+            "data: {patterns: {a: ['(']}}",
+            "data.patterns: each pattern of 'a' must be a regular expression, "
+            "but got '(' (missing ), unterminated subpattern at position 0)",
+        ),
+        (
+            "data: {source: dicom}",
+            "data.root must name the folder of the patients when data.source is 'dicom', "
+            "but got nothing; give it with -s data.root=FOLDER",
+        ),
+        (
+            "decision: {candidate: traditional}",
+            "decision: a comparison needs two arms, but got 'traditional' twice",
+        ),
+        (
+            "replicates: {seed: 3}",
+            "replicates.seed must be a whole number >= 1000, but got 3",
+        ),
+        (
+            "metrics: {extractor: segmenter}",
+            "metrics.extractor must be one that scores during training, but got 'segmenter', which "
+            "needs a trained network; name it in metrics.audit_extractors",
+        ),
+        (
+            "metrics: {extractor: torchscript}",
+            "metrics.torchscript must be the path of a TorchScript file where an extractor is "
+            "'torchscript', but got nothing; give it with -s metrics.torchscript=FILE",
+        ),
+        (
+            "metrics: {audit_extractors: [auto, torchscript]}",
+            "metrics.torchscript must be the path of a TorchScript file where an extractor is "
+            "'torchscript', but got nothing; give it with -s metrics.torchscript=FILE",
+        ),
+        (
+            "metrics: {audit_extractors: []}",
+            "metrics.audit_extractors must be a list of at least 1, each one of: auto, "
+            "inception-v3, efficientnet-lite0, torchscript, segmenter, but got []",
+        ),
+        (
+            "metrics: {audit_extractors: [auto, auto]}",
+            "metrics.audit_extractors: extractors must differ, but got ['auto', 'auto']",
+        ),
+        (
+            "mask: {batch_sise: 3}",
+            f"keys of `mask` must be one of: {MASK_KEYS}; but got 'mask.batch_sise'; "
+            "did you mean 'mask.batch_size'?",
+        ),
+        (
+            "data: {limit: {tset: 3}}",
+            "keys of `data.limit` must be one of: train, validation, test; "
+            "but got 'data.limit.tset'; did you mean 'data.limit.test'?",
+        ),
+        (
+            "mask: {epochs: 3}",
+            f"keys of `mask` must be one of: {MASK_KEYS}; but got 'mask.epochs'; "
+            "did you mean 'mask.schedule.epochs'?",
+        ),
+        (
+            "pairs: 3",
+            "keys of the experiment must be one of: name, question, conclusive, seed, data, mask, "
+            "image, synthesis, segmentation, arms, replicates, metrics, sweep, decision, "
+            "dose_response, compute, tracking; but got 'pairs'; did you mean 'synthesis.pairs'?",
+        ),
+    ],
+)
+def test_each_broken_rule_is_one_sentence(setting: str, said: str) -> None:
+    assert complaint(f"name: x\n{setting}") == f"try.yaml, line 2: {said}"
+
+
+def test_rules_about_several_sections_name_the_file() -> None:
+    assert complaint("name: x\narms: [none, gan]") == (
+        "try.yaml: decision must name arms that are trained, but got traditional, "
+        "traditional+gan; add them to `arms`"
+    )
+
+
+def test_a_missing_name_is_asked_for() -> None:
+    assert complaint("seed: 3") == (
+        "try.yaml: name must be 1 to 61 letters, digits, '_', '.' and '-', first a letter or "
+        "digit, but it is missing; add it"
+    )
+
+
+def test_all_problems_are_said_at_once_each_with_its_line() -> None:
+    text = "name: a b\nmask:\n  width: 0\n  latent: many\nimage:\n  batch_size: 1\n  widht: 3\n"
+    assert complaint(text, "seed=-1").splitlines() == [
+        "try.yaml, line 1: name must be 1 to 61 letters, digits, '_', '.' and '-', first a letter "
+        "or digit, but got 'a b'",
+        "-s seed: seed must be a whole number >= 0, but got -1",
+        "try.yaml, line 3: mask.width must be a whole number >= 1, but got 0",
+        "try.yaml, line 4: mask.latent must be a whole number >= 1, but got 'many'",
+        "try.yaml, line 7: keys of `image` must be one of: network, width, batch_size, l1_weight, "
+        "dropout, statistics, optimiser, schedule; but got 'image.widht'; "
+        "did you mean 'image.width'?",
+    ]
