@@ -4,8 +4,8 @@
     scripts/layout.py [CHECKOUT ...]      (default: this one)
 
 A room is a folder of `harness/`. Circles are counted over all import statements that name a module,
-those under TYPE_CHECKING included; imports inside functions are not. Words are the terms that
-docs/reading-a-report.md defines in its table of terms, as far as it has one.
+those under TYPE_CHECKING included; imports inside functions are not. Terms are those
+that docs/reading-a-report.md defines in its tables of terms and verdicts, as far as it has them.
 """
 
 from __future__ import annotations
@@ -77,18 +77,17 @@ def function_lengths(tree: ast.Module) -> list[int]:
 
 
 def terms(root: Path) -> int | str:
-    """Rows of the first table of docs/reading-a-report.md whose head begins with `term`."""
+    """Terms and verdicts in the tables of docs/reading-a-report.md, each counted once."""
     page = root / "docs" / "reading-a-report.md"
     lines = page.read_text().splitlines() if page.exists() else []
-    starts = [n for n, line in enumerate(lines) if line.lower().startswith("| term")]
-    if not starts:
-        return "no table"
-    rows = 0
-    for line in lines[starts[0] + 2 :]:
-        if not line.startswith("|"):
-            break
-        rows += 1
-    return rows
+    defined: set[str] = set()
+    inside = False
+    for line in lines:
+        first = line.split("|")[1].strip().lower() if line.startswith("|") else ""
+        if inside and first.strip("-"):
+            defined |= set(first.split(" / "))
+        inside = bool(first) and (inside or first in ("term", "verdict"))
+    return len(defined) or "no table"
 
 
 def measure(root: Path) -> dict[str, object]:
@@ -110,6 +109,7 @@ def measure(root: Path) -> dict[str, object]:
     tests = sum(len(f.read_text().splitlines()) for f in (root / "tests").rglob("*.py"))
     found = circles(imports)
     return {
+        "checkout": root.name,
         "files in the largest room": f"{most} ({room.relative_to(root)})",
         "import circles between files": len(found),
         "two-way pairs of rooms": sum(pair[::-1] in top for pair in top) // 2,

@@ -49,7 +49,7 @@ Rows = NDArray[np.intp]
 PAIRED = {"mae": 0.002, "ssim": 0.002, "ms_ssim_4": 0.002}
 """Paired metrics, and the change that counts (0.002 of the window is 1 HU)."""
 
-SIGNS = ("Vendi ratio", "spread ratio", "distinct ratio")
+SIGNS = ("Vendi ratio", "mean distance ratio", "non-duplicates ratio")
 COARSE = ("kid", "precision", "coverage")
 
 
