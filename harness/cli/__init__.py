@@ -1,4 +1,4 @@
-"""The command line: parse, call the workflow, print what to type next.
+"""The command line: parse, call what a command does, print what to type next.
 
 Heavy libraries are imported inside commands, so that `--help` is quick.
 """

@@ -1,1 +1,1 @@
-"""Planning the comparison: replicates, arms, what all arms share, the opening."""
+"""Planning the comparison: replicates, arms, what all arms share, the test evaluation."""

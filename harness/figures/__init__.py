@@ -1,1 +1,1 @@
-
+"""Every figure, in one style; numbers in, pictures out."""

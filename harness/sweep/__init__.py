@@ -1,1 +1,1 @@
-"""Search: one Optuna study per stage, asked in waves, told in order."""
+"""Search: one Optuna study per stage, asked in batches of trials, told in order."""

@@ -1,1 +1,1 @@
-
+"""How any network is trained: the fit loop, precision, augmentation, schedules."""

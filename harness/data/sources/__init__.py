@@ -1,1 +1,1 @@
-
+"""Where patients come from: phantoms, OpenKBP, DICOM, folders of NRRD and NIfTI."""

@@ -1,1 +1,1 @@
-"""Scores of generators and of segmenters, audits, calibrations, the opening of the test."""
+"""Scores of generators and segmenters, audits, calibrations, the test evaluation."""

@@ -1,0 +1,1 @@
+"""DICOM files to scans and masks: walk, series, structure sets, pairing, rasters."""
