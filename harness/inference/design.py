@@ -1,6 +1,6 @@
 """What a design of P patients and R replicates can see, as numbers and in plain sentences.
 
-The numbers are those of `metrics.planning`; the standard deviations are assumed (before the test)
+The numbers are those of `inference.power`; the standard deviations are assumed (before the test)
 or observed (beside a result). Both use the same words.
 """
 
