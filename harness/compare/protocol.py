@@ -35,7 +35,7 @@ class Level:
 
     @property
     def name(self) -> str:
-        words = "training patients" if self.axis == "patients" else "of the slots extra"
+        words = "training patients" if self.axis == "patients" else "of the batch synthetic"
         return f"{self.value:g} {words}"
 
 

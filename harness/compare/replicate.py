@@ -50,7 +50,7 @@ class ReplicatePlanner:
     def with_segmentation(
         self, magnitude: float | None = None, synthetic_fraction: float | None = None
     ) -> ReplicatePlanner:
-        """The same with another magnitude of augmentation or share of extra slots."""
+        """The same with another magnitude of augmentation or synthetic fraction."""
         experiment = self.specs.experiment
         settings = experiment.segmentation
         if magnitude is not None:
@@ -111,5 +111,5 @@ class ReplicatePlanner:
             synthesis_on_real_masks = self.specs.synthesis_on_real_masks(
                 self.store, image.done(), seed
             )
-            graph.need(synthesis_on_real_masks, label=f"real masks painted, {name}")
+            graph.need(synthesis_on_real_masks, label=f"CT on real masks, {name}")
         return Replicate(seed, {}, stages, scores, synthesis, synthesis_on_real_masks)

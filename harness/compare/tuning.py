@@ -1,4 +1,4 @@
-"""Choose what all arms share, once: magnitude of augmentation, then share of the extra slots.
+"""Choose what all arms share, once: magnitude of augmentation, then the synthetic fraction.
 
 Both sides of the primary comparison get as many candidates. Each is trained on the sweep's seeds,
 which no replicate uses, and judged by validation Dice alone.
@@ -74,13 +74,13 @@ def untunable(baseline: str, candidate: str) -> str:
     if not ARM_FILLS[baseline]["augment"]:
         return f"the baseline '{baseline}' does not augment"
     if candidate not in SOURCES_OF_EXTRA:
-        return f"the extra slots of '{candidate}' hold no made pairs"
-    if not mixes_made_pairs(candidate):
+        return f"the extra places of '{candidate}' hold no synthetic pairs"
+    if not mixes_synthetic_pairs(candidate):
         return f"'{candidate}' does not mix its pairs with real ones"
     return ""
 
 
-def mixes_made_pairs(arm: str) -> bool:
+def mixes_synthetic_pairs(arm: str) -> bool:
     """Whether an arm's batches hold pairs that were made beside real ones."""
     return arm in SOURCES_OF_EXTRA and ARM_FILLS[arm].get("order", "mixed") == "mixed"
 

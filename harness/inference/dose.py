@@ -12,7 +12,7 @@ from harness.inference.table import Table
 
 AXIS_NAMES = {
     "magnitude": "augmentation magnitude",
-    "synthetic_fraction": "share of a batch's slots that the arm fills",
+    "synthetic_fraction": "synthetic fraction of the batch",
 }
 
 AXIS_WORDS = {

@@ -73,8 +73,8 @@ MISTAKES: list[tuple[list[str], str]] = [
             "-s",
             "arms=[none, traditional]",
         ],
-        "augmentation magnitude and synthetic fraction cannot be chosen here: the extra slots of "
-        "'none' hold no made pairs",
+        "augmentation magnitude and synthetic fraction cannot be chosen here: the extra places of "
+        "'none' hold no synthetic pairs",
     ),
     (
         ["collapse", "tiny.yaml"],

@@ -110,7 +110,7 @@ def test_without_a_validation_dice_it_says_what_to_do(tmp_path: Path) -> None:
         ("traditional", "gan", ""),
         ("traditional", "oracle", ""),
         ("none", "gan", "the baseline 'none' does not augment"),
-        ("traditional", "duplicate", "the extra slots of 'duplicate' hold no made pairs"),
+        ("traditional", "duplicate", "the extra places of 'duplicate' hold no synthetic pairs"),
         ("traditional", "synthetic-only", "'synthetic-only' does not mix its pairs with real ones"),
     ],
 )

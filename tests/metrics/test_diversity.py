@@ -13,7 +13,6 @@ from harness.base.errors import DataError
 from harness.metrics.collapse.diversity import (
     mean_distance,
     non_duplicates,
-    pairwise_dice,
     typical_distance,
     vendi,
 )
@@ -109,38 +108,11 @@ def test_distinct_count_lies_between_1_and_n_and_falls_with_the_radius(
     assert non_duplicates(x, 2 * radius).value <= found
 
 
-def test_pairwise_dice_by_hand() -> None:
-    masks = np.zeros((4, 4, 4), bool)
-    masks[0, :2], masks[1, 1:3] = True, True
-    # 0 with 1: 2 x 4 / 16. With an empty one: 0; both empty: 1.
-    found = pairwise_dice(masks, 100, np.random.default_rng(0))
-    assert found.value == pytest.approx((0.5 + 1) / 6)
-    assert (found.n, found.units) == (4, "6 pairs")
-
-
-def test_pairwise_dice_draws_different_pairs_repeatably() -> None:
-    masks = np.random.default_rng(2).random((30, 8, 8)) < 0.5
-    copies = np.repeat(masks[:1], 9, axis=0)
-    assert pairwise_dice(copies, 20, np.random.default_rng(3)).value == 1.0
-    a, b = (pairwise_dice(masks, 50, np.random.default_rng(4)) for _ in range(2))
-    assert a == b
-    assert a.units == "50 pairs"
-    both = [
-        2 * (masks[i] & masks[j]).sum() / (masks[i].sum() + masks[j].sum())
-        for j in range(30)
-        for i in range(j)
-    ]
-    every = pairwise_dice(masks, 435, np.random.default_rng(5))
-    assert every.value == pytest.approx(np.mean(both))
-    assert abs(a.value - every.value) < 5 * np.std(both) / math.sqrt(50)
-
-
 def test_nothing_and_nonsense() -> None:
-    none, rng = np.empty((0, 3)), np.random.default_rng(6)
+    none = np.empty((0, 3))
     assert vendi(none, 1.0).note == "needs 1 image, but got 0"
     assert non_duplicates(none, 1.0).note == "needs 1 image, but got 0"
     assert vendi(np.full((3, 2), np.inf), 1.0).note == "features are not finite"
-    assert pairwise_dice(np.zeros((1, 4, 4), bool), 5, rng).note == "needs 2 masks, but got 1"
     for bandwidth in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(DataError, match="bandwidth must be a finite number above 0, but got"):
             vendi(np.ones((3, 2)), bandwidth)
@@ -148,7 +120,3 @@ def test_nothing_and_nonsense() -> None:
         non_duplicates(np.ones((3, 2)), 0.0)
     with pytest.raises(DataError, match=r"n x d, but got shape \(3,\)"):
         mean_distance(np.ones(3))
-    with pytest.raises(DataError, match="n x H x W bool, but got shape \\(2, 4, 4\\) of float64"):
-        pairwise_dice(np.zeros((2, 4, 4)), 5, rng)
-    with pytest.raises(DataError, match="pairs must be at least 1, but got 0"):
-        pairwise_dice(np.zeros((2, 4, 4), bool), 0, rng)

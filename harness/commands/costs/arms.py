@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.commands.session import Session
 from harness.compare.protocol import ComparisonPlan
-from harness.compare.tuning import mixes_made_pairs
+from harness.compare.tuning import mixes_synthetic_pairs
 from harness.inference.arm_summary import ArmCost
 from harness.jobs.spec import Spec
 from harness.sweep.plan import SweepPlan
@@ -36,7 +36,7 @@ def arm_costs(
         replace(
             _cost(session, plan, arm, tried),
             magnitudes_tried=magnitudes if ARM_FILLS[arm]["augment"] else 0,
-            shares_tried=shares if mixes_made_pairs(arm) else 0,
+            shares_tried=shares if mixes_synthetic_pairs(arm) else 0,
         )
         for arm in session.experiment.arms
     ]

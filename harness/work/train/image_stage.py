@@ -101,9 +101,9 @@ class Pix2pixStage(Adversaries):
         return constant(epoch) if total is None else pix2pix_decay(epoch, total)
 
     def samples(self) -> NDArray[np.float32]:
-        return self._painted(self.shown[0])
+        return self._generated(self.shown[0])
 
-    def _painted(self, masks: Tensor) -> NDArray[np.float32]:
+    def _generated(self, masks: Tensor) -> NDArray[np.float32]:
         network, statistics = self.networks["generator"], self.config["statistics"]
         return generate_images(network, masks, statistics, self.precision.device)
 
@@ -111,7 +111,7 @@ class Pix2pixStage(Adversaries):
         masks, truth = (part[:PICTURED] for part in self.shown)
         if not len(masks):
             return {}
-        generated = self._painted(masks)
+        generated = self._generated(masks)
         columns = (masks.amax(1, keepdim=True).numpy(), truth.numpy(), generated)
         tiles = np.stack(columns, axis=1).reshape(-1, *truth.shape[-2:])
         return {"mask-truth-prediction": grid(to_grey(tiles), columns=6)}

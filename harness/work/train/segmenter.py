@@ -1,7 +1,7 @@
 """Job kind `segmenter`: train the downstream U-Net of one arm.
 
 Initial weights come from the replicate's seed alone, so they are the same in every arm; what arms
-share and differ in is in `slots`.
+share and differ in is in `mixed_batches`.
 """
 
 from __future__ import annotations
