@@ -23,7 +23,7 @@ from factories.chaos import (
 
 from harness.jobs.identity import folder_identity
 
-SCRIPT = Path(__file__).parents[1] / "deploy" / "servers"
+SCRIPT = Path(__file__).parents[2] / "deploy" / "servers"
 PLACES = ("/usr/lib/postgresql/*/bin/initdb", "/usr/pgsql-*/bin/initdb")
 
 
