@@ -1,1 +1,1 @@
-"""From a scan to 2D pairs: landmarks, where the crop lies, its frame, the store."""
+"""From a scan to 2D pairs: landmarks, a crop's place (placement), its samples (framing), the store."""

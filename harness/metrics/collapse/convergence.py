@@ -35,7 +35,7 @@ WINDOW = 5
 """Epochs over which both must hold, by their medians: one good batch is not a recovery."""
 
 LOOKS = 4
-"""PatientIndex at the samples in a row that must show them standing still, or alike."""
+"""Looks at the samples in a row that must show them standing still, or alike."""
 
 STILL = 1e-6
 """Change of the samples' mean (on [-1, 1]) from look to look, at or below which they stand still;
