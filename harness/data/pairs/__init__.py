@@ -1,1 +1,1 @@
-"""From a scan to 2D pairs: landmarks, a crop's place (placement), its samples (framing), the store."""
+"""From a scan to 2D pairs: landmarks, the place of a crop, its samples (framing), the store."""
