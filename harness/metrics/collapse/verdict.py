@@ -107,7 +107,7 @@ class RealDiversity:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> RealDiversity:
-        """What `plain` made."""
+        """What `to_dict` made."""
         return cls(**plain)
 
 

@@ -221,7 +221,7 @@ class PlausibilityRule:
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> PlausibilityRule:
-        """The rule that `plain` made."""
+        """The rule that `to_dict` made."""
         ranges = {name: (float(low), float(high)) for name, (low, high) in plain["ranges"].items()}
         return cls(ranges, float(plain["tolerance"]), int(plain["masks"]))
 
