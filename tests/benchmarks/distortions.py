@@ -20,12 +20,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.collapse.diversity import (
-    mean_distance,
-    non_duplicates,
-    typical_distance,
-    vendi,
-)
+from harness.metrics.collapse.diversity import mean_distance, non_duplicates, vendi_score
+from harness.metrics.distances import distances, to_others
 from harness.metrics.extractors.coarse_pixels import coarse_pixels
 from harness.metrics.extractors.registry import Extractor, make_extractor
 from harness.metrics.fidelity.by_patient import kid_by_patient
@@ -33,8 +29,6 @@ from harness.metrics.fidelity.kid_fid import fid, kid
 from harness.metrics.fidelity.prdc import (
     NAMES,
     Distances,
-    own_distances,
-    pairwise,
     prdc_of_distances,
 )
 from harness.metrics.images.mask_shape import checkerboard_energy
@@ -86,10 +80,8 @@ class Scale:
 
     @classmethod
     def of(cls, coarse: Array, patients: NDArray[np.str_]) -> Scale:
-        apart = pairwise(coarse, coarse)
-        apart[patients[:, None] == patients[None, :]] = np.inf
-        radius = float(np.quantile(apart.min(axis=1), 0.01))
-        return cls(typical_distance(coarse, patients).value, radius)
+        nearest = to_others(distances(coarse, coarse), patients).min(axis=1)
+        return cls(float(np.median(nearest)), float(np.quantile(nearest, 0.01)))
 
 
 def measure(real: Sets, other: Sets, patients: NDArray[np.str_], scale: Scale) -> dict[str, float]:
@@ -104,17 +96,16 @@ def measure(real: Sets, other: Sets, patients: NDArray[np.str_], scale: Scale) -
     coarse = _prdc(real.coarse, other.coarse)
     found |= {f"{name}, coarse pixels": coarse[name] for name in ("precision", "coverage")}
     signs = [
-        (vendi(s.coarse, scale.bandwidth).value, mean_distance(s.coarse).value,
-         non_duplicates(s.coarse, scale.radius).value)
-        for s in (other, real)
+        (vendi_score(apart, scale.bandwidth), mean_distance(apart),
+         non_duplicates(apart, scale.radius))
+        for apart in (distances(s.coarse, s.coarse) for s in (other, real))
     ]  # fmt: skip
     found |= dict(zip(SIGNS, np.divide(*signs).tolist(), strict=True))
     return found | {"checkerboard_energy": float(other.energy.mean())}
 
 
 def _prdc(x: Array, y: Array) -> dict[str, float]:
-    distances = Distances(own_distances(x), own_distances(y), pairwise(x, y))
-    return dict(zip(NAMES, prdc_of_distances(distances).tolist(), strict=True))
+    return dict(zip(NAMES, prdc_of_distances(Distances.of(x, y)).tolist(), strict=True))
 
 
 @dataclass(frozen=True)

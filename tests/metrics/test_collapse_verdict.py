@@ -13,12 +13,7 @@ from scipy import stats
 from scipy.spatial.distance import pdist, squareform
 
 from harness.base.errors import DataError
-from harness.metrics.collapse.diversity import (
-    mean_distance,
-    non_duplicates,
-    typical_distance,
-    vendi,
-)
+from harness.metrics.collapse.diversity import mean_distance, non_duplicates, vendi_score
 from harness.metrics.collapse.verdict import (
     ALPHA,
     Collapse,
@@ -29,6 +24,7 @@ from harness.metrics.collapse.verdict import (
     samples_broken,
     undecided,
 )
+from harness.metrics.distances import distances, patient_halves, to_others
 from harness.metrics.fidelity.prdc import prdc
 
 PATIENTS, SLICES, D, N = 30, 8, 6, 100
@@ -216,9 +212,10 @@ def test_the_reference_is_that_of_public_scores_on_the_halves() -> None:
     found = real_diversity(real, n, np.random.default_rng(8), 10)
     assert isinstance(found, RealDiversity)
     rng = np.random.default_rng(8)
-    halves = [real.halves(rng) for _ in range(10)]
+    halves = [patient_halves(real.codes, rng) for _ in range(10)]
     owners = real.codes
-    assert found.bandwidth == pytest.approx(typical_distance(real.features, owners).value)
+    nearest = to_others(distances(real.features, real.features), owners).min(axis=1)
+    assert found.bandwidth == pytest.approx(np.median(nearest))
     scores: dict[str, list[list[float]]] = {
         "mean_distance": [],
         "vendi_score": [],
@@ -226,13 +223,13 @@ def test_the_reference_is_that_of_public_scores_on_the_halves() -> None:
     }
     # The second half comes first: the order of the two does not matter.
     for pair in halves:
-        sides = [real.features[half] for half in pair[::-1]]
-        scores["mean_distance"].append([math.log(mean_distance(side).value) for side in sides])
+        sides = [distances(x, x) for x in (real.features[half] for half in pair[::-1])]
+        scores["mean_distance"].append([math.log(mean_distance(side)) for side in sides])
         scores["vendi_score"].append(
-            [math.log(vendi(side, found.bandwidth).value) for side in sides]
+            [math.log(vendi_score(side, found.bandwidth)) for side in sides]
         )
         scores["non_duplicates"].append(
-            [math.log(non_duplicates(side, found.radius).value) for side in sides]
+            [math.log(non_duplicates(side, found.radius)) for side in sides]
         )
     for name, pairs in scores.items():
         assert found.level[name] == pytest.approx(np.mean(pairs))
@@ -247,7 +244,7 @@ def test_halves_are_disjoint_patients_and_everybody() -> None:
     rng = np.random.default_rng(9)
     sides = np.zeros((2, 7))
     for _ in range(200):
-        one, other = real.halves(rng)
+        one, other = patient_halves(real.codes, rng)
         owners = [set(real.codes[half]) for half in (one, other)]
         assert not owners[0] & owners[1]
         assert (len(owners[0]), len(owners[1])) == (3, 4)

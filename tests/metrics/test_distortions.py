@@ -11,7 +11,8 @@ from benchmarks.distortions import answer
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from harness.metrics.collapse.diversity import typical_distance, vendi
+from harness.metrics.collapse.diversity import vendi_score
+from harness.metrics.distances import distances, to_others
 from harness.metrics.extractors.coarse_pixels import coarse_pixels
 from harness.metrics.extractors.registry import make_extractor
 from harness.metrics.fidelity.kid_fid import fid, kid
@@ -62,11 +63,11 @@ def test_fidelity_falls_with_noise_and_blur(
 
 def test_variety_and_fidelity_fall_with_the_number_of_modes() -> None:
     real, fresh = coarse_pixels(textures(N, 0)), coarse_pixels(textures(N, 1))
-    unit = typical_distance(real, np.arange(N)).value
+    unit = float(np.median(to_others(distances(real, real)).min(axis=1)))
     rng, rows = np.random.default_rng(0), np.arange(N)
     drop = CHOOSING["few modes"].apply
     sets = [fresh, *(fresh[drop(rows, np.zeros(N), N, kept, rng)] for kept in (16, 4, 1))]
-    variety = [vendi(made, unit).value for made in sets]
+    variety = [vendi_score(distances(made, made), unit) for made in sets]
     assert (np.diff(variety) < 0).all()
     assert variety[-1] == pytest.approx(1)
     recalled = [prdc(real, made)["coverage"].value for made in sets]

@@ -25,8 +25,6 @@ from harness.metrics.fidelity.kid_fid import fid, kid
 from harness.metrics.fidelity.prdc import (
     NAMES,
     Distances,
-    own_distances,
-    pairwise,
     prdc,
     prdc_of_distances,
 )
@@ -134,7 +132,7 @@ def _at_n(x: Array, y: Array, patients: Sequence[str], n: int, seed: int) -> dic
     """Means over draws of n images a side, the real ones of half the patients, as in a baseline."""
     source = generator(seed, "score-at-baseline-n")
     names, codes = np.unique(np.asarray(patients), return_inverse=True)
-    whole = Distances(own_distances(x), own_distances(y), pairwise(x, y))
+    whole = Distances.of(x, y)
     values = []
     for _ in range(DRAWS):
         half = source.permutation(len(names))[: len(names) // 2]

@@ -36,7 +36,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.files import without_nan
-from harness.metrics.collapse.diversity import vendi_score
+from harness.metrics.collapse.diversity import mean_distance, non_duplicates, vendi_score
+from harness.metrics.distances import fast_distances, patient_halves, to_others
 from harness.metrics.fidelity.jackknife import groups_of
 from harness.metrics.fidelity.prdc import Distances, prdc_of_distances
 
@@ -179,7 +180,7 @@ class RealSet:
         """From features N x d and N labels."""
         x = np.asarray(features, np.float64)
         groups = groups_of(len(x), patients)
-        return cls(x, groups.codes, groups.count, _distances(x, x))
+        return cls(x, groups.codes, groups.count, fast_distances(x, x))
 
     def subset(self, rows: NDArray[Any]) -> RealSet:
         """Those of some images (row numbers, or N bool)."""
@@ -188,16 +189,9 @@ class RealSet:
         distances = self.distances[np.ix_(kept, kept)]
         return RealSet(self.features[kept], groups.codes, groups.count, distances)
 
-    def halves(self, rng: np.random.Generator) -> tuple[Rows, Rows]:
-        """Row numbers of two disjoint halves of the patients."""
-        chosen = np.isin(self.codes, rng.permutation(self.patients)[: self.patients // 2])
-        return np.flatnonzero(chosen), np.flatnonzero(~chosen)
-
     def nearest_others(self) -> Array:
         """Distance of each image to the nearest one of another patient, N."""
-        apart = np.where(self.codes[:, None] == self.codes[None, :], math.inf, self.distances)
-        found: Array = apart.min(axis=1)
-        return found
+        return np.asarray(to_others(self.distances, self.codes).min(axis=1), np.float64)
 
 
 def real_diversity(
@@ -213,7 +207,7 @@ def real_diversity(
     """
     if real.patients < FEWEST_PATIENTS:
         return f"needs {FEWEST_PATIENTS} real patients, 3 a side, but got {real.patients}"
-    halves = [real.halves(rng) for _ in range(splits)]
+    halves = [patient_halves(real.codes, rng) for _ in range(splits)]
     n = min(n, *(len(half) for pair in halves for half in pair))
     if n < FEWEST_IMAGES:
         return f"needs {FEWEST_IMAGES} real images a side, but got {n}"
@@ -262,7 +256,7 @@ def judge_collapse(
         return samples_broken(len(y))
     if len(y) < reference.n:
         return undecided(f"needs {reference.n} samples, but got {len(y)}", len(y))
-    own, across = _distances(y, y), _distances(real.features, y)
+    own, across = fast_distances(y, y), fast_distances(real.features, y)
     covered, realistic = _covered(real, own, across, rng)
     values = [*_diversity(own, reference.bandwidth, reference.radius).tolist(), covered]
     counts = realistic >= REALISTIC * reference.level["precision"]
@@ -292,29 +286,16 @@ def _unjudged(word: Word, reason: str, n: int) -> Collapse:
     return Collapse(word, sentence, math.nan, (), math.nan, math.nan, n)
 
 
-def _distances(x: Array, y: Array) -> Array:
-    """Euclidean distances, n x d and m x d -> n x m; by inner products, for speed."""
-    squares = (x * x).sum(axis=1)[:, None] + (y * y).sum(axis=1)[None, :] - 2 * x @ y.T
-    found: Array = np.sqrt(np.maximum(squares, 0))
-    return found
-
-
 def _diversity(distances: Array, bandwidth: float, radius: float) -> Array:
     """Logs of mean distance, Vendi score and non-duplicates; copies have a distance of almost 0."""
-    from scipy.sparse.csgraph import connected_components
-
-    spread = max(float(distances[np.triu_indices(len(distances), 1)].mean()), 1e-6 * bandwidth)
-    pieces = connected_components(distances < radius, directed=False, return_labels=False)
-    found: Array = np.log([spread, vendi_score(distances, bandwidth), pieces])
-    return found
+    apart = max(mean_distance(distances), 1e-6 * bandwidth)
+    counts = vendi_score(distances, bandwidth), non_duplicates(distances, radius)
+    return np.asarray(np.log([apart, *counts]), np.float64)
 
 
 def _overlap(real: Array, synthetic: Array, across: Array) -> tuple[float, float]:
     """Coverage of the real set and precision of the other one, from distances."""
-    sides = real.copy(), synthetic.copy()
-    for side in sides:
-        np.fill_diagonal(side, math.inf)
-    found = prdc_of_distances(Distances(*sides, across))
+    found = prdc_of_distances(Distances(to_others(real), to_others(synthetic), across))
     return float(found[3]), float(found[0])
 
 
@@ -324,7 +305,7 @@ def _covered(
     """Means over a few real halves of coverage and precision, at equal numbers of images."""
     found = []
     for _ in range(HALVES):
-        half = real.halves(rng)[0]
+        half = patient_halves(real.codes, rng)[0]
         rows = rng.choice(half, min(len(own), len(half)), replace=False)
         found.append(_overlap(real.distances[np.ix_(rows, rows)], own, across[rows]))
     covered, realistic = np.mean(found, axis=0).tolist()

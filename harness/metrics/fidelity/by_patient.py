@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
+from harness.metrics.distances import distances, patient_halves, to_others
 from harness.metrics.fidelity.jackknife import (
     SMALLEST_GROUPS,
     Labels,
@@ -25,7 +26,7 @@ from harness.metrics.fidelity.jackknife import (
     units_of,
 )
 from harness.metrics.fidelity.kid_fid import cubic_kernel, fid, frechet, kid, pair_features, trouble
-from harness.metrics.fidelity.prdc import NAMES, Distances, K, own_distances, prdc_of_distances
+from harness.metrics.fidelity.prdc import NAMES, Distances, K, prdc_of_distances
 from harness.metrics.score import Score, undefined
 
 Array = NDArray[np.float64]
@@ -248,14 +249,15 @@ def real_baselines(
         reason = "features are not finite"
     if reason is not None:
         return {name: RealBaseline(np.empty(0), 0, owners.count, reason) for name in FLOORS}
-    splits = [_halves(owners.codes, rng) for _ in range(repeats)]
+    splits = [patient_halves(owners.codes, rng) for _ in range(repeats)]
     smallest = min(len(side) for split in splits for side in split)
     n = smallest if n is None else min(n, smallest)
     chosen = [
         (rng.choice(left, n, replace=False), rng.choice(right, n, replace=False))
         for left, right in splits
     ]
-    whole = own_distances(x)
+    own = to_others(distances(x, x))
+    whole = Distances(own, own, own)
     rows = np.array([_between(x, owners.codes, whole, *pair, k) for pair in chosen])
     notes: dict[str, str | None] = {"fid": fid(x[chosen[0][0]], x[chosen[0][1]]).note}
     if n <= k:
@@ -266,19 +268,9 @@ def real_baselines(
     }
 
 
-def _between(x: Array, owners: Rows, whole: Array, left: Rows, right: Rows, k: int) -> Array:
-    """The scores in the order of `FLOORS` between two sets of rows; `whole`: N x N distances."""
+def _between(x: Array, owners: Rows, whole: Distances, left: Rows, right: Rows, k: int) -> Array:
+    """The scores in the order of `FLOORS` between two sets of rows; `whole`: of all rows."""
     a, b = x[left], x[right]
-    distances = Distances(
-        whole[np.ix_(left, left)], whole[np.ix_(right, right)], whole[np.ix_(left, right)]
-    )
     by_patient = kid_by_patient(a, b, owners[left], owners[right])
     first = [kid(a, b).value, by_patient.value, fid(a, b).value]
-    return np.array([*first, *prdc_of_distances(distances, k)])
-
-
-def _halves(owners: Rows, rng: np.random.Generator) -> tuple[Rows, Rows]:
-    """Row numbers of two disjoint halves of the patients."""
-    order = rng.permutation(int(owners.max()) + 1)
-    chosen = np.isin(owners, order[: len(order) // 2])
-    return np.flatnonzero(chosen), np.flatnonzero(~chosen)
+    return np.array([*first, *prdc_of_distances(whole.subset(left, right), k)])

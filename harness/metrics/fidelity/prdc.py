@@ -29,8 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
+from harness.metrics.distances import distances, to_others
 from harness.metrics.fidelity.jackknife import (
-    Groups,
     Labels,
     Rows,
     groups_of,
@@ -62,6 +62,21 @@ class Distances:
     synthetic: Array
     across: Array
 
+    @classmethod
+    def of(
+        cls,
+        x: Array,
+        y: Array,
+        real_groups: Rows | None = None,
+        synthetic_groups: Rows | None = None,
+    ) -> Distances:
+        """From features n x d and m x d; images of one group are no neighbours (None: no groups).
+
+        By differences: balls on one side are compared with distances across to the last digit.
+        """
+        own = to_others(distances(x, x), real_groups), to_others(distances(y, y), synthetic_groups)
+        return cls(*own, distances(x, y))
+
     def subset(self, real: Rows, synthetic: Rows) -> Distances:
         """Those of some images of each side."""
         return Distances(
@@ -69,26 +84,6 @@ class Distances:
             self.synthetic[np.ix_(synthetic, synthetic)],
             self.across[np.ix_(real, synthetic)],
         )
-
-
-def pairwise(x: Array, y: Array) -> Array:
-    """Euclidean distances, n x d and m x d -> n x m.
-
-    By differences: the faster way over inner products gives copies a distance above 0.
-    """
-    from scipy.spatial.distance import cdist
-
-    return np.asarray(cdist(x, y), np.float64)
-
-
-def own_distances(x: Array, groups: Groups | None = None) -> Array:
-    """n x n distances within a side, infinite within one of `groups` (None: image and itself)."""
-    found = pairwise(x, x)
-    if groups is None:
-        np.fill_diagonal(found, math.inf)
-    else:
-        found[groups.codes[:, None] == groups.codes[None, :]] = math.inf
-    return found
 
 
 def _radii(own: Array, k: int) -> Array | None:
@@ -99,18 +94,18 @@ def _radii(own: Array, k: int) -> Array | None:
     return found if np.isfinite(found).all() else None
 
 
-def prdc_of_distances(distances: Distances, k: int = K) -> Array:
+def prdc_of_distances(sides: Distances, k: int = K) -> Array:
     """The four scores in the order of `NAMES`; NaN where a side has too few neighbours."""
     found = np.full(len(NAMES), math.nan)
-    radii = _radii(distances.real, k)
+    radii = _radii(sides.real, k)
     if radii is not None:
-        inside = distances.across < radii[:, None]
+        inside = sides.across < radii[:, None]
         found[0] = inside.any(axis=0).mean()
         found[2] = inside.sum(axis=0).mean() / k
         found[3] = inside.any(axis=1).mean()
-    radii = _radii(distances.synthetic, k)
+    radii = _radii(sides.synthetic, k)
     if radii is not None:
-        found[1] = (distances.across < radii[None, :]).any(axis=1).mean()
+        found[1] = (sides.across < radii[None, :]).any(axis=1).mean()
     return found
 
 
@@ -151,14 +146,13 @@ def prdc(
     bad = trouble(x, y)
     if bad is not None:
         return {name: undefined(str(bad.note), n, units) for name in NAMES}
-    distances = Distances(
-        own_distances(x, groups[0] if exclude_same_patient else None),
-        own_distances(
-            y, groups[1] if exclude_same_patient and synthetic_patients is not None else None
-        ),
-        pairwise(x, y),
+    whole = Distances.of(
+        x,
+        y,
+        groups[0].codes if exclude_same_patient else None,
+        groups[1].codes if exclude_same_patient and synthetic_patients is not None else None,
     )
-    found = jackknife(lambda a, b: prdc_of_distances(distances.subset(a, b), k), *groups)
+    found = jackknife(lambda a, b: prdc_of_distances(whole.subset(a, b), k), *groups)
     return {
         name: undefined(_too_few(name, len(x), len(y), k, exclude_same_patient), n, units)
         if math.isnan(value)

@@ -18,13 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
+from harness.metrics.distances import fast_distances, to_others
 
 Array = NDArray[np.float64]
 Role = NDArray[np.bool_]
 Labels = Sequence[Any] | NDArray[Any]
-
-ROUNDING = 1e-12
-"""A squared distance below this share of the squared norms is rounding, and counts as 0."""
 
 
 @dataclass(frozen=True)
@@ -150,24 +148,15 @@ def _measure(
     for patient in range(count):
         rows = np.flatnonzero(owners == patient)
         targets = [real[rows]] + ([mirrored[rows]] if len(mirrored) else [])
-        found = np.minimum.reduce([distances(made, target) for target in targets])
+        found = np.minimum.reduce([fast_distances(made, target) for target in targets])
         to_synthetic[rows] = found.min(axis=0)
         image[:, patient] = rows[found.argmin(axis=1)]
         to_patient[:, patient] = found.min(axis=1)
-        found = np.minimum.reduce([distances(real, target) for target in targets])
+        found = np.minimum.reduce([fast_distances(real, target) for target in targets])
         between[:, patient] = found.min(axis=1)
         between[rows, patient] = np.inf
-    own = distances(made, made)
-    np.fill_diagonal(own, np.inf)
-    return Neighbours(to_patient, image, between, to_synthetic, own.min(axis=1), owners, role)
-
-
-def distances(first: Array, second: Array) -> Array:
-    """Euclidean distances, n x m; exactly 0 between equal vectors."""
-    size = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)[None, :]
-    squared = size - 2 * first @ second.T
-    found: Array = np.sqrt(np.where(squared <= ROUNDING * size, 0.0, squared))
-    return found
+    among = to_others(fast_distances(made, made)).min(axis=1)
+    return Neighbours(to_patient, image, between, to_synthetic, among, owners, role)
 
 
 def nearest(near: Neighbours, role: Role) -> tuple[Array, NDArray[np.intp]]:
