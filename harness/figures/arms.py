@@ -48,7 +48,7 @@ class PairedDots:
     Attributes:
         patients, replicates: names beside `patient_means`, `replicate_means`.
         margin: the smallest difference that matters, in Dice.
-        mean: grand mean; interval_95, interval90: None where no interval is allowed.
+        mean: grand mean; interval_95, interval_90: None where no interval is allowed.
         lower_is_better: the highest patient and replicate are named instead of the lowest.
     """
 
@@ -61,7 +61,7 @@ class PairedDots:
     margin: float
     mean: float
     interval_95: tuple[float, float] | None = None
-    interval90: tuple[float, float] | None = None
+    interval_90: tuple[float, float] | None = None
     lower_is_better: bool = False
 
 
@@ -191,8 +191,8 @@ def _estimate(axes: Axes, dots: PairedDots) -> None:
         return
     if dots.interval_95:
         axes.hlines(2, *dots.interval_95, color=INK, linewidth=1.6)
-    if dots.interval90:
-        axes.hlines(2, *dots.interval90, color=INK, linewidth=4.2)
+    if dots.interval_90:
+        axes.hlines(2, *dots.interval_90, color=INK, linewidth=4.2)
     axes.plot([dots.mean], [2], "D", color="white", markeredgecolor=INK, markersize=7)
     axes.annotate(
         f"{dots.mean:+.3f}".replace("-", MINUS), (dots.mean, 2), (0, 8), textcoords="offset points",

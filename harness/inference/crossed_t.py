@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -70,7 +70,7 @@ class Inference:
         interval_95, interval_90, p, standard_error, weight: None under "cells only" or where all
             cells are equal.
         critical_95: the critical value behind the 95 % interval.
-        squares, spread: None under "cells only".
+        squares, components: None under "cells only".
         note: why something is None, with the number needed; else None.
     """
 
@@ -85,16 +85,8 @@ class Inference:
     weight: float | None = None
     critical_95: float | None = None
     squares: MeanSquares | None = None
-    spread: VarianceComponents | None = None
+    components: VarianceComponents | None = None
     note: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready data; a NaN mean becomes None."""
-        found = asdict(self)
-        for name in ("interval_95", "interval_90"):
-            found[name] = None if found[name] is None else list(found[name])
-        found["mean"] = self.mean if math.isfinite(self.mean) else None
-        return found
 
 
 def table_status(table: NDArray[Any]) -> tuple[Status, str | None]:
@@ -193,13 +185,13 @@ def crossed_weighted_t(table: NDArray[Any]) -> Inference:
     if status == "cells only":
         return Inference(status, patients, replicates, mean, note=why)
     squares = mean_squares(d)
-    spread = spread_of(squares, patients, replicates)
+    components = components_of(squares, patients, replicates)
     total, weight = variance_and_weight(squares)
     if total == 0 or np.ptp(d) == 0:
         why = "all cells are equal: there is no spread to make an interval from"
-        squares, spread = MeanSquares(0.0, 0.0, 0.0), VarianceComponents(0.0, 0.0, 0.0)
+        squares, components = MeanSquares(0.0, 0.0, 0.0), VarianceComponents(0.0, 0.0, 0.0)
         return Inference(
-            status, patients, replicates, mean, squares=squares, spread=spread, note=why
+            status, patients, replicates, mean, squares=squares, components=components, note=why
         )
     error = math.sqrt(total / d.size)
     critical = critical_value(0.05, weight, patients, replicates)
@@ -216,12 +208,12 @@ def crossed_weighted_t(table: NDArray[Any]) -> Inference:
         weight=weight,
         critical_95=critical,
         squares=squares,
-        spread=spread,
+        components=components,
         note=why,
     )
 
 
-def spread_of(squares: MeanSquares, patients: int, replicates: int) -> VarianceComponents:
+def components_of(squares: MeanSquares, patients: int, replicates: int) -> VarianceComponents:
     """The three standard deviations behind the mean squares; negative estimates become 0."""
     return VarianceComponents(
         math.sqrt(max(0.0, (squares.patients - squares.residual) / replicates)),

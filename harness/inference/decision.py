@@ -111,47 +111,33 @@ def _effect(
     primary: bool,
     adjusted: float | None,
 ) -> Effect:
-    baseline, candidate = pair
-    spread = inference.spread
     word = None if about.extended else verdict(inference, about.margin, adjusted)
     if about.lower_is_better:
         word = exchanged(word)
     judged = inference.status == "verdict" and not about.extended
     opened = EXTENDED if about.extended else ""
     needed = "; ".join(part for part in (_note(inference), opened) if part)
-    facts = _facts(inference, about.margin)
+    said = sentence(
+        pair,
+        inference,
+        about.margin,
+        word,
+        needed,
+        adjusted_p=adjusted,
+        at_budget=about.at_budget,
+        measure=about.measure,
+        lower_is_better=about.lower_is_better,
+    )
     return Effect(
-        baseline=baseline,
-        candidate=candidate,
-        primary=primary,
-        status=inference.status,
-        needed=needed,
-        patients=inference.patients,
-        replicates=inference.replicates,
-        mean=inference.mean,
-        interval_95=inference.interval_95,
-        interval90=inference.interval_90,
+        *pair,
+        primary,
+        inference,
+        _design(inference, about.margin),
+        needed,
         p=inference.p if judged else None,
         p_adjusted=adjusted if judged else None,
-        sd_patient=spread.patient if spread else None,
-        sd_replicate=spread.replicate if spread else None,
-        sd_residual=spread.residual if spread else None,
-        detectable=facts.detectable if facts else None,
-        patients_needed=facts.patients_needed if facts else None,
-        replicates_needed=facts.replicates_needed if facts else None,
-        equivalence_in_reach=facts.equivalence_in_reach if facts else None,
         word=word or "",
-        sentence=sentence(
-            pair,
-            inference,
-            about.margin,
-            word,
-            needed,
-            adjusted_p=adjusted,
-            at_budget=about.at_budget,
-            measure=about.measure,
-            lower_is_better=about.lower_is_better,
-        ),
+        sentence=said,
     )
 
 
@@ -165,8 +151,8 @@ def _note(inference: Inference) -> str:
     return re.sub(r"\b(1 of \d+ lack)$", r"\1s", inference.note or "")
 
 
-def _facts(inference: Inference, margin: float) -> PlanFacts | None:
+def _design(inference: Inference, margin: float) -> PlanFacts | None:
     """What the design can see; a table without spread says nothing about that."""
-    if inference.spread is None or inference.interval_95 is None:
+    if inference.components is None or inference.interval_95 is None:
         return None
-    return plan_facts(inference.spread, inference.patients, inference.replicates, margin)
+    return plan_facts(inference.components, inference.patients, inference.replicates, margin)

@@ -51,28 +51,28 @@ class PlanFacts:
 
 
 def plan_facts(
-    spread: VarianceComponents, patients: int, replicates: int, margin: float
+    components: VarianceComponents, patients: int, replicates: int, margin: float
 ) -> PlanFacts:
     """What a design can see.
 
     Args:
-        spread: standard deviations of a paired difference, assumed or observed.
+        components: standard deviations of a paired difference, assumed or observed.
         patients, replicates: 2 or more each.
-        margin: smallest difference that matters, above 0, in the unit of `spread`.
+        margin: smallest difference that matters, above 0, in the unit of `components`.
 
     Raises:
         DataError: fewer than 2 patients or replicates.
     """
-    detectable = smallest_detectable_effect(spread, patients, replicates)
+    detectable = smallest_detectable_effect(components, patients, replicates)
     return PlanFacts(
         patients=patients,
         replicates=replicates,
         margin=margin,
-        standard_error=standard_error(spread, patients, replicates),
+        standard_error=standard_error(components, patients, replicates),
         detectable=detectable,
-        patients_needed=patients_needed(spread, replicates, margin),
-        replicates_needed=replicates_needed(spread, patients, margin),
-        equivalence_in_reach=equivalence_in_reach(spread, patients, replicates, margin),
+        patients_needed=patients_needed(components, replicates, margin),
+        replicates_needed=replicates_needed(components, patients, margin),
+        equivalence_in_reach=equivalence_in_reach(components, patients, replicates, margin),
     )
 
 

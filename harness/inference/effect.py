@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
-Status = Literal["verdict", "pilot", "cells only"]
+from harness.inference.crossed_t import Inference
+from harness.inference.design import PlanFacts
 
 
 @dataclass(frozen=True)
@@ -14,20 +15,11 @@ class Effect:
 
     Attributes:
         primary: the primary comparison of the decision rule; others are secondary.
-        status: "verdict" where one is allowed, "pilot" (estimate and interval only), or
-            "cells only" (too few patients or replicates, or an incomplete table).
+        inference: from the table of differences.
+        design: what this design can see with the standard deviations observed here; None where
+            there is no interval.
         needed: what the status lacks, in words; empty under "verdict".
-        mean: grand mean of the differences that there are; NaN for none.
-        interval_95, interval90: None under "cells only".
-        p, p_adjusted: two-sided; None unless status is "verdict" (p_adjusted: secondaries only).
-        sd_patient, sd_replicate, sd_residual: of the differences; None under "cells only".
-        detectable: smallest effect seen with 80 % power by this design. This and the next three are
-            None under "cells only" and where all cells are equal.
-        patients_needed: fewest patients, at these replicates, that see the margin with 80 % power;
-            None also if 500 do not.
-        replicates_needed: likewise, replicates at these patients.
-        equivalence_in_reach: whether "no useful effect" would be found with 80 % power if there
-            were no difference.
+        p, p_adjusted: two-sided; None where no verdict is allowed (p_adjusted: secondaries only).
         word: "helps" or "harms" (also ", by less than the margin"), "no useful effect",
             "undecided", or "" without a verdict.
         sentence: the verdict or estimate in one sentence.
@@ -36,21 +28,37 @@ class Effect:
     baseline: str
     candidate: str
     primary: bool
-    status: Status
+    inference: Inference
+    design: PlanFacts | None
     needed: str
-    patients: int
-    replicates: int
-    mean: float
-    interval_95: tuple[float, float] | None
-    interval90: tuple[float, float] | None
     p: float | None
     p_adjusted: float | None
-    sd_patient: float | None
-    sd_replicate: float | None
-    sd_residual: float | None
-    detectable: float | None
-    patients_needed: int | None
-    replicates_needed: int | None
-    equivalence_in_reach: bool | None
     word: str
     sentence: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Flat, in the words of the page; what there is not is None."""
+        about, sd, design = self.inference, self.inference.components, self.design
+        return {
+            "baseline": self.baseline,
+            "candidate": self.candidate,
+            "primary": self.primary,
+            "status": about.status,
+            "needed": self.needed,
+            "patients": about.patients,
+            "replicates": about.replicates,
+            "mean": about.mean,
+            "interval_95": about.interval_95,
+            "interval_90": about.interval_90,
+            "p": self.p,
+            "p_adjusted": self.p_adjusted,
+            "sd_patient": sd and sd.patient,
+            "sd_replicate": sd and sd.replicate,
+            "sd_residual": sd and sd.residual,
+            "detectable": design and design.detectable,
+            "patients_needed": design and design.patients_needed,
+            "replicates_needed": design and design.replicates_needed,
+            "equivalence_in_reach": design and design.equivalence_in_reach,
+            "word": self.word,
+            "sentence": self.sentence,
+        }

@@ -15,22 +15,22 @@ LARGEST_DESIGN = 500
 """Patients or replicates beyond which a design counts as out of reach."""
 
 
-def standard_error(spread: VarianceComponents, patients: int, replicates: int) -> float:
-    """Standard error of the mean difference, in the unit of `spread`."""
+def standard_error(components: VarianceComponents, patients: int, replicates: int) -> float:
+    """Standard error of the mean difference, in the unit of `components`."""
     return math.sqrt(
-        spread.patient**2 / patients
-        + spread.replicate**2 / replicates
-        + spread.residual**2 / (patients * replicates)
+        components.patient**2 / patients
+        + components.replicate**2 / replicates
+        + components.residual**2 / (patients * replicates)
     )
 
 
 def _weight_and_df(
-    spread: VarianceComponents, patients: int, replicates: int
+    components: VarianceComponents, patients: int, replicates: int
 ) -> tuple[float, float]:
     """Weight of the patients' t, and the degrees of freedom of the power's t."""
-    residual = spread.residual**2
-    by_patient = replicates * spread.patient**2 + residual
-    by_replicate = patients * spread.replicate**2 + residual
+    residual = components.residual**2
+    by_patient = replicates * components.patient**2 + residual
+    by_replicate = patients * components.replicate**2 + residual
     total = by_patient + by_replicate
     if total == 0:
         return 1.0, float(min(patients, replicates) - 1)
@@ -41,24 +41,30 @@ def _weight_and_df(
 
 
 def smallest_detectable_effect(
-    spread: VarianceComponents, patients: int, replicates: int, power: float = 0.80
+    components: VarianceComponents, patients: int, replicates: int, power: float = 0.80
 ) -> float:
     """The true difference that the 95 % interval excludes 0 for with probability `power`.
 
     Args:
-        spread: assumed or observed standard deviations.
+        components: assumed or observed standard deviations.
         patients, replicates: 2 or more each.
     """
     from scipy import stats
 
     _check(patients, replicates)
-    weight, df = _weight_and_df(spread, patients, replicates)
+    weight, df = _weight_and_df(components, patients, replicates)
     critical = critical_value(0.05, weight, patients, replicates)
-    return (critical + float(stats.t.ppf(power, df))) * standard_error(spread, patients, replicates)
+    return (critical + float(stats.t.ppf(power, df))) * standard_error(
+        components, patients, replicates
+    )
 
 
 def equivalence_in_reach(
-    spread: VarianceComponents, patients: int, replicates: int, margin: float, power: float = 0.80
+    components: VarianceComponents,
+    patients: int,
+    replicates: int,
+    margin: float,
+    power: float = 0.80,
 ) -> bool:
     """Whether "no useful effect" would be found with `power` if the true difference were 0.
 
@@ -67,30 +73,30 @@ def equivalence_in_reach(
     from scipy import stats
 
     _check(patients, replicates)
-    error = standard_error(spread, patients, replicates)
+    error = standard_error(components, patients, replicates)
     if error == 0:
         return True
-    _, df = _weight_and_df(spread, patients, replicates)
+    _, df = _weight_and_df(components, patients, replicates)
     needed = float(stats.t.ppf(0.95, df)) + float(stats.norm.ppf((1 + power) / 2))
     return margin / error >= needed
 
 
-def patients_needed(spread: VarianceComponents, replicates: int, margin: float) -> int | None:
+def patients_needed(components: VarianceComponents, replicates: int, margin: float) -> int | None:
     """Fewest patients (2 or more) that see `margin` at 80 % power; None if 500 do not."""
-    return _fewest(count_patients=True, spread=spread, other=replicates, margin=margin)
+    return _fewest(count_patients=True, components=components, other=replicates, margin=margin)
 
 
-def replicates_needed(spread: VarianceComponents, patients: int, margin: float) -> int | None:
+def replicates_needed(components: VarianceComponents, patients: int, margin: float) -> int | None:
     """Fewest replicates (2 or more) that see `margin` at 80 % power; None if 500 do not."""
-    return _fewest(count_patients=False, spread=spread, other=patients, margin=margin)
+    return _fewest(count_patients=False, components=components, other=patients, margin=margin)
 
 
 def _fewest(
-    count_patients: bool, spread: VarianceComponents, other: int, margin: float
+    count_patients: bool, components: VarianceComponents, other: int, margin: float
 ) -> int | None:
     def seen(count: int) -> bool:
         design = (count, other) if count_patients else (other, count)
-        return smallest_detectable_effect(spread, *design) <= margin
+        return smallest_detectable_effect(components, *design) <= margin
 
     if not seen(LARGEST_DESIGN):
         return None

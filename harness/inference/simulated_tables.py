@@ -80,7 +80,7 @@ SHAPES = (*PARTS, BOUNDED)
 
 def draw(
     shape: str,
-    spread: VarianceComponents,
+    components: VarianceComponents,
     patients: int,
     replicates: int,
     repeats: int,
@@ -91,7 +91,7 @@ def draw(
 
     Args:
         shape: one of `SHAPES`; "bounded Dice" is `bounded` about `LEVEL`.
-        spread: standard deviations of the three parts; "collapsing replicates" adds its losses.
+        components: standard deviations of the three parts; "collapsing replicates" adds its losses.
         patients, replicates: of one table.
         repeats: tables.
         rng: draws everything.
@@ -102,31 +102,31 @@ def draw(
     """
     size = (repeats, patients, replicates)
     if shape == BOUNDED:
-        return bounded(spread, size, rng) + effect
+        return bounded(components, size, rng) + effect
     if shape not in PARTS:
         raise DataError(
             f"a shape must be one of: {', '.join(SHAPES)}; but got '{shape}'; name one of them"
         )
     by_patient, by_replicate, rest = PARTS[shape]
-    tables = spread.patient * by_patient(rng, (repeats, patients, 1)) + effect
-    tables = tables + spread.replicate * by_replicate(rng, (repeats, 1, replicates))
+    tables = components.patient * by_patient(rng, (repeats, patients, 1)) + effect
+    tables = tables + components.replicate * by_replicate(rng, (repeats, 1, replicates))
     if shape == "collapsing replicates":
         tables += _collapsing(rng, (repeats, 1, replicates))
-    return np.asarray(tables + spread.residual * rest(rng, size), np.float64)
+    return np.asarray(tables + components.residual * rest(rng, size), np.float64)
 
 
 def bounded(
-    spread: VarianceComponents, size: Size, rng: np.random.Generator, level: float = LEVEL
+    components: VarianceComponents, size: Size, rng: np.random.Generator, level: float = LEVEL
 ) -> Floats:
     """Differences of two arms whose Dice lie in (0, 1); the arms do not differ.
 
     Each arm's logit is logit(level) + a patient's part that both arms share + patient, replicate
-    and residual parts of its own, all normal. The own parts' sds are those of `spread` over sqrt 2
+    and residual parts of its own, all normal. The own parts' sds are `components` over sqrt 2
     and the slope of Dice in its logit at `level`, so the difference has about that spread there,
     and less for patients near 1. The arms are exchangeable, so the true mean difference is 0.
 
     Args:
-        spread: wanted sds of the difference.
+        components: wanted sds of the difference.
         size: repeats, patients, replicates.
         rng: draws everything.
         level: Dice in the middle, between 0 and 1.
@@ -138,9 +138,9 @@ def bounded(
     )
 
     def arm() -> Any:
-        logit = shared + own * spread.patient * rng.standard_normal((repeats, patients, 1))
-        logit = logit + own * spread.replicate * rng.standard_normal((repeats, 1, replicates))
-        logit = logit + own * spread.residual * rng.standard_normal(size)
+        logit = shared + own * components.patient * rng.standard_normal((repeats, patients, 1))
+        logit = logit + own * components.replicate * rng.standard_normal((repeats, 1, replicates))
+        logit = logit + own * components.residual * rng.standard_normal(size)
         return 1 / (1 + np.exp(-logit))
 
     candidate, baseline = arm(), arm()

@@ -105,7 +105,7 @@ def summarise(tables: NDArray[Any]) -> Summaries:
 
 
 def from_mean_squares(
-    spread: VarianceComponents,
+    components: VarianceComponents,
     patients: int,
     replicates: int,
     repeats: int,
@@ -115,13 +115,13 @@ def from_mean_squares(
     """Summaries of normal tables, drawn from their exact distribution.
 
     Args:
-        spread: standard deviations of the three parts.
+        components: standard deviations of the three parts.
         patients, replicates: of a table, 2 or more each.
         repeats: tables.
         rng: draws everything.
         effect: the true mean difference.
     """
-    residual = spread.residual**2
+    residual = components.residual**2
 
     def square(expected: float, df: int) -> Floats:
         return np.asarray(expected * rng.chisquare(df, repeats) / df, np.float64)
@@ -129,9 +129,9 @@ def from_mean_squares(
     return Summaries(
         patients,
         replicates,
-        rng.normal(effect, standard_error(spread, patients, replicates), repeats),
-        square(replicates * spread.patient**2 + residual, patients - 1),
-        square(patients * spread.replicate**2 + residual, replicates - 1),
+        rng.normal(effect, standard_error(components, patients, replicates), repeats),
+        square(replicates * components.patient**2 + residual, patients - 1),
+        square(patients * components.replicate**2 + residual, replicates - 1),
         square(residual, (patients - 1) * (replicates - 1)),
     )
 
@@ -185,7 +185,7 @@ def words_of(found: Summaries, margin: float) -> NDArray[Any]:
 
 
 def excludes_zero(found: Summaries) -> NDArray[np.bool_]:
-    """Whether each table's 95 % interval excludes 0; False for a table without spread."""
+    """Whether each table's 95 % interval excludes 0; False for a table without components."""
     error, weight = _error_and_weight(found)
     half = _halves(found, 0.05, error, weight)
     return np.asarray((np.abs(found.mean) > half) & (error > 0), np.bool_)
@@ -221,7 +221,7 @@ def count_tables(
 
 
 def wilcoxon_on_one_replicate(
-    spread: VarianceComponents, patients: int, repeats: int, rng: np.random.Generator
+    components: VarianceComponents, patients: int, repeats: int, rng: np.random.Generator
 ) -> float:
     """What not to do: share of true nulls rejected (p < 0.05) from the patients of one replicate.
 
@@ -229,6 +229,6 @@ def wilcoxon_on_one_replicate(
     """
     from scipy import stats
 
-    d = rng.normal(0, spread.replicate, (repeats, 1))
-    d = d + rng.normal(0, math.hypot(spread.patient, spread.residual), (repeats, patients))
+    d = rng.normal(0, components.replicate, (repeats, 1))
+    d = d + rng.normal(0, math.hypot(components.patient, components.residual), (repeats, patients))
     return float((stats.wilcoxon(d, axis=1).pvalue < 0.05).mean())

@@ -18,6 +18,7 @@ from harness.base.text import (
     typeset,
 )
 from harness.figures.arms import PairedDots, difference_map, paired_differences
+from harness.inference.design import PlanFacts
 from harness.inference.effect import Effect
 from harness.report.data import ReportData
 from harness.report.picture_budget import Picture, PictureBudget
@@ -77,7 +78,7 @@ def make_answer(data: ReportData, budget: PictureBudget) -> Answer:
     ordered = sorted(data.effects, key=lambda effect: not effect.primary)
     first = ordered[0]
     sentence = _sentence(first, extended)
-    allowed = first.status == "verdict" and bool(first.word) and not extended
+    allowed = first.inference.status == "verdict" and bool(first.word) and not extended
     notes = [] if extended else _status_notes(first)
     views = [_view(data, effect, budget) for effect in ordered]
     return Answer(sentence, sentence if allowed else None, banners, notes, views)
@@ -99,11 +100,11 @@ def _sentence(effect: Effect, extended: bool) -> str:
     """The effect's own sentence; after an extension, the estimate and nothing more."""
     if not extended:
         return typeset(effect.sentence)
-    text = f"{effect.candidate} minus {effect.baseline}: {signed(effect.mean)} test Dice"
-    if effect.interval_95:
-        text += f" (95 % interval {interval(effect.interval_95)})"
-    patients = counted(effect.patients, "patient")
-    return f"{text}, {patients}, {counted(effect.replicates, 'replicate')}; {EXTENDED}."
+    text = f"{effect.candidate} minus {effect.baseline}: {signed(effect.inference.mean)} test Dice"
+    if effect.inference.interval_95:
+        text += f" (95 % interval {interval(effect.inference.interval_95)})"
+    patients = counted(effect.inference.patients, "patient")
+    return f"{text}, {patients}, {counted(effect.inference.replicates, 'replicate')}; {EXTENDED}."
 
 
 def _status_notes(effect: Effect) -> list[str]:
@@ -111,7 +112,7 @@ def _status_notes(effect: Effect) -> list[str]:
     meaning = {
         "pilot": "Pilot: an estimate and its interval, no verdict.",
         "cells only": "Cells only: no interval and no verdict.",
-    }.get(effect.status)
+    }.get(effect.inference.status)
     if meaning is None:
         return []
     return [meaning if effect.needed in effect.sentence else f"{meaning} Needed: {effect.needed}"]
@@ -132,23 +133,24 @@ def _view(data: ReportData, effect: Effect, budget: PictureBudget) -> EffectView
 
 def _facts(data: ReportData, effect: Effect, extended: bool) -> list[tuple[str, str]]:
     """What stands beside the sentence; all of it is test Dice, candidate minus baseline."""
+    shown = effect.to_dict()
     facts = [
-        ("mean difference", signed(effect.mean, 4)),
-        ("95 % interval", interval(effect.interval_95, 4)),
-        ("90 % interval", interval(effect.interval90, 4)),
+        ("mean difference", signed(effect.inference.mean, 4)),
+        ("95 % interval", interval(effect.inference.interval_95, 4)),
+        ("90 % interval", interval(effect.inference.interval_90, 4)),
     ]
-    if effect.status == "verdict" and not extended:
+    if effect.inference.status == "verdict" and not extended:
         facts.append(("p, two-sided", probability(effect.p)))
         if effect.p_adjusted is not None:
             facts.append(("p, Holm-adjusted", probability(effect.p_adjusted)))
     facts += [
-        ("n", f"{counted(effect.patients, 'test patient')}, "
-              f"{counted(effect.replicates, 'replicate')}"),
-        ("sd over patients", number(effect.sd_patient)),
-        ("sd over replicates", number(effect.sd_replicate)),
-        ("sd, residual", number(effect.sd_residual)),
-        ("smallest effect seen with 80 % power", number(effect.detectable)),
-        *_planned(data, effect),
+        ("n", f"{counted(effect.inference.patients, 'test patient')}, "
+              f"{counted(effect.inference.replicates, 'replicate')}"),
+        ("sd over patients", number(shown["sd_patient"])),
+        ("sd over replicates", number(shown["sd_replicate"])),
+        ("sd, residual", number(shown["sd_residual"])),
+        ("smallest effect seen with 80 % power", number(shown["detectable"])),
+        *_planned(effect.design),
         ("margin: smallest difference that matters", f"{data.experiment.decision.margin:g}"),
     ]  # fmt: skip
     facts += _worst(data, effect)
@@ -159,19 +161,19 @@ def _facts(data: ReportData, effect: Effect, extended: bool) -> list[tuple[str, 
     return facts
 
 
-def _planned(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
+def _planned(design: PlanFacts | None) -> list[tuple[str, str]]:
     """What seeing the margin would take, from the standard deviations observed here."""
-    if effect.detectable is None or effect.equivalence_in_reach is None:
+    if design is None:
         return []
     ways = [
         counted(count, what)
         for count, what in (
-            (effect.patients_needed, "patient"),
-            (effect.replicates_needed, "replicate"),
+            (design.patients_needed, "patient"),
+            (design.replicates_needed, "replicate"),
         )
         if count is not None
     ]
-    reach = "in reach" if effect.equivalence_in_reach else "out of reach"
+    reach = "in reach" if design.equivalence_in_reach else "out of reach"
     return [
         ("seeing the margin would take", " or ".join(ways) or "more patients and more replicates"),
         ("equivalence within the margin", f"{reach} of this design"),
@@ -225,6 +227,7 @@ def collapse_words(data: ReportData) -> str:
 
 def _dots_picture(data: ReportData, effect: Effect, budget: PictureBudget) -> Picture:
     assert data.table is not None
+    inference = effect.inference
     cells = data.table.difference(effect.baseline, effect.candidate)
     dots = PairedDots(
         baseline=effect.baseline,
@@ -234,16 +237,17 @@ def _dots_picture(data: ReportData, effect: Effect, budget: PictureBudget) -> Pi
         replicates=[str(r) for r in data.table.replicates],
         replicate_means=mean_over(cells, 0).tolist(),
         margin=data.experiment.decision.margin,
-        mean=effect.mean,
-        interval_95=effect.interval_95,
-        interval90=effect.interval90,
+        mean=inference.mean,
+        interval_95=inference.interval_95,
+        interval_90=inference.interval_90,
     )
     caption = (
         f"Paired differences in test Dice, {effect.candidate} minus {effect.baseline}. A blue dot "
-        f"is a patient (mean of {counted(effect.replicates, 'replicate')}), a green one a "
-        f"replicate (mean of {counted(effect.patients, 'patient')}); the lowest of each is named."
+        f"is a patient (mean of {counted(inference.replicates, 'replicate')}), a green one a "
+        f"replicate (mean of {counted(inference.patients, 'patient')}); the lowest of each is "
+        "named."
     )
-    if effect.interval_95:
+    if inference.interval_95:
         caption += " Thin bar: 95 % interval; thick: 90 %."
     alt = f"Dots of paired differences in Dice, {effect.candidate} {MINUS} {effect.baseline}"
     return budget.figure(paired_differences(dots), alt, caption)

@@ -118,7 +118,7 @@ def _summary(
         "harness": __version__,
         "headline": answer.headline,
         "verdict": answer.verdict,
-        "status": first.status if first else "no comparison",
+        "status": first.inference.status if first else "no comparison",
         "conclusive": data.experiment.conclusive,
         "extended": bool(comparison and comparison.extended),
         "patients": arms.patients,

@@ -51,20 +51,21 @@ def make_tables(data: ReportData) -> dict[str, str]:
 
 def _effects(data: ReportData) -> str:
     extended = bool(data.comparison and data.comparison.extended)
-    head = (
-        "baseline", "candidate", "primary", "status", "patients", "replicates", "mean",
-        "low95", "high95", "low90", "high90", "p", "p_adjusted", "sd_patient", "sd_replicate",
-        "sd_residual", "detectable", "margin", "word", "extended",
+    names = (
+        "baseline", "candidate", "primary", "status", "patients", "replicates", "mean", "p",
+        "p_adjusted", "sd_patient", "sd_replicate", "sd_residual", "detectable", "word",
     )  # fmt: skip
+    head = (*names, "low95", "high95", "low90", "high90", "margin", "extended")
     rows = []
-    for e in data.effects:
-        rows.append((
-            e.baseline, e.candidate, e.primary, e.status, e.patients, e.replicates, e.mean,
-            *(e.interval_95 or (None, None)), *(e.interval90 or (None, None)),
-            None if extended else e.p, None if extended else e.p_adjusted,
-            e.sd_patient, e.sd_replicate, e.sd_residual, e.detectable,
-            data.experiment.decision.margin, "" if extended else e.word, extended,
-        ))  # fmt: skip
+    for effect in data.effects:
+        found = effect.to_dict()
+        if extended:
+            found |= {"p": None, "p_adjusted": None, "word": ""}
+        ends = [
+            end for name in ("interval_95", "interval_90") for end in found[name] or (None,) * 2
+        ]
+        values = [found[name] for name in names]
+        rows.append((*values, *ends, data.experiment.decision.margin, extended))
     return csv_text(head, rows)
 
 

@@ -132,12 +132,10 @@ def test_a_finished_comparison_gives_its_own_spread(here: Path) -> None:
     effect = steps.read_comparison(session, steps.begun_comparison(session)).effects[0]  # type: ignore[arg-type]
     design = design_of(session_in(here))
     assert design.origin == "observed"
-    assert design.components.patient == effect.sd_patient
-    assert design.components.replicate == effect.sd_replicate
-    assert design.components.residual == effect.sd_residual
+    assert design.components == effect.inference.components
     assert design.level == pytest.approx(0.7 + table.mean() / 2)
     found = calibrate_comparison(session_in(here), 500)
-    assert found["smallest_detectable"] == pytest.approx(effect.detectable)
+    assert found["smallest_detectable"] == pytest.approx(effect.design.detectable)
     assert found["smallest_detectable"] == smallest_detectable_effect(design.components, 10, 5)
 
 

@@ -27,7 +27,7 @@ def test_the_published_vector_to_every_digit(tmp_path: Path) -> None:
     }.items():
         assert f"{effect[name]:.6g}" == digits
     assert [f"{end:.6g}" for end in effect["interval_95"]] == ["0.00102212", "0.0244179"]
-    assert [f"{end:.6g}" for end in effect["interval90"]] == ["0.00355039", "0.0218896"]
+    assert [f"{end:.6g}" for end in effect["interval_90"]] == ["0.00355039", "0.0218896"]
     assert effect["word"] == "helps"
     assert found["verdict"].startswith("B against A: helps; mean difference in value +0.0127")
     assert found["failure_rate_left_open"] == pytest.approx(0.4507, abs=1e-4)  # 1 - 0.05^(1/5)

@@ -29,7 +29,7 @@ def drawn(patients: np.ndarray, replicates: np.ndarray, lower: bool = False) -> 
             margin=0.01,
             mean=float(np.nanmean(patients)),
             interval_95=(0.0, 0.03),
-            interval90=(0.005, 0.025),
+            interval_90=(0.005, 0.025),
             lower_is_better=lower,
         )
     )

@@ -44,7 +44,7 @@ def dots(**changes: object) -> PairedDots:
         "margin": 0.01,
         "mean": 0.0157,
         "interval_95": (0.0012, 0.0249),
-        "interval90": (0.003, 0.02),
+        "interval_90": (0.003, 0.02),
     }
     return PairedDots(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -114,7 +114,7 @@ def test_the_same_figure_is_the_same_text() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: paired_differences(dots(interval_95=None, interval90=None, mean=float("nan"))),
+        lambda: paired_differences(dots(interval_95=None, interval_90=None, mean=float("nan"))),
         lambda: paired_differences(dots(patient_means=[float("nan")] * 3)),
         lambda: paired_differences(dots(patients=["a"], patient_means=[0.0], mean=0.0)),
         lambda: paired_differences(dots(patients=["$x^2", "<b>&", "\x1b\x07" + "y" * 90])),

@@ -36,7 +36,7 @@ def six(value: float) -> str:
 def test_the_published_vector_to_every_printed_digit() -> None:
     found = crossed_weighted_t(vector())
     assert found.squares is not None
-    assert found.spread is not None
+    assert found.components is not None
     assert found.interval_95 is not None
     assert found.interval_90 is not None
     assert six(found.mean) == "0.01272"
@@ -49,9 +49,9 @@ def test_the_published_vector_to_every_printed_digit() -> None:
     assert found.interval_95 == pytest.approx((0.00102212, 0.0244179), abs=5e-8)
     assert found.interval_90 == pytest.approx((0.00355039, 0.0218896), abs=5e-8)
     assert found.p == pytest.approx(0.0382412, abs=5e-8)
-    assert found.spread.patient == pytest.approx(0.00938131, abs=5e-9)
-    assert found.spread.replicate == pytest.approx(0.00771694, abs=5e-9)
-    assert found.spread.residual == pytest.approx(0.00328769, abs=5e-9)
+    assert found.components.patient == pytest.approx(0.00938131, abs=5e-9)
+    assert found.components.replicate == pytest.approx(0.00771694, abs=5e-9)
+    assert found.components.residual == pytest.approx(0.00328769, abs=5e-9)
     assert (found.status, found.note) == ("verdict", None)
 
 

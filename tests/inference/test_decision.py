@@ -62,16 +62,16 @@ def primary(differences: Any, extended: bool = False, **changes: Any) -> Effect:
 def test_the_hand_worked_vector() -> None:
     effect = primary(vector())
     assert (effect.baseline, effect.candidate, effect.primary) == (A, B, True)
-    assert (effect.status, effect.needed) == ("verdict", "")
-    assert (effect.patients, effect.replicates) == (10, 5)
-    assert effect.mean == pytest.approx(0.01272, rel=1e-6)
-    assert effect.interval_95 == pytest.approx((0.00102212, 0.0244179), rel=1e-5)
-    assert effect.interval90 == pytest.approx((0.00355039, 0.0218896), rel=1e-5)
+    assert (effect.inference.status, effect.needed) == ("verdict", "")
+    assert (effect.inference.patients, effect.inference.replicates) == (10, 5)
+    assert effect.inference.mean == pytest.approx(0.01272, rel=1e-6)
+    assert effect.inference.interval_95 == pytest.approx((0.00102212, 0.0244179), rel=1e-5)
+    assert effect.inference.interval_90 == pytest.approx((0.00355039, 0.0218896), rel=1e-5)
     assert effect.p == pytest.approx(0.0382412, rel=1e-5)
     assert effect.p_adjusted is None
-    assert effect.sd_patient == pytest.approx(0.00938131, rel=1e-5)
-    assert effect.sd_replicate == pytest.approx(0.00771694, rel=1e-5)
-    assert effect.sd_residual == pytest.approx(0.00328769, rel=1e-5)
+    assert effect.inference.components.patient == pytest.approx(0.00938131, rel=1e-5)
+    assert effect.inference.components.replicate == pytest.approx(0.00771694, rel=1e-5)
+    assert effect.inference.components.residual == pytest.approx(0.00328769, rel=1e-5)
     assert effect.word == "helps"
     assert effect.sentence == (
         "traditional+gan against traditional: helps; mean difference in Dice +0.0127, 95 % "
@@ -82,10 +82,10 @@ def test_the_hand_worked_vector() -> None:
 def test_the_smallest_effect_lies_beyond_half_the_interval() -> None:
     """Power asks for more than significance: (c + t[.8]) SE against c SE."""
     effect = primary(vector())
-    assert effect.interval_95 is not None
-    assert effect.detectable is not None
-    half = (effect.interval_95[1] - effect.interval_95[0]) / 2
-    assert half < effect.detectable < 2 * half
+    assert effect.inference.interval_95 is not None
+    assert effect.design.detectable is not None
+    half = (effect.inference.interval_95[1] - effect.inference.interval_95[0]) / 2
+    assert half < effect.design.detectable < 2 * half
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_words_where_lower_is_better(mean: float, spread: float, word: str) -> N
 def test_no_word_stays_no_word() -> None:
     assert exchanged(None) is None
     pilot = decide(table(around(0.05, 0.3, 9, 4)), rule(), lower_is_better=True)[0]
-    assert (pilot.status, pilot.word) == ("pilot", "")
+    assert (pilot.inference.status, pilot.word) == ("pilot", "")
 
 
 def test_the_margin_decides_what_is_useful() -> None:
@@ -151,13 +151,14 @@ def test_the_margin_decides_what_is_useful() -> None:
 )
 def test_what_a_design_allows(patients: int, replicates: int, status: str) -> None:
     effect = primary(around(0.05, 0.3, patients, replicates))
-    assert effect.status == status
-    assert (effect.patients, effect.replicates) == (patients, replicates)
-    assert effect.mean == pytest.approx(0.05)
+    assert effect.inference.status == status
+    assert (effect.inference.patients, effect.inference.replicates) == (patients, replicates)
+    assert effect.inference.mean == pytest.approx(0.05)
     assert (effect.p is not None) == (status == "verdict")
     assert bool(effect.word) == (status == "verdict")
-    intervals = (effect.interval_95, effect.interval90, effect.detectable, effect.sd_patient)
-    assert [value is None for value in intervals] == [status == "cells only"] * 4
+    shown = effect.to_dict()
+    intervals = ("interval_95", "interval_90", "detectable", "sd_patient")
+    assert [shown[name] is None for name in intervals] == [status == "cells only"] * 4
 
 
 def test_a_pilot_says_what_it_saw_and_what_a_verdict_needs() -> None:
@@ -182,8 +183,8 @@ def test_one_missing_cell_refuses_the_interval(hole: float) -> None:
     differences = vector()
     differences[3, 2] = hole
     effect = primary(differences)
-    assert effect.status == "cells only"
-    assert effect.interval_95 is None
+    assert effect.inference.status == "cells only"
+    assert effect.inference.interval_95 is None
     assert "an interval needs every cell, but 1 of 50 lacks." in effect.sentence
 
 
@@ -196,7 +197,12 @@ def test_equal_cells_have_no_interval() -> None:
         for r in range(5)
     ]
     (effect,) = decide(Table(cells), rule())
-    assert (effect.mean, effect.interval_95, effect.p, effect.word) == (0.25, None, None, "")
+    assert (effect.inference.mean, effect.inference.interval_95, effect.p, effect.word) == (
+        0.25,
+        None,
+        None,
+        "",
+    )
     assert "all cells are equal" in effect.sentence
 
 
@@ -227,7 +233,9 @@ def test_holm_is_over_the_secondaries_alone() -> None:
     assert [effect.p_adjusted for effect in others] == pytest.approx(expected)
     for effect in others:
         alone = decide(cells, rule(baseline=A, candidate=effect.candidate))[0]
-        assert effect.interval_95 == alone.interval_95  # intervals are not adjusted
+        assert (
+            effect.inference.interval_95 == alone.inference.interval_95
+        )  # intervals are not adjusted
         assert effect.p == alone.p
 
 
@@ -240,15 +248,15 @@ def test_a_secondary_needs_its_adjusted_p() -> None:
     assert gan.p == first.p
     assert gan.p_adjusted == pytest.approx(3 * 0.0382412, rel=1e-5)
     assert gan.word == "undecided"
-    assert gan.interval_95 is not None
-    assert gan.interval_95[0] > 0
+    assert gan.inference.interval_95 is not None
+    assert gan.inference.interval_95[0] > 0
 
 
 def test_secondaries_may_compare_any_two_arms() -> None:
     cells = table(around(0.03), gan=around(0.01))
     effect = decide(cells, rule(secondary=[("gan", B)]))[1]
     assert (effect.baseline, effect.candidate) == ("gan", B)
-    assert effect.mean == pytest.approx(0.02)
+    assert effect.inference.mean == pytest.approx(0.02)
 
 
 # --- after the opening ----------------------------------------------------------------------
@@ -260,7 +268,10 @@ def test_nothing_extended_carries_a_verdict() -> None:
         decide(cells, decision, extended=True), decide(cells, decision), strict=True
     ):
         assert (effect.word, effect.p, effect.p_adjusted) == ("", None, None)
-        assert (effect.mean, effect.interval_95) == (before.mean, before.interval_95)
+        assert (effect.inference.mean, effect.inference.interval_95) == (
+            before.inference.mean,
+            before.inference.interval_95,
+        )
         assert effect.sentence.endswith(
             "No verdict: the test had been opened before under another rule."
         )

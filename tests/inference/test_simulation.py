@@ -23,9 +23,9 @@ from scipy import stats
 from harness.base.errors import DataError
 from harness.inference.crossed_t import (
     VarianceComponents,
+    components_of,
     crossed_weighted_t,
     mean_squares,
-    spread_of,
     verdict,
 )
 from harness.inference.power import smallest_detectable_effect
@@ -138,7 +138,7 @@ def test_bounded_tables_stay_bounded_and_do_not_prefer_an_arm() -> None:
     assert np.abs(wild).max() < 1
     assert stats.ks_2samp(wild[:200].mean(axis=(1, 2)), -wild[200:].mean(axis=(1, 2))).pvalue > 0.01
     tables = bounded(VarianceComponents(0.02, 0.01, 0.01), (300, 30, 8), rng(5), level=0.5)
-    spreads = [spread_of(mean_squares(table), 30, 8).patient for table in tables]
+    spreads = [components_of(mean_squares(table), 30, 8).patient for table in tables]
     assert np.mean(spreads) == pytest.approx(0.02, rel=0.1)
 
 

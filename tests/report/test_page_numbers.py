@@ -27,7 +27,7 @@ def test_numbers_in_figures_are_whole(everything: ReportData, page: Path) -> Non
     texts = {p.alt: p.words() for p in parsed.pictures if p.kind == "image/svg+xml"}
     first = everything.effects[0]
     pair = f"{first.candidate} \u2212 {first.baseline}"
-    assert f"{first.mean:+.3f}" in texts[f"Dots of paired differences in Dice, {pair}"]
+    assert f"{first.inference.mean:+.3f}" in texts[f"Dots of paired differences in Dice, {pair}"]
     assert everything.table is not None
     for arm in ARMS:
         assert f"{everything.table.values(arm).mean():.3f}" in texts["Mean Dice per arm"]
@@ -65,7 +65,7 @@ def test_tables_of_trials_effects_and_costs(everything: ReportData, page: Path) 
     effect = everything.effects[0]
     first = rows_of(folder / "effects.csv")[0]
     assert float(first["p"]) == effect.p
-    assert (float(first["low95"]), float(first["high95"])) == effect.interval_95
+    assert (float(first["low95"]), float(first["high95"])) == effect.inference.interval_95
     assert first["primary"] == "true"
     costs = {row["kind"]: float(row["seconds"]) for row in rows_of(folder / "costs.csv")}
     assert costs == {"mask-stage": 5400.0, "segmenter": 8000.0}

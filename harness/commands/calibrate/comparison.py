@@ -25,6 +25,7 @@ from harness.inference.crossed_t import (
     VarianceComponents,
     table_status,
 )
+from harness.inference.design import assumed_components
 from harness.inference.power import (
     equivalence_in_reach,
     patients_needed,
@@ -87,18 +88,13 @@ def design_of(session: Session) -> Design:
     # The planner's own rule, so that what is simulated is what a comparison would do.
     rule = steps.comparison_of(session, choice(session)).rule()
     decision = session.experiment.decision
-    components, level, origin = (
-        VarianceComponents(**decision.assumed.model_dump()),
-        LEVEL,
-        "assumed",
-    )
+    components, level, origin = assumed_components(decision), LEVEL, "assumed"
     plan = steps.begun_comparison(session)
     if plan is not None and plan.finished:
         compared = steps.read_comparison(session, plan)
         primary = compared.effects[0]
-        if primary.sd_patient is not None:
-            sds = primary.sd_patient, primary.sd_replicate or 0.0, primary.sd_residual or 0.0
-            components, origin = VarianceComponents(*sds), "observed"
+        if primary.inference.components is not None:
+            components, origin = primary.inference.components, "observed"
             arms = [compared.table.values(arm) for arm in (primary.baseline, primary.candidate)]
             level = float(np.clip(np.mean(arms), *LEVELS))
     if not any(asdict(components).values()):

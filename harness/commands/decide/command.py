@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +61,7 @@ def decide_scores(request: DecideRequest, console: Console) -> dict[str, Any]:
         "margin": rule.margin,
         "better": LOWER if lower else HIGHER,
         "arms": list(table.arms),
-        "effects": [asdict(effect) for effect in effects],
+        "effects": [effect.to_dict() for effect in effects],
         "differences": [_differences(table, effect) for effect in effects],
         "missing": holes,
         "failure_rate_left_open": _failures(primary),
@@ -73,7 +72,8 @@ def decide_scores(request: DecideRequest, console: Console) -> dict[str, Any]:
 
 def _failures(effect: Effect) -> float | None:
     """None where the table is incomplete or too small for an interval."""
-    return collapse_rate_left_open(effect.replicates) if effect.interval_95 else None
+    about = effect.inference
+    return collapse_rate_left_open(about.replicates) if about.interval_95 else None
 
 
 def _differences(table: Table, effect: Effect) -> dict[str, Any]:
@@ -100,9 +100,9 @@ def _figure(table: Table, effect: Effect, margin: float, lower: bool) -> Figure:
             replicates=[str(name) for name in about["replicates"]],
             replicate_means=about["replicate_means"],
             margin=margin,
-            mean=effect.mean,
-            interval_95=effect.interval_95,
-            interval90=effect.interval90,
+            mean=effect.inference.mean,
+            interval_95=effect.inference.interval_95,
+            interval_90=effect.inference.interval_90,
             lower_is_better=lower,
         )
     )

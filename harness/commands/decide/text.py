@@ -62,7 +62,7 @@ def _numbers(effect: Mapping[str, Any], margin: float) -> Iterator[str]:
     if effect["interval_95"] is None:
         return
     yield f"  95 % interval        {interval(effect['interval_95'], 4)}"
-    yield f"  90 % interval        {interval(effect['interval90'], 4)}"
+    yield f"  90 % interval        {interval(effect['interval_90'], 4)}"
     if effect["p"] is not None:
         yield f"  p, two-sided         {probability(effect['p'])}"
     if effect["p_adjusted"] is not None:
