@@ -97,7 +97,7 @@ def test_the_numbers_needed_are_those_of_the_observed_spread() -> None:
     assert effect.design.patients_needed <= 10  # this design sees it already
     (narrow,) = decide(table(first=differences(0.0, 0.005)), rule(margin=0.001))
     assert narrow.word == "undecided"
-    assert (narrow.patients_needed, narrow.equivalence_in_reach) == (None, False)
+    assert (narrow.design.patients_needed, narrow.design.equivalence_in_reach) == (None, False)
 
 
 def test_no_spread_and_cells_alone_plan_nothing() -> None:
@@ -106,7 +106,7 @@ def test_no_spread_and_cells_alone_plan_nothing() -> None:
     (cells_only,) = decide(few, rule())
     for effect in (equal, cells_only):
         assert effect.design is None
-    assert cells_only.status == "cells only"
+    assert cells_only.inference.status == "cells only"
 
 
 def test_replicates_that_are_numbers_sort_as_numbers() -> None:
