@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,10 @@ from harness.inference.design import (
 )
 from harness.inference.dose import Dose, doses
 from harness.inference.effect import Effect
-from harness.inference.table import Table, read_scores
+from harness.inference.table import Table
 from harness.jobs.graph import JobGraph
 from harness.jobs.journal import series
-from harness.jobs.spec import Spec
+from harness.report.results import measured_tables
 from harness.sweep.plan import SweepPlan
 from harness.sweep.retention import drop_states
 from harness.tracking.views.comparison import comparison_views
@@ -188,26 +188,20 @@ def begun_comparison(session: Session, graph: JobGraph | None = None) -> Compari
 
 def read_comparison(session: Session, plan: ComparisonPlan) -> Compared:
     """The table of a finished comparison and its decision."""
-    table = _table(session, plan.tests)
+    table = measured_tables(session.work, plan.tests)["mean"]["dice"]
     rule = session.experiment.decision
     rising = at_budget(_validation_curves(session, plan), rule.margin)
     effects = decide(table, rule, extended=plan.extended, at_budget=rising)
     chosen = choice(session)
-    levels = [(p.level.axis, p.level.value, _table(session, p.tests)) for p in plan.levels]
+    levels = [
+        (p.level.axis, p.level.value, measured_tables(session.work, p.tests)["mean"]["dice"])
+        for p in plan.levels
+    ]
     declared = {
         "patients": sum(role == "train" for role in session.roles.values()),
         "synthetic_fraction": chosen.synthetic_fraction,
     }
     return Compared(plan, table, tuple(effects), chosen, doses(table, declared, levels, rule))
-
-
-def _table(session: Session, tests: Mapping[tuple[str, int], Spec]) -> Table:
-    """The cells of finished test scores."""
-    return Table(
-        cell
-        for (arm, seed), spec in tests.items()
-        for cell in read_scores(session.work.job(spec).path / "scores.csv", arm, seed)
-    )
 
 
 def _validation_curves(session: Session, plan: ComparisonPlan) -> list[list[float]]:

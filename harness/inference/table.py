@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,13 +88,3 @@ def _order(name: int | str) -> tuple[bool, float, str]:
     except (ValueError, OverflowError):
         value = math.nan
     return (False, value, str(name)) if math.isfinite(value) else (True, 0.0, str(name))
-
-
-def read_scores(path: Path, arm: str, replicate: int, measure: str = "dice") -> list[Cell]:
-    """Cells of one test-score job: the patients' means of one measure, a column of the file."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return [
-            Cell(row["patient"], replicate, arm, float(row[measure]) if row[measure] else np.nan)
-            for row in csv.DictReader(file)
-            if row["structure"] == "mean"
-        ]

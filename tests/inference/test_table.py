@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.base.errors import DataError
-from harness.inference.table import Cell, Table, read_scores
+from harness.inference.table import Cell, Table
 
 CELLS = [
     Cell("pt_2", 1001, "gan", 0.5),
@@ -59,16 +58,3 @@ def test_the_csv_holds_every_cell_exactly() -> None:
         (c.patient, c.replicate, c.arm) for c in CELLS
     ]
     np.testing.assert_array_equal([c.value for c in back[:-1]], [c.value for c in CELLS])
-
-
-def test_scores_are_the_means_of_the_sides(tmp_path: Path) -> None:
-    path = tmp_path / "scores.csv"
-    path.write_text(
-        "patient,patient_digest,structure,dice,note,voxels,predicted\n"
-        "pt_1,aa,parotid_left,0.5,,10,9\n"
-        "pt_1,aa,mean,0.625,,20,18\n"
-        "pt_2,bb,mean,,no voxel on either side,0,0\n"
-    )
-    one, two = read_scores(path, "gan", 1003)
-    assert one == Cell("pt_1", 1003, "gan", 0.625)
-    assert (two.patient, math.isnan(two.value)) == ("pt_2", True)

@@ -11,10 +11,9 @@ scans/<patient>/   real stores: validation and test scans on their source grid
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.base.files import read_json, write_array, write_json, write_text
+from harness.base.files import csv_text, read_json, write_array, write_json, write_text
 from harness.data.pairs.placement import Placement
 
 VERSION = 1
@@ -71,7 +70,7 @@ def _parsed(name: str, text: str) -> Any:
     if name in _INTEGERS:
         return int(text)
     if name in _FLAGS:
-        return text == "True"
+        return text.casefold() == "true"
     return float(text) if name == "z_mm" else text
 
 
@@ -232,12 +231,7 @@ def write_scan(folder: Path, scan: LoadedScan) -> None:
 
 
 def _index(rows: Iterable[PairRow]) -> str:
-    text = io.StringIO()
-    names = [field.name for field in fields(PairRow)]
-    writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    return text.getvalue()
+    return csv_text([field.name for field in fields(PairRow)], map(astuple, rows))
 
 
 def crop_text(placed: Placement) -> str:
