@@ -4,41 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.counts import some
 from harness.base.errors import DataError
 from harness.base.files import digest_of
 from harness.config.data import DataConfig
 from harness.config.dicom import DicomConfig
 from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
 from harness.data.dicom.names import match
-from harness.data.dicom.pairing import pair
+from harness.data.dicom.pairing import most_complete
 from harness.data.dicom.private import Pseudonyms, write_private_json
 from harness.data.dicom.raster import draw
 from harness.data.dicom.series import Series, open_series, read_hu
-from harness.data.dicom.structures import Roi, StructureSet, read_structures
 from harness.data.dicom.walk import Header, walk
 from harness.data.scan import SOURCES, Excluded, Reference, Scan
 
 _READ = ("ct", "rtstruct")
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A structure set with the series it was drawn on and the structures it has.
-
-    `named` is false where only positions say that it belongs to the series.
-    """
-
-    structures: StructureSet
-    series: Series
-    named: bool
-    rois: Mapping[str, Roi]
 
 
 class DicomFolder:
@@ -118,7 +104,8 @@ class DicomFolder:
                 f"a patient must have CT slices and a structure set, but got no {lacking}"
             )
         series, notes = _all_series(slices)
-        chosen = self._choose(sets, series, notes, labels)
+        wanted = partial(match, structures=self._structures, patterns=self._patterns)
+        chosen = most_complete(sets, series, wanted, notes, labels)
         hu = read_hu(chosen.series)
         masks = {}
         for structure, roi in chosen.rois.items():
@@ -131,40 +118,6 @@ class DicomFolder:
         missing = [name for name in self._structures if name not in masks]
         notes += [f"{name} is not contoured" for name in missing]
         return _canonical(patient, hu, masks, chosen.series, notes, labels)
-
-    def _choose(
-        self,
-        sets: Sequence[Header],
-        series: Sequence[tuple[Series, str]],
-        notes: list[str],
-        labels: list[str],
-    ) -> _Candidate:
-        """The structure set with most wanted structures; the newest of equals.
-
-        `labels` becomes the names of the contoured regions, of all sets until one is chosen.
-        """
-        candidates, refused = [], []
-        for header in sets:
-            try:
-                structures = read_structures(Path(header.path))
-                labels += _labels(structures)
-                rois = match(structures.rois, self._structures, self._patterns)
-                candidates.append(_Candidate(structures, *pair(structures, series), rois))
-            except DataError as error:
-                refused.append(f"file {header.number}: {error}" if len(sets) > 1 else str(error))
-        if not candidates:
-            raise DataError("; ".join(refused))
-        notes += [f"a structure set is not used: {reason}" for reason in refused]
-        best = max(candidates, key=lambda c: (len(c.rois), c.structures.written))
-        labels[:] = _labels(best.structures)
-        if len(candidates) > 1:
-            notes.append(f"{len(candidates)} structure sets fit; the most complete, newest is used")
-        notes += best.structures.notes
-        if not best.named:
-            notes.append("the structure set refers to no CT series here; its positions decide")
-        if best.series.repeats:
-            notes.append(some(best.series.repeats, "repeated slices of the CT series left out"))
-        return best
 
     def _counted(self) -> str:
         count = len(self._headers)
@@ -206,10 +159,6 @@ def _all_series(slices: Sequence[Header]) -> tuple[list[tuple[Series, str]], lis
     if not usable:
         raise DataError("; ".join(reasons))
     return usable, [f"a CT series of {len(by_uid)} is not used: {reason}" for reason in reasons]
-
-
-def _labels(structures: StructureSet) -> list[str]:
-    return [roi.name for roi in structures.rois if roi.contours]
 
 
 def _canonical(
