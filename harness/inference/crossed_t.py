@@ -23,14 +23,6 @@ from numpy.typing import NDArray
 from harness.base.errors import DataError
 
 Status = Literal["cells only", "pilot", "verdict"]
-Word = Literal[
-    "helps",
-    "helps, by less than the margin",
-    "harms",
-    "harms, by less than the margin",
-    "no useful effect",
-    "undecided",
-]
 Interval = tuple[float, float]
 
 PATIENTS_FOR_INTERVAL, REPLICATES_FOR_INTERVAL = 5, 3
@@ -220,30 +212,6 @@ def components_of(squares: MeanSquares, patients: int, replicates: int) -> Varia
         math.sqrt(max(0.0, (squares.replicates - squares.residual) / patients)),
         math.sqrt(squares.residual),
     )
-
-
-def verdict(inference: Inference, margin: float, adjusted_p: float | None = None) -> Word | None:
-    """The one mapping from numbers to words, everywhere.
-
-    Args:
-        inference: of candidate - baseline.
-        margin: smallest difference that matters, above 0.
-        adjusted_p: a secondary comparison's Holm-adjusted p; "helps" and "harms" then need it below
-            0.05 as well. "No useful effect" stays unadjusted.
-
-    Returns:
-        None where no verdict is allowed: "pilot", "cells only", or a table without spread.
-    """
-    wide, narrow = inference.interval_95, inference.interval_90
-    if inference.status != "verdict" or wide is None or narrow is None:
-        return None
-    within = -margin < narrow[0] and narrow[1] < margin
-    significant = adjusted_p is None or adjusted_p < 0.05
-    if wide[0] > 0 and significant:
-        return "helps, by less than the margin" if within else "helps"
-    if wide[1] < 0 and significant:
-        return "harms, by less than the margin" if within else "harms"
-    return "no useful effect" if within else "undecided"
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

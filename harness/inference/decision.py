@@ -7,19 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.inference.crossed_t import Inference, Word, crossed_weighted_t, holm, verdict
+from harness.inference.crossed_t import Inference, crossed_weighted_t, holm
 from harness.inference.design import PlanFacts, plan_facts
 from harness.inference.effect import Effect
 from harness.inference.table import Table
-from harness.inference.verdict_text import sentence
+from harness.inference.verdict import exchanged, sentence, verdict
 
 EXTENDED = "the test had been opened before under another rule"
-_EXCHANGED: dict[Word, Word] = {
-    "helps": "harms",
-    "helps, by less than the margin": "harms, by less than the margin",
-    "harms": "helps",
-    "harms, by less than the margin": "helps, by less than the margin",
-}
 
 
 class Rule(Protocol):
@@ -139,11 +133,6 @@ def _effect(
         word=word or "",
         sentence=said,
     )
-
-
-def exchanged(word: Word | None) -> Word | None:
-    """The word for values of which the lower are better: helps and harms change places."""
-    return None if word is None else _EXCHANGED.get(word, word)
 
 
 def _note(inference: Inference) -> str:

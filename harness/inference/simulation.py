@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from harness.base.errors import DataError
 from harness.inference.crossed_t import (
     VarianceComponents,
-    Word,
     critical_value,
     table_status,
 )
 from harness.inference.power import standard_error
 from harness.inference.simulated_tables import Floats
+from harness.inference.verdict import Word
 
 WORDS: tuple[str, ...] = get_args(Word)
 NO_VERDICT = "no verdict"

@@ -1,4 +1,8 @@
-"""Waiting for what comes back by itself: a server that is away, a disk that is full."""
+"""Waiting for what comes back by itself: a server that is away, a disk that is full.
+
+A driver waits here. Which errors of Optuna's database are an outage stands in `sweep.storage`;
+MLflow, which must never stop a run, is tried again by its own thread (`tracking.sync_thread`).
+"""
 
 from __future__ import annotations
 

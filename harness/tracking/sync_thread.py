@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from harness.jobs.waiting import LONGEST_WAIT_S
 from harness.tracking.run_view import RunView
 from harness.tracking.store import masked, quiet_environment
 from harness.tracking.sync import MlflowSync, SyncCounts
 
-LONGEST_WAIT_S = 60.0
 SHARE = 1 / 30
 """Of one core, that syncs should take from the trainings beside them: they rest in proportion."""
 LONGEST_REST_S = 20.0

@@ -33,11 +33,11 @@ from harness.inference.crossed_t import (
     Inference,
     VarianceComponents,
     crossed_weighted_t,
-    verdict,
 )
 from harness.inference.scores_file import read_scores_file
 from harness.inference.simulation import NO_VERDICT, WORDS
 from harness.inference.table import Table
+from harness.inference.verdict import verdict
 
 Values = NDArray[np.float64]
 Split = tuple[list[int], list[int]]

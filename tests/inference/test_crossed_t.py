@@ -15,8 +15,8 @@ from harness.inference.crossed_t import (
     crossed_weighted_t,
     holm,
     mean_squares,
-    verdict,
 )
+from harness.inference.verdict import verdict
 
 
 def vector() -> np.ndarray:

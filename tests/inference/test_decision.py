@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from harness.config.experiment import DecisionConfig
-from harness.inference.decision import decide, exchanged
+from harness.inference.decision import decide
 from harness.inference.effect import Effect
 from harness.inference.table import Cell, Table
+from harness.inference.verdict import exchanged
 
 A, B = "traditional", "traditional+gan"
 

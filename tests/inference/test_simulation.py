@@ -26,7 +26,6 @@ from harness.inference.crossed_t import (
     components_of,
     crossed_weighted_t,
     mean_squares,
-    verdict,
 )
 from harness.inference.power import smallest_detectable_effect
 from harness.inference.simulated_tables import BOUNDED, SHAPES, bounded, draw
@@ -41,6 +40,7 @@ from harness.inference.simulation import (
     wilcoxon_on_one_replicate,
     words_of,
 )
+from harness.inference.verdict import verdict
 
 ALLOWED = 0.06
 """Of true nulls, wherever a verdict is given; two Monte-Carlo errors come on top."""

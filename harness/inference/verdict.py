@@ -1,12 +1,60 @@
-"""The sentence of an effect: its verdict, or what can be said without one."""
+"""The verdict on an effect: when it is "helps", "harms" or another word, and its sentence."""
 
 from __future__ import annotations
 
-from harness.inference.crossed_t import Inference, Word
+from typing import Literal
+
+from harness.inference.crossed_t import Inference
+
+Word = Literal[
+    "helps",
+    "helps, by less than the margin",
+    "harms",
+    "harms, by less than the margin",
+    "no useful effect",
+    "undecided",
+]
 
 COHORT = "given this training cohort"
 AT_BUDGET = "at this budget: validation Dice had not flattened"
 LOWER_IS_BETTER = "lower is better"
+
+
+_EXCHANGED: dict[Word, Word] = {
+    "helps": "harms",
+    "helps, by less than the margin": "harms, by less than the margin",
+    "harms": "helps",
+    "harms, by less than the margin": "helps, by less than the margin",
+}
+
+
+def verdict(inference: Inference, margin: float, adjusted_p: float | None = None) -> Word | None:
+    """The one mapping from numbers to words, everywhere.
+
+    Args:
+        inference: of candidate - baseline.
+        margin: smallest difference that matters, above 0.
+        adjusted_p: a secondary comparison's Holm-adjusted p; "helps" and "harms" then need it below
+            0.05 as well. "No useful effect" stays unadjusted.
+
+    Returns:
+        None where no verdict is allowed: "pilot", "cells only", or a table without spread.
+    """
+    wide, narrow = inference.interval_95, inference.interval_90
+    if inference.status != "verdict" or wide is None or narrow is None:
+        return None
+    within = -margin < narrow[0] and narrow[1] < margin
+    significant = adjusted_p is None or adjusted_p < 0.05
+    if wide[0] > 0 and significant:
+        return "helps, by less than the margin" if within else "helps"
+    if wide[1] < 0 and significant:
+        return "harms, by less than the margin" if within else "harms"
+    return "no useful effect" if within else "undecided"
+
+
+def exchanged(word: Word | None) -> Word | None:
+    """The word for values of which the lower are better: helps and harms change places."""
+    return None if word is None else _EXCHANGED.get(word, word)
 
 
 def sentence(
