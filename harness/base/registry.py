@@ -2,62 +2,83 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+import importlib
+from collections.abc import Iterator, Mapping
 from importlib import metadata
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from harness.base.errors import ConfigError
+from harness.base.errors import ConfigError, EnvironmentFault
+from harness.base.text import nearest
 
 T = TypeVar("T")
 
 
-def nearest(name: str, valid: Iterable[str]) -> str | None:
-    """The valid name that `name` was probably meant to be, whatever its capitals, or None."""
-    folded = {option.casefold(): option for option in valid}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1)
-    return folded[close[0]] if close else None
-
-
 class Registry(Generic[T]):
-    """Names to things. Built-ins register in code, other packages by an entry-point group.
+    """Names to things: a table of built-ins, and what other packages add by entry points.
+
+    Nothing is imported before it is asked for, so that a table may name what lies in rooms above.
 
     Args:
-        noun: what one entry is called in messages, e.g. "source".
+        noun: what one entry is called in messages, e.g. "data.source".
         group: entry-point group that other packages use, e.g. "harness.sources".
+        built_in: things, or "module:object" where they lie.
     """
 
-    def __init__(self, noun: str, group: str) -> None:
+    def __init__(self, noun: str, group: str, built_in: Mapping[str, T | str]) -> None:
         self.noun = noun
         self.group = group
-        self._known: dict[str, T] = {}
+        self._known: dict[str, Any] = dict(built_in)
         self._looked_outside = False
+        self._outside: set[str] = set()
 
-    def add(self, name: str, thing: T) -> T:
+    def add(self, name: str, thing: T | str) -> None:
         """Register `thing`; a second thing of the same name is a bug, said at once."""
-        if name in self._known:
-            raise ConfigError(f"each {self.noun} needs a name of its own, but got '{name}' twice")
-        self._known[name] = thing
-        return thing
+        self._add(name, thing)
 
-    def _load_outside(self) -> None:
-        if self._looked_outside:
-            return
-        self._looked_outside = True
-        for point in metadata.entry_points(group=self.group):
-            self.add(point.name, point.load())
+    def _add(self, name: str, thing: Any, whose: str = "") -> None:
+        if name in self._known:
+            raise ConfigError(
+                f"each {self.noun} needs a name of its own, but got '{name}' twice{whose}"
+            )
+        self._known[name] = thing
+
+    def names(self) -> list[str]:
+        """All names: built-ins in their order, then others'."""
+        if not self._looked_outside:
+            self._looked_outside = True
+            points = sorted(metadata.entry_points(group=self.group), key=lambda point: point.name)
+            for point in points:
+                package = point.dist.name if point.dist else point.value
+                self._add(point.name, point.value, f"; uninstall the package '{package}'")
+                self._outside.add(point.name)
+        return list(self._known)
 
     def get(self, name: str) -> T:
-        """The thing called `name`, else a ConfigError that lists near and valid names."""
-        if name not in self._known:
-            self._load_outside()
-        if name in self._known:
-            return self._known[name]
-        near = nearest(name, self._known)
-        hint = f"; did you mean '{near}'?" if near else ""
-        valid = ", ".join(sorted(self._known))
-        raise ConfigError(f"{self.noun} must be one of: {valid}; but got '{name}'{hint}")
+        """The thing called `name`.
+
+        Raises:
+            ConfigError: there is none; the sentence lists near and valid names.
+            EnvironmentFault: another package's cannot be imported.
+        """
+        if name not in self._known and name not in self.names():
+            near = nearest(name, self._known)
+            hint = f"; did you mean '{near}'?" if near else ""
+            raise ConfigError(
+                f"{self.noun} must be one of: {', '.join(self._known)}; but got '{name}'{hint}"
+            )
+        thing = self._known[name]
+        if isinstance(thing, str):
+            module, _, attribute = thing.partition(":")
+            try:
+                self._known[name] = getattr(importlib.import_module(module), attribute)
+            except (ImportError, AttributeError) as error:
+                if name not in self._outside:
+                    raise
+                raise EnvironmentFault(
+                    f"{self.noun} '{name}' must be importable, but got '{error}' from '{thing}'; "
+                    "mend or uninstall its package"
+                ) from error
+        return self._known[name]  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[str]:
-        self._load_outside()
-        return iter(sorted(self._known))
+        return iter(self.names())

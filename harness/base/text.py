@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -100,6 +101,13 @@ def duration(seconds: float) -> str:
 def size(count: float) -> str:
     """Bytes as people would say them."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def nearest(name: str, valid: Iterable[str]) -> str | None:
+    """The valid name that `name` was probably meant to be, whatever its capitals, or None."""
+    folded = {option.casefold(): option for option in valid}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return folded[close[0]] if close else None
 
 
 def settings_text(params: Mapping[str, object]) -> str:

@@ -7,8 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.base.errors import ConfigError
-from harness.base.registry import nearest
-from harness.base.text import counted, duration, settings_text, size
+from harness.base.text import counted, duration, nearest, settings_text, size
 from harness.commands import steps
 from harness.commands.chosen_settings import need_validation, tuning_of, why_untunable
 from harness.commands.chosen_settings_text import candidate_lines, choice_plan

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from harness.base.registry import nearest
+from harness.base.text import nearest
 from harness.config.schema import Place, settings
 from harness.config.section import Section
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from harness.config.choices import SOURCES, OneOf
 from harness.config.dicom import DicomConfig
 from harness.config.images import ImagesConfig
 from harness.config.section import Positive, PositiveFloat, Section, Share, full_sentences
@@ -91,9 +92,7 @@ DEFAULT_PATTERNS: dict[str, tuple[str, ...]] = {
 class DataConfig(Section):
     """Patients, roles, pairs."""
 
-    source: str = Field(
-        "phantom", description="phantom, openkbp, dicom, images, or a registered source"
-    )
+    source: Annotated[str, OneOf(SOURCES)] = Field("phantom", description="where patients are")
     root: str | None = Field(None, description="folder of the patients; not used by `phantom`")
     phantom: PhantomConfig = Field(PhantomConfig(), description="for `source: phantom`")
     dicom: DicomConfig = Field(DicomConfig(), description="for `source: dicom`")

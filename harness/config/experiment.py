@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from harness.config.batch_shares import share_problems
+from harness.config.choices import EXTRACTORS, OneOf
 from harness.config.data import DataConfig
 from harness.config.search import SweepConfig
 from harness.config.section import Positive, PositiveFloat, Section, full_sentences
@@ -56,14 +57,12 @@ class ReplicatesConfig(Section):
 class MetricsConfig(Section):
     """What is measured on generated images, and with which feature extractors."""
 
-    extractor: Literal["auto", "inception-v3", "efficientnet-lite0", "torchscript"] = Field(
+    extractor: Annotated[str, OneOf(EXTRACTORS)] = Field(
         "auto",
         description="scores during training. `auto`: Inception when its weights are at hand, else "
         "EfficientNet-Lite0",
     )
-    audit_extractors: tuple[
-        Literal["auto", "inception-v3", "efficientnet-lite0", "torchscript", "segmenter"], ...
-    ] = Field(
+    audit_extractors: tuple[Annotated[str, OneOf(EXTRACTORS, ("segmenter",))], ...] = Field(
         ("auto", "segmenter"),
         min_length=1,
         description="compared once a training is finished. `segmenter`: the bottleneck of "

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.base.errors import ConfigError
-from harness.base.registry import nearest
+from harness.base.text import nearest
 from harness.config.experiment import Experiment, to_dict
 from harness.config.messages import Problem, problems_of, show
 from harness.config.schema import Keys, Place, of_field, resolve

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from harness.base.registry import nearest
-from harness.config.schema import Keys, Place, dotted, resolve, settings
+from harness.base.text import nearest
+from harness.config.schema import Keys, Place, choices, dotted, resolve, settings
 from harness.config.section import Section
 
 LONGEST_VALUE = 60
@@ -94,13 +94,13 @@ def unknown_key(model: type[Section], keys: Sequence[str | int]) -> str:
 
 def _hint(place: Place, value: Any) -> str:
     if isinstance(value, str):
-        for choice in (place.annotation, *get_args(place.annotation)):
-            if get_origin(choice) is Literal:
-                near = nearest(value, [str(option) for option in get_args(choice)])
-                if near == value:
-                    return f"; put it in a list: [{value}]"
-                if near is not None:
-                    return f"; did you mean '{near}'?"
+        named = choices(place.annotation, place.metadata)
+        for option in get_args(place.annotation):
+            named += choices(option)
+        near = nearest(value, named)
+        if near is not None:
+            listed = f"; put it in a list: [{value}]"
+            return listed if near == value else f"; did you mean '{near}'?"
         if value.lower() in ("yes", "no", "on", "off") and "true or false" in place.rule:
             return f"; did you mean {'true' if value.lower() in ('yes', 'on') else 'false'}?"
     elif isinstance(value, bool | int | float) and place.rule.startswith("text"):

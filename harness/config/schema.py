@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from harness.config.choices import OneOf
 from harness.config.section import Section
 
 Key = str | int
@@ -100,10 +101,11 @@ def describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if origin is Annotated:
         place = _unnamed(annotation)
         return describe(place.annotation, (*place.metadata, *metadata))
+    named = choices(annotation, metadata)
+    if named:
+        return f"'{named[0]}'" if len(named) == 1 else f"one of: {', '.join(named)}"
     if origin in (Union, types.UnionType):
         return " or ".join(describe(option, metadata) for option in inner)
-    if origin is Literal:
-        return f"'{inner[0]}'" if len(inner) == 1 else f"one of: {', '.join(map(str, inner))}"
     if origin is tuple:
         return _describe_list(inner, _bounds(metadata).get("min_length"))
     if origin is dict:
@@ -113,6 +115,16 @@ def describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
     name = words.get(annotation, "null" if annotation in (None, type(None)) else str(annotation))
     return name + (_range(_bounds(metadata)) if annotation in (int, float) else "")
+
+
+def choices(annotation: Any, metadata: Sequence[Any] = ()) -> list[str]:
+    """The names that a setting may be: of a Literal or of a registry; [] for any other setting."""
+    if get_origin(annotation) is Annotated:
+        place = _unnamed(annotation)
+        return choices(place.annotation, place.metadata)
+    if get_origin(annotation) is Literal:
+        return [str(option) for option in get_args(annotation)]
+    return next((note.names() for note in metadata if isinstance(note, OneOf)), [])
 
 
 def _describe_list(inner: tuple[Any, ...], least: Any) -> str:

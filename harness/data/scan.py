@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.files import digest_arrays
-from harness.base.registry import Registry
 from harness.config.data import DataConfig
 
 
@@ -100,6 +99,3 @@ class SourceFactory(Protocol):
     """Makes a source from the config; `folder` is private to the source inside the work folder."""
 
     def __call__(self, config: DataConfig, folder: Path) -> Source: ...
-
-
-SOURCES: Registry[SourceFactory] = Registry("data.source", "harness.sources")

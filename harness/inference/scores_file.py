@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base.errors import ConfigError, DataError
-from harness.base.registry import nearest
+from harness.base.text import nearest
 from harness.inference.table import Cell, Table
 
 COLUMNS = ("patient", "replicate", "arm", "value")

@@ -30,22 +30,27 @@ class Kind:
         return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
 
 
-KINDS: Registry[Kind] = Registry("job kind", "harness.jobs")
-KINDS.add("prepare", Kind("harness.work.prepare.job:prepare_pairs", 3))
-KINDS.add("mask-stage", Kind("harness.work.train.mask_stage:train_mask_stage", 2, training=True))
-KINDS.add("image-stage", Kind("harness.work.train.image_stage:train_image_stage", 2, training=True))
-KINDS.add("image-decay", Kind("harness.work.train.image_stage:train_decay", 2, training=True))
-KINDS.add("real-diversity", Kind("harness.work.evaluate.real_diversity:measure_real_diversity", 1))
-KINDS.add("mask-score", Kind("harness.work.evaluate.gan_scores:score_masks", 4))
-KINDS.add("image-score", Kind("harness.work.evaluate.gan_scores:score_images", 3))
-KINDS.add("real-baseline", Kind("harness.work.evaluate.real_baseline:measure_real_baseline", 1))
-KINDS.add("audit", Kind("harness.work.evaluate.audit:audit_replicate", 1))
-KINDS.add("calibration", Kind("harness.work.evaluate.calibration:calibrate_verdict", 1))
-KINDS.add("synthesis", Kind("harness.work.generate.synthesis:synthesise", 1))
-KINDS.add(
-    "synthesis-on-real-masks", Kind("harness.work.generate.synthesis:synthesise_on_real_masks", 1)
+KINDS: Registry[Kind] = Registry(
+    "job kind",
+    "harness.jobs",
+    {
+        "prepare": Kind("harness.work.prepare.job:prepare_pairs", 3),
+        "mask-stage": Kind("harness.work.train.mask_stage:train_mask_stage", 2, training=True),
+        "image-stage": Kind("harness.work.train.image_stage:train_image_stage", 2, training=True),
+        "image-decay": Kind("harness.work.train.image_stage:train_decay", 2, training=True),
+        "real-diversity": Kind("harness.work.evaluate.real_diversity:measure_real_diversity", 1),
+        "mask-score": Kind("harness.work.evaluate.gan_scores:score_masks", 4),
+        "image-score": Kind("harness.work.evaluate.gan_scores:score_images", 3),
+        "real-baseline": Kind("harness.work.evaluate.real_baseline:measure_real_baseline", 1),
+        "audit": Kind("harness.work.evaluate.audit:audit_replicate", 1),
+        "calibration": Kind("harness.work.evaluate.calibration:calibrate_verdict", 1),
+        "synthesis": Kind("harness.work.generate.synthesis:synthesise", 1),
+        "synthesis-on-real-masks": Kind(
+            "harness.work.generate.synthesis:synthesise_on_real_masks", 1
+        ),
+        "fresh-phantoms": Kind("harness.work.generate.fresh_phantoms:draw_fresh_phantoms", 1),
+        "segmenter": Kind("harness.work.train.segmenter:train_segmenter", 5, training=True),
+        "opening": Kind("harness.work.evaluate.opening:open_test", 2),
+        "test-score": Kind("harness.work.evaluate.segmentation_scores:score_test_patients", 2),
+    },
 )
-KINDS.add("fresh-phantoms", Kind("harness.work.generate.fresh_phantoms:draw_fresh_phantoms", 1))
-KINDS.add("segmenter", Kind("harness.work.train.segmenter:train_segmenter", 5, training=True))
-KINDS.add("opening", Kind("harness.work.evaluate.opening:open_test", 2))
-KINDS.add("test-score", Kind("harness.work.evaluate.segmentation_scores:score_test_patients", 2))

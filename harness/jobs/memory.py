@@ -1,4 +1,8 @@
-"""What a job says that wants more memory than it may have."""
+"""What a job says that wants more memory than it may have.
+
+The runner tries it once more in a new process, then stores the failure (`jobs.runner`); a sweep
+tells its trial as failed (`sweep.planner`).
+"""
 
 from __future__ import annotations
 

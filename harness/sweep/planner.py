@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.base.errors import ConfigError
-from harness.base.registry import nearest
+from harness.base.text import nearest
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Phases, Spec
 from harness.sweep.costs import count_costs

@@ -7,20 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from harness.base.errors import ConfigError
-from harness.base.registry import Registry, nearest
+from harness.base.errors import ConfigError, EnvironmentFault
+from harness.base.registry import Registry
+from harness.base.text import nearest
 
 
 def known() -> Registry[int]:
-    registry: Registry[int] = Registry("data.source", "harness.no-such-group")
-    registry.add("phantom", 1)
-    registry.add("openkbp", 2)
-    return registry
+    return Registry("data.source", "harness.no-such-group", {"phantom": 1, "openkbp": 2})
 
 
 def test_a_name_finds_its_thing() -> None:
     assert known().get("openkbp") == 2
-    assert list(known()) == ["openkbp", "phantom"]
+    assert list(known()) == ["phantom", "openkbp"]
 
 
 def test_a_second_thing_of_one_name_is_refused() -> None:
@@ -41,7 +39,7 @@ def test_a_miss_lists_what_is_valid_and_near(name: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         known().get(name)
     assert str(caught.value) == (
-        f"data.source must be one of: openkbp, phantom; but got '{name}'{hint}"
+        f"data.source must be one of: phantom, openkbp; but got '{name}'{hint}"
     )
 
 
@@ -59,7 +57,29 @@ def test_other_packages_register_by_entry_point(
     (folder / "entry_points.txt").write_text("[harness.test-group]\nclinic = clinic_source:FIVE\n")
     (tmp_path / "clinic_source.py").write_text("FIVE = 5\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    registry: Registry[int] = Registry("data.source", "harness.test-group")
-    registry.add("phantom", 1)
+    registry: Registry[int] = Registry("data.source", "harness.test-group", {"phantom": 1})
     assert registry.get("clinic") == 5
-    assert list(registry) == ["clinic", "phantom"]
+    assert list(registry) == ["phantom", "clinic"]
+    twice: Registry[int] = Registry("data.source", "harness.test-group", {"clinic": 1})
+    with pytest.raises(ConfigError, match="'clinic' twice; uninstall the package 'clinic'"):
+        list(twice)
+
+
+def test_a_package_that_cannot_be_imported_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "broken-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text("[harness.test-group]\nbroken = no_such_module:X\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    registry: Registry[int] = Registry("data.source", "harness.test-group", {})
+    assert list(registry) == ["broken"]
+    with pytest.raises(EnvironmentFault, match="'no_such_module:X'; mend or uninstall its package"):
+        registry.get("broken")
+
+
+def test_what_lies_elsewhere_is_imported_when_it_is_asked_for() -> None:
+    registry: Registry[object] = Registry("word", "harness.no-such-group", {"e": "math:e"})
+    assert list(registry) == ["e"]
+    assert registry.get("e") == pytest.approx(2.718281828)

@@ -24,8 +24,9 @@ from factories.dicom import (
 from pydicom.uid import MRImageStorage
 
 from harness.base.errors import DataError
+from harness.config.choices import SOURCES
 from harness.config.data import DataConfig
-from harness.data.scan import SOURCES, Scan
+from harness.data.scan import Scan
 
 
 def test_other_files_are_ignored_with_a_reason(root: Path) -> None:

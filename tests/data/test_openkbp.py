@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
+from harness.config.choices import SOURCES
 from harness.config.data import DataConfig
-from harness.data.scan import SOURCES, Excluded, Scan
+from harness.data.scan import Excluded, Scan
 from harness.data.sources.openkbp import OpenKbp
 
 EDGE = 128

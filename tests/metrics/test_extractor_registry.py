@@ -70,7 +70,7 @@ def test_unknown_names_list_the_valid_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         make_extractor("inception-v4")
     assert str(caught.value) == (
-        "metrics.extractor must be one of: auto, efficientnet-lite0, inception-v3, torchscript; "
+        "metrics.extractor must be one of: auto, inception-v3, efficientnet-lite0, torchscript; "
         "but got 'inception-v4'; did you mean 'inception-v3'?"
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.errors import ConfigError
-from harness.base.registry import nearest
+from harness.base.text import nearest
 from harness.commands import steps
 from harness.commands.export.cases import generated_cases, real_cases, safe_name, scan_cases
 from harness.commands.export.folder import ENDING, CaseWriter, free_place

@@ -1,4 +1,4 @@
-"""From a scan to frames on one spacing, and back to the source grid.
+"""From a scan to frames: one spacing, HU clipped to the window and scaled; and back again.
 
 A frame is `frame_px` pixels of `spacing_mm` about a placement's centre, sampled linearly in the
 plane; slices are the scan's own. Outside the scan is air (CT) or nothing (masks). Masks are sampled

@@ -22,7 +22,7 @@ from harness.data.dicom.private import Pseudonyms, write_private_json
 from harness.data.dicom.raster import draw
 from harness.data.dicom.series import Series, open_series, read_hu
 from harness.data.dicom.walk import Header, walk
-from harness.data.scan import SOURCES, Excluded, Reference, Scan
+from harness.data.scan import Excluded, Reference, Scan
 
 _READ = ("ct", "rtstruct")
 
@@ -187,6 +187,3 @@ def make(config: DataConfig, folder: Path) -> DicomFolder:
     return DicomFolder(
         config.folder, config.structures, config.patterns, folder, chosen=config.dicom
     )
-
-
-SOURCES.add("dicom", make)

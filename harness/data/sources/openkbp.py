@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from harness.base.errors import DataError
 from harness.base.files import digest_of
 from harness.config.data import DataConfig
-from harness.data.scan import SOURCES, Excluded, Reference, Scan
+from harness.data.scan import Excluded, Reference, Scan
 
 EDGE = 128
 HU_OFFSET = 1024
@@ -212,6 +212,3 @@ def make(config: DataConfig, folder: Path) -> OpenKbp:
     if config.folder is None:
         raise DataError("data.root must name the OpenKBP folder, but got nothing; set data.root")
     return OpenKbp(config.folder, config.structures)
-
-
-SOURCES.add("openkbp", make)

@@ -18,7 +18,6 @@ from harness.config.data import DataConfig, PhantomConfig
 from harness.data.dicom.private import private_folder
 from harness.data.phantom import Order, make_anatomy, write_patient
 from harness.data.phantom.anatomy import ANATOMY_VERSION
-from harness.data.scan import SOURCES
 from harness.data.sources.dicom import DicomFolder
 
 PSEUDONYM_KEY = b"phantoms are nobody"
@@ -82,6 +81,3 @@ def make(config: DataConfig, folder: Path) -> DicomFolder:
     """The source of `data.source: phantom`; phantoms are made below `folder` when first needed."""
     patients = write_phantoms(folder, config.phantom)
     return DicomFolder(patients, config.structures, config.patterns, folder, key=PSEUDONYM_KEY)
-
-
-SOURCES.add("phantom", make)

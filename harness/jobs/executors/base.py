@@ -56,4 +56,12 @@ class ExecutorFactory(Protocol):
     def __call__(self, root: Path, workers: int, threads: int) -> Executor: ...
 
 
-EXECUTORS: Registry[ExecutorFactory] = Registry("executor", "harness.executors")
+EXECUTORS: Registry[ExecutorFactory] = Registry(
+    "executor",
+    "harness.executors",
+    {
+        "processes": "harness.jobs.executors.processes:ProcessExecutor",
+        "ray": "harness.jobs.executors.ray:RayExecutor",
+        "inline": "harness.jobs.executors.inline:InlineExecutor",
+    },
+)

@@ -6,7 +6,7 @@ import gc
 from collections import deque
 from pathlib import Path
 
-from harness.jobs.executors.base import EXECUTORS, Event
+from harness.jobs.executors.base import Event
 from harness.jobs.folder import WorkFolder
 from harness.jobs.runner import run_request
 from harness.jobs.spec import Request
@@ -53,6 +53,3 @@ class InlineExecutor:
 
     def close(self) -> None:
         self._queue.clear()
-
-
-EXECUTORS.add("inline", InlineExecutor)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.base.gpu_share import GpuShare
-from harness.jobs.executors.base import EXECUTORS, Event
+from harness.jobs.executors.base import Event
 from harness.jobs.runner import Outcome
 from harness.jobs.spec import Request
 
@@ -194,6 +194,3 @@ class ProcessExecutor:
             return []
         reason = f"its worker process died (exit status {code})"
         return [Event(worker.handle, Outcome("lost", reason, 3))]
-
-
-EXECUTORS.add("processes", ProcessExecutor)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness.base.errors import EnvironmentFault
 from harness.base.gpu_share import GpuShare
-from harness.jobs.executors.base import EXECUTORS, Event
+from harness.jobs.executors.base import Event
 from harness.jobs.executors.cluster import Need, capacity, check, connect, nodes
 from harness.jobs.executors.cluster_check import Mark, last_line, refuse_unfit, tell
 from harness.jobs.executors.processes import worker_environment
@@ -240,6 +240,3 @@ class RayExecutor:
 def _share(workers: int, gpus: float) -> float:
     """Of a GPU for each worker, rounded down to what Ray counts in: k shares fit one GPU."""
     return math.floor(1e4 / math.ceil(workers / max(1.0, gpus))) / 1e4
-
-
-EXECUTORS.add("ray", RayExecutor)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.metrics.extractors import weights
+from harness.metrics.extractors.registry import Identity, Recipe
 
 if TYPE_CHECKING:
     import torch
@@ -126,3 +127,13 @@ class InceptionV3(Network):
         whole = (batch.clamp(0, 1) * 255).round().to(torch.uint8).expand(-1, 3, -1, -1)
         made: torch.Tensor = self._module(whole)[0]
         return made
+
+
+INCEPTION = Recipe(
+    lambda files: Identity("inception-v3", weights.check_inception(files.inception)),
+    lambda files, device: InceptionV3(files.inception, device),
+)
+LITE0 = Recipe(
+    lambda files: Identity("efficientnet-lite0", weights.lite0_digest()),
+    lambda files, device: EfficientNetLite0(device),
+)

@@ -21,9 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import EnvironmentFault
-from harness.base.registry import Registry
-from harness.metrics.extractors import torchscript, weights
-from harness.metrics.extractors.networks import EfficientNetLite0, InceptionV3
+from harness.config.choices import EXTRACTORS
+from harness.metrics.extractors import weights
 
 
 class Extractor(Protocol):
@@ -91,8 +90,6 @@ class Recipe:
     make: Callable[[ExtractorFiles, str], Extractor]
 
 
-EXTRACTORS: Registry[Recipe] = Registry("metrics.extractor", "harness.extractors")
-
 NO_FILES = ExtractorFiles()
 
 
@@ -129,7 +126,8 @@ def make_extractor(
 
 def _recipe(name: str) -> Recipe:
     """The recipe behind `torchscript` or `torchscript:<stem>`, `auto`, ..."""
-    return EXTRACTORS.get(name.partition(":")[0])
+    recipe: Recipe = EXTRACTORS.get(name.partition(":")[0])
+    return recipe
 
 
 def _check_same(wanted: str, found: str) -> None:
@@ -145,33 +143,6 @@ def _identify_auto(files: ExtractorFiles) -> Identity:
     return identify("efficientnet-lite0" if found is None else "inception-v3", files)
 
 
-EXTRACTORS.add(
-    "auto",
-    Recipe(
-        _identify_auto,
-        lambda files, device: make_extractor(_identify_auto(files).name, files, device),
-    ),
-)
-EXTRACTORS.add(
-    "inception-v3",
-    Recipe(
-        lambda files: Identity("inception-v3", weights.check_inception(files.inception)),
-        lambda files, device: InceptionV3(files.inception, device),
-    ),
-)
-EXTRACTORS.add(
-    "efficientnet-lite0",
-    Recipe(
-        lambda files: Identity("efficientnet-lite0", weights.lite0_digest()),
-        lambda files, device: EfficientNetLite0(device),
-    ),
-)
-EXTRACTORS.add(
-    "torchscript",
-    Recipe(
-        lambda files: Identity(
-            torchscript.name_of(files.torchscript), torchscript.digest_of(files.torchscript)
-        ),
-        lambda files, device: torchscript.TorchScriptNetwork(files.torchscript, device),
-    ),
+AUTO = Recipe(
+    _identify_auto, lambda files, device: make_extractor(_identify_auto(files).name, files, device)
 )

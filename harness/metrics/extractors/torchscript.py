@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.base.errors import DataError, EnvironmentFault
 from harness.metrics.extractors.networks import Network
+from harness.metrics.extractors.registry import Identity, Recipe
 from harness.metrics.extractors.weights import digest_of_file
 
 if TYPE_CHECKING:
@@ -166,3 +167,9 @@ def _load(content: bytes, name: str) -> torch.nn.Module:
 def _last_line(error: RuntimeError) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
+
+
+TORCHSCRIPT = Recipe(
+    lambda files: Identity(name_of(files.torchscript), digest_of(files.torchscript)),
+    lambda files, device: TorchScriptNetwork(files.torchscript, device),
+)

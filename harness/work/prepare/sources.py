@@ -1,11 +1,12 @@
-"""Sources by name; their modules register themselves when they are first needed."""
+"""The source that a config names."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from harness.config.choices import SOURCES
 from harness.config.data import DataConfig
-from harness.data.scan import SOURCES, Source
+from harness.data.scan import Source, SourceFactory
 
 
 def make_source(config: DataConfig, root: Path) -> Source:
@@ -14,7 +15,5 @@ def make_source(config: DataConfig, root: Path) -> Source:
     Args:
         root: the work folder; what a source must keep to itself lies in its `private` folder.
     """
-    from harness.data.sources import dicom, openkbp, phantom  # noqa: F401 - they register themselves
-    from harness.data.sources.volumes import source  # noqa: F401
-
-    return SOURCES.get(config.source)(config, root / "private" / config.source)
+    factory: SourceFactory = SOURCES.get(config.source)
+    return factory(config, root / "private" / config.source)

@@ -19,7 +19,7 @@ from harness.config.images import ImagesConfig
 from harness.data.dicom.names import listed, matches
 from harness.data.dicom.private import Pseudonyms, write_private_json
 from harness.data.dicom.structures import Roi
-from harness.data.scan import SOURCES, Excluded, Reference, Scan
+from harness.data.scan import Excluded, Reference, Scan
 from harness.data.sources.volumes.cases import Case, File, Mask, list_files
 from harness.data.sources.volumes.grids import VolumeGrid, hounsfield, inside, open_image, open_mask
 from harness.data.sources.volumes.layouts import find_cases
@@ -236,6 +236,3 @@ def make(config: DataConfig, folder: Path) -> ImageFolder:
     if config.folder is None:
         raise DataError("data.root must name a folder of NRRD or NIfTI files, but got nothing")
     return ImageFolder(config.folder, config.structures, config.patterns, config.images, folder)
-
-
-SOURCES.add("images", make)

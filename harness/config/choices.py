@@ -1,0 +1,56 @@
+"""What an experiment may name: a table per kind, asked by the config and by who makes the thing.
+
+A new one is a file of its own and a line here; another package's is an entry point of the group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import PydanticCustomError, core_schema
+
+from harness.base.registry import Registry
+
+SOURCES: Registry[Any] = Registry(
+    "data.source",
+    "harness.sources",
+    {
+        "phantom": "harness.data.sources.phantom:make",
+        "openkbp": "harness.data.sources.openkbp:make",
+        "dicom": "harness.data.sources.dicom:make",
+        "images": "harness.data.sources.volumes.source:make",
+    },
+)
+"""Each a `harness.data.scan.SourceFactory`."""
+
+EXTRACTORS: Registry[Any] = Registry(
+    "metrics.extractor",
+    "harness.extractors",
+    {
+        "auto": "harness.metrics.extractors.registry:AUTO",
+        "inception-v3": "harness.metrics.extractors.networks:INCEPTION",
+        "efficientnet-lite0": "harness.metrics.extractors.networks:LITE0",
+        "torchscript": "harness.metrics.extractors.torchscript:TORCHSCRIPT",
+    },
+)
+"""Each a `harness.metrics.extractors.registry.Recipe`."""
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Of a text that must be a registered name, or one of `others`."""
+
+    registry: Registry[Any]
+    others: tuple[str, ...] = ()
+
+    def names(self) -> list[str]:
+        return [*self.registry.names(), *self.others]
+
+    def _check(self, value: str) -> str:
+        if value not in self.names():
+            raise PydanticCustomError("not_registered", "no such name")
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
