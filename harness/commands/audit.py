@@ -8,12 +8,10 @@ from typing import Any
 from harness.commands.session import Session
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.replicate import Replicate
+from harness.config.arms import arm_of
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Input, Spec
 from harness.tracking.views.verdicts import audit_views
-
-REAL_ARMS = ("traditional", "none", "duplicate")
-"""Arms whose segmenter saw real training pairs alone, the best one first."""
 
 
 def audit(session: Session, plan: ComparisonPlan) -> dict[int, dict[str, Any]]:
@@ -60,10 +58,16 @@ def audit_specs(session: Session, plan: ComparisonPlan) -> dict[int, Spec]:
 
 
 def _judge(session: Session, plan: ComparisonPlan) -> Input | None:
-    """The segmenter that judges labels: the first replicate's that saw real pairs alone."""
+    """The segmenter that judges labels: the first replicate's that saw real pairs alone, all with
+    labels of their own; one that augments, if there is one."""
     replicate: Replicate = plan.replicates[0]
-    arm = next((arm for arm in REAL_ARMS if arm in replicate.segmenters), None)
-    return replicate.segmenters[arm].done(plan.segmenter_epochs) if arm else None
+    arms = {name: arm_of(name) for name in replicate.segmenters}
+    real = [
+        (arm.pairs.stream != "shared", not arm.augmented, name)
+        for name, arm in arms.items()
+        if not (arm.pairs.generated or arm.pairs.not_exported)
+    ]
+    return replicate.segmenters[min(real)[2]].done(plan.segmenter_epochs) if real else None
 
 
 def lines(found: dict[int, dict[str, Any]]) -> list[str]:

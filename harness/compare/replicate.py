@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from harness.config.arms import arm_of
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Input, Phases, Spec
-from harness.work.specs import SOURCES_OF_EXTRA, Specs, needs
+from harness.work.specs import Settings, Specs
 
 
 @dataclass(frozen=True)
@@ -16,16 +17,21 @@ class Replicate:
     """One seed's specs.
 
     Attributes:
-        stages, scores: by "mask" and "image"; empty where no arm needs a GAN.
         segmenters: by arm.
+        stages, scores: by "mask" and "image"; without those that no arm needs.
+        stores: that fill extra places, by filling.
     """
 
     seed: int
     segmenters: Mapping[str, Spec]
     stages: Mapping[str, Phases] = field(default_factory=dict)
     scores: Mapping[str, Spec] = field(default_factory=dict)
-    synthesis: Spec | None = None
-    synthesis_on_real_masks: Spec | None = None
+    stores: Mapping[str, Spec] = field(default_factory=dict)
+
+    @property
+    def synthesis(self) -> Spec | None:
+        """What both stages generate."""
+        return self.stores.get("gan")
 
     def trained(self, epochs: int) -> dict[str, Input]:
         """The trained segmenters, by "arm/seed"."""
@@ -67,49 +73,43 @@ class ReplicatePlanner:
         Args:
             name: how people call this chain, in the labels of its jobs.
         """
-        arms = tuple(arms)
-        made: dict[str, Spec] = {}
-        replicate = Replicate(seed, {})
-        if needs(arms, "synthesis") or needs(arms, "synthesis_on_real_masks"):
-            replicate = self._stages(graph, seed, arms, name)
-            made = {
-                n: s
-                for n, s in (
-                    ("synthesis", replicate.synthesis),
-                    ("synthesis_on_real_masks", replicate.synthesis_on_real_masks),
-                )
-                if s
-            }
-        if needs(arms, "fresh"):
-            made["fresh"] = self.specs.fresh(self.store)
-            graph.need(made["fresh"], label="fresh phantoms")
+        chain = _Chain(self, graph, seed, name)
+        stores: dict[str, Spec] = {}
         segmenters: dict[str, Spec] = {}
-        for arm in arms:
-            extra = made.get(SOURCES_OF_EXTRA.get(arm, ""))
-            spec = self.specs.segmenter(self.store, arm, extra, seed)
-            graph.need(spec, self.specs.segmenter_epochs(), f"segmenter {arm}, {name}")
-            segmenters[arm] = spec
-        return replace(replicate, segmenters=segmenters)
+        planned = {arm: arm_of(arm) for arm in arms}
+        for arm in planned.values():
+            if arm.filling not in stores and (spec := arm.pairs.job(chain)) is not None:
+                stores[arm.filling] = spec
+        for label, arm in planned.items():
+            spec = self.specs.segmenter(self.store, label, stores.get(arm.filling), seed)
+            graph.need(spec, self.specs.segmenter_epochs(), f"segmenter {label}, {name}")
+            segmenters[label] = spec
+        return Replicate(seed, segmenters, chain.stages, chain.scores, stores)
 
-    def _stages(self, graph: JobGraph, seed: int, arms: Iterable[str], name: str) -> Replicate:
-        """Both GAN stages, their scores, and the pairs they make."""
-        mask = self.specs.training(self.store, self.mask, seed)
-        image = self.specs.training(self.store, self.image, seed)
-        stages, scores = {"mask": mask, "image": image}, {}
-        for stage, training in stages.items():
-            graph.train(training, training.epochs, f"{stage} stage, {name}")
+
+class _Chain:
+    """What the fillings ask for while one seed is planned; each stage once."""
+
+    def __init__(self, planner: ReplicatePlanner, graph: JobGraph, seed: int, name: str) -> None:
+        self.specs, self.store, self.seed = planner.specs, planner.store, seed
+        self.stages: dict[str, Phases] = {}
+        self.scores: dict[str, Spec] = {}
+        self._settings: dict[str, Settings] = {"mask": planner.mask, "image": planner.image}
+        self._graph, self._name = graph, name
+
+    def need(self, spec: Spec, what: str) -> None:
+        self._graph.need(spec, label=f"{what}, {self._name}")
+
+    def stage(self, name: str) -> Phases:
+        """A stage's training, and its score at the end."""
+        if name not in self.stages:
+            training = self.specs.training(self.store, self._settings[name], self.seed)
+            self._graph.train(training, training.epochs, f"{name} stage, {self._name}")
             diversity = self.specs.diversity_of(self.store, training.last)
-            graph.need(diversity, label="diversity of real images")
-            scores[stage] = self.specs.score(
-                f"{stage}-score", self.store, training.last, training.epochs
+            self._graph.need(diversity, label="diversity of real images")
+            self.scores[name] = self.specs.score(
+                f"{name}-score", self.store, training.last, training.epochs
             )
-            graph.need(scores[stage], label=f"score of the {stage} stage, {name}")
-        synthesis = self.specs.synthesis(self.store, mask.done(), image.done(), seed)
-        graph.need(synthesis, label=f"synthesis, {name}")
-        synthesis_on_real_masks = None
-        if needs(arms, "synthesis_on_real_masks"):
-            synthesis_on_real_masks = self.specs.synthesis_on_real_masks(
-                self.store, image.done(), seed
-            )
-            graph.need(synthesis_on_real_masks, label=f"CT on real masks, {name}")
-        return Replicate(seed, {}, stages, scores, synthesis, synthesis_on_real_masks)
+            self.need(self.scores[name], f"score of the {name} stage")
+            self.stages[name] = training
+        return self.stages[name]

@@ -12,10 +12,10 @@ from typing import Any
 
 from harness.base.errors import DataError
 from harness.compare.replicate import Replicate, ReplicatePlanner
+from harness.config.arms import arm_of
 from harness.inference.dose import AXIS_NAMES
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Spec
-from harness.work.specs import ARM_FILLS, SOURCES_OF_EXTRA
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class TuningPlan:
 
 def untunable(baseline: str, candidate: str) -> str:
     """Why the sides of a comparison have nothing to choose; empty where they have."""
-    if not ARM_FILLS[baseline]["augment"]:
+    if not arm_of(baseline).augmented:
         return f"the baseline '{baseline}' does not augment"
-    if candidate not in SOURCES_OF_EXTRA:
+    if not arm_of(candidate).pairs.generated:
         return f"the extra places of '{candidate}' hold no synthetic pairs"
     if not mixes_synthetic_pairs(candidate):
         return f"'{candidate}' does not mix its pairs with real ones"
@@ -82,7 +82,7 @@ def untunable(baseline: str, candidate: str) -> str:
 
 def mixes_synthetic_pairs(arm: str) -> bool:
     """Whether an arm's batches hold pairs that were made beside real ones."""
-    return arm in SOURCES_OF_EXTRA and ARM_FILLS[arm].get("order", "mixed") == "mixed"
+    return bool(arm_of(arm).pairs.generated) and arm_of(arm).order == "mixed"
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,21 @@ EXTRACTORS: Registry[Any] = Registry(
 )
 """Each a `harness.metrics.extractors.registry.Recipe`."""
 
+FILLINGS: Registry[Any] = Registry(
+    "filling",
+    "harness.fillings",
+    {
+        "nothing": "harness.work.fillings.real:NOTHING",
+        "real": "harness.work.fillings.real:REAL",
+        "real-again": "harness.work.fillings.real:REAL_AGAIN",
+        "exchanged-labels": "harness.work.fillings.real:EXCHANGED_LABELS",
+        "fresh-phantoms": "harness.work.fillings.generated:FRESH_PHANTOMS",
+        "gan": "harness.work.fillings.generated:GAN",
+        "gan-on-real-masks": "harness.work.fillings.generated:GAN_ON_REAL_MASKS",
+    },
+)
+"""Each a `harness.work.fillings.filling.Filling`."""
+
 
 @dataclass(frozen=True)
 class OneOf:
@@ -46,6 +61,10 @@ class OneOf:
 
     def names(self) -> list[str]:
         return [*self.registry.names(), *self.others]
+
+    def rule(self) -> str:
+        """The allowed values in words."""
+        return f"one of: {', '.join(self.names())}"
 
     def _check(self, value: str) -> str:
         if value not in self.names():

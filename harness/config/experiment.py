@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from harness.config.arms import DEFAULT, ArmName, arm_problems
 from harness.config.batch_shares import share_problems
 from harness.config.choices import EXTRACTORS, OneOf
 from harness.config.data import DataConfig
@@ -13,20 +14,7 @@ from harness.config.search import SweepConfig
 from harness.config.section import Positive, PositiveFloat, Section, full_sentences
 from harness.config.stages import ImageStageConfig, MaskStageConfig, SegmentationConfig
 
-ArmName = Literal[
-    "none",
-    "traditional",
-    "gan",
-    "traditional+gan",
-    "duplicate",
-    "real-mask",
-    "shuffled",
-    "oracle",
-    "synthetic-only",
-    "pretrain-finetune",
-]
-ARMS: tuple[ArmName, ...] = ("none", "traditional", "gan", "traditional+gan", "duplicate")
-"""The arms of an experiment that names none; `ArmName` has all."""
+OfArm = Annotated[str, ArmName()]
 
 
 class SynthesisConfig(Section):
@@ -136,9 +124,9 @@ class AssumedComponents(Section):
 class DecisionConfig(Section):
     """Fixed before the test evaluation, and hashed into its record (all but `assumed`)."""
 
-    baseline: ArmName = Field("traditional", description="arm A of the primary comparison")
-    candidate: ArmName = Field("traditional+gan", description="arm B of the primary comparison")
-    secondary: tuple[tuple[ArmName, ArmName], ...] = Field(
+    baseline: OfArm = Field("traditional", description="arm A of the primary comparison")
+    candidate: OfArm = Field("traditional+gan", description="arm B of the primary comparison")
+    secondary: tuple[tuple[OfArm, OfArm], ...] = Field(
         (("traditional", "gan"),), description="further pairs [baseline, candidate], Holm-adjusted"
     )
     margin: PositiveFloat = Field(0.01, description="Dice; the smallest difference that matters")
@@ -225,7 +213,7 @@ class Experiment(Section):
     image: ImageStageConfig = Field(ImageStageConfig(), description="Stage II")
     synthesis: SynthesisConfig = Field(SynthesisConfig(), description="synthetic pairs")
     segmentation: SegmentationConfig = Field(SegmentationConfig(), description="downstream U-Net")
-    arms: tuple[ArmName, ...] = Field(ARMS, min_length=1, description="what is compared")
+    arms: tuple[OfArm, ...] = Field(DEFAULT, min_length=1, description="what is compared")
     replicates: ReplicatesConfig = Field(ReplicatesConfig(), description="seeds of the comparison")
     metrics: MetricsConfig = Field(MetricsConfig(), description="image quality")
     sweep: SweepConfig = Field(SweepConfig(), description="search")
@@ -254,15 +242,9 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _rule_fits_arms(self) -> Experiment:
-        if len(set(self.arms)) != len(self.arms):
-            raise ValueError(f"arms must differ, but got {list(self.arms)}")
-        if "oracle" in self.arms and self.data.source != "phantom":
-            raise full_sentences(
-                [
-                    "the arm 'oracle' needs data.source 'phantom', where fresh patients can be "
-                    f"made, but got '{self.data.source}'; remove it from `arms`"
-                ]
-            )
+        problems = arm_problems(self.arms, self.data.source)
+        if problems:
+            raise full_sentences(problems)
         named = {self.decision.baseline, self.decision.candidate}
         named |= {arm for pair in self.decision.secondary for arm in pair}
         missing = sorted(named - set(self.arms))

@@ -101,11 +101,13 @@ def describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if origin is Annotated:
         place = _unnamed(annotation)
         return describe(place.annotation, (*place.metadata, *metadata))
-    named = choices(annotation, metadata)
-    if named:
-        return f"'{named[0]}'" if len(named) == 1 else f"one of: {', '.join(named)}"
+    registered = next((note for note in metadata if isinstance(note, OneOf)), None)
+    if registered is not None:
+        return registered.rule()
     if origin in (Union, types.UnionType):
         return " or ".join(describe(option, metadata) for option in inner)
+    if origin is Literal:
+        return f"'{inner[0]}'" if len(inner) == 1 else f"one of: {', '.join(map(str, inner))}"
     if origin is tuple:
         return _describe_list(inner, _bounds(metadata).get("min_length"))
     if origin is dict:

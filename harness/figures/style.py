@@ -21,6 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
+from harness.config.arms import arm_of, known_arms
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -32,19 +34,6 @@ _COLOURS = sns.color_palette("colorblind").as_hex()
 BLUE, ORANGE, GREEN, RED = _COLOURS[:4]
 MINUS = "\u2212"
 GREY, INK = "#9a9a9a", "#222222"
-# An arm keeps its colour in every figure.
-ARM_COLOURS = {
-    "none": GREY,
-    "traditional": BLUE,
-    "gan": ORANGE,
-    "traditional+gan": GREEN,
-    "duplicate": _COLOURS[5],
-    "real-mask": _COLOURS[4],
-    "shuffled": RED,
-    "oracle": INK,
-    "synthetic-only": _COLOURS[8],
-    "pretrain-finetune": _COLOURS[9],
-}
 
 # Any: matplotlib types the keys as one long literal.
 _RC: Any = {
@@ -122,8 +111,10 @@ def plain_log(axis: Axis) -> None:
 
 
 def colour_of(arm: str, index: int) -> str:
-    """An arm's fixed colour; the `index`-th of the palette for a name nobody planned."""
-    return ARM_COLOURS.get(arm, _COLOURS[index % len(_COLOURS)])
+    """An arm's own colour, the same in every figure; the `index`-th of the palette for a name that
+    is no arm of an experiment."""
+    known: bool = arm in known_arms()
+    return arm_of(arm).colour if known else _COLOURS[index % len(_COLOURS)]
 
 
 def spread(values: Sequence[float] | NDArray[np.float64], step: float, near: float) -> list[float]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.base.files import read_json
 from harness.base.text import counted, duration, interval, number
+from harness.config.arms import arm_of
 from harness.data.pairs.framing import in_plane_spacing
 from harness.data.pairs.store import Store
 from harness.figures.arms import ArmDots, arm_means
@@ -23,18 +24,6 @@ from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import Run, checkpoint, curves
 
 # What an arm does, in a few words.
-ARM_WORDS = {
-    "none": "real pairs only, no augmentation",
-    "traditional": "real pairs, ordinary augmentation",
-    "gan": "real and synthetic pairs, no augmentation",
-    "traditional+gan": "real and synthetic pairs, ordinary augmentation",
-    "duplicate": "as traditional, from other random numbers: what chance alone does",
-    "real-mask": "as traditional+gan, but CT generated on real training masks",
-    "shuffled": "as traditional, with added pairs that have others' labels: must harm",
-    "oracle": "as traditional, with added pairs of further patients: the upper bound",
-    "synthetic-only": "synthetic pairs alone, ordinary augmentation; batches shared with no arm",
-    "pretrain-finetune": "synthetic pairs first, then real ones; batches shared with no arm",
-}
 # More cells than this are left to scores.csv.
 MOST_CELLS = 4000
 
@@ -114,7 +103,7 @@ def _line(data: ReportData, arm: str, with_cells: bool) -> ArmLine:
     )
     return ArmLine(
         name=arm,
-        words=ARM_WORDS.get(arm, ""),
+        words=arm_of(arm).words,
         mean=float(cells.mean()),
         interval=interval(crossed_weighted_t(cells).interval_95, show=number),
         sd_patients=float(finite.std(ddof=1)) if len(finite) > 1 else float("nan"),

@@ -6,10 +6,11 @@ torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.config.arms import arm_of
 from harness.config.experiment import Experiment, to_dict
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.jobs.kinds import KINDS
@@ -25,37 +26,6 @@ BASELINE_SPLITS = 20
 
 _SHOWN = (("mask", "mask-stage"), ("ct", "image-stage"))
 _PAINTS = ("image-stage", "image-decay")
-
-# What fills the extra slots of an arm's batches, whether slots are augmented, which stream draws
-# the extra slots ("other" for the noise baseline), and how real and extra slots share the batches.
-ARM_FILLS: dict[str, dict[str, Any]] = {
-    "none": {"extra": "real", "augment": False},
-    "traditional": {"extra": "real", "augment": True},
-    "gan": {"extra": "synthetic", "augment": False},
-    "traditional+gan": {"extra": "synthetic", "augment": True},
-    "duplicate": {"extra": "real", "augment": True, "draws": "other"},
-    "real-mask": {"extra": "synthetic", "augment": True},
-    "shuffled": {"extra": "shuffled", "augment": True},
-    "oracle": {"extra": "fresh", "augment": True},
-    "synthetic-only": {"extra": "synthetic", "augment": True, "order": "only"},
-    "pretrain-finetune": {"extra": "synthetic", "augment": True, "order": "first"},
-}
-
-SOURCES_OF_EXTRA = {
-    "gan": "synthesis",
-    "traditional+gan": "synthesis",
-    "synthetic-only": "synthesis",
-    "pretrain-finetune": "synthesis",
-    "real-mask": "synthesis_on_real_masks",
-    "oracle": "fresh",
-}
-"""The store that an arm's extra slots come from, where it is not the training patients' own."""
-
-
-def needs(arms: Iterable[str], source: str) -> bool:
-    """Whether any of the arms needs extra pairs of a source: synthesis, synthesis_on_real_masks or
-    fresh."""
-    return any(SOURCES_OF_EXTRA.get(arm) == source for arm in arms)
 
 
 @dataclass(frozen=True)
@@ -74,7 +44,7 @@ class Specs:
     extractor: Mapping[str, str]
     auditors: tuple[Mapping[str, str], ...] = ()
 
-    def _make(
+    def make(
         self,
         kind: str,
         config: Mapping[str, Any],
@@ -82,6 +52,8 @@ class Specs:
         seed: int | None = None,
         compute: bool = True,
     ) -> Spec:
+        """A spec of the kind's present recipe; `compute` is left out where results do not depend
+        on it, `seed` where there is no chance."""
         root = 0 if seed is None else self.experiment.seed * SEEDS_PER_ROOT + seed
         return Spec(
             kind,
@@ -99,7 +71,7 @@ class Specs:
             del config[name]  # patients enter by content digest, with the role they got
         if config["crop"]["placement"] != "fixed":
             del config["crop"]["fixed_row"], config["crop"]["fixed_column"]
-        return self._make(
+        return self.make(
             "prepare", {**config, "patients": dict(sorted(roles.items()))}, {}, compute=False
         )
 
@@ -122,7 +94,7 @@ class Specs:
         del config["schedule"]
         if stop_on:  # left out where nothing is asked for: the training is the same as ever
             config["stop_on"] = sorted(stop_on)
-        return self._make(kind, config, {"store": store.done()}, seed)
+        return self.make(kind, config, {"store": store.done()}, seed)
 
     def training(
         self, store: Spec, settings: Settings, seed: int, stop_on: Sequence[str] = ()
@@ -140,14 +112,14 @@ class Specs:
         if not settings.schedule.decay or first == epochs:
             return Phases(steady, epochs, epochs)
         inputs = {"store": store.done(), "steady": steady.done(first)}
-        decay = self._make("image-decay", {**steady.config, "epochs": epochs}, inputs, seed)
+        decay = self.make("image-decay", {**steady.config, "epochs": epochs}, inputs, seed)
         return Phases(steady, first, epochs, decay)
 
     def diversity(self, store: Spec, training_kind: str, learns: str = "ct") -> Spec:
         """How varied real images are, as the stage of that kind shows them."""
         shows = "ct" if training_kind in _PAINTS else "mask" if learns == "mask" else "ct-crop"
         config = {"shows": shows, "images": self.experiment.metrics.images}
-        return self._make("real-diversity", config, {"store": store.done()}, compute=False)
+        return self.make("real-diversity", config, {"store": store.done()}, compute=False)
 
     def diversity_of(self, store: Spec, training: Spec) -> Spec:
         """The `real-diversity` that a training's samples are judged by."""
@@ -156,7 +128,7 @@ class Specs:
     def calibration(self, store: Spec, of: str, shows: str, images: int, repeats: int) -> Spec:
         """What the verdict on `of` ("collapse", "memorisation") detects at `images` images."""
         config = {"of": of, "shows": shows, "images": images, "repeats": repeats}
-        return self._make("calibration", config, {"store": store.done()}, compute=False)
+        return self.make("calibration", config, {"store": store.done()}, compute=False)
 
     def score(self, kind: str, store: Spec, training: Spec, epoch: int) -> Spec:
         """`mask-score` or `image-score` of a checkpoint."""
@@ -171,7 +143,7 @@ class Specs:
             "diversity": diversity.done(),
         }
         seed = training.seed - self.experiment.seed * SEEDS_PER_ROOT
-        return self._make(kind, config, inputs, seed)
+        return self.make(kind, config, inputs, seed)
 
     def real_baseline(
         self, store: Spec, shows: str, extractor: Mapping[str, str], judge: Input | None
@@ -187,7 +159,7 @@ class Specs:
         inputs = {"store": store.done()}
         if extractor["name"] == "segmenter" and judge is not None:
             inputs["judge"] = judge
-        return self._make("real-baseline", config, inputs)
+        return self.make("real-baseline", config, inputs)
 
     def audit_parts(self, store: Spec, judge: Input | None) -> dict[str, Spec]:
         """Real-real baselines and diversities that an audit is made with, by input name."""
@@ -220,17 +192,17 @@ class Specs:
         if judge is not None:
             inputs["judge"] = judge
         inputs |= {name: spec.done() for name, spec in self.audit_parts(store, judge).items()}
-        return self._make("audit", config, inputs, seed)
+        return self.make("audit", config, inputs, seed)
 
     def synthesis(self, store: Spec, mask: Input, image: Input, seed: int) -> Spec:
         """Synthetic pairs from one replicate's two generators."""
         inputs = {"store": store.done(), "mask": mask, "image": image}
-        return self._make("synthesis", to_dict(self.experiment.synthesis), inputs, seed)
+        return self.make("synthesis", to_dict(self.experiment.synthesis), inputs, seed)
 
     def synthesis_on_real_masks(self, store: Spec, image: Input, seed: int) -> Spec:
         """CT that one replicate's Stage II generates for real training masks."""
         config = {"pairs": self.experiment.synthesis.pairs}
-        return self._make(
+        return self.make(
             "synthesis-on-real-masks", config, {"store": store.done(), "image": image}, seed
         )
 
@@ -238,25 +210,25 @@ class Specs:
         """Pairs of phantoms that are none of the experiment's: as many as synthetic ones."""
         data, pairs = self.experiment.data, self.experiment.synthesis.pairs
         config: dict[str, Any] = {"phantom": to_dict(data.phantom), "pairs": pairs}
-        return self._make("fresh-phantoms", config, {"store": store.done()}, compute=False)
+        return self.make("fresh-phantoms", config, {"store": store.done()}, compute=False)
 
     def segmenter(self, store: Spec, arm: str, extra: Spec | None, seed: int) -> Spec:
         """One arm's U-Net of one replicate; the initial weights depend on the seed alone.
 
-        `extra` is the store that `SOURCES_OF_EXTRA` names for the arm, if any.
+        `extra` makes the pairs of the arm's extra places, where a job does.
         """
-        settings = to_dict(self.experiment.segmentation)
-        fill = {"draws": "shared", "order": "mixed", **ARM_FILLS[arm]}
-        if not fill["augment"]:
+        settings, of = to_dict(self.experiment.segmentation), arm_of(arm)
+        fill = {"extra": of.filling, "augment": of.augmented, "order": of.order}
+        if not of.augmented:
             del settings["augmentation"]
-        if fill["order"] != "first":
+        if of.order != "first":
             del settings["pretrain"]
-        if fill["order"] != "mixed":
+        if of.order != "mixed":
             del settings["synthetic_fraction"]
         inputs = {"store": store.done()}
-        if arm in SOURCES_OF_EXTRA and extra is not None:
+        if extra is not None:
             inputs["extra"] = extra.done()
-        return self._make("segmenter", {**settings, "fill": fill}, inputs, seed)
+        return self.make("segmenter", {**settings, "fill": fill}, inputs, seed)
 
     def segmenter_epochs(self) -> int:
         """Epochs of the journal that a segmenter's updates make."""
@@ -268,9 +240,9 @@ class Specs:
     ) -> Spec:
         """Opening the test: once, after all training, under a declared rule."""
         inputs = {"store": store.done(), **segmenters}
-        return self._make("opening", {"rule": dict(rule)}, inputs, compute=False)
+        return self.make("opening", {"rule": dict(rule)}, inputs, compute=False)
 
     def test_score(self, store: Spec, segmenter: Input, opening: Spec) -> Spec:
         """Dice of one segmenter on the test patients."""
         inputs = {"store": store.done(), "segmenter": segmenter, "opening": opening.done()}
-        return self._make("test-score", {}, inputs)
+        return self.make("test-score", {}, inputs)

@@ -81,7 +81,7 @@ class Judged:
 
     def spreads(self, part: str) -> Values:
         """One standard deviation of every table."""
-        return np.array([getattr(one.spread, part) for one in self.found])
+        return np.array([getattr(one.components, part) for one in self.found])
 
 
 def splits(replicates: int) -> Iterator[Split]:

@@ -27,6 +27,7 @@ from harness.commands.chosen_settings import choice
 from harness.commands.session import Session
 from harness.config.load import load_experiment
 from harness.inference.power import smallest_detectable_effect
+from harness.metrics.segmentation.structure_scores import MEASURES
 
 TEST_PATIENTS = 10
 DESIGN = ("replicates.count=5",)
@@ -76,8 +77,9 @@ def compare(session: Session, table: np.ndarray) -> None:
     plan = hands.drive(steps.comparison_of(session, choice(session)).plan)
     for (arm, seed), spec in plan.tests.items():
         gains = table[:, seed - 1000] if arm == "traditional+gan" else np.zeros(TEST_PATIENTS)
-        cells = [f"pt_{p:02},aa,mean,{0.7 + gain!r}" for p, gain in enumerate(gains.tolist())]
-        text = "\n".join(["patient,patient_digest,structure,dice", *cells])
+        rest = "," * (len(MEASURES) - 1)
+        cells = [f"pt_{p:02},aa,mean,{0.7 + gain!r}{rest}" for p, gain in enumerate(gains.tolist())]
+        text = "\n".join([f"patient,patient_digest,structure,{','.join(MEASURES)}", *cells])
         (session.work.job(spec).path / "scores.csv").write_text(text + "\n")
 
 

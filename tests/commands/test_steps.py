@@ -22,6 +22,7 @@ from harness.commands.gather import gather
 from harness.commands.session import Session
 from harness.config.load import load_experiment
 from harness.jobs.spec import Spec
+from harness.metrics.segmentation.structure_scores import MEASURES
 from harness.report.answer import make_answer
 from harness.report.picture_budget import PictureBudget
 from harness.sweep.chosen import read_chosen, write_chosen
@@ -290,9 +291,9 @@ def test_a_finished_comparison_is_gathered_with_its_table(work: Work) -> None:
         gain = 0.01 if arm == "traditional+gan" else 0.0
         path = session.work.job(spec).path / "scores.csv"
         path.write_text(
-            "patient,patient_digest,structure,dice\n"
-            f"pt_5,aa,parotid_left,{0.5}\n"
-            f"pt_5,aa,mean,{0.25 + gain + seed / 10_000}\n"
+            f"patient,patient_digest,structure,{','.join(MEASURES)}\n"
+            f"pt_5,aa,parotid_left,{0.5}{',' * (len(MEASURES) - 1)}\n"
+            f"pt_5,aa,mean,{0.25 + gain + seed / 10_000}{',' * (len(MEASURES) - 1)}\n"
         )
     data = gather(work.session())
     assert data.comparison is not None
@@ -300,7 +301,7 @@ def test_a_finished_comparison_is_gathered_with_its_table(work: Work) -> None:
     assert data.table is not None
     assert data.table.patients == ("pt_5",)
     (effect,) = data.effects
-    assert (effect.status, round(effect.mean, 9)) == ("cells only", 0.01)
+    assert (effect.inference.status, round(effect.inference.mean, 9)) == ("cells only", 0.01)
     assert not data.superseded
     write_text(session.home / "scores.csv", data.table.to_csv())  # as `compare` leaves it
     other = gather(work.session("segmentation.updates=7"))

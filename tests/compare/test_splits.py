@@ -133,7 +133,7 @@ def test_a_split_is_judged_as_harness_decide_judges_it() -> None:
     ]
     (effect,) = decide(Table(cells), DecisionRule("one", "other", MARGIN))
     found = judged(in_order(values), MARGIN).found[17]
-    assert effect.interval_95 == pytest.approx(found.interval_95)
+    assert effect.inference.interval_95 == pytest.approx(found.interval_95)
     assert effect.p == pytest.approx(found.p)
 
 

@@ -75,12 +75,12 @@ def test_both_sides_train_as_many_segmenters_on_seeds_of_the_sweep(tmp_path: Pat
     choice = Choice(tmp_path, peak)
     choice.run()
     specs = choice.trained()
-    by_arm = {"real": 0, "synthetic": 0}
+    by_arm = {"real": 0, "gan": 0}
     for spec in specs:
         by_arm[spec.config["fill"]["extra"]] += 1
         assert spec.seed in (0, 1)
-    assert by_arm == {"real": 6, "synthetic": 6}
-    shares = [s for s in specs if s.config["fill"]["extra"] == "synthetic"]
+    assert by_arm == {"real": 6, "gan": 6}
+    shares = [s for s in specs if s.config["fill"]["extra"] == "gan"]
     assert {s.config["augmentation"]["magnitude"] for s in shares} == {2.0}  # the one chosen before
 
 

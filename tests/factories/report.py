@@ -17,6 +17,7 @@ from scipy import ndimage
 from harness.base.files import write_json
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.replicate import Replicate
+from harness.config.arms import arm_of
 from harness.config.experiment import Experiment, to_dict
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.data.pairs.store import PairRow, write_store
@@ -307,11 +308,12 @@ class Material:
         self.synthetic_store(synthesis)
         segmenters = {}
         for arm in self.experiment.arms:
-            spec = self.specs.segmenter(self.store, arm, synthesis, seed)
+            extra = synthesis if arm_of(arm).filling == "gan" else None
+            spec = self.specs.segmenter(self.store, arm, extra, seed)
             self._segment(spec, 0.8 + GAIN[arm])
             segmenters[arm] = spec
         stages = {"mask": Phases(first, epochs, epochs), "image": Phases(second, epochs, epochs)}
-        return Replicate(seed, segmenters, stages, scores, synthesis)
+        return Replicate(seed, segmenters, stages, scores, {"gan": synthesis})
 
     def _segment(self, spec: Spec, dice: float) -> None:
         epochs = self.specs.segmenter_epochs()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from harness.config.arms import arm_of
 from harness.figures.arms import (
     ROOM,
     ArmDots,
@@ -14,7 +15,7 @@ from harness.figures.arms import (
     difference_map,
     paired_differences,
 )
-from harness.figures.style import ARM_COLOURS, style
+from harness.figures.style import style
 
 
 def drawn(patients: np.ndarray, replicates: np.ndarray, lower: bool = False) -> Figure:
@@ -95,7 +96,10 @@ def test_an_arm_has_a_dot_per_replicate_its_mean_and_its_interval() -> None:
     (axes,) = arm_means(arms, 12, 0.86).axes
     dots = [line for line in axes.lines if line.get_marker() == "o"]
     assert [sorted(line.get_xdata()) for line in dots] == [[0.70, 0.74], [0.6, 0.7, 0.8]]
-    assert [line.get_color() for line in dots] == [ARM_COLOURS["traditional"], ARM_COLOURS["gan"]]
+    assert [line.get_color() for line in dots] == [
+        arm_of("traditional").colour,
+        arm_of("gan").colour,
+    ]
     lines = [segment.tolist() for bars in axes.collections for segment in bars.get_segments()]
     bar, first, second = lines
     assert np.allclose(bar, [[0.65, 0], [0.79, 0]])  # the second arm has no interval

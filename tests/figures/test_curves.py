@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
+from harness.config.arms import arm_of
 from harness.figures.curves import Curve, by_arm, losses, quality
 from harness.figures.dose import DosePoint, dose_arms, dose_difference
-from harness.figures.style import ARM_COLOURS, BLUE
+from harness.figures.style import BLUE
 
 
 def test_each_training_is_thin_and_their_median_thick_in_the_arms_colour() -> None:
@@ -21,7 +22,7 @@ def test_each_training_is_thin_and_their_median_thick_in_the_arms_colour() -> No
     assert [values for values, width in drawn if width < 1] == [[0.1, 0.5], [0.3, 0.7]]
     thick = [line for line in axes.lines if line.get_linewidth() > 1]
     assert [line.get_label() for line in thick] == ["gan", "none"]
-    assert [line.get_color() for line in thick] == [ARM_COLOURS["gan"], ARM_COLOURS["none"]]
+    assert [line.get_color() for line in thick] == [arm_of("gan").colour, arm_of("none").colour]
     np.testing.assert_allclose(thick[0].get_ydata(), [0.2, 0.6])
 
 
@@ -53,7 +54,7 @@ def test_doses_stand_with_their_intervals_and_the_declared_one_is_filled() -> No
     assert [line.get_ydata() for line in marks] == [[0.6], [0.8], [0.7], [0.81]]
     assert [line.get_markerfacecolor() == "white" for line in marks] == [True, False] * 2
     edges = [line.get_markeredgecolor() for line in marks]
-    assert edges == [ARM_COLOURS["traditional"]] * 2 + [ARM_COLOURS["gan"]] * 2
+    assert edges == [arm_of("traditional").colour] * 2 + [arm_of("gan").colour] * 2
     bars = [bars.get_segments()[0][:, 1].tolist() for bars in axes.collections]
     assert bars == [[0.55, 0.65], [0.75, 0.85], [0.8, 0.82]]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["5", "20"]

@@ -44,7 +44,7 @@ def smaller(material: Material, everything: ReportData) -> Smaller:
         assert everything.comparison is not None
         replicates = everything.comparison.replicates[:count]
         if not stages:
-            bare: dict[str, Any] = {"stages": {}, "scores": {}, "synthesis": None}
+            bare: dict[str, Any] = {"stages": {}, "scores": {}, "stores": {}}
             replicates = [replace(replicate, **bare) for replicate in replicates]
         seeds = {replicate.seed for replicate in replicates}
         tests = {key: s for key, s in everything.comparison.tests.items() if key[1] in seeds}

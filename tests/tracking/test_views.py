@@ -152,7 +152,7 @@ def test_a_comparison_has_replicates_with_stages_and_arms(
             "learning_rate": "2e-4",
         }  # fmt: skip
         arm = views[*key, "segmenter gan"]
-        assert (arm.params["extra_pairs"], arm.params["augmented"]) == ("synthetic", "False")
+        assert (arm.params["extra_pairs"], arm.params["augmented"]) == ("gan", "False")
     assert all(view.status == "finished" for view in views.values())
 
 

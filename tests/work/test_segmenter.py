@@ -18,14 +18,15 @@ from hypothesis import strategies as st
 from monai.metrics import DiceHelper
 from torch import Tensor, nn
 
-from harness.config.experiment import ARMS
+from harness.config.arms import DEFAULT as ARMS
+from harness.config.arms import NAMED, arm_of
 from harness.data.pairs.store import PairRow, Store, write_store
 from harness.jobs.context import Context
 from harness.jobs.journal import series
 from harness.jobs.spec import Spec
 from harness.training.precision import Precision
-from harness.work.specs import SOURCES_OF_EXTRA
-from harness.work.train.mixed_batches import SlotBatches, Slots, extra_pairs, others, real_pairs
+from harness.work.train.batches import others
+from harness.work.train.mixed_batches import SlotBatches, Slots, real_pairs
 from harness.work.train.segmenter import SegmenterStage, predict, validation_dice
 
 
@@ -72,7 +73,7 @@ def numbered(count: int, first: float) -> tuple[Tensor, Tensor]:
 
 def batches(arm: str, seed: int = 5, **settings: Any) -> SlotBatches:
     real = numbered(20, 0.0)
-    extra = numbered(13, -0.5) if arm in SOURCES_OF_EXTRA else real
+    extra = numbered(13, -0.5) if arm_of(arm).pairs.generated else real
     return SlotBatches(real, extra, arm_config(arm, **settings), seed)
 
 
@@ -233,7 +234,7 @@ def test_real_slots_see_every_slice_and_extra_ones_what_the_gan_learns_from(tmp_
     training = [p for p, row in enumerate(store.rows) if row.role == "train"]
     context = SimpleNamespace(spec=tiny.specs.segmenter(tiny.store, "none", None, 0))
     real = real_pairs(store, context.spec.config, 0)[0]
-    extra = extra_pairs(cast(Context, context), store)[0]
+    extra = arm_of("none").pairs.pairs(cast(Context, context), store)[0]
     assert torch.equal(real, torch.from_numpy(np.asarray(store.ct[training])))
     marked = [p for p in training if p not in unmarked]
     assert torch.equal(extra, torch.from_numpy(np.asarray(store.ct[marked])))
@@ -245,7 +246,8 @@ def test_shuffled_labels_belong_to_other_pairs(tmp_path: Path) -> None:
     arms = ("traditional", "shuffled")
     specs = [tiny.specs.segmenter(tiny.store, arm, None, 3) for arm in arms]
     straight, crossed = (
-        extra_pairs(cast(Context, SimpleNamespace(spec=spec)), store) for spec in specs
+        arm_of(arm).pairs.pairs(cast(Context, SimpleNamespace(spec=spec)), store)
+        for arm, spec in zip(arms, specs, strict=True)
     )
     assert torch.equal(straight[0], crossed[0]), "the same images in the same order"
     order = others(len(straight[1]), specs[1].seed)
@@ -282,7 +284,7 @@ def test_a_store_whose_gan_saw_training_patients_is_taken(tmp_path: Path) -> Non
     tiny.must(spec, 3)
 
 
-@pytest.mark.parametrize("arm", sorted(SOURCES_OF_EXTRA.keys() - {"oracle"}))
+@pytest.mark.parametrize("arm", [name for name, arm in NAMED.items() if arm.pairs.stages])
 @pytest.mark.parametrize(
     ("patients", "others"), [(["p0", "p3"], 1), (["p0", "p3", "p5"], 2), (["stranger"], 1)]
 )

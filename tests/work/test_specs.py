@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from harness.compare.protocol import Comparison
 from harness.compare.replicate import ReplicatePlanner
-from harness.config.experiment import ArmName, Experiment, to_dict
+from harness.config.arms import NAMED, arm_of
+from harness.config.experiment import Experiment, to_dict
 from harness.config.schema import settings
 from harness.data.roles import assign_roles
 from harness.jobs.kinds import KINDS
 from harness.jobs.spec import Spec
-from harness.work.specs import SOURCES_OF_EXTRA, Specs
+from harness.work.specs import Specs
 
 # --- every kind of job of one replicate -----------------------------------------------------------
 
-ARMS = get_args(ArmName)
+ARMS = tuple(NAMED)
 PATIENTS = {f"{n:024x}": ("train", "train", "validation", "test")[n % 4] for n in range(24)}
 CPU = {"device": "cpu", "precision": "float32", "threads": 1}
 
@@ -49,16 +50,11 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
     last_mask, last_image = masks.epochs, images.epochs
     synthesis = specs.synthesis(store, mask.done(last_mask), image.done(last_image), seed)
     made = {
-        "synthesis": synthesis,
-        "synthesis_on_real_masks": specs.synthesis_on_real_masks(
-            store, image.done(last_image), seed
-        ),
-        "fresh": specs.fresh(store),
+        "gan": synthesis,
+        "gan-on-real-masks": specs.synthesis_on_real_masks(store, image.done(last_image), seed),
+        "fresh-phantoms": specs.fresh(store),
     }
-    arms = {
-        arm: specs.segmenter(store, arm, made.get(SOURCES_OF_EXTRA.get(arm, "")), seed)
-        for arm in ARMS
-    }
+    arms = {arm: specs.segmenter(store, arm, made.get(arm_of(arm).filling), seed) for arm in ARMS}
     trained = {f"{arm}/{seed}": spec.done(specs.segmenter_epochs()) for arm, spec in arms.items()}
     comparison = Comparison(
         ReplicatePlanner(specs, store, experiment.mask, experiment.image), roles
@@ -88,16 +84,16 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
 
 NONE: set[str] = set()
 TEST = {"opening", "test-score"}
-GAN_ARMS = {f"segmenter {arm}" for arm, source in SOURCES_OF_EXTRA.items() if source == "synthesis"}
+GAN_ARMS = {f"segmenter {name}" for name, arm in NAMED.items() if arm.filling == "gan"}
 PLAIN = {"segmenter none", "segmenter gan"}
 AUGMENTED = {f"segmenter {arm}" for arm in ARMS} - PLAIN | TEST
 PRETRAINED = {"segmenter pretrain-finetune"} | TEST
 UNMIXED = {"segmenter pretrain-finetune", "segmenter synthetic-only"}
-SYNTHESIS_ON_REAL_MASKS = {"synthesis_on_real_masks", "segmenter real-mask"} | TEST
-FRESH = {"fresh", "segmenter oracle"} | TEST
+SYNTHESIS_ON_REAL_MASKS = {"gan-on-real-masks", "segmenter real-mask"} | TEST
+FRESH = {"fresh-phantoms", "segmenter oracle"} | TEST
 SEGMENTERS = {f"segmenter {arm}" for arm in ARMS} | TEST | {"audit"}
 AUDIT = {"audit"}
-SYNTHESIS = {"synthesis"} | GAN_ARMS | TEST | AUDIT
+SYNTHESIS = {"gan"} | GAN_ARMS | TEST | AUDIT
 MASK_LENGTH = {"mask-score"} | SYNTHESIS
 MASK = {"mask-stage"} | MASK_LENGTH
 IMAGE_LENGTH = {"image-decay", "image-score"} | SYNTHESIS | SYNTHESIS_ON_REAL_MASKS
@@ -106,7 +102,7 @@ SCORES = {"mask-score", "image-score"}
 MEASURED = SCORES | {"diversity", "baseline"} | AUDIT
 TRAINED = MASK | IMAGE | SEGMENTERS
 COMPUTED = TRAINED | {"baseline"}
-ALL = {"prepare", "diversity", "calibration", "fresh"} | COMPUTED
+ALL = {"prepare", "diversity", "calibration", "fresh-phantoms"} | COMPUTED
 
 ONE_CHOICE = object()
 """There is no other value."""
@@ -384,7 +380,9 @@ def test_arms_differ_in_what_they_say_and_in_nothing_else() -> None:
     assert {arm for arm, names in more.items() if "synthetic_fraction" not in names} == unmixed
     assert {arm for arm, names in more.items() if "pretrain" in names} == {"pretrain-finetune"}
     assert len({replicate[f"segmenter {arm}"].seed for arm in ARMS}) == 1
-    assert {arm for arm, fill in fills.items() if fill["draws"] == "other"} == {"duplicate"}
+    assert {arm: fill["extra"] for arm, fill in fills.items()} == {
+        name: arm.filling for name, arm in NAMED.items()
+    }
     assert {arm: fill["order"] for arm, fill in fills.items() if fill["order"] != "mixed"} == {
         "synthetic-only": "only",
         "pretrain-finetune": "first",
@@ -392,12 +390,12 @@ def test_arms_differ_in_what_they_say_and_in_nothing_else() -> None:
     inputs = {arm: replicate[f"segmenter {arm}"].inputs.get("extra") for arm in ARMS}
     kinds = {arm: source.digest for arm, source in inputs.items() if source is not None}
     assert kinds == {
-        "gan": replicate["synthesis"].digest,
-        "traditional+gan": replicate["synthesis"].digest,
-        "synthetic-only": replicate["synthesis"].digest,
-        "pretrain-finetune": replicate["synthesis"].digest,
-        "real-mask": replicate["synthesis_on_real_masks"].digest,
-        "oracle": replicate["fresh"].digest,
+        "gan": replicate["gan"].digest,
+        "traditional+gan": replicate["gan"].digest,
+        "synthetic-only": replicate["gan"].digest,
+        "pretrain-finetune": replicate["gan"].digest,
+        "real-mask": replicate["gan-on-real-masks"].digest,
+        "oracle": replicate["fresh-phantoms"].digest,
     }
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from harness.commands.session import Session
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.tuning import mixes_synthetic_pairs
+from harness.config.arms import arm_of
 from harness.inference.arm_summary import ArmCost
 from harness.jobs.spec import Spec
 from harness.sweep.plan import SweepPlan
-from harness.work.specs import ARM_FILLS, SOURCES_OF_EXTRA
 
 
 def arm_costs(
@@ -35,7 +35,7 @@ def arm_costs(
     return [
         replace(
             _cost(session, plan, arm, tried),
-            magnitudes_tried=magnitudes if ARM_FILLS[arm]["augment"] else 0,
+            magnitudes_tried=magnitudes if arm_of(arm).augmented else 0,
             shares_tried=shares if mixes_synthetic_pairs(arm) else 0,
         )
         for arm in session.experiment.arms
@@ -47,24 +47,16 @@ def _cost(session: Session, plan: ComparisonPlan, arm: str, tried: int) -> ArmCo
         _seconds(session, replicate.segmenters[arm], plan.segmenter_epochs)
         for replicate in plan.replicates
     )
-    source = SOURCES_OF_EXTRA.get(arm)
+    of = arm_of(arm)
     made = 0.0
     for replicate in plan.replicates:
-        stages = {"synthesis": ("mask", "image"), "synthesis_on_real_masks": ("image",)}.get(
-            source or "", ()
-        )
-        for training in (replicate.stages[stage] for stage in stages):
+        for training in (replicate.stages[stage] for stage in of.pairs.stages):
             made += _seconds(session, training.last, training.epochs)
             if training.decay is not None:
                 made += _seconds(session, training.steady, training.steady_epochs)
-        pairs = {
-            "synthesis": replicate.synthesis,
-            "synthesis_on_real_masks": replicate.synthesis_on_real_masks,
-        }.get(source or "")
-        made += _seconds(session, pairs, None) if pairs is not None else 0.0
-    return ArmCost(
-        arm, trained, made, tried if source in ("synthesis", "synthesis_on_real_masks") else 0
-    )
+        if of.filling in replicate.stores:
+            made += _seconds(session, replicate.stores[of.filling], None)
+    return ArmCost(arm, trained, made, tried if of.pairs.stages else 0)
 
 
 def _seconds(session: Session, spec: Spec, epoch: int | None) -> float:

@@ -9,13 +9,10 @@ from harness.base.errors import DataError, RuleError
 from harness.commands import steps
 from harness.commands.chosen_settings import choice
 from harness.commands.session import Session
+from harness.config.arms import arm_of
 from harness.data.pairs.store import Store
 from harness.jobs.spec import Spec
-from harness.work.specs import ARM_FILLS, SOURCES_OF_EXTRA
-from harness.work.train.mixed_batches import unwanted_patients
-
-NAMES = {"synthesis": "synthetic", "synthesis_on_real_masks": "real-mask", "fresh": "fresh"}
-"""First part of a generated case's name, by the store that it is from."""
+from harness.work.fillings.generated import unwanted_patients
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class GeneratedPairs:
     """The pairs that were generated for an arm.
 
     Attributes:
-        name: what they are called.
+        name: of the filling, and the first part of a generated case's name.
         replicate: whose GAN generated them; None where no GAN did.
         share: of its batches that the arm's own segmenter fills with them.
         alone: the arm's segmenter trains on nothing else.
@@ -46,19 +43,17 @@ def find_generated(
         DataError: they are not generated yet.
         RuleError: anyone but training patients had a part in them.
     """
-    source = SOURCES_OF_EXTRA.get(arm or "")
-    if source is None or arm is None:
+    if arm is None:
         return None
+    of = arm_of(arm)
     graph = session.graph()
     seed = session.experiment.replicates.seed if replicate is None else replicate
     chosen = choice(session)
     replicates = steps.comparison_of(session, chosen).replicates
     planned = replicates.plan(graph, seed, (arm,), f"replicate {seed}")
-    spec = {
-        "synthesis": planned.synthesis,
-        "synthesis_on_real_masks": planned.synthesis_on_real_masks,
-    }.get(source)
-    spec = spec or session.specs.fresh(session.store)
+    spec = planned.stores.get(of.filling)
+    if spec is None:
+        return None
     if graph.need(spec) is None:
         raise DataError(
             f"the pairs of arm {arm} must be generated before they are exported, but "
@@ -67,10 +62,10 @@ def find_generated(
     store = Store.open(session.work.job(spec).path / "store")
     _need_training_patients(store, session.roles)
     settings = session.experiment.segmentation
-    only = ARM_FILLS[arm].get("order") == "only"
+    only = of.order == "only"
     slots = settings.batch_size if only else settings.extra_slots(chosen.synthetic_fraction)
-    of = None if source == "fresh" else seed
-    return GeneratedPairs(NAMES[source], store, spec, of, slots / settings.batch_size, only)
+    whose = seed if of.pairs.stages else None
+    return GeneratedPairs(of.filling, store, spec, whose, slots / settings.batch_size, only)
 
 
 def _need_training_patients(generated: Store, roles: Mapping[str, str]) -> None:

@@ -21,9 +21,9 @@ from harness.commands.export.folds import deal, split
 from harness.commands.export.generated import GeneratedPairs, find_generated, need_opening
 from harness.commands.output_folder import appearing
 from harness.commands.session import Session
+from harness.config.arms import arm_of
 from harness.config.experiment import Experiment
 from harness.data.pairs.store import Store
-from harness.work.specs import SOURCES_OF_EXTRA
 
 
 @dataclass(frozen=True)
@@ -92,21 +92,21 @@ def _check(experiment: Experiment, request: ExportRequest) -> None:
             f"--arm must be one of the experiment's: {', '.join(experiment.arms)}; but got "
             f"'{arm}'{hint}"
         )
-    if arm == "pretrain-finetune":
+    if arm is not None and arm_of(arm).order == "first":
         raise ConfigError(
-            "an exported arm must be one training set, but got 'pretrain-finetune', which trains "
-            "on two in turn; export synthetic-only and traditional, and hand the first training's "
-            "weights to the second with nnUNetv2_train -pretrained_weights"
+            f"an exported arm must be one training set, but got '{arm}', which trains on two in "
+            "turn; export its pairs alone (synthetic-only) and traditional, and hand the first "
+            "training's weights to the second with nnUNetv2_train -pretrained_weights"
         )
-    if arm == "shuffled":
+    if arm is not None and arm_of(arm).pairs.not_exported:
         raise ConfigError(
-            "an exported arm must have labels that belong to its images, but got 'shuffled', whose "
-            "labels are other pairs' on purpose; name another arm"
+            f"an exported arm must have labels that belong to its images, but got '{arm}', "
+            f"{arm_of(arm).pairs.not_exported}; name another arm"
         )
     first, count = experiment.replicates.seed, experiment.replicates.count
     if request.replicate is None:
         return
-    if SOURCES_OF_EXTRA.get(arm or "") not in ("synthesis", "synthesis_on_real_masks"):
+    if arm is None or not arm_of(arm).pairs.stages:
         raise ConfigError(
             "--replicate says whose GAN generated the pairs of an arm, but got "
             f"{request.replicate} with {f'--arm {arm}, which has none' if arm else 'no --arm'}; "

@@ -62,7 +62,7 @@ def warnings(found: Mapping[str, Any]) -> list[str]:
     """What a reader of nnU-Net's results must know."""
     text = []
     generated = found["generated"]
-    if generated is not None and generated["name"] != "fresh":
+    if generated is not None and generated["replicate"] is not None:
         text.append(
             f"{generated['name']} pairs were learnt from all training patients, those of the "
             "held-out fold too: nnU-Net's cross-validation flatters such a dataset; judge it on "

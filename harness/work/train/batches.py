@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.base.errors import DataError
 from harness.base.rng import torch_generator
+from harness.data.pairs.store import Store
 
 Augment = Callable[[Mapping[str, Tensor], torch.Generator], Mapping[str, Tensor]]
 
@@ -64,3 +67,19 @@ class EpochBatches:
         if self._augment is None:
             return batch
         return self._augment(batch, torch_generator(self._seed, "augment", epoch, index))
+
+
+def load_pairs(store: Store, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
+    """CT (n, 1, F, F) in [-1, 1] and masks (n, C, F, F) 0/1 of the rows of a store."""
+    return (
+        torch.from_numpy(np.asarray(store.ct[rows], np.float32)),
+        torch.from_numpy(np.asarray(store.masks[rows])),
+    )
+
+
+def others(count: int, seed: int) -> Tensor:
+    """Another index for each of `count`: one random cycle through all of them."""
+    cycle = torch.randperm(count, generator=torch_generator(seed, "shuffled labels"))
+    partner = torch.empty_like(cycle)
+    partner[cycle] = cycle.roll(-1)
+    return partner

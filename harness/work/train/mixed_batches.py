@@ -2,9 +2,8 @@
 
 Real slots draw from every slice of the placed range of training patients; they, their order and
 their augmentation draws come from streams of the replicate's seed alone, so they are the same in
-every arm. The arm decides what fills the extra slots and whether slots are augmented. Real pairs in
-extra slots are those that the GAN stages learn from, so that structure is about as frequent there
-as in synthetic pairs.
+every arm. The arm decides what fills the extra slots (`work.fillings`) and whether slots are
+augmented.
 """
 
 from __future__ import annotations
@@ -14,15 +13,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.base.errors import RuleError
 from harness.base.rng import torch_generator
+from harness.config.choices import FILLINGS
 from harness.config.stages import SegmentationAugmentation, extra_slots
 from harness.data.pairs.store import Store
-from harness.jobs.context import Context
 from harness.training.augmentation import augment_pairs
+from harness.work.train.batches import load_pairs
 
 
 class Slots:
@@ -79,8 +77,11 @@ class SlotBatches:
             if fill["augment"]
             else None
         )
-        self._plan = slot_plan(config)
-        self._streams = {"real": "real", "extra": f"extra-{fill['draws']}"}
+        self._plan = [
+            (first, {pool: n for pool, n in counts.items() if len(self._pools[pool][0])})
+            for first, counts in slot_plan(config)
+        ]
+        self._streams = {"real": "real", "extra": f"extra-{FILLINGS.get(fill['extra']).stream}"}
         self._slots = {
             (first, pool): Slots(len(self._pools[pool][0]), slots, seed, self._streams[pool])
             for first, counts in self._plan
@@ -92,7 +93,7 @@ class SlotBatches:
         return min(self._per_epoch, self._updates - (epoch - 1) * self._per_epoch)
 
     def images(self, epoch: int) -> int:
-        return self._size * self.updates(epoch)
+        return sum(self._plan[0][1].values()) * self.updates(epoch)
 
     def batch(self, epoch: int, index: int) -> dict[str, Tensor]:
         update = (epoch - 1) * self._per_epoch + index
@@ -133,13 +134,6 @@ def slot_plan(config: Mapping[str, Any]) -> list[tuple[int, dict[str, int]]]:
     return [(0, {"real": size - extra, "extra": extra})]
 
 
-def _pairs(store: Store, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
-    return (
-        torch.from_numpy(np.asarray(store.ct[rows], np.float32)),
-        torch.from_numpy(np.asarray(store.masks[rows])),
-    )
-
-
 def real_pairs(store: Store, config: Mapping[str, Any], seed: int) -> tuple[Tensor, Tensor]:
     """Every pair of the training patients, or of the share of them that the arm fine-tunes on."""
     rows = store.select(role="train")
@@ -148,53 +142,6 @@ def real_pairs(store: Store, config: Mapping[str, Any], seed: int) -> tuple[Tens
     kept = max(1, round(share * len(patients)))
     order = torch.randperm(len(patients), generator=torch_generator(seed, "fine-tuned patients"))
     chosen = {patients[index] for index in order[:kept].tolist()} if patients else set()
-    return _pairs(store, np.array([r for r in rows if store.rows[r].patient_digest in chosen], int))
-
-
-def extra_pairs(context: Context, store: Store) -> tuple[Tensor, Tensor]:
-    """What fills the extra slots of the arm."""
-    kind = context.spec.config["fill"]["extra"]
-    if kind in ("synthetic", "fresh"):
-        return _made(context, store, kind)
-    ct, masks = _pairs(store, store.select(role="train", selected=True))
-    if kind == "shuffled":
-        masks = masks[others(len(masks), context.spec.seed)]
-    return ct, masks
-
-
-def others(count: int, seed: int) -> Tensor:
-    """Another index for each of `count`: one random cycle through all of them."""
-    cycle = torch.randperm(count, generator=torch_generator(seed, "shuffled labels"))
-    partner = torch.empty_like(cycle)
-    partner[cycle] = cycle.roll(-1)
-    return partner
-
-
-def _made(context: Context, real: Store, kind: str) -> tuple[Tensor, Tensor]:
-    """Pairs of another store, refused if anyone but training patients had a part in it."""
-    store = Store.open(context.input("extra") / "store")
-    odd = unwanted_patients(store, {p["digest"]: p["role"] for p in real.meta["patients"]})
-    if (odd or store.meta["kind"] != kind) and kind == "fresh":
-        raise RuleError(
-            "fresh patients must be none of the experiment's own, but "
-            f"{len(odd)} of them are; make the store again"
-        )
-    if odd or store.meta["kind"] != kind:
-        raise RuleError(
-            "synthetic pairs must come from a GAN that saw training patients only, but "
-            f"{len(odd)} of the patients it saw have another role; make the store again"
-        )
-    return _pairs(store, np.arange(len(store.rows)))
-
-
-def unwanted_patients(store: Store, roles: Mapping[str, str]) -> set[str]:
-    """Who may have had no part in made pairs but had: of fresh ones anyone of the experiment, of
-    others anyone but its training patients.
-
-    Args:
-        roles: of the experiment's patients, by content digest.
-    """
-    seen = set(store.meta["lineage"]["patients"])
-    if store.meta["kind"] == "fresh":
-        return seen & set(roles)
-    return seen - {digest for digest, role in roles.items() if role == "train"}
+    return load_pairs(
+        store, np.array([r for r in rows if store.rows[r].patient_digest in chosen], int)
+    )

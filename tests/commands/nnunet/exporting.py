@@ -50,7 +50,7 @@ class Work:
         for replicate in plan.replicates:
             for spec, shade in (
                 (replicate.synthesis, replicate.seed),
-                (replicate.synthesis_on_real_masks, replicate.seed + 10),
+                (replicate.stores.get("gan-on-real-masks"), replicate.seed + 10),
             ):
                 if spec is not None and session.work.job(spec).result() is not None:
                     self.paint(session, spec, shade)

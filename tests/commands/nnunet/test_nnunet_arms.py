@@ -17,9 +17,9 @@ from harness.commands.export.text import commands, lines, warnings
 @pytest.mark.parametrize(
     ("arm", "replicate", "word", "value"),
     [
-        ("traditional+gan", None, "synthetic", 0.0),
-        ("traditional+gan", 1001, "synthetic", 0.01),
-        ("real-mask", 1001, "real-mask", 0.11),
+        ("traditional+gan", None, "gan", 0.0),
+        ("traditional+gan", 1001, "gan", 0.01),
+        ("real-mask", 1001, "gan-on-real-masks", 0.11),
     ],
 )
 def test_made_pairs_are_those_of_the_arm_and_replicate(
@@ -49,7 +49,7 @@ def test_an_arm_without_made_pairs_is_the_training_patients(
 def test_words_say_what_is_held_and_what_to_mind(mixed: tuple[Path, Any]) -> None:
     dataset, found = mixed
     said = "\n".join(lines(found))
-    assert "of 3 training patients, and all 6 synthetic pairs of replicate 1001" in said
+    assert "of 3 training patients, and all 6 gan pairs of replicate 1001" in said
     assert "of 1 validation patient, with labelsTs" in said
     assert "test patients: none" in said
     assert "HU within -324 to 176, float32; labels: 0 background, 1 parotid" in said

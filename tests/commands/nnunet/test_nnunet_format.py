@@ -88,7 +88,7 @@ def test_folds_part_the_training_patients(mixed: tuple[Path, Any], patients: Pat
     splits = splits_of(dataset)
     assert len(splits) == 3
     listed = {row["case"]: row for row in cases(dataset) if row["set"] != "validation"}
-    made = {case for case, row in listed.items() if row["set"] == "synthetic"}
+    made = {case for case, row in listed.items() if row["set"] == "gan"}
     assert len(made) == MADE
     held: list[str] = []
     sides = defaultdict(set)
@@ -124,8 +124,8 @@ def test_what_trains_on_made_pairs_alone_is_validated_on_patients(
 ) -> None:
     found = export_nnunet(compared.session(), ExportRequest(tmp_path, "synthetic-only", folds=2))
     for fold in splits_of(Path(found["dataset"])):
-        assert {case.split("-")[0] for case in fold["train"]} == {"synthetic"}
-        assert not any(case.startswith("synthetic") for case in fold["val"])
+        assert {case.split("-")[0] for case in fold["train"]} == {"gan"}
+        assert not any(case.startswith("gan") for case in fold["val"])
         assert fold["val"]
     assert found["generated"]["share_of_cases"] == [1.0, 1.0]
     assert found["generated"]["share_of_batches"] == 1.0

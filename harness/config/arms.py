@@ -1,0 +1,138 @@
+"""An arm is a product: augmented or not x what fills the extra places of a batch x the order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
+
+from harness.base.errors import ConfigError
+from harness.base.text import nearest
+from harness.config.choices import FILLINGS, OneOf
+
+Order = Literal["mixed", "only", "first"]
+AUGMENTED = "traditional+"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A way to train the segmenter.
+
+    Attributes:
+        augmented: ordinary augmentation, of all pairs.
+        filling: of the extra places; a name of `choices.FILLINGS`.
+        order: extra pairs in every batch beside the real ones ("mixed"), no real pairs at all
+            ("only"), or extra pairs alone before real ones alone ("first").
+    """
+
+    augmented: bool
+    filling: str
+    order: Order = "mixed"
+
+    @property
+    def pairs(self) -> Any:
+        """What fills the extra places: a `harness.work.fillings.filling.Filling`."""
+        return FILLINGS.get(self.filling)
+
+    @property
+    def words(self) -> str:
+        """The arm in one sentence part."""
+        words = self.pairs.words
+        held = {
+            "mixed": f"extra places: {words}",
+            "only": f"{words} alone; batches shared with no arm",
+            "first": f"{words} first, then real pairs; batches shared with no arm",
+        }[self.order]
+        return f"{held}; {'' if self.augmented else 'no '}augmentation"
+
+    @property
+    def colour(self) -> str:
+        """In every figure, "#rrggbb": the filling's, lighter for "only" and darker for "first"."""
+        plain, augmented = self.pairs.colours
+        colour: str = augmented if self.augmented else plain
+        towards = {"mixed": None, "only": 255, "first": 0}[self.order]
+        if towards is None:
+            return colour
+        parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        return "#" + "".join(f"{(part + towards) // 2:02x}" for part in parts)
+
+
+NAMED: dict[str, Arm] = {
+    "none": Arm(False, "real"),
+    "traditional": Arm(True, "real"),
+    "gan": Arm(False, "gan"),
+    "traditional+gan": Arm(True, "gan"),
+    "duplicate": Arm(True, "real-again"),
+    "real-mask": Arm(True, "gan-on-real-masks"),
+    "shuffled": Arm(True, "exchanged-labels"),
+    "oracle": Arm(True, "fresh-phantoms"),
+    "synthetic-only": Arm(True, "gan", "only"),
+    "pretrain-finetune": Arm(True, "gan", "first"),
+}
+"""Arms with a name of their own; any other one is `[traditional+]FILLING[:only|:first]`."""
+
+DEFAULT = ("none", "traditional", "gan", "traditional+gan", "duplicate")
+"""The arms of an experiment that names none."""
+
+
+def known_arms() -> list[str]:
+    """Every arm's name: those of their own, then the products."""
+    ends = ("", ":only", ":first")
+    made = product(FILLINGS.names(), ("", AUGMENTED), ends)
+    return list(dict.fromkeys([*NAMED, *(f"{start}{name}{end}" for name, start, end in made)]))
+
+
+def arm_of(name: str) -> Arm:
+    """The arm called `name`.
+
+    Raises:
+        ConfigError: no such arm.
+    """
+    if name in NAMED:
+        return NAMED[name]
+    if name not in known_arms():
+        near = nearest(name, known_arms())
+        hint = f"; did you mean '{near}'?" if near else ""
+        raise ConfigError(f"an arm must be {ArmName().rule()}, but got '{name}'{hint}")
+    rest = name.removeprefix(AUGMENTED)
+    filling, _, order = rest.partition(":")
+    return Arm(rest != name, filling, order or "mixed")  # type: ignore[arg-type]
+
+
+def arm_problems(arms: Sequence[str], source: str) -> list[str]:
+    """What is wrong with the arms of an experiment, a full sentence each."""
+    found: list[str] = []
+    seen: dict[Arm, str] = {}
+    for name in arms:
+        arm = arm_of(name)
+        if arm in seen:
+            same = "twice" if seen[arm] == name else f"and '{seen[arm]}', which are one arm"
+            found.append(f"arms must differ, but got '{name}' {same}; leave one out")
+        seen[arm] = name
+        needed = arm.pairs.needs_source
+        if needed and source != needed:
+            found.append(
+                f"the arm '{name}' needs data.source '{needed}', where {arm.pairs.words} can be "
+                f"made, but got '{source}'; remove it from `arms`"
+            )
+        if arm.filling == "nothing" and arm.order != "mixed":
+            found.append(f"arms must train on pairs, but got '{name}'; remove it from `arms`")
+    return found
+
+
+class ArmName(OneOf):
+    """Of a text that must name an arm."""
+
+    def __init__(self) -> None:
+        super().__init__(FILLINGS)
+
+    def names(self) -> list[str]:
+        return known_arms()
+
+    def rule(self) -> str:
+        fillings = ", ".join(FILLINGS.names())
+        return (
+            f"one of: {', '.join(NAMED)}; or [{AUGMENTED}]FILLING[:only|:first] with a filling of: "
+            f"{fillings}"
+        )

@@ -1,0 +1,57 @@
+"""Fillings from the training patients' own pairs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.work.fillings.filling import Filling
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.data.pairs.store import Store
+    from harness.jobs.context import Context
+
+
+class Real(Filling):
+    """The pairs that the GAN stages learn from, so that structure is about as frequent."""
+
+    def pairs(self, context: Context, store: Store) -> tuple[Tensor, Tensor]:
+        from harness.work.train.batches import load_pairs
+
+        return load_pairs(store, store.select(role="train", selected=True))
+
+
+class ExchangedLabels(Real):
+    """The same CT, each with the masks of another pair."""
+
+    def pairs(self, context: Context, store: Store) -> tuple[Tensor, Tensor]:
+        from harness.work.train.batches import others
+
+        ct, masks = super().pairs(context, store)
+        return ct, masks[others(len(masks), context.spec.seed)]
+
+
+class Nothing(Filling):
+    """The places stay empty: batches are smaller."""
+
+    def pairs(self, context: Context, store: Store) -> tuple[Tensor, Tensor]:
+        from harness.work.train.batches import load_pairs
+
+        return load_pairs(store, np.zeros(0, np.intp))
+
+
+REAL = Real("real pairs", ("#9a9a9a", "#0173b2"))
+REAL_AGAIN = Real(
+    "real pairs, drawn by other random numbers: what chance alone does",
+    ("#e4c8b0", "#ca9161"),
+    stream="other",
+)
+EXCHANGED_LABELS = ExchangedLabels(
+    "real pairs with the labels of others: must harm",
+    ("#eaae7f", "#d55e00"),
+    not_exported="whose labels are other pairs' on purpose",
+)
+NOTHING = Nothing("nothing, so that batches are smaller", ("#c9c9c9", "#56b4e9"))
