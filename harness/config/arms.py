@@ -36,26 +36,30 @@ class Arm:
         return FILLINGS.get(self.filling)
 
     @property
-    def words(self) -> str:
-        """The arm in one sentence part."""
-        words = self.pairs.words
-        held = {
-            "mixed": f"extra places: {words}",
+    def held(self) -> str:
+        """What the extra places hold, and when."""
+        words, purpose = self.pairs.words, self.pairs.purpose
+        return {
+            "mixed": f"{words}: {purpose}" if purpose else words,
             "only": f"{words} alone; batches shared with no arm",
             "first": f"{words} first, then real pairs; batches shared with no arm",
         }[self.order]
-        return f"{held}; {'' if self.augmented else 'no '}augmentation"
+
+    @property
+    def words(self) -> str:
+        """The arm in one sentence part."""
+        extra = "extra places: " if self.order == "mixed" else ""
+        return f"{extra}{self.held}; {'' if self.augmented else 'no '}augmentation"
 
     @property
     def colour(self) -> str:
         """In every figure, "#rrggbb": the filling's, lighter for "only" and darker for "first"."""
         plain, augmented = self.pairs.colours
         colour: str = augmented if self.augmented else plain
-        towards = {"mixed": None, "only": 255, "first": 0}[self.order]
-        if towards is None:
-            return colour
+        white, black = {"mixed": (0.0, 0.0), "only": (0.3, 0.0), "first": (0.0, 0.5)}[self.order]
         parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-        return "#" + "".join(f"{(part + towards) // 2:02x}" for part in parts)
+        kept = 1 - white - black
+        return "#" + "".join(f"{round(part * kept + 255 * white):02x}" for part in parts)
 
 
 NAMED: dict[str, Arm] = {

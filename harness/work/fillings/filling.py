@@ -41,6 +41,7 @@ class Filling:
 
     Attributes:
         words: the pairs, in sentences about an arm.
+        purpose: what they are there to show; "" where that is plain.
         colours: of its arms without and with augmentation, "#rrggbb".
         stream: of the random numbers that draw the extra places: arms of one stream draw alike.
         stages: GAN stages that it needs, "mask" and "image".
@@ -51,6 +52,7 @@ class Filling:
 
     words: str
     colours: tuple[str, str]
+    purpose: str = ""
     stream: str = "shared"
     stages: tuple[str, ...] = ()
     generated: bool = False

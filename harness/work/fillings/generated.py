@@ -87,14 +87,16 @@ def unwanted_patients(store: Store, roles: Mapping[str, str]) -> set[str]:
 
 GAN = Gan("synthetic pairs", ("#de8f05", "#029e73"), stages=("mask", "image"), generated=True)
 GAN_ON_REAL_MASKS = GanOnRealMasks(
-    "CT generated for real training masks: isolates Stage II",
+    "CT generated for real training masks",
     ("#e5bbdd", "#cc78bc"),
+    "isolates Stage II",
     stages=("image",),
     generated=True,
 )
 FRESH_PHANTOMS = FreshPhantoms(
-    "pairs of further phantoms: the ceiling",
+    "pairs of further phantoms",
     ("#7f7f7f", "#222222"),
+    "the ceiling",
     generated=True,
     needs_source="phantom",
 )

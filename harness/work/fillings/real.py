@@ -45,13 +45,15 @@ class Nothing(Filling):
 
 REAL = Real("real pairs", ("#9a9a9a", "#0173b2"))
 REAL_AGAIN = Real(
-    "real pairs, drawn by other random numbers: what chance alone does",
+    "real pairs, drawn by other random numbers",
     ("#e4c8b0", "#ca9161"),
+    "what chance alone does",
     stream="other",
 )
 EXCHANGED_LABELS = ExchangedLabels(
-    "real pairs with the labels of others: must harm",
+    "real pairs with the labels of others",
     ("#eaae7f", "#d55e00"),
+    "must harm",
     not_exported="whose labels are other pairs' on purpose",
 )
 NOTHING = Nothing("nothing, so that batches are smaller", ("#c9c9c9", "#56b4e9"))
