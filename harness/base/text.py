@@ -14,24 +14,6 @@ from harness.base.counts import counted as counted
 DASH = "\u2013"
 MINUS = "\u2212"
 
-# What the values of score jobs are called on the page: short name, unit or direction.
-SCORE_WORDS: dict[str, tuple[str, str]] = {
-    "quality/kid": ("KID", "lower is better"),
-    "quality/fid": ("FID", "lower is better"),
-    "quality/ssim": ("SSIM", "higher is better"),
-    "quality/ms_ssim_4": ("MS-SSIM, 4 scales", "higher is better"),
-    "quality/psnr_db": ("PSNR", "dB"),
-    "quality/mae_hu": ("mean absolute error", "HU"),
-    "cost/epochs": ("epochs a seed", "fewer is cheaper"),
-    "quality/diversity": ("diversity of samples", "mean 1 - SSIM of pairs"),
-    "quality/diversity_real": ("diversity of real ones", "mean 1 - SSIM of pairs"),
-    "quality/area_ratio": ("mask area / real area", "1 is right"),
-    "quality/components": ("regions per mask", "real structures: about 1"),
-    "quality/empty_share": ("empty masks", "share"),
-}
-# Scores that mean nothing without the extractor that made the features.
-WITH_EXTRACTOR = ("quality/kid", "quality/fid")
-
 
 def number(value: float | None, digits: int = 3) -> str:
     """A plain number with fixed decimals; a dash where there is none."""
@@ -119,25 +101,6 @@ def settings_text(params: Mapping[str, object]) -> str:
 def day(seconds: float) -> str:
     """A date in UTC; empty before anything finished."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d") if seconds else ""
-
-
-def score_name(name: str, extractor: str = "", n: int | None = None) -> str:
-    """A score's name with unit or direction; KID and FID also with extractor and n."""
-    word, unit = SCORE_WORDS.get(name, (name.rpartition("/")[2].replace("_", " "), ""))
-    notes = [unit] if unit else []
-    if name in WITH_EXTRACTOR:
-        notes.append(extractor or "extractor not recorded")
-    if n is not None:
-        notes.append(f"n = {n}")
-    return f"{word} ({'; '.join(notes)})" if notes else word
-
-
-def axis_name(name: str, extractor: str = "", n: int | None = None) -> str:
-    """`score_name` for an axis: name and direction above, extractor and n below."""
-    first = score_name(name).replace("; extractor not recorded", "")
-    second = [extractor] if name in WITH_EXTRACTOR and extractor else []
-    second += [f"n = {n}"] if n is not None else []
-    return f"{first}\n{', '.join(second)}" if second else first
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -11,12 +11,12 @@ import yaml
 
 from harness import __version__
 from harness.base.files import digest_of, read_json, write_json, write_text
-from harness.base.text import score_name
 from harness.commands.session import Session
 from harness.config.axes import AxisConfig
 from harness.config.experiment import to_dict
 from harness.figures.copies import write_png
 from harness.figures.settings_grid import DPI
+from harness.metrics.records import title_of
 from harness.report.results import chosen_trial, seed_value
 from harness.report.search import draw_search, draw_settings
 from harness.sweep.plan import SweepPlan, TrialRun
@@ -97,7 +97,7 @@ def write_files(
 
 def settings_text(plan: SweepPlan, run: TrialRun) -> str:
     """A trial's settings as the stage's section of an experiment file."""
-    name = score_name(plan.objective).partition(" (")[0]
+    name = title_of(plan.objective)
     value = f", {name} {run.trial.value:.4g}" if run.trial.value is not None else ""
     head = f"# Trial {run.trial.number} of study {plan.study}{value}.\n"
     section = {plan.stage: to_dict(run.settings)}

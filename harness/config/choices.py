@@ -51,6 +51,30 @@ FILLINGS: Registry[Any] = Registry(
 )
 """Each a `harness.work.fillings.filling.Filling`."""
 
+SCORES: Registry[Any] = Registry(
+    "score",
+    "harness.scores",
+    {
+        "kid": "harness.metrics.records:KID",
+        "kid_by_patient": "harness.metrics.records:KID_BY_PATIENT",
+        "fid": "harness.metrics.records:FID",
+        "precision": "harness.metrics.records:PRECISION",
+        "recall": "harness.metrics.records:RECALL",
+        "density": "harness.metrics.records:DENSITY",
+        "coverage": "harness.metrics.records:COVERAGE",
+        "ssim": "harness.metrics.records:SSIM",
+        "ms_ssim_4": "harness.metrics.records:MS_SSIM_4",
+        "psnr_db": "harness.metrics.records:PSNR_DB",
+        "mae_hu": "harness.metrics.records:MAE_HU",
+        "diversity": "harness.metrics.records:DIVERSITY",
+        "diversity_real": "harness.metrics.records:DIVERSITY_REAL",
+        "area_ratio": "harness.metrics.records:AREA_RATIO",
+        "components": "harness.metrics.records:COMPONENTS",
+        "empty_share": "harness.metrics.records:EMPTY_SHARE",
+    },
+)
+"""Each a `harness.metrics.records.ScoreRecord`; tables show them in this order."""
+
 
 @dataclass(frozen=True)
 class OneOf:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from harness.config.axes import AxisConfig, axis_problems
+from harness.config.choices import SCORES
 from harness.config.section import Positive, PositiveFloat, Section, full_sentences
 from harness.config.servers import storage_problem
 from harness.config.stages import ImageStageConfig, MaskStageConfig
@@ -22,13 +23,34 @@ class StageSweepConfig(Section):
     objective: str = Field(
         "quality/kid", description="a value of the stage's score at the last epoch, mean over seeds"
     )
-    direction: Direction = Field("minimize", description="of the objective")
+    direction: Direction | None = Field(
+        None, description="of the objective; null takes the better side of its score"
+    )
     further_objectives: dict[str, Direction] = Field(
         {},
         description="names and directions: values of the score, or cost/epochs "
         "(those that a seed trains); the search looks for the Pareto front, and the best trial "
         "by `objective` on it is chosen",
     )
+
+    @property
+    def towards(self) -> Direction:
+        """`direction`, or the better side of the objective's score."""
+        better = self._better_side()
+        return self.direction or ("maximize" if better == "high" else "minimize")
+
+    def _better_side(self) -> str:
+        key = self.objective.removeprefix("quality/")
+        return str(SCORES.get(key).better) if key in SCORES.names() else "low"
+
+    @model_validator(mode="after")
+    def _one_side_is_better(self) -> StageSweepConfig:
+        if self.direction is None and not self._better_side():
+            raise ValueError(
+                f"direction must be given for {self.objective}, of which neither side is better, "
+                "but got nothing; add minimize or maximize"
+            )
+        return self
 
     @model_validator(mode="after")
     def _objectives_differ(self) -> StageSweepConfig:

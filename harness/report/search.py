@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from harness.base.text import axis_name, counted, score_name
+from harness.base.text import counted
 from harness.config.axes import AxisConfig
 from harness.config.data import CropConfig
 from harness.figures.axes import SearchAxis
@@ -20,6 +20,7 @@ from harness.figures.search import history, importance, slices
 from harness.figures.settings_grid import settings_grid
 from harness.figures.trials import TrialDot
 from harness.jobs.folder import WorkFolder
+from harness.metrics.records import axis_name, title_of
 from harness.report.grids import last_samples
 from harness.report.results import scored_with, trial_dot, trial_runs
 from harness.sweep.importance import Importance, search_axes
@@ -137,7 +138,7 @@ def draw_settings(
 
     if not any(load(trial) is not None for trial in cells.shown.values()):
         return None
-    name = score_name(sweep.objective).partition(" (")[0]
+    name = title_of(sweep.objective)
     return Drawing(
         "samples-by-setting",
         settings_grid(cells, load, name),

@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-from harness.base.text import MINUS, SCORE_WORDS, axis_name, counted, short
+from harness.base.text import MINUS, counted, short
 from harness.figures.curves import losses
+from harness.metrics.records import axis_name, measured_names
 from harness.report.data import ReportData
 from harness.report.grids import by_epoch, per_seed
 from harness.report.picture_budget import Picture, PictureBudget
@@ -141,8 +142,7 @@ def _scores(data: ReportData, stage: str) -> tuple[tuple[str, ...], list[ScoreLi
             found.append((str(replicate.seed), values))
     if not found:
         return (), [], ""
-    measured = dict.fromkeys(n for _, v in found for n in v if n.startswith("quality/"))
-    names = sorted(measured, key=lambda n: list(SCORE_WORDS).index(n) if n in SCORE_WORDS else 99)
+    names = measured_names(name for _, values in found for name in values)
     titles = [axis_name(name) for name in names]
     lines = [
         ScoreLine(seed, tuple(short(values.get(name)) for name in names), _verdict(values))

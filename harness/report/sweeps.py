@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from harness.base.text import DASH, SCORE_WORDS, axis_name, counted, score_name, short
+from harness.base.text import DASH, counted, short
 from harness.figures.curves import Curve, quality
 from harness.figures.settings_grid import pixels
 from harness.figures.sweeps import objective_by_batch
 from harness.figures.trials import TrialDot
+from harness.metrics.records import axis_name, curve_names, score_name, title_of
 from harness.report.data import ReportData
 from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import (
@@ -25,11 +26,6 @@ from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
 from harness.sweep.planner import LOST, TOO_LARGE
 
 SETTINGS_BYTES = 130_000
-# Scores shown by epoch.
-CURVES = {
-    "mask": ("quality/kid", "quality/fid"),
-    "image": ("quality/kid", "quality/fid", "quality/ssim"),
-}
 
 
 @dataclass(frozen=True)
@@ -236,7 +232,7 @@ def _quality_curves(
     data: ReportData, sweep: SweepPlan, best: TrialRun | None, budget: PictureBudget
 ) -> list[Picture]:
     pictures = []
-    for name in CURVES.get(sweep.stage, ()):
+    for name in curve_names():
         chosen: list[Curve] = []
         others: list[Curve] = []
         for run in sweep.trials:
@@ -245,7 +241,7 @@ def _quality_curves(
             group += [curve for curve in found if curve.steps]
         if chosen or others:
             label = axis_name(name, *scored_with(sweep))
-            caption = f"{SCORE_WORDS[name][0]} on validation patients by epoch, a line per seed."
-            alt = f"{SCORE_WORDS[name][0]} by epoch, {sweep.stage} stage"
+            caption = f"{title_of(name)} on validation patients by epoch, a line per seed."
+            alt = f"{title_of(name)} by epoch, {sweep.stage} stage"
             pictures.append(budget.figure(quality(chosen, others, label), alt, caption))
     return pictures

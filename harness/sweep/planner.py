@@ -86,7 +86,7 @@ class StageSweep:
             self.stage,
             self.study.name,
             sweep.objective,
-            sweep.direction,
+            sweep.towards,
             [self._trial(graph, trial) for trial in trials],
             self.study.best(),
             self.study.front() if sweep.further_objectives else [],
@@ -101,7 +101,7 @@ class StageSweep:
             return None
         cells = grid_cells(sweep.space, seed)[: self.study.total()]
         runs = [self._trial(graph, Trial(n, cell, None, 0)) for n, cell in enumerate(cells)]
-        return SweepPlan(self.stage, self.study.name, sweep.objective, sweep.direction, runs)
+        return SweepPlan(self.stage, self.study.name, sweep.objective, sweep.towards, runs)
 
     def _may_ask(self, graph: JobGraph) -> bool:
         """Whether the budget allows another wave; one that was begun is always completed."""

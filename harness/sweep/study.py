@@ -65,7 +65,7 @@ class Trial:
 
 def study_name(stage: str, sweep: SweepConfig, settings: StageSweepConfig, base: str) -> str:
     """The study that these settings belong to; arguments as of `Study`."""
-    asked = to_dict(settings)
+    asked = {**to_dict(settings), "direction": settings.towards}
     del asked["trials"]  # more trials later continue the study
     if not asked["further_objectives"]:
         del asked["further_objectives"]
@@ -113,7 +113,7 @@ class Study:
         logging.getLogger("alembic").setLevel(logging.ERROR)
         self._sweep = sweep
         self._settings = settings
-        self._directions = [settings.direction, *settings.further_objectives.values()]
+        self._directions = [settings.towards, *settings.further_objectives.values()]
         self.name = study_name(stage, sweep, settings, base)
         self._study = open_study(path, self.name, self._directions, server)
         self._space = distributions(settings.space)
@@ -298,7 +298,7 @@ class Study:
         asked = [trial for trial in trials if CHECKPOINT_OF not in trial.user_attrs]
         index = [trial.number for trial in asked].index(number)
         copy = optuna.create_study(
-            direction=self._settings.direction,
+            direction=self._settings.towards,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=0),
         )
         copy.add_trials(asked[: index - index % self._sweep.trials_per_batch])
@@ -354,7 +354,7 @@ class Study:
         sound = [trial for trial in self.trials() if trial.sound]
         if not sound:
             return None
-        sign = 1.0 if self._settings.direction == "minimize" else -1.0
+        sign = 1.0 if self._settings.towards == "minimize" else -1.0
         front = set(self.front()) if self._settings.further_objectives else set()
         return min(
             sound,

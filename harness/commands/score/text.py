@@ -7,15 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.base.text import DASH, short
+from harness.metrics.records import record_of
 
-LOW_IS_GOOD = ("kid", "kid_by_patient", "fid")
 _TITLES = {
-    "kid": "KID",
-    "kid_by_patient": "KID by patient",
-    "fid": "FID",
-    "ssim": "SSIM",
-    "ms_ssim_4": "MS-SSIM, 4 scales",
-    "psnr_db": "PSNR, dB",
     "mae": "mean absolute error, of [0, 1]",
     "mae_in_window_units": "mean absolute error, window units",
 }
@@ -92,7 +86,10 @@ def _paired(paired: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _title(name: str) -> str:
-    return _TITLES.get(name, name)
+    record = record_of(name)
+    if record is None:
+        return _TITLES.get(name, name)
+    return f"{record.title}, {record.unit}" if record.unit else record.title
 
 
 def _interval(ends: Sequence[float] | None) -> str:
@@ -103,7 +100,10 @@ def _mark(name: str, baseline: Mapping[str, Any]) -> str:
     """What 95 of 100 splits of real patients reach."""
     if baseline["mean"] is None:
         return DASH
-    return f"<= {short(baseline['p95'])}" if name in LOW_IS_GOOD else f">= {short(baseline['p05'])}"
+    record = record_of(name)
+    if record is not None and record.better == "low":
+        return f"<= {short(baseline['p95'])}"
+    return f">= {short(baseline['p05'])}"
 
 
 def _notes(scores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

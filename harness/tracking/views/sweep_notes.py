@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from harness.base.text import counted, score_name, short
+from harness.base.text import counted, short
 from harness.figures.axes import SearchAxis, value_words
+from harness.metrics.records import title_of
 from harness.report.results import is_failed, seed_value, values_of
 from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
 
@@ -69,7 +70,7 @@ def of_seed(plan: SweepPlan, run: TrialRun, seed: SeedRun) -> str:
 
 
 def _name(plan: SweepPlan) -> str:
-    return score_name(plan.objective).partition(" (")[0]
+    return title_of(plan.objective)
 
 
 def _trial(run: TrialRun) -> str:

@@ -7,7 +7,6 @@ checkpoint's epoch, so that the curves of a training are the journals of its sco
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,19 +21,12 @@ from harness.jobs.context import Context
 from harness.jobs.journal import Journal
 from harness.metrics.collapse.verdict import Collapse
 from harness.metrics.extractors.registry import Extractor
-from harness.metrics.fidelity.kid_fid import fid, kid
-from harness.metrics.images.mask_shape import describe_masks
-from harness.metrics.images.similarity import paired_similarity, ssim_diversity
+from harness.metrics.records import ImageSets, Need, measure
 from harness.training.precision import Precision
 from harness.work.evaluate.features import Features
 from harness.work.evaluate.real_diversity import DiversityJudge, journal_values, real_rows, unit
 from harness.work.generate.synthesis import load_image_generator, load_mask_generator
 from harness.work.train import image_stage, mask_stage
-
-DIVERSITY_PAIRS = 200
-
-OF_MASKS = ("kid", "fid", "diversity")
-OF_IMAGES = ("kid", "fid", "mae_hu", "ssim", "ms_ssim_4", "psnr_db")
 
 
 def score_masks(context: Context) -> None:
@@ -54,9 +46,12 @@ def score_masks(context: Context) -> None:
     )
     samples = mask_stage.sample_masks(generator, noise, device)
     features = Features(context, config["extractor"])
+    offered: list[Need] = ["features", "samples"]
+    if settings["learns"] == "mask":
+        offered.append("masks")
     if not np.isfinite(samples).all():
         verdict = judge.judge(samples[:, 0])
-        _store(context, _undefined(OF_MASKS), len(rows), features.extractor, verdict)
+        _store(context, measure(None, *offered), len(rows), features.extractor, verdict)
         return
     if settings["learns"] == "ct":
         verdict = judge.judge(unit(samples[:, 0]))
@@ -66,12 +61,7 @@ def score_masks(context: Context) -> None:
         verdict = judge.judge(_with_structure(drawn, judge.wanted))
         real = store.mask_crops(rows).max(axis=1, keepdims=True).astype(np.float32)
         fake = drawn[: len(rows), None].astype(np.float32)
-    values = _fidelity(features, real, fake)
-    source = numpy_generator(seed, "diversity")
-    for name, images in (("diversity", fake), ("diversity_real", real)):
-        values[f"quality/{name}"] = ssim_diversity(images[:, 0], DIVERSITY_PAIRS, source).value
-    if settings["learns"] == "mask":
-        values |= _mask_shape(fake[:, 0] > 0.5, real[:, 0] > 0.5)
+    values = measure(_sets(context, store, features, real, fake), *offered)
     _store(context, values, len(rows), features.extractor, verdict)
 
 
@@ -93,17 +83,10 @@ def score_images(context: Context) -> None:
     verdict = _judge_image_generator(context, store, generator, settings["statistics"], device)
     features = Features(context, config["extractor"])
     if not np.isfinite(images).all():
-        _store(context, _undefined(OF_IMAGES), len(rows), features.extractor, verdict)
+        _store(context, measure(None, "features", "pairs"), len(rows), features.extractor, verdict)
         return
     real, fake = unit(store.ct[rows]), unit(images)
-    values = _fidelity(features, real, fake)
-    low, high = store.meta["window_hu"]
-    means = {
-        name: score.value
-        for name, score in paired_similarity(real[:, 0], fake[:, 0]).means().items()
-    }
-    values["quality/mae_hu"] = means.pop("mae") * (high - low)
-    values |= {f"quality/{name}": value for name, value in means.items()}
+    values = measure(_sets(context, store, features, real, fake), "features", "pairs")
     _store(context, values, len(rows), features.extractor, verdict)
 
 
@@ -135,30 +118,17 @@ def _reference(store: Store, most: int) -> NDArray[np.intp]:
     return rows
 
 
-def _undefined(names: Sequence[str]) -> dict[str, float]:
-    """What a generator scores whose training broke: its images are not numbers."""
-    return {f"quality/{name}": math.nan for name in names}
-
-
-def _fidelity(
-    features: Features, real: NDArray[np.float32], fake: NDArray[np.float32]
-) -> dict[str, float]:
-    on_real, on_fake = features.real(real), features.made(fake)
-    return {
-        "quality/kid": kid(on_real, on_fake).value,
-        "quality/fid": fid(on_real, on_fake).value,
-    }
-
-
-def _mask_shape(generated: NDArray[np.bool_], real: NDArray[np.bool_]) -> dict[str, float]:
-    """Shape of generated masks beside real ones: area ratio, components, empty share."""
-    area = real.sum(axis=(1, 2)).mean()
-    described = describe_masks(generated)
-    return {
-        "quality/area_ratio": float(generated.sum(axis=(1, 2)).mean() / area) if area else math.nan,
-        "quality/components": float(described["components"].mean()),
-        "quality/empty_share": float((generated.sum(axis=(1, 2)) == 0).mean()),
-    }
+def _sets(
+    context: Context,
+    store: Store,
+    features: Features,
+    real: NDArray[np.float32],
+    fake: NDArray[np.float32],
+) -> ImageSets:
+    """Both sides, n x 1 x H x W in [0, 1], as the scores want them."""
+    low, high = store.meta["window_hu"]
+    both = features.real(real), features.made(fake)
+    return ImageSets(real[:, 0], fake[:, 0], both, high - low, context.spec.seed)
 
 
 def _store(
