@@ -174,18 +174,23 @@ def _mae_hu(sets: ImageSets) -> Score:
 
 
 def _area_ratio(sets: ImageSets) -> Score:
-    generated, real = (area.mean() for area in sets.areas)
-    n = len(sets.real)
-    return Score(float(generated / real), None, n, "images") if real else undefined("no area", n)
+    generated, real = (_mean(area) for area in sets.areas)
+    if not real.value:
+        return undefined("the real masks are empty", real.n)
+    return Score(generated.value / real.value, None, real.n, "images", real.note)
 
 
 def _components(sets: ImageSets) -> Score:
-    counts = describe_masks(sets.generated > 0.5)["components"]
-    return Score(float(counts.mean()), None, len(counts), "images")
+    return _mean(describe_masks(sets.generated > 0.5)["components"])
 
 
 def _empty_share(sets: ImageSets) -> Score:
-    return Score(float((sets.areas[0] == 0).mean()), None, len(sets.generated), "images")
+    return _mean(sets.areas[0] == 0)
+
+
+def _mean(values: NDArray[Any]) -> Score:
+    n = len(values)
+    return Score(float(values.mean()), None, n, "images") if n else undefined("no images", n)
 
 
 KID = ScoreRecord(
