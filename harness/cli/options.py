@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import shlex
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
@@ -27,6 +28,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _show_version(asked: bool) -> None:
+    if not asked:
+        return
+    from harness.base.version import foreign_harness, version_line
+
+    sys.stdout.write(version_line() + "\n")
+    foreign = foreign_harness()
+    if foreign:
+        Console().warn(foreign)
+    raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="which one this is"),
+    ] = False,
+) -> None:
+    """Does GAN-made training data improve a CT segmentation network?"""
+
 
 ExperimentFile = Annotated[
     Path, typer.Argument(metavar="EXPERIMENT", help="experiment file (YAML)")
