@@ -11,13 +11,27 @@ from harness import __version__
 
 DISTRIBUTION = "gan-harness"
 """`harness` is another project's on the Python package index."""
+PACKAGE = Path(__file__).parents[1]
 
 
 def version_line() -> str:
     """Distribution, version, commit as far as it is known, and the folder it runs from."""
-    package = Path(__file__).parents[1]
-    commit = _commit(package.parent)
-    return f"{DISTRIBUTION} {__version__}{f' ({commit})' if commit else ''}, from {package}"
+    return f"{DISTRIBUTION} {__version__} ({code_version()}), from {PACKAGE}"
+
+
+def code_version() -> str:
+    """Commit of the source tree, with a mark if files differ from it; else the one that pip
+    installed from a repository, or "released"."""
+    root = PACKAGE.parent
+    if not (root / ".git").exists():
+        return _installed_commit() or "released"
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True)
+        return done.stdout.strip()
+
+    dirty = " with local changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+    return (git("rev-parse", "--short=12", "HEAD") or "unknown") + dirty
 
 
 def foreign_harness() -> str:
@@ -32,16 +46,7 @@ def foreign_harness() -> str:
     )
 
 
-def _commit(root: Path) -> str:
-    """Of a checkout, or of what pip installed from a repository; "" for neither."""
-    if (root / ".git").exists():
-        said = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude", "*"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return said.stdout.strip()
+def _installed_commit() -> str:
     try:
         about = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
     except metadata.PackageNotFoundError:

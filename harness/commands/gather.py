@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import harness
 from harness.base.files import digest_of
 from harness.base.text import counted
+from harness.base.version import code_version
 from harness.commands import steps
 from harness.commands.audit import audit_folders, read_audits
 from harness.commands.chosen_settings import candidates_of, choice, finished_sweeps
@@ -103,20 +102,6 @@ def _provenance(session: Session, results: Results) -> list[tuple[str, str]]:
     ]
     found = _job_versions(results) or versions()
     return lines + [(f"version of {name}", value) for name, value in found.items()]
-
-
-def code_version() -> str:
-    """Commit of the source tree, with a mark if files differ from it; "released" without git."""
-    root = Path(harness.__file__).parent.parent
-    if not (root / ".git").exists():
-        return "released"
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True)
-        return done.stdout.strip()
-
-    dirty = " with local changes" if git("status", "--porcelain", "--untracked-files=no") else ""
-    return (git("rev-parse", "--short=12", "HEAD") or "unknown") + dirty
 
 
 def _results(graph: JobGraph) -> Results:

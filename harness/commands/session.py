@@ -22,7 +22,6 @@ from harness.commands.compute import (
 from harness.config.experiment import Experiment, to_dict
 from harness.config.render import render, sanitised
 from harness.jobs.driver import Driver, Planner
-from harness.jobs.executors import inline, processes, ray  # noqa: F401 - they register themselves
 from harness.jobs.executors.base import EXECUTORS, Executor
 from harness.jobs.folder import WorkFolder
 from harness.jobs.graph import JobGraph
@@ -167,11 +166,12 @@ class Session:
     def _start_executor(self) -> Executor:
         if self._executor is None:
             threads = int(self.compute["threads"])
+            make: Any = EXECUTORS.get(self.engine)
             if self.address is not None:  # whose nodes say how many workers, where nobody else does
-                self._executor = ray.RayExecutor(self.root, self.workers, threads, self.address)
+                self._executor = make(self.root, self.workers, threads, self.address)
             else:
                 workers = self.workers or default_workers(self.compute)
-                self._executor = EXECUTORS.get(self.engine)(self.root, workers, threads)
+                self._executor = make(self.root, workers, threads)
         return self._executor
 
     @contextlib.contextmanager
