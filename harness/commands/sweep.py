@@ -11,7 +11,6 @@ from harness.base.text import counted, duration, nearest, settings_text, size
 from harness.commands import steps
 from harness.commands.chosen_settings import need_validation, tuning_of, why_untunable
 from harness.commands.chosen_settings_text import candidate_lines, choice_plan
-from harness.commands.costs.sweep_estimate import estimate
 from harness.commands.prepare import prepare_data
 from harness.commands.session import Session
 from harness.config.experiment import Experiment
@@ -86,6 +85,8 @@ def sweep_stages(session: Session, stages: Sequence[str]) -> dict[str, Any]:
 
 def dry_run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
     """What a sweep would train, how long and how large."""
+    from harness.commands.costs.sweep_estimate import estimate  # by torch, which takes seconds
+
     prepare_data(session)
     if "segmentation" in stages:
         need_validation(session)

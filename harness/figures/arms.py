@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -206,6 +205,8 @@ def difference_map(
     differences: NDArray[np.float64], patients: Sequence[str], replicates: Sequence[str], what: str
 ) -> Figure:
     """Differences (patients, replicates) as a heat map, symmetric about 0; NaN stays white."""
+    import seaborn as sns
+
     rows, columns = differences.shape
     label = what.replace(f" {MINUS} ", f"\n{MINUS} ", 1)  # one line would be longer than few rows
     figure, axes = new_figure(min(FULL_WIDTH, 2.8 + 0.45 * columns), max(2.6, 1.1 + 0.2 * rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -53,7 +54,7 @@ def pareto_front(
                 axes.plot(*place, "o", color=INK, markerfacecolor="none", markersize=11)
         axes.set_xlabel(name)
     panels[0].set_ylabel(ylabel)
-    marks = {
+    marks: dict[str, dict[str, Any]] = {
         "on the front": {"color": BLUE, "marker": "o"},
         "beaten": {"color": GREY, "marker": "o", "markerfacecolor": "none"},
         "failed seed": {"color": RED, "marker": "x"},

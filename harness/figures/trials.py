@@ -142,7 +142,8 @@ def draw(
         ends = min(trial.numbers), max(trial.numbers)
         axes.vlines(place, *ends, color="#bbbbbb", linewidth=1.1, zorder=1)
     if trial.failed or not trial.numbers:
-        style = {"color": RED, "markersize": 6.5, "markeredgewidth": 1.8, "clip_on": False}
+        style: dict[str, Any] = {"color": RED, "markersize": 6.5, "markeredgewidth": 1.8}
+        style["clip_on"] = False
         if within:
             axes.plot([place], [trial.mean], "x", zorder=3, **style)
         else:

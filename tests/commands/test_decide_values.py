@@ -201,13 +201,19 @@ def test_a_small_encoding_keeps_the_sign(tmp_path: Path, encoding: str) -> None:
     assert b"? against A: " in said.stdout
 
 
-@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", ">&- 2>&- <&-"])
-def test_closed_streams_are_no_fault(tmp_path: Path, closed: str) -> None:
+@pytest.mark.parametrize(
+    ("closed", "more"), [(">&-", ""), (">&-", " --json"), (">&- 2>&- <&-", "")]
+)
+def test_closed_streams_are_no_fault(tmp_path: Path, closed: str, more: str) -> None:
     scores = write(tmp_path / "scores.csv", {"B": vector()})
-    for more in ("", " --json"):
-        said = process(f"decide {scores} --baseline A{more} {closed}")
-        assert (said.returncode, said.stderr.count(b"Traceback")) == (0, 0)
+    said = process(f"decide {scores} --baseline A{more} {closed}")
+    assert (said.returncode, said.stderr.count(b"Traceback")) == (0, 0)
     assert (tmp_path / "scores-decision.png").exists()
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-"])
+def test_a_mistake_is_one_where_streams_are_closed(tmp_path: Path, closed: str) -> None:
+    scores = write(tmp_path / "scores.csv", {"B": vector()})
     assert process(f"decide {scores} --baseline Q {closed}").returncode == 2
 
 

@@ -14,9 +14,14 @@ from harness.commands.session import Session
 from harness.config.load import load_experiment
 
 
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_openkbp(tmp_path_factory.mktemp("openkbp"))
+
+
 @pytest.fixture
-def experiment(tmp_path: Path) -> Path:
-    return write_experiment(tmp_path / "tiny.yaml", write_openkbp(tmp_path / "openkbp"))
+def experiment(tmp_path: Path, patients: Path) -> Path:
+    return write_experiment(tmp_path / "tiny.yaml", patients)
 
 
 def add_jobs(work: Path) -> None:

@@ -137,20 +137,24 @@ def test_a_split_is_judged_as_harness_decide_judges_it() -> None:
     assert effect.p == pytest.approx(found.p)
 
 
-def test_the_answer_is_printed_and_seeded(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_answer_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = "p0,1000,B,0.1\np77,99,B,0.1\n"
     path = write(tmp_path / "scores.csv", planted(), more=other)
+    assert main([str(path), "--arm", "A", "--pairings", "2"]) == 0
+    answer = capsys.readouterr().out
+    assert "1 of 126 (0.8 %)" in answer
+    assert "2 of 252 (0.8 %)" in answer
+    assert "25 of 45 (55.6 %)" in answer
+    assert "no binomial sample" in answer
+
+
+def test_the_answer_is_seeded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "scores.csv", noise()[:, :6])
     answers = []
-    for _ in range(2):
-        assert main([str(path), "--arm", "A", "--pairings", "2"]) == 0
+    for seed in ("0", "0", "1"):
+        assert main([str(path), "--arm", "A", "--pairings", "2", "--seed", seed]) == 0
         answers.append(capsys.readouterr().out)
-    assert answers[0] == answers[1]
-    assert "1 of 126 (0.8 %)" in answers[0]
-    assert "2 of 252 (0.8 %)" in answers[0]
-    assert "25 of 45 (55.6 %)" in answers[0]
-    assert "no binomial sample" in answers[0]
+    assert answers[0] == answers[1] != answers[2]
 
 
 def test_equal_replicates_have_no_interval_and_reject_nothing(

@@ -12,10 +12,12 @@ import json
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from factories.cli import run_cli
 from factories.planted import PLANTED, SECRETS, UIDS
 from factories.planted_patients import BROKEN, planted
 
@@ -57,24 +59,18 @@ tracking: {sample_grids: 2}
 """
 
 
-PHANTOMS = PhantomConfig(patients=14, slices=20)
+PHANTOMS = PhantomConfig(patients=14, slices=16, spacing_mm=(4.0, 3.0, 3.0))
 Ran = tuple[Path, dict[str, Any], str]
+Harness = Callable[..., tuple[dict[str, Any], str]]
 SAID: list[str] = []
 """Everything that any command printed."""
 
 
-def harness(folder: Path, *words: str, code: int = 0) -> tuple[dict[str, Any], str]:
-    """Run a command there; its JSON object and what it said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", *words, "--json"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    SAID.extend((done.stdout, done.stderr))
-    assert done.returncode == code, done.stderr
-    return json.loads(done.stdout), done.stderr
+def said(code: int, out: str, err: str, expected: int = 0) -> tuple[dict[str, Any], str]:
+    """The JSON object of a command that ended, and what else it said."""
+    SAID.extend((out, err))
+    assert code == expected, err
+    return json.loads(out), err
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +78,27 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     home = planted(tmp_path_factory.mktemp("patients"), PHANTOMS)
     folder = tmp_path_factory.mktemp("whole")
     (folder / "experiment.yaml").write_text(EXPERIMENT.replace("ROOT", json.dumps(str(home))))
-    return folder, *harness(folder, "run", "experiment.yaml")
+    # A process of its own with workers, as a user's; what is typed later there needs neither.
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "run", "experiment.yaml", "--json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    return folder, *said(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def harness(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> Harness:
+    """Runs a further command there."""
+    monkeypatch.chdir(ran[0])
+    return lambda *words, code=0: said(*run_cli(*words, "--json"), code)
 
 
 def test_run_ends_in_a_pilot_with_an_interval(ran: Ran) -> None:
-    folder, found, said = ran
-    assert "too short to conclude" in said
+    folder, found, told = ran
+    assert "too short to conclude" in told
     page = folder / found["report"]
     assert "too short to conclude" in page.read_text().lower()
     effects = found["compare"]["effects"]
@@ -100,14 +111,14 @@ def test_run_ends_in_a_pilot_with_an_interval(ran: Ran) -> None:
     assert all(0 <= float(cell["value"]) <= 1 for cell in cells)
 
 
-def test_nothing_is_done_twice(ran: Ran) -> None:
+def test_nothing_is_done_twice(ran: Ran, harness: Harness) -> None:
     folder, found, _ = ran
     jobs = folder / "harness-work" / "jobs"
     before = {path: path.stat().st_mtime_ns for path in jobs.rglob("*") if path.is_file()}
-    again, said = harness(folder, "run", "experiment.yaml")
+    again, told = harness("run", "experiment.yaml")
     assert {p: p.stat().st_mtime_ns for p in jobs.rglob("*") if p.is_file()} == before
     assert again["verdicts"] == found["verdicts"]
-    assert "start   mask" not in said
+    assert "start   mask" not in told
     # Opened once, however often the command is typed.
     openings = (folder / "harness-work" / "openings.jsonl").read_text().splitlines()
     assert len(openings) == 1
@@ -118,27 +129,27 @@ def test_nothing_is_written_elsewhere(ran: Ran) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["experiment.yaml", "harness-work"]
 
 
-def test_another_rule_after_the_opening_gives_no_verdict(ran: Ran) -> None:
-    folder, _, _ = ran
-    found, _ = harness(folder, "compare", "experiment.yaml", "-s", "decision.margin=0.02")
+def test_another_rule_after_the_opening_gives_no_verdict(harness: Harness) -> None:
+    other = ("-s", "decision.margin=0.02")
+    found, _ = harness("compare", "experiment.yaml", *other, "--engine", "inline")
     assert all("opened before" in sentence for sentence in found["verdicts"])
-    again, _ = harness(folder, "compare", "experiment.yaml")
+    again, _ = harness("compare", "experiment.yaml")
     assert not any("opened before" in sentence for sentence in again["verdicts"])
 
 
-def test_failures_are_said_of_pseudonyms(ran: Ran) -> None:
+def test_failures_are_said_of_pseudonyms(ran: Ran, harness: Harness) -> None:
     folder, _, _ = ran
-    prepared, _ = harness(folder, "prepare", "experiment.yaml")
+    prepared, _ = harness("prepare", "experiment.yaml")
     reasons = " ".join(entry["reason"] for entry in prepared["excluded"])
     # Of a structure set that is cut off nobody knows whose it was: it counts as another patient.
     assert len(prepared["excluded"]) == len(BROKEN) + 1
     for words in ("pixels of every slice", "no structure set", "no CT slices", "got 'Parotid_L'"):
         assert words in reasons
     wrong = ("-s", "data.structures=[larynx]", "-s", "name=nobody")
-    harness(folder, "prepare", "experiment.yaml", *wrong, code=2)
+    harness("prepare", "experiment.yaml", *wrong, code=2)
     small = ("-s", "data.crop.frame_px=64", "-s", "name=fails")
-    harness(folder, "run", "experiment.yaml", *small, code=3)
-    found, _ = harness(folder, "report", "experiment.yaml")
+    harness("run", "experiment.yaml", *small, "--engine", "inline", code=3)
+    found, _ = harness("report", "experiment.yaml")
     assert Path(folder / found["report"]).exists()
 
 

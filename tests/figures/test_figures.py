@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import seaborn as sns
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -22,7 +23,7 @@ from harness.figures.parallel import parallel
 from harness.figures.pictures import corner, outlined, sheet
 from harness.figures.search import history, importance, slices
 from harness.figures.settings_grid import pixels, settings_grid
-from harness.figures.style import spread
+from harness.figures.style import colour_of, spread
 from harness.figures.sweeps import objective_by_batch
 from harness.figures.trials import TrialDot
 from harness.training.pictures import grid
@@ -67,6 +68,11 @@ def cells() -> Cells:
     )
     assert found is not None
     return found
+
+
+def test_colours_are_seaborns_for_the_colour_blind() -> None:
+    palette = sns.color_palette("colorblind").as_hex()
+    assert [colour_of("an own arm", n) for n in range(len(palette) + 1)] == [*palette, palette[0]]
 
 
 def test_every_cell_says_what_stands_in_it() -> None:

@@ -20,6 +20,7 @@ from harness.work.specs import Specs
 
 ROLES = ("train",) * 12 + ("validation",) * 8 + ("test",)
 PAIRS = 40
+Audited = tuple[JobFolder, dict[str, Any]]
 
 
 def ct_of(masks: NDArray[np.uint8], seed: int) -> NDArray[np.float32]:
@@ -70,7 +71,7 @@ class Case:
 
     def audit(
         self, seed: int, masks: NDArray[np.uint8], ct: NDArray[np.float32], judge: bool = True
-    ) -> tuple[JobFolder, dict[str, Any]]:
+    ) -> Audited:
         tiny, by = self.tiny, self.judge if judge else None
         synthesis = self.synthesis(seed, masks, ct)
         for part in tiny.specs.audit_parts(tiny.store, by).values():
@@ -104,9 +105,17 @@ def test_copies_of_training_pairs_are_called_memorised(case: Case) -> None:
     assert values["n"] == PAIRS
 
 
-def test_fresh_pairs_are_nobodys_copies_and_as_varied_as_real_ones(case: Case) -> None:
+@pytest.fixture(scope="module")
+def fresh(case: Case) -> Audited:
+    """The audit of pairs that nobody trained on."""
     masks = ellipses(PAIRS, 128, 77)
-    _, values = case.audit(2, masks, ct_of(masks, 5))
+    return case.audit(2, masks, ct_of(masks, 5))
+
+
+def test_fresh_pairs_are_nobodys_copies_and_as_varied_as_real_ones(
+    fresh: Audited,
+) -> None:
+    _, values = fresh
     for shows in ("mask", "ct"):
         assert values[shows]["memorisation"]["verdict"] != "memorised"
         assert values[shows]["collapse"]["word"] == "healthy"
@@ -120,9 +129,10 @@ def test_one_pair_again_and_again_is_a_mode_collapse(case: Case) -> None:
     assert values["ct"]["collapse"]["word"] == "mode collapse"
 
 
-def test_every_extractor_has_its_block_with_a_floor_beside_every_score(case: Case) -> None:
-    masks = ellipses(PAIRS, 128, 78)
-    folder, values = case.audit(4, masks, ct_of(masks, 6))
+def test_every_extractor_has_its_block_with_a_floor_beside_every_score(
+    case: Case, fresh: Audited
+) -> None:
+    folder, values = fresh
     names = [block["extractor"]["name"] for block in values["ct"]["scores"]]
     assert names == ["efficientnet-lite0", "segmenter"]
     assert [b["extractor"]["name"] for b in values["mask"]["scores"]] == names[:1]
@@ -138,11 +148,10 @@ def test_every_extractor_has_its_block_with_a_floor_beside_every_score(case: Cas
     assert (steps, logged) == ([0], [values["ct"]["scores"][0]["scores"]["kid"]["value"]])
 
 
-def test_labels_of_other_pairs_are_found_out(case: Case) -> None:
-    masks = ellipses(PAIRS, 128, 79)
-    ct = ct_of(masks, 7)
-    _, fitting = case.audit(5, masks, ct)
-    _, shuffled = case.audit(6, masks, np.roll(ct, 1, axis=0))
+def test_labels_of_other_pairs_are_found_out(case: Case, fresh: Audited) -> None:
+    _, fitting = fresh
+    masks = ellipses(PAIRS, 128, 77)
+    _, shuffled = case.audit(6, masks, np.roll(ct_of(masks, 5), 1, axis=0))
     assert fitting["labels"]["synthetic"]["value"] > 0.7
     assert fitting["labels"]["real"]["value"] > 0.7
     assert fitting["labels"]["sentence"].startswith("The labels fit: ")

@@ -14,7 +14,6 @@ from harness.base.files import digest_arrays, digest_of, write_array
 from harness.data.pairs.store import Store
 from harness.jobs.context import Context
 from harness.metrics.extractors.registry import Extractor, ExtractorFiles, make_extractor
-from harness.metrics.extractors.segmenter import SegmenterBottleneck
 
 SEGMENTER = "segmenter"
 
@@ -78,6 +77,9 @@ def _named(context: Context, wanted: Mapping[str, str]) -> Extractor:
 
 def _judge(context: Context) -> Extractor:
     """The bottleneck of the segmenter that is the job's input `judge`."""
+    # MONAI takes seconds to import, and most scores are of named extractors.
+    from harness.metrics.extractors.segmenter import SegmenterBottleneck
+
     settings: Mapping[str, Any] = context.work.job(context.spec.inputs["judge"]).spec().config
     store = Store.open(context.input("store") / "store")
     path = context.input("judge") / "weights.safetensors"
