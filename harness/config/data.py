@@ -77,6 +77,9 @@ class CropConfig(Section):
         return self
 
 
+OF_A_FOLDER = ("openkbp", "dicom", "images")
+"""Sources that read `data.root`; another package's says itself what it lacks."""
+
 DEFAULT_PATTERNS: dict[str, tuple[str, ...]] = {
     "parotid_left": (
         r"(?i)^(left|lt|l)[\s_\-.]*(parotid|par)([\s_\-.]*gland)?$",
@@ -139,7 +142,7 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _root_is_given(self) -> DataConfig:
-        if self.source != "phantom" and not self.root:
+        if self.source in OF_A_FOLDER and not self.root:
             raise full_sentences(
                 [
                     "data.root must name the folder of the patients when data.source is "
