@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.rng import generator
+from harness.config.choices import SCORES
 from harness.metrics.fidelity.by_patient import (
     RealBaseline,
     fid_with_interval,
@@ -28,6 +29,7 @@ from harness.metrics.fidelity.prdc import (
     prdc,
     prdc_of_distances,
 )
+from harness.metrics.records import ImageSets
 from harness.metrics.score import Score, undefined
 
 Array = NDArray[np.float64]
@@ -41,6 +43,7 @@ NO_PATIENTS = (
     "needs to know whose image is whose: type --patients (--patients '(.+)' if every image is of "
     "another patient)"
 )
+NO_BASELINE = RealBaseline(np.empty(0), 0, 0, "no baseline is made of another package's score")
 AT_BASELINE_N = ("kid", "fid", *NAMES)
 
 
@@ -98,11 +101,24 @@ def score_features(
         "fid": _fid_at_equal_n(x, y, patients, synthetic_patients, seed),
         **prdc(x, y, patients=patients, synthetic_patients=synthetic_patients),
     }
+    scores |= _of_others(x, y, set(scores))
     n = baseline["kid"].n
     at_n = {} if n < 2 or patients is None else _at_n(x, y, patients, n, seed)
     return {
-        name: Line(score, baseline[name], at_n.get(name, math.nan))
+        name: Line(score, baseline.get(name, NO_BASELINE), at_n.get(name, math.nan))
         for name, score in scores.items()
+    }
+
+
+def _of_others(x: Array, y: Array, known: set[str]) -> dict[str, Score]:
+    """Scores of features that other packages registered."""
+    n = min(len(x), len(y))
+    sets = ImageSets(*np.zeros((2, 0, 1, 1), np.float32), (x[:n], y[:n]), math.nan, 0)
+    records = {name: SCORES.get(name) for name in SCORES.names() if name not in known}
+    return {
+        name: record.compute(sets)
+        for name, record in records.items()
+        if record.needs == "features" and record.compute is not None
     }
 
 
