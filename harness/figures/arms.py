@@ -25,20 +25,12 @@ from harness.figures.style import (
     spread,
     styled,
 )
+from harness.inference.arm_summary import ArmMean
 
 ROOM = 0.32
 """Dots stay so close to the middle of their row, in rows; the rest is for the labels."""
 FEW_DOTS = 60
 """Beyond, dots are drawn smaller."""
-
-
-@dataclass(frozen=True)
-class ArmDots:
-    """One arm: mean Dice over patients, one value per replicate; NaN is left out."""
-
-    name: str
-    replicate_means: Sequence[float]
-    interval_95: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,8 +58,10 @@ class PairedDots:
 
 
 @styled
-def arm_means(arms: Sequence[ArmDots], patients: int, observers: float | None = None) -> Figure:
+def arm_means(arms: Sequence[ArmMean], patients: int, observers: float | None = None) -> Figure:
     """Mean Dice of each arm (upright line) with a dot per replicate and its 95 % interval (bar).
+
+    A replicate without a mean (NaN) is left out.
 
     `observers`: inter-observer Dice on such scans, drawn as a dotted line.
     """
@@ -83,7 +77,7 @@ def arm_means(arms: Sequence[ArmDots], patients: int, observers: float | None = 
     for place, arm in enumerate(arms):
         values = np.asarray(arm.replicate_means, dtype=float)
         kept = values[np.isfinite(values)]
-        colour = colour_of(arm.name, place)
+        colour = colour_of(arm.arm, place)
         axes.axhline(place, color="#eeeeee", linewidth=0.8, zorder=0)
         if not len(kept):
             continue
@@ -98,7 +92,7 @@ def arm_means(arms: Sequence[ArmDots], patients: int, observers: float | None = 
             f"{kept.mean():.3f}", (kept.mean(), place - 0.32), (0, 1.5),
             textcoords="offset points", ha="center", va="bottom", fontsize=8.5,
         )  # fmt: skip
-    axes.set_yticks(range(len(arms)), [arm.name for arm in arms])
+    axes.set_yticks(range(len(arms)), [arm.arm for arm in arms])
     axes.set_ylim(len(arms) - 0.45, -0.75)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)

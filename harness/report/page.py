@@ -124,9 +124,9 @@ def _summary(
         "patients": arms.patients,
         "replicates": list(arms.replicates),
         "arms": {
-            line.name: {
-                "dice": line.mean,
-                "replicate_means": list(line.replicate_means),
+            line.summary.arm: {
+                "dice": line.summary.mean,
+                "replicate_means": list(line.summary.replicate_means),
                 "worst_patient": line.worst_patient,
                 "worst_patient_dice": line.worst_value,
             }
