@@ -13,10 +13,11 @@ from harness import __version__
 from harness.base import text as formats
 from harness.base.files import without_nan, write_json, write_text
 from harness.inference.dose import AXIS_NAMES
+from harness.metrics.collapse.verdict import SIGNS
 from harness.report.answer import Answer, make_answer
 from harness.report.arms import Arms, make_arms
 from harness.report.audits import make_audits
-from harness.report.collapse import collapse_summary, make_collapse
+from harness.report.collapse import MEANINGS, collapse_summary, make_collapse
 from harness.report.data import ReportData
 from harness.report.dose import make_doses
 from harness.report.measures import make_measures
@@ -64,6 +65,8 @@ def write_report(data: ReportData, folder: Path) -> Path:
             doses=doses,
             axis_names=AXIS_NAMES,
             collapse=collapse,
+            meanings=MEANINGS,
+            signs=SIGNS,
             stages=stages,
             patients=patients,
             synthesis=synthesis,
@@ -97,6 +100,7 @@ def environment() -> Environment:
         "dice": formats.number,
         "signed": formats.signed,
         "short": formats.short,
+        "number": formats.number,
         "p": formats.probability,
         "interval": formats.interval,
         "counted": formats.counted,
