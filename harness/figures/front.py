@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.figures.style import BLUE, GREY, INK, RED, styled
+from harness.figures.style import BLUE, GREY, INK, RED, new_panels, styled
 from harness.figures.trials import TrialDot
 
 _PANEL_WIDTH, _HEIGHT = 3.0, 2.9
+_MARKS: dict[str, dict[str, Any]] = {
+    "on the front": {"color": BLUE, "marker": "o"},
+    "beaten": {"color": GREY, "marker": "o", "markerfacecolor": "none"},
+    "failed seed": {"color": RED, "marker": "x"},
+    "chosen": {"color": INK, "marker": "o", "markerfacecolor": "none", "markersize": 11},
+}
 
 
 @styled
@@ -30,35 +36,17 @@ def pareto_front(
         ylabel: the first objective.
     """
     count = max(len(further), 1)
-    figure = Figure(figsize=(1.0 + _PANEL_WIDTH * count, _HEIGHT), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, count, squeeze=False, sharey=True)[0]
-    for axes, (name, values) in zip(panels, further.items(), strict=True):
+    figure, panels = new_panels((1.0 + _PANEL_WIDTH * count, _HEIGHT), 1, count, sharey=True)
+    for axes, (name, values) in zip(panels[0], further.items(), strict=True):
         for trial in trials:
             if trial.number not in values or not trial.numbers:
                 continue
-            place = values[trial.number], trial.mean
-            if trial.failed:
-                axes.plot(*place, "x", color=RED, markersize=6)
-                continue
-            on_front = trial.number in front
-            axes.plot(
-                *place,
-                "o",
-                color=BLUE if on_front else GREY,
-                markerfacecolor=BLUE if on_front else "none",
-                markersize=6,
-            )
-            if trial.chosen:
-                axes.plot(*place, "o", color=INK, markerfacecolor="none", markersize=11)
+            kind = "on the front" if trial.number in front else "beaten"
+            marks = ["failed seed"] if trial.failed else [kind]
+            for mark in [*marks, "chosen"] if trial.chosen else marks:
+                axes.plot(values[trial.number], trial.mean, linestyle="none", **_MARKS[mark])
         axes.set_xlabel(name)
-    panels[0].set_ylabel(ylabel)
-    marks = {
-        "on the front": {"color": BLUE, "marker": "o"},
-        "beaten": {"color": GREY, "marker": "o", "markerfacecolor": "none"},
-        "failed seed": {"color": RED, "marker": "x"},
-        "chosen": {"color": INK, "marker": "o", "markerfacecolor": "none", "markersize": 10},
-    }
-    lines = [Line2D([], [], linestyle="none", label=label, **how) for label, how in marks.items()]
+    panels[0, 0].set_ylabel(ylabel)
+    lines = [Line2D([], [], linestyle="none", label=label, **how) for label, how in _MARKS.items()]
     figure.legend(handles=lines, loc="outside lower center", ncols=4, frameon=False)
     return figure

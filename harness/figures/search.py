@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -16,6 +15,7 @@ from harness.figures.style import (
     INK,
     PANEL_SIZE,
     new_figure,
+    new_panels,
     short_name,
     styled,
 )
@@ -75,11 +75,9 @@ def slices(trials: Sequence[TrialDot], axes: Sequence[SearchAxis], ylabel: str) 
     columns = min(max(len(axes), 1), SLICES_A_ROW)
     rows = max(1, -(-len(axes) // SLICES_A_ROW))
     width = FULL_WIDTH + 1.2 * (columns > 2)
-    figure = Figure(figsize=(width, 0.5 + rows * _SLICE_HEIGHT), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(rows, columns, squeeze=False).flat
+    figure, panels = new_panels((width, 0.5 + rows * _SLICE_HEIGHT), rows, columns)
     view = ValueAxis.of(trials)
-    for index, panel in enumerate(panels):
+    for index, panel in enumerate(panels.flat):
         if index < len(axes):
             _slice(panel, trials, axes[index], view, "" if index % columns else ylabel)
         else:

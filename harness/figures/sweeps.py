@@ -9,14 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.figures.style import (
-    BLUE,
-    FULL_WIDTH,
-    GREY,
-    new_figure,
-    plain_log,
-    styled,
-)
+from harness.figures.style import BLUE, FULL_WIDTH, GREY, new_figure, plain_log, styled
 from harness.figures.trials import TrialDot, ValueAxis, draw, legend
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "h", "<")
