@@ -26,6 +26,8 @@ from harness.figures.style import (
     styled,
 )
 from harness.inference.arm_summary import ArmMean
+from harness.inference.effect import Effect
+from harness.inference.table import Table
 
 ROOM = 0.32
 """Dots stay so close to the middle of their row, in rows; the rest is for the labels."""
@@ -55,6 +57,31 @@ class PairedDots:
     interval_95: tuple[float, float] | None = None
     interval_90: tuple[float, float] | None = None
     lower_is_better: bool = False
+
+    @classmethod
+    def of(
+        cls, table: Table, effect: Effect, margin: float, lower_is_better: bool = False
+    ) -> PairedDots:
+        """Those of one comparison in a table."""
+        cells, about = table.difference(effect.baseline, effect.candidate), effect.inference
+        return cls(
+            baseline=effect.baseline,
+            candidate=effect.candidate,
+            patients=table.patients,
+            patient_means=mean_over(cells, 1).tolist(),
+            replicates=[str(name) for name in table.replicates],
+            replicate_means=mean_over(cells, 0).tolist(),
+            margin=margin,
+            mean=about.mean,
+            interval_95=about.interval_95,
+            interval_90=about.interval_90,
+            lower_is_better=lower_is_better,
+        )
+
+
+def mean_over(cells: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """Means along an axis; NaN where any cell is missing (a mean of fewer is another mean)."""
+    return np.asarray(cells.mean(axis=axis)) if cells.size else np.array([])
 
 
 @styled

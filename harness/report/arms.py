@@ -17,7 +17,6 @@ from harness.figures import arms as figures
 from harness.figures.curves import by_arm
 from harness.inference.arm_summary import ArmCost, ArmMean, arm_means
 from harness.inference.table import Table
-from harness.report.answer import mean_over
 from harness.report.data import ReportData
 from harness.report.observers import ObserverAgreement, observer_agreement
 from harness.report.picture_budget import Picture, PictureBudget
@@ -89,7 +88,7 @@ def _means(
 def _line(data: ReportData, table: Table, summary: ArmMean, with_cells: bool) -> ArmLine:
     arm = summary.arm
     cells = table.values(arm)
-    by_patient = mean_over(cells, 1)
+    by_patient = figures.mean_over(cells, 1)
     finite = by_patient[np.isfinite(by_patient)]
     worst = int(np.nanargmin(by_patient)) if len(finite) else -1
     rows = tuple(

@@ -13,6 +13,7 @@ from harness import __version__
 from harness.base import text as formats
 from harness.base.files import without_nan, write_json, write_text
 from harness.inference.dose import AXIS_NAMES
+from harness.inference.effect import Effect
 from harness.metrics.collapse.verdict import SIGNS
 from harness.report.answer import Answer, make_answer
 from harness.report.arms import Arms, make_arms
@@ -105,6 +106,7 @@ def environment() -> Environment:
         "interval": formats.interval,
         "counted": formats.counted,
         "glued": formats.glued,
+        "score_name": formats.score_name,
     }
     return made
 
@@ -113,7 +115,6 @@ def _summary(
     data: ReportData, answer: Answer, arms: Arms, tables: Mapping[str, str]
 ) -> dict[str, Any]:
     """What machines and the index read; numbers that are not finite become null."""
-    comparison = data.comparison
     first = answer.views[0].effect if answer.views else None
     summary = {
         "name": data.experiment.name,
@@ -124,7 +125,7 @@ def _summary(
         "verdict": answer.verdict,
         "status": first.inference.status if first else "no comparison",
         "conclusive": data.experiment.conclusive,
-        "extended": bool(comparison and comparison.extended),
+        "extended": data.extended,
         "patients": arms.patients,
         "replicates": list(arms.replicates),
         "arms": {
@@ -136,7 +137,7 @@ def _summary(
             }
             for line in arms.lines
         },
-        "effects": [_effect(view.effect, comparison) for view in answer.views],
+        "effects": [_effect(view.effect, data.extended) for view in answer.views],
         "doses": [asdict(dose) for dose in data.doses],
         "collapse": collapse_summary(data.verdicts),
         "extractors": [asdict(entry) for entry in extractors(data)],
@@ -146,9 +147,9 @@ def _summary(
     return without_nan(summary)  # type: ignore[no-any-return]
 
 
-def _effect(effect: Any, comparison: Any) -> dict[str, Any]:
+def _effect(effect: Effect, extended: bool) -> dict[str, Any]:
     """An effect as plain data; after an extension without what would read as a verdict."""
     values = asdict(effect)
-    if comparison is not None and comparison.extended:
+    if extended:
         values |= {"word": "", "sentence": "", "p": None, "p_adjusted": None}
     return values

@@ -65,13 +65,10 @@ def _pairs(data: ReportData, budget: PictureBudget) -> Picture | None:
     sheet = real_pairs(data.store, PAIRS_SHOWN)
     if sheet is None:
         return None
+    low, high = data.experiment.data.window_hu
+    window = f"{low:g} to {high:g} HU".replace("-", MINUS)
     caption = (
         "Real pairs of training patients, spread evenly over the store: CT in the window "
-        f"{_window(data)}, mask outlined."
+        f"{window}, mask outlined."
     )
     return budget.image(sheet, "Real pairs with outlined masks", caption, most=110_000)
-
-
-def _window(data: ReportData) -> str:
-    low, high = data.experiment.data.window_hu
-    return f"{low:g} to {high:g} HU".replace("-", MINUS)

@@ -141,8 +141,8 @@ def score_curve(work: WorkFolder, scores: Mapping[int, Spec], name: str) -> Curv
     return Curve(steps, numbers)
 
 
-def score_results(data: ReportData) -> list[dict[str, Any]]:
-    """Values of every finished score job behind the page."""
+def extractors(data: ReportData) -> list[Extractor]:
+    """The different extractors and n of the finished score jobs behind the page, in order."""
     specs = [
         spec
         for sweep in data.sweeps
@@ -155,16 +155,12 @@ def score_results(data: ReportData) -> list[dict[str, Any]]:
             spec for replicate in data.comparison.replicates for spec in replicate.scores.values()
         ]
     found = [values_of(data.work.job(spec).result()) for spec in specs]
-    return [values for values in found if values]
-
-
-def extractors(data: ReportData) -> list[Extractor]:
-    """The different extractors and n that scored, in order."""
-    found = {
+    used = {
         Extractor(str(v.get("extractor", "")), str(v.get("weights", "")), int(v.get("n", 0)))
-        for v in score_results(data)
+        for v in found
+        if v
     }
-    return sorted(found, key=lambda e: (e.name, e.weights, e.n))
+    return sorted(used, key=lambda e: (e.name, e.weights, e.n))
 
 
 def measured_tables(

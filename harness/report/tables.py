@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.base.files import csv_text
 from harness.metrics.collapse.verdict import SIGNS
 from harness.report.data import ReportData
-from harness.report.results import is_failed, patient_measures, seed_value
+from harness.report.results import is_failed, patient_measures, seed_value, values_of
 from harness.report.sweeps import further_names
 from harness.sweep.plan import SweepPlan
 from harness.sweep.planner import TOO_LARGE
@@ -50,7 +50,6 @@ def make_tables(data: ReportData) -> dict[str, str]:
 
 
 def _effects(data: ReportData) -> str:
-    extended = bool(data.comparison and data.comparison.extended)
     names = (
         "baseline", "candidate", "primary", "status", "patients", "replicates", "mean", "p",
         "p_adjusted", "sd_patient", "sd_replicate", "sd_residual", "detectable", "word",
@@ -59,13 +58,13 @@ def _effects(data: ReportData) -> str:
     rows = []
     for effect in data.effects:
         found = effect.to_dict()
-        if extended:
+        if data.extended:
             found |= {"p": None, "p_adjusted": None, "word": ""}
         ends = [
             end for name in ("interval_95", "interval_90") for end in found[name] or (None,) * 2
         ]
         values = [found[name] for name in names]
-        rows.append((*values, *ends, data.experiment.decision.margin, extended))
+        rows.append((*values, *ends, data.experiment.decision.margin, data.extended))
     return csv_text(head, rows)
 
 
@@ -95,22 +94,14 @@ def _sweep(sweep: SweepPlan) -> str:
         elif sweep.best is not None and sweep.best.number == run.trial.number:
             status = "chosen"
         for seed in run.seeds:
-            values = seed.result["values"] if seed.result else {}
+            values = values_of(seed.result)
             settings = [run.trial.params.get(name) for name in params]
             value = seed_value(seed, sweep.objective)
-            rows.append(
-                (
-                    run.trial.number,
-                    *settings,
-                    run.epochs,
-                    seed.seed,
-                    value,
-                    values.get("converged"),
-                    TOO_LARGE if seed.too_large else status,
-                    run.trial.checkpoint_of,
-                    *(run.trial.further.get(name) for name in further),
-                )
-            )
+            rows.append((
+                run.trial.number, *settings, run.epochs, seed.seed, value, values.get("converged"),
+                TOO_LARGE if seed.too_large else status, run.trial.checkpoint_of,
+                *(run.trial.further.get(name) for name in further),
+            ))  # fmt: skip
     return csv_text(head, rows)
 
 
