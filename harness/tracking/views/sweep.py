@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,7 +41,7 @@ def sweep_views(plan: SweepPlan, graph: JobGraph, files: Path | None = None) -> 
             tags={"kind": "sweep", "stage": plan.stage, "study": plan.study},
             # Counts on the way would leave points that depend on when somebody looked.
             summary=_counts(plan) if plan.finished else {},
-            summary_time=max((_latest(run.seeds) for run in plan.trials), default=0),
+            summary_time=last_finished(seed.result for run in plan.trials for seed in run.seeds),
             note=sweep_notes.of_sweep(plan, bool(figures)),
             artifacts=tuple((path, "sweep") for path in figures),
             status="finished" if plan.finished else "running",
@@ -95,7 +95,7 @@ def _trial_views(
             params,
             tags | (_weight_tags(run.seeds) if best else {}),
             summary=_means(run.seeds) if told else {},
-            summary_time=_latest(run.seeds),
+            summary_time=last_finished(seed.result for seed in run.seeds),
             note=sweep_notes.of_trial(plan, run, best),
             artifacts=_belongings(run, graph, files) if best else (),
             status="finished" if told else "running",
@@ -210,6 +210,6 @@ def _means(seeds: Sequence[SeedRun]) -> dict[str, float]:
     return {name: sum(numbers) / len(numbers) for name, numbers in values.items()}
 
 
-def _latest(seeds: Sequence[SeedRun]) -> int:
-    """When the last score of a trial was finished, milliseconds since 1970."""
-    return max((int(s.result["finished"] * 1000) for s in seeds if s.result), default=0)
+def last_finished(results: Iterable[Mapping[str, Any] | None]) -> int:
+    """When the last of them was finished, milliseconds since 1970."""
+    return max((int(result["finished"] * 1000) for result in results if result), default=0)
