@@ -28,7 +28,7 @@ from harness.report.provenance import make_provenance
 from harness.report.results import extractors, newest
 from harness.report.stages import make_stage
 from harness.report.synthesis import make_synthesis
-from harness.report.tables import NAMES, make_tables
+from harness.report.tables import make_tables
 
 PAGE = "index.html"
 SUMMARY = "report.json"
@@ -44,16 +44,11 @@ def write_report(data: ReportData, folder: Path) -> Path:
         The page's path; it needs no other file, no script and no network.
     """
     budget = PictureBudget()
-    # Order matters: the budget for pictures goes to the answer first.
+    # Order matters, below too: the budget for pictures goes to the answer first.
     answer = make_answer(data, budget)
     arms = make_arms(data, budget)
-    doses = make_doses(data, budget)
-    collapse = make_collapse(data, budget)
-    patients = make_patients(data, budget)
-    synthesis = make_synthesis(data, budget)
-    audits = make_audits(data, budget)
-    stages = [make_stage(data, stage, budget) for stage in ("mask", "image")]
-    tables = make_tables(data)
+    every = make_tables(data)
+    tables = {name: text for name, text in every.items() if text}
     text = (
         environment()
         .get_template("page.html")
@@ -63,25 +58,25 @@ def write_report(data: ReportData, folder: Path) -> Path:
             answer=answer,
             arms=arms,
             measures=make_measures(data),
-            doses=doses,
+            doses=make_doses(data, budget),
             axis_names=AXIS_NAMES,
-            collapse=collapse,
+            collapse=make_collapse(data, budget),
             meanings=MEANINGS,
             signs=SIGNS,
-            stages=stages,
-            patients=patients,
-            synthesis=synthesis,
-            audits=audits,
+            patients=make_patients(data, budget),
+            synthesis=make_synthesis(data, budget),
+            audits=make_audits(data, budget),
+            stages=[make_stage(data, stage, budget) for stage in ("mask", "image")],
             provenance=make_provenance(data),
             tables=tables,
             date=formats.day(newest(data)),
             version=__version__,
         )
     )
-    for name in NAMES:
-        if name in tables:
-            write_text(folder / name, tables[name])
-        else:
+    for name, table in every.items():
+        if table:
+            write_text(folder / name, table)
+        else:  # what a newer page does not have is removed
             (folder / name).unlink(missing_ok=True)
     write_json(folder / SUMMARY, _summary(data, answer, arms, tables))
     write_text(folder / PAGE, text)

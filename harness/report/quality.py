@@ -124,34 +124,17 @@ def _rows(
     ordered = sorted(data.patients, key=lambda p: (p.name not in odd, role_place(p.role), p.name))
     share = PICTURES_BYTES * 3 // 4 // max(1, len(ordered)) * 3 // 4  # base64 takes a third more
     most = min(max(share, SHEET_BYTES[0]), SHEET_BYTES[1])
-    return [
-        _row(patient, data.structures, odd.get(patient.name, ()), budget, most)
-        for patient in ordered
-    ]
-
-
-def _row(
-    patient: Patient,
-    structures: Sequence[str],
-    found: Sequence[QualityWarning],
-    budget: PictureBudget,
-    most: int,
-) -> Row:
-    scan_summary = patient.scan_summary
-    marked = {warning.structure for warning in found if warning.of == "volume"}
-    edges = " x ".join(f"{edge:.3g}" for edge in scan_summary.spacing_mm)
-    picture = budget.image(
-        read_picture(patient.picture),
-        f"Two axial slices and a coronal one of {patient.name} with contours",
-        most=most,
-    )
-    return Row(
-        patient,
-        [(scan_summary.volumes_ml.get(name), name in marked) for name in structures],
-        f"{scan_summary.shape[0]} slices, {edges} mm",
-        found,
-        picture,
-    )
+    rows = []
+    for patient in ordered:
+        summed, found = patient.scan_summary, odd.get(patient.name, ())
+        marked = {warning.structure for warning in found if warning.of == "volume"}
+        volumes = [(summed.volumes_ml.get(name), name in marked) for name in data.structures]
+        edges = " x ".join(f"{edge:.3g}" for edge in summed.spacing_mm)
+        size = f"{summed.shape[0]} slices, {edges} mm"
+        alt = f"Two axial slices and a coronal one of {patient.name} with contours"
+        picture = budget.image(read_picture(patient.picture), alt, most=most)
+        rows.append(Row(patient, volumes, size, found, picture))
+    return rows
 
 
 def _figures(

@@ -5,48 +5,39 @@ from __future__ import annotations
 from harness.base.files import csv_text
 from harness.metrics.collapse.verdict import SIGNS
 from harness.report.data import ReportData
-from harness.report.results import is_failed, patient_measures, seed_value, values_of
+from harness.report.results import is_failed, patient_measures, seed_value, sweep_of, values_of
 from harness.report.sweeps import further_names
 from harness.sweep.plan import SweepPlan
 from harness.sweep.planner import TOO_LARGE
 
-# All that `make_tables` can make: what a newer page does not have is removed.
-NAMES = (
-    "scores.csv",
-    "effects.csv",
-    "doses.csv",
-    "sweep-mask.csv",
-    "sweep-image.csv",
-    "collapse.csv",
-    "patients.csv",
-    "costs.csv",
-)
-
 
 def make_tables(data: ReportData) -> dict[str, str]:
-    """CSV texts by file name; parts without data have none."""
-    tables = {}
-    if data.table is not None and data.table.cells:
-        tests = data.comparison.tests if data.comparison else {}
-        tables["scores.csv"] = data.table.to_csv(patient_measures(data.work, tests))
-    if data.effects:
-        tables["effects.csv"] = _effects(data)
-    if data.doses:
-        tables["doses.csv"] = _doses(data)
-    for sweep in data.sweeps:
-        if sweep.trials:
-            tables[f"sweep-{sweep.stage}.csv"] = _sweep(sweep)
-    if data.verdicts:
-        tables["collapse.csv"] = _collapse(data)
-    if data.patients:
-        tables["patients.csv"] = _patients(data)
-    if data.ledger:
-        rows = [
-            (kind, entry.get("jobs"), entry.get("seconds"))
-            for kind, entry in sorted(data.ledger.items())
-        ]
-        tables["costs.csv"] = csv_text(("kind", "jobs", "seconds"), rows)
-    return tables
+    """CSV texts by file name, of every table that a page can have; "" where there are no data."""
+    return {
+        "scores.csv": _scores(data),
+        "effects.csv": _effects(data) if data.effects else "",
+        "doses.csv": _doses(data) if data.doses else "",
+        "sweep-mask.csv": _sweep(sweep_of(data, "mask")),
+        "sweep-image.csv": _sweep(sweep_of(data, "image")),
+        "collapse.csv": _collapse(data) if data.verdicts else "",
+        "patients.csv": _patients(data) if data.patients else "",
+        "costs.csv": _costs(data) if data.ledger else "",
+    }
+
+
+def _scores(data: ReportData) -> str:
+    if data.table is None or not data.table.cells:
+        return ""
+    tests = data.comparison.tests if data.comparison else {}
+    return data.table.to_csv(patient_measures(data.work, tests))
+
+
+def _costs(data: ReportData) -> str:
+    rows = [
+        (kind, entry.get("jobs"), entry.get("seconds"))
+        for kind, entry in sorted(data.ledger.items())
+    ]
+    return csv_text(("kind", "jobs", "seconds"), rows)
 
 
 def _effects(data: ReportData) -> str:
@@ -78,8 +69,10 @@ def _doses(data: ReportData) -> str:
     return csv_text(head, rows)
 
 
-def _sweep(sweep: SweepPlan) -> str:
+def _sweep(sweep: SweepPlan | None) -> str:
     """A line per trial and seed."""
+    if sweep is None or not sweep.trials:
+        return ""
     params = list(dict.fromkeys(name for run in sweep.trials for name in run.trial.params))
     further = further_names(sweep)
     head = (
