@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from harness.base.text import DASH, SCORE_WORDS, axis_name, counted, score_name, short
 from harness.figures.curves import Curve, quality
+from harness.figures.search import objective_by_batch
 from harness.figures.settings_grid import pixels
-from harness.figures.sweeps import objective_by_batch
 from harness.figures.trials import TrialDot
 from harness.report.data import ReportData
 from harness.report.picture_budget import Picture, PictureBudget

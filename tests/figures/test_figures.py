@@ -20,10 +20,9 @@ from harness.figures.curves import Curve, by_arm, losses, median_curve, quality
 from harness.figures.encode import figure_uri, image_uri, png_uri, svg_uri
 from harness.figures.parallel import parallel
 from harness.figures.pictures import corner, outlined, sheet
-from harness.figures.search import history, importance, slices
+from harness.figures.search import history, importance, objective_by_batch, slices
 from harness.figures.settings_grid import pixels, settings_grid
 from harness.figures.style import spread
-from harness.figures.sweeps import objective_by_batch
 from harness.figures.trials import TrialDot
 from harness.inference.arm_summary import ArmMean
 from harness.training.pictures import grid
