@@ -62,12 +62,8 @@ def settings_grid(cells: Cells, load: Load, objective: str) -> Figure:
 
 
 def _heading(cells: Cells) -> str:
-    words = f"columns: {_name(cells.across)}"
-    return words + (f"; rows: {_name(cells.down)}" if cells.down else "")
-
-
-def _name(axis: SearchAxis) -> str:
-    return short_name(axis.name, 30)
+    words = f"columns: {short_name(cells.across.name, 30)}"
+    return words + (f"; rows: {short_name(cells.down.name, 30)}" if cells.down else "")
 
 
 def _empty(panel: Axes, words: str, tall: float) -> None:
