@@ -24,20 +24,14 @@ from harness.figures.style import (
     spread,
     styled,
 )
+from harness.inference.arm_summary import ArmMean
+from harness.inference.effect import Effect
+from harness.inference.table import Table
 
 ROOM = 0.32
 """Dots stay so close to the middle of their row, in rows; the rest is for the labels."""
 FEW_DOTS = 60
 """Beyond, dots are drawn smaller."""
-
-
-@dataclass(frozen=True)
-class ArmDots:
-    """One arm: mean Dice over patients, one value per replicate; NaN is left out."""
-
-    name: str
-    replicate_means: Sequence[float]
-    interval_95: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,10 +57,37 @@ class PairedDots:
     interval_90: tuple[float, float] | None = None
     lower_is_better: bool = False
 
+    @classmethod
+    def of(
+        cls, table: Table, effect: Effect, margin: float, lower_is_better: bool = False
+    ) -> PairedDots:
+        """Those of one comparison in a table."""
+        cells, about = table.difference(effect.baseline, effect.candidate), effect.inference
+        return cls(
+            baseline=effect.baseline,
+            candidate=effect.candidate,
+            patients=table.patients,
+            patient_means=mean_over(cells, 1).tolist(),
+            replicates=[str(name) for name in table.replicates],
+            replicate_means=mean_over(cells, 0).tolist(),
+            margin=margin,
+            mean=about.mean,
+            interval_95=about.interval_95,
+            interval_90=about.interval_90,
+            lower_is_better=lower_is_better,
+        )
+
+
+def mean_over(cells: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """Means along an axis; NaN where any cell is missing (a mean of fewer is another mean)."""
+    return np.asarray(cells.mean(axis=axis)) if cells.size else np.array([])
+
 
 @styled
-def arm_means(arms: Sequence[ArmDots], patients: int, observers: float | None = None) -> Figure:
+def arm_means(arms: Sequence[ArmMean], patients: int, observers: float | None = None) -> Figure:
     """Mean Dice of each arm (upright line) with a dot per replicate and its 95 % interval (bar).
+
+    A replicate without a mean (NaN) is left out.
 
     `observers`: inter-observer Dice on such scans, drawn as a dotted line.
     """
@@ -82,7 +103,7 @@ def arm_means(arms: Sequence[ArmDots], patients: int, observers: float | None = 
     for place, arm in enumerate(arms):
         values = np.asarray(arm.replicate_means, dtype=float)
         kept = values[np.isfinite(values)]
-        colour = colour_of(arm.name, place)
+        colour = colour_of(arm.arm, place)
         axes.axhline(place, color="#eeeeee", linewidth=0.8, zorder=0)
         if not len(kept):
             continue
@@ -97,7 +118,7 @@ def arm_means(arms: Sequence[ArmDots], patients: int, observers: float | None = 
             f"{kept.mean():.3f}", (kept.mean(), place - 0.32), (0, 1.5),
             textcoords="offset points", ha="center", va="bottom", fontsize=8.5,
         )  # fmt: skip
-    axes.set_yticks(range(len(arms)), [arm.name for arm in arms])
+    axes.set_yticks(range(len(arms)), [arm.arm for arm in arms])
     axes.set_ylim(len(arms) - 0.45, -0.75)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
@@ -20,6 +19,7 @@ from harness.figures.style import (
     PANEL_SIZE,
     RED,
     new_figure,
+    new_panels,
     plain_log,
     short_name,
     styled,
@@ -94,18 +94,13 @@ def how_early(curves: Sequence[SeedCurve], severe: float, ylabel: str) -> Figure
     axes.set_xlabel("epoch (scored ones)")
     axes.set_ylabel(ylabel)
     found = {curve.word for curve in curves}
-    figure.legend(
-        handles=_legend([word for word in LOOKS if word in found]),
-        loc="outside lower center", ncols=2, handletextpad=0.4,
-    )  # fmt: skip
-    return figure
-
-
-def _legend(words: Sequence[str]) -> list[Line2D]:
-    return [
-        Line2D([], [], color=LOOKS[word][0], marker=LOOKS[word][1], markersize=4, label=word)
-        for word in words
+    marks = [
+        Line2D([], [], color=colour, marker=marker, markersize=4, label=word)
+        for word, (colour, marker) in LOOKS.items()
+        if word in found
     ]
+    figure.legend(handles=marks, loc="outside lower center", ncols=2, handletextpad=0.4)
+    return figure
 
 
 @styled
@@ -138,9 +133,7 @@ def seed_sheet(pictures: Sequence[SeedPicture]) -> Figure:
     rows = max(1, -(-len(pictures) // columns))
     tallest = max((p.image.shape[0] / p.image.shape[1] for p in pictures), default=1.0)
     size = (columns * _TILE, rows * (_TILE * tallest + 0.35))
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(rows, columns, squeeze=False)
+    figure, panels = new_panels(size, rows, columns)
     for axes in panels.flat:
         axes.set_axis_off()
     for axes, picture in zip(panels.flat, pictures, strict=False):

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from harness.base.files import write_with
-from harness.figures.style import short_name, styled
+from harness.figures.style import new_panels, short_name, styled
 
 PER_ROW = 4
 _TILE = 1.5
@@ -40,9 +39,8 @@ def closest_pairs_figure(pairs: Sequence[Likeness]) -> Figure:
     rows = max(1, -(-len(pairs) // PER_ROW))
     # A narrow empty column keeps pairs apart.
     widths = ([1.0, 1.0, 0.12] * PER_ROW)[:-1]
-    figure = Figure(figsize=(sum(widths) * _TILE, rows * (_TILE + 0.5)), layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(rows, len(widths), width_ratios=widths, squeeze=False)
+    size = (sum(widths) * _TILE, rows * (_TILE + 0.5))
+    figure, grid = new_panels(size, rows, len(widths), width_ratios=widths)
     for axes in grid.flat:
         axes.set_axis_off()
     for index, pair in enumerate(pairs):

@@ -20,9 +20,7 @@ from harness.figures.style import (
     plain_log,
     styled,
 )
-
-# Ratio of largest to smallest loss from which a logarithmic axis shows more.
-LOG_FROM = 20.0
+from harness.figures.trials import LOG_FROM
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from harness.figures.style import ORANGE
+from harness.training.pictures import to_grey
 
 GROUND = 96
 GAP = 2
@@ -19,8 +22,7 @@ def outlined(
     ct: NDArray[np.floating], mask: NDArray[np.generic], edge: int = 160
 ) -> NDArray[np.uint8]:
     """CT (H, W) in [-1, 1] with the mask's outline, as (edge, edge, 3)."""
-    grey = np.clip(np.rint((np.asarray(ct, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
-    wide = Image.fromarray(grey).resize((edge, edge), Image.Resampling.BICUBIC)
+    wide = Image.fromarray(to_grey(ct)).resize((edge, edge), Image.Resampling.BICUBIC)
     colour = np.stack([np.asarray(wide)] * 3, axis=-1)
     inside = Image.fromarray((np.asarray(mask) > 0).astype(np.uint8) * 255)
     region = np.asarray(inside.resize((edge, edge), Image.Resampling.BILINEAR)) > 127
@@ -30,9 +32,7 @@ def outlined(
 
 def edge_of(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Pixels of the region that touch its outside by a side."""
-    padded = np.pad(region, 1)
-    core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return region & ~core
+    return np.asarray(region & ~ndimage.binary_erosion(region))
 
 
 def sheet(images: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
@@ -62,9 +62,7 @@ def tiles_of(grid: NDArray[np.uint8], tile_px: int) -> NDArray[np.uint8]:
     return found[~(found == GROUND).all(axis=(1, 2))]
 
 
-def read_picture(content: bytes) -> NDArray[np.uint8]:
-    """A PNG file's content as a grey (H, W) or colour (H, W, 3) array."""
-    import io
-
-    picture = Image.open(io.BytesIO(content))
-    return np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """A PNG file as a grey (H, W) or colour (H, W, 3) array."""
+    with Image.open(path) as picture:
+        return np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))

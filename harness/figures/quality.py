@@ -49,14 +49,10 @@ def volumes(found: Mapping[str, Mapping[str, float]], outliers: Mapping[str, Set
             if place < MOST_NAMED:  # in turn above and below: neighbours would overlap
                 above = place % 2 == 0
                 axes.annotate(
-                    list(of)[index],
-                    (ratios[index], beside[index]),
-                    (0, 6 if above else -6),
-                    textcoords="offset points",
-                    ha="center",
-                    va="bottom" if above else "top",
+                    list(of)[index], (ratios[index], beside[index]), (0, 6 if above else -6),
+                    textcoords="offset points", ha="center", va="bottom" if above else "top",
                     fontsize=7.5,
-                )
+                )  # fmt: skip
     axes.axvline(1.0, color=INK, linewidth=0.8)
     axes.set_xscale("log")
     plain_log(axes.xaxis)

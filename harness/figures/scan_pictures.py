@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,11 @@ COLOURS = (
 """Outlines of the structures, in the order of their names in the experiment."""
 
 
+def colours_of(structures: Sequence[str]) -> dict[str, tuple[int, int, int]]:
+    """Each structure's colour; there are only so many different ones."""
+    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(structures)}
+
+
 def draw_scan(scan: Scan, structures: tuple[str, ...]) -> Picture:
     """Three tiles side by side, (TILE_PX, 3 * TILE_PX, 3): two axial slices through the structures,
     at a quarter and three quarters of their extent, and the coronal one through their middle."""
@@ -41,7 +46,7 @@ def draw_scan(scan: Scan, structures: tuple[str, ...]) -> Picture:
     levels = np.flatnonzero(union.any(axis=(1, 2)))
     rows = np.flatnonzero(union.any(axis=(0, 2)))
     low, high = levels[len(levels) // 4], levels[(3 * len(levels)) // 4]
-    colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(structures)}
+    colours = colours_of(structures)
     size = scan.spacing_mm
     tiles = [
         _tile(scan.hu[level], {n: m[level] for n, m in masks.items()}, size[1:], colours)

@@ -1,21 +1,28 @@
-"""Figures of a search: how it went, what mattered, the objective along each axis."""
+"""Figures of a search: how it went, what mattered, the objective along each axis, the front."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
+import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from harness.figures.axes import SearchAxis
 from harness.figures.style import (
     BLUE,
     FULL_WIDTH,
+    GREY,
     INK,
     PANEL_SIZE,
+    RED,
     new_figure,
+    new_panels,
+    plain_log,
     short_name,
     styled,
 )
@@ -23,6 +30,14 @@ from harness.figures.trials import TrialDot, ValueAxis, best_so_far, draw, legen
 
 SLICES_A_ROW = 3
 _SLICE_HEIGHT = 2.5
+_MARKERS = ("o", "s", "^", "D", "v", "P", "h", "<")
+_FRONT_WIDTH, _FRONT_HEIGHT = 3.0, 2.9
+_FRONT_MARKS: dict[str, dict[str, Any]] = {
+    "on the front": {"color": BLUE, "marker": "o"},
+    "beaten": {"color": GREY, "marker": "o", "markerfacecolor": "none"},
+    "failed seed": {"color": RED, "marker": "x"},
+    "chosen": {"color": INK, "marker": "o", "markerfacecolor": "none", "markersize": 11},
+}
 
 
 @styled
@@ -75,11 +90,9 @@ def slices(trials: Sequence[TrialDot], axes: Sequence[SearchAxis], ylabel: str) 
     columns = min(max(len(axes), 1), SLICES_A_ROW)
     rows = max(1, -(-len(axes) // SLICES_A_ROW))
     width = FULL_WIDTH + 1.2 * (columns > 2)
-    figure = Figure(figsize=(width, 0.5 + rows * _SLICE_HEIGHT), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(rows, columns, squeeze=False).flat
+    figure, panels = new_panels((width, 0.5 + rows * _SLICE_HEIGHT), rows, columns)
     view = ValueAxis.of(trials)
-    for index, panel in enumerate(panels):
+    for index, panel in enumerate(panels.flat):
         if index < len(axes):
             _slice(panel, trials, axes[index], view, "" if index % columns else ylabel)
         else:
@@ -116,3 +129,90 @@ def _legend(figure: Figure, trials: Sequence[TrialDot], columns: int) -> None:
         handles=legend(trials), loc="outside lower center", ncols=columns, handletextpad=0.2,
         columnspacing=1.2,
     )  # fmt: skip
+
+
+@styled
+def objective_by_batch(trials: Sequence[TrialDot], ylabel: str) -> Figure:
+    """Objective by batch size: colour is the learning rate, marker the epochs, a bar the seeds."""
+    figure, axes = new_figure(FULL_WIDTH, 3.7)
+    batches = sorted({trial.batch_size for trial in trials})
+    lengths = sorted({trial.epochs for trial in trials})
+    norm = _rate_norm(trials)
+    varied = len({trial.learning_rate for trial in trials}) > 1
+    colours = matplotlib.colormaps["viridis"]
+    view = ValueAxis.of(trials)
+    for trial in trials:
+        place = batches.index(trial.batch_size) + _aside(trial, trials)
+        marker = _MARKERS[lengths.index(trial.epochs) % len(_MARKERS)]
+        colour = colours(norm(trial.learning_rate)) if varied else BLUE
+        draw(axes, trial, place, view, marker, colour)
+    view.set(axes, ylabel)
+    axes.set_xticks(range(len(batches)), [str(b) for b in batches])
+    axes.set_xlim(-0.6, len(batches) - 0.4)
+    axes.set_xlabel("batch size (images)")
+    if varied:
+        mappable = matplotlib.cm.ScalarMappable(norm, colours)
+        bar = figure.colorbar(mappable, ax=axes, label="learning rate", fraction=0.05, pad=0.02)
+        plain_log(bar.ax.yaxis)
+    figure.legend(
+        handles=_lengths_legend(trials, lengths),
+        loc="outside lower center",
+        ncols=4,
+        handletextpad=0.2,
+    )
+    return figure
+
+
+def _rate_norm(trials: Sequence[TrialDot]) -> LogNorm:
+    rates = [trial.learning_rate for trial in trials]
+    low, high = min(rates), max(rates)
+    return LogNorm(low, high) if low < high else LogNorm(low / 2, high * 2)
+
+
+def _aside(trial: TrialDot, trials: Sequence[TrialDot]) -> float:
+    """Trials of one batch size stand side by side, in their order."""
+    mates = sorted(t.number for t in trials if t.batch_size == trial.batch_size)
+    step = min(0.16, 0.7 / max(len(mates), 1))
+    return step * (mates.index(trial.number) - (len(mates) - 1) / 2)
+
+
+def _lengths_legend(trials: Sequence[TrialDot], lengths: Sequence[int]) -> list[Line2D]:
+    markers = [
+        Line2D([], [], marker=_MARKERS[i % len(_MARKERS)], color=GREY, linestyle="", label=text)
+        for i, text in enumerate(f"{n} epochs" for n in lengths)
+    ]
+    return markers + legend(trials, GREY)[1:]
+
+
+@styled
+def pareto_front(
+    trials: Sequence[TrialDot],
+    further: Mapping[str, Mapping[int, float]],
+    front: Collection[int],
+    ylabel: str,
+) -> Figure:
+    """A panel for each further objective; trials on the front are filled, the chosen one is ringed.
+
+    Args:
+        further: values by trial number, by the objective's name in words.
+        front: numbers of the trials on the front, of all objectives at once: a panel shows two of
+            them, so its points need not lie on one line.
+        ylabel: the first objective.
+    """
+    count = max(len(further), 1)
+    figure, panels = new_panels((1.0 + _FRONT_WIDTH * count, _FRONT_HEIGHT), 1, count, sharey=True)
+    for axes, (name, values) in zip(panels[0], further.items(), strict=True):
+        for trial in trials:
+            if trial.number not in values or not trial.numbers:
+                continue
+            kind = "on the front" if trial.number in front else "beaten"
+            marks = ["failed seed"] if trial.failed else [kind]
+            for mark in [*marks, "chosen"] if trial.chosen else marks:
+                axes.plot(values[trial.number], trial.mean, linestyle="none", **_FRONT_MARKS[mark])
+        axes.set_xlabel(name)
+    panels[0, 0].set_ylabel(ylabel)
+    lines = [
+        Line2D([], [], linestyle="none", label=label, **how) for label, how in _FRONT_MARKS.items()
+    ]
+    figure.legend(handles=lines, loc="outside lower center", ncols=4, frameon=False)
+    return figure

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.figures.axes import SearchAxis, value_words
 from harness.figures.cells import Cells
-from harness.figures.style import BLUE, GREY, INK, RED, short_name, styled
+from harness.figures.style import BLUE, GREY, INK, RED, new_panels, short_name, styled
 from harness.figures.trials import TrialDot
 
 DPI = 150
@@ -44,9 +44,7 @@ def settings_grid(cells: Cells, load: Load, objective: str) -> Figure:
     room = (MOST_PIXELS / DPI - _MARGIN) / columns
     edge = min(_CELL / math.sqrt(min(tall, 1.0)), room)  # low pictures are drawn wider
     size = (_MARGIN + columns * edge, _MARGIN + rows * (edge * tall + _BELOW))
-    figure = Figure(figsize=(max(size[0], 3.6), size[1]), layout="constrained", dpi=DPI)
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(rows, columns, squeeze=False)
+    figure, panels = new_panels((max(size[0], 3.6), size[1]), rows, columns, dpi=DPI)
     for row in range(rows):
         for column in range(columns):
             panel, trial = panels[row, column], cells.shown.get((row, column))
@@ -64,12 +62,8 @@ def settings_grid(cells: Cells, load: Load, objective: str) -> Figure:
 
 
 def _heading(cells: Cells) -> str:
-    words = f"columns: {_name(cells.across)}"
-    return words + (f"; rows: {_name(cells.down)}" if cells.down else "")
-
-
-def _name(axis: SearchAxis) -> str:
-    return short_name(axis.name, 30)
+    words = f"columns: {short_name(cells.across.name, 30)}"
+    return words + (f"; rows: {short_name(cells.down.name, 30)}" if cells.down else "")
 
 
 def _empty(panel: Axes, words: str, tall: float) -> None:

@@ -101,9 +101,21 @@ def styled(function: Callable[P, R]) -> Callable[P, R]:
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     """An empty figure with one pair of axes; sizes in inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure, panels = new_panels((width, height), 1, 1)
+    return figure, panels[0, 0]
+
+
+def new_panels(
+    size: tuple[float, float], rows: int, columns: int, dpi: float | None = None, **how: Any
+) -> tuple[Figure, NDArray[Any]]:
+    """An empty figure with a table of axes; its width and height in inches.
+
+    Args:
+        how: further arguments of `Figure.subplots`.
+    """
+    figure = Figure(figsize=size, layout="constrained", dpi=dpi)
     FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
+    return figure, figure.subplots(rows, columns, squeeze=False, **how)
 
 
 def plain_log(axis: Axis) -> None:

@@ -168,31 +168,26 @@ def draw(
 
 def legend(trials: Sequence[TrialDot], colour: Any = BLUE) -> list[Line2D]:
     """Handles for the marks that are there."""
-    wanted = [
-        ("trial", {"marker": "o", "color": colour, "markersize": 6}, True),
-        (
-            "checkpoint of a longer one",
-            {"marker": "o", "color": "white", "markeredgecolor": colour, "markersize": 5.5},
-            any(t.checkpoint_of is not None and not t.failed for t in trials),
+    there = {
+        "trial": True,
+        "checkpoint of a longer one": any(
+            t.checkpoint_of is not None and not t.failed for t in trials
         ),
-        (
-            "pruned",
-            {"marker": "o", "color": GREY, "markersize": 3.5},
-            any(t.pruned and not t.failed for t in trials),
-        ),
-        (
-            "chosen",
-            {"marker": "o", "color": "none", "markeredgecolor": INK, "markersize": 10},
-            any(t.chosen for t in trials),
-        ),
-        (
-            "a seed failed",
-            {"marker": "x", "color": RED, "markeredgewidth": 1.8},
-            any(t.failed for t in trials),
-        ),
-    ]
+        "pruned": any(t.pruned and not t.failed for t in trials),
+        "chosen": any(t.chosen for t in trials),
+        "a seed failed": any(t.failed for t in trials),
+    }
+    looks: dict[str, dict[str, Any]] = {
+        "trial": {"marker": "o", "color": colour, "markersize": 6},
+        "checkpoint of a longer one": {
+            "marker": "o", "color": "white", "markeredgecolor": colour, "markersize": 5.5,
+        },
+        "pruned": {"marker": "o", "color": GREY, "markersize": 3.5},
+        "chosen": {"marker": "o", "color": "none", "markeredgecolor": INK, "markersize": 10},
+        "a seed failed": {"marker": "x", "color": RED, "markeredgewidth": 1.8},
+    }  # fmt: skip
     return [
-        Line2D([], [], linestyle="", label=label, **look)  # type: ignore[arg-type]
-        for label, look, there in wanted
-        if there
+        Line2D([], [], linestyle="", label=label, **looks[label])
+        for label, shown in there.items()
+        if shown
     ]

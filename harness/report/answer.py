@@ -17,7 +17,7 @@ from harness.base.text import (
     signed,
     typeset,
 )
-from harness.figures.arms import PairedDots, difference_map, paired_differences
+from harness.figures.arms import PairedDots, difference_map, mean_over, paired_differences
 from harness.inference.design import PlanFacts
 from harness.inference.effect import Effect
 from harness.report.data import ReportData
@@ -72,7 +72,7 @@ def make_answer(data: ReportData, budget: PictureBudget) -> Answer:
         return Answer(NO_COMPARISON, None, banners)
     if not data.comparison.finished or not data.effects:
         return Answer(_under_way(data), None, banners)
-    extended = data.comparison.extended
+    extended = data.extended
     if extended:
         banners.append(EXTENDED)
     ordered = sorted(data.effects, key=lambda effect: not effect.primary)
@@ -119,7 +119,6 @@ def _status_notes(effect: Effect) -> list[str]:
 
 
 def _view(data: ReportData, effect: Effect, budget: PictureBudget) -> EffectView:
-    extended = bool(data.comparison and data.comparison.extended)
     kind = "primary" if effect.primary else "secondary"
     title = f"{effect.candidate} against {effect.baseline} ({kind})"
     picture = heat_map = None
@@ -127,11 +126,11 @@ def _view(data: ReportData, effect: Effect, budget: PictureBudget) -> EffectView
         picture = _dots_picture(data, effect, budget)
         if effect.primary and len(data.table.patients) <= MAP_PATIENTS:
             heat_map = _map_picture(data, effect, budget)
-    facts = _facts(data, effect, extended)
-    return EffectView(effect, title, _sentence(effect, extended), facts, picture, heat_map)
+    sentence = _sentence(effect, data.extended)
+    return EffectView(effect, title, sentence, _facts(data, effect), picture, heat_map)
 
 
-def _facts(data: ReportData, effect: Effect, extended: bool) -> list[tuple[str, str]]:
+def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
     """What stands beside the sentence; all of it is test Dice, candidate minus baseline."""
     shown = effect.to_dict()
     facts = [
@@ -139,7 +138,7 @@ def _facts(data: ReportData, effect: Effect, extended: bool) -> list[tuple[str, 
         ("95 % interval", interval(effect.inference.interval_95, 4)),
         ("90 % interval", interval(effect.inference.interval_90, 4)),
     ]
-    if effect.inference.status == "verdict" and not extended:
+    if effect.inference.status == "verdict" and not data.extended:
         facts.append(("p, two-sided", probability(effect.p)))
         if effect.p_adjusted is not None:
             facts.append(("p, Holm-adjusted", probability(effect.p_adjusted)))
@@ -196,11 +195,6 @@ def _worst(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
     return lines
 
 
-def mean_over(cells: np.ndarray, axis: int) -> np.ndarray:
-    """Means along an axis; NaN where any cell is missing (a mean of fewer is another mean)."""
-    return np.asarray(cells.mean(axis=axis)) if cells.size else np.array([])
-
-
 def collapse_bound(failed: int, replicates: int) -> float:
     """Upper 95 % bound of the failure rate (exact binomial); 1 - 0.05^(1/R) if none failed."""
     if failed >= replicates:
@@ -228,19 +222,7 @@ def collapse_words(data: ReportData) -> str:
 def _dots_picture(data: ReportData, effect: Effect, budget: PictureBudget) -> Picture:
     assert data.table is not None
     inference = effect.inference
-    cells = data.table.difference(effect.baseline, effect.candidate)
-    dots = PairedDots(
-        baseline=effect.baseline,
-        candidate=effect.candidate,
-        patients=data.table.patients,
-        patient_means=mean_over(cells, 1).tolist(),
-        replicates=[str(r) for r in data.table.replicates],
-        replicate_means=mean_over(cells, 0).tolist(),
-        margin=data.experiment.decision.margin,
-        mean=inference.mean,
-        interval_95=inference.interval_95,
-        interval_90=inference.interval_90,
-    )
+    dots = PairedDots.of(data.table, effect, data.experiment.decision.margin)
     caption = (
         f"Paired differences in test Dice, {effect.candidate} minus {effect.baseline}. A blue dot "
         f"is a patient (mean of {counted(inference.replicates, 'replicate')}), a green one a "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,18 +13,15 @@ from harness.base.text import counted, duration, interval, number
 from harness.config.arms import arm_of
 from harness.data.pairs.framing import in_plane_spacing
 from harness.data.pairs.store import Store
-from harness.figures.arms import ArmDots, arm_means
+from harness.figures import arms as figures
 from harness.figures.curves import by_arm
-from harness.inference.arm_summary import ArmCost
-from harness.inference.arm_summary import arm_means as summarise
-from harness.inference.crossed_t import crossed_weighted_t
-from harness.report.answer import mean_over
+from harness.inference.arm_summary import ArmCost, ArmMean, arm_means
+from harness.inference.table import Table
 from harness.report.data import ReportData
 from harness.report.observers import ObserverAgreement, observer_agreement
 from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import Run, checkpoint, curves
 
-# What an arm does, in a few words.
 # More cells than this are left to scores.csv.
 MOST_CELLS = 4000
 
@@ -32,12 +30,10 @@ MOST_CELLS = 4000
 class ArmLine:
     """One arm's row: means of test Dice over patients."""
 
-    name: str
+    summary: ArmMean
     words: str
-    mean: float
     interval: str
     sd_patients: float
-    replicate_means: tuple[float, ...]
     worst_patient: str
     worst_value: float
     missing: int
@@ -59,42 +55,40 @@ class Arms:
 
 def make_arms(data: ReportData, budget: PictureBudget) -> Arms:
     """Tables and figures of the arms; curves alone while the test is closed."""
-    lines: list[ArmLine] = []
-    pictures: list[Picture] = []
-    patients, left_out = 0, False
-    replicates: tuple[int | str, ...] = ()
-    if data.table is not None and data.table.cells:
-        table = data.table
-        patients, replicates = len(table.patients), table.replicates
-        left_out = len(table.cells) > MOST_CELLS
-        lines = [_line(data, arm, not left_out) for arm in table.arms]
-        summaries = summarise(table)
-        dots = [ArmDots(s.arm, s.replicate_means, s.interval_95) for s in summaries]
-        caption = (
-            f"Test Dice of each arm, mean of {counted(patients, 'patient')}: a dot per replicate, "
-            "the upright line is the mean over replicates, the bar its 95 % interval (patients and "
-            "replicates both random). Arms share patients, seeds and real pairs, so the paired "
-            "differences above say more than whether two bars overlap."
-        )
-        observers = _observers(data)
-        if observers is not None:
-            caption += (
-                f" Dotted: inter-observer Dice of parotids, {observers.dice_mean:.2f} "
-                f"(sd {observers.dice_sd:.2f}, {observers.patients} other patients, pixels of "
-                f"{observers.spacing_mm:g} mm, the nearest in the table)."
-            )
-        line = observers.dice_mean if observers is not None else None
-        figure = arm_means(dots, patients, line)
-        pictures.append(budget.figure(figure, "Mean Dice per arm", caption))
-    pictures += _curves(data, budget)
-    return Arms(lines, patients, replicates, pictures, left_out)
-
-
-def _line(data: ReportData, arm: str, with_cells: bool) -> ArmLine:
-    assert data.table is not None
     table = data.table
+    if table is None or not table.cells:
+        return Arms([], 0, (), _curves(data, budget))
+    left_out = len(table.cells) > MOST_CELLS
+    summaries = arm_means(table)
+    lines = [_line(data, table, summary, not left_out) for summary in summaries]
+    pictures = [_means(data, summaries, len(table.patients), budget), *_curves(data, budget)]
+    return Arms(lines, len(table.patients), table.replicates, pictures, left_out)
+
+
+def _means(
+    data: ReportData, summaries: Sequence[ArmMean], patients: int, budget: PictureBudget
+) -> Picture:
+    caption = (
+        f"Test Dice of each arm, mean of {counted(patients, 'patient')}: a dot per replicate, "
+        "the upright line is the mean over replicates, the bar its 95 % interval (patients and "
+        "replicates both random). Arms share patients, seeds and real pairs, so the paired "
+        "differences above say more than whether two bars overlap."
+    )
+    observers = _observers(data)
+    if observers is not None:
+        caption += (
+            f" Dotted: inter-observer Dice of parotids, {observers.dice_mean:.2f} "
+            f"(sd {observers.dice_sd:.2f}, {observers.patients} other patients, pixels of "
+            f"{observers.spacing_mm:g} mm, the nearest in the table)."
+        )
+    figure = figures.arm_means(summaries, patients, observers.dice_mean if observers else None)
+    return budget.figure(figure, "Mean Dice per arm", caption)
+
+
+def _line(data: ReportData, table: Table, summary: ArmMean, with_cells: bool) -> ArmLine:
+    arm = summary.arm
     cells = table.values(arm)
-    by_patient, by_replicate = mean_over(cells, 1), mean_over(cells, 0)
+    by_patient = figures.mean_over(cells, 1)
     finite = by_patient[np.isfinite(by_patient)]
     worst = int(np.nanargmin(by_patient)) if len(finite) else -1
     rows = tuple(
@@ -102,12 +96,10 @@ def _line(data: ReportData, arm: str, with_cells: bool) -> ArmLine:
         for place, patient in enumerate(table.patients)
     )
     return ArmLine(
-        name=arm,
+        summary=summary,
         words=arm_of(arm).words,
-        mean=float(cells.mean()),
-        interval=interval(crossed_weighted_t(cells).interval_95, show=number),
+        interval=interval(summary.interval_95, show=number),
         sd_patients=float(finite.std(ddof=1)) if len(finite) > 1 else float("nan"),
-        replicate_means=tuple(by_replicate.tolist()),
         worst_patient=table.patients[worst] if worst >= 0 else "",
         worst_value=float(by_patient[worst]) if worst >= 0 else float("nan"),
         missing=int(np.isnan(cells).sum()),

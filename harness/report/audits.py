@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.base.text import short
+from harness.figures.pictures import read_picture
 from harness.report.data import ReportData
 from harness.report.picture_budget import Picture, PictureBudget
-from harness.report.results import load_grid
 
 SHOWN = {"mask": "Masks", "ct": "CT"}
 GALLERY_BYTES = 60_000
@@ -51,21 +51,15 @@ class AuditTable:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What an audit says of one replicate's masks or CT."""
-
-    replicate: int
-    shows: str
-    collapse: str
-    memorisation: str
-
-
-@dataclass(frozen=True)
 class Audits:
-    """The section; empty before an audit finished."""
+    """The section; empty before an audit finished.
+
+    Attributes:
+        verdicts: (replicate, "Masks" or "CT", what the audit says of these).
+    """
 
     replicates: tuple[int, ...] = ()
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: list[tuple[int, str, Mapping[str, Any]]] = field(default_factory=list)
     tables: list[AuditTable] = field(default_factory=list)
     galleries: list[Picture] = field(default_factory=list)
 
@@ -76,12 +70,7 @@ def make_audits(data: ReportData, budget: PictureBudget) -> Audits:
     if not audits:
         return Audits()
     verdicts = [
-        Verdict(
-            seed,
-            word,
-            values[shows]["collapse"]["sentence"],
-            values[shows]["memorisation"]["sentence"],
-        )
+        (seed, word, values[shows])
         for seed, values in audits.items()
         for shows, word in SHOWN.items()
         if shows in values
@@ -101,10 +90,10 @@ def _fidelity(audits: Mapping[int, Any], shows: str) -> list[AuditTable]:
     for places in zip(*blocks, strict=True):
         first, extractor = places[0], places[0]["extractor"]
         lines = [
-            AuditLine(
+            _line(
                 words,
+                (block["scores"][name] for block in places),
                 _baseline(first["real_baselines"][name]),
-                tuple(_score(block["scores"][name]) for block in places),
             )
             for name, words in NAMES.items()
         ]
@@ -115,6 +104,10 @@ def _fidelity(audits: Mapping[int, Any], shows: str) -> list[AuditTable]:
         )
         tables.append(AuditTable(title, lines))
     return tables
+
+
+def _line(words: str, scores: Iterable[Mapping[str, Any]], baseline: str = "") -> AuditLine:
+    return AuditLine(words, baseline, tuple(map(_score, scores)))
 
 
 def _score(score: Mapping[str, Any]) -> str:
@@ -141,35 +134,24 @@ def _labels(audits: Mapping[int, Any]) -> AuditTable:
     found = [values["labels"] for values in audits.values()]
     if any("synthetic" not in labels for labels in found):
         return AuditTable("", [])
-    line = AuditLine(
+    line = _line(
         "Dice between the label and a segmenter trained on real patients",
+        (labels["synthetic"] for labels in found),
         _score(found[0]["real"]),
-        tuple(_score(labels["synthetic"]) for labels in found),
     )
-    gain = AuditLine(
-        "gain over the Dice with the next image's label",
-        "",
-        tuple(_score(labels["gain"]) for labels in found),
+    gain = _line(
+        "gain over the Dice with the next image's label", (labels["gain"] for labels in found)
     )
     return AuditTable("Fit of the labels", [line, gain], "validation patients")
 
 
 def _shapes(audits: Mapping[int, Any]) -> AuditTable:
     found = [values["masks"] for values in audits.values()]
-    lines = [
-        AuditLine(
-            "share of implausible masks", "", tuple(_score(masks["implausible"]) for masks in found)
-        )
-    ]
-    names = [name for name in found[0]["distances"] if name.endswith("_in_sd")]
-    lines += [
-        AuditLine(
-            name.removesuffix("_in_sd").replace("_", " "),
-            "",
-            tuple(_score(masks["distances"][name]) for masks in found),
-        )
-        for name in names
-    ]
+    lines = [_line("share of implausible masks", (masks["implausible"] for masks in found))]
+    for name in found[0]["distances"]:
+        if name.endswith("_in_sd"):
+            words = name.removesuffix("_in_sd").replace("_", " ")
+            lines.append(_line(words, [masks["distances"][name] for masks in found]))
     title = (
         "Shapes of masks: Wasserstein distance to validation masks, in their standard deviations"
     )
@@ -180,10 +162,7 @@ def _paired(audits: Mapping[int, Any]) -> AuditTable:
     found = [values["paired"] for values in audits.values()]
     if any("note" in paired for paired in found):
         return AuditTable("", [])
-    lines = [
-        AuditLine(words, "", tuple(_score(paired[name]) for paired in found))
-        for name, words in PAIRED.items()
-    ]
+    lines = [_line(words, [paired[name] for paired in found]) for name, words in PAIRED.items()]
     return AuditTable("Image stage on validation masks, against the true CT", lines)
 
 
@@ -196,5 +175,5 @@ def _galleries(data: ReportData, audits: Mapping[int, Any], budget: PictureBudge
             if path.exists():
                 caption = f"Replicate {seed}, {word}"
                 alt = f"{caption}: synthetic images above their nearest training images"
-                pictures.append(budget.image(load_grid(path), alt, caption, GALLERY_BYTES))
+                pictures.append(budget.image(read_picture(path), alt, caption, GALLERY_BYTES))
     return pictures

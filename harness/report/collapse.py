@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from harness.base.text import DASH, counted, probability, short
+from harness.base.text import counted, short
 from harness.figures.collapse import SeedCurve, Share, collapse_shares, how_early
-from harness.metrics.collapse.verdict import COLLAPSED, SEVERE, SIGNS
+from harness.metrics.collapse.verdict import SEVERE
 from harness.report.data import ReportData
 from harness.report.grids import last_samples
 from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import Run, sweep_of, values_of
 from harness.sweep.plan import SeedRun, SweepPlan
-from harness.sweep.verdicts import Rate, SeedVerdict, Verdicts
+from harness.sweep.verdicts import SeedVerdict, Verdicts
 
-TITLES = {"mask": "Mask stage", "image": "Image stage"}
-WORDS = (*COLLAPSED, "healthy", "undecided")
 MEANINGS = {
     "convergence failure": "hardly a sample looks real, or the training's losses say that it fails",
     "mode collapse": "the samples are far more alike than images of real patients: by a sign of "
@@ -29,89 +27,42 @@ MEANINGS = {
     "is told by KID and by the pictures",
     "undecided": "too few samples or patients to tell",
 }
-IMAGE_GENERATOR = (
-    "The image stage draws nothing at random: one mask gives one CT, so its samples have only the "
-    "diversity of their masks, which here are real ones. “Partial collapse” of this stage means "
-    "less varied anatomy around the structures than in real patients."
-)
 # All pictures of a stage's seeds together, and the most for one.
 PICTURES_BYTES = 170_000
 PICTURE_BYTES = 16_000
-# Longer tables of seeds are folded.
-OPEN_ROWS = 12
-
-
-@dataclass(frozen=True)
-class RateLine:
-    """How often one setting collapsed; `params` are a trial's settings or an axis' name, `counts`
-    in the order of the table's words."""
-
-    name: str
-    params: tuple[str, ...]
-    share: str
-    interval: str
-    counts: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class SeedLine:
-    """One training."""
-
-    trial: int
-    seed: int
-    params: tuple[str, ...]
-    word: str
-    ratios: tuple[str, ...]
-    precision: str
-    p: str
-    onset: str
-    seen: str
-
-
-@dataclass(frozen=True)
-class SeedGroup:
-    """Pictures of one trial's seeds."""
-
-    title: str
-    pictures: list[Picture]
 
 
 @dataclass(frozen=True)
 class CollapseView:
-    """One stage's verdicts on the page."""
+    """One stage's verdicts on the page.
 
-    stage: str
-    title: str
-    sentence: str
-    caution: str
+    Attributes:
+        params: settings that the sweep varied; by_trial: their values by trial.
+        words: the verdicts that there are, as in `MEANINGS`.
+        groups: pictures of each trial's seeds, by title.
+    """
+
+    found: Verdicts
     params: tuple[str, ...]
+    by_trial: Mapping[int, Mapping[str, Any]]
     words: tuple[str, ...]
-    settings: list[RateLine]
-    axes: list[RateLine]
-    seeds: list[SeedLine]
-    folded: bool
-    figures: list[Picture] = field(default_factory=list)
-    groups: list[SeedGroup] = field(default_factory=list)
+    figures: list[Picture]
+    groups: Mapping[str, list[Picture]]
 
 
-@dataclass(frozen=True)
-class Collapse:
-    """The section; no stages before a seed was judged."""
-
-    stages: list[CollapseView]
-    meanings: list[tuple[str, str]]
-    image_generator: str
-
-
-def make_collapse(data: ReportData, budget: PictureBudget) -> Collapse:
-    """The section from the verdicts, a part per stage."""
-    meanings = [(word, MEANINGS[word]) for word in WORDS]
-    image_generator = (
-        IMAGE_GENERATOR if any(found.stage == "image" for found in data.verdicts) else ""
-    )
-    return Collapse(
-        [_stage(data, found, budget) for found in data.verdicts], meanings, image_generator
-    )
+def make_collapse(data: ReportData, budget: PictureBudget) -> list[CollapseView]:
+    """The verdicts, a part per stage; none before a seed was judged."""
+    return [
+        CollapseView(
+            found,
+            params=tuple(dict.fromkeys(name for row in found.seeds for name in row.params)),
+            by_trial={row.trial: row.params for row in found.seeds},
+            words=tuple(word for word in MEANINGS if any(r.word == word for r in found.seeds)),
+            figures=_figures(data, found, budget),
+            groups=_groups(data, found, budget),
+        )
+        for found in data.verdicts
+    ]
 
 
 def collapse_summary(verdicts: Sequence[Verdicts]) -> dict[str, Any]:
@@ -127,62 +78,6 @@ def collapse_summary(verdicts: Sequence[Verdicts]) -> dict[str, Any]:
         }
         for found in verdicts
     }
-
-
-def _stage(data: ReportData, found: Verdicts, budget: PictureBudget) -> CollapseView:
-    params = tuple(dict.fromkeys(name for row in found.seeds for name in row.params))
-    words = tuple(word for word in WORDS if any(row.word == word for row in found.seeds))
-    by_trial = {row.trial: row.params for row in found.seeds}
-    return CollapseView(
-        stage=found.stage,
-        title=TITLES.get(found.stage, found.stage),
-        sentence=found.sentence,
-        caution=found.caution,
-        params=params,
-        words=words,
-        settings=[_rate(r, _settings(by_trial[r.value], params), words) for r in found.settings],
-        axes=[_rate(rate, (rate.axis,), words) for rate in found.axes],
-        seeds=[_seed(row, params) for row in found.seeds],
-        folded=len(found.seeds) > OPEN_ROWS,
-        figures=_figures(data, found, budget),
-        groups=_groups(data, found, budget),
-    )
-
-
-def _settings(params: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(short(params.get(name)) for name in names)
-
-
-def _rate(rate: Rate, params: tuple[str, ...], words: Sequence[str]) -> RateLine:
-    ends = DASH
-    if rate.interval is not None:
-        low, high = (round(100 * end) for end in rate.interval)
-        ends = f"{low} to {high} %"
-    return RateLine(
-        short(rate.value),
-        params,
-        f"{rate.collapsed} of {rate.of}",
-        ends,
-        tuple(rate.words.get(word, 0) for word in words),
-    )
-
-
-def _seed(row: SeedVerdict, params: Sequence[str]) -> SeedLine:
-    return SeedLine(
-        row.trial,
-        row.seed,
-        _settings(row.params, params),
-        row.word,
-        tuple(_ratio(row.ratios.get(sign)) for sign in SIGNS),
-        _ratio(row.precision),
-        probability(row.p),
-        short(row.onset),
-        short(row.seen),
-    )
-
-
-def _ratio(value: float | None) -> str:
-    return DASH if value is None else f"{value:.2f}"
 
 
 # --- figures ----------------------------------------------------------------------------------
@@ -257,10 +152,10 @@ def _shares(found: Verdicts) -> tuple[str, list[Share]]:
 # --- pictures ---------------------------------------------------------------------------------
 
 
-def _groups(data: ReportData, found: Verdicts, budget: PictureBudget) -> list[SeedGroup]:
+def _groups(data: ReportData, found: Verdicts, budget: PictureBudget) -> dict[str, list[Picture]]:
     """Samples of every seed at its trial's last epoch."""
     most = min(PICTURE_BYTES, PICTURES_BYTES // len(found.seeds))
-    groups: dict[int, SeedGroup] = {}
+    groups: dict[str, list[Picture]] = {}
     sweep = sweep_of(data, found.stage)
     for row, run in seed_runs(sweep, found) if sweep else ():
         image = last_samples(data.work, data.experiment.data.crop, found.stage, run)
@@ -268,10 +163,9 @@ def _groups(data: ReportData, found: Verdicts, budget: PictureBudget) -> list[Se
             continue
         caption = f"seed {row.seed}: {row.word}"
         alt = f"Samples, {found.stage} stage, trial {row.trial}, {caption}"
-        title = f"Trial {row.trial}, epoch {row.epochs}"
-        group = groups.setdefault(row.trial, SeedGroup(title, []))
-        group.pictures.append(budget.image(image, alt, caption, most))
-    return list(groups.values())
+        group = groups.setdefault(f"Trial {row.trial}, epoch {row.epochs}", [])
+        group.append(budget.image(image, alt, caption, most))
+    return groups
 
 
 def seed_runs(sweep: SweepPlan, found: Verdicts) -> list[tuple[SeedVerdict, Run]]:

@@ -72,3 +72,8 @@ class ReportData:
     provenance: Sequence[tuple[str, str]] = ()
     ledger: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     mlflow: str = ""
+
+    @property
+    def extended(self) -> bool:
+        """Whether the test evaluation was extended after its opening: then nothing is a verdict."""
+        return self.comparison is not None and self.comparison.extended

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.figures.dose import DosePoint, dose_arms, dose_difference
+from harness.figures.dose import dose_arms, dose_difference
 from harness.inference.dose import AXIS_WORDS, Dose
 from harness.report.data import ReportData
 from harness.report.picture_budget import Picture, PictureBudget
@@ -31,32 +31,18 @@ def make_doses(data: ReportData, budget: PictureBudget) -> list[DoseAxis]:
 def _axis(data: ReportData, words: str, rows: Sequence[Dose], budget: PictureBudget) -> DoseAxis:
     baseline, candidate = rows[0].baseline.arm, rows[0].candidate.arm
     margin = data.experiment.decision.margin
-    points = [_point(dose) for dose in rows]
     both = "The filled dot is the declared comparison. Bars are 95 % intervals, not adjusted."
     pictures = [
         budget.figure(
-            dose_arms(points, baseline, candidate, words),
+            dose_arms(rows, words),
             f"Test Dice by {words}",
             f"Test Dice of {baseline} and {candidate} by {words}. {both}",
         ),
         budget.figure(
-            dose_difference(points, baseline, candidate, words, margin),
+            dose_difference(rows, words, margin),
             f"Difference in Dice by {words}",
             f"Paired difference, {candidate} minus {baseline}, by {words}; grey: within the "
             f"margin of {margin:g}. {both}",
         ),
     ]
     return DoseAxis(words, rows, pictures)
-
-
-def _point(dose: Dose) -> DosePoint:
-    return DosePoint(
-        dose.value,
-        dose.declared,
-        dose.baseline.mean,
-        dose.baseline.interval_95,
-        dose.candidate.mean,
-        dose.candidate.interval_95,
-        dose.mean,
-        dose.interval_95,
-    )

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.data import CropConfig
-from harness.figures.pictures import corner, tiles_of
+from harness.figures.pictures import corner, read_picture, tiles_of
 from harness.jobs.folder import WorkFolder
 from harness.report.data import ReportData
 from harness.report.picture_budget import Picture, PictureBudget
-from harness.report.results import Run, evenly, load_grid, sample_grids
+from harness.report.results import Run, evenly, sample_grids
 from harness.training.pictures import grid
 
 # How much of a grid is shown: columns and rows of tiles. A mask grid has 8 x 8 samples, an image
@@ -56,7 +56,7 @@ def last_samples(
     grids = sample_grids(work, run)
     if not grids:
         return None
-    picture = load_grid(grids[-1][1])
+    picture = read_picture(grids[-1][1])
     if stage == "mask":
         return corner(picture, crop.mask_px, *SHOWN["mask"])
     made = tiles_of(picture, crop.frame_px)[2::3]
@@ -70,5 +70,5 @@ def _picture(
     tile = crop.mask_px if stage == "mask" else crop.frame_px
     columns, rows = SHOWN.get(stage, (4, 4))
     return budget.image(
-        corner(load_grid(path), tile, columns, rows), f"Samples, {caption}", caption, most
+        corner(read_picture(path), tile, columns, rows), f"Samples, {caption}", caption, most
     )

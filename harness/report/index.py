@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from harness.base.errors import DataError
 from harness.base.files import read_json, write_text
@@ -97,7 +98,7 @@ def _table(entries: list[dict[str, Any]]) -> str:
     lines = ["| report | question | answer | date |", "|---|---|---|---|"]
     for entry in entries:
         folder = entry["folder"]
-        link = f"[{_plain(folder)}]({_path(folder)}/{PAGE})"
+        link = f"[{_plain(folder)}]({quote(folder)}/{PAGE})"
         cells = (link, _plain(entry["question"]), _plain(entry["answer"]), entry["date"])
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -106,9 +107,3 @@ def _table(entries: list[dict[str, Any]]) -> str:
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
     return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
-
-
-def _path(name: str) -> str:
-    from urllib.parse import quote
-
-    return quote(name)

@@ -13,10 +13,13 @@ from harness import __version__
 from harness.base import text as formats
 from harness.base.files import without_nan, write_json, write_text
 from harness.inference.dose import AXIS_NAMES
+from harness.inference.effect import Effect
+from harness.metrics.collapse.verdict import SIGNS
+from harness.metrics.records import score_name
 from harness.report.answer import Answer, make_answer
 from harness.report.arms import Arms, make_arms
 from harness.report.audits import make_audits
-from harness.report.collapse import collapse_summary, make_collapse
+from harness.report.collapse import MEANINGS, collapse_summary, make_collapse
 from harness.report.data import ReportData
 from harness.report.dose import make_doses
 from harness.report.measures import make_measures
@@ -26,7 +29,7 @@ from harness.report.provenance import make_provenance
 from harness.report.results import extractors, newest
 from harness.report.stages import make_stage
 from harness.report.synthesis import make_synthesis
-from harness.report.tables import NAMES, make_tables
+from harness.report.tables import make_tables
 
 PAGE = "index.html"
 SUMMARY = "report.json"
@@ -42,16 +45,11 @@ def write_report(data: ReportData, folder: Path) -> Path:
         The page's path; it needs no other file, no script and no network.
     """
     budget = PictureBudget()
-    # Order matters: the budget for pictures goes to the answer first.
+    # Order matters, below too: the budget for pictures goes to the answer first.
     answer = make_answer(data, budget)
     arms = make_arms(data, budget)
-    doses = make_doses(data, budget)
-    collapse = make_collapse(data, budget)
-    patients = make_patients(data, budget)
-    synthesis = make_synthesis(data, budget)
-    audits = make_audits(data, budget)
-    stages = [make_stage(data, stage, budget) for stage in ("mask", "image")]
-    tables = make_tables(data)
+    every = make_tables(data)
+    tables = {name: text for name, text in every.items() if text}
     text = (
         environment()
         .get_template("page.html")
@@ -61,23 +59,25 @@ def write_report(data: ReportData, folder: Path) -> Path:
             answer=answer,
             arms=arms,
             measures=make_measures(data),
-            doses=doses,
+            doses=make_doses(data, budget),
             axis_names=AXIS_NAMES,
-            collapse=collapse,
-            stages=stages,
-            patients=patients,
-            synthesis=synthesis,
-            audits=audits,
+            collapse=make_collapse(data, budget),
+            meanings=MEANINGS,
+            signs=SIGNS,
+            patients=make_patients(data, budget),
+            synthesis=make_synthesis(data, budget),
+            audits=make_audits(data, budget),
+            stages=[make_stage(data, stage, budget) for stage in ("mask", "image")],
             provenance=make_provenance(data),
             tables=tables,
             date=formats.day(newest(data)),
             version=__version__,
         )
     )
-    for name in NAMES:
-        if name in tables:
-            write_text(folder / name, tables[name])
-        else:
+    for name, table in every.items():
+        if table:
+            write_text(folder / name, table)
+        else:  # what a newer page does not have is removed
             (folder / name).unlink(missing_ok=True)
     write_json(folder / SUMMARY, _summary(data, answer, arms, tables))
     write_text(folder / PAGE, text)
@@ -97,10 +97,12 @@ def environment() -> Environment:
         "dice": formats.number,
         "signed": formats.signed,
         "short": formats.short,
+        "number": formats.number,
         "p": formats.probability,
         "interval": formats.interval,
         "counted": formats.counted,
         "glued": formats.glued,
+        "score_name": score_name,
     }
     return made
 
@@ -109,7 +111,6 @@ def _summary(
     data: ReportData, answer: Answer, arms: Arms, tables: Mapping[str, str]
 ) -> dict[str, Any]:
     """What machines and the index read; numbers that are not finite become null."""
-    comparison = data.comparison
     first = answer.views[0].effect if answer.views else None
     summary = {
         "name": data.experiment.name,
@@ -120,19 +121,19 @@ def _summary(
         "verdict": answer.verdict,
         "status": first.inference.status if first else "no comparison",
         "conclusive": data.experiment.conclusive,
-        "extended": bool(comparison and comparison.extended),
+        "extended": data.extended,
         "patients": arms.patients,
         "replicates": list(arms.replicates),
         "arms": {
-            line.name: {
-                "dice": line.mean,
-                "replicate_means": list(line.replicate_means),
+            line.summary.arm: {
+                "dice": line.summary.mean,
+                "replicate_means": list(line.summary.replicate_means),
                 "worst_patient": line.worst_patient,
                 "worst_patient_dice": line.worst_value,
             }
             for line in arms.lines
         },
-        "effects": [_effect(view.effect, comparison) for view in answer.views],
+        "effects": [_effect(view.effect, data.extended) for view in answer.views],
         "doses": [asdict(dose) for dose in data.doses],
         "collapse": collapse_summary(data.verdicts),
         "extractors": [asdict(entry) for entry in extractors(data)],
@@ -142,9 +143,9 @@ def _summary(
     return without_nan(summary)  # type: ignore[no-any-return]
 
 
-def _effect(effect: Any, comparison: Any) -> dict[str, Any]:
+def _effect(effect: Effect, extended: bool) -> dict[str, Any]:
     """An effect as plain data; after an extension without what would read as a verdict."""
     values = asdict(effect)
-    if comparison is not None and comparison.extended:
+    if extended:
         values |= {"word": "", "sentence": "", "p": None, "p_adjusted": None}
     return values

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.base.text import MINUS, flat
+from harness.data.roles import ROLES
 from harness.report.data import PatientLine, ReportData
 from harness.report.pairs import real_pairs
 from harness.report.picture_budget import Picture, PictureBudget
 
-ROLES = ("train", "validation", "test")
 PAIRS_SHOWN = 12
 
 
@@ -39,7 +39,7 @@ def make_patients(data: ReportData, budget: PictureBudget) -> Patients:
         roles.append((role, len(members), words))
     return Patients(
         roles=roles,
-        used=sorted(used, key=lambda line: (_place(line.role), line.patient)),
+        used=sorted(used, key=lambda line: (role_place(line.role), line.patient)),
         excluded=sorted((p for p in data.patients if p.excluded), key=lambda line: line.patient),
         noted=sum(bool(line.notes) for line in used),
         values=_values(data.store_values),
@@ -54,7 +54,8 @@ def _values(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     return flat(rest) + [(name, f"{100 * share:.2f} %") for name, share in lost.items()]
 
 
-def _place(role: str) -> int:
+def role_place(role: str) -> int:
+    """Where a role stands among them; another word comes last."""
     return ROLES.index(role) if role in ROLES else len(ROLES)
 
 
@@ -64,13 +65,10 @@ def _pairs(data: ReportData, budget: PictureBudget) -> Picture | None:
     sheet = real_pairs(data.store, PAIRS_SHOWN)
     if sheet is None:
         return None
+    low, high = data.experiment.data.window_hu
+    window = f"{low:g} to {high:g} HU".replace("-", MINUS)
     caption = (
         "Real pairs of training patients, spread evenly over the store: CT in the window "
-        f"{_window(data)}, mask outlined."
+        f"{window}, mask outlined."
     )
     return budget.image(sheet, "Real pairs with outlined masks", caption, most=110_000)
-
-
-def _window(data: ReportData) -> str:
-    low, high = data.experiment.data.window_hu
-    return f"{low:g} to {high:g} HU".replace("-", MINUS)

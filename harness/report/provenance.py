@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import yaml
@@ -16,13 +15,11 @@ from harness.report.results import Extractor, extractors
 class Provenance:
     """The section."""
 
-    lines: Sequence[tuple[str, str]]
     extractors: list[Extractor]
     ledger: list[tuple[str, int, str]]
     total: str
     config: str
     digests: list[tuple[str, str]]
-    mlflow: str
 
 
 def make_provenance(data: ReportData) -> Provenance:
@@ -34,13 +31,11 @@ def make_provenance(data: ReportData) -> Provenance:
     jobs = sum(count for _, count, _ in ledger)
     seconds = sum(entry.get("seconds", 0.0) for entry in data.ledger.values())
     return Provenance(
-        lines=data.provenance,
         extractors=extractors(data),
         ledger=ledger,
         total=f"{counted(jobs, 'job')}, {duration(seconds)} of computing" if ledger else "",
         config=yaml.safe_dump(dict(data.config), sort_keys=False, allow_unicode=True),
         digests=_digests(data),
-        mlflow=data.mlflow,
     )
 
 

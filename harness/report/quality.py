@@ -14,8 +14,9 @@ from harness.data.quality.checks import Known, QualityWarning, warnings
 from harness.data.quality.scan_summary import HU_EDGES
 from harness.figures import quality as figures
 from harness.figures.pictures import read_picture
-from harness.figures.scan_pictures import COLOURS
+from harness.figures.scan_pictures import colours_of
 from harness.report.page import environment
+from harness.report.patients import role_place
 from harness.report.picture_budget import Picture, PictureBudget
 
 PAGE = "index.html"
@@ -88,9 +89,7 @@ def write_quality(data: QualityData, folder: Path) -> Path:
             odd=odd,
             missing=_missing(data),
             figures=drawn,
-            colours={
-                name: COLOURS[place % len(COLOURS)] for place, name in enumerate(data.structures)
-            },
+            colours=colours_of(data.structures),
             version=__version__,
         )
     )
@@ -122,40 +121,20 @@ def _rows(
     data: QualityData, odd: Mapping[str, Sequence[QualityWarning]], budget: PictureBudget
 ) -> list[Row]:
     """Patients to look at first, then by role."""
-    roles = {role: place for place, role in enumerate(("train", "validation", "test"))}
-    ordered = sorted(
-        data.patients, key=lambda p: (p.name not in odd, roles.get(p.role, len(roles)), p.name)
-    )
+    ordered = sorted(data.patients, key=lambda p: (p.name not in odd, role_place(p.role), p.name))
     share = PICTURES_BYTES * 3 // 4 // max(1, len(ordered)) * 3 // 4  # base64 takes a third more
     most = min(max(share, SHEET_BYTES[0]), SHEET_BYTES[1])
-    return [
-        _row(patient, data.structures, odd.get(patient.name, ()), budget, most)
-        for patient in ordered
-    ]
-
-
-def _row(
-    patient: Patient,
-    structures: Sequence[str],
-    found: Sequence[QualityWarning],
-    budget: PictureBudget,
-    most: int,
-) -> Row:
-    scan_summary = patient.scan_summary
-    marked = {warning.structure for warning in found if warning.of == "volume"}
-    edges = " x ".join(f"{edge:.3g}" for edge in scan_summary.spacing_mm)
-    picture = budget.image(
-        read_picture(patient.picture.read_bytes()),
-        f"Two axial slices and a coronal one of {patient.name} with contours",
-        most=most,
-    )
-    return Row(
-        patient,
-        [(scan_summary.volumes_ml.get(name), name in marked) for name in structures],
-        f"{scan_summary.shape[0]} slices, {edges} mm",
-        found,
-        picture,
-    )
+    rows = []
+    for patient in ordered:
+        summed, found = patient.scan_summary, odd.get(patient.name, ())
+        marked = {warning.structure for warning in found if warning.of == "volume"}
+        volumes = [(summed.volumes_ml.get(name), name in marked) for name in data.structures]
+        edges = " x ".join(f"{edge:.3g}" for edge in summed.spacing_mm)
+        size = f"{summed.shape[0]} slices, {edges} mm"
+        alt = f"Two axial slices and a coronal one of {patient.name} with contours"
+        picture = budget.image(read_picture(patient.picture), alt, most=most)
+        rows.append(Row(patient, volumes, size, found, picture))
+    return rows
 
 
 def _figures(
@@ -163,27 +142,21 @@ def _figures(
 ) -> dict[str, Picture]:
     if not data.patients:
         return {}
-    of: dict[str, dict[str, float]] = {
-        name: {
-            p.name: p.scan_summary.volumes_ml[name]
-            for p in data.patients
-            if name in p.scan_summary.volumes_ml
-        }
-        for name in data.structures
-    }
-    of = {name: found for name, found in of.items() if found}
-    standing = {
-        name: {
+    of: dict[str, dict[str, float]] = {}
+    for name in data.structures:
+        for p in data.patients:
+            if name in p.scan_summary.volumes_ml:
+                of.setdefault(name, {})[p.name] = p.scan_summary.volumes_ml[name]
+
+    def who(what: str, structure: str | None = None) -> set[str]:
+        """Patients that stand out in this, in the structure where one is named."""
+        return {
             patient
             for patient, listed in odd.items()
-            if any(s.of == "volume" and s.structure == name for s in listed)
+            if any(s.of == what and structure in (None, s.structure) for s in listed)
         }
-        for name in of
-    }
 
-    def who(what: str) -> set[str]:
-        return {patient for patient, listed in odd.items() if any(s.of == what for s in listed)}
-
+    standing = {name: who("volume", name) for name in of}
     sizes = {p.name: p.scan_summary.spacing_mm for p in data.patients}
     histograms = {p.name: p.scan_summary.histogram for p in data.patients}
     numbers = figures.ct_numbers(HU_EDGES.tolist(), histograms, who("hu"))

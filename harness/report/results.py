@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.compare.replicate import Replicate
 from harness.figures.curves import Curve
-from harness.figures.pictures import read_picture
 from harness.figures.trials import TrialDot
 from harness.inference.table import Cell, Table
 from harness.jobs.folder import WorkFolder
@@ -42,16 +40,14 @@ class Extractor:
     n: int
 
 
-def curve(work: WorkFolder, run: Run, name: str, scale: float = 1.0) -> Curve:
-    """A journal's values by epoch times `scale`; empty where there are none."""
-    steps, values = series(work.job(run.training).journal, name, until=run.epochs)
-    return Curve([step * scale for step in steps], values)
-
-
 def curves(work: WorkFolder, runs: Iterable[Run], name: str, scale: float = 1.0) -> list[Curve]:
-    """The non-empty curves of several trainings."""
-    found = [curve(work, run, name, scale) for run in runs]
-    return [entry for entry in found if entry.steps]
+    """Values of several trainings' journals by epoch times `scale`; those without any left out."""
+    found = []
+    for run in runs:
+        steps, values = series(work.job(run.training).journal, name, until=run.epochs)
+        if steps:
+            found.append(Curve([step * scale for step in steps], values))
+    return found
 
 
 def checkpoint(work: WorkFolder, run: Run) -> dict[str, Any]:
@@ -145,8 +141,8 @@ def score_curve(work: WorkFolder, scores: Mapping[int, Spec], name: str) -> Curv
     return Curve(steps, numbers)
 
 
-def score_results(data: ReportData) -> list[dict[str, Any]]:
-    """Values of every finished score job behind the page."""
+def extractors(data: ReportData) -> list[Extractor]:
+    """The different extractors and n of the finished score jobs behind the page, in order."""
     specs = [
         spec
         for sweep in data.sweeps
@@ -159,16 +155,12 @@ def score_results(data: ReportData) -> list[dict[str, Any]]:
             spec for replicate in data.comparison.replicates for spec in replicate.scores.values()
         ]
     found = [values_of(data.work.job(spec).result()) for spec in specs]
-    return [values for values in found if values]
-
-
-def extractors(data: ReportData) -> list[Extractor]:
-    """The different extractors and n that scored, in order."""
-    found = {
+    used = {
         Extractor(str(v.get("extractor", "")), str(v.get("weights", "")), int(v.get("n", 0)))
-        for v in score_results(data)
+        for v in found
+        if v
     }
-    return sorted(found, key=lambda e: (e.name, e.weights, e.n))
+    return sorted(used, key=lambda e: (e.name, e.weights, e.n))
 
 
 def measured_tables(
@@ -210,11 +202,6 @@ def sample_grids(work: WorkFolder, run: Run) -> list[tuple[int, Path]]:
         if epoch.isdigit() and int(epoch) <= run.epochs:
             found.append((int(epoch), path))
     return sorted(found, key=lambda entry: (entry[0], entry[1].name))
-
-
-def load_grid(path: Path) -> NDArray[np.uint8]:
-    """A sample grid as an array."""
-    return read_picture(path.read_bytes())
 
 
 def evenly(count: int, most: int) -> list[int]:

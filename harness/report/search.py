@@ -14,9 +14,8 @@ from harness.config.axes import AxisConfig
 from harness.config.data import CropConfig
 from harness.figures.axes import SearchAxis
 from harness.figures.cells import Cells, make_cells
-from harness.figures.front import pareto_front
 from harness.figures.parallel import parallel
-from harness.figures.search import history, importance, slices
+from harness.figures.search import history, importance, pareto_front, slices
 from harness.figures.settings_grid import settings_grid
 from harness.figures.trials import TrialDot
 from harness.jobs.folder import WorkFolder

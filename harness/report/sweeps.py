@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from harness.base.text import DASH, counted, short
 from harness.figures.curves import Curve, quality
+from harness.figures.search import objective_by_batch
 from harness.figures.settings_grid import pixels
-from harness.figures.sweeps import objective_by_batch
 from harness.figures.trials import TrialDot
 from harness.metrics.records import axis_name, curve_names, score_name, title_of
 from harness.report.data import ReportData
@@ -24,33 +24,31 @@ from harness.report.search import beyond_words, draw_search, draw_settings, told
 from harness.sweep.epochs import Epochs, count_epochs
 from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
 from harness.sweep.planner import LOST, TOO_LARGE
+from harness.sweep.study import Trial
 
 SETTINGS_BYTES = 130_000
 
 
 @dataclass(frozen=True)
 class TrialLine:
-    """One trial's row: settings, objective of each seed, and what became of it."""
+    """One trial's row: its mean, the objective of each seed, and what became of it."""
 
-    number: int
-    params: tuple[str, ...]
+    trial: Trial
     mean: float | None
-    seeds: tuple[str, ...]
-    failed: int
+    seeds: list[str]
     status: str
-    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Trials:
-    """A sweep as a table."""
+    """A sweep as a table; `params` and `further` are the keys of what its trials have."""
 
     objective: str
     params: tuple[str, ...]
-    seeds: tuple[int, ...]
+    seeds: int
     lines: list[TrialLine]
     summary: str
-    further: tuple[str, ...] = ()
+    further: tuple[str, ...]
 
 
 def ranked(sweep: SweepPlan) -> list[TrialRun]:
@@ -69,13 +67,13 @@ def ranked(sweep: SweepPlan) -> list[TrialRun]:
 
 def make_trials(sweep: SweepPlan) -> Trials:
     params = tuple(dict.fromkeys(name for run in sweep.trials for name in run.trial.params))
-    seeds = tuple(range(max(len(run.seeds) for run in sweep.trials)))
-    lines = [_trial_line(run, sweep, params, len(seeds)) for run in ranked(sweep)]
+    seeds = max(len(run.seeds) for run in sweep.trials)
+    lines = [_trial_line(run, sweep, seeds) for run in ranked(sweep)]
     failed = sum(is_failed(run) for run in sweep.trials)
     under_way = sum(run.trial.value is None for run in sweep.trials)
     asked = [run for run in sweep.trials if run.trial.checkpoint_of is None]
     summary = (
-        f"{counted(len(asked), 'trial')}, {counted(len(seeds), 'seed')} each, scored on "
+        f"{counted(len(asked), 'trial')}, {counted(seeds, 'seed')} each, scored on "
         f"validation patients; {failed} with a failed seed (never chosen)"
     )
     pruned = sum(run.trial.pruned for run in sweep.trials)
@@ -88,7 +86,7 @@ def make_trials(sweep: SweepPlan) -> Trials:
         seeds,
         lines,
         f"{summary}. {epochs_words(count_epochs(sweep))}",
-        tuple(score_name(name) for name in further_names(sweep)),
+        further_names(sweep),
     )
 
 
@@ -109,7 +107,7 @@ def epochs_words(epochs: Epochs) -> str:
     return f"{sentence}."
 
 
-def _trial_line(run: TrialRun, sweep: SweepPlan, params: tuple[str, ...], seeds: int) -> TrialLine:
+def _trial_line(run: TrialRun, sweep: SweepPlan, seeds: int) -> TrialLine:
     dot = trial_dot(run, sweep)
     values = [_seed_words(seed, sweep) for seed in run.seeds]
     values += [DASH] * (seeds - len(values))
@@ -125,17 +123,8 @@ def _trial_line(run: TrialRun, sweep: SweepPlan, params: tuple[str, ...], seeds:
         passed = "" if of is None else f"checkpoint of trial {of}"
         ahead = "on the Pareto front" * (run.trial.number in sweep.front)
         status = ", ".join(part for part in ("chosen" * dot.chosen, ahead, passed) if part)
-    settings = tuple(short(run.trial.params.get(name)) for name in params)
     mean = dot.mean if run.trial.value is not None else None
-    return TrialLine(
-        run.trial.number,
-        settings,
-        mean,
-        tuple(values),
-        run.trial.failed_seeds,
-        status,
-        tuple(short(run.trial.further.get(name)) for name in further_names(sweep)),
-    )
+    return TrialLine(run.trial, mean, values, status)
 
 
 def further_names(sweep: SweepPlan) -> tuple[str, ...]:

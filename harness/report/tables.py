@@ -5,52 +5,42 @@ from __future__ import annotations
 from harness.base.files import csv_text
 from harness.metrics.collapse.verdict import SIGNS
 from harness.report.data import ReportData
-from harness.report.results import is_failed, patient_measures, seed_value
+from harness.report.results import is_failed, patient_measures, seed_value, sweep_of, values_of
 from harness.report.sweeps import further_names
 from harness.sweep.plan import SweepPlan
 from harness.sweep.planner import TOO_LARGE
 
-# All that `make_tables` can make: what a newer page does not have is removed.
-NAMES = (
-    "scores.csv",
-    "effects.csv",
-    "doses.csv",
-    "sweep-mask.csv",
-    "sweep-image.csv",
-    "collapse.csv",
-    "patients.csv",
-    "costs.csv",
-)
-
 
 def make_tables(data: ReportData) -> dict[str, str]:
-    """CSV texts by file name; parts without data have none."""
-    tables = {}
-    if data.table is not None and data.table.cells:
-        tests = data.comparison.tests if data.comparison else {}
-        tables["scores.csv"] = data.table.to_csv(patient_measures(data.work, tests))
-    if data.effects:
-        tables["effects.csv"] = _effects(data)
-    if data.doses:
-        tables["doses.csv"] = _doses(data)
-    for sweep in data.sweeps:
-        if sweep.trials:
-            tables[f"sweep-{sweep.stage}.csv"] = _sweep(sweep)
-    if data.verdicts:
-        tables["collapse.csv"] = _collapse(data)
-    if data.patients:
-        tables["patients.csv"] = _patients(data)
-    if data.ledger:
-        rows = [
-            (kind, entry.get("jobs"), entry.get("seconds"))
-            for kind, entry in sorted(data.ledger.items())
-        ]
-        tables["costs.csv"] = csv_text(("kind", "jobs", "seconds"), rows)
-    return tables
+    """CSV texts by file name, of every table that a page can have; "" where there are no data."""
+    return {
+        "scores.csv": _scores(data),
+        "effects.csv": _effects(data) if data.effects else "",
+        "doses.csv": _doses(data) if data.doses else "",
+        "sweep-mask.csv": _sweep(sweep_of(data, "mask")),
+        "sweep-image.csv": _sweep(sweep_of(data, "image")),
+        "collapse.csv": _collapse(data) if data.verdicts else "",
+        "patients.csv": _patients(data) if data.patients else "",
+        "costs.csv": _costs(data) if data.ledger else "",
+    }
+
+
+def _scores(data: ReportData) -> str:
+    if data.table is None or not data.table.cells:
+        return ""
+    tests = data.comparison.tests if data.comparison else {}
+    return data.table.to_csv(patient_measures(data.work, tests))
+
+
+def _costs(data: ReportData) -> str:
+    rows = [
+        (kind, entry.get("jobs"), entry.get("seconds"))
+        for kind, entry in sorted(data.ledger.items())
+    ]
+    return csv_text(("kind", "jobs", "seconds"), rows)
 
 
 def _effects(data: ReportData) -> str:
-    extended = bool(data.comparison and data.comparison.extended)
     names = (
         "baseline", "candidate", "primary", "status", "patients", "replicates", "mean", "p",
         "p_adjusted", "sd_patient", "sd_replicate", "sd_residual", "detectable", "word",
@@ -59,13 +49,13 @@ def _effects(data: ReportData) -> str:
     rows = []
     for effect in data.effects:
         found = effect.to_dict()
-        if extended:
+        if data.extended:
             found |= {"p": None, "p_adjusted": None, "word": ""}
         ends = [
             end for name in ("interval_95", "interval_90") for end in found[name] or (None,) * 2
         ]
         values = [found[name] for name in names]
-        rows.append((*values, *ends, data.experiment.decision.margin, extended))
+        rows.append((*values, *ends, data.experiment.decision.margin, data.extended))
     return csv_text(head, rows)
 
 
@@ -79,8 +69,10 @@ def _doses(data: ReportData) -> str:
     return csv_text(head, rows)
 
 
-def _sweep(sweep: SweepPlan) -> str:
+def _sweep(sweep: SweepPlan | None) -> str:
     """A line per trial and seed."""
+    if sweep is None or not sweep.trials:
+        return ""
     params = list(dict.fromkeys(name for run in sweep.trials for name in run.trial.params))
     further = further_names(sweep)
     head = (
@@ -95,22 +87,14 @@ def _sweep(sweep: SweepPlan) -> str:
         elif sweep.best is not None and sweep.best.number == run.trial.number:
             status = "chosen"
         for seed in run.seeds:
-            values = seed.result["values"] if seed.result else {}
+            values = values_of(seed.result)
             settings = [run.trial.params.get(name) for name in params]
             value = seed_value(seed, sweep.objective)
-            rows.append(
-                (
-                    run.trial.number,
-                    *settings,
-                    run.epochs,
-                    seed.seed,
-                    value,
-                    values.get("converged"),
-                    TOO_LARGE if seed.too_large else status,
-                    run.trial.checkpoint_of,
-                    *(run.trial.further.get(name) for name in further),
-                )
-            )
+            rows.append((
+                run.trial.number, *settings, run.epochs, seed.seed, value, values.get("converged"),
+                TOO_LARGE if seed.too_large else status, run.trial.checkpoint_of,
+                *(run.trial.further.get(name) for name in further),
+            ))  # fmt: skip
     return csv_text(head, rows)
 
 

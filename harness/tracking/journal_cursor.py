@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 from harness.jobs.journal import JournalLine, read_covered, read_lines
@@ -37,9 +37,6 @@ class Cursor:
     until: int = 0
     epoch: int = -1
     ended: int = 0
-
-    def to_dict(self) -> list[int]:
-        return [self.born, self.length, self.until, self.epoch, self.ended]
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class Sent:
     artifacts: dict[str, list[int]] = field(default_factory=dict)
 
     def text(self) -> str:
-        parts = {name: cursor.to_dict() for name, cursor in self.parts.items()}
+        parts = {name: astuple(cursor) for name, cursor in self.parts.items()}
         sent = {"parts": parts, "summary": self.summary, "artifacts": self.artifacts}
         return json.dumps(sent, separators=(",", ":"))
 

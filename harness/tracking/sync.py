@@ -8,10 +8,11 @@ sent is noted at the run after it arrived, so that a restart goes on from there.
 from __future__ import annotations
 
 import math
+import operator
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from harness.jobs.identity import folder_identity
@@ -45,12 +46,7 @@ class SyncCounts:
     pending: int = 0
 
     def __add__(self, other: SyncCounts) -> SyncCounts:
-        return SyncCounts(
-            self.runs + other.runs,
-            self.values + other.values,
-            self.pictures + other.pictures,
-            self.pending + other.pending,
-        )
+        return SyncCounts(*map(operator.add, astuple(self), astuple(other)))
 
 
 class MlflowSync:

@@ -63,7 +63,6 @@ class SyncThread:
         Returns:
             Counts of the last sync; `pending` values could not be sent.
         """
-
         self._ended.set()
         if self._thread.ident is not None:
             self._thread.join()

@@ -7,15 +7,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from harness.config.arms import arm_of
-from harness.figures.arms import (
-    ROOM,
-    ArmDots,
-    PairedDots,
-    arm_means,
-    difference_map,
-    paired_differences,
-)
+from harness.figures.arms import ROOM, PairedDots, arm_means, difference_map, paired_differences
 from harness.figures.style import style
+from harness.inference.arm_summary import ArmMean
 
 
 def drawn(patients: np.ndarray, replicates: np.ndarray, lower: bool = False) -> Figure:
@@ -90,8 +84,8 @@ def test_thin_and_thick_are_explained() -> None:
 
 def test_an_arm_has_a_dot_per_replicate_its_mean_and_its_interval() -> None:
     arms = [
-        ArmDots("traditional", [0.70, 0.74, float("nan")], (0.65, 0.79)),
-        ArmDots("gan", [0.6, 0.8, 0.7]),
+        ArmMean("traditional", float("nan"), (0.65, 0.79), (0.70, 0.74, float("nan"))),
+        ArmMean("gan", 0.7, None, (0.6, 0.8, 0.7)),
     ]
     (axes,) = arm_means(arms, 12, 0.86).axes
     dots = [line for line in axes.lines if line.get_marker() == "o"]

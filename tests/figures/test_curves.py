@@ -8,8 +8,10 @@ from matplotlib.colors import to_hex
 
 from harness.config.arms import arm_of
 from harness.figures.curves import Curve, by_arm, losses, quality
-from harness.figures.dose import DosePoint, dose_arms, dose_difference
+from harness.figures.dose import dose_arms, dose_difference
 from harness.figures.style import BLUE
+from harness.inference.arm_summary import ArmMean
+from harness.inference.dose import Dose
 
 
 def test_each_training_is_thin_and_their_median_thick_in_the_arms_colour() -> None:
@@ -42,14 +44,20 @@ def test_the_chosen_trial_stands_out_of_the_others() -> None:
     ]  # fmt: skip
 
 
-POINTS = [
-    DosePoint(5, False, 0.6, (0.55, 0.65), 0.7, None, 0.1, (0.02, 0.18)),
-    DosePoint(20, True, 0.8, (0.75, 0.85), 0.81, (0.8, 0.82), 0.01, None),
-]
+def mean(arm: str, value: float, *ends: float) -> ArmMean:
+    return ArmMean(arm, value, (ends[0], ends[1]) if ends else None, ())
+
+
+DOSES = [
+    Dose("patients", 5, False, mean("traditional", 0.6, 0.55, 0.65), mean("gan", 0.7), 0.1,
+         (0.02, 0.18)),
+    Dose("patients", 20, True, mean("traditional", 0.8, 0.75, 0.85), mean("gan", 0.81, 0.8, 0.82),
+         0.01, None),
+]  # fmt: skip
 
 
 def test_doses_stand_with_their_intervals_and_the_declared_one_is_filled() -> None:
-    (axes,) = dose_arms(POINTS, "traditional", "gan", "training patients").axes
+    (axes,) = dose_arms(DOSES, "training patients").axes
     marks = [line for line in axes.lines if line.get_marker() == "o"]
     assert [line.get_ydata() for line in marks] == [[0.6], [0.8], [0.7], [0.81]]
     assert [line.get_markerfacecolor() == "white" for line in marks] == [True, False] * 2
@@ -60,8 +68,8 @@ def test_doses_stand_with_their_intervals_and_the_declared_one_is_filled() -> No
     assert [label.get_text() for label in axes.get_xticklabels()] == ["5", "20"]
 
 
-def test_the_difference_by_dose_is_that_of_the_points() -> None:
-    (axes,) = dose_difference(POINTS, "traditional", "gan", "training patients", 0.01).axes
+def test_the_difference_by_dose_is_that_of_the_doses() -> None:
+    (axes,) = dose_difference(DOSES, "training patients", 0.01).axes
     assert [line.get_ydata() for line in axes.lines if line.get_marker() == "o"] == [[0.1], [0.01]]
     (band,) = axes.patches
     assert (band.get_y(), band.get_height()) == (-0.01, 0.02)

@@ -14,18 +14,18 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from PIL import Image
 
-from harness.figures.arms import ArmDots, PairedDots, arm_means, difference_map, paired_differences
+from harness.figures.arms import PairedDots, arm_means, difference_map, paired_differences
 from harness.figures.axes import SearchAxis
 from harness.figures.cells import Cells, make_cells
 from harness.figures.curves import Curve, by_arm, losses, median_curve, quality
 from harness.figures.encode import figure_uri, image_uri, png_uri, svg_uri
 from harness.figures.parallel import parallel
 from harness.figures.pictures import corner, outlined, sheet
-from harness.figures.search import history, importance, slices
+from harness.figures.search import history, importance, objective_by_batch, slices
 from harness.figures.settings_grid import pixels, settings_grid
 from harness.figures.style import colour_of, spread
-from harness.figures.sweeps import objective_by_batch
 from harness.figures.trials import TrialDot
+from harness.inference.arm_summary import ArmMean
 from harness.training.pictures import grid
 
 
@@ -48,6 +48,10 @@ def dots(**changes: object) -> PairedDots:
         "interval_90": (0.003, 0.02),
     }
     return PairedDots(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def arm(name: str, value: float) -> ArmMean:
+    return ArmMean(name, value, None, (value,))
 
 
 def trial(number: int, *values: float | None, **changes: object) -> TrialDot:
@@ -124,7 +128,7 @@ def test_the_same_figure_is_the_same_text() -> None:
         lambda: paired_differences(dots(patient_means=[float("nan")] * 3)),
         lambda: paired_differences(dots(patients=["a"], patient_means=[0.0], mean=0.0)),
         lambda: paired_differences(dots(patients=["$x^2", "<b>&", "\x1b\x07" + "y" * 90])),
-        lambda: arm_means([ArmDots("none", [0.5]), ArmDots("gan", [float("nan")])], 1),
+        lambda: arm_means([arm("none", 0.5), arm("gan", float("nan"))], 1),
         lambda: arm_means([], 0),
         lambda: difference_map(np.full((2, 2), np.nan), ["a", "b"], ["1", "2"], "x"),
         lambda: difference_map(np.zeros((1, 1)), ["a"], ["1"], "x"),

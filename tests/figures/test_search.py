@@ -8,9 +8,8 @@ import pytest
 from matplotlib.axes import Axes
 
 from harness.figures.axes import SearchAxis
-from harness.figures.search import history, importance, slices
+from harness.figures.search import history, importance, objective_by_batch, slices
 from harness.figures.style import BLUE, INK, RED
-from harness.figures.sweeps import objective_by_batch
 from harness.figures.trials import TrialDot
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from harness.figures.axes import SearchAxis, value_words
 from harness.figures.cells import make_cells, spans
-from harness.figures.front import pareto_front
 from harness.figures.parallel import ABSENT, paths
+from harness.figures.search import pareto_front
 from harness.figures.trials import TrialDot, ValueAxis, best_so_far
 
 RATE = "optimiser.learning_rate"

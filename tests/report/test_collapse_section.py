@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from factories.report import Material, in_memory
+from page_checks import LIMIT, rows_of
 from page_reader import Page
 
 from harness.figures.collapse import SeedCurve, Share, collapse_shares, how_early, seed_sheet
@@ -18,8 +18,6 @@ from harness.figures.encode import png_uri
 from harness.report.data import ReportData
 from harness.report.page import write_report
 from harness.sweep.plan import SweepPlan
-
-LIMIT = 2_000_000
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +43,6 @@ def section(folder: Path) -> Page:
     html = (folder / "index.html").read_text(encoding="utf-8")
     (found,) = re.findall(r'<section id="collapse">(.*?)</section>', html, re.DOTALL)
     return Page(found)
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def test_the_verdict_is_the_first_text(data: ReportData, folder: Path) -> None:

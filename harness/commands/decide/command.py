@@ -90,22 +90,7 @@ def _differences(table: Table, effect: Effect) -> dict[str, Any]:
 
 def _figure(table: Table, effect: Effect, margin: float, lower: bool) -> Figure:
     """The primary comparison."""
-    about = _differences(table, effect)
-    figure = paired_differences(
-        PairedDots(
-            baseline=effect.baseline,
-            candidate=effect.candidate,
-            patients=about["patients"],
-            patient_means=about["patient_means"],
-            replicates=[str(name) for name in about["replicates"]],
-            replicate_means=about["replicate_means"],
-            margin=margin,
-            mean=effect.inference.mean,
-            interval_95=effect.inference.interval_95,
-            interval_90=effect.inference.interval_90,
-            lower_is_better=lower,
-        )
-    )
+    figure = paired_differences(PairedDots.of(table, effect, margin, lower))
     what = f"{short_name(effect.candidate)} {MINUS} {short_name(effect.baseline)}, {MEASURE}"
     read = f"({f'{LOWER_IS_BETTER}; ' if lower else ''}grey: within {margin:g})"
     with style():

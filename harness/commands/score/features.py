@@ -113,7 +113,8 @@ def score_features(
 def _of_others(x: Array, y: Array, known: set[str]) -> dict[str, Score]:
     """Scores of features that other packages registered."""
     n = min(len(x), len(y))
-    sets = ImageSets(*np.zeros((2, 0, 1, 1), np.float32), (x[:n], y[:n]), math.nan, 0)
+    none = np.zeros((0, 1, 1), np.float32)
+    sets = ImageSets(none, none, (np.float32(x[:n]), np.float32(y[:n])), math.nan, 0)
     records = {name: SCORES.get(name) for name in SCORES.names() if name not in known}
     return {
         name: record.compute(sets)

@@ -19,7 +19,7 @@ from harness.inference.effect import Effect
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Spec
 from harness.tracking.run_view import JournalPart, RunView
-from harness.tracking.views.sweep import finished_part, training_parts
+from harness.tracking.views.sweep import finished_part, last_finished, training_parts
 
 Result = Mapping[str, Any] | None
 Tested = Mapping[tuple[str, int], Result]
@@ -81,7 +81,7 @@ def _arm_view(
         _filling(specs[0].config),
         {"kind": "arm", "arm": arm},
         summary=summary | _means([_test_scores(test) for test in tests]),
-        summary_time=_finished([*trained, *tests]),
+        summary_time=last_finished([*trained, *tests]),
         note=f"Means over {counted(len(replicates), 'replicate')}.",
         status="finished" if plan.finished else "running",
     )
@@ -103,11 +103,6 @@ def _means(scores: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
 def _mean(values: Iterable[float | None]) -> float:
     """NaN where one of them is missing."""
     return float(np.mean([math.nan if value is None else value for value in values]))
-
-
-def _finished(results: Iterable[Result]) -> int:
-    """When the last of them was finished, milliseconds since 1970."""
-    return max((int(result["finished"] * 1000) for result in results if result), default=0)
 
 
 def tuning_views(plan: TuningPlan, graph: JobGraph) -> list[RunView]:
@@ -145,7 +140,7 @@ def _candidate_views(
             params,
             {"kind": "trial", "stage": "segmentation", "chosen": str(chosen).lower()},
             summary={"validation/dice": candidate.mean or 0.0} if told else {},
-            summary_time=_finished(results),
+            summary_time=last_finished(results),
             status="finished" if told else "running",
         )
     ]
@@ -193,7 +188,7 @@ def _replicate_views(
         parts = (JournalPart(graph.folder(spec).path),)
         view = _part(key, f"segmenter {arm}", seed, "segmenter", parts, spec, done)
         test = tested.get((arm, seed))
-        views.append(replace(view, summary=_test_scores(test), summary_time=_finished([test])))
+        views.append(replace(view, summary=_test_scores(test), summary_time=last_finished([test])))
     return views
 
 

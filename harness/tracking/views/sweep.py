@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from harness.figures.axes import value_words
 from harness.jobs.folder import WorkFolder
 from harness.jobs.graph import JobGraph
-from harness.jobs.spec import Phases, Spec
+from harness.jobs.spec import Input, Phases, Spec
 from harness.metrics.collapse.verdict import COLLAPSED
 from harness.report.results import sample_grids, trial_runs
 from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
@@ -41,7 +41,7 @@ def sweep_views(plan: SweepPlan, graph: JobGraph, files: Path | None = None) -> 
             tags={"kind": "sweep", "stage": plan.stage, "study": plan.study},
             # Counts on the way would leave points that depend on when somebody looked.
             summary=_counts(plan) if plan.finished else {},
-            summary_time=max((_latest(run.seeds) for run in plan.trials), default=0),
+            summary_time=last_finished(seed.result for run in plan.trials for seed in run.seeds),
             note=sweep_notes.of_sweep(plan, bool(figures)),
             artifacts=tuple((path, "sweep") for path in figures),
             status="finished" if plan.finished else "running",
@@ -95,7 +95,7 @@ def _trial_views(
             params,
             tags | (_weight_tags(run.seeds) if best else {}),
             summary=_means(run.seeds) if told else {},
-            summary_time=_latest(run.seeds),
+            summary_time=last_finished(seed.result for seed in run.seeds),
             note=sweep_notes.of_trial(plan, run, best),
             artifacts=_belongings(run, graph, files) if best else (),
             status="finished" if told else "running",
@@ -118,7 +118,7 @@ def _trial_views(
                 },
                 tuple(parts),
                 note=sweep_notes.of_seed(plan, run, seed),
-                status=_status(seed),
+                status="failed" if seed.too_large else "finished" if seed.result else "running",
             )
         )
     return views
@@ -129,37 +129,30 @@ def _params(settings: Mapping[str, Any]) -> dict[str, str]:
     return {path.rpartition(".")[2]: value_words(value) for path, value in settings.items()}
 
 
-def _status(seed: SeedRun) -> Literal["running", "finished", "failed"]:
-    if seed.too_large:
-        return "failed"
-    return "finished" if seed.result else "running"
-
-
 def _belongings(run: TrialRun, graph: JobGraph, files: Path | None) -> tuple[tuple[Path, str], ...]:
     """What goes with the chosen trial: its settings, newest samples, small weights of seed 0."""
     belongings = [(files / SETTINGS, "settings")] if files else []
     for seed, training in zip(run.seeds, trial_runs(run), strict=True):
         grids = sample_grids(graph.work, training)
         belongings += [(path, f"samples/seed-{seed.seed}") for _, path in grids[-1:]]
-    weights = _weights(run.seeds[0], graph.work) if run.seeds else None
-    if weights is not None and weights.exists() and weights.stat().st_size < WEIGHTS_BYTES:
-        belongings.append((weights, f"weights/seed-{run.seeds[0].seed}"))
+    for seed in run.seeds[:1]:
+        if (scored := _scored(seed)) is not None:
+            weights = graph.work.job(scored).at(scored.epoch) / "weights.safetensors"
+            if weights.exists() and weights.stat().st_size < WEIGHTS_BYTES:
+                belongings.append((weights, f"weights/seed-{seed.seed}"))
     return tuple(belongings)
 
 
-def _weights(seed: SeedRun, work: WorkFolder) -> Path | None:
-    if not seed.scores:
-        return None
-    scored = seed.scores[max(seed.scores)].inputs["training"]
-    return work.job(scored).at(scored.epoch) / "weights.safetensors"
+def _scored(seed: SeedRun) -> Input | None:
+    """The checkpoint that the seed's last score is of."""
+    return seed.scores[max(seed.scores)].inputs["training"] if seed.scores else None
 
 
 def _weight_tags(seeds: Sequence[SeedRun]) -> dict[str, str]:
     """Which weights a trial stands for: kind and digest of the training, and the epoch."""
     tags = {}
     for seed in seeds:
-        if seed.scores:
-            scored = seed.scores[max(seed.scores)].inputs["training"]
+        if (scored := _scored(seed)) is not None:
             tags[f"weights seed {seed.seed}"] = f"{scored.kind}/{scored.digest}"
             tags[f"weights seed {seed.seed} epoch"] = str(scored.epoch)
     return tags
@@ -210,6 +203,6 @@ def _means(seeds: Sequence[SeedRun]) -> dict[str, float]:
     return {name: sum(numbers) / len(numbers) for name, numbers in values.items()}
 
 
-def _latest(seeds: Sequence[SeedRun]) -> int:
-    """When the last score of a trial was finished, milliseconds since 1970."""
-    return max((int(s.result["finished"] * 1000) for s in seeds if s.result), default=0)
+def last_finished(results: Iterable[Mapping[str, Any] | None]) -> int:
+    """When the last of them was finished, milliseconds since 1970."""
+    return max((int(result["finished"] * 1000) for result in results if result), default=0)
