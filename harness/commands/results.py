@@ -66,7 +66,8 @@ def results(workdir: str | Path, experiment: str | Path, overrides: Sequence[str
 
 def frames(data: ReportData) -> Results:
     """The tables of a page as data frames."""
-    read = {name: pd.read_csv(io.StringIO(text)) for name, text in make_tables(data).items()}
+    tables = {name: text for name, text in make_tables(data).items() if text}
+    read = {name: pd.read_csv(io.StringIO(text)) for name, text in tables.items()}
     sweeps = {s: read.get(f"sweep-{s}.csv") for s in ("mask", "image")}
     trials = [frame.assign(stage=stage) for stage, frame in sweeps.items() if frame is not None]
     scores = read.get("scores.csv", pd.DataFrame(columns=["patient", "replicate", "arm", "value"]))

@@ -114,7 +114,7 @@ def _of_others(x: Array, y: Array, known: set[str]) -> dict[str, Score]:
     """Scores of features that other packages registered."""
     n = min(len(x), len(y))
     none = np.zeros((0, 1, 1), np.float32)
-    sets = ImageSets(none, none, (np.float32(x[:n]), np.float32(y[:n])), math.nan, 0)
+    sets = ImageSets(none, none, (x[:n].astype(np.float32), y[:n].astype(np.float32)), math.nan, 0)
     records = {name: SCORES.get(name) for name in SCORES.names() if name not in known}
     return {
         name: record.compute(sets)
