@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pydicom
 from pydicom.dataelem import RawDataElement
@@ -152,13 +152,15 @@ def _load(path: Path) -> dict[str, dict[str, Any]]:
     return files
 
 
-def _files(root: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise DataError(
-            "every folder below data.root must be readable, but one is not "
-            f"({error.strerror}); check its permissions"
-        ) from error
+def refuse(error: OSError) -> NoReturn:
+    """Of a folder that cannot be listed, as `os.walk` meets it."""
+    raise DataError(
+        "every folder below data.root must be readable, but one is not "
+        f"({error.strerror}); check its permissions"
+    ) from error
 
+
+def _files(root: Path) -> Iterator[Path]:
     for folder, names, files in os.walk(root.resolve(), onerror=refuse):
         names.sort()
         links = [name for name in names if os.path.islink(os.path.join(folder, name))]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.base.errors import DataError
+from harness.data.dicom.walk import refuse
 from harness.data.volume_files import suffix_of
 
 NO_IMAGE = (
@@ -91,12 +92,6 @@ def list_files(root: Path) -> list[File]:
 
 
 def _volumes(root: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise DataError(
-            "every folder below data.root must be readable, but one is not "
-            f"({error.strerror}); check its permissions"
-        ) from error
-
     for folder, names, files in os.walk(root, onerror=refuse):
         names[:] = sorted(name for name in names if not name.startswith("."))
         for name in sorted(files):
