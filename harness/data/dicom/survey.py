@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.counts import some
+from harness.base.counts import first_of, some
 from harness.base.errors import DataError
 from harness.data.dicom.names import matches
 from harness.data.dicom.pairing import pair
@@ -155,9 +155,8 @@ def _series_warnings(series: Series) -> Iterator[str]:
     if tilt > TILT_DEGREES:
         yield f"the gantry was tilted by {tilt:.1f} degrees; masks are drawn on the tilted slices"
     if series.cut:
-        files = ", ".join(f"file {number}" for number in series.cut[:MOST_NAMED])
-        more = f" and {len(series.cut) - MOST_NAMED} more" if len(series.cut) > MOST_NAMED else ""
-        yield f"{files}{more} cut off: too small for the pixels; export the series again"
+        files = first_of([f"file {number}" for number in series.cut], MOST_NAMED)
+        yield f"{files} cut off: too small for the pixels; export the series again"
     if len(series.headers) == 1:
         yield f"it has one slice, taken to be {np.linalg.norm(step):.3g} mm thick"
 
