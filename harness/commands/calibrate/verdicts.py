@@ -31,9 +31,10 @@ def calibrate_verdict(
         DataError: the data are too few for any of it.
     """
     steps.prepare(session)
+    shown = ("ct-crop",) if session.experiment.mask.learns == "ct" else ("mask", "ct")
     specs = [
         session.specs.calibration(session.store, of, shows, n, repeats)
-        for shows in _shown(session)
+        for shows in shown
         for n in images
     ]
 
@@ -67,12 +68,6 @@ def calibrate_verdict(
         "left_out": reasons,
         "table": str(path),
     }
-
-
-def _shown(session: Session) -> tuple[str, ...]:
-    if session.experiment.mask.learns == "ct":
-        return ("ct-crop",)
-    return ("mask", "ct")
 
 
 def _label(spec: Spec) -> str:

@@ -209,15 +209,15 @@ def _roi(
     if roi.contours and len(rivals) > 1:
         both = ", ".join(f"'{other.name}'" for other in rivals)
         warnings.append(f"one ROI must match {structure}, but {both} do; narrow data.patterns")
-    if drawn_on is None or drawn_on.series is None:
-        return FoundRoi(roi.name, roi.interpreted, contours, structure, None, None, tuple(warnings))
-    grid = drawn_on.series.grid
-    drawn = draw(roi.contours, grid)
-    voxels = int(np.count_nonzero(drawn.mask))
-    volume = voxels * abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
-    warnings += drawn.notes
-    if roi.contours and not voxels:
-        warnings.append("its contours enclose no voxel")
-    if keep is not None and voxels:
-        keep(number, drawn_on, roi, drawn.mask)
+    voxels = volume = None
+    if drawn_on is not None and drawn_on.series is not None:
+        grid = drawn_on.series.grid
+        drawn = draw(roi.contours, grid)
+        voxels = int(np.count_nonzero(drawn.mask))
+        volume = voxels * abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
+        warnings += drawn.notes
+        if roi.contours and not voxels:
+            warnings.append("its contours enclose no voxel")
+        if keep is not None and voxels:
+            keep(number, drawn_on, roi, drawn.mask)
     return FoundRoi(roi.name, roi.interpreted, contours, structure, voxels, volume, tuple(warnings))
