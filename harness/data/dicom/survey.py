@@ -135,13 +135,12 @@ def _all_series(headers: Sequence[Header]) -> Iterator[FoundSeries]:
         if header.kind in IMAGES.values():
             grouped.setdefault((header.patient, header.kind, header.series), []).append(header)
     for number, ((patient, kind, _), slices) in enumerate(grouped.items(), 1):
+        opened: Series | None = None
         try:
             opened = open_series(slices)
+            warnings = tuple(_series_warnings(opened))
         except DataError as error:
-            refused = (str(error),)
-            yield FoundSeries(number, patient, kind.upper(), tuple(slices), None, refused)
-            continue
-        warnings = tuple(_series_warnings(opened))
+            warnings = (str(error),)
         yield FoundSeries(number, patient, kind.upper(), tuple(slices), opened, warnings)
 
 
