@@ -82,7 +82,6 @@ def _latest(session: Session, specs: Sequence[Spec]) -> int:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """As CSV."""
     return csv_text(
         HEAD,
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,11 @@ def decide_scores(request: DecideRequest, console: Console) -> dict[str, Any]:
         console.warn(note)
     effects = decide(table, rule, measure=MEASURE, lower_is_better=lower)
     primary = effects[0]
-    _write(_figure(table, primary, rule.margin, lower), path, request.output is not None)
+    differences = [_differences(table, effect) for effect in effects]
+    figure = _figure(differences[0], primary, rule.margin, lower)
+    _write(figure, path, request.output is not None)
+    about = primary.inference  # without an interval where the table is incomplete or too small
+    left_open = collapse_rate_left_open(about.replicates) if about.interval_95 else None
     return {
         "scores": str(request.scores),
         "figure": str(path),
@@ -62,18 +67,12 @@ def decide_scores(request: DecideRequest, console: Console) -> dict[str, Any]:
         "better": LOWER if lower else HIGHER,
         "arms": list(table.arms),
         "effects": [effect.to_dict() for effect in effects],
-        "differences": [_differences(table, effect) for effect in effects],
+        "differences": differences,
         "missing": holes,
-        "failure_rate_left_open": _failures(primary),
+        "failure_rate_left_open": left_open,
         "scope": COHORT,
         "notes": notes,
     }
-
-
-def _failures(effect: Effect) -> float | None:
-    """None where the table is incomplete or too small for an interval."""
-    about = effect.inference
-    return collapse_rate_left_open(about.replicates) if about.interval_95 else None
 
 
 def _differences(table: Table, effect: Effect) -> dict[str, Any]:
@@ -88,9 +87,8 @@ def _differences(table: Table, effect: Effect) -> dict[str, Any]:
     }
 
 
-def _figure(table: Table, effect: Effect, margin: float, lower: bool) -> Figure:
+def _figure(about: Mapping[str, Any], effect: Effect, margin: float, lower: bool) -> Figure:
     """The primary comparison."""
-    about = _differences(table, effect)
     figure = paired_differences(
         PairedDots(
             baseline=effect.baseline,

@@ -107,7 +107,6 @@ def _described(images: ImageSet) -> dict[str, Any]:
 def _with_extractor(
     name: str, scored: tuple[ImageSet, ImageSet], request: ScoreRequest, progress: JobProgress
 ) -> dict[str, Any]:
-    """One extractor's block."""
     real, synthetic = scored
     progress.start(name, f"features, {name}", len(real) + len(synthetic))
     network = make_extractor(name, request.files, _device())

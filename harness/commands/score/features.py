@@ -61,7 +61,6 @@ class Line:
     at_baseline_n: float
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready data."""
         at_n = self.at_baseline_n if math.isfinite(self.at_baseline_n) else None
         return {**self.score.to_dict(), "at_baseline_n": at_n, "baseline": self.baseline.summary()}
 

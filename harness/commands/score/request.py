@@ -52,8 +52,6 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class Sets:
-    """The images, as read."""
-
     real: ImageSet
     synthetic: ImageSet
     heldout: ImageSet | None

@@ -39,7 +39,6 @@ class ScanSummary:
     labels: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
         return asdict(self)
 
     @classmethod
@@ -51,7 +50,6 @@ class ScanSummary:
 
 
 def scan_summary(scan: Scan) -> ScanSummary:
-    """Look at a scan."""
     voxel_ml = abs(float(np.linalg.det(scan.affine[:3, :3]))) / 1000
     clipped = np.clip(scan.hu, HU_EDGES[0], HU_EDGES[-1] - 1)
     return ScanSummary(

@@ -62,14 +62,6 @@ class Case:
     masks: tuple[Mask, ...] = ()
     problem: str = ""
 
-    @property
-    def files(self) -> list[File]:
-        """Every file once, in order of their numbers."""
-        files = {mask.file.number: mask.file for mask in self.masks}
-        if self.image:
-            files[self.image.number] = self.image
-        return [files[number] for number in sorted(files)]
-
 
 def make_case(folder: tuple[str, ...], image: File | None, masks: list[Mask]) -> Case:
     """The case of a folder; its problem where it has no image."""
