@@ -48,12 +48,7 @@ REPEATS = 20_000
 LEVELS = 0.05, 0.95
 """Mean Dice beyond which bounded tables would hardly spread."""
 
-TRUTHS = {
-    "none": 0.0,
-    "half the margin": 0.5,
-    "the margin": 1.0,
-    "twice the margin": 2.0,
-}
+TRUTHS = {"none": 0.0, "half the margin": 0.5, "the margin": 1.0, "twice the margin": 2.0}
 """True differences by name, in margins."""
 
 DETECTABLE = "smallest detectable"

@@ -22,12 +22,7 @@ from harness.metrics.fidelity.by_patient import (
     real_baselines,
 )
 from harness.metrics.fidelity.kid_fid import fid, kid
-from harness.metrics.fidelity.prdc import (
-    NAMES,
-    Distances,
-    prdc,
-    prdc_of_distances,
-)
+from harness.metrics.fidelity.prdc import NAMES, Distances, prdc, prdc_of_distances
 from harness.metrics.score import Score, undefined
 
 Array = NDArray[np.float64]

@@ -14,7 +14,7 @@ from harness.base.errors import DataError
 from harness.data.dicom.names import matches
 from harness.data.dicom.pairing import pair
 from harness.data.dicom.raster import draw
-from harness.data.dicom.series import Series, open_series
+from harness.data.dicom.series import Series, all_series
 from harness.data.dicom.structures import Roi, read_structures
 from harness.data.dicom.walk import IMAGES, Header
 
@@ -117,7 +117,7 @@ def survey(
         keep: takes each mask as it is drawn.
         progress: called with series and sets done, and how many there are.
     """
-    series = list(_all_series(headers))
+    series = list(_found_series(headers))
     files = [header for header in headers if header.kind == "rtstruct"]
     total = len(series) + len(files)
     sets = []
@@ -129,19 +129,14 @@ def survey(
     return Survey(tuple(series), tuple(sets), ignored)
 
 
-def _all_series(headers: Sequence[Header]) -> Iterator[FoundSeries]:
-    grouped: dict[tuple[str, str, str], list[Header]] = {}
-    for header in headers:
-        if header.kind in IMAGES.values():
-            grouped.setdefault((header.patient, header.kind, header.series), []).append(header)
-    for number, ((patient, kind, _), slices) in enumerate(grouped.items(), 1):
-        opened: Series | None = None
-        try:
-            opened = open_series(slices)
-            warnings = tuple(_series_warnings(opened))
-        except DataError as error:
-            warnings = (str(error),)
-        yield FoundSeries(number, patient, kind.upper(), tuple(slices), opened, warnings)
+def _found_series(headers: Sequence[Header]) -> Iterator[FoundSeries]:
+    images = [header for header in headers if header.kind in IMAGES.values()]
+    for number, (slices, opened, reason) in enumerate(all_series(images), 1):
+        warnings = tuple(_series_warnings(opened)) if opened else (reason,)
+        first = slices[0]
+        yield FoundSeries(
+            number, first.patient, first.kind.upper(), tuple(slices), opened, warnings
+        )
 
 
 def _series_warnings(series: Series) -> Iterator[str]:

@@ -166,9 +166,7 @@ def _structure_set(order: Order, anatomy: Anatomy, day: date) -> Dataset:
 def _references(order: Order) -> Dataset:
     frame, study, series = Dataset(), Dataset(), Dataset()
     series.SeriesInstanceUID = order.uid("series")
-    series.ContourImageSequence = Items(
-        [_image(order, index) for index in range(order.slices)],
-    )
+    series.ContourImageSequence = Items([_image(order, index) for index in range(order.slices)])
     study.ReferencedSOPClassUID = "1.2.840.10008.3.1.2.3.1"
     study.ReferencedSOPInstanceUID = order.uid("study")
     study.RTReferencedSeriesSequence = Items([series])

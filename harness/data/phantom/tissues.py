@@ -142,9 +142,7 @@ def _throat(canvas: Canvas) -> None:
     canvas.paint(head.hyoid, 450.0, ((-26, 26), (-46, -6), (-44, -34)))
     mouth: Box = ((-22, 22), (-72, -24), (-1, 9))
     canvas.paint(
-        lambda p: ellipsoid(p, (0, -46, 4.5), (9, 15, 3)) - 3 + 3 * person.airway,
-        -970.0,
-        mouth,
+        lambda p: ellipsoid(p, (0, -46, 4.5), (9, 15, 3)) - 3 + 3 * person.airway, -970.0, mouth
     )
 
 
