@@ -107,9 +107,12 @@ def _described(images: ImageSet) -> dict[str, Any]:
 def _with_extractor(
     name: str, scored: tuple[ImageSet, ImageSet], request: ScoreRequest, progress: JobProgress
 ) -> dict[str, Any]:
+    import torch
+
     real, synthetic = scored
     progress.start(name, f"features, {name}", len(real) + len(synthetic))
-    network = make_extractor(name, request.files, _device())
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = make_extractor(name, request.files, device)
     features = (
         _features(network, real, lambda done: progress.update(name, done)),
         _features(network, synthetic, lambda done: progress.update(name, len(real) + done)),
@@ -137,12 +140,6 @@ def _features(
         parts.append(network(images.images[start : start + PART, None]))
         tell(start + len(parts[-1]))
     return np.concatenate(parts)
-
-
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _written(found: dict[str, Any], output: Path) -> dict[str, Any]:

@@ -78,13 +78,9 @@ class CropRule:
         level, row, column = scan.to_voxels(find(scan.coarse, rule.template))
         count = scan.shape[0]
         first, last = (level + offset / scan.spacing_mm[0] for offset in rule.range_mm)
-        slices = (
-            int(np.clip(np.floor(first), 0, count - 1)),
-            int(np.clip(np.ceil(last), 0, count - 1)),
-        )
-        if self.placement == "fixed":
-            return Placement((float(self.fixed[0]), float(self.fixed[1])), slices)
-        return Placement((float(row), float(column)), slices)
+        ends = np.clip([np.floor(first), np.ceil(last)], 0, count - 1)
+        row, column = self.fixed if self.placement == "fixed" else (row, column)
+        return Placement((float(row), float(column)), (int(ends[0]), int(ends[1])))
 
     @classmethod
     def read(cls, meta: Mapping[str, Any], folder: Path) -> CropRule:

@@ -69,9 +69,10 @@ class DicomFolder:
             if header.kind in _READ:
                 people.setdefault(self._pseudonyms.of(header.patient), []).append(header)
         if not people:
+            count = len(self._headers)
             raise DataError(
-                f"a DICOM folder must hold CT slices and RTSTRUCT files, but got "
-                f"{self._counted()}; check data.root"
+                "a DICOM folder must hold CT slices and RTSTRUCT files, but got "
+                f"{f'{count} files without either' if count else 'no files'}; check data.root"
             )
         self._write_lists(people)
         return [
@@ -118,10 +119,6 @@ class DicomFolder:
         missing = [name for name in self._structures if name not in masks]
         notes += [f"{name} is not contoured" for name in missing]
         return _canonical(patient, hu, masks, chosen.series, notes, labels)
-
-    def _counted(self) -> str:
-        count = len(self._headers)
-        return f"{count} files without either" if count else "no files"
 
     def _write_lists(self, people: Mapping[str, Sequence[Header]]) -> None:
         """Who and what the pseudonyms and file numbers stand for."""
