@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def some(count: int, things: str) -> str:
     """`3 contours left out`, or `1 contour left out`: for one, the first plural loses its s."""
@@ -17,3 +19,9 @@ def some(count: int, things: str) -> str:
 def counted(count: int, one: str, many: str = "") -> str:
     """A number with its noun."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -7,6 +7,7 @@ several layers; its header says which value of which layer is which segment.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ READABLE = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii")
 SEGMENTATION = ".seg.nrrd"
 STRAIGHT = 1e-6
 """Largest cosine between axes that NIfTI's quaternion, which knows no shear, may also describe."""
+_LABEL_VALUE = re.compile(r"Segment(\d+)_LabelValue")
 _RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 Vector = NDArray[np.float64]
 
@@ -122,7 +124,7 @@ def read_segments(path: Path) -> tuple[Segment, ...]:
     try:
         with open(path, "rb") as file:
             header = nrrd.read_header(file)
-        numbers = [k[len("Segment") : -len("_LabelValue")] for k in header if _is_value(k)]
+        numbers = [match[1] for match in map(_LABEL_VALUE.fullmatch, header) if match]
         return tuple(
             Segment(
                 str(header.get(f"Segment{number}_Name", "")).strip(),
@@ -136,10 +138,6 @@ def read_segments(path: Path) -> tuple[Segment, ...]:
             f"a segmentation must say in its header what its segments are, but one does not "
             f"({type(error).__name__}); export it again"
         ) from error
-
-
-def _is_value(key: str) -> bool:
-    return key.startswith("Segment") and key.endswith("_LabelValue") and key[7:-11].isdigit()
 
 
 def _layers_first(values: NDArray[Any], layers: int | None) -> NDArray[Any]:

@@ -30,11 +30,6 @@ from harness.base.errors import DataError
 from harness.data.scan import Excluded, Scan
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "in"
-
-
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("named", [False, True])
 def test_each_layout_is_recognised(root: Path, layout: str, named: bool) -> None:
@@ -87,8 +82,7 @@ def test_another_layout_than_the_named_one_is_an_error(root: Path, layout: str) 
 
 def test_nobody_there(root: Path) -> None:
     with pytest.raises(DataError, match=r"^data\.root must be a folder of NRRD or NIfTI files"):
-        source(root)
-    root.mkdir()
+        source(root / "elsewhere")
     (root / "notes.txt").write_text("nothing")
     with pytest.raises(DataError, match="but got no NRRD or NIfTI files"):
         source(root).patients()

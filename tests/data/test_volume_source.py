@@ -34,11 +34,6 @@ from harness.data.scan import Excluded, Scan
 from harness.work.prepare.sources import make_source
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "in"
-
-
 def test_two_scans_of_one_person_are_one_patient(root: Path) -> None:
     """The scan with most structures is read, so nobody can train and test at once."""
     one = {"Parotid_L": LEFT}

@@ -32,11 +32,6 @@ from scipy.spatial.transform import Rotation
 from harness.data.scan import Excluded, Scan
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "in"
-
-
 def marked(seed: int, place: tuple[int, int, int], **geometry: Any) -> tuple[Drawn, NDArray[Any]]:
     """A patient with one bright voxel, and where SimpleITK says that it lies."""
     drawn = draw(seed, **geometry)

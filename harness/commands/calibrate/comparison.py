@@ -48,12 +48,7 @@ REPEATS = 20_000
 LEVELS = 0.05, 0.95
 """Mean Dice beyond which bounded tables would hardly spread."""
 
-TRUTHS = {
-    "none": 0.0,
-    "half the margin": 0.5,
-    "the margin": 1.0,
-    "twice the margin": 2.0,
-}
+TRUTHS = {"none": 0.0, "half the margin": 0.5, "the margin": 1.0, "twice the margin": 2.0}
 """True differences by name, in margins."""
 
 DETECTABLE = "smallest detectable"
@@ -119,22 +114,20 @@ def calibrate_comparison(session: Session, repeats: int = REPEATS) -> dict[str, 
     design = design_of(session)
     size = design.patients, design.replicates
     status, note = table_status(np.zeros(size))
+    components, interval = design.components, status != "cells only"
     found: dict[str, Any] = {
         "of": "comparison",
         "design": asdict(design),
         "status": status,
         "note": note,
-        "rates": [] if status == "cells only" else rates(design, repeats),
-        "smallest_detectable": None,
-        "equivalence_in_reach": None,
+        "rates": rates(design, repeats) if interval else [],
+        "smallest_detectable": smallest_detectable_effect(components, *size) if interval else None,
+        "equivalence_in_reach": (
+            equivalence_in_reach(components, *size, design.margin) if interval else None
+        ),
         "needed": needed(design),
         "wilcoxon_on_one_replicate": _wilcoxon(design, repeats),
     }
-    if status != "cells only":
-        found["smallest_detectable"] = smallest_detectable_effect(design.components, *size)
-        found["equivalence_in_reach"] = equivalence_in_reach(
-            design.components, *size, design.margin
-        )
     path = session.home / "calibration-comparison.csv"
     write_text(path, table(found["rates"]))
     for line in lines(found):

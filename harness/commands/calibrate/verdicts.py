@@ -31,9 +31,10 @@ def calibrate_verdict(
         DataError: the data are too few for any of it.
     """
     steps.prepare(session)
+    shown = ("ct-crop",) if session.experiment.mask.learns == "ct" else ("mask", "ct")
     specs = [
         session.specs.calibration(session.store, of, shows, n, repeats)
-        for shows in _shown(session)
+        for shows in shown
         for n in images
     ]
 
@@ -69,12 +70,6 @@ def calibrate_verdict(
     }
 
 
-def _shown(session: Session) -> tuple[str, ...]:
-    if session.experiment.mask.learns == "ct":
-        return ("ct-crop",)
-    return ("mask", "ct")
-
-
 def _label(spec: Spec) -> str:
     config = spec.config
     return f"calibrate {config['of']}, {config['images']} {SHOWN[config['shows']]}"
@@ -87,7 +82,6 @@ def _latest(session: Session, specs: Sequence[Spec]) -> int:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """As CSV."""
     return csv_text(
         HEAD,
         (

@@ -53,13 +53,10 @@ def _outside(table: Table) -> list[Cell]:
 
 
 def _check_scale(request: DecideRequest, rule: DecisionRule, table: Table) -> None:
-    values: dict[str, list[float]] = {arm: [] for arm in compared_arms(table, rule)}
-    for cell in table.cells:
-        if cell.arm in values and math.isfinite(cell.value):
-            values[cell.arm].append(cell.value)
-    known = {arm: found for arm, found in values.items() if found}
-    within = [arm for arm, found in known.items() if all(0 <= value <= 1 for value in found)]
-    medians = {arm: float(np.median(found)) for arm, found in known.items()}
+    values = {arm: table.values(arm) for arm in compared_arms(table, rule)}
+    known = {arm: of[np.isfinite(of)] for arm, of in values.items() if np.isfinite(of).any()}
+    within = [arm for arm, of in known.items() if ((of >= 0) & (of <= 1)).all()]
+    medians = {arm: float(np.median(of)) for arm, of in known.items()}
     large = [(arm, median) for arm, median in medians.items() if median > OTHER_SCALE]
     if within and large:
         arm, median = large[0]

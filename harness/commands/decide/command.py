@@ -53,7 +53,11 @@ def decide_scores(request: DecideRequest, console: Console) -> dict[str, Any]:
         console.warn(note)
     effects = decide(table, rule, measure=MEASURE, lower_is_better=lower)
     primary = effects[0]
-    _write(_figure(table, primary, rule.margin, lower), path, request.output is not None)
+    differences = [_differences(table, effect) for effect in effects]
+    figure = _figure(table, primary, rule.margin, lower)
+    _write(figure, path, request.output is not None)
+    about = primary.inference  # without an interval where the table is incomplete or too small
+    left_open = collapse_rate_left_open(about.replicates) if about.interval_95 else None
     return {
         "scores": str(request.scores),
         "figure": str(path),
@@ -62,18 +66,12 @@ def decide_scores(request: DecideRequest, console: Console) -> dict[str, Any]:
         "better": LOWER if lower else HIGHER,
         "arms": list(table.arms),
         "effects": [effect.to_dict() for effect in effects],
-        "differences": [_differences(table, effect) for effect in effects],
+        "differences": differences,
         "missing": holes,
-        "failure_rate_left_open": _failures(primary),
+        "failure_rate_left_open": left_open,
         "scope": COHORT,
         "notes": notes,
     }
-
-
-def _failures(effect: Effect) -> float | None:
-    """None where the table is incomplete or too small for an interval."""
-    about = effect.inference
-    return collapse_rate_left_open(about.replicates) if about.interval_95 else None
 
 
 def _differences(table: Table, effect: Effect) -> dict[str, Any]:

@@ -43,23 +43,28 @@ def real_cases(store: Store, role: str) -> Iterator[ExportCase]:
     names = _patient_names(store)
     for place in store.select(role=role):
         row = store.rows[place]
-        yield ExportCase(
-            _case_name(names[row.patient_digest], row.structure, row.slice),
-            row.patient,
-            row.patient_digest,
-            row.structure,
-            row.slice,
-            row.mirrored,
-            store.ct[place, 0],
-            store.masks[place],
-        )
+        name = _case_name(names[row.patient_digest], row.structure, row.slice)
+        yield _stored(store, place, name)
 
 
 def generated_cases(store: Store, name: str) -> Iterator[ExportCase]:
     """Every pair of a store without patients, called `name` and its number."""
     for place in range(len(store.rows)):
-        ct, masks = store.ct[place, 0], store.masks[place]
-        yield ExportCase(f"{name}-{place:05d}", "", "", "", -1, False, ct, masks)
+        yield _stored(store, place, f"{name}-{place:05d}")
+
+
+def _stored(store: Store, place: int, name: str) -> ExportCase:
+    row = store.rows[place]
+    return ExportCase(
+        name,
+        row.patient,
+        row.patient_digest,
+        row.structure,
+        row.slice,
+        row.mirrored,
+        store.ct[place, 0],
+        store.masks[place],
+    )
 
 
 def scan_cases(store: Store, role: str) -> Iterator[ExportCase]:

@@ -97,7 +97,9 @@ class CaseWriter:
             write_volume(image, in_hu(case.ct, self._window)[None], self._affine)
             write_volume(label, label_map(case.masks)[None], self._affine)
             self.overlaps += int((case.masks.sum(axis=0) > 1).sum())
-            self._note(case, what, folds.get(case.digest, ""))
+            about = case.name, what, case.patient, case.structure, case.slice, case.mirrored
+            self.rows.append((*about, folds.get(case.digest, "")))
+            self._progress(len(self.rows))
             written[case.name] = case.digest
         return written
 
@@ -106,11 +108,6 @@ class CaseWriter:
         write_text(self.folder / "cases.csv", csv_text(COLUMNS, self.rows))
         write_json(self.folder / "splits_final.json", list(splits))
         write_json(self.folder / "dataset.json", dict(dataset))
-
-    def _note(self, case: ExportCase, what: str, fold: int | str) -> None:
-        row = (case.name, what, case.patient, case.structure, case.slice, case.mirrored, fold)
-        self.rows.append(row)
-        self._progress(len(self.rows))
 
 
 def flat_affine(spacing_mm: float) -> NDArray[np.float64]:

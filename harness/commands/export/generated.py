@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.base.errors import DataError, RuleError
@@ -60,22 +59,17 @@ def find_generated(
             f"replicate {seed} has none under the present settings; run harness compare first"
         )
     store = Store.open(session.work.job(spec).path / "store")
-    _need_training_patients(store, session.roles)
-    settings = session.experiment.segmentation
-    only = of.order == "only"
-    slots = settings.batch_size if only else settings.extra_slots(chosen.synthetic_fraction)
-    whose = seed if of.pairs.stages else None
-    return GeneratedPairs(of.filling, store, spec, whose, slots / settings.batch_size, only)
-
-
-def _need_training_patients(generated: Store, roles: Mapping[str, str]) -> None:
-    """The rule that segmenters hold their extra pairs to."""
-    odd = unwanted_patients(generated, roles)
+    odd = unwanted_patients(store, session.roles)  # the rule that segmenters hold extra pairs to
     if odd:
         raise RuleError(
             "generated pairs must come from training patients or from strangers, but "
             f"{len(odd)} of the patients behind them are neither; make the store again"
         )
+    settings = session.experiment.segmentation
+    only = of.order == "only"
+    slots = settings.batch_size if only else settings.extra_slots(chosen.synthetic_fraction)
+    whose = seed if of.pairs.stages else None
+    return GeneratedPairs(of.filling, store, spec, whose, slots / settings.batch_size, only)
 
 
 def need_opening(session: Session) -> None:

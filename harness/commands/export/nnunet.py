@@ -142,22 +142,14 @@ def _write(
         splits = split(real, others, folds, generated is not None and generated.alone)
         writer.finish(splits, _dataset(session, request, place.name, store, generated, len(real)))
         progress.finish("export", f"{len(writer.rows)} cases")
+    groups = {"train": real, "generated": others, "validation": held, "test": tests}
     return {
         "dataset": str(place),
         "name": place.name,
         "id": request.dataset_id,
         "splits": str(place / "splits_final.json"),
-        "cases": {
-            "train": len(real),
-            "generated": len(others),
-            "validation": len(held),
-            "test": len(tests),
-        },
-        "patients": {
-            "train": len(set(real.values())),
-            "validation": len(set(held.values())),
-            "test": len(set(tests.values())),
-        },
+        "cases": {group: len(of) for group, of in groups.items()},
+        "patients": {g: len(set(of.values())) for g, of in groups.items() if g != "generated"},
         "folds": [{part: len(cases) for part, cases in fold.items()} for fold in splits],
         "arm": request.arm,
         "generated": _generated_to_dict(generated, splits, others) if generated else None,

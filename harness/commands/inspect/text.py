@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
+from harness.base.counts import first_of
 from harness.base.text import DASH, counted
 
 MOST_FILES = 5
@@ -106,8 +107,5 @@ def _ignored(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     reasons = Counter(entry["reason"] for entry in entries)
     for reason, count in reasons.most_common():
         files = [entry["file"] for entry in entries if entry["reason"] == reason]
-        more = f" and {count - MOST_FILES} more" if count > MOST_FILES else ""
-        lines.append(
-            f"{counted(count, 'file')} ignored ({reason}): {', '.join(files[:MOST_FILES])}{more}"
-        )
+        lines.append(f"{counted(count, 'file')} ignored ({reason}): {first_of(files, MOST_FILES)}")
     return lines

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.console import Console
+from harness.base.files import csv_text, without_nan, write_json, write_text
 from harness.base.progress import JobProgress
 from harness.commands.score.copies import GALLERY, judge_copies
 from harness.commands.score.features import score_features
 from harness.commands.score.image_set import ImageSet
-from harness.commands.score.output import written
 from harness.commands.score.pixels import judge_diversity, score_diversity, score_pairs
 from harness.commands.score.request import (
     ScoreRequest,
@@ -21,6 +22,7 @@ from harness.commands.score.request import (
     drawn_sets,
     extractor_names,
     read_sets,
+    unwritable,
 )
 from harness.metrics.extractors.registry import Extractor, make_extractor
 
@@ -30,6 +32,10 @@ INDEPENDENT = (
     "patient, intervals are too narrow; type --patients"
 )
 
+COLUMNS = (
+    *("extractor", "score", "value", "low", "high", "n", "units", "at_baseline_n", "baseline_mean"),
+    *("baseline_p05", "baseline_p95", "baseline_n", "note"),
+)
 PART = 64
 """Images between two signs of progress; a multiple of the extractors' chunk, which no feature
 depends on."""
@@ -85,7 +91,7 @@ def score_sets(
         found["extractors"] = [
             _with_extractor(name, (real, synthetic), request, progress) for name in names
         ]
-    return written(found, request.output)
+    return _written(found, request.output)
 
 
 def _described(images: ImageSet) -> dict[str, Any]:
@@ -101,12 +107,16 @@ def _described(images: ImageSet) -> dict[str, Any]:
 def _with_extractor(
     name: str, scored: tuple[ImageSet, ImageSet], request: ScoreRequest, progress: JobProgress
 ) -> dict[str, Any]:
-    """One extractor's block."""
+    import torch
+
     real, synthetic = scored
     progress.start(name, f"features, {name}", len(real) + len(synthetic))
-    network = make_extractor(name, request.files, _device())
-    counter = _Counter(name, progress)
-    features = counter.features(network, real), counter.features(network, synthetic)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = make_extractor(name, request.files, device)
+    features = (
+        _features(network, real, lambda done: progress.update(name, done)),
+        _features(network, synthetic, lambda done: progress.update(name, len(real) + done)),
+    )
     progress.update(name, len(real) + len(synthetic), "scores")
     lines = score_features(*features, real.patients, synthetic.patients, request.seed)
     block: dict[str, Any] = {
@@ -121,24 +131,37 @@ def _with_extractor(
     return block
 
 
-class _Counter:
-    """Features in parts, counting images for the display."""
-
-    def __init__(self, key: str, progress: JobProgress) -> None:
-        self.key, self.progress, self.done = key, progress, 0
-
-    def features(self, network: Extractor, images: ImageSet) -> NDArray[np.float32]:
-        """n x d."""
-        parts = []
-        for start in range(0, len(images), PART):
-            part = images.images[start : start + PART, None]
-            parts.append(network(part))
-            self.done += len(part)
-            self.progress.update(self.key, self.done)
-        return np.concatenate(parts)
+def _features(
+    network: Extractor, images: ImageSet, tell: Callable[[int], None]
+) -> NDArray[np.float32]:
+    """n x d, in parts; `tell` is given how many are done."""
+    parts = []
+    for start in range(0, len(images), PART):
+        parts.append(network(images.images[start : start + PART, None]))
+        tell(start + len(parts[-1]))
+    return np.concatenate(parts)
 
 
-def _device() -> str:
-    import torch
+def _written(found: dict[str, Any], output: Path) -> dict[str, Any]:
+    """Write both files; the answer knows where they are."""
+    found = without_nan({**found, "output": str(output)})
+    try:
+        write_json(output / "score.json", found)
+        write_text(output / "scores.csv", _table(found))
+    except OSError as error:
+        raise unwritable(output, error) from error
+    return found
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+
+def _table(found: dict[str, Any]) -> str:
+    groups = [(block["name"], block["scores"]) for block in found["extractors"]]
+    groups.append(("", {f"ssim_diversity_{k}": v for k, v in found["ssim_diversity"].items()}))
+    groups.append(("", (found["paired"] or {}).get("scores", {})))
+    rows: list[dict[str, Any]] = []
+    for extractor, scores in groups:
+        for name, score in scores.items():
+            low, high = score["interval"] or (None, None)
+            row = {"extractor": extractor, "score": name, "low": low, "high": high, **score}
+            row |= {f"baseline_{key}": value for key, value in score.get("baseline", {}).items()}
+            rows.append(row)
+    return csv_text(COLUMNS, ([row.get(name) for name in COLUMNS] for row in rows))

@@ -27,11 +27,7 @@ _ASSUMED = (
 
 
 def judge_copies(
-    real: ImageSet,
-    heldout: ImageSet,
-    synthetic: ImageSet,
-    output: Path,
-    seed: int,
+    real: ImageSet, heldout: ImageSet, synthetic: ImageSet, output: Path, seed: int
 ) -> dict[str, Any]:
     """The verdict with its evidence as plain data, and a picture of the closest pairs.
 

@@ -23,12 +23,7 @@ from harness.metrics.fidelity.by_patient import (
     real_baselines,
 )
 from harness.metrics.fidelity.kid_fid import fid, kid
-from harness.metrics.fidelity.prdc import (
-    NAMES,
-    Distances,
-    prdc,
-    prdc_of_distances,
-)
+from harness.metrics.fidelity.prdc import NAMES, Distances, prdc, prdc_of_distances
 from harness.metrics.records import ImageSets
 from harness.metrics.score import Score, undefined
 
@@ -64,7 +59,6 @@ class Line:
     at_baseline_n: float
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready data."""
         at_n = self.at_baseline_n if math.isfinite(self.at_baseline_n) else None
         return {**self.score.to_dict(), "at_baseline_n": at_n, "baseline": self.baseline.summary()}
 

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from harness.base.counts import first_of
 from harness.base.errors import ConfigError, DataError
 from harness.commands.score.image_set import ImageSet
 
@@ -68,11 +69,10 @@ def _from_table(given: ImageSet, path: Path) -> tuple[str, ...]:
     ]
     missing = [name for name, owner in zip(given.names, found, strict=True) if owner is None]
     if missing:
-        shown = ", ".join(f"'{name}'" for name in missing[:SHOWN])
-        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        quoted = [f"'{name}'" for name in missing]
         raise DataError(
             f"--patients must name the patient of every image, but got none in '{path}' for "
-            f"{shown}{more} of '{given.folder}'; add them"
+            f"{first_of(quoted, SHOWN)} of '{given.folder}'; add them"
         )
     return tuple(str(owner) for owner in found)
 

@@ -156,11 +156,8 @@ def _from_store(folder: Path, side: str, roles: Sequence[str]) -> ImageSet:
     store = Store.open(folder)
     patients: tuple[str, ...] | None
     if store.meta["kind"] == "real":
-        rows = np.sort(
-            np.concatenate(
-                [store.select(role=r, selected=True, with_structure=True) for r in roles]
-            )
-        )
+        of_roles = [store.select(role=r, selected=True, with_structure=True) for r in roles]
+        rows = np.sort(np.concatenate(of_roles))
         patients = tuple(store.rows[row].patient_digest for row in rows)
         notes = [f"{side}: structure slices of {' and '.join(roles)} patients of the store"]
     else:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from harness.base.counts import first_of
 from harness.base.errors import DataError
 from harness.base.rng import generator
 from harness.commands.score.features import NO_PATIENTS, drawn
@@ -53,11 +54,11 @@ def score_pairs(real: ImageSet, synthetic: ImageSet, window: Window | None) -> d
     names = _stems(synthetic)
     missing = [name for name in names if name not in places]
     if missing:
-        shown = ", ".join(f"'{name}'" for name in missing[:SHOWN])
-        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        quoted = [f"'{name}'" for name in missing]
         raise DataError(
-            f"--paired needs a real image for every synthetic one, but got none named {shown}"
-            f"{more} in '{real.folder}'; name both alike, or leave --paired out"
+            "--paired needs a real image for every synthetic one, but got none named "
+            f"{first_of(quoted, SHOWN)} in '{real.folder}'; name both alike, "
+            "or leave --paired out"
         )
     rows = [places[name] for name in names]
     scores = paired_similarity(real.images[rows], synthetic.images).means()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from harness.base.errors import ConfigError, DataError, EnvironmentFault
 from harness.commands.score.features import drawn
 from harness.commands.score.image_patients import with_patients
 from harness.commands.score.image_set import ImageSet, Window, check_one_size, read_images
-from harness.commands.score.output import unwritable
 from harness.metrics.extractors.registry import NO_FILES, ExtractorFiles, identify
 from harness.metrics.extractors.weights import INCEPTION_FILE, INCEPTION_URL, find_inception
 
@@ -54,8 +52,6 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class Sets:
-    """The images, as read."""
-
     real: ImageSet
     synthetic: ImageSet
     heldout: ImageSet | None
@@ -74,8 +70,12 @@ def check(request: ScoreRequest) -> None:
                 "type e.g. --window -160 240"
             )
     output = request.output.resolve()
-    if request.real.resolve() != request.synthetic.resolve():
-        _check_apart(request.real.resolve(), request.synthetic.resolve())
+    one, other = request.real.resolve(), request.synthetic.resolve()
+    if one != other and (one.is_relative_to(other) or other.is_relative_to(one)):
+        raise ConfigError(
+            f"REAL and SYNTHETIC must not lie in each other, but got '{one}' and '{other}'; their "
+            "images would count on both sides: move one of them"
+        )
     for folder in (request.real, request.synthetic, request.heldout):
         if folder is not None and output.is_relative_to(folder.resolve()):
             raise ConfigError(
@@ -93,12 +93,12 @@ def check(request: ScoreRequest) -> None:
         raise unwritable(request.output, error) from error
 
 
-def _check_apart(one: Path, other: Path) -> None:
-    if one.is_relative_to(other) or other.is_relative_to(one):
-        raise ConfigError(
-            f"REAL and SYNTHETIC must not lie in each other, but got '{one}' and '{other}'; their "
-            "images would count on both sides: move one of them"
-        )
+def unwritable(output: Path, error: OSError) -> ConfigError:
+    """The sentence for an output folder that cannot be made or written."""
+    return ConfigError(
+        f"--output must be a folder that can be written, but got '{output}' ({error.strerror}); "
+        "name another one"
+    )
 
 
 def extractor_names(request: ScoreRequest) -> list[str]:
@@ -162,23 +162,17 @@ def _check_disjoint(real: ImageSet, heldout: ImageSet) -> None:
                 "--heldout must hold images the generator never saw, but got the real folder "
                 f"'{heldout.folder}' itself; name another one"
             )
-    else:
-        _no_patient_twice(real.patients, heldout.patients)
+    elif both := sorted(set(real.patients) & set(heldout.patients)):
+        raise DataError(
+            f"a held-out patient must have no real image that trained, but got {len(both)} on both "
+            f"sides (e.g. '{both[0]}'); split by patient"
+        )
     shared = equal_images(heldout, real)
     if shared:
         name, same = shared[0]
         raise DataError(
             f"--heldout must hold images the generator never saw, but {len(shared)} of them equal "
             f"real ones pixel for pixel (e.g. '{name}' and '{same}'); take them out of one side"
-        )
-
-
-def _no_patient_twice(real: Iterable[str], heldout: Iterable[str]) -> None:
-    both = sorted(set(real) & set(heldout))
-    if both:
-        raise DataError(
-            f"a held-out patient must have no real image that trained, but got {len(both)} on both "
-            f"sides (e.g. '{both[0]}'); split by patient"
         )
 
 

@@ -13,7 +13,6 @@ _TITLES = {
     "mae": "mean absolute error, of [0, 1]",
     "mae_in_window_units": "mean absolute error, window units",
 }
-_HEAD = ("score", "value", "95 % interval")
 
 
 def show(text: str) -> None:
@@ -58,7 +57,7 @@ def _block(block: Mapping[str, Any]) -> Iterator[str]:
     yield f"n = {block['real']} real, {block['synthetic']} synthetic"
     n = next(iter(block["scores"].values()))["baseline"]["n"]
     at_n = f"at n = {n}" if n else "at baseline's n"
-    rows = [(*_HEAD, at_n, "real-real mean", "95 % of real-real")]
+    rows = [("score", "value", "95 % interval", at_n, "real-real mean", "95 % of real-real")]
     for name, score in block["scores"].items():
         rows.append(
             (

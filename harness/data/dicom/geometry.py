@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.counts import first_of
 from harness.base.errors import DataError
 
 _T = TypeVar("_T", bound=np.generic)
@@ -156,8 +157,7 @@ def _check_straight(grid: Grid, positions: Vector, levels: Vector) -> None:
 
 
 def _listed(levels: Vector) -> str:
-    shown = ", ".join(f"{level:.2f}" for level in levels[:5])
-    return f"{shown} and {len(levels) - 5} more" if len(levels) > 5 else shown
+    return first_of([f"{level:.2f}" for level in levels], 5)
 
 
 def canonical_axes(affine: Vector) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from harness.base.counts import first_of
 from harness.base.errors import DataError
 from harness.data.dicom.structures import Roi
 from harness.data.dicom.usual_names import USUAL_NAMES
@@ -68,6 +69,4 @@ def _none(rois: Sequence[Roi], structures: Sequence[str]) -> str:
 
 def listed(names: Iterable[str]) -> str:
     """Names in a message, quoted and sorted, no more than `SHOWN`."""
-    quoted = sorted(f"'{name}'" for name in names)
-    more = f" and {len(quoted) - SHOWN} more" if len(quoted) > SHOWN else ""
-    return ", ".join(quoted[:SHOWN]) + more
+    return first_of(sorted(f"'{name}'" for name in names), SHOWN)

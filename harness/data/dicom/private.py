@@ -30,7 +30,6 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def write_private_json(path: Path, value: Any) -> None:
-    """JSON through `write_private`."""
     write_private(path, json.dumps(value, indent=0, sort_keys=True).encode())
 
 

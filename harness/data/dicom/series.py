@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,20 @@ def open_series(headers: Sequence[Header]) -> Series:
     pairs = zip(kept, planes, strict=True)
     cut = tuple(header.number for header, plane in pairs if header.size < plane.least_bytes)
     return Series(headers[0].series, ordered, grid, len(headers) - len(kept), cut)
+
+
+def all_series(headers: Sequence[Header]) -> Iterator[tuple[list[Header], Series | None, str]]:
+    """Slices of each series, the series, and in words why there is none where there is none."""
+    grouped: dict[tuple[str, str, str], list[Header]] = {}
+    for header in headers:
+        grouped.setdefault((header.patient, header.kind, header.series), []).append(header)
+    for slices in grouped.values():
+        opened, reason = None, ""
+        try:
+            opened = open_series(slices)
+        except DataError as error:
+            reason = str(error)
+        yield slices, opened, reason
 
 
 def _check_size(grid: Grid) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,9 +106,7 @@ def _parsed(dataset: Dataset) -> StructureSet:
     )
     for number in sharing:
         drawn.pop(number, None)
-    orphans = sum(
-        len(_items(item, "ContourSequence")) for items in drawn.values() for item in items
-    )
+    orphans = sum(len(_below(items, "ContourSequence")) for items in drawn.values())
     notes = (some(orphans, "contours of no ROI left out"),) if orphans else ()
     images, series, frames = _references(dataset)
     written = text(dataset, "StructureSetDate") + text(dataset, "StructureSetTime")
@@ -124,9 +122,8 @@ def _by_number(dataset: Dataset, keyword: str) -> dict[int, list[Dataset]]:
     return items
 
 
-def _items(dataset: Dataset | None, keyword: str) -> list[Dataset]:
-    sequence = dataset.get(keyword) if dataset is not None else None
-    items = list(sequence) if sequence else []
+def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    items = list(dataset.get(keyword) or [])
     if not all(map(is_whole, items)):
         raise DataError(
             "a structure set must be a readable DICOM file, but one of its sequences is cut off or "
@@ -138,7 +135,7 @@ def _items(dataset: Dataset | None, keyword: str) -> list[Dataset]:
 def _roi(item: Dataset, drawn: Sequence[Dataset], observed: Sequence[Dataset], sharing: int) -> Roi:
     """`sharing`: how many regions have its number; contours of several belong to none for sure."""
     kept, skipped = [], Counter[str]()
-    for contour in (c for entry in drawn for c in _items(entry, "ContourSequence")):
+    for contour in _below(drawn, "ContourSequence"):
         kind = text(contour, "ContourGeometricType").strip().upper()
         points = _points(contour)
         if sharing > 1:
@@ -189,28 +186,27 @@ def _points(contour: Dataset) -> Vector | None:
 
 
 def _references(dataset: Dataset) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    images = {uid for item in _contour_images(dataset) if (uid := _sop(item))}
-    series, frames = set(), set()
-    for frame in _items(dataset, "ReferencedFrameOfReferenceSequence"):
-        frames.add(text(frame, "FrameOfReferenceUID"))
-        for study in _items(frame, "RTReferencedStudySequence"):
-            for entry in _items(study, "RTReferencedSeriesSequence"):
-                series.add(text(entry, "SeriesInstanceUID"))
-    for roi in _items(dataset, "StructureSetROISequence"):
-        frames.add(text(roi, "ReferencedFrameOfReferenceUID"))
-    frames.add(text(dataset, "FrameOfReferenceUID"))
-    return frozenset(images), frozenset(series - {""}), frozenset(frames - {""})
+    """UIDs of images, series and frames of reference."""
+    frames = _items(dataset, "ReferencedFrameOfReferenceSequence")
+    series = _below(frames, "RTReferencedStudySequence", "RTReferencedSeriesSequence")
+    contours = _below([dataset], "ROIContourSequence", "ContourSequence")
+    images = _below([*series, *contours], "ContourImageSequence")
+    rois = _items(dataset, "StructureSetROISequence")
+    return (
+        _uids(images, "ReferencedSOPInstanceUID"),
+        _uids(series, "SeriesInstanceUID"),
+        _uids([dataset, *frames], "FrameOfReferenceUID")
+        | _uids(rois, "ReferencedFrameOfReferenceUID"),
+    )
 
 
-def _contour_images(dataset: Dataset) -> Iterator[Dataset]:
-    for frame in _items(dataset, "ReferencedFrameOfReferenceSequence"):
-        for study in _items(frame, "RTReferencedStudySequence"):
-            for entry in _items(study, "RTReferencedSeriesSequence"):
-                yield from _items(entry, "ContourImageSequence")
-    for roi in _items(dataset, "ROIContourSequence"):
-        for contour in _items(roi, "ContourSequence"):
-            yield from _items(contour, "ContourImageSequence")
+def _below(items: Sequence[Dataset], *keywords: str) -> list[Dataset]:
+    """Items of the sequences in each item's sequences."""
+    found = list(items)
+    for keyword in keywords:
+        found = [inner for item in found for inner in _items(item, keyword)]
+    return found
 
 
-def _sop(item: Dataset) -> str:
-    return text(item, "ReferencedSOPInstanceUID")
+def _uids(items: Sequence[Dataset], keyword: str) -> frozenset[str]:
+    return frozenset(text(item, keyword) for item in items) - {""}

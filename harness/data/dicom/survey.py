@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.counts import some
+from harness.base.counts import first_of, some
 from harness.base.errors import DataError
 from harness.data.dicom.names import matches
 from harness.data.dicom.pairing import pair
 from harness.data.dicom.raster import draw
-from harness.data.dicom.series import Series, open_series
+from harness.data.dicom.series import Series, all_series
 from harness.data.dicom.structures import Roi, read_structures
 from harness.data.dicom.walk import IMAGES, Header
 
@@ -117,7 +117,7 @@ def survey(
         keep: takes each mask as it is drawn.
         progress: called with series and sets done, and how many there are.
     """
-    series = list(_all_series(headers))
+    series = list(_found_series(headers))
     files = [header for header in headers if header.kind == "rtstruct"]
     total = len(series) + len(files)
     sets = []
@@ -129,20 +129,14 @@ def survey(
     return Survey(tuple(series), tuple(sets), ignored)
 
 
-def _all_series(headers: Sequence[Header]) -> Iterator[FoundSeries]:
-    grouped: dict[tuple[str, str, str], list[Header]] = {}
-    for header in headers:
-        if header.kind in IMAGES.values():
-            grouped.setdefault((header.patient, header.kind, header.series), []).append(header)
-    for number, ((patient, kind, _), slices) in enumerate(grouped.items(), 1):
-        try:
-            opened = open_series(slices)
-        except DataError as error:
-            refused = (str(error),)
-            yield FoundSeries(number, patient, kind.upper(), tuple(slices), None, refused)
-            continue
-        warnings = tuple(_series_warnings(opened))
-        yield FoundSeries(number, patient, kind.upper(), tuple(slices), opened, warnings)
+def _found_series(headers: Sequence[Header]) -> Iterator[FoundSeries]:
+    images = [header for header in headers if header.kind in IMAGES.values()]
+    for number, (slices, opened, reason) in enumerate(all_series(images), 1):
+        warnings = tuple(_series_warnings(opened)) if opened else (reason,)
+        first = slices[0]
+        yield FoundSeries(
+            number, first.patient, first.kind.upper(), tuple(slices), opened, warnings
+        )
 
 
 def _series_warnings(series: Series) -> Iterator[str]:
@@ -155,9 +149,8 @@ def _series_warnings(series: Series) -> Iterator[str]:
     if tilt > TILT_DEGREES:
         yield f"the gantry was tilted by {tilt:.1f} degrees; masks are drawn on the tilted slices"
     if series.cut:
-        files = ", ".join(f"file {number}" for number in series.cut[:MOST_NAMED])
-        more = f" and {len(series.cut) - MOST_NAMED} more" if len(series.cut) > MOST_NAMED else ""
-        yield f"{files}{more} cut off: too small for the pixels; export the series again"
+        files = first_of([f"file {number}" for number in series.cut], MOST_NAMED)
+        yield f"{files} cut off: too small for the pixels; export the series again"
     if len(series.headers) == 1:
         yield f"it has one slice, taken to be {np.linalg.norm(step):.3g} mm thick"
 
@@ -210,15 +203,15 @@ def _roi(
     if roi.contours and len(rivals) > 1:
         both = ", ".join(f"'{other.name}'" for other in rivals)
         warnings.append(f"one ROI must match {structure}, but {both} do; narrow data.patterns")
-    if drawn_on is None or drawn_on.series is None:
-        return FoundRoi(roi.name, roi.interpreted, contours, structure, None, None, tuple(warnings))
-    grid = drawn_on.series.grid
-    drawn = draw(roi.contours, grid)
-    voxels = int(np.count_nonzero(drawn.mask))
-    volume = voxels * abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
-    warnings += drawn.notes
-    if roi.contours and not voxels:
-        warnings.append("its contours enclose no voxel")
-    if keep is not None and voxels:
-        keep(number, drawn_on, roi, drawn.mask)
+    voxels = volume = None
+    if drawn_on is not None and drawn_on.series is not None:
+        grid = drawn_on.series.grid
+        drawn = draw(roi.contours, grid)
+        voxels = int(np.count_nonzero(drawn.mask))
+        volume = voxels * abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
+        warnings += drawn.notes
+        if roi.contours and not voxels:
+            warnings.append("its contours enclose no voxel")
+        if keep is not None and voxels:
+            keep(number, drawn_on, roi, drawn.mask)
     return FoundRoi(roi.name, roi.interpreted, contours, structure, voxels, volume, tuple(warnings))

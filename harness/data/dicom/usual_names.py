@@ -40,10 +40,7 @@ _SINGLE = {
 
 def _paired(stem: str, side: str) -> tuple[str, str]:
     before, after = _SIDES[side]
-    return (
-        rf"(?i)^({before}){_GAP}({stem})$",
-        rf"(?i)^({stem}){_GAP}({after})$",
-    )
+    return (rf"(?i)^({before}){_GAP}({stem})$", rf"(?i)^({stem}){_GAP}({after})$")
 
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {

@@ -13,10 +13,10 @@ import os
 import stat
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pydicom
 from pydicom.dataelem import RawDataElement
@@ -152,13 +152,15 @@ def _load(path: Path) -> dict[str, dict[str, Any]]:
     return files
 
 
-def _files(root: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise DataError(
-            "every folder below data.root must be readable, but one is not "
-            f"({error.strerror}); check its permissions"
-        ) from error
+def refuse(error: OSError) -> NoReturn:
+    """Of a folder that cannot be listed, as `os.walk` meets it."""
+    raise DataError(
+        "every folder below data.root must be readable, but one is not "
+        f"({error.strerror}); check its permissions"
+    ) from error
 
+
+def _files(root: Path) -> Iterator[Path]:
     for folder, names, files in os.walk(root.resolve(), onerror=refuse):
         names.sort()
         links = [name for name in names if os.path.islink(os.path.join(folder, name))]
@@ -264,17 +266,12 @@ def _looks_bare(path: Path) -> bool:
 def text(dataset: Dataset, keyword: str) -> str:
     """An element as text, "" where it is missing or cannot be read."""
     try:
-        return _worded(dataset.get(keyword))
+        value = dataset.get(keyword)
+        if value is None:
+            return ""
+        if isinstance(value, bytes):
+            return value.decode("latin-1")
+        several = isinstance(value, Iterable) and not isinstance(value, str)
+        return "\\".join(map(str, value)) if several else str(value)
     except Exception:  # noqa: BLE001 - elements are parsed when asked for
         return ""
-
-
-def _worded(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str | bytes):
-        return value.decode("latin-1") if isinstance(value, bytes) else str(value)
-    try:
-        return "\\".join(str(part) for part in value)
-    except TypeError:
-        return str(value)

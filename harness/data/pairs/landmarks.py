@@ -66,7 +66,6 @@ class Landmarks:
 
 
 def landmarks(scan: Scan) -> Landmarks:
-    """The landmarks of a scan."""
     structures = {name: _structure(mask) for name, mask in scan.masks.items() if mask.any()}
     slices, rows, columns = scan.hu.shape
     return Landmarks((slices, rows, columns), scan.spacing_mm, _coarse(scan), structures)

@@ -11,7 +11,7 @@ cell wider.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Placement:
     slices: tuple[int, int]
 
     def to_dict(self) -> dict[str, Any]:
-        return {"centre": list(self.centre), "slices": list(self.slices)}
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -78,45 +78,27 @@ class CropRule:
         level, row, column = scan.to_voxels(find(scan.coarse, rule.template))
         count = scan.shape[0]
         first, last = (level + offset / scan.spacing_mm[0] for offset in rule.range_mm)
-        slices = (
-            int(np.clip(np.floor(first), 0, count - 1)),
-            int(np.clip(np.ceil(last), 0, count - 1)),
-        )
-        if self.placement == "fixed":
-            return Placement((float(self.fixed[0]), float(self.fixed[1])), slices)
-        return Placement((float(row), float(column)), slices)
+        ends = np.clip([np.floor(first), np.ceil(last)], 0, count - 1)
+        row, column = self.fixed if self.placement == "fixed" else (row, column)
+        return Placement((float(row), float(column)), (int(ends[0]), int(ends[1])))
 
     @classmethod
     def read(cls, meta: Mapping[str, Any], folder: Path) -> CropRule:
-        """The rule of a store: `plain` from its meta data, templates (.npy) from `folder`."""
-        structures = {
-            name: StructureRule(
-                np.load(folder / f"{name}.npy", allow_pickle=False),
-                (float(about["range_mm"][0]), float(about["range_mm"][1])),
-                about["level_error_mm"],
-                about["place_error_mm"],
-                about["patients"],
-            )
-            for name, about in meta["structures"].items()
-        }
+        """The rule of a store: `to_dict` from its meta data, templates (.npy) from `folder`."""
+        structures = {}
+        for name, about in meta["structures"].items():
+            template = np.load(folder / f"{name}.npy", allow_pickle=False)
+            low, high = about["range_mm"]
+            structures[name] = StructureRule(template, **{**about, "range_mm": (low, high)})
         row, column = meta["fixed"]
         return cls(meta["placement"], (row, column), structures)
 
     def to_dict(self) -> dict[str, Any]:
         """All but the templates, as plain data."""
-        return {
-            "placement": self.placement,
-            "fixed": list(self.fixed),
-            "structures": {
-                name: {
-                    "range_mm": list(rule.range_mm),
-                    "level_error_mm": rule.level_error_mm,
-                    "place_error_mm": rule.place_error_mm,
-                    "patients": rule.patients,
-                }
-                for name, rule in self.structures.items()
-            },
-        }
+        kept = asdict(self)
+        for rule in kept["structures"].values():
+            del rule["template"]
+        return kept
 
 
 def fit_crop(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -61,17 +61,14 @@ class PairRow:
         return cls(pair, "", "", "", "", "", -1, 0.0, False, structure_px, True, "{}")
 
 
-_INTEGERS = {"pair", "slice", "structure_px"}
-_FLAGS = {"mirrored", "selected"}
-
-
-def _parsed(name: str, text: str) -> Any:
-    """A cell of the index in its column's type."""
-    if name in _INTEGERS:
-        return int(text)
-    if name in _FLAGS:
-        return text.casefold() == "true"
-    return float(text) if name == "z_mm" else text
+_READ: dict[object, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "bool": lambda cell: cell.casefold() == "true",
+    "str": str,
+}
+_COLUMNS = {field.name: _READ[field.type] for field in fields(PairRow)}
+"""How a cell of each column of the index is read: by its type."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +144,7 @@ class Store:
     def rows(self) -> tuple[PairRow, ...]:
         with open(self.folder / "index.csv", newline="", encoding="utf-8") as file:
             return tuple(
-                PairRow(**{name: _parsed(name, text) for name, text in entry.items()})
+                PairRow(**{name: _COLUMNS[name](cell) for name, cell in entry.items()})
                 for entry in csv.DictReader(file)
             )
 
@@ -212,7 +209,7 @@ def write_store(
         )
     write_array(folder / "ct.npy", ct)
     write_array(folder / "masks.npy", masks)
-    write_text(folder / "index.csv", _index(rows))
+    write_text(folder / "index.csv", csv_text(list(_COLUMNS), map(astuple, rows)))
     write_json(folder / "meta.json", {**meta, "version": VERSION})
 
 
@@ -228,10 +225,6 @@ def write_scan(folder: Path, scan: LoadedScan) -> None:
         "placements": {name: placed.to_dict() for name, placed in scan.placements.items()},
     }
     write_json(folder / "scan.json", about)
-
-
-def _index(rows: Iterable[PairRow]) -> str:
-    return csv_text([field.name for field in fields(PairRow)], map(astuple, rows))
 
 
 def crop_text(placed: Placement) -> str:

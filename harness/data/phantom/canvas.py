@@ -10,16 +10,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from harness.data.phantom import head
-from harness.data.phantom.levels import Points, Vector, coverage
+from harness.data.phantom.levels import Box, Points, Vector, coverage
 from harness.data.phantom.person import Person
 
 FIELD_MM = 240.0
 AIR_HU = -1000.0
 EDGE_MM = 1.5
 """Width of a painted edge: partial volume."""
-
-Range = tuple[float, float]
-Box = tuple[Range, Range, Range]
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,9 @@ class Lattice:
         z, y, x = self.z[part[0]], self.y[part[1]], self.x[part[2]]
         return x[None, None, :], y[None, :, None], z[:, None, None]
 
-    def part(self, low: Sequence[float], high: Sequence[float]) -> tuple[slice, slice, slice]:
+    def part(
+        self, low: Sequence[float] | Vector, high: Sequence[float] | Vector
+    ) -> tuple[slice, slice, slice]:
         """Slices, rows and columns of a box with these corners (x, y, z) in patient mm."""
         z, y, x = (
             slice(int(np.searchsorted(axis, a)), int(np.searchsorted(axis, b, "right")))
@@ -134,9 +133,8 @@ class Canvas:
         return [size / step for size, step in zip(size_mm, steps, strict=True)]
 
     def _part(self, box: Box) -> tuple[slice, ...]:
-        corners = np.array(np.meshgrid(*box)).reshape(3, -1)
-        placed = np.array(self.person.from_head((corners[0], corners[1], corners[2])))
-        return self.lattice.part(placed.min(1) - 2 * EDGE_MM, placed.max(1) + 2 * EDGE_MM)
+        low, high = self.person.bounds(box)
+        return self.lattice.part(low - 2 * EDGE_MM, high + 2 * EDGE_MM)
 
 
 def finish(hu: Vector) -> NDArray[np.int16]:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.sequence import Sequence as Items
 from pydicom.uid import (
     UID,
     CTImageStorage,
@@ -150,15 +149,15 @@ def _structure_set(order: Order, anatomy: Anatomy, day: date) -> Dataset:
     dataset.SeriesNumber, dataset.InstanceNumber = 3, 1
     dataset.StructureSetLabel = "Contours"
     dataset.StructureSetDate, dataset.StructureSetTime = dataset.StudyDate, "130000"
-    dataset.ReferencedFrameOfReferenceSequence = Items([_references(order)])
-    dataset.StructureSetROISequence, dataset.ROIContourSequence = Items(), Items()
-    dataset.RTROIObservationsSequence = Items()
+    dataset.ReferencedFrameOfReferenceSequence = [_references(order)]
+    dataset.StructureSetROISequence, dataset.ROIContourSequence = [], []
+    dataset.RTROIObservationsSequence = []
     contours = anatomy.contours()
     for structure, names in (OTHER_NAMES | PAROTID_NAMES).items():
         name = names[int(order.uid("name", structure)[-6:]) % len(names)]
         shapes = [_contour(order, anatomy, ring) for ring in contours[structure]]
-        _add_roi(order, dataset, name, Items(shapes))
-    _add_roi(order, dataset, "Isocentre", Items([_point()]))
+        _add_roi(order, dataset, name, shapes)
+    _add_roi(order, dataset, "Isocentre", [_point()])
     _add_roi(order, dataset, "PTV 70", None)
     return dataset
 
@@ -166,14 +165,12 @@ def _structure_set(order: Order, anatomy: Anatomy, day: date) -> Dataset:
 def _references(order: Order) -> Dataset:
     frame, study, series = Dataset(), Dataset(), Dataset()
     series.SeriesInstanceUID = order.uid("series")
-    series.ContourImageSequence = Items(
-        [_image(order, index) for index in range(order.slices)],
-    )
+    series.ContourImageSequence = [_image(order, index) for index in range(order.slices)]
     study.ReferencedSOPClassUID = "1.2.840.10008.3.1.2.3.1"
     study.ReferencedSOPInstanceUID = order.uid("study")
-    study.RTReferencedSeriesSequence = Items([series])
+    study.RTReferencedSeriesSequence = [series]
     frame.FrameOfReferenceUID = order.uid("frame")
-    frame.RTReferencedStudySequence = Items([study])
+    frame.RTReferencedStudySequence = [study]
     return frame
 
 
@@ -187,7 +184,7 @@ def _image(order: Order, index: int) -> Dataset:
 def _contour(order: Order, anatomy: Anatomy, ring: Vector) -> Dataset:
     contour = Dataset()
     index = int(np.abs(anatomy.lattice.z - ring[0, 2]).argmin())
-    contour.ContourImageSequence = Items([_image(order, index)])
+    contour.ContourImageSequence = [_image(order, index)]
     contour.ContourGeometricType = "CLOSED_PLANAR"
     contour.NumberOfContourPoints = len(ring)
     contour.ContourData = [f"{v:.{DECIMALS}f}" for v in (ring + ORIGIN_MM).ravel()]
@@ -202,7 +199,7 @@ def _point() -> Dataset:
     return contour
 
 
-def _add_roi(order: Order, dataset: Dataset, name: str, shapes: Items | None) -> None:
+def _add_roi(order: Order, dataset: Dataset, name: str, shapes: list[Dataset] | None) -> None:
     """A region; without shapes it is declared and never drawn."""
     number = len(dataset.StructureSetROISequence) + 1
     roi, drawn, seen = Dataset(), Dataset(), Dataset()

@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.data.phantom import head
-from harness.data.phantom.levels import Points, Triple, Vector, blend, ellipsoid, everything, turned
+from harness.data.phantom.levels import (
+    Box,
+    Points,
+    Triple,
+    Vector,
+    blend,
+    ellipsoid,
+    everything,
+    turned,
+)
 from harness.data.phantom.person import SIDES, GlandPlan, Person
 
 CELL_MM = 2.5
@@ -17,6 +26,8 @@ UNDER_SKIN_MM = 2.5
 FILLET_MM = 5.0
 """Corners between neighbours, and of the gland against them, are rounded by about this."""
 MARGIN_MM = 3.0
+REACH_MM: Box = ((22.0, 82.0), (-50.0, 52.0), (-32.0, 32.0))
+"""The space that a gland may take, head coordinates with x outwards."""
 FOREMOST_MM = -34.0
 """How far over the masseter a gland may reach, head coordinates."""
 
@@ -54,15 +65,6 @@ class Gland:
         fat = UNDER_SKIN_MM + 0.3 * self.person.fat
         return everything(skin - fat, -taken - CLEARANCE_MM, points[1] - FOREMOST_MM)
 
-    def reach(self) -> tuple[Vector, Vector]:
-        """Corners in patient mm of the space that a gland may take."""
-        sign = SIDES[self.side]
-        corners = np.array(
-            np.meshgrid(sign * np.array([22.0, 82.0]), [-50.0, 52.0], [-32.0, 32.0])
-        ).reshape(3, -1)
-        placed = np.array(self.person.from_head((corners[0], corners[1], corners[2])))
-        return placed.min(1), placed.max(1)
-
 
 def _meet(first: Vector, second: Vector) -> Vector:
     """Intersection with rounded corners."""
@@ -91,7 +93,8 @@ def fit_gland(person: Person, side: str) -> Gland:
     """The gland with the in-plane size at which it has its planned volume, as far as its
     neighbours leave it room."""
     gland = Gland(person, side, person.glands[side])
-    low, high = gland.reach()
+    inner, outer = sorted(SIDES[side] * x for x in REACH_MM[0])
+    low, high = person.bounds(((inner, outer), *REACH_MM[1:]))
     cells = CELL_MM * np.array([1, 1, person.squeeze])
     axes = [np.arange(a, b, c) for a, b, c in zip(low, high, cells, strict=True)]
     points: Points = (axes[0][:, None, None], axes[1][None, :, None], axes[2][None, None, :])

@@ -6,12 +6,16 @@ All work on points, three arrays (x, y, z) that broadcast together. Shapes combi
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 Points = tuple[Vector, Vector, Vector]
 Triple = tuple[float, float, float]
+Range = tuple[float, float]
+Box = tuple[Range, Range, Range]
 
 
 def ellipsoid(points: Points, centre: Triple, radii: Triple, turn: float = 0.0) -> Vector:
@@ -70,10 +74,7 @@ def between(value: Vector, low: float, high: float) -> Vector:
 
 def everything(*levels: Vector) -> Vector:
     """Intersection."""
-    joined = levels[0]
-    for level in levels[1:]:
-        joined = np.minimum(joined, level)
-    return joined
+    return reduce(np.minimum, levels)
 
 
 def coverage(level: Vector, edge_mm: float) -> Vector:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.base.rng import generator
-from harness.data.phantom.levels import Points, Triple, Vector, turned
+from harness.data.phantom.levels import Box, Points, Triple, Vector, turned
 
 SIDES: Mapping[str, float] = {"left": 1.0, "right": -1.0}
 """Sign of x on each side (DICOM's x grows to the patient's left)."""
@@ -99,6 +99,12 @@ class Person:
             (y + self.nod * z) * self.size + self.shift[1],
             z * self.size * self.squeeze,
         )
+
+    def bounds(self, box: Box) -> tuple[Vector, Vector]:
+        """Least and largest patient mm (x, y, z) of a box of head coordinates."""
+        x, y, z = np.array(np.meshgrid(*box)).reshape(3, -1)
+        placed = np.array(self.from_head((x, y, z)))
+        return placed.min(1), placed.max(1)
 
 
 def draw_person(seed: int, index: int, extent_mm: float) -> Person:

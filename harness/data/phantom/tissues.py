@@ -7,16 +7,15 @@ from functools import partial
 import numpy as np
 
 from harness.data.phantom import head
-from harness.data.phantom.canvas import Box, Canvas
+from harness.data.phantom.canvas import Canvas
 from harness.data.phantom.gland import Gland
-from harness.data.phantom.levels import Points, Vector, ellipse, ellipsoid, step
+from harness.data.phantom.levels import Box, Points, Triple, Vector, ellipse, ellipsoid, step
 from harness.data.phantom.person import Person
 
 SKIN_HU, FAT_HU, MUSCLE_HU = 25.0, -102.0, 56.0
 CORTEX_HU, MARROW_HU, VERTEBRA_HU, TOOTH_HU, METAL_HU = 1250.0, 380.0, 330.0, 1900.0, 3000.0
 BRAIN_HU, CORD_HU, FLUID_HU, CELLS_HU = 36.0, 38.0, 12.0, -250.0
 LYMPH_HU, SUBMANDIBULAR_HU = 40.0, 42.0
-EVERYWHERE: Box = ((-130, 130), (-130, 130), (-1e4, 1e4))
 
 
 def paint_patient(canvas: Canvas, glands: dict[str, Gland]) -> None:
@@ -43,18 +42,9 @@ def _soft_tissue(canvas: Canvas, fine: Vector, coarse: Vector) -> None:
 
 
 def _muscles(canvas: Canvas, muscle: Vector) -> None:
-    def fat(points: Points) -> Vector:
-        return ellipsoid(points, (31, -2, 2), (9, 13, 24), turn=0.5)
-
-    def buccal(points: Points) -> Vector:
-        return ellipsoid(points, (44, -44, 3), (9, 13, 15))
-
-    def spaces(points: Points) -> Vector:
-        return ellipsoid(points, (50, 6, -2), (15, 20, 30), turn=-0.3)
-
-    canvas.pair(spaces, FAT_HU + 12, ((30, 72), (-20, 32), (-34, 30)))
-    canvas.pair(fat, FAT_HU + 8, ((16, 46), (-18, 18), (-24, 28)))
-    canvas.pair(buccal, FAT_HU, ((32, 56), (-60, -28), (-14, 20)))
+    for place, reach, turn, hu, around in _FAT_SPACES:
+        space = partial(ellipsoid, centre=place, radii=reach, turn=turn)
+        canvas.pair(space, FAT_HU + hu, around)
     canvas.pair(head.masseter, muscle, ((46, 68), (-46, 2), (-34, 26)))
     canvas.pair(head.sternomastoid, muscle, ((42, 68), (0, 56), (-1e4, 16)))
     for centre, radii, top in _MUSCLES:
@@ -66,6 +56,13 @@ def _muscles(canvas: Canvas, muscle: Vector) -> None:
     canvas.paint(lambda p: ellipsoid(p, (0, -36, -9), (25, 34, 14)), muscle - 8, tongue)
     canvas.paint(lambda p: np.minimum(1.2 - np.abs(p[0]), 26 - np.abs(p[1] + 40)), -40, tongue, 0.5)
 
+
+_FAT_SPACES: tuple[tuple[Triple, Triple, float, float, Box], ...] = (
+    ((50, 6, -2), (15, 20, 30), -0.3, 12, ((30, 72), (-20, 32), (-34, 30))),
+    ((31, -2, 2), (9, 13, 24), 0.5, 8, ((16, 46), (-18, 18), (-24, 28))),
+    ((44, -44, 3), (9, 13, 15), 0.0, 0, ((32, 56), (-60, -28), (-14, 20))),
+)
+"""About the parotid, beside the pharynx, in the cheek: centre, radii, turn, HU above fat, box."""
 
 _MUSCLES = (
     ((14, 72), (9, 9), 14.0),
@@ -145,9 +142,7 @@ def _throat(canvas: Canvas) -> None:
     canvas.paint(head.hyoid, 450.0, ((-26, 26), (-46, -6), (-44, -34)))
     mouth: Box = ((-22, 22), (-72, -24), (-1, 9))
     canvas.paint(
-        lambda p: ellipsoid(p, (0, -46, 4.5), (9, 15, 3)) - 3 + 3 * person.airway,
-        -970.0,
-        mouth,
+        lambda p: ellipsoid(p, (0, -46, 4.5), (9, 15, 3)) - 3 + 3 * person.airway, -970.0, mouth
     )
 
 

@@ -6,8 +6,9 @@ words. Nothing is excluded by it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,16 +69,12 @@ class Known:
 def warnings(patients: Mapping[str, Known]) -> dict[str, list[QualityWarning]]:
     """By patient, in the order given; patients without any are left out."""
     by_patient: dict[str, list[QualityWarning]] = {name: [] for name in patients}
-    scan_pictures = {name: known.scan_summary for name, known in patients.items()}
-    for name, warning in [
-        *_volumes(scan_pictures),
-        *_inside(scan_pictures),
-        *_spacings(scan_pictures),
-    ]:
+    summaries = {name: known.scan_summary for name, known in patients.items()}
+    for name, warning in [*_volumes(summaries), *_inside(summaries), *_spacings(summaries)]:
         by_patient[name].append(warning)
     medians = {
         structure: float(np.median(list(of.values())))
-        for structure, of in _by_structure(scan_pictures, "volumes_ml")
+        for structure, of in _by_structure(summaries, "volumes_ml")
     }
     for name, known in patients.items():
         by_patient[name] += [*_scale(known.scan_summary), *_place(known), *_sides(known, medians)]
@@ -85,54 +82,52 @@ def warnings(patients: Mapping[str, Known]) -> dict[str, list[QualityWarning]]:
 
 
 def _by_structure(
-    scan_pictures: Mapping[str, ScanSummary], what: str
+    summaries: Mapping[str, ScanSummary], what: str
 ) -> Iterator[tuple[str, dict[str, float]]]:
-    structures = dict.fromkeys(s for p in scan_pictures.values() for s in getattr(p, what))
-    for structure in structures:
-        yield (
-            structure,
-            {
-                name: getattr(p, what)[structure]
-                for name, p in scan_pictures.items()
-                if structure in getattr(p, what)
-            },
+    values = {name: getattr(summary, what) for name, summary in summaries.items()}
+    for structure in dict.fromkeys(s for of in values.values() for s in of):
+        yield structure, {name: of[structure] for name, of in values.items() if structure in of}
+
+
+def _odd(
+    summaries: Mapping[str, ScanSummary],
+    what: str,
+    least: float,
+    scale: Callable[[Any], NDArray[np.float64]] = np.asarray,
+) -> Iterator[tuple[str, str, float, float]]:
+    """Patient, structure, value and the usual one, where the value is farther from the median, on
+    that scale, than `MADS` robust deviations and than `least`."""
+    for structure, of in _by_structure(summaries, what):
+        if len(of) < LEAST_PATIENTS:
+            continue
+        scaled = scale(list(of.values()))
+        away = np.abs(scaled - np.median(scaled))
+        limit = max(MADS * 1.4826 * float(np.median(away)), least)
+        usual = float(np.median(list(of.values())))
+        for (name, value), odd in zip(of.items(), away > limit, strict=True):
+            if odd:
+                yield name, structure, value, usual
+
+
+def _volumes(summaries: Mapping[str, ScanSummary]) -> Iterator[tuple[str, QualityWarning]]:
+    for name, structure, ml, usual in _odd(summaries, "volumes_ml", float(np.log(FACTOR)), np.log):
+        words = f"{structure} has {ml:.1f} ml, the median is {usual:.1f} ml"
+        yield name, QualityWarning("volume", structure, words)
+
+
+def _inside(summaries: Mapping[str, ScanSummary]) -> Iterator[tuple[str, QualityWarning]]:
+    for name, structure, hu, usual in _odd(summaries, "median_hu", HU_RANGE):
+        words = (
+            f"{structure} has a median of {hu:.0f} HU, of the others it is {usual:.0f} HU: are the "
+            "contours in place, is the rescale right?"
         )
+        yield name, QualityWarning("hu", structure, words)
 
 
-def _odd(values: Sequence[float], least: float) -> list[int]:
-    """Places of values farther from the median than `MADS` robust deviations and than `least`."""
-    if len(values) < LEAST_PATIENTS:
-        return []
-    away = np.abs(np.asarray(values) - np.median(values))
-    limit = max(MADS * 1.4826 * float(np.median(away)), least)
-    return np.flatnonzero(away > limit).tolist()
-
-
-def _volumes(scan_pictures: Mapping[str, ScanSummary]) -> Iterator[tuple[str, QualityWarning]]:
-    for structure, of in _by_structure(scan_pictures, "volumes_ml"):
-        usual = float(np.median(list(of.values())))
-        for index in _odd(np.log(list(of.values())).tolist(), float(np.log(FACTOR))):
-            name = list(of)[index]
-            words = f"{structure} has {of[name]:.1f} ml, the median is {usual:.1f} ml"
-            yield name, QualityWarning("volume", structure, words)
-
-
-def _inside(scan_pictures: Mapping[str, ScanSummary]) -> Iterator[tuple[str, QualityWarning]]:
-    for structure, of in _by_structure(scan_pictures, "median_hu"):
-        usual = float(np.median(list(of.values())))
-        for index in _odd(list(of.values()), HU_RANGE):
-            name = list(of)[index]
-            words = (
-                f"{structure} has a median of {of[name]:.0f} HU, of the others it is {usual:.0f} "
-                "HU: are the contours in place, is the rescale right?"
-            )
-            yield name, QualityWarning("hu", structure, words)
-
-
-def _spacings(scan_pictures: Mapping[str, ScanSummary]) -> Iterator[tuple[str, QualityWarning]]:
-    if len(scan_pictures) < LEAST_PATIENTS:
+def _spacings(summaries: Mapping[str, ScanSummary]) -> Iterator[tuple[str, QualityWarning]]:
+    if len(summaries) < LEAST_PATIENTS:
         return
-    sizes = {name: np.asarray(p.spacing_mm) for name, p in scan_pictures.items()}
+    sizes = {name: np.asarray(p.spacing_mm) for name, p in summaries.items()}
     usual = np.median(list(sizes.values()), axis=0)
     for name, size in sizes.items():
         ratio = np.maximum(size / usual, usual / size)
@@ -156,14 +151,13 @@ def _scale(scan_summary: ScanSummary) -> Iterator[QualityWarning]:
         yield QualityWarning("hu", "", words)
     body = counts[middles > BODY_HU].sum()
     soft = counts[(middles > SOFT_HU[0]) & (middles < SOFT_HU[1])].sum()
-    if body == 0 or soft / body < LEAST_SOFT:
-        share = 0.0 if body == 0 else soft / body
-        yield QualityWarning(
-            "hu",
-            "",
+    share = soft / body if body else 0.0
+    if share < LEAST_SOFT:
+        words = (
             f"only {100 * share:.0f} % of the voxels above {BODY_HU:.0f} HU are soft tissue "
-            f"({SOFT_HU[0]:.0f} to {SOFT_HU[1]:.0f} HU): are the values HU?",
+            f"({SOFT_HU[0]:.0f} to {SOFT_HU[1]:.0f} HU): are the values HU?"
         )
+        yield QualityWarning("hu", "", words)
 
 
 def _place(known: Known) -> Iterator[QualityWarning]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -39,27 +39,17 @@ class ScanSummary:
     labels: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "shape": list(self.shape),
-            "spacing_mm": list(self.spacing_mm),
-            "volumes_ml": dict(self.volumes_ml),
-            "median_hu": dict(self.median_hu),
-            "air": dict(self.air),
-            "histogram": list(self.histogram),
-            "labels": list(self.labels),
-        }
+        return asdict(self)
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> ScanSummary:
-        """What `plain` gave."""
+        """What `to_dict` gave, and JSON kept."""
         names = ("shape", "spacing_mm", "histogram", "labels")
         listed = {name: tuple(stored[name]) for name in names}
         return cls(**{**stored, **listed})
 
 
 def scan_summary(scan: Scan) -> ScanSummary:
-    """Look at a scan."""
     voxel_ml = abs(float(np.linalg.det(scan.affine[:3, :3]))) / 1000
     clipped = np.clip(scan.hu, HU_EDGES[0], HU_EDGES[-1] - 1)
     return ScanSummary(

@@ -20,7 +20,7 @@ from harness.data.dicom.names import match
 from harness.data.dicom.pairing import most_complete
 from harness.data.dicom.private import Pseudonyms, write_private_json
 from harness.data.dicom.raster import draw
-from harness.data.dicom.series import Series, open_series, read_hu
+from harness.data.dicom.series import Series, all_series, read_hu
 from harness.data.dicom.walk import Header, walk
 from harness.data.scan import Excluded, Reference, Scan
 
@@ -69,9 +69,10 @@ class DicomFolder:
             if header.kind in _READ:
                 people.setdefault(self._pseudonyms.of(header.patient), []).append(header)
         if not people:
+            count = len(self._headers)
             raise DataError(
-                f"a DICOM folder must hold CT slices and RTSTRUCT files, but got "
-                f"{self._counted()}; check data.root"
+                "a DICOM folder must hold CT slices and RTSTRUCT files, but got "
+                f"{f'{count} files without either' if count else 'no files'}; check data.root"
             )
         self._write_lists(people)
         return [
@@ -119,10 +120,6 @@ class DicomFolder:
         notes += [f"{name} is not contoured" for name in missing]
         return _canonical(patient, hu, masks, chosen.series, notes, labels)
 
-    def _counted(self) -> str:
-        count = len(self._headers)
-        return f"{count} files without either" if count else "no files"
-
     def _write_lists(self, people: Mapping[str, Sequence[Header]]) -> None:
         """Who and what the pseudonyms and file numbers stand for."""
         files = {str(header.number): header.path for header in self._headers}
@@ -147,18 +144,12 @@ def _all_series(slices: Sequence[Header]) -> tuple[list[tuple[Series, str]], lis
     Raises:
         DataError: none is usable.
     """
-    by_uid: dict[str, list[Header]] = {}
-    for header in slices:
-        by_uid.setdefault(header.series, []).append(header)
-    usable, reasons = [], []
-    for headers in by_uid.values():
-        try:
-            usable.append((open_series(headers), headers[0].frame))
-        except DataError as error:
-            reasons.append(str(error))
+    found = list(all_series(slices))
+    usable = [(series, of[0].frame) for of, series, _ in found if series]
+    reasons = [reason for _, series, reason in found if not series]
     if not usable:
         raise DataError("; ".join(reasons))
-    return usable, [f"a CT series of {len(by_uid)} is not used: {reason}" for reason in reasons]
+    return usable, [f"a CT series of {len(found)} is not used: {reason}" for reason in reasons]
 
 
 def _canonical(

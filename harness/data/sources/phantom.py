@@ -6,7 +6,6 @@ whole or not at all, so an interrupted call leaves only what the next one need n
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import tempfile
@@ -60,21 +59,15 @@ def _write_whole(folder: Path, final: Path, order: Order) -> None:
     try:
         write_patient(part, order, anatomy)
         final.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            _take_name(part, final)
+        try:
+            os.rename(part, final)
+        except OSError:
+            if not final.is_dir():  # else whoever came second keeps what is there
+                raise
+        else:
+            sync_folder(final.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-def _take_name(part: Path, final: Path) -> None:
-    """Rename; whoever came second keeps what is there."""
-    try:
-        os.rename(part, final)
-    except OSError as error:
-        if final.is_dir():
-            raise FileExistsError from error
-        raise
-    sync_folder(final.parent)
 
 
 def make(config: DataConfig, folder: Path) -> DicomFolder:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.base.errors import DataError
+from harness.data.dicom.walk import refuse
 from harness.data.volume_files import suffix_of
 
 NO_IMAGE = (
@@ -61,14 +62,6 @@ class Case:
     masks: tuple[Mask, ...] = ()
     problem: str = ""
 
-    @property
-    def files(self) -> list[File]:
-        """Every file once, in order of their numbers."""
-        files = {mask.file.number: mask.file for mask in self.masks}
-        if self.image:
-            files[self.image.number] = self.image
-        return [files[number] for number in sorted(files)]
-
 
 def make_case(folder: tuple[str, ...], image: File | None, masks: list[Mask]) -> Case:
     """The case of a folder; its problem where it has no image."""
@@ -91,12 +84,6 @@ def list_files(root: Path) -> list[File]:
 
 
 def _volumes(root: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise DataError(
-            "every folder below data.root must be readable, but one is not "
-            f"({error.strerror}); check its permissions"
-        ) from error
-
     for folder, names, files in os.walk(root, onerror=refuse):
         names[:] = sorted(name for name in names if not name.startswith("."))
         for name in sorted(files):

@@ -36,7 +36,7 @@ def folders(root: Path, files: Sequence[File], config: ImagesConfig) -> list[Cas
         if file.number in images:
             for depth in range(len(file.folder) + 1):
                 below.setdefault(file.folder[:depth], []).append(file)
-    owned: dict[Folder, tuple[File, list[File]]] = {}
+    owned: dict[Folder, list[File]] = {}
     orphans: dict[Folder, list[File]] = {}
     for file in files:
         if file.number in images:
@@ -45,7 +45,7 @@ def folders(root: Path, files: Sequence[File], config: ImagesConfig) -> list[Cas
         if image is None:
             orphans.setdefault(folder, []).append(file)
         else:
-            owned.setdefault(image.folder, (image, []))[1].append(file)
+            owned.setdefault(image.folder, []).append(file)
     return [*_with_images(below, owned, config), *_without(below, orphans)]
 
 
@@ -73,9 +73,7 @@ def _owner(file: File, below: dict[Folder, list[File]]) -> tuple[Folder, File | 
 
 
 def _with_images(
-    below: dict[Folder, list[File]],
-    owned: dict[Folder, tuple[File, list[File]]],
-    config: ImagesConfig,
+    below: dict[Folder, list[File]], owned: dict[Folder, list[File]], config: ImagesConfig
 ) -> list[Case]:
     cases = []
     for folder, images in below.items():
@@ -88,8 +86,7 @@ def _with_images(
             )
             cases.append(Case("/".join(folder) or ".", None, (), problem))
         elif beside:
-            files = owned.get(folder, (beside[0], []))[1]
-            cases.append(_case(folder, beside[0], files, config))
+            cases.append(_case(folder, beside[0], owned.get(folder, []), config))
     return cases
 
 

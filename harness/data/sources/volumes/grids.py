@@ -50,8 +50,7 @@ def open_image(path: Path) -> tuple[NDArray[Any], VolumeGrid]:
     Raises:
         DataError: it cannot be read, or its axes are nearest to no body axes.
     """
-    values, affine = read_volume(path)
-    return _canonical(values, affine)
+    return _canonical(*read_volume(path))
 
 
 def open_mask(path: Path, layer: int | None, grid: VolumeGrid, cropped: bool) -> NDArray[Any]:

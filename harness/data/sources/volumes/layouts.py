@@ -15,7 +15,7 @@ al. 2018; Isensee et al. 2021, "dataset format").
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,42 +27,38 @@ from harness.data.sources.volumes.folders import folders
 
 SPLITS = ("test", "validation")
 OBSERVERS = ("oncologist", "radiographer")
+Scan = tuple[str, ...]
+"""The folders and the name that a scan's files share."""
 Layout = Callable[[Path, Sequence[File], ImagesConfig], list[Case]]
 
 
 def pddca(root: Path, files: Sequence[File], config: ImagesConfig) -> list[Case]:
     """A folder with `img` and, below it, `structures`."""
     images = {file.folder: file for file in files if file.stem == "img"}
-    masks = _grouped(f for f in files if f.folder[-1:] == ("structures",))
-    if not images.keys() & masks.keys():
-        return []
-    return [
-        make_case(at, images.get(at), [Mask(f.stem, f) for f in masks.get(at, ())])
-        for at in sorted(images.keys() | masks.keys())
-    ]
+    masks: dict[Scan, list[Mask]] = {}
+    for file in files:
+        if file.folder[-1:] == ("structures",):
+            masks.setdefault(file.folder[:-1], []).append(Mask(file.stem, file))
+    return _cases(images, masks) if images.keys() & masks.keys() else []
 
 
 def han_seg(root: Path, files: Sequence[File], config: ImagesConfig) -> list[Case]:
     """Files of one folder that begin with the case's name."""
-    images, masks = {}, dict[tuple[str, ...], list[Mask]]()
+    images: dict[Scan, File] = {}
+    masks: dict[Scan, list[Mask]] = {}
     for file in files:
         if file.stem.endswith("_IMG_CT"):
             images[(*file.folder, file.stem.removesuffix("_IMG_CT"))] = file
         elif "_OAR_" in file.stem:
             case, _, name = file.stem.partition("_OAR_")
             masks.setdefault((*file.folder, case), []).append(Mask(name, file))
-    if not images:
-        return []
-    return [
-        make_case(key, images.get(key), masks.get(key, []))
-        for key in sorted(images.keys() | masks.keys())
-    ]
+    return _cases(images, masks) if images else []
 
 
 def deepmind(root: Path, files: Sequence[File], config: ImagesConfig) -> list[Case]:
     """Scans of one observer; the CT may lie with either."""
-    images: dict[tuple[str, ...], dict[str, File]] = {}
-    masks: dict[tuple[str, ...], list[Mask]] = {}
+    images: dict[Scan, dict[str, File]] = {}
+    masks: dict[Scan, list[Mask]] = {}
     for file in files:
         observed = _observed(file)
         if observed is None:
@@ -72,15 +68,13 @@ def deepmind(root: Path, files: Sequence[File], config: ImagesConfig) -> list[Ca
             images.setdefault(scan, {})[observer] = file
         elif below == ("segmentations",) and observer == config.observer:
             masks.setdefault(scan, []).append(Mask(file.stem, file))
-    cases = []
-    for scan in sorted(images.keys() | masks.keys()):
-        there = images.get(scan, {})
-        image = there.get(config.observer) or next(iter(there.values()), None)
-        cases.append(make_case(scan, image, masks.get(scan, [])))
-    return cases
+    chosen = {
+        scan: by.get(config.observer) or next(iter(by.values())) for scan, by in images.items()
+    }
+    return _cases(chosen, masks)
 
 
-def _observed(file: File) -> tuple[str, tuple[str, ...], tuple[str, ...]] | None:
+def _observed(file: File) -> tuple[str, Scan, tuple[str, ...]] | None:
     """Observer, scan (split, name) and folders below it; None for a file elsewhere."""
     parts = file.folder
     for at in range(len(parts) - 2):
@@ -95,21 +89,15 @@ def nnunet(root: Path, files: Sequence[File], config: ImagesConfig) -> list[Case
     if not described.is_file() or not any(f.folder == ("imagesTr",) for f in files):
         return []
     labels, channel = _dataset(described)
-    images, maps = {}, {}
+    images: dict[Scan, File] = {}
+    masks: dict[Scan, list[Mask]] = {}
     for file in files:
         name = re.fullmatch(r"(.+)_(\d{4})", file.stem)
         if file.folder == ("imagesTr",) and name and int(name[2]) == channel:
-            images[name[1]] = file
+            images[(name[1],)] = file
         elif file.folder == ("labelsTr",):
-            maps[file.stem] = file
-    return [
-        make_case(
-            (case,),
-            images.get(case),
-            [Mask(n, maps[case], v) for n, v in labels.items()] if case in maps else [],
-        )
-        for case in sorted(images.keys() | maps.keys())
-    ]
+            masks[(file.stem,)] = [Mask(n, file, values) for n, values in labels.items()]
+    return _cases(images, masks)
 
 
 def _dataset(path: Path) -> tuple[dict[str, tuple[int, ...]], int]:
@@ -138,12 +126,10 @@ def _label(key: str, entry: Any) -> tuple[str, tuple[int, ...]]:
     return key, tuple(int(v) for v in entry) if isinstance(entry, list) else (int(entry),)
 
 
-def _grouped(files: Iterable[File]) -> dict[tuple[str, ...], list[File]]:
-    """Files by the folder above theirs."""
-    groups: dict[tuple[str, ...], list[File]] = {}
-    for file in files:
-        groups.setdefault(file.folder[:-1], []).append(file)
-    return groups
+def _cases(images: Mapping[Scan, File], masks: Mapping[Scan, list[Mask]]) -> list[Case]:
+    """A case for every scan with an image or with masks."""
+    scans = sorted(images.keys() | masks.keys())
+    return [make_case(scan, images.get(scan), masks.get(scan, [])) for scan in scans]
 
 
 LAYOUTS: Mapping[str, Layout] = {

@@ -16,9 +16,8 @@ from harness.base.errors import DataError
 from harness.base.files import digest_of
 from harness.config.data import DataConfig
 from harness.config.images import ImagesConfig
-from harness.data.dicom.names import listed, matches
+from harness.data.dicom.names import is_named, listed
 from harness.data.dicom.private import Pseudonyms, write_private_json
-from harness.data.dicom.structures import Roi
 from harness.data.scan import Excluded, Reference, Scan
 from harness.data.sources.volumes.cases import Case, File, Mask, list_files
 from harness.data.sources.volumes.grids import VolumeGrid, hounsfield, inside, open_image, open_mask
@@ -122,14 +121,9 @@ class ImageFolder:
         Raises:
             DataError: there is none of any; the names are listed.
         """
-        rois = [Roi(number, mask.name, ()) for number, mask in enumerate(masks)]
         named = {
-            structure: [
-                mask
-                for roi, mask in zip(rois, masks, strict=True)
-                if roi in those or mask.name == structure
-            ]
-            for structure, those in matches(rois, self._structures, self._patterns).items()
+            name: [m for m in masks if m.name == name or is_named(m.name, name, self._patterns)]
+            for name in self._structures
         }
         if any(named.values()):
             return named
