@@ -76,19 +76,15 @@ def inspect(
     Prints names of files and ROIs of your own data. Pseudonyms are those of the work folder where
     it has any.
     """
-    from harness.commands.inspect.command import inspect as inspect_folder
+    from harness.commands.inspect.command import inspect_folder
     from harness.commands.inspect.text import show
-    from harness.config.data import DataConfig
     from harness.config.load import load_experiment
-    from harness.data.dicom.usual_names import USUAL_NAMES
     from harness.jobs.folder import WorkFolder
 
     console = Console(quiet=quiet)
     WorkFolder(workdir).check_format()
-    data = load_experiment(experiment, []).data if experiment else DataConfig()
-    names = tuple(dict.fromkeys((*data.structures, *data.patterns, *USUAL_NAMES)))
-    private = workdir / "private" / "dicom"
-    found = inspect_folder(folder, names, data.patterns, console, private, masks, format)
+    data = load_experiment(experiment, []).data if experiment else None
+    found = inspect_folder(folder, masks, data, workdir, format, console)
     if json:
         emit_json(found)
     else:

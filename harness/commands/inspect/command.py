@@ -19,11 +19,13 @@ from harness.base.errors import ConfigError, DataError
 from harness.base.files import write_json
 from harness.base.text import counted
 from harness.commands.output_folder import appearing
+from harness.config.data import DataConfig
 from harness.data.dicom.geometry import Grid
 from harness.data.dicom.private import Pseudonyms
 from harness.data.dicom.series import LEAST_HU, read_hu
 from harness.data.dicom.structures import Roi
 from harness.data.dicom.survey import FoundRoi, FoundSeries, Survey, survey
+from harness.data.dicom.usual_names import USUAL_NAMES
 from harness.data.dicom.walk import Header, walk
 from harness.data.volume_files import SUFFIXES, write_volume
 
@@ -32,6 +34,28 @@ PLAIN = 0.999
 
 FILE = re.compile(r"\bfile (\d+)\b")
 SAFE = re.compile(r"[^A-Za-z0-9+\-]+")
+
+
+def inspect_folder(
+    folder: str | Path,
+    masks: str | Path | None = None,
+    data: DataConfig | None = None,
+    workdir: str | Path = "harness-work",
+    kind: str = "nifti",
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """`inspect` by the names of an experiment's data section, the usual names beside them.
+
+    Args:
+        data: whose structures and patterns map ROI names; None takes the defaults.
+        workdir: pseudonyms are those of this work folder, where it has any.
+    """
+    data = data or DataConfig()
+    names = tuple(dict.fromkeys((*data.structures, *data.patterns, *USUAL_NAMES)))
+    private = Path(workdir) / "private" / "dicom"
+    place = None if masks is None else Path(masks)
+    console = console or Console(quiet=True)
+    return inspect(Path(folder), names, data.patterns, console, private, place, kind)
 
 
 def inspect(
