@@ -48,7 +48,7 @@ class Arm:
     @property
     def words(self) -> str:
         """The arm in one sentence part."""
-        extra = "extra places: " if self.order == "mixed" else ""
+        extra = "part of each batch: " if self.order == "mixed" else ""
         return f"{extra}{self.held}; {'' if self.augmented else 'no '}augmentation"
 
     @property

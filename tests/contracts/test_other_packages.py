@@ -60,7 +60,7 @@ def test_an_experiment_of_its_things_runs(installed: dict[str, str], tmp_path: P
     assert all(0 <= float(row["quality/grey_gap"]) <= 1 for row in trials)
     page = (report / "index.html").read_text(encoding="utf-8")
     assert "grey gap (lower is better" in page
-    assert "extra places: real pairs, blurred; augmentation" in page
+    assert "part of each batch: real pairs, blurred; augmentation" in page
 
 
 def test_without_it_every_name_is_refused_with_what_is_near() -> None:
