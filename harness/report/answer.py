@@ -30,6 +30,7 @@ NO_COMPARISON = (
     "No answer yet: no comparison has been run. `harness compare` with this experiment trains "
     "every arm, then scores them once on the test patients."
 )
+ALONE = "Arms have not been compared; `harness compare` trains them."
 SUPERSEDED = (
     "No answer under these settings: the test evaluation was under others, and its table is "
     "scores.csv in the experiment's folder. It counts again when the settings are as they were, "
@@ -69,7 +70,9 @@ def make_answer(data: ReportData, budget: PictureBudget) -> Answer:
     if data.superseded:
         return Answer(SUPERSEDED, None, banners)
     if data.comparison is None:
-        return Answer(NO_COMPARISON, None, banners)
+        # Of sweeps alone the answer is what became of them.
+        told = [f"{v.sentence[:1].upper()}{v.sentence[1:]}" for v in data.verdicts]
+        return Answer(" ".join([*told, ALONE]) if told else NO_COMPARISON, None, banners)
     if not data.comparison.finished or not data.effects:
         return Answer(_under_way(data), None, banners)
     extended = data.extended

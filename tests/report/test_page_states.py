@@ -14,7 +14,9 @@ from page_reader import Page
 from harness.compare.protocol import ComparisonPlan
 from harness.inference.decision import decide
 from harness.inference.table import Table
+from harness.report.answer import make_answer
 from harness.report.data import PatientLine, ReportData
+from harness.report.picture_budget import PictureBudget
 
 
 def test_before_anything_the_page_says_what_to_type(everything: ReportData, tmp_path: Path) -> None:
@@ -36,6 +38,11 @@ def test_after_sweeps_alone_they_are_shown(everything: ReportData, tmp_path: Pat
     assert "6 trials, 2 seeds each" in page.text
     assert "No answer yet" in page.text
     assert summary["tables"] == ["sweep-mask.csv"]
+    told = nothing(everything, sweeps=everything.sweeps[:1], verdicts=everything.verdicts[:1])
+    sentence = everything.verdicts[0].sentence
+    assert make_answer(told, PictureBudget()).headline.startswith(
+        sentence[:1].upper() + sentence[1:]
+    )
     assert any(p.alt == "Optimisation history, mask stage" for p in page.pictures)
     assert "No sweep of this stage" in page.text  # the image stage's
 
