@@ -45,7 +45,7 @@ def run_compare(session: Session) -> dict[str, Any]:
         "audits": audits,
         "means": {entry.arm: entry.mean for entry in arm_means(compared.table)},
         "costs": [asdict(cost) for cost in costs],
-        "effects": [asdict(effect) for effect in compared.effects],
+        "effects": [effect.to_dict() for effect in compared.effects],
         "doses": [asdict(dose) for dose in compared.doses],
         "verdicts": [effect.sentence for effect in compared.effects],
         "chosen": dict(compared.choice.origin),

@@ -145,7 +145,7 @@ def _summary(
 
 def _effect(effect: Effect, extended: bool) -> dict[str, Any]:
     """An effect as plain data; after an extension without what would read as a verdict."""
-    values = asdict(effect)
+    values = effect.to_dict()
     if extended:
         values |= {"word": "", "sentence": "", "p": None, "p_adjusted": None}
     return values

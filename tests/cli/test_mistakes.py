@@ -87,7 +87,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     ),
     (
         ["run", "tiny.yaml", "--engine", "proceses"],
-        "executor must be one of: inline, processes, ray; but got 'proceses'; did you mean "
+        "executor must be one of: processes, ray, inline; but got 'proceses'; did you mean "
         "'processes'?",
     ),
     (
@@ -97,7 +97,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     ),
     (
         ["calibrate", "collapse", "tiny.yaml", "--engine", "dask"],
-        "executor must be one of: inline, processes, ray; but got 'dask'",
+        "executor must be one of: processes, ray, inline; but got 'dask'",
     ),
     (
         ["report", "tiny.yaml", "--workdir", "tiny.yaml"],
