@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from factories.cli import run_cli
-from factories.fake_executor import StandIn, verdict
+from factories.fake_executor import FakeExecutor, verdict
 
 from harness.base.console import Console
 from harness.commands.chosen_settings import stage_sweep
@@ -27,7 +27,7 @@ def swept(here: Path, experiment: str, prepared: Path) -> str:
         word, ratio = ("mode collapse", 0.2) if lost else ("healthy", 1.0)
         return {"quality/kid": 0.1, "collapse": verdict(word, ratio)}
 
-    hands = StandIn(session.work, score)
+    hands = FakeExecutor(session.work, score)
     hands.drive(lambda graph: stage_sweep(session, "mask").plan(graph))
     return experiment
 
@@ -77,7 +77,7 @@ def test_a_sweep_chosen_by_outcome_has_no_rates_of_collapse(
     changes = ["-s", "sweep.sampler=tpe"]
     loaded = load_experiment(here / experiment, changes[1:])
     session = Session(loaded, here / "harness-work", Console(True))
-    scored = StandIn(session.work, lambda config, seed, epoch: {"quality/kid": 1.0})
+    scored = FakeExecutor(session.work, lambda config, seed, epoch: {"quality/kid": 1.0})
     scored.drive(lambda graph: stage_sweep(session, "mask").plan(graph))
     answer = run_cli("collapse", experiment, *changes)
     assert "so counts are not rates" in answer.err

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from factories.cli import run_cli
-from factories.fake_executor import StandIn
+from factories.fake_executor import FakeExecutor
 
 from harness.base.console import Console
 from harness.commands import audit
@@ -81,7 +81,7 @@ def test_the_path_command_by_command(here: Path, experiment: str, prepared: Path
 
     experiment_now = load_experiment(here / experiment, changes[1::2])
     session = Session(experiment_now, here / "my work", Console(True))
-    hands = StandIn(session.work, kid, trained)
+    hands = FakeExecutor(session.work, kid, trained)
     hands.drive(lambda graph: stage_sweep(session, "mask").plan(graph))
     swept = run_cli("sweep", *own, "--engine", "inline", "--json")
     (entry,) = swept.json["sweeps"]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from factories.cli import Answer, run_cli
-from factories.fake_executor import StandIn
+from factories.fake_executor import FakeExecutor
 from factories.openkbp import write_experiment, write_openkbp
 
 from harness.base.console import Console
@@ -73,7 +73,7 @@ def compare(session: Session, table: np.ndarray) -> None:
     people = [{"digest": digest, "role": role} for digest, role in session.roles.items()]
     meta = {"version": 1, "patients": people, "channels": ["parotid"]}
     write_json(store.path / "store" / "meta.json", meta)
-    hands = StandIn(session.work, lambda config, seed, epoch: {"quality/kid": 1.0})
+    hands = FakeExecutor(session.work, lambda config, seed, epoch: {"quality/kid": 1.0})
     plan = hands.drive(steps.comparison_of(session, choice(session)).plan)
     for (arm, seed), spec in plan.tests.items():
         gains = table[:, seed - 1000] if arm == "traditional+gan" else np.zeros(TEST_PATIENTS)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories.fake_executor import StandIn
+from factories.fake_executor import FakeExecutor
 from factories.openkbp import write_experiment, write_openkbp
 
 from harness.base.console import Console
@@ -61,11 +61,11 @@ class Work:
         patients = [{"digest": digest, "role": role} for digest, role in session.roles.items()]
         return {"version": 1, "patients": patients, "channels": ["parotid"]}
 
-    def hands(self, session: Session) -> StandIn:
+    def hands(self, session: Session) -> FakeExecutor:
         def score(config: Any, seed: int, epoch: int) -> dict[str, Any]:
             return {"quality/kid": self.kid(config), "converged": self.converges}
 
-        return StandIn(
+        return FakeExecutor(
             session.work,
             score,
             lambda spec: {"converged": self.converges},

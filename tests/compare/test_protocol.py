@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories.fake_executor import StandIn
+from factories.fake_executor import FakeExecutor
 from factories.tiny import Tiny, digest_for, tiny_experiment
 
 from harness.base.errors import DataError
@@ -24,7 +24,7 @@ class Protocol:
         experiment = {"replicates": {"count": 2}, **experiment}
         more = {"roles": roles} if roles else {}
         self.tiny = Tiny(root, tiny_experiment(**experiment), **more)
-        self.hands = StandIn(self.tiny.work, lambda *about: {"quality/kid": 0.1})
+        self.hands = FakeExecutor(self.tiny.work, lambda *about: {"quality/kid": 0.1})
 
     @property
     def planner(self) -> Comparison:

@@ -14,7 +14,7 @@ from harness.base.files import read_json
 from harness.compare.replicate import ReplicatePlanner
 from harness.compare.tuning import Tuning, TuningPlan, untunable
 from harness.jobs.spec import Spec
-from tests.factories.fake_executor import StandIn
+from tests.factories.fake_executor import FakeExecutor
 from tests.factories.tiny import Tiny, tiny_experiment
 
 Dice = Callable[[float, float, int], float | None]
@@ -34,7 +34,7 @@ class Choice:
                 "validation_dice": dice(magnitude, spec.config["synthetic_fraction"], spec.seed)
             }
 
-        self.hands = StandIn(self.tiny.work, lambda *about: {"quality/kid": 0.1}, trained)
+        self.hands = FakeExecutor(self.tiny.work, lambda *about: {"quality/kid": 0.1}, trained)
 
     @property
     def planner(self) -> Tuning:

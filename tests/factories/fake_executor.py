@@ -34,7 +34,7 @@ def verdict(word: str, ratio: float = 1.0, onset: int | None = None) -> dict[str
     }
 
 
-class StandIn:
+class FakeExecutor:
     """Finishes requests by writing their results.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from factories.fake_executor import Scorer, StandIn
+from factories.fake_executor import FakeExecutor, Scorer
 
 from harness.config.experiment import Experiment
 from harness.jobs.folder import JobFolder, WorkFolder
@@ -50,7 +50,7 @@ class Sweep:
         self.work = WorkFolder(root)
         self.specs = Specs(self.experiment, COMPUTE, EXTRACTOR)
         self.store = self.specs.prepare({"a" * 24: "train"})
-        self.hands = StandIn(self.work, score)
+        self.hands = FakeExecutor(self.work, score)
         self.finish_store()
 
     def finish_store(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import SimpleITK
-from factories.fake_executor import StandIn
+from factories.fake_executor import FakeExecutor
 from numpy.typing import NDArray
 
 from harness.base.console import Console
@@ -45,7 +45,7 @@ class Work:
         """Finish the comparison, or its first passes, and paint the made stores' pictures."""
         session = self.session()
         planner = steps.comparison_of(session, choice(session))
-        hands = StandIn(session.work, lambda *_: {"quality/kid": 0.1})
+        hands = FakeExecutor(session.work, lambda *_: {"quality/kid": 0.1})
         plan = hands.drive(planner.plan, passes)
         for replicate in plan.replicates:
             for spec, shade in (
