@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.base.errors import ConfigError
-from harness.base.text import counted, duration, nearest, settings_text, size
+from harness.base.text import counted, duration, meant, settings_text, size
 from harness.commands import steps
 from harness.commands.chosen_settings import need_validation, tuning_of, why_untunable
 from harness.commands.chosen_settings_text import candidate_lines, choice_plan
@@ -32,10 +32,9 @@ def stages_of(stage: str, experiment: Experiment) -> tuple[str, ...]:
         ConfigError: no such stage, or the experiment has no sweep of it.
     """
     if stage not in (*STAGES, "all"):
-        near = nearest(stage, (*STAGES, "all"))
-        hint = f"; did you mean '{near}'?" if near else ""
         raise ConfigError(
-            f"--stage must be mask, image, segmentation or all, but got '{stage}'{hint}"
+            f"--stage must be mask, image, segmentation or all, but got '{stage}'"
+            f"{meant(stage, (*STAGES, 'all'))}"
         )
     swept = swept_stages(experiment)
     wanted = swept if stage == "all" else tuple(name for name in swept if name == stage)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.base.errors import ConfigError
-from harness.base.text import nearest
+from harness.base.text import meant
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Phases, Spec
 from harness.sweep.costs import count_costs
@@ -239,8 +239,7 @@ class StageSweep:
     def _unknown(self, objective: str, scores: Mapping[str, Any]) -> str:
         """The sentence for an objective that the stage's scores do not have."""
         valid = sorted(name for name in scores if name.startswith("quality/"))
-        near = nearest(objective, valid)
-        hint = f"; did you mean '{near}'?" if near else ""
+        hint = meant(objective, valid)
         of = "objective" if objective == self._sweep().objective else "further_objectives"
         valid += [COST_EPOCHS] if of == "further_objectives" else []
         return (
