@@ -74,7 +74,6 @@ def open_study(
 
     Args:
         path: sqlite file, where there is no server.
-        name: of the study.
 
     Raises:
         EnvironmentFault: the server does not let us in, or a library to reach it is missing.
