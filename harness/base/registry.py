@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import Any, Generic, TypeVar
 
 from harness.base.errors import ConfigError, EnvironmentFault
-from harness.base.text import nearest
+from harness.base.text import meant
 
 T = TypeVar("T")
 
@@ -61,10 +61,9 @@ class Registry(Generic[T]):
             EnvironmentFault: another package's cannot be imported.
         """
         if name not in self._known and name not in self.names():
-            near = nearest(name, self._known)
-            hint = f"; did you mean '{near}'?" if near else ""
             raise ConfigError(
-                f"{self.noun} must be one of: {', '.join(self._known)}; but got '{name}'{hint}"
+                f"{self.noun} must be one of: {', '.join(self._known)}; but got '{name}'"
+                f"{meant(name, self._known)}"
             )
         thing = self._known[name]
         if isinstance(thing, str):

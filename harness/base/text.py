@@ -1,18 +1,22 @@
-"""Numbers in words: what is missing is a dash, a difference carries its sign."""
+"""Numbers, counts and names in words: what is missing is a dash, a difference has its sign."""
 
 from __future__ import annotations
 
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.base.counts import counted as counted
-
 DASH = "\u2013"
 MINUS = "\u2212"
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -85,11 +89,33 @@ def size(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
+def some(count: int, things: str) -> str:
+    """`3 contours left out`, or `1 contour left out`: for one, the first plural loses its s."""
+    if count == 1:
+        words = things.split(" ")
+        index = next((n for n, word in enumerate(words) if word.endswith("s")), None)
+        if index is not None:
+            words[index] = words[index][:-1]
+        things = " ".join(words)
+    return f"{count} {things}"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number with its noun."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 def nearest(name: str, valid: Iterable[str]) -> str | None:
     """The valid name that `name` was probably meant to be, whatever its capitals, or None."""
     folded = {option.casefold(): option for option in valid}
     close = difflib.get_close_matches(name.casefold(), folded, n=1)
     return folded[close[0]] if close else None
+
+
+def meant(name: str, valid: Iterable[str], otherwise: str = "") -> str:
+    """How a sentence that refuses `name` ends: with the nearest valid one, if any is near."""
+    near = nearest(name, valid)
+    return f"; did you mean '{near}'?" if near else otherwise
 
 
 def settings_text(params: Mapping[str, object]) -> str:

@@ -61,7 +61,7 @@ def _base(session: Session, stage: str) -> str:
     return digest_of(
         [
             session.store.digest,
-            to_dict(experiment.mask if stage == "mask" else experiment.image),
+            to_dict(getattr(experiment, stage)),
             dict(session.specs.extractor),
             dict(session.compute),
             experiment.metrics.images,

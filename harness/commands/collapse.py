@@ -34,7 +34,7 @@ def judge_sweeps(session: Session) -> list[Verdicts]:
             continue
         planner = stage_sweep(session, stage)
         plan = session.drive(planner.rescore)
-        large = sum(bool(seed.too_large) for trial in plan.trials for seed in trial.seeds)
+        large = sum(bool(seed.too_large) for _, seed in plan.seeds())
         if large:
             session.console.warn(
                 f"{counted(large, 'training')} of the {stage} sweep did not fit the memory and "
@@ -85,19 +85,14 @@ def lines(verdicts: Verdicts) -> list[str]:
         if rate.interval is not None:
             low, high = (round(100 * end) for end in rate.interval)
             share += f" (95 % interval {low} to {high} %)"
-        text.append(
-            f"trial {rate.value} ({settings_text(row.params)}): {share}: {_counts(rate.words)}"
-        )
+        counts = ", ".join(f"{count} {verdict}" for verdict, count in rate.words.items())
+        text.append(f"trial {rate.value} ({settings_text(row.params)}): {share}: {counts}")
     text += [
         f"trial {row.trial} seed {row.seed}: {row.sentence}{_since(row)}"
         for row in verdicts.seeds
         if row.collapsed
     ]
     return text
-
-
-def _counts(verdicts: Any) -> str:
-    return ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
 
 
 def _since(row: SeedVerdict) -> str:

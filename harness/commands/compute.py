@@ -99,26 +99,22 @@ def default_workers(compute: dict[str, Any]) -> int:
 
 def resolve_extractor(experiment: Experiment) -> dict[str, str]:
     """{"name", "weights"}: the feature extractor and the SHA-256 of its weights."""
-    from harness.metrics.extractors.registry import ExtractorFiles, identify
-
-    files = ExtractorFiles.of(to_dict(experiment.metrics))
-    found = identify(experiment.metrics.extractor, files)
-    return {"name": found.name, "weights": found.weights_digest}
+    return _identity(experiment, experiment.metrics.extractor)
 
 
 def resolve_auditors(experiment: Experiment) -> tuple[dict[str, str], ...]:
     """The extractors of audits, likewise, each once; the segmenter is trained here, so without
     weights."""
-    from harness.metrics.extractors.registry import ExtractorFiles, identify
-
-    files = ExtractorFiles.of(to_dict(experiment.metrics))
     found: list[dict[str, str]] = []
     for name in experiment.metrics.audit_extractors:
-        if name == "segmenter":
-            entry: dict[str, str] = {"name": name}
-        else:
-            known = identify(name, files)
-            entry = {"name": known.name, "weights": known.weights_digest}
+        entry = {"name": name} if name == "segmenter" else _identity(experiment, name)
         if entry not in found:
             found.append(entry)
     return tuple(found)
+
+
+def _identity(experiment: Experiment, name: str) -> dict[str, str]:
+    from harness.metrics.extractors.registry import ExtractorFiles, identify
+
+    found = identify(name, ExtractorFiles.of(to_dict(experiment.metrics)))
+    return {"name": found.name, "weights": found.weights_digest}

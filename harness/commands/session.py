@@ -48,9 +48,7 @@ class Session:
     run jobs do so inside `open`.
 
     Attributes:
-        experiment: the resolved experiment.
         root: the work folder.
-        console: progress and words, on stderr.
         workers: worker processes; None takes the device's default, or what the cluster holds.
         engine: executor by name.
         address: of the Ray cluster that computes; None: this machine.
@@ -179,7 +177,8 @@ class Session:
         """Hold the work folder: one driver at a time; workers and tracker end with the block."""
         self.work.begin()
         with lease(self.root / "driver.lease.json", f"the work folder '{self.root.name}'"):
-            write_text(self.home / "experiment.yaml", self._stored_config())
+            public = Experiment.model_validate(sanitised(self.experiment))
+            write_text(self.home / "experiment.yaml", render(public))
             tracker = None
             try:
                 if self.engine == "ray":  # patients take long: what is wrong with it is said before
@@ -192,10 +191,6 @@ class Session:
                     self._executor = None
                 if tracker is not None:
                     self._end_tracking(tracker)
-
-    def _stored_config(self) -> str:
-        """The resolved config without paths and credentials."""
-        return render(Experiment.model_validate(sanitised(self.experiment)))
 
     def _track(self) -> SyncThread | None:
         if not self.experiment.tracking.enabled:

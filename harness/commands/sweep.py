@@ -7,13 +7,14 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.base.errors import ConfigError
-from harness.base.text import counted, duration, nearest, settings_text, size
+from harness.base.text import counted, duration, meant, settings_text, size
 from harness.commands import steps
 from harness.commands.chosen_settings import need_validation, tuning_of, why_untunable
-from harness.commands.chosen_settings_text import candidate_lines, choice_plan
 from harness.commands.prepare import prepare_data
 from harness.commands.session import Session
+from harness.compare.tuning import TuningPlan
 from harness.config.experiment import Experiment
+from harness.inference.dose import AXIS_NAMES
 from harness.report.results import seed_value
 from harness.report.sweeps import epochs_words
 from harness.sweep.chosen import newest_chosen
@@ -32,10 +33,9 @@ def stages_of(stage: str, experiment: Experiment) -> tuple[str, ...]:
         ConfigError: no such stage, or the experiment has no sweep of it.
     """
     if stage not in (*STAGES, "all"):
-        near = nearest(stage, (*STAGES, "all"))
-        hint = f"; did you mean '{near}'?" if near else ""
         raise ConfigError(
-            f"--stage must be mask, image, segmentation or all, but got '{stage}'{hint}"
+            f"--stage must be mask, image, segmentation or all, but got '{stage}'"
+            f"{meant(stage, (*STAGES, 'all'))}"
         )
     swept = swept_stages(experiment)
     wanted = swept if stage == "all" else tuple(name for name in swept if name == stage)
@@ -73,7 +73,7 @@ def sweep_stages(session: Session, stages: Sequence[str]) -> dict[str, Any]:
 
     plans = steps.sweep(session, stages, ended)
     tuning = tuning_of(session) if "segmentation" in stages else None
-    for line in candidate_lines(tuning) if tuning else []:
+    for line in _candidate_lines(tuning) if tuning else []:
         session.console.say(line)
     chosen = newest_chosen(session.home)
     return {
@@ -92,7 +92,7 @@ def dry_run_sweep(session: Session, stages: Sequence[str]) -> dict[str, Any]:
         need_validation(session)
     found = [estimate(session, stage) for stage in stages if stage != "segmentation"]
     if "segmentation" in stages:
-        session.console.say(choice_plan(session.experiment))
+        session.console.say(_choice_plan(session.experiment))
     for entry in found:
         session.console.say(entry["sentence"])
         if entry["warning"]:
@@ -133,9 +133,7 @@ def _print_trials(session: Session, plan: SweepPlan, costs: Costs) -> None:
 def _mean(run: TrialRun, plan: SweepPlan) -> float | None:
     """Mean of the objective over a told trial's seeds; None if one gave no number."""
     values = [seed_value(seed, plan.objective) for seed in run.seeds]
-    if run.trial.value is None or None in values:
-        return None
-    return run.trial.value
+    return None if None in values else run.trial.value
 
 
 def _mean_text(run: TrialRun, plan: SweepPlan) -> str:
@@ -169,3 +167,30 @@ def _sweep_to_dict(plan: SweepPlan, costs: Costs) -> dict[str, Any]:
         "epochs": asdict(count_epochs(plan)),
         "costs": asdict(costs),
     }
+
+
+def _choice_plan(experiment: Experiment) -> str:
+    """What the choice would train, in a sentence."""
+    asked, rule = experiment.sweep.segmentation, experiment.decision
+    assert asked is not None
+    each = f"{counted(len(asked.magnitude), 'candidate')} each x "
+    each += counted(experiment.sweep.seeds, "seed")
+    return (
+        f"augmentation magnitude of '{rule.baseline}', synthetic fraction of '{rule.candidate}': "
+        f"{each}, {experiment.segmentation.updates} updates a segmenter"
+    )
+
+
+def _candidate_lines(plan: TuningPlan) -> list[str]:
+    """A line per candidate, the chosen one marked."""
+    found = []
+    for axis, candidates in plan.candidates.items():
+        found.append(
+            f"{AXIS_NAMES[axis]}, validation Dice of '{candidates[0].arm}' (mean; each seed):"
+        )
+        for candidate in candidates:
+            mark = "*" if plan.chosen.get(axis) == candidate.value else " "
+            mean = "running" if candidate.mean is None else f"{candidate.mean:.4f}"
+            seeds = ", ".join("running" if d is None else f"{d:.4f}" for d in candidate.dice)
+            found.append(f" {mark} {candidate.value:g}: {mean}  ({seeds})")
+    return found

@@ -33,12 +33,7 @@ def sweep_folder(session: Session, stage: str) -> Path:
 
 
 class SweepFiles:
-    """Keeps the files about one stage's sweep up to date while it runs.
-
-    Args:
-        session: the session that runs it.
-        stage: "mask" or "image".
-    """
+    """Keeps the files about one stage's sweep up to date while it runs."""
 
     def __init__(self, session: Session, stage: str) -> None:
         self.folder = sweep_folder(session, stage)

@@ -26,7 +26,7 @@ class Level:
     Attributes:
         axis: "patients" (for training) or "synthetic_fraction".
         value: the dose.
-        chains: plans the level's chains, from a store of its own where the patients differ.
+        replicates: plans the level's, from a store of its own where the patients differ.
     """
 
     axis: str
@@ -66,7 +66,7 @@ class Comparison:
     """Planner of one comparison.
 
     Attributes:
-        chains: plans chains, under the settings that the sweeps chose or the experiment has.
+        replicates: plans them under the settings that the sweeps chose or the experiment has.
         roles: patient content digest -> role.
     """
 
@@ -191,7 +191,6 @@ class Comparison:
             "patients": patients,
             "decision": decision,
         }
-        doses = {
-            axis: levels for axis, levels in to_dict(experiment.dose_response).items() if levels
-        }
+        asked = to_dict(experiment.dose_response)
+        doses = {axis: levels for axis, levels in asked.items() if levels}
         return {**rule, "dose_response": doses} if doses else rule

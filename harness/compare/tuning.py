@@ -87,7 +87,7 @@ def mixes_synthetic_pairs(arm: str) -> bool:
 
 @dataclass(frozen=True)
 class Tuning:
-    """Planner of the choice; `chains` have the settings that both stages' sweeps chose."""
+    """Planner of the choice; `replicates` have the settings that both stages' sweeps chose."""
 
     replicates: ReplicatePlanner
 
@@ -97,11 +97,9 @@ class Tuning:
         asked, rule = experiment.sweep.segmentation, experiment.decision
         assert asked is not None
         plan = TuningPlan(self.replicates.specs.segmenter_epochs(), {}, {})
+        under = self.replicates.with_segmentation
         magnitudes = [
-            self._candidate(
-                graph, "magnitude", s, rule.baseline, self.replicates.with_segmentation(magnitude=s)
-            )
-            for s in asked.magnitude
+            self._candidate(graph, "magnitude", m, rule.baseline, under(m)) for m in asked.magnitude
         ]
         plan.candidates["magnitude"] = magnitudes
         magnitude = _best(magnitudes, experiment.segmentation.augmentation.magnitude)
@@ -109,13 +107,7 @@ class Tuning:
             return plan
         plan.chosen["magnitude"] = magnitude
         shares = [
-            self._candidate(
-                graph,
-                "synthetic_fraction",
-                s,
-                rule.candidate,
-                self.replicates.with_segmentation(magnitude, synthetic_fraction=s),
-            )
+            self._candidate(graph, "synthetic_fraction", s, rule.candidate, under(magnitude, s))
             for s in asked.synthetic_fraction
         ]
         plan.candidates["synthetic_fraction"] = shares

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any, Literal
 
 from harness.base.errors import ConfigError
-from harness.base.text import nearest
+from harness.base.text import meant
 from harness.config.choices import FILLINGS, OneOf
 
 Order = Literal["mixed", "only", "first"]
@@ -96,8 +96,7 @@ def arm_of(name: str) -> Arm:
     if name in NAMED:
         return NAMED[name]
     if name not in known_arms():
-        near = nearest(name, known_arms())
-        hint = f"; did you mean '{near}'?" if near else ""
+        hint = meant(name, known_arms())
         raise ConfigError(f"an arm must be {ArmName().rule()}, but got '{name}'{hint}")
     rest = name.removeprefix(AUGMENTED)
     filling, _, order = rest.partition(":")

@@ -37,6 +37,13 @@ class AxisConfig(Section):
             raise ValueError(f"a log axis needs low > 0, but got {self.low}")
         return self
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """`low` and `high` of an axis without `values`."""
+        assert self.low is not None
+        assert self.high is not None
+        return self.low, self.high
+
 
 def axis_problems(stage: type[Section], space: Mapping[str, AxisConfig], name: str) -> list[str]:
     """One sentence per axis that does not fit, each with its full dotted path.
@@ -73,11 +80,11 @@ def _value_problems(path: str, axis: AxisConfig, place: Place) -> list[str]:
     if place.annotation is int and not axis.integer:
         return [f"{path}.integer must be true, for the setting is {place.rule}, but got false"]
     found: list[str] = []
-    for end, value in (("low", axis.low), ("high", axis.high)):
-        whole = axis.integer and value is not None and value.is_integer()
+    for end, value in zip(("low", "high"), axis.ends, strict=True):
+        whole = axis.integer and value.is_integer()
         if axis.integer and not whole:
             found.append(f"{path}.{end} must be a whole number on such an axis, but got {value}")
-        elif not _fits(int(value) if whole and value is not None else value, place):
+        elif not _fits(int(value) if whole else value, place):
             found.append(f"{path}.{end} must be {place.rule}, but got {value}")
     return found
 

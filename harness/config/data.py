@@ -9,9 +9,16 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from harness.config.choices import SOURCES, OneOf
-from harness.config.dicom import DicomConfig
-from harness.config.images import ImagesConfig
-from harness.config.section import Positive, PositiveFloat, Section, Share, full_sentences
+from harness.config.section import (
+    Pattern,
+    Positive,
+    PositiveFloat,
+    Section,
+    Share,
+    compiled,
+    full_sentences,
+    must_differ,
+)
 
 
 class PhantomConfig(Section):
@@ -23,6 +30,58 @@ class PhantomConfig(Section):
     spacing_mm: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
         (3.0, 1.5, 1.5), description="voxel size: slice distance, row, column"
     )
+
+
+class DicomConfig(Section):
+    """For folders where the rules of pairing leave several to choose from."""
+
+    series: Pattern | None = Field(
+        None, description="regular expression searched in SeriesDescription; null: every CT series"
+    )
+    structure_sets: Pattern | None = Field(
+        None,
+        description="regular expression searched in StructureSetLabel and StructureSetName; null: "
+        "every structure set",
+    )
+
+
+DEFAULT_IMAGE = r"(?i)^(ct|img|image)([_\-. ]?(ct|img|image|volume))?$"
+
+
+class ImagesConfig(Section):
+    """NRRD and NIfTI files of `source: images`."""
+
+    layout: Literal["auto", "pddca", "han-seg", "deepmind", "nnunet", "folders"] = Field(
+        "auto", description="how the files are laid out (docs/own-data.md); `auto` recognises it"
+    )
+    image: Pattern = Field(
+        DEFAULT_IMAGE,
+        description="under `folders`: regular expression of the CT's file name without its ending; "
+        "the other files are masks",
+    )
+    labels: dict[str, Positive] = Field(
+        {},
+        description="under `folders`: names of a label map's values, `{parotid_left: 1}`; every "
+        "patient then has one such file beside the image",
+    )
+    observer: Literal["oncologist", "radiographer"] = Field(
+        "oncologist", description="under `deepmind`: whose contours to read"
+    )
+    patient_pattern: Pattern | None = Field(
+        None,
+        description="regular expression of a scan's folder or case name whose group names the "
+        "person, where people were scanned twice; null: each scan is a person",
+    )
+
+    @field_validator("patient_pattern")
+    @classmethod
+    def _pattern_names_a_person(cls, value: str | None) -> str | None:
+        if value is not None and re.compile(value).groups != 1:
+            raise ValueError(
+                f"the pattern must have one group, which names the person, but got '{value}'; "
+                r"write it as (0522c\d+)[ab]?$"
+            )
+        return value
 
 
 class PatientLimits(Section):
@@ -144,18 +203,15 @@ class DataConfig(Section):
     def _root_is_given(self) -> DataConfig:
         if self.source in OF_A_FOLDER and not self.root:
             raise full_sentences(
-                [
-                    "data.root must name the folder of the patients when data.source is "
-                    f"'{self.source}', but got nothing; give it with -s data.root=FOLDER"
-                ]
+                "data.root must name the folder of the patients when data.source is "
+                f"'{self.source}', but got nothing; give it with -s data.root=FOLDER"
             )
         return self
 
     @field_validator("structures")
     @classmethod
     def _structures_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError(f"structures must differ, but got {list(value)}")
+        must_differ("structures", value)
         return value
 
     @field_validator("patterns")
@@ -163,13 +219,7 @@ class DataConfig(Section):
     def _patterns_compile(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         for structure, patterns in value.items():
             for pattern in patterns:
-                try:
-                    re.compile(pattern)
-                except re.error as error:
-                    raise ValueError(
-                        f"each pattern of '{structure}' must be a regular expression, "
-                        f"but got '{pattern}' ({error})"
-                    ) from error
+                compiled(pattern, f"each pattern of '{structure}'")
         return value
 
     @property

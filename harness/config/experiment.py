@@ -7,12 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from harness.config.arms import DEFAULT, ArmName, arm_problems
-from harness.config.batch_shares import share_problems
 from harness.config.choices import EXTRACTORS, OneOf
 from harness.config.data import DataConfig
 from harness.config.search import SweepConfig
-from harness.config.section import Positive, PositiveFloat, Section, full_sentences
-from harness.config.stages import ImageStageConfig, MaskStageConfig, SegmentationConfig
+from harness.config.section import Positive, PositiveFloat, Section, full_sentences, must_differ
+from harness.config.stages import (
+    ImageStageConfig,
+    MaskStageConfig,
+    SegmentationConfig,
+    share_problems,
+)
 
 OfArm = Annotated[str, ArmName()]
 
@@ -77,29 +81,23 @@ class MetricsConfig(Section):
     def _needs_no_training(cls, value: Any) -> Any:
         if value == "segmenter":
             raise full_sentences(
-                [
-                    "metrics.extractor must be one that scores during training, but got "
-                    "'segmenter', which needs a trained network; name it in "
-                    "metrics.audit_extractors"
-                ]
+                "metrics.extractor must be one that scores during training, but got "
+                "'segmenter', which needs a trained network; name it in metrics.audit_extractors"
             )
         return value
 
     @field_validator("audit_extractors")
     @classmethod
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError(f"extractors must differ, but got {list(value)}")
+        must_differ("extractors", value)
         return value
 
     @model_validator(mode="after")
     def _torchscript_has_a_file(self) -> MetricsConfig:
         if self.torchscript is None and "torchscript" in (self.extractor, *self.audit_extractors):
             raise full_sentences(
-                [
-                    "metrics.torchscript must be the path of a TorchScript file where an extractor "
-                    "is 'torchscript', but got nothing; give it with -s metrics.torchscript=FILE"
-                ]
+                "metrics.torchscript must be the path of a TorchScript file where an extractor "
+                "is 'torchscript', but got nothing; give it with -s metrics.torchscript=FILE"
             )
         return self
 
@@ -160,12 +158,8 @@ class DoseResponseConfig(Section):
 
     @model_validator(mode="after")
     def _levels_differ(self) -> DoseResponseConfig:
-        for name, values in (
-            ("patients", self.patients),
-            ("synthetic_fraction", self.synthetic_fraction),
-        ):
-            if len(set(values)) != len(values):
-                raise ValueError(f"levels of {name} must differ, but got {list(values)}")
+        must_differ("levels of patients", self.patients)
+        must_differ("levels of synthetic_fraction", self.synthetic_fraction)
         return self
 
 
@@ -237,14 +231,14 @@ class Experiment(Section):
             },
         )
         if problems:
-            raise full_sentences(problems)
+            raise full_sentences(*problems)
         return self
 
     @model_validator(mode="after")
     def _rule_fits_arms(self) -> Experiment:
         problems = arm_problems(self.arms, self.data.source)
         if problems:
-            raise full_sentences(problems)
+            raise full_sentences(*problems)
         named = {self.decision.baseline, self.decision.candidate}
         named |= {arm for pair in self.decision.secondary for arm in pair}
         missing = sorted(named - set(self.arms))

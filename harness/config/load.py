@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import to_jsonable_python
 
 from harness.base.errors import ConfigError
-from harness.base.text import nearest
+from harness.base.text import meant
 from harness.config.experiment import Experiment, to_dict
 from harness.config.messages import Problem, problems_of, show
 from harness.config.schema import Keys, Place, of_field, resolve
@@ -75,10 +75,9 @@ def _read_text(path: Path) -> str:
     except FileNotFoundError as error:
         folder = path.parent
         there = [file.name for file in folder.glob("*.y*ml")] if folder.is_dir() else []
-        near = nearest(path.name, there)
-        hint = f"; did you mean '{near}'?" if near else "; check the path"
         raise ConfigError(
-            f"the experiment must be an existing YAML file, but got '{path.name}'{hint}"
+            f"the experiment must be an existing YAML file, but got '{path.name}'"
+            f"{meant(path.name, there, '; check the path')}"
         ) from error
     except OSError as error:
         raise ConfigError(
@@ -111,15 +110,8 @@ def _set(tree: dict[str, Any], override: Override) -> None:
 
 
 def _default_mapping(place: Place | None) -> dict[str, Any]:
-    default = _default(place)
-    if isinstance(default, Section):
-        return to_dict(default)
-    if isinstance(default, Mapping):
-        return {
-            key: to_dict(value) if isinstance(value, Section) else copy.deepcopy(value)
-            for key, value in default.items()
-        }
-    return {}
+    default = to_jsonable_python(_default(place))
+    return default if isinstance(default, dict) else {}
 
 
 def _default(place: Place | None) -> Any:

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from harness.config.axes import AxisConfig, axis_problems
 from harness.config.choices import SCORES
-from harness.config.section import Positive, PositiveFloat, Section, full_sentences
+from harness.config.section import Positive, PositiveFloat, Section, full_sentences, must_differ
 from harness.config.servers import storage_problem
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 
@@ -78,19 +78,11 @@ class StageSweepConfig(Section):
         return self
 
 
-def _mask_space() -> dict[str, AxisConfig]:
+def _space(batch_sizes: tuple[int, ...], epochs: tuple[int, ...]) -> dict[str, AxisConfig]:
     return {
-        "batch_size": AxisConfig(values=(6, 12, 16, 32, 64, 128)),
+        "batch_size": AxisConfig(values=batch_sizes),
         "optimiser.learning_rate": AxisConfig(low=1e-5, high=1e-3, log=True),
-        "schedule.epochs": AxisConfig(values=(30, 50, 100, 300, 500)),
-    }
-
-
-def _image_space() -> dict[str, AxisConfig]:
-    return {
-        "batch_size": AxisConfig(values=(1, 4, 8, 16)),
-        "optimiser.learning_rate": AxisConfig(low=1e-5, high=1e-3, log=True),
-        "schedule.epochs": AxisConfig(values=(30, 100, 200, 300)),
+        "schedule.epochs": AxisConfig(values=epochs),
     }
 
 
@@ -112,12 +104,8 @@ class SegmentationSweepConfig(Section):
 
     @model_validator(mode="after")
     def _as_many(self) -> SegmentationSweepConfig:
-        for name, values in (
-            ("magnitude", self.magnitude),
-            ("synthetic_fraction", self.synthetic_fraction),
-        ):
-            if len(set(values)) != len(values):
-                raise ValueError(f"candidates of {name} must differ, but got {list(values)}")
+        must_differ("candidates of magnitude", self.magnitude)
+        must_differ("candidates of synthetic_fraction", self.synthetic_fraction)
         if len(self.magnitude) != len(self.synthetic_fraction):
             raise ValueError(
                 "both sides must have as many candidates, but got "
@@ -169,10 +157,12 @@ class SweepConfig(Section):
         "PGPASSWORD or ~/.pgpass; null is sqlite in the work folder",
     )
     mask: StageSweepConfig | None = Field(
-        StageSweepConfig(space=_mask_space()), description="null skips this stage"
+        StageSweepConfig(space=_space((6, 12, 16, 32, 64, 128), (30, 50, 100, 300, 500))),
+        description="null skips this stage",
     )
     image: StageSweepConfig | None = Field(
-        StageSweepConfig(space=_image_space()), description="null skips this stage"
+        StageSweepConfig(space=_space((1, 4, 8, 16), (30, 100, 200, 300))),
+        description="null skips this stage",
     )
     segmentation: SegmentationSweepConfig | None = Field(
         SegmentationSweepConfig(),
@@ -184,7 +174,7 @@ class SweepConfig(Section):
     def _holds_no_secret(cls, value: Any) -> Any:
         problem = storage_problem(value)
         if problem:
-            raise full_sentences([problem])
+            raise full_sentences(problem)
         return value
 
     @field_validator("seeds")
@@ -200,11 +190,9 @@ class SweepConfig(Section):
             stage = getattr(self, name)
             if self.prune and stage is not None and stage.further_objectives:
                 raise full_sentences(
-                    [
-                        f"sweep.prune must be false where sweep.{name}.further_objectives has "
-                        "some, but got true: Optuna's pruners order trials by one value; take one "
-                        "of them out"
-                    ]
+                    f"sweep.prune must be false where sweep.{name}.further_objectives has some, "
+                    "but got true: Optuna's pruners order trials by one value; take one of them "
+                    "out"
                 )
         return self
 
@@ -216,5 +204,5 @@ class SweepConfig(Section):
         if self.image is not None:
             found += axis_problems(ImageStageConfig, self.image.space, "image")
         if found:
-            raise full_sentences(found)
+            raise full_sentences(*found)
         return self

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -21,17 +22,18 @@ class Section(BaseModel):
     )
 
 
-def _compiled(pattern: str) -> str:
+def compiled(pattern: str, which: str = "the pattern") -> str:
+    """A regular expression that messages call `which`; refused where it is none."""
     try:
         re.compile(pattern)
     except re.error as error:
         raise ValueError(
-            f"the pattern must be a regular expression, but got '{pattern}' ({error})"
+            f"{which} must be a regular expression, but got '{pattern}' ({error})"
         ) from error
     return pattern
 
 
-Pattern = Annotated[str, AfterValidator(_compiled)]
+Pattern = Annotated[str, AfterValidator(compiled)]
 """A regular expression."""
 
 Positive = Annotated[int, Field(ge=1)]
@@ -39,6 +41,12 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def full_sentences(sentences: list[str]) -> PydanticCustomError:
+def must_differ(things: str, values: Sequence[Any]) -> None:
+    """Refuse a list that names one of its `things` twice."""
+    if len(set(values)) != len(values):
+        raise ValueError(f"{things} must differ, but got {list(values)}")
+
+
+def full_sentences(*sentences: str) -> PydanticCustomError:
     """What a validator raises whose sentences name the dotted path of their setting themselves."""
     return PydanticCustomError("full_sentences", "{text}", {"text": "\n".join(sentences)})

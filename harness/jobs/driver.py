@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,30 +34,25 @@ LEAST_ROOM = 16_000_000
 @dataclass
 class _Run:
     request: Request
-    key: str
     offset: int = 0
-    shown: int = 0
     started: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.request.spec.digest
 
 
 @dataclass
 class Driver:
-    """Drives planners to their end on one executor.
-
-    Attributes:
-        work: the work folder.
-        executor: who computes.
-        console: where progress goes.
-        graph: makes the graph of a planning pass.
-    """
+    """Drives planners to their end on one executor; `graph` makes the graph of a planning pass."""
 
     work: WorkFolder
     executor: Executor
     console: Console
     graph: Callable[[], JobGraph]
     running: dict[int, _Run] = field(default_factory=dict)
-    lost: dict[str, int] = field(default_factory=dict)
-    failures: dict[str, tuple[str, int]] = field(default_factory=dict)
+    lost: Counter[str] = field(default_factory=Counter)
+    failures: dict[str, str] = field(default_factory=dict)
     room_wanted: int = 0
     asked_to_stop: bool = False
 
@@ -94,13 +90,12 @@ class Driver:
                 self._wait(progress)
 
     def _submit(self, graph: JobGraph) -> None:
-        busy = {run.request.spec.digest for run in self.running.values()}
+        busy = {run.key for run in self.running.values()}
         for request in graph.ready():
             digest = request.spec.digest
             if digest in busy or digest in self.failures:
                 continue
-            handle = self.executor.submit(request)
-            self.running[handle] = _Run(request, digest)
+            self.running[self.executor.submit(request)] = _Run(request)
 
     def _wait(self, progress: Any) -> None:
         """Wait for at least one end, showing progress meanwhile."""
@@ -160,7 +155,7 @@ class Driver:
         run = self.running.pop(event.handle)
         if not run.started:
             progress.start(run.key, run.request.label or run.request.spec.kind)
-        outcome, digest = event.outcome, run.request.spec.digest
+        outcome = event.outcome
         if outcome.state == "done" and missing(self.work, run.request):
             outcome = Outcome("failed", "it ended without its results", 1)
         if outcome.state == "done":
@@ -172,22 +167,21 @@ class Driver:
             progress.finish(run.key, outcome.reason, failed=True)
         elif outcome.state == "full" and self._lacks_room(run, outcome.wrote):
             progress.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
-        elif outcome.state in ("lost", "full") and self.lost.get(digest, 0) < LOST_RETRIES:
-            self.lost[digest] = self.lost.get(digest, 0) + 1
+        elif outcome.state in ("lost", "full") and self.lost[run.key] < LOST_RETRIES:
+            self.lost[run.key] += 1
             progress.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
         else:
             reason = f"{run.request.label}: {outcome.reason}"
             if outcome.state == "lost":
                 reason += ", every time; where memory ran out, take fewer --workers"
-            self.failures[digest] = (reason, outcome.exit_code)
+            self.failures[run.key] = reason
             progress.finish(run.key, outcome.reason.splitlines()[0], failed=True)
 
     def _give_up(self) -> None:
         if self.asked_to_stop:
             raise Stopped("stopped; running jobs saved their state, repeat the command to go on")
         if self.failures:
-            reasons = "; ".join(reason for reason, _ in self.failures.values())
-            raise JobFailed(reasons)
+            raise JobFailed("; ".join(self.failures.values()))
         raise JobFailed(
             "every planned job must be able to start, but some wait for inputs that nobody plans"
         )
@@ -207,14 +201,14 @@ class Driver:
             lines, run.offset = read_lines(journal, run.offset)
             if not lines or not run.request.epochs:
                 continue
-            run.shown = lines[-1].step
-            values = {line.name: line.value for line in lines if line.step == run.shown}
+            shown = lines[-1].step
+            values = {line.name: line.value for line in lines if line.step == shown}
             text = "  ".join(
                 f"{name.split('/')[-1]} {value:.4g}"
                 for name, value in values.items()
                 if name.endswith(("loss", "images_per_second", "dice"))
             )
-            progress.update(run.key, run.shown, text)
+            progress.update(run.key, shown, text)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

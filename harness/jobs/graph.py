@@ -20,7 +20,6 @@ class JobGraph:
     """One pass of planning over the present results.
 
     Args:
-        work: the work folder.
         runtime: what jobs need to find source data; goes into every request, never into a spec.
         pictures: about how many sample grids a training should leave.
     """
@@ -39,9 +38,7 @@ class JobGraph:
         """The result, or None after noting that it is wanted.
 
         Args:
-            spec: the job.
             epoch: the checkpoint wanted of a training; None for a plain job.
-            label: how people call the job.
             branch: whether the checkpoint should keep its full state, for another job to go on
             from.
         """

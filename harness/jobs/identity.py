@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import uuid
 from pathlib import Path
 
-from harness.base.files import read_json, write_json
+from harness.base.files import locked, read_json, write_json
 
 
 def folder_identity(workdir: Path) -> str:
@@ -16,9 +15,7 @@ def folder_identity(workdir: Path) -> str:
     has its name: remove `mlflow/folder.json` from the copy to make it a folder of its own.
     """
     path = workdir / "mlflow" / "folder.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_suffix(".lock"), "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(path):
         if not path.exists():
             write_json(path, {"id": uuid.uuid4().hex[:12]})
         return str(read_json(path)["id"])

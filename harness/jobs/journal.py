@@ -33,15 +33,9 @@ class JournalLine:
 
 
 def _encode(line: JournalLine) -> bytes:
-    entry: dict[str, Any] = {
-        "step": line.step,
-        "name": line.name,
-        "value": line.value,
-        "time": line.time,
-    }
+    entry: dict[str, Any] = dict(vars(line))
     if not math.isfinite(line.value):
-        entry["value"] = None
-        entry["flag"] = str(line.value)
+        entry |= {"value": None, "flag": str(line.value)}
     return json.dumps(entry, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 

@@ -10,7 +10,6 @@ Taking happens under a lock file, so two takers cannot both win.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import socket
 import threading
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.errors import EnvironmentFault
-from harness.base.files import read_json, write_json
+from harness.base.files import locked, read_json, write_json
 
 LAPSE_SECONDS = 120.0
 REFRESH_SECONDS = 15.0
@@ -61,21 +60,13 @@ def holder(path: Path) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_suffix(".lock"), "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
 def lease(path: Path, what: str) -> Iterator[None]:
     """Hold the lease at `path` while the block runs, refreshing it from a thread.
 
     Raises:
         EnvironmentFault: a living owner holds it; the message names host and process.
     """
-    with _locked(path):
+    with locked(path):
         owner = holder(path)
         if owner is not None:
             raise EnvironmentFault(
@@ -92,7 +83,7 @@ def lease(path: Path, what: str) -> Iterator[None]:
     finally:
         ended.set()
         keeper.join()
-        with _locked(path):
+        with locked(path):
             if path.exists() and read_json(path) == mine:
                 path.unlink()
 
@@ -103,7 +94,7 @@ def bury(path: Path) -> bool:
     Returns:
         Whether nobody on this host owns it now.
     """
-    with _locked(path):
+    with locked(path):
         if not path.exists() or read_json(path)["host"] != socket.gethostname():
             return True
         if holder(path) is not None:

@@ -137,22 +137,9 @@ class Request:
         return Request(self.spec, epochs, pictures, self.runtime, self.label, branches)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "spec": self.spec.to_dict(),
-            "epochs": list(self.epochs),
-            "branches": list(self.branches),
-            "pictures": self.pictures,
-            "runtime": dict(self.runtime),
-            "label": self.label,
-        }
+        return {**vars(self), "spec": self.spec.to_dict()}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Request:
-        return cls(
-            Spec.from_dict(value["spec"]),
-            tuple(value["epochs"]),
-            value["pictures"],
-            value["runtime"],
-            value["label"],
-            tuple(value["branches"]),
-        )
+        plain = {**value, "spec": Spec.from_dict(value["spec"])}
+        return cls(**{**plain, **{name: tuple(value[name]) for name in ("epochs", "branches")}})

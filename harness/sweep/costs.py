@@ -35,9 +35,8 @@ def count_costs(plan: SweepPlan, work: WorkFolder, sizes: bool = True) -> Costs:
     Args:
         sizes: measure the folders too, which takes a look at every file.
     """
-    seeds = [seed for run in plan.trials for seed in run.seeds]
-    trainings = _once(work, (spec for seed in seeds for spec in seed.phases.jobs))
-    scores = _once(work, (spec for seed in seeds for spec in seed.scores.values()))
+    trainings = _once(work, (spec for _, seed in plan.seeds() for spec in seed.phases.jobs))
+    scores = _once(work, (spec for _, seed in plan.seeds() for spec in seed.scores.values()))
     spent = [[_cost(folder) for folder in folders] for folders in (trainings, scores)]
     return Costs(
         sum(seconds for seconds, _ in spent[0]),

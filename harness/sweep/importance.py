@@ -94,9 +94,8 @@ def _fits(axis: AxisConfig, value: Any) -> bool:
     """Whether a trial's value is one of the space as it stands now."""
     if axis.values is not None:
         return value in axis.values
-    assert axis.low is not None
-    assert axis.high is not None
-    return is_number(value) and axis.low <= value <= axis.high
+    low, high = axis.ends
+    return is_number(value) and low <= value <= high
 
 
 def search_axes(plan: SweepPlan, space: Mapping[str, AxisConfig]) -> list[SearchAxis]:
@@ -109,9 +108,8 @@ def search_axes(plan: SweepPlan, space: Mapping[str, AxisConfig]) -> list[Search
             listed = SearchAxis.listed(path, (*axis.values, *tried))
             found += [listed] if len(listed.values) > 1 else []
             continue
-        assert axis.low is not None
-        assert axis.high is not None
+        low, high = axis.ends
         numbers = [float(value) for value in tried if is_number(value)]
-        ends = min([axis.low, *numbers]), max([axis.high, *numbers])
+        ends = min([low, *numbers]), max([high, *numbers])
         found.append(SearchAxis(path, (), *ends, log=axis.log))
     return found

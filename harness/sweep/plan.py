@@ -79,3 +79,7 @@ class SweepPlan:
     front: list[int] = field(default_factory=list)
     finished: bool = False
     complete: bool = False
+
+    def seeds(self) -> list[tuple[TrialRun, SeedRun]]:
+        """Every seed with its trial."""
+        return [(run, seed) for run in self.trials for seed in run.seeds]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.base.errors import ConfigError
-from harness.base.text import nearest
+from harness.base.text import meant
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Phases, Spec
 from harness.sweep.costs import count_costs
@@ -55,7 +55,6 @@ class StageSweep:
 
     Attributes:
         stage: "mask" or "image".
-        store: spec of the store.
         began: monotonic seconds at which a budget of wall time begins.
     """
 
@@ -106,19 +105,17 @@ class StageSweep:
     def _may_ask(self, graph: JobGraph) -> bool:
         """Whether the budget allows another wave; one that was begun is always completed."""
         budget, asked = self.specs.experiment.sweep.budget, self.study.asked()
-        limits = (budget.hours, budget.device_hours)
         between = len(asked) % self.specs.experiment.sweep.trials_per_batch == 0
         if not between or not asked or any(trial.value is None for trial in asked):
             return True
-        spent = (
-            (time.monotonic() - self.began) / 3600,
-            self._device_hours(graph) if budget.device_hours is not None else 0.0,
-        )
-        over = any(
-            limit is not None and used >= limit for limit, used in zip(limits, spent, strict=True)
-        )
+        over = budget.hours is not None and self._hours() >= budget.hours
+        if budget.device_hours is not None:
+            over = over or self._device_hours(graph) >= budget.device_hours
         self.study.end_at(len(asked) if over else None)
         return not over
+
+    def _hours(self) -> float:
+        return (time.monotonic() - self.began) / 3600
 
     def _device_hours(self, graph: JobGraph) -> float:
         return count_costs(self.look(JobGraph(graph.work)), graph.work, sizes=False).hours
@@ -129,9 +126,8 @@ class StageSweep:
         A score is missing as well where an earlier recipe made it.
         """
         plan = self.look(JobGraph(graph.work))
-        for run in plan.trials:
-            for seed in run.seeds:
-                self._rescore(graph, run, seed)
+        for run, seed in plan.seeds():
+            self._rescore(graph, run, seed)
         return plan
 
     def _rescore(self, graph: JobGraph, run: TrialRun, seed: SeedRun) -> None:
@@ -155,8 +151,8 @@ class StageSweep:
         return settings
 
     def _base(self) -> Settings:
-        experiment = self.specs.experiment
-        return experiment.mask if self.stage == "mask" else experiment.image
+        settings: Settings = getattr(self.specs.experiment, self.stage)
+        return settings
 
     def _trial(self, graph: JobGraph, trial: Trial) -> TrialRun:
         settings = self.settings_of(trial)
@@ -206,7 +202,7 @@ class StageSweep:
             result = score if stopped or epoch == epochs else result
             if stopped:
                 break
-        scored = all(self._has(graph, spec) for spec in scores.values())
+        scored = all(graph.folder(spec).result() for spec in scores.values())
         if too_large:
             return SeedRun(seed, training, scores, None, too_large=too_large if scored else "")
         self._keep_branches(graph, training, label)
@@ -225,10 +221,6 @@ class StageSweep:
             if epoch <= training.steady_epochs:
                 graph.need(training.steady, epoch, label, branch=True)
 
-    @staticmethod
-    def _has(graph: JobGraph, spec: Spec) -> bool:
-        return graph.folder(spec).result() is not None
-
     def _scored(self, epochs: int) -> list[int]:
         """Epochs to score: one ladder for the whole study, so that trainings are shared."""
         sweep = self._sweep()
@@ -239,8 +231,7 @@ class StageSweep:
     def _unknown(self, objective: str, scores: Mapping[str, Any]) -> str:
         """The sentence for an objective that the stage's scores do not have."""
         valid = sorted(name for name in scores if name.startswith("quality/"))
-        near = nearest(objective, valid)
-        hint = f"; did you mean '{near}'?" if near else ""
+        hint = meant(objective, valid)
         of = "objective" if objective == self._sweep().objective else "further_objectives"
         valid += [COST_EPOCHS] if of == "further_objectives" else []
         return (

@@ -19,12 +19,8 @@ def drop_states(plan: SweepPlan, work: WorkFolder) -> int:
     Returns:
         Bytes that became free.
     """
-    freed = 0
-    for run in plan.trials:
-        for seed in run.seeds:
-            for spec in seed.phases.jobs:
-                freed += sum(_remove(path) for path in _states(work.job(spec)))
-    return freed
+    jobs = (spec for _, seed in plan.seeds() for spec in seed.phases.jobs)
+    return sum(_remove(path) for spec in jobs for path in _states(work.job(spec)))
 
 
 def _states(folder: JobFolder) -> list[Path]:

@@ -21,20 +21,17 @@ S = TypeVar("S", bound=Section)
 
 def distributions(space: Mapping[str, AxisConfig]) -> dict[str, BaseDistribution]:
     """Optuna distributions by dotted path."""
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     shapes: dict[str, BaseDistribution] = {}
     for path, axis in space.items():
         if axis.values is not None:
             shapes[path] = CategoricalDistribution(axis.values)
         elif axis.integer:
-            shapes[path] = IntDistribution(int(_low(axis)), int(_high(axis)), log=axis.log)
+            low, high = map(int, axis.ends)
+            shapes[path] = IntDistribution(low, high, log=axis.log)
         else:
-            shapes[path] = FloatDistribution(_low(axis), _high(axis), log=axis.log)
+            shapes[path] = FloatDistribution(*axis.ends, log=axis.log)
     return shapes
 
 
@@ -55,18 +52,8 @@ def ask(trial: Trial, space: Mapping[str, AxisConfig]) -> dict[str, Any]:
         elif isinstance(shape, IntDistribution):
             trial.suggest_int(path, shape.low, shape.high, log=shape.log)
         else:
-            trial.suggest_float(path, _low(space[path]), _high(space[path]), log=space[path].log)
+            trial.suggest_float(path, *space[path].ends, log=space[path].log)
     return dict(trial.params)
-
-
-def _low(axis: AxisConfig) -> float:
-    assert axis.low is not None
-    return axis.low
-
-
-def _high(axis: AxisConfig) -> float:
-    assert axis.high is not None
-    return axis.high
 
 
 def grid_cells(space: Mapping[str, AxisConfig], seed: int) -> list[dict[str, Any]]:
@@ -113,7 +100,7 @@ def longest(sweep: StageSweepConfig, configured: int) -> int:
         return configured
     if axis.values is not None:
         return int(max(axis.values))  # type: ignore[type-var]
-    return int(_high(axis))
+    return int(axis.ends[1])
 
 
 def listed_epochs(sweep: StageSweepConfig) -> tuple[int, ...]:

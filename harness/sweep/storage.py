@@ -15,7 +15,6 @@ write that was cut is found whole, or done again.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import time
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.base.errors import EnvironmentFault, Outage
+from harness.base.files import locked
 
 if TYPE_CHECKING:
     import optuna
@@ -74,7 +74,6 @@ def open_study(
 
     Args:
         path: sqlite file, where there is no server.
-        name: of the study.
 
     Raises:
         EnvironmentFault: the server does not let us in, or a library to reach it is missing.
@@ -102,9 +101,7 @@ def make_database(path: Path) -> None:
     """Create Optuna's schema in a new sqlite file, whole or not at all."""
     import optuna
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_suffix(".lock"), "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(path):
         if path.exists():
             return
         part = path.with_suffix(".part")

@@ -87,9 +87,7 @@ class Study:
 
     Args:
         path: sqlite file; made under a temporary name by the first user.
-        stage: "mask" or "image".
-        sweep: the sweep's settings.
-        settings: the stage's part of it.
+        settings: the stage's part of the sweep's.
         base: digest of what else the scores depend on (store, stage settings, extractor): another
             base is another study.
         server: where the study is instead of in the file.
@@ -157,12 +155,14 @@ class Study:
             The new trials: fewer than a wave at the end, none while a whole wave waits for its
             results or if all trials exist.
         """
+        import optuna
+
         trials, wave = self.asked(), self._sweep.trials_per_batch
         existing = len(trials)
         if existing % wave == 0 and any(trial.value is None for trial in trials):
             return []
         for number in range(existing, min(self.total(), (existing // wave + 1) * wave)):
-            self._enter(self._next(number))
+            self._enter(self._next(number), state=optuna.trial.TrialState.RUNNING)
         return self.asked()[existing:]
 
     def end_at(self, trials: int | None) -> None:
@@ -210,18 +210,14 @@ class Study:
         earlier = {trial.number for trial in trials[:first]}
         checkpoints = [t for t in frozen if t.user_attrs.get(CHECKPOINT_OF) in earlier]
         checkpoints.sort(key=lambda t: (t.user_attrs[CHECKPOINT_OF], t.number))
-        return (
-            trials[:first]
-            + checkpoints
-            + [
-                optuna.trial.create_trial(
-                    state=optuna.trial.TrialState.RUNNING,
-                    params=trial.params,
-                    distributions=trial.distributions,
-                )
-                for trial in trials[first:]
-            ]
-        )
+        running = optuna.trial.TrialState.RUNNING
+        mates = [
+            optuna.trial.create_trial(
+                state=running, params=trial.params, distributions=trial.distributions
+            )
+            for trial in trials[first:]
+        ]
+        return trials[:first] + checkpoints + mates
 
     def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         import optuna
@@ -240,15 +236,12 @@ class Study:
                 group=self._conditional,  # one density for each set of axes that go together
             )
 
-    def _enter(self, params: dict[str, Any]) -> None:
+    def _enter(self, params: Mapping[str, Any], **known: Any) -> None:
         import optuna
 
+        shapes = {path: self._space[path] for path in params}
         self._study.add_trial(
-            optuna.trial.create_trial(
-                state=optuna.trial.TrialState.RUNNING,
-                params=params,
-                distributions={path: self._space[path] for path in params},
-            )
+            optuna.trial.create_trial(params=dict(params), distributions=shapes, **known)
         )
 
     def tell(
@@ -316,20 +309,12 @@ class Study:
         further: Sequence[Sequence[float | None]] = (),
     ) -> None:
         """Enter what trial `of` was at an earlier epoch as a finished trial."""
-        import optuna
-
-        self._study.add_trial(
-            optuna.trial.create_trial(
-                values=self._means([values, *further]),
-                params=dict(params),
-                distributions={path: self._space[path] for path in params},
-                user_attrs={
-                    "failed_seeds": failed_seeds,
-                    "seed_values": list(values),
-                    CHECKPOINT_OF: of,
-                },
-                constraints={"failed_seeds": float(failed_seeds)},
-            )
+        told = {"failed_seeds": failed_seeds, "seed_values": list(values), CHECKPOINT_OF: of}
+        self._enter(
+            params,
+            values=self._means([values, *further]),
+            user_attrs=told,
+            constraints={"failed_seeds": float(failed_seeds)},
         )
 
     def _means(self, values: Sequence[Sequence[float | None]]) -> list[float]:
@@ -356,14 +341,8 @@ class Study:
             return None
         sign = 1.0 if self._settings.towards == "minimize" else -1.0
         front = set(self.front()) if self._settings.further_objectives else set()
-        return min(
-            sound,
-            key=lambda t: (
-                sign * (t.value or 0.0),
-                bool(front) and t.number not in front,
-                t.number,
-            ),
-        )
+        aside = {trial.number for trial in sound} - front if front else set()
+        return min(sound, key=lambda t: (sign * (t.value or 0.0), t.number in aside, t.number))
 
 
 def running_means(values: Sequence[float | None]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,18 +96,16 @@ def sweep_verdicts(work: WorkFolder, plan: SweepPlan, sampler: str) -> Verdicts 
     """The verdicts on a sweep's scored seeds; None where there are none."""
     rows = tuple(
         row
-        for trial in plan.trials
-        for seed in trial.seeds
+        for trial, seed in plan.seeds()
         if (row := _verdict(work, plan.stage, trial, seed)) is not None
     )
     if not rows:
         return None
-    caution = ""
-    if sampler in CHOSEN_BY_OUTCOME:
-        caution = (
-            f"The sampler '{sampler}' chose its trials by the outcome of earlier ones, so counts "
-            "are not rates: use sweep.sampler grid or random for these."
-        )
+    caution = (
+        f"The sampler '{sampler}' chose its trials by the outcome of earlier ones, so counts are "
+        "not rates: use sweep.sampler grid or random for these."
+    )
+    caution = caution if sampler in CHOSEN_BY_OUTCOME else ""
     by_trial = _grouped(rows, lambda row: row.trial)
     settings = tuple(
         _rate("trial", number, group, not caution) for number, group in by_trial.items()
@@ -121,7 +120,7 @@ def sweep_verdicts(work: WorkFolder, plan: SweepPlan, sampler: str) -> Verdicts 
         (agreeing, len(several)),
         caution,
         _sentence(plan.stage, rows, agreeing, len(several)),
-        max(int(s.result["finished"] * 1000) for t in plan.trials for s in t.seeds if s.result),
+        max(int(seed.result["finished"] * 1000) for _, seed in plan.seeds() if seed.result),
     )
 
 
@@ -167,9 +166,9 @@ def _seen(by_epoch: Mapping[int, str]) -> int | None:
 def _grouped(
     rows: Iterable[SeedVerdict], key: Callable[[SeedVerdict], Any]
 ) -> dict[Any, list[SeedVerdict]]:
-    groups: dict[Any, list[SeedVerdict]] = {}
+    groups: dict[Any, list[SeedVerdict]] = defaultdict(list)
     for row in rows:
-        groups.setdefault(key(row), []).append(row)
+        groups[key(row)].append(row)
     return groups
 
 
@@ -191,9 +190,7 @@ def _axes(rows: Sequence[SeedVerdict], rates: bool) -> list[Rate]:
 
 
 def _rate(axis: str, value: Any, rows: Sequence[SeedVerdict], rates: bool) -> Rate:
-    words: dict[str, int] = {}
-    for row in rows:
-        words[row.word] = words.get(row.word, 0) + 1
+    words = dict(Counter(row.word for row in rows))
     judged = [row for row in rows if row.word != "undecided"]
     bad = sum(row.collapsed for row in judged)
     interval = share_interval(bad, len(judged)) if rates and judged else None
@@ -202,7 +199,7 @@ def _rate(axis: str, value: Any, rows: Sequence[SeedVerdict], rates: bool) -> Ra
 
 def _sentence(stage: str, rows: Sequence[SeedVerdict], agreeing: int, several: int) -> str:
     verdicts = [*COLLAPSED, "healthy", "undecided"]
-    counts = {verdict: sum(row.word == verdict for row in rows) for verdict in verdicts}
+    counts = Counter(row.word for row in rows)
     bad = sum(counts[verdict] for verdict in COLLAPSED)
     parts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in verdicts if counts[verdict])
     sentence = f"{stage} stage: {bad} of {len(rows)} trainings collapsed ({parts})"

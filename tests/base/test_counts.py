@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.base.counts import some
+from harness.base.text import some
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,7 @@ from factories.dicom import (
 )
 from pydicom.dataset import Dataset
 
-from harness.config.data import DEFAULT_PATTERNS
-from harness.config.dicom import DicomConfig
+from harness.config.data import DEFAULT_PATTERNS, DicomConfig
 from harness.data.scan import Excluded, Scan
 from harness.data.sources.dicom import DicomFolder
 

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from harness.base.counts import first_of
-from harness.base.text import DASH, counted
+from harness.base.text import DASH, counted, first_of
 
 MOST_FILES = 5
 """Ignored files that are named for each reason."""

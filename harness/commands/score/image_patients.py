@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from harness.base.counts import first_of
 from harness.base.errors import ConfigError, DataError
+from harness.base.text import first_of
 from harness.commands.score.image_set import ImageSet
 
 COLUMNS = ("image", "patient")

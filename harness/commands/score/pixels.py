@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from harness.base.counts import first_of
 from harness.base.errors import DataError
 from harness.base.rng import generator
+from harness.base.text import first_of
 from harness.commands.score.features import NO_PATIENTS, drawn
 from harness.commands.score.image_set import ImageSet, Window
 from harness.metrics.collapse.verdict import RealSet, judge_collapse, real_diversity, undecided

@@ -14,8 +14,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.counts import first_of
 from harness.base.errors import DataError
+from harness.base.text import first_of
 
 _T = TypeVar("_T", bound=np.generic)
 Vector = NDArray[np.float64]

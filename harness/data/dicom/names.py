@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.base.counts import first_of
 from harness.base.errors import DataError
+from harness.base.text import first_of
 from harness.data.dicom.structures import Roi
 from harness.data.dicom.usual_names import USUAL_NAMES
 

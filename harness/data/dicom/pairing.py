@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base.counts import some
 from harness.base.errors import DataError
+from harness.base.text import some
 from harness.data.dicom.series import Series
 from harness.data.dicom.structures import Roi, StructureSet, read_structures
 from harness.data.dicom.walk import Header

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.counts import some
+from harness.base.text import some
 from harness.data.dicom.geometry import Grid, Vector, reorient, reorient_affine
 
 DECIMALS = 4  # of a voxel

@@ -12,8 +12,8 @@ import numpy as np
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
-from harness.base.counts import some
 from harness.base.errors import DataError
+from harness.base.text import some
 from harness.data.dicom.geometry import Vector
 from harness.data.dicom.walk import is_whole, quietly, read, text
 

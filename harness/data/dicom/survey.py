@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.counts import first_of, some
 from harness.base.errors import DataError
+from harness.base.text import first_of, some
 from harness.data.dicom.names import matches
 from harness.data.dicom.pairing import pair
 from harness.data.dicom.raster import draw

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.base.files import digest_of
-from harness.config.data import DataConfig
-from harness.config.dicom import DicomConfig
+from harness.config.data import DataConfig, DicomConfig
 from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
 from harness.data.dicom.names import match
 from harness.data.dicom.pairing import most_complete

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -50,6 +51,28 @@ class Executor(Protocol):
     def close(self) -> None:
         """End all workers."""
         ...
+
+
+class Queue:
+    """What every executor does alike: number requests, keep those that wait, note a stop."""
+
+    def __init__(self) -> None:
+        self._queue: deque[tuple[int, Request]] = deque()
+        self._next = 0
+        self._stopping = False
+
+    def submit(self, request: Request) -> int:
+        self._next += 1
+        self._queue.append((self._next, request))
+        return self._next
+
+    def queued(self) -> set[int]:
+        """Handles that wait, and will be computed."""
+        return set() if self._stopping else {handle for handle, _ in self._queue}
+
+    def stop(self) -> None:
+        # A signal handler may call this in the middle of anything else: `wait` does the rest.
+        self._stopping = True
 
 
 class ExecutorFactory(Protocol):

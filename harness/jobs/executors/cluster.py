@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.base.errors import EnvironmentFault
+from harness.base.text import counted
 
 CONNECT_SECONDS = 10.0
 # The least that Ray takes: only requests and outcomes travel, all else goes by the work folder.
@@ -179,7 +180,7 @@ def check(among: list[Node], need: Need) -> None:
     """
     if capacity(among, need):
         return
-    of = f"{len(among)} node{'s' if len(among) != 1 else ''}"
+    of = counted(len(among), "node")
     if need.gpus and not any(node.gpus for node in among):
         raise EnvironmentFault(
             "compute.device may be cuda only where a node of the Ray cluster declares a GPU, but "

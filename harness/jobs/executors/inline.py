@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import gc
-from collections import deque
 from pathlib import Path
 
-from harness.jobs.executors.base import Event
+from harness.jobs.executors.base import Event, Queue
 from harness.jobs.folder import WorkFolder
 from harness.jobs.runner import run_request
-from harness.jobs.spec import Request
 
 
-class InlineExecutor:
+class InlineExecutor(Queue):
     """One worker: the driver itself."""
 
     workers = 1
 
     def __init__(self, root: Path, workers: int = 1, threads: int = 1) -> None:
+        super().__init__()
         self._work = WorkFolder(root)
-        self._threads = threads
-        self._queue: deque[tuple[int, Request]] = deque()
         self._crowded: set[str] = set()
-        self._next = 0
-        self._stopping = False
-
-    def submit(self, request: Request) -> int:
-        self._next += 1
-        self._queue.append((self._next, request))
-        return self._next
 
     def wait(self, timeout: float) -> list[Event]:
         if not self._queue or self._stopping:
@@ -46,10 +36,7 @@ class InlineExecutor:
         return {handle for handle, _ in list(self._queue)[:1]}
 
     def active(self) -> set[int]:
-        return set() if self._stopping else {handle for handle, _ in self._queue}
-
-    def stop(self) -> None:
-        self._stopping = True
+        return self.queued()
 
     def close(self) -> None:
         self._queue.clear()

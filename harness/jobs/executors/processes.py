@@ -13,12 +13,11 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections import deque
 from pathlib import Path
 from typing import IO
 
 from harness.base.gpu_share import GpuShare
-from harness.jobs.executors.base import Event
+from harness.jobs.executors.base import Event, Queue
 from harness.jobs.runner import Outcome
 from harness.jobs.spec import Request
 
@@ -83,17 +82,15 @@ class _Worker:
             self.process.stdout.close()
 
 
-class ProcessExecutor:
+class ProcessExecutor(Queue):
     """`workers` local processes with `threads` threads each."""
 
     def __init__(self, root: Path, workers: int, threads: int) -> None:
+        super().__init__()
         self.workers = workers
         self._root = root
         self._threads = threads
-        self._queue: deque[tuple[int, Request]] = deque()
         self._lost: list[Event] = []
-        self._next = 0
-        self._stopping = False
         self._selector = selectors.DefaultSelector()
         log = root / "logs" / "workers.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -101,10 +98,9 @@ class ProcessExecutor:
         self._pool: list[_Worker] = []
 
     def submit(self, request: Request) -> int:
-        self._next += 1
-        self._queue.append((self._next, request))
+        handle = super().submit(request)
         self._feed()
-        return self._next
+        return handle
 
     def wait(self, timeout: float) -> list[Event]:
         if self._stopping:
@@ -124,12 +120,7 @@ class ProcessExecutor:
         return {worker.handle for worker in self._pool if worker.handle is not None}
 
     def active(self) -> set[int]:
-        queued = set() if self._stopping else {handle for handle, _ in self._queue}
-        return self.busy() | queued | {event.handle for event in self._lost}
-
-    def stop(self) -> None:
-        # A signal handler may call this in the middle of anything else: `wait` does the rest.
-        self._stopping = True
+        return self.busy() | self.queued() | {event.handle for event in self._lost}
 
     def close(self) -> None:
         for worker in self._pool:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness.base.errors import EnvironmentFault
 from harness.base.gpu_share import GpuShare
-from harness.jobs.executors.base import Event
+from harness.jobs.executors.base import Event, Queue
 from harness.jobs.executors.cluster import Need, capacity, check, connect, nodes
 from harness.jobs.executors.cluster_check import Mark, last_line, refuse_unfit, tell
 from harness.jobs.executors.processes import worker_environment
@@ -31,7 +31,7 @@ WAITING_SECONDS = 300.0
 MOST_STILLBORN = 3
 
 
-class RayExecutor:
+class RayExecutor(Queue):
     """Runs requests on a cluster.
 
     Args:
@@ -48,15 +48,13 @@ class RayExecutor:
     def __init__(
         self, root: Path, workers: int | None, threads: int, address: str | None = None
     ) -> None:
+        super().__init__()
         self._work = WorkFolder(root.absolute())
         self._threads = threads
         self._ray = connect(address, workers * threads if workers else None)
         self._mark = Mark(self._work.root)
-        self._queue: deque[tuple[int, Request]] = deque()
         self._slots: list[Slot] = []
-        self._next = 0
         self._stillborn = 0
-        self._stopping = False
         self._met: set[Need] = set()
         self._nowhere_since: dict[Need, float] = {}
         try:
@@ -80,10 +78,9 @@ class RayExecutor:
         if need not in self._met:
             check(nodes(self._ray), need)
             self._met.add(need)
-        self._next += 1
-        self._queue.append((self._next, request))
+        handle = super().submit(request)
         self._feed()
-        return self._next
+        return handle
 
     def wait(self, timeout: float) -> list[Event]:
         """Requests that ended.
@@ -115,12 +112,7 @@ class RayExecutor:
         return {slot.handle for slot in self._slots if slot.handle is not None}
 
     def active(self) -> set[int]:
-        queued = set() if self._stopping else {handle for handle, _ in self._queue}
-        return self.busy() | queued
-
-    def stop(self) -> None:
-        # A signal handler may call this in the middle of anything else: `wait` does the rest.
-        self._stopping = True
+        return self.busy() | self.queued()
 
     def close(self) -> None:
         """End all workers; busy ones save their state first."""

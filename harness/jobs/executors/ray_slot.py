@@ -16,8 +16,6 @@ class Slot:
     """An actor and what it is computing.
 
     Args:
-        ray: the connected package.
-        need: what it takes of its node.
         environment: variables of its process.
         given: what `JobWorker` is made with.
 

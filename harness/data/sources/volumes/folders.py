@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.config.images import ImagesConfig
+from harness.config.data import ImagesConfig
 from harness.data.sources.volumes.cases import Case, File, Mask, make_case, plain_name
 
 LABEL_MAP = re.compile(r"(?i)(labels?|label[_\-. ]?maps?|seg(mentation)?s?|masks?)")

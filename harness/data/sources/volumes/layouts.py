@@ -21,7 +21,7 @@ from typing import Any
 
 from harness.base.errors import DataError
 from harness.base.files import read_json
-from harness.config.images import ImagesConfig
+from harness.config.data import ImagesConfig
 from harness.data.sources.volumes.cases import Case, File, Mask, make_case
 from harness.data.sources.volumes.folders import folders
 

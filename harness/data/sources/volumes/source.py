@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.base.files import digest_of
-from harness.config.data import DataConfig
-from harness.config.images import ImagesConfig
+from harness.config.data import DataConfig, ImagesConfig
 from harness.data.dicom.names import is_named, listed
 from harness.data.dicom.private import Pseudonyms, write_private_json
 from harness.data.scan import Excluded, Reference, Scan
