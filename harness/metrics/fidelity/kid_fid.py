@@ -3,7 +3,7 @@
 Both take feature arrays (n x d), compute in float64, and are the canonical definitions, comparable
 with others (KID over all images at once: the usual random subsets add noise, and their "std" is no
 interval of the score). KID takes slices of one patient, which are near copies, for independent
-images: `patient_fidelity` has the estimator that does not.
+images: `by_patient` has the estimator that does not.
 
 Sources: KID Binkowski et al. 2018, FID Heusel et al. 2017, both as in torch-fidelity.
 """
