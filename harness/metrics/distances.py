@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
+Labels = Sequence[Any] | NDArray[Any]
+"""Whose each image is."""
 
 ROUNDING = 1e-12
 """A squared distance below this share of the squared norms is rounding, and counts as 0."""

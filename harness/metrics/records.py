@@ -133,22 +133,29 @@ def title_of(name: str) -> str:
 def score_name(name: str, extractor: str = "", n: int | None = None) -> str:
     """A score's title with unit or direction; those of features also with extractor and n."""
     title, notes = _title(name)
-    record = record_of(name)
-    if record is not None and record.needs == "features":
+    if _of_features(name):
         notes.append(extractor or "extractor not recorded")
-    if n is not None:
-        notes.append(f"n = {n}")
-    return f"{title} ({'; '.join(notes)})" if notes else title
+    return _with_notes(title, notes + _counted(n))
 
 
 def axis_name(name: str, extractor: str = "", n: int | None = None) -> str:
     """`score_name` for an axis: title and direction above, extractor and n below."""
-    title, notes = _title(name)
-    record = record_of(name)
-    second = [extractor] if record is not None and record.needs == "features" and extractor else []
-    second += [f"n = {n}"] if n is not None else []
-    first = f"{title} ({'; '.join(notes)})" if notes else title
+    first = _with_notes(*_title(name))
+    second = ([extractor] if _of_features(name) and extractor else []) + _counted(n)
     return f"{first}\n{', '.join(second)}" if second else first
+
+
+def _of_features(name: str) -> bool:
+    record = record_of(name)
+    return record is not None and record.needs == "features"
+
+
+def _counted(n: int | None) -> list[str]:
+    return [] if n is None else [f"n = {n}"]
+
+
+def _with_notes(title: str, notes: list[str]) -> str:
+    return f"{title} ({'; '.join(notes)})" if notes else title
 
 
 def _title(name: str) -> tuple[str, list[str]]:
@@ -158,14 +165,6 @@ def _title(name: str) -> tuple[str, list[str]]:
     else:
         title, note = record.title, record.note
     return title, [note] if note else []
-
-
-def _kid(sets: ImageSets) -> Score:
-    return kid(*sets.features)
-
-
-def _fid(sets: ImageSets) -> Score:
-    return fid(*sets.features)
 
 
 def _mae_hu(sets: ImageSets) -> Score:
@@ -194,17 +193,13 @@ def _mean(values: NDArray[Any]) -> Score:
 
 
 KID = ScoreRecord(
-    "KID", "features", _kid, "low", reference="torch-fidelity; scikit-learn's kernel", curve=True
-)
+    "KID", "features", lambda sets: kid(*sets.features), "low",
+    reference="torch-fidelity; scikit-learn's kernel", curve=True,
+)  # fmt: skip
 FID = ScoreRecord(
-    "FID",
-    "features",
-    _fid,
-    "low",
-    bounds=(0, np.inf),
-    reference="torch-fidelity, MONAI",
-    curve=True,
-)
+    "FID", "features", lambda sets: fid(*sets.features), "low",
+    bounds=(0, np.inf), reference="torch-fidelity, MONAI", curve=True,
+)  # fmt: skip
 SSIM = ScoreRecord(
     "SSIM", "pairs", lambda sets: sets.likeness["ssim"], "high",
     bounds=(-1, 1), reference="torchmetrics", curve=True,

@@ -7,6 +7,7 @@ discriminator 2,763,520.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -52,13 +53,7 @@ class Discriminator(nn.Module):
             nn.Conv2d(channels, width, 4, 2, 1, bias=False),
             nn.LeakyReLU(0.2, inplace=True),
         ]
-        for step in range(3):
-            before, after = width * 2**step, width * 2 ** (step + 1)
-            layers += [
-                nn.Conv2d(before, after, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(after),
-                nn.LeakyReLU(0.2, inplace=True),
-            ]
+        layers += doublings(width, (2, 2, 2))
         layers.append(nn.Conv2d(width * 8, 1, 4, 1, 0, bias=False))
         self.layers = nn.Sequential(*layers)
 
@@ -70,6 +65,19 @@ class Discriminator(nn.Module):
                 f"set data.crop.mask_px to {SIZE}"
             )
         return self.layers(images)
+
+
+def doublings(width: int, strides: Sequence[int]) -> list[nn.Module]:
+    """Convolution, BatchNorm and LeakyReLU of each stride; each doubles the feature maps."""
+    layers: list[nn.Module] = []
+    for stride in strides:
+        layers += [
+            nn.Conv2d(width, 2 * width, 4, stride, 1, bias=False),
+            nn.BatchNorm2d(2 * width),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
+        width *= 2
+    return layers
 
 
 @torch.no_grad()

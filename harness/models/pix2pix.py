@@ -10,9 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.base.errors import ConfigError
-from harness.models.dcgan import init_weights
-
-__all__ = ["PatchDiscriminator", "UnetGenerator", "init_weights"]
+from harness.models.dcgan import doublings
 
 # Halvings of the edge: 128 pixels end as one.
 LEVELS = 7
@@ -89,16 +87,7 @@ class PatchDiscriminator(nn.Module):
             nn.Conv2d(in_channels, width, 4, 2, 1),
             nn.LeakyReLU(0.2, inplace=True),
         ]
-        for before, after, stride in (
-            (width, width * 2, 2),
-            (width * 2, width * 4, 2),
-            (width * 4, width * 8, 1),
-        ):
-            layers += [
-                nn.Conv2d(before, after, 4, stride, 1, bias=False),
-                nn.BatchNorm2d(after),
-                nn.LeakyReLU(0.2, inplace=True),
-            ]
+        layers += doublings(width, (2, 2, 1))
         layers.append(nn.Conv2d(width * 8, 1, 4, 1, 1))
         self.layers = nn.Sequential(*layers)
 

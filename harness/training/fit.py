@@ -198,9 +198,8 @@ class _Loop:
         means = (at.sums / at.update).tolist()
         at.seconds += time.perf_counter() - started  # a GPU is still at work until they arrive
         values = {f"train/{name}": mean for name, mean in zip(at.names, means, strict=True)}
-        values["train/learning_rate"] = next(iter(training.stage.optimisers.values())).param_groups[
-            0
-        ]["lr"]
+        optimiser = next(iter(training.stage.optimisers.values()))
+        values["train/learning_rate"] = optimiser.param_groups[0]["lr"]
         images = training.batches.images(at.epoch)
         values["train/images_per_second"] = images / max(at.seconds, 1e-9)
         bad = int(at.bad_updates.item())
@@ -233,12 +232,10 @@ class _Loop:
     def _finish_target(self, epoch: int) -> None:
         self._write_checkpoint(epoch)
         self.missing.remove(epoch)
-        if not self.missing:
-            ended = epoch == self.training.last_epoch
-            if ended:
-                self.training.folder.state.unlink(missing_ok=True)
-            else:
-                self._save()
+        if not self.missing and epoch == self.training.last_epoch:
+            self.training.folder.state.unlink(missing_ok=True)
+        elif not self.missing:
+            self._save()
 
     def _end_early(self, finished: int) -> None:
         """Losses are not finite, or a rule ends it: what is there now stands for later epochs."""
@@ -278,12 +275,7 @@ class _Loop:
         return {
             "networks": {name: module.state_dict() for name, module in stage.networks.items()},
             "optimisers": {name: opt.state_dict() for name, opt in stage.optimisers.items()},
-            "epoch": at.epoch,
-            "update": at.update,
-            "seconds": at.seconds,
-            "names": at.names,
-            "sums": at.sums,
-            "bad_updates": at.bad_updates,
+            **vars(at),
             "journal": length,
             "job": self.training.folder.path.name,
             "spent": list(self.training.stopwatch.spent()),
@@ -310,11 +302,4 @@ class _Loop:
             optimiser.load_state_dict(state["optimisers"][name])
         if state.get("job") == self.training.folder.path.name:  # not what it branched off
             self.training.stopwatch.add(state["spent"])
-        self.position = _Position(
-            state["epoch"],
-            state["update"],
-            state["seconds"],
-            list(state["names"]),
-            state["sums"],
-            state["bad_updates"],
-        )
+        self.position = _Position(**{name: state[name] for name in vars(self.position)})

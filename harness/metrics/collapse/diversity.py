@@ -7,9 +7,8 @@ and depend on n; read them beside real images of the same number.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from harness.metrics.distances import Array
 
 
 def vendi_score(distances: Array, bandwidth: float) -> float:

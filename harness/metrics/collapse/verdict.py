@@ -37,12 +37,17 @@ from numpy.typing import NDArray
 
 from harness.base.files import without_nan
 from harness.metrics.collapse.diversity import mean_distance, non_duplicates, vendi_score
-from harness.metrics.distances import fast_distances, patient_halves, to_others
+from harness.metrics.distances import (
+    Array,
+    Labels,
+    Rows,
+    fast_distances,
+    patient_halves,
+    to_others,
+)
 from harness.metrics.fidelity.jackknife import groups_of
 from harness.metrics.fidelity.prdc import Distances, prdc_of_distances
 
-Array = NDArray[np.float64]
-Rows = NDArray[np.intp]
 Word = Literal["healthy", "partial collapse", "mode collapse", "convergence failure", "undecided"]
 
 COLLAPSED: tuple[str, ...] = ("convergence failure", "mode collapse", "partial collapse")
@@ -176,7 +181,7 @@ class RealSet:
     distances: Array
 
     @classmethod
-    def of(cls, features: NDArray[Any], patients: Sequence[Any] | NDArray[Any]) -> RealSet:
+    def of(cls, features: NDArray[Any], patients: Labels) -> RealSet:
         """From features N x d and N labels."""
         x = np.asarray(features, np.float64)
         groups = groups_of(len(x), patients)
@@ -200,10 +205,8 @@ def real_diversity(
     """What sets of real images of different patients show; or why it cannot be told.
 
     Args:
-        real: all real images.
         n: images a side; fewer where the smallest half holds fewer.
-        rng: draws splits and images.
-        splits: random splits of the patients in two halves.
+        splits: random ones of the patients in two halves.
     """
     if real.patients < FEWEST_PATIENTS:
         return f"needs {FEWEST_PATIENTS} real patients, 3 a side, but got {real.patients}"
@@ -247,7 +250,6 @@ def judge_collapse(
 
     Args:
         reference: by `real_diversity`, of `real`.
-        real: all real images.
         synthetic: features, m x d, in random order; those beyond `reference.n` are left out.
         rng: draws the real halves that the samples should cover.
     """
@@ -273,15 +275,11 @@ def judge_collapse(
 
 def samples_broken(n: int) -> Collapse:
     """The verdict on n samples that are not numbers."""
-    return _unjudged("convergence failure", "the samples are not numbers", n)
+    return undecided("the samples are not numbers", n, "convergence failure")
 
 
-def undecided(reason: str, n: int) -> Collapse:
-    """No verdict on n samples, and why."""
-    return _unjudged("undecided", reason, n)
-
-
-def _unjudged(word: Word, reason: str, n: int) -> Collapse:
+def undecided(reason: str, n: int, word: Word = "undecided") -> Collapse:
+    """No verdict on n samples by their looks, and why."""
     sentence = f"{word.capitalize()}: {reason}."
     return Collapse(word, sentence, math.nan, (), math.nan, math.nan, n)
 

@@ -7,19 +7,22 @@ distance at all it reports 0.10 where leaving these pairs out gives 0.00 (simula
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.metrics.distances import distances, patient_halves, to_others
-from harness.metrics.fidelity.jackknife import (
-    SMALLEST_GROUPS,
+from harness.metrics.distances import (
+    Array,
     Labels,
     Rows,
-    deletion_variance,
+    distances,
+    patient_halves,
+    to_others,
+)
+from harness.metrics.fidelity.jackknife import (
     groups_of,
     jackknife,
     score_with_interval,
@@ -28,8 +31,6 @@ from harness.metrics.fidelity.jackknife import (
 from harness.metrics.fidelity.kid_fid import cubic_kernel, fid, frechet, kid, pair_features, trouble
 from harness.metrics.fidelity.prdc import NAMES, Distances, K, prdc_of_distances
 from harness.metrics.score import Score, undefined
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,7 @@ def kid_by_patient(
     distance in 94-99 % of 300 draws, at three distances.
 
     Args:
-        real: n x d.
-        synthetic: m x d.
+        real, synthetic: n x d and m x d.
         patients: n labels, whose real image it is.
         synthetic_patients: m labels where the second side is real as well; None for independent
             images.
@@ -111,21 +111,15 @@ def kid_by_patient(
     first = _side(x, members_x, owners.codes[:, None] == owners.codes[None, :])
     second = _side(y, members_y, same_y)
     cross: Array = members_x.T @ cubic_kernel(x, y) @ members_y
-    return _with_interval(first, second, cross, n, units)
 
+    def statistic(rows: Rows, columns: Rows) -> float:
+        left_1, left_2 = np.isin(every[0], rows), np.isin(every[1], columns)
+        return _mmd(first, second, cross, left_1.astype(np.float64), left_2.astype(np.float64))
 
-def _with_interval(first: _Side, second: _Side, cross: Array, n: int, units: str) -> Score:
-    """The jackknife of `jackknife`, on gathered sums: many times as fast as on images."""
-    p, b = len(first.sizes), len(second.sizes)
-    all_1, all_2 = np.ones(p), np.ones(b)
-    value, variance = _mmd(first, second, cross, all_1, all_2), 0.0
-    if min(p, b) >= SMALLEST_GROUPS:
-        without_1 = [_mmd(first, second, cross, all_1 - row, all_2) for row in np.eye(p)]
-        without_2 = [_mmd(first, second, cross, all_1, all_2 - row) for row in np.eye(b)]
-        variance = float(
-            deletion_variance(np.array(without_1)) + deletion_variance(np.array(without_2))
-        )
-    return score_with_interval(value, variance, (p, b), n, units)
+    # On gathered sums, a row a group: many times as fast as on images.
+    every = [np.arange(side.count) for side in (owners, blocks)]
+    found = jackknife(statistic, replace(owners, codes=every[0]), replace(blocks, codes=every[1]))
+    return score_with_interval(float(found.value), float(found.variance), found.groups, n, units)
 
 
 def fid_with_interval(
@@ -164,14 +158,9 @@ def fid_with_interval(
         return float("nan") if few else frechet(x[rows], y[columns])
 
     found = jackknife(statistic, *groups)
+    variance, bounds = float(found.variance), (0.0, float("inf"))
     return score_with_interval(
-        whole.value,
-        float(found.variance),
-        found.groups,
-        whole.n,
-        units,
-        whole.note,
-        (0.0, float("inf")),
+        whole.value, variance, found.groups, whole.n, units, whole.note, bounds
     )
 
 

@@ -18,19 +18,15 @@ docstrings of the scores that use it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.base.errors import DataError
+from harness.metrics.distances import Array, Labels, Rows
 from harness.metrics.score import Score
 
-Array = NDArray[np.float64]
-Rows = NDArray[np.intp]
-Labels = Sequence[Any] | NDArray[Any]
 Statistic = Callable[[Rows, Rows], float | Array]
 
 BLOCKS = 20
@@ -112,7 +108,6 @@ def jackknife(statistic: Statistic, real_groups: Groups, synthetic_groups: Group
     Args:
         statistic: of the row numbers kept on the real and on the synthetic side, ascending;
             returns one number or k of them.
-        real_groups, synthetic_groups: by `groups_of`.
     """
     real, synthetic = real_groups.codes, synthetic_groups.codes
     all_real, all_synthetic = np.arange(len(real)), np.arange(len(synthetic))
@@ -121,15 +116,13 @@ def jackknife(statistic: Statistic, real_groups: Groups, synthetic_groups: Group
     if min(counts) < SMALLEST_GROUPS:
         return Jackknife(value, np.full_like(value, math.nan), counts)
     without_real = [
-        np.asarray(statistic(np.flatnonzero(real != gone), all_synthetic), np.float64)
-        for gone in range(counts[0])
+        statistic(np.flatnonzero(real != gone), all_synthetic) for gone in range(counts[0])
     ]
     without_synthetic = [
-        np.asarray(statistic(all_real, np.flatnonzero(synthetic != gone)), np.float64)
-        for gone in range(counts[1])
+        statistic(all_real, np.flatnonzero(synthetic != gone)) for gone in range(counts[1])
     ]
-    variance = deletion_variance(np.stack(without_real))
-    variance = variance + deletion_variance(np.stack(without_synthetic))
+    sides = [np.array(values, np.float64) for values in (without_real, without_synthetic)]
+    variance = deletion_variance(sides[0]) + deletion_variance(sides[1])
     return Jackknife(value, np.asarray(variance, np.float64), counts)
 
 
@@ -145,9 +138,7 @@ def score_with_interval(
     """The score with its 95 % interval, or without one and with the reason.
 
     Args:
-        value, variance: of the score.
         groups: of both sides; the smaller number gives the degrees of freedom.
-        n, units, note: as in `Score`.
         bounds: lowest and highest value that the score can take; the interval is cut off there.
     """
     reason = None

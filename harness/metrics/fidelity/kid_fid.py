@@ -3,7 +3,7 @@
 Both take feature arrays (n x d), compute in float64, and are the canonical definitions, comparable
 with others (KID over all images at once: the usual random subsets add noise, and their "std" is no
 interval of the score). KID takes slices of one patient, which are near copies, for independent
-images: `patient_fidelity` has the estimator that does not.
+images: `by_patient` has the estimator that does not.
 
 Sources: KID Binkowski et al. 2018, FID Heusel et al. 2017, both as in torch-fidelity.
 """
@@ -16,11 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
+from harness.metrics.distances import Array
 from harness.metrics.score import Score, undefined
-
-__all__ = ["Score", "fid", "kid"]
-
-Array = NDArray[np.float64]
 
 
 def pair_features(first: NDArray[Any], second: NDArray[Any]) -> tuple[Array, Array]:
@@ -53,11 +50,7 @@ def cubic_kernel(x: Array, y: Array) -> Array:
 def kid(real: NDArray[Any], synthetic: NDArray[Any]) -> Score:
     """Canonical KID: unbiased squared MMD with the cubic kernel, all images as one subset.
 
-    Args:
-        real, synthetic: n x d and m x d.
-
-    Returns:
-        Score without an interval; may be slightly negative at no distance.
+    Of n x d and m x d; without an interval, and may be slightly negative at no distance.
     """
     x, y = pair_features(real, synthetic)
     bad = trouble(x, y)
@@ -76,12 +69,8 @@ def _off_diagonal_mean(kernel: Array) -> float:
 def fid(real: NDArray[Any], synthetic: NDArray[Any]) -> Score:
     """Frechet distance between Gaussians fitted to both sides (covariances with n - 1).
 
-    Args:
-        real, synthetic: n x d and m x d.
-
-    Returns:
-        Score without an interval (`patient_fidelity.fid_with_interval` has one). Its bias depends
-        on n: compare at equal n only.
+    Of n x d and m x d; without an interval (`by_patient.fid_with_interval` has one). Its bias
+    depends on n: compare at equal n only.
     """
     x, y = pair_features(real, synthetic)
     bad = trouble(x, y)

@@ -29,10 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.metrics.distances import distances, to_others
+from harness.metrics.distances import Array, Labels, Rows, distances, to_others
 from harness.metrics.fidelity.jackknife import (
-    Labels,
-    Rows,
     groups_of,
     jackknife,
     score_with_interval,
@@ -40,8 +38,6 @@ from harness.metrics.fidelity.jackknife import (
 )
 from harness.metrics.fidelity.kid_fid import pair_features, trouble
 from harness.metrics.score import Score, undefined
-
-Array = NDArray[np.float64]
 
 NAMES = ("precision", "recall", "density", "coverage")
 _HIGHEST = (1.0, 1.0, math.inf, 1.0)
@@ -120,8 +116,7 @@ def prdc(
     """The four scores by name, with 95 % jackknife intervals, cut off at 0 and 1 (density: at 0).
 
     Args:
-        real: n x d; n may be below d.
-        synthetic: m x d.
+        real, synthetic: n x d, m x d; both may be below d.
         k: neighbours, at least 1.
         patients: n labels: the interval is over patients; None for independent images.
         synthetic_patients: m labels where the second side is real as well.

@@ -62,11 +62,16 @@ def _as_mask(mask: NDArray[Any]) -> Mask:
     return array
 
 
-def _largest(mask: Mask) -> tuple[Mask, int]:
-    """The largest 8-connected piece (the first of equals) and the number of pieces."""
+def largest(mask: Mask, joined: Mask | None = None) -> tuple[Mask, int]:
+    """The largest connected piece (the first of equals) and the number of pieces.
+
+    Args:
+        mask: of any number of axes.
+        joined: the neighbours that count as connected; None: those that share a face.
+    """
     from scipy import ndimage
 
-    labels, count = ndimage.label(mask, _EIGHT)
+    labels, count = ndimage.label(mask, joined)
     if count < 2:
         return mask, int(count)
     sizes = np.bincount(labels.ravel())[1:]
@@ -87,7 +92,7 @@ def describe_mask(mask: NDArray[Any]) -> MaskShape:
     area = int(whole.sum())
     if area == 0:
         return MaskShape(0, 0, 0, *([math.nan] * 8))
-    piece, components = _largest(whole)
+    piece, components = largest(whole, _EIGHT)
     region = measure.regionprops(piece.astype(np.uint8))[0]
     # A margin, so that an outline along the box is seen as one.
     own = np.pad(region.image, 2)
@@ -179,7 +184,7 @@ def clean_mask(mask: NDArray[Any]) -> Mask:
     from scipy import ndimage
 
     filled: Mask = ndimage.binary_fill_holes(_as_mask(mask))
-    return _largest(filled)[0].copy()
+    return largest(filled, _EIGHT)[0].copy()
 
 
 _SIZES = ("area_px", "height_px", "width_px")

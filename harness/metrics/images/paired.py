@@ -7,17 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.metrics.distances import Array, Labels
 from harness.metrics.fidelity.jackknife import (
     SMALLEST_GROUPS,
-    Labels,
     deletion_variance,
     groups_of,
     score_with_interval,
 )
-from harness.metrics.images.similarity import mae, ms_ssim_4, psnr_db, ssim
+from harness.metrics.images.similarity import SSIM, mae, ms_ssim_4, psnr_db, ssim
 from harness.metrics.score import Score, undefined
-
-Array = NDArray[np.float64]
 
 
 def patient_mean(values: NDArray[Any], patients: Labels | None) -> Score:
@@ -84,15 +82,8 @@ def ssim_inside(first: NDArray[Any], second: NDArray[Any], where: NDArray[np.boo
 
     found = []
     for one, other, counted in zip(first, second, where, strict=True):
-        _, image = structural_similarity(
-            np.asarray(one, np.float64),
-            np.asarray(other, np.float64),
-            data_range=1.0,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            full=True,
-        )
+        pair = np.asarray(one, np.float64), np.asarray(other, np.float64)
+        _, image = structural_similarity(*pair, **SSIM, full=True)
         found.append(float(image[counted].mean()) if counted.any() else np.nan)
     return np.array(found, np.float64)
 
@@ -114,9 +105,7 @@ def label_gain(found: NDArray[np.bool_], labels: NDArray[np.bool_]) -> Score:
     over 20 blocks of images. Labels that belong to other images gain nothing, whatever the network
     that found the masks is worth; below 3 images there is no interval.
 
-    Args:
-        found: masks that a segmenter found, N x H x W.
-        labels: N x H x W.
+    `found` are the masks that a segmenter found, N x H x W, as `labels`.
     """
     others = np.roll(labels, max(1, len(labels) // 2), axis=0)
     own, other = dice_of_pairs(found, labels), dice_of_pairs(found, others)

@@ -25,12 +25,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
+from harness.metrics.distances import Array
 from harness.metrics.extractors.guard import guard_torchvision
 from harness.metrics.score import Score, undefined
 
-Array = NDArray[np.float64]
-
 BORDER_PX = 5
+SSIM: dict[str, Any] = {
+    "data_range": 1.0,
+    "gaussian_weights": True,
+    "sigma": 1.5,
+    "use_sample_covariance": False,
+}
+"""The definition above, for scikit-image."""
 MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363)
 MS_SMALLEST_PX = 99
 """4 scales of an 11 px window, as torchmetrics counts them: a ninth of the edge must exceed 10."""
@@ -72,20 +78,8 @@ def ssim(first: NDArray[Any], second: NDArray[Any]) -> Array:
             f"SSIM needs edges of at least {2 * BORDER_PX + 1} px, but got {a.shape[1:]}; "
             "use larger images"
         )
-    return np.array(
-        [
-            structural_similarity(
-                one,
-                other,
-                data_range=1.0,
-                gaussian_weights=True,
-                sigma=1.5,
-                use_sample_covariance=False,
-            )
-            for one, other in zip(a, b, strict=True)
-        ],
-        np.float64,
-    )
+    pairs = zip(a, b, strict=True)
+    return np.array([structural_similarity(*pair, **SSIM) for pair in pairs], np.float64)
 
 
 def ms_ssim_4(first: NDArray[Any], second: NDArray[Any]) -> Array:
@@ -145,11 +139,7 @@ class Similarity:
 
     def means(self) -> dict[str, Score]:
         """Mean of each, by name; NaN with the reason where a mean does not exist."""
-        found = {}
-        for name in ("ssim", "ms_ssim_4", "psnr_db", "mae"):
-            values = getattr(self, name)
-            found[name] = _mean(values, name)
-        return found
+        return {name: _mean(values, name) for name, values in vars(self).items()}
 
 
 def _mean(values: Array, name: str) -> Score:
@@ -165,12 +155,7 @@ def _mean(values: Array, name: str) -> Score:
 
 def paired_similarity(real: NDArray[Any], synthetic: NDArray[Any]) -> Similarity:
     """All similarities of paired images, N x H x W twice, in [0, 1]."""
-    return Similarity(
-        ssim(real, synthetic),
-        ms_ssim_4(real, synthetic),
-        psnr_db(real, synthetic),
-        mae(real, synthetic),
-    )
+    return Similarity(*(score(real, synthetic) for score in (ssim, ms_ssim_4, psnr_db, mae)))
 
 
 def ssim_diversity(images: NDArray[Any], pairs: int, rng: np.random.Generator) -> Score:

@@ -18,11 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.metrics.distances import fast_distances, to_others
+from harness.metrics.distances import Array, Labels, Rows, fast_distances, to_others
 
-Array = NDArray[np.float64]
 Role = NDArray[np.bool_]
-Labels = Sequence[Any] | NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,11 @@ class Neighbours:
     """
 
     to_patient: Array
-    image: NDArray[np.intp]
+    image: Rows
     between: Array
     to_synthetic: Array
     among: Array
-    owners: NDArray[np.intp]
+    owners: Rows
     role: Role
 
 
@@ -107,7 +105,7 @@ def _features(features: NDArray[Any], what: str) -> Array:
     return x
 
 
-def _owners(sides: Sequence[Array], labels: Sequence[Labels]) -> tuple[NDArray[np.intp], Role]:
+def _owners(sides: Sequence[Array], labels: Sequence[Labels]) -> tuple[Rows, Role]:
     """Patients numbered through, training first, and who is training."""
     names: list[list[Any]] = []
     for x, given, side in zip(sides, labels, ("training", "held-out"), strict=True):
@@ -138,9 +136,7 @@ def _owners(sides: Sequence[Array], labels: Sequence[Labels]) -> tuple[NDArray[n
     return owners, np.arange(len(number)) < len(set(names[0]))
 
 
-def _measure(
-    real: Array, mirrored: Array, made: Array, owners: NDArray[np.intp], role: Role
-) -> Neighbours:
+def _measure(real: Array, mirrored: Array, made: Array, owners: Rows, role: Role) -> Neighbours:
     """Patient by patient, so that no matrix of all real pairs is ever held."""
     n, m, count = len(real), len(made), len(role)
     to_patient, between = np.empty((m, count)), np.empty((n, count))
@@ -159,7 +155,7 @@ def _measure(
     return Neighbours(to_patient, image, between, to_synthetic, among, owners, role)
 
 
-def nearest(near: Neighbours, role: Role) -> tuple[Array, NDArray[np.intp]]:
+def nearest(near: Neighbours, role: Role) -> tuple[Array, Rows]:
     """Distance and row (m each) of every synthetic image's nearest real one in `role`."""
     columns = np.flatnonzero(role)
     best = columns[near.to_patient[:, columns].argmin(axis=1)]

@@ -25,7 +25,8 @@ import math
 import numpy as np
 
 from harness.base.errors import DataError
-from harness.metrics.memorisation.neighbours import Array, Neighbours, Role, copies_of
+from harness.metrics.distances import Array
+from harness.metrics.memorisation.neighbours import Neighbours, Role, copies_of
 from harness.metrics.memorisation.result import (
     Calibrated,
     Memorisation,
@@ -63,8 +64,6 @@ def memorisation(
     """Judge the synthetic images of `neighbours`.
 
     Args:
-        near: all distances.
-        rng: draws the permutations.
         permutations: at least 1 / alpha.
         quantile: which distances from held-out to training images make the copy threshold.
         alpha: of the verdict.
@@ -162,8 +161,7 @@ def _largest(table: Array) -> Array:
     """Per assignment the largest standardised statistic; the observed one helps to standardise."""
     spread = table.std(axis=0)
     standard = (table - table.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    largest: Array = standard.max(axis=1)
-    return largest
+    return np.asarray(standard.max(axis=1), np.float64)
 
 
 def _scores(near: Neighbours, values: list[float], quantile: float) -> list[Score]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.metrics.memorisation.neighbours import Array, Neighbours, Role, nearest
+from harness.metrics.distances import Array
+from harness.metrics.memorisation.neighbours import Neighbours, Role, nearest
 
 
 def none_chosen(others: int, drawn: int) -> Array:

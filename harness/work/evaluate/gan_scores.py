@@ -6,7 +6,6 @@ checkpoint's epoch, so that the curves of a training are the journals of its sco
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -14,19 +13,22 @@ import torch
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
+from harness.base.files import without_nan
 from harness.base.rng import generator as numpy_generator
 from harness.base.rng import torch_generator
 from harness.data.pairs.store import Store
 from harness.jobs.context import Context
 from harness.jobs.journal import Journal
 from harness.metrics.collapse.verdict import Collapse
-from harness.metrics.extractors.registry import Extractor
 from harness.metrics.records import ImageSets, Need, measure
 from harness.training.precision import Precision
 from harness.work.evaluate.features import Features
 from harness.work.evaluate.real_diversity import DiversityJudge, journal_values, real_rows, unit
 from harness.work.generate.synthesis import load_image_generator, load_mask_generator
 from harness.work.train import image_stage, mask_stage
+
+Sides = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Real and generated images, n x 1 x H x W in [0, 1]."""
 
 
 def score_masks(context: Context) -> None:
@@ -45,24 +47,18 @@ def score_masks(context: Context) -> None:
         torch_generator(seed, "score-noise"),
     )
     samples = mask_stage.sample_masks(generator, noise, device)
-    features = Features(context, config["extractor"])
-    offered: list[Need] = ["features", "samples"]
-    if settings["learns"] == "mask":
-        offered.append("masks")
-    if not np.isfinite(samples).all():
-        verdict = judge.judge(samples[:, 0])
-        _store(context, measure(None, *offered), len(rows), features.extractor, verdict)
-        return
-    if settings["learns"] == "ct":
-        verdict = judge.judge(unit(samples[:, 0]))
-        real, fake = unit(store.ct_crops(rows)), unit(samples[: len(rows)])
-    else:
+    shown: NDArray[Any] = samples[:, 0]
+    sides = None
+    if np.isfinite(samples).all() and settings["learns"] == "ct":
+        shown = unit(shown)
+        sides = unit(store.ct_crops(rows)), unit(samples[: len(rows)])
+    elif np.isfinite(samples).all():
         drawn = samples.max(axis=1) > config["threshold"]
-        verdict = judge.judge(_with_structure(drawn, judge.wanted))
+        shown = _with_structure(drawn, judge.wanted)
         real = store.mask_crops(rows).max(axis=1, keepdims=True).astype(np.float32)
-        fake = drawn[: len(rows), None].astype(np.float32)
-    values = measure(_sets(context, store, features, real, fake), *offered)
-    _store(context, values, len(rows), features.extractor, verdict)
+        sides = real, drawn[: len(rows), None].astype(np.float32)
+    masks: tuple[Need, ...] = ("masks",) if settings["learns"] == "mask" else ()
+    _store(context, store, len(rows), judge.judge(shown), sides, "features", "samples", *masks)
 
 
 def _with_structure(masks: NDArray[np.bool_], wanted: int) -> NDArray[np.bool_]:
@@ -73,21 +69,15 @@ def _with_structure(masks: NDArray[np.bool_], wanted: int) -> NDArray[np.bool_]:
 
 def score_images(context: Context) -> None:
     """KID and FID of Stage II on validation masks, and its likeness to the true CT."""
-    config = context.spec.config
     device = Precision.of(context.spec.compute).device
     store = Store.open(context.input("store") / "store")
     generator, settings = load_image_generator(context, "training", len(store.channels))
-    rows = _reference(store, config["images"])
+    rows = _reference(store, context.spec.config["images"])
     conditioning = image_stage.conditioning(store, rows)
     images = image_stage.generate_images(generator, conditioning, settings["statistics"], device)
     verdict = _judge_image_generator(context, store, generator, settings["statistics"], device)
-    features = Features(context, config["extractor"])
-    if not np.isfinite(images).all():
-        _store(context, measure(None, "features", "pairs"), len(rows), features.extractor, verdict)
-        return
-    real, fake = unit(store.ct[rows]), unit(images)
-    values = measure(_sets(context, store, features, real, fake), "features", "pairs")
-    _store(context, values, len(rows), features.extractor, verdict)
+    sides = (unit(store.ct[rows]), unit(images)) if np.isfinite(images).all() else None
+    _store(context, store, len(rows), verdict, sides, "features", "pairs")
 
 
 def _judge_image_generator(
@@ -118,28 +108,23 @@ def _reference(store: Store, most: int) -> NDArray[np.intp]:
     return rows
 
 
-def _sets(
-    context: Context,
-    store: Store,
-    features: Features,
-    real: NDArray[np.float32],
-    fake: NDArray[np.float32],
-) -> ImageSets:
-    """Both sides, n x 1 x H x W in [0, 1], as the scores want them."""
-    low, high = store.meta["window_hu"]
-    both = features.real(real), features.made(fake)
-    return ImageSets(real[:, 0], fake[:, 0], both, high - low, context.spec.seed)
-
-
 def _store(
     context: Context,
-    values: dict[str, float],
+    store: Store,
     count: int,
-    extractor: Extractor,
     verdict: Collapse,
+    sides: Sides | None,
+    *offered: Need,
 ) -> None:
+    """Measure what is offered and store it; `sides` is None where an image is not finite."""
+    features = Features(context, context.spec.config["extractor"])
+    sets = None
+    if sides is not None:
+        (real, fake), (low, high) = sides, store.meta["window_hu"]
+        seen = features.real(real), features.made(fake)
+        sets = ImageSets(real[:, 0], fake[:, 0], seen, high - low, context.spec.seed)
     epoch = context.spec.inputs["training"].epoch or 0
-    values = values | journal_values(verdict)
+    values = measure(sets, *offered) | journal_values(verdict)
     journal = Journal(context.folder.journal)
     journal.log(epoch, values)
     length = journal.sync()
@@ -148,10 +133,10 @@ def _store(
     result: dict[str, Any] = {
         "epoch": epoch,
         "n": count,
-        "extractor": extractor.name,
-        "weights": extractor.weights_digest,
+        "extractor": features.extractor.name,
+        "weights": features.extractor.weights_digest,
         "converged": trained["converged"],
         "collapse": verdict.to_dict(),
-        **{name: value if math.isfinite(value) else None for name, value in values.items()},
+        **without_nan(values),
     }
     context.finish([context.folder.journal], result, journal_length=length)

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import nn
 
 from harness.base.errors import RuleError
@@ -27,6 +26,7 @@ from harness.base.files import csv_text, write_text
 from harness.data.pairs.framing import Framing, channel_of, frames, paste
 from harness.data.pairs.store import LoadedScan, ScanRecord, Store
 from harness.jobs.context import Context
+from harness.metrics.images.mask_shape import largest
 from harness.metrics.segmentation.measures import Spacing, Value
 from harness.metrics.segmentation.structure_scores import (
     MEASURES,
@@ -96,7 +96,7 @@ def _segmented(
     inside = predict(network, ct[first : last + 1, None], precision)[:, channel]
     probabilities[first : last + 1] = inside
     whole = paste(probabilities, scan.hu.shape, scan.affine, placement, framing, mirrored)
-    return largest(whole > 0.5)
+    return largest(whole > 0.5)[0]
 
 
 def _row(
@@ -121,13 +121,3 @@ def _row(
         **values,
         "tolerance_mm": tolerance_mm(spacing),
     }
-
-
-def largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest 6-connected component; an empty mask stays empty."""
-    labels, count = ndimage.label(mask)
-    if count < 2:
-        return mask
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return labels == sizes.argmax()

@@ -8,8 +8,8 @@ plausible masks is an outcome, not an error: what it makes is used, and the resu
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,18 +43,24 @@ def load_mask_generator(
     context: Context, name: str, channels: int
 ) -> tuple[torch.nn.Module, dict[str, Any]]:
     """The Stage I generator behind an input, with the config it was trained with."""
-    config = dict(_job(context, name).spec().config)
-    generator = mask_stage.make_generator(config, channels)
-    generator.load_state_dict(load_weights(context.input(name) / "weights.safetensors"))
-    return generator.to(context.spec.compute["device"]), config
+    return _load(context, name, mask_stage.make_generator, channels)
 
 
 def load_image_generator(
     context: Context, name: str, channels: int
 ) -> tuple[torch.nn.Module, dict[str, Any]]:
     """The Stage II generator behind an input, with the config it was trained with."""
+    return _load(context, name, image_stage.make_generator, channels)
+
+
+def _load(
+    context: Context,
+    name: str,
+    make: Callable[[Mapping[str, Any], int], torch.nn.Module],
+    channels: int,
+) -> tuple[torch.nn.Module, dict[str, Any]]:
     config = dict(_job(context, name).spec().config)
-    generator = image_stage.make_generator(config, channels)
+    generator = make(config, channels)
     generator.load_state_dict(load_weights(context.input(name) / "weights.safetensors"))
     return generator.to(context.spec.compute["device"]), config
 
@@ -119,15 +125,6 @@ def synthesise(context: Context) -> None:
     )
     masks = generated.kept or generated.implausible[: config["pairs"]]
     frames = _in_frame(np.stack(masks), store.ct.shape[-1])
-    image_generator, image_generator_config = load_image_generator(context, "image", channels)
-    ct = image_stage.generate_images(
-        image_generator,
-        torch.from_numpy(frames.astype(np.float32)) * 2 - 1,
-        image_generator_config["statistics"],
-        Precision.of(spec.compute).device,
-    )
-    folder = context.folder.path / "store"
-    _write(folder, store, ct, frames, context)
     values = {
         "pairs": len(frames),
         "tried": generated.tried,
@@ -135,7 +132,7 @@ def synthesise(context: Context) -> None:
         "kept_implausible": not generated.kept,
         "too_few": len(generated.kept) < config["pairs"],
     }
-    context.finish([p for p in folder.rglob("*") if p.is_file()], values)
+    _finish(context, store, frames, values)
 
 
 def synthesise_on_real_masks(context: Context) -> None:
@@ -149,17 +146,7 @@ def synthesise_on_real_masks(context: Context) -> None:
     order = numpy_generator(spec.seed, "synthesis-on-real-masks").permutation(rows)
     chosen = np.resize(order, spec.config["pairs"])
     frames = store.padded_masks(chosen)
-    image_generator, config = load_image_generator(context, "image", len(store.channels))
-    device = Precision.of(spec.compute).device
-    ct = image_stage.generate_images(
-        image_generator, image_stage.conditioning(store, chosen), config["statistics"], device
-    )
-    folder = context.folder.path / "store"
-    _write(folder, store, ct, frames, context)
-    context.finish(
-        [p for p in folder.rglob("*") if p.is_file()],
-        {"pairs": len(frames), "masks": len(np.unique(chosen))},
-    )
+    _finish(context, store, frames, {"pairs": len(frames), "masks": len(np.unique(chosen))})
 
 
 def _in_frame(masks: NDArray[np.bool_], frame: int) -> NDArray[np.uint8]:
@@ -168,9 +155,15 @@ def _in_frame(masks: NDArray[np.bool_], frame: int) -> NDArray[np.uint8]:
     return np.pad(masks, ((0, 0), (0, 0), (margin, margin), (margin, margin))).astype(np.uint8)
 
 
-def _write(
-    folder: Path, store: Store, ct: NDArray[np.float32], masks: NDArray[np.uint8], context: Context
+def _finish(
+    context: Context, store: Store, masks: NDArray[np.uint8], values: dict[str, Any]
 ) -> None:
+    """CT for the masks (N, C, F, F), and the store of both."""
+    generator, config = load_image_generator(context, "image", len(store.channels))
+    conditioning = torch.from_numpy(masks.astype(np.float32)) * 2 - 1
+    device = Precision.of(context.spec.compute).device
+    ct = image_stage.generate_images(generator, conditioning, config["statistics"], device)
+    folder = context.folder.path / "store"
     rows = [PairRow.synthetic(index, int(mask.sum())) for index, mask in enumerate(masks)]
     inputs = {n: i for n, i in context.spec.inputs.items() if n in ("mask", "image")}
     seen = set().union(*(_seen(context, name) for name in inputs))
@@ -179,6 +172,7 @@ def _write(
     lineage = {**{n: i.to_dict() for n, i in inputs.items()}, "patients": sorted(seen)}
     meta = {**store.meta, "kind": "synthetic", "lineage": lineage, "patients": []}
     write_store(folder, ct, masks, rows, meta)
+    context.finish([p for p in folder.rglob("*") if p.is_file()], values)
 
 
 def _seen(context: Context, name: str) -> set[str]:

@@ -44,13 +44,8 @@ class SegmenterStage:
     ) -> None:
         self.config = config
         self.precision = precision
-        network = make_unet(
-            tuple(config["channels"]),
-            config["residual_units"],
-            1,
-            channels,
-            seed_of(seed, "weights"),
-        )
+        size = tuple(config["channels"]), config["residual_units"]
+        network = make_unet(*size, 1, channels, seed_of(seed, "weights"))
         self.networks: dict[str, nn.Module] = {"unet": precision.module(network)}
         self.optimisers = {
             "unet": precision.adam(network.parameters(), config["learning_rate"], (0.9, 0.999))
@@ -93,9 +88,8 @@ class SegmenterStage:
 def load_segmenter(context: Context, name: str, channels: int, precision: Precision) -> nn.Module:
     """The trained network of the job's input `name`, for a store of so many mask channels."""
     config = context.work.job(context.spec.inputs[name]).spec().config
-    network = make_unet(
-        tuple(config["channels"]), config["residual_units"], 1, channels, seed_of(0)
-    )
+    size = tuple(config["channels"]), config["residual_units"]
+    network = make_unet(*size, 1, channels, seed_of(0))
     network.load_state_dict(load_weights(context.input(name) / "weights.safetensors"))
     return precision.module(network)
 
