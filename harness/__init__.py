@@ -8,9 +8,5 @@ from harness.base.door import door
 
 __version__ = "0.1.0"
 
-_NAMES = {
-    "results": "harness.commands.results:results",
-    "Results": "harness.commands.results:Results",
-}
-__all__ = ["__version__", *_NAMES]
-__getattr__ = door(__name__, _NAMES)
+_names, __getattr__ = door(__name__, {"commands.results": "results Results"})
+__all__ = ["__version__", *_names]

@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def door(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """The `__getattr__` of a package whose names lie elsewhere.
+def door(package: str, names: Mapping[str, str]) -> tuple[list[str], Callable[[str], Any]]:
+    """`__all__` and `__getattr__` of a package whose names lie elsewhere.
 
     Args:
         package: its `__name__`.
-        names: public name -> "module:object".
+        names: of the objects of each module, separated by spaces.
     """
+    places = {name: module for module, listed in names.items() for name in listed.split()}
 
     def find(name: str) -> Any:
-        if name not in names:
+        if name not in places:
             raise AttributeError(f"module '{package}' has no attribute '{name}'")
-        module, _, thing = names[name].partition(":")
-        return getattr(importlib.import_module(module), thing)
+        return getattr(importlib.import_module(f"harness.{places[name]}"), name)
 
-    return find
+    return list(places), find

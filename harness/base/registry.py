@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import Any, Generic, TypeVar
@@ -11,6 +12,14 @@ from harness.base.errors import ConfigError, EnvironmentFault
 from harness.base.text import meant
 
 T = TypeVar("T")
+NAME = re.compile("[a-z0-9][a-z0-9_-]*")
+"""Of what another package adds: such names need no quotes anywhere, and parts of arms are told."""
+
+
+def _load(place: str) -> Any:
+    """The object at "module:object"."""
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 class Registry(Generic[T]):
@@ -22,12 +31,16 @@ class Registry(Generic[T]):
         noun: what one entry is called in messages, e.g. "data.source".
         group: entry-point group that other packages use, e.g. "harness.sources".
         built_in: things, or "module:object" where they lie.
+        record: "module:class" that others' things must be of; "" for any.
     """
 
-    def __init__(self, noun: str, group: str, built_in: Mapping[str, T | str]) -> None:
+    def __init__(
+        self, noun: str, group: str, built_in: Mapping[str, T | str], record: str = ""
+    ) -> None:
         self.noun = noun
         self.group = group
         self._known: dict[str, Any] = dict(built_in)
+        self._record = record
         self._looked_outside = False
         self._outside: set[str] = set()
 
@@ -49,6 +62,11 @@ class Registry(Generic[T]):
             points = sorted(metadata.entry_points(group=self.group), key=lambda point: point.name)
             for point in points:
                 package = point.dist.name if point.dist else point.value
+                if not NAME.fullmatch(point.name):
+                    raise ConfigError(
+                        f"the name of a {self.noun} must be small letters, digits, '_' and '-', "
+                        f"but got '{point.name}' of the package '{package}'; rename or uninstall it"
+                    )
                 self._add(point.name, point.value, f"; uninstall the package '{package}'")
                 self._outside.add(point.name)
         return list(self._known)
@@ -65,18 +83,27 @@ class Registry(Generic[T]):
                 f"{self.noun} must be one of: {', '.join(self._known)}; but got '{name}'"
                 f"{meant(name, self._known)}"
             )
-        thing = self._known[name]
-        if isinstance(thing, str):
-            module, _, attribute = thing.partition(":")
+        place = self._known[name]
+        if isinstance(place, str):
             try:
-                self._known[name] = getattr(importlib.import_module(module), attribute)
+                thing = _load(place)
             except (ImportError, AttributeError) as error:
                 if name not in self._outside:
                     raise
                 raise EnvironmentFault(
-                    f"{self.noun} '{name}' must be importable, but got '{error}' from '{thing}'; "
+                    f"{self.noun} '{name}' must be importable, but got '{error}' from '{place}'; "
                     "mend or uninstall its package"
                 ) from error
+            if (
+                name in self._outside
+                and self._record
+                and not isinstance(thing, _load(self._record))
+            ):
+                raise EnvironmentFault(
+                    f"{self.noun} '{name}' must be a {self._record.partition(':')[2]}, but got a "
+                    f"{type(thing).__name__} from '{place}'; mend or uninstall its package"
+                )
+            self._known[name] = thing
         return self._known[name]  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[str]:

@@ -33,6 +33,7 @@ EXTRACTORS: Registry[Any] = Registry(
         "efficientnet-lite0": "harness.metrics.extractors.networks:LITE0",
         "torchscript": "harness.metrics.extractors.torchscript:TORCHSCRIPT",
     },
+    "harness.metrics.extractors.registry:Recipe",
 )
 """Each a `harness.metrics.extractors.registry.Recipe`."""
 
@@ -48,32 +49,24 @@ FILLINGS: Registry[Any] = Registry(
         "gan": "harness.work.fillings.generated:GAN",
         "gan-on-real-masks": "harness.work.fillings.generated:GAN_ON_REAL_MASKS",
     },
+    "harness.work.fillings.filling:Filling",
 )
 """Each a `harness.work.fillings.filling.Filling`."""
 
+_SCORES = (
+    *("kid", "kid_by_patient", "fid", "precision", "recall", "density", "coverage"),
+    *("ssim", "ms_ssim_4", "psnr_db", "mae_hu", "diversity", "diversity_real"),
+    *("area_ratio", "components", "empty_share"),
+)
 SCORES: Registry[Any] = Registry(
     "score",
     "harness.scores",
-    {
-        "kid": "harness.metrics.records:KID",
-        "kid_by_patient": "harness.metrics.records:KID_BY_PATIENT",
-        "fid": "harness.metrics.records:FID",
-        "precision": "harness.metrics.records:PRECISION",
-        "recall": "harness.metrics.records:RECALL",
-        "density": "harness.metrics.records:DENSITY",
-        "coverage": "harness.metrics.records:COVERAGE",
-        "ssim": "harness.metrics.records:SSIM",
-        "ms_ssim_4": "harness.metrics.records:MS_SSIM_4",
-        "psnr_db": "harness.metrics.records:PSNR_DB",
-        "mae_hu": "harness.metrics.records:MAE_HU",
-        "diversity": "harness.metrics.records:DIVERSITY",
-        "diversity_real": "harness.metrics.records:DIVERSITY_REAL",
-        "area_ratio": "harness.metrics.records:AREA_RATIO",
-        "components": "harness.metrics.records:COMPONENTS",
-        "empty_share": "harness.metrics.records:EMPTY_SHARE",
-    },
+    {name: f"harness.metrics.records:{name.upper()}" for name in _SCORES},
+    "harness.metrics.records:ScoreRecord",
 )
 """Each a `harness.metrics.records.ScoreRecord`; tables show them in this order."""
+OFFERS = {"mask": ("features", "samples", "masks"), "image": ("features", "pairs")}
+"""What a stage's scores are made from; a score is measured where what it needs is offered."""
 
 
 @dataclass(frozen=True)

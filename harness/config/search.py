@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from harness.base.text import meant
 from harness.config.axes import AxisConfig, axis_problems
-from harness.config.choices import SCORES
+from harness.config.choices import OFFERS, SCORES
 from harness.config.section import Positive, PositiveFloat, Section, full_sentences, must_differ
 from harness.config.servers import storage_problem
 from harness.config.stages import ImageStageConfig, MaskStageConfig
@@ -41,7 +42,7 @@ class StageSweepConfig(Section):
 
     def _better_side(self) -> str:
         key = self.objective.removeprefix("quality/")
-        return str(SCORES.get(key).better) if key in SCORES.names() else "low"
+        return str(SCORES.get(key).better) if key in SCORES.names() else "low"  # refused elsewhere
 
     @model_validator(mode="after")
     def _one_side_is_better(self) -> StageSweepConfig:
@@ -197,12 +198,33 @@ class SweepConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _axes_fit_stages(self) -> SweepConfig:
+    def _axes_and_objectives_fit_stages(self) -> SweepConfig:
         found: list[str] = []
         if self.mask is not None:
             found += axis_problems(MaskStageConfig, self.mask.space, "mask")
+            found += _objective_problems("mask", self.mask)
         if self.image is not None:
             found += axis_problems(ImageStageConfig, self.image.space, "image")
+            found += _objective_problems("image", self.image)
         if found:
             raise full_sentences(*found)
         return self
+
+
+def _objective_problems(stage: str, sweep: StageSweepConfig) -> list[str]:
+    """A full sentence for each objective that the stage cannot be scored by."""
+    records = {name: SCORES.get(name) for name in SCORES.names()}
+    scores = [
+        f"quality/{name}" for name, record in records.items() if record.needs in OFFERS[stage]
+    ]
+    asked = (
+        ("objective", [sweep.objective], scores),
+        ("further_objectives", list(sweep.further_objectives), [*scores, "cost/epochs"]),
+    )
+    return [
+        f"sweep.{stage}.{of} must be one of: {', '.join(valid)}; but got '{name}'"
+        f"{meant(name, valid)}"
+        for of, names, valid in asked
+        for name in names
+        if name not in valid
+    ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING
 
 from harness.inference.crossed_t import Inference, crossed_weighted_t, holm
 from harness.inference.design import PlanFacts, plan_facts
@@ -13,20 +14,10 @@ from harness.inference.effect import Effect
 from harness.inference.table import Table
 from harness.inference.verdict import exchanged, sentence, verdict
 
+if TYPE_CHECKING:
+    from harness.config.experiment import DecisionConfig
+
 EXTENDED = "the test had been opened before under another rule"
-
-
-class Rule(Protocol):
-    """A declared rule: `decision` of an experiment, or a `DecisionRule` about any arms."""
-
-    @property
-    def baseline(self) -> str: ...
-    @property
-    def candidate(self) -> str: ...
-    @property
-    def secondary(self) -> Sequence[tuple[str, str]]: ...
-    @property
-    def margin(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -45,20 +36,9 @@ class DecisionRule:
     secondary: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
-class _About:
-    """What holds for every comparison of a table."""
-
-    margin: float
-    extended: bool
-    at_budget: bool
-    measure: str
-    lower_is_better: bool
-
-
 def decide(
     table: Table,
-    decision: Rule,
+    decision: DecisionConfig | DecisionRule,
     extended: bool = False,
     at_budget: bool = False,
     measure: str = "Dice",
@@ -76,15 +56,12 @@ def decide(
     """
     pairs = [(decision.baseline, decision.candidate), *decision.secondary]
     found = [crossed_weighted_t(table.difference(*pair)) for pair in pairs]
-    about = _About(decision.margin, extended, at_budget, measure, lower_is_better)
-    primary = _effect(pairs[0], found[0], about, True, None)
-    adjusted = _adjusted(found[1:])
+    say = partial(sentence, at_budget=at_budget, measure=measure, lower_is_better=lower_is_better)
     return [
-        primary,
-        *(
-            _effect(pair, inference, about, False, p)
-            for pair, inference, p in zip(pairs[1:], found[1:], adjusted, strict=True)
-        ),
+        _effect(pair, inference, decision.margin, number == 0, p, extended, lower_is_better, say)
+        for number, (pair, inference, p) in enumerate(
+            zip(pairs, found, [None, *_adjusted(found[1:])], strict=True)
+        )
     ]
 
 
@@ -101,37 +78,29 @@ def _adjusted(secondaries: Sequence[Inference]) -> list[float | None]:
 def _effect(
     pair: tuple[str, str],
     inference: Inference,
-    about: _About,
+    margin: float,
     primary: bool,
     adjusted: float | None,
+    extended: bool,
+    lower_is_better: bool,
+    say: Callable[..., str],
 ) -> Effect:
-    word = None if about.extended else verdict(inference, about.margin, adjusted)
-    if about.lower_is_better:
+    word = None if extended else verdict(inference, margin, adjusted)
+    if lower_is_better:
         word = exchanged(word)
-    judged = inference.status == "verdict" and not about.extended
-    opened = EXTENDED if about.extended else ""
+    judged = inference.status == "verdict" and not extended
+    opened = EXTENDED if extended else ""
     needed = "; ".join(part for part in (_note(inference), opened) if part)
-    said = sentence(
-        pair,
-        inference,
-        about.margin,
-        word,
-        needed,
-        adjusted_p=adjusted,
-        at_budget=about.at_budget,
-        measure=about.measure,
-        lower_is_better=about.lower_is_better,
-    )
     return Effect(
         *pair,
         primary,
         inference,
-        _design(inference, about.margin),
+        _design(inference, margin),
         needed,
         p=inference.p if judged else None,
         p_adjusted=adjusted if judged else None,
         word=word or "",
-        sentence=said,
+        sentence=say(pair, inference, margin, word, needed, adjusted_p=adjusted),
     )
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.inference.arm_summary import ArmMean, arm_means
 from harness.inference.crossed_t import crossed_weighted_t
-from harness.inference.decision import Rule
+from harness.inference.decision import DecisionRule
 from harness.inference.table import Table
+
+if TYPE_CHECKING:
+    from harness.config.experiment import DecisionConfig
 
 AXIS_NAMES = {
     "magnitude": "augmentation magnitude",
@@ -47,7 +51,7 @@ def doses(
     table: Table,
     declared: Mapping[str, float],
     levels: Sequence[tuple[str, float, Table]],
-    rule: Rule,
+    rule: DecisionConfig | DecisionRule,
 ) -> tuple[Dose, ...]:
     """Every level with the declared comparison among them, ascending by axis.
 
@@ -65,7 +69,9 @@ def doses(
     return tuple(found)
 
 
-def _dose(axis: str, value: float, table: Table, declared: bool, rule: Rule) -> Dose:
+def _dose(
+    axis: str, value: float, table: Table, declared: bool, rule: DecisionConfig | DecisionRule
+) -> Dose:
     means = {entry.arm: entry for entry in arm_means(table)}
     inference = crossed_weighted_t(table.difference(rule.baseline, rule.candidate))
     return Dose(

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.errors import DataError
 from harness.base.rng import generator
 from harness.config.choices import SCORES
 from harness.metrics.fidelity.kid_fid import fid, kid
@@ -105,12 +106,31 @@ def record_of(name: str) -> ScoreRecord | None:
 
 def measure(sets: ImageSets | None, *offered: Need) -> dict[str, float]:
     """Every registered score that needs what is offered, by key; NaN where `sets` is None."""
-    records = {f"{PREFIX}{name}": SCORES.get(name) for name in SCORES.names()}
+    records = {name: SCORES.get(name) for name in SCORES.names()}
     return {
-        key: record.compute(sets).value if sets is not None else np.nan
-        for key, record in records.items()
+        f"{PREFIX}{name}": compute(name, sets).value if sets is not None else np.nan
+        for name, record in records.items()
         if record.needs in offered and record.compute is not None
     }
+
+
+def compute(name: str, sets: ImageSets) -> Score:
+    """One score; what it raises is its own, and says whose it is.
+
+    Raises:
+        DataError: it gives something else than a `Score`.
+    """
+    try:
+        found = SCORES.get(name).compute(sets)
+    except Exception as error:
+        error.add_note(f"while the score '{name}' was computed")
+        raise
+    if not isinstance(found, Score):
+        raise DataError(
+            f"the score '{name}' must give a Score, but got a {type(found).__name__}; mend its "
+            "function"
+        )
+    return found
 
 
 def measured_names(names: Any) -> list[str]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.base.errors import ConfigError
-from harness.base.text import meant
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Phases, Spec
 from harness.sweep.costs import count_costs
@@ -228,17 +227,6 @@ class StageSweep:
         ladder = scored_epochs(longest(sweep, self._base().schedule.epochs), about)
         return sorted({e for e in (*ladder, *listed_epochs(sweep)) if e <= epochs} | {epochs})
 
-    def _unknown(self, objective: str, scores: Mapping[str, Any]) -> str:
-        """The sentence for an objective that the stage's scores do not have."""
-        valid = sorted(name for name in scores if name.startswith("quality/"))
-        hint = meant(objective, valid)
-        of = "objective" if objective == self._sweep().objective else "further_objectives"
-        valid += [COST_EPOCHS] if of == "further_objectives" else []
-        return (
-            f"sweep.{self.stage}.{of} must be one of: {', '.join(valid)}; but got "
-            f"'{objective}'{hint}"
-        )
-
     def _enter_checkpoints(self, graph: JobGraph) -> None:
         """Enter the listed lengths that told trials passed, where they cost no further epoch.
 
@@ -286,7 +274,10 @@ class StageSweep:
         assert seed.result is not None
         scores = seed.result["values"]
         if objective not in scores:
-            raise ConfigError(self._unknown(objective, scores))
+            raise ConfigError(
+                f"sweep.{self.stage} needs {objective} of every trial, but the scores of this work "
+                "folder are from before it was measured; begin anew in another --workdir"
+            )
         value = scores[objective]
         return float(value) if value is not None and math.isfinite(value) else None
 

@@ -83,3 +83,24 @@ def test_what_lies_elsewhere_is_imported_when_it_is_asked_for() -> None:
     registry: Registry[object] = Registry("word", "harness.no-such-group", {"e": "math:e"})
     assert list(registry) == ["e"]
     assert registry.get("e") == pytest.approx(2.718281828)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("a:b = clinic_odd:FIVE", r"name of a data\.source must be small letters.*got 'a:b' of"),
+        ("five = clinic_odd:FIVE", r"'five' must be a Decimal, but got a int from 'clinic_odd"),
+    ],
+)
+def test_what_another_package_adds_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, said: str
+) -> None:
+    folder = tmp_path / "odd-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(f"[harness.odd-group]\n{line}\n")
+    (tmp_path / "clinic_odd.py").write_text("FIVE = 5\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    registry: Registry[object] = Registry("data.source", "harness.odd-group", {}, "decimal:Decimal")
+    with pytest.raises((ConfigError, EnvironmentFault), match=said):
+        registry.get("five")

@@ -23,7 +23,6 @@ from pathlib import Path
 from harness.base.rng import generator
 from harness.inference.crossed_t import VarianceComponents
 from harness.inference.power import smallest_detectable_effect
-from harness.inference.simulated_tables import draw
 from harness.inference.simulation import (
     count,
     count_tables,
@@ -31,6 +30,8 @@ from harness.inference.simulation import (
     monte_carlo_error,
     wilcoxon_on_one_replicate,
 )
+
+from .simulated_tables import draw
 
 REFERENCE = Path(__file__).parent / "inference_reference.csv"
 MARGIN = 0.01

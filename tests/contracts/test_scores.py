@@ -12,6 +12,7 @@ from scipy import linalg, ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from sklearn.metrics.pairwise import polynomial_kernel
 
+from harness.base.errors import DataError
 from harness.config.choices import SCORES
 from harness.metrics.records import ImageSets, ScoreRecord, measure, score_name
 
@@ -195,3 +196,14 @@ def test_it_equals_its_reference(name: str) -> None:
 def test_every_built_in_score_has_a_reference() -> None:
     ours = {n for n in COMPUTED if SCORES.get(n).compute.__module__ == ScoreRecord.__module__}
     assert ours == set(REFERENCES)
+
+
+def test_a_function_that_gives_no_score_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = ScoreRecord("odd", "samples", lambda sets: 0.5, "low")  # type: ignore[arg-type,return-value]
+    monkeypatch.setitem(SCORES._known, "odd", odd)
+    with pytest.raises(DataError, match="the score 'odd' must give a Score, but got a float"):
+        measure(sets_of("samples"), "samples")
+    monkeypatch.setitem(SCORES._known, "odd", replace(odd, compute=lambda sets: 1 / 0))
+    with pytest.raises(ZeroDivisionError) as caught:
+        measure(sets_of("samples"), "samples")
+    assert caught.value.__notes__ == ["while the score 'odd' was computed"]

@@ -18,6 +18,7 @@ from benchmarks.inference import (
     reference,
     shape_rate,
 )
+from benchmarks.simulated_tables import SHAPES, draw
 from scipy import stats
 
 from harness.base.errors import DataError
@@ -28,9 +29,10 @@ from harness.inference.crossed_t import (
     mean_squares,
 )
 from harness.inference.power import smallest_detectable_effect
-from harness.inference.simulated_tables import BOUNDED, SHAPES, bounded, draw
 from harness.inference.simulation import (
+    BOUNDED,
     NO_VERDICT,
+    bounded,
     count,
     count_tables,
     excludes_zero,

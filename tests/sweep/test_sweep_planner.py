@@ -145,13 +145,17 @@ def test_a_higher_objective_may_be_better(make: Maker) -> None:
     assert plan.best.params == {"batch_size": 12, "schedule.epochs": 4}
 
 
-def test_a_misspelt_objective_is_named_once_there_is_a_score(make: Maker) -> None:
-    with pytest.raises(ConfigError) as error:
-        make(objective="quality/kidd").run()
-    assert str(error.value) == (
-        "sweep.mask.objective must be one of: quality/kid; but got 'quality/kidd'; "
-        "did you mean 'quality/kid'?"
-    )
+def test_an_objective_that_no_score_has_is_named(make: Maker) -> None:
+    with pytest.raises(
+        ValidationError, match=r"but got 'quality/kidd'; did you mean 'quality/kid'\?"
+    ):
+        make(objective="quality/kidd")
+    with pytest.raises(
+        ValidationError, match=r"sweep\.mask\.objective must be one of: quality/kid, "
+    ):
+        make(objective="quality/ssim")
+    with pytest.raises(ConfigError, match="needs quality/fid of every trial, but the scores of"):
+        make(objective="quality/fid").run()
 
 
 def test_looking_asks_nothing(make: Maker) -> None:
@@ -184,7 +188,7 @@ def test_results_of_another_store_are_not_used(make: Maker) -> None:
     assert [run.trial for run in sweep.look().trials] == trials
 
 
-BESIDE = {"quality/recall": "maximize", "cost/epochs": "minimize"}
+BESIDE = {"quality/diversity": "maximize", "cost/epochs": "minimize"}
 
 
 @pytest.mark.parametrize("sampler", ["grid", "tpe", "gp"])
@@ -192,7 +196,7 @@ def test_several_objectives_have_a_front_and_the_best_by_the_first_is_chosen(
     make: Maker, sampler: str
 ) -> None:
     def score(config: Mapping[str, Any], seed: int, epoch: int) -> dict[str, Any]:
-        return {**kid(config, seed, epoch), "quality/recall": config["batch_size"] / 16}
+        return {**kid(config, seed, epoch), "quality/diversity": config["batch_size"] / 16}
 
     space = {**SIZES, "schedule.epochs": {"values": [4, 8]}}
     sweep = make(
@@ -224,7 +228,7 @@ def test_several_objectives_have_a_front_and_the_best_by_the_first_is_chosen(
     assert plan.best.number in front
     for run in plan.trials:
         _, recall, epochs = points[run.trial.number]
-        assert run.trial.further == {"quality/recall": -recall, "cost/epochs": epochs}
+        assert run.trial.further == {"quality/diversity": -recall, "cost/epochs": epochs}
 
 
 def test_a_failed_trial_is_on_no_front(make: Maker) -> None:
@@ -245,7 +249,7 @@ def test_what_optuna_cannot_combine_is_refused(make: Maker) -> None:
 
 def test_a_misspelt_further_objective_is_named(make: Maker) -> None:
     with pytest.raises(
-        ConfigError, match=r"sweep\.mask\.further_objectives must be one of: .*cost/epochs; "
+        ValidationError, match=r"sweep\.mask\.further_objectives must be one of: .*cost/epochs; "
     ):
         make(further_objectives={"quality/recal": "maximize"}).run()
 

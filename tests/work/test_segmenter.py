@@ -18,15 +18,17 @@ from hypothesis import strategies as st
 from monai.metrics import DiceHelper
 from torch import Tensor, nn
 
+from harness.base.errors import DataError
 from harness.config.arms import DEFAULT as ARMS
 from harness.config.arms import NAMED, arm_of
+from harness.config.choices import FILLINGS
 from harness.data.pairs.store import PairRow, Store, write_store
 from harness.jobs.context import Context
 from harness.jobs.journal import series
 from harness.jobs.spec import Spec
 from harness.training.precision import Precision
 from harness.work.train.batches import others
-from harness.work.train.mixed_batches import SlotBatches, Slots, real_pairs
+from harness.work.train.mixed_batches import SlotBatches, Slots, filled, real_pairs
 from harness.work.train.segmenter import SegmenterStage, predict, validation_dice
 
 
@@ -447,3 +449,27 @@ def test_predictions_do_not_depend_on_their_company_and_change_no_mode() -> None
     assert (together > 0).all()
     assert (together < 1).all()
     assert network.training
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda ct, masks: (ct[:, 0], masks), "must give tensors n x"),
+        (lambda ct, masks: (ct, masks[:-1]), "must give tensors n x"),
+        (lambda ct, masks: None, "but got None; mend its pairs"),
+        (lambda ct, masks: (ct * np.nan, masks), r"must give CT in \[-1, 1\] and masks of 0 and 1"),
+        (lambda ct, masks: (ct, masks * 7), r"must give CT in \[-1, 1\] and masks of 0 and 1"),
+        (lambda ct, masks: (ct[:0], masks[:0]), "must give pairs, but got none"),
+    ],
+)
+def test_a_filling_that_gives_no_pairs_is_named(
+    made: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = Tiny(tmp_path)
+    store = Store.open(tiny.store_folder)
+    context = cast(Context, SimpleNamespace(spec=tiny.specs.segmenter(tiny.store, "none", None, 0)))
+    pairs = arm_of("none").pairs.pairs(context, store)
+    odd = SimpleNamespace(pairs=lambda context, store: made(*pairs))
+    monkeypatch.setitem(FILLINGS._known, "odd", odd)
+    with pytest.raises(DataError, match=f"the filling 'odd' .*{said}"):
+        filled("odd", context, store)

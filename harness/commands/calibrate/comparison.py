@@ -32,11 +32,13 @@ from harness.inference.power import (
     replicates_needed,
     smallest_detectable_effect,
 )
-from harness.inference.simulated_tables import BOUNDED, LEVEL, bounded
 from harness.inference.simulation import (
+    BOUNDED,
+    LEVEL,
     NO_VERDICT,
     WORDS,
     Counts,
+    bounded,
     count,
     count_tables,
     from_mean_squares,

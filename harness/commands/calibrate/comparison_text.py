@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.base.files import csv_text
-from harness.inference.simulated_tables import BOUNDED
-from harness.inference.simulation import NO_VERDICT, WORDS
+from harness.inference.simulation import BOUNDED, NO_VERDICT, WORDS
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

@@ -24,7 +24,7 @@ from harness.metrics.fidelity.by_patient import (
 )
 from harness.metrics.fidelity.kid_fid import fid, kid
 from harness.metrics.fidelity.prdc import NAMES, Distances, prdc, prdc_of_distances
-from harness.metrics.records import ImageSets
+from harness.metrics.records import ImageSets, compute
 from harness.metrics.score import Score, undefined
 
 Array = NDArray[np.float64]
@@ -111,7 +111,7 @@ def _of_others(x: Array, y: Array, known: set[str]) -> dict[str, Score]:
     sets = ImageSets(none, none, (x[:n].astype(np.float32), y[:n].astype(np.float32)), math.nan, 0)
     records = {name: SCORES.get(name) for name in SCORES.names() if name not in known}
     return {
-        name: record.compute(sets)
+        name: compute(name, sets)
         for name, record in records.items()
         if record.needs == "features" and record.compute is not None
     }

@@ -15,10 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.base.errors import DataError
 from harness.base.rng import torch_generator
 from harness.config.choices import FILLINGS
 from harness.config.stages import SegmentationAugmentation, extra_slots
 from harness.data.pairs.store import Store
+from harness.jobs.context import Context
 from harness.training.augmentation import augment_pairs
 from harness.work.train.batches import load_pairs
 
@@ -132,6 +134,38 @@ def slot_plan(config: Mapping[str, Any]) -> list[tuple[int, dict[str, int]]]:
         return [(0, {"extra": size}), (turn, {"real": size})]
     extra = extra_slots(size, config["synthetic_fraction"])
     return [(0, {"real": size - extra, "extra": extra})]
+
+
+def filled(name: str, context: Context, store: Store) -> tuple[Tensor, Tensor]:
+    """The pairs of a filling.
+
+    Raises:
+        DataError: they are no pairs as the store has them.
+    """
+    pairs = FILLINGS.get(name).pairs(context, store)
+    shapes = (1, *store.ct.shape[-2:]), store.masks.shape[1:]
+    fits = (
+        isinstance(pairs, tuple)
+        and len(pairs) == 2
+        and all(isinstance(side, Tensor) for side in pairs)
+        and len(pairs[0]) == len(pairs[1])
+        and all(tuple(side.shape[1:]) == shape for side, shape in zip(pairs, shapes, strict=True))
+    )
+    if not fits:
+        what = [tuple(getattr(side, "shape", ())) for side in pairs or ()]
+        raise DataError(
+            f"the filling '{name}' must give tensors n x {shapes[0]} and n x {shapes[1]}, but got "
+            f"{what or pairs}; mend its pairs"
+        )
+    ct, masks = pairs
+    if not (torch.isfinite(ct).all() and ct.abs().le(1.001).all() and masks.le(1).all()):
+        raise DataError(
+            f"the filling '{name}' must give CT in [-1, 1] and masks of 0 and 1, but got others; "
+            "mend its pairs"
+        )
+    if not len(ct) and name != "nothing":
+        raise DataError(f"the filling '{name}' must give pairs, but got none; mend its pairs")
+    return ct, masks
 
 
 def real_pairs(store: Store, config: Mapping[str, Any], seed: int) -> tuple[Tensor, Tensor]:

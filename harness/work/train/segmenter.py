@@ -19,7 +19,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from harness.base.errors import DataError
 from harness.base.rng import seed_of
-from harness.config.choices import FILLINGS
 from harness.data.pairs.framing import channel_of
 from harness.data.pairs.store import Store
 from harness.jobs.checkpoint import load_weights
@@ -28,7 +27,7 @@ from harness.models.unet import make_unet
 from harness.training.precision import Precision
 from harness.training.schedule import cosine
 from harness.work.train.checkpoints import train
-from harness.work.train.mixed_batches import SlotBatches, real_pairs
+from harness.work.train.mixed_batches import SlotBatches, filled, real_pairs
 
 
 class SegmenterStage:
@@ -141,7 +140,7 @@ def train_segmenter(context: Context) -> None:
     real = real_pairs(store, config, spec.seed)
     if not len(real[0]):
         raise DataError("a segmenter needs training pairs, but the store has none")
-    extra = FILLINGS.get(config["fill"]["extra"]).pairs(context, store)
+    extra = filled(config["fill"]["extra"], context, store)
     precision = Precision.of(spec.compute)
     stage = SegmenterStage(config, len(store.channels), spec.seed, precision, store)
     batches = SlotBatches(real, extra, config, spec.seed)

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.inference.crossed_t import VarianceComponents
+from harness.inference.simulation import BOUNDED, Floats, bounded
 
-Floats = NDArray[np.float64]
-Size = tuple[int, int, int]
 Part = Callable[[np.random.Generator, tuple[int, ...]], Floats]
 
 LOG_SD = 0.72
@@ -28,12 +25,6 @@ OUTLIER_SHARE, OUTLIER_FACTOR = 0.05, 5.0
 
 COLLAPSE_SHARE, COLLAPSE_DROP = 0.10, 0.20
 """Of one arm's replicates, and the Dice that a collapsed one loses."""
-
-LEVEL = 0.85
-"""Dice about which a bounded table is drawn when nothing better is known."""
-
-SHARED_LOGIT_SD = 0.5
-"""How patients differ in both arms alike: about 0.74 to 0.92 Dice where the middle is 0.85."""
 
 
 def _normal(rng: np.random.Generator, size: tuple[int, ...]) -> Floats:
@@ -74,7 +65,6 @@ PARTS: dict[str, tuple[Part, Part, Part]] = {
 }
 """By name: what patients, replicates and residuals are drawn from, at standard deviation 1."""
 
-BOUNDED = "bounded Dice"
 SHAPES = (*PARTS, BOUNDED)
 
 
@@ -113,35 +103,3 @@ def draw(
     if shape == "collapsing replicates":
         tables += _collapsing(rng, (repeats, 1, replicates))
     return np.asarray(tables + components.residual * rest(rng, size), np.float64)
-
-
-def bounded(
-    components: VarianceComponents, size: Size, rng: np.random.Generator, level: float = LEVEL
-) -> Floats:
-    """Differences of two arms whose Dice lie in (0, 1); the arms do not differ.
-
-    Each arm's logit is logit(level) + a patient's part that both arms share + patient, replicate
-    and residual parts of its own, all normal. The own parts' sds are `components` over sqrt 2
-    and the slope of Dice in its logit at `level`, so the difference has about that spread there,
-    and less for patients near 1. The arms are exchangeable, so the true mean difference is 0.
-
-    Args:
-        components: wanted sds of the difference.
-        size: repeats, patients, replicates.
-        rng: draws everything.
-        level: Dice in the middle, between 0 and 1.
-    """
-    repeats, patients, replicates = size
-    own = 1 / (math.sqrt(2) * level * (1 - level))
-    shared = math.log(level / (1 - level)) + SHARED_LOGIT_SD * rng.standard_normal(
-        (repeats, patients, 1)
-    )
-
-    def arm() -> Any:
-        logit = shared + own * components.patient * rng.standard_normal((repeats, patients, 1))
-        logit = logit + own * components.replicate * rng.standard_normal((repeats, 1, replicates))
-        logit = logit + own * components.residual * rng.standard_normal(size)
-        return 1 / (1 + np.exp(-logit))
-
-    candidate, baseline = arm(), arm()
-    return np.asarray(candidate - baseline, np.float64)
