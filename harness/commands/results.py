@@ -67,7 +67,10 @@ def results(workdir: str | Path, experiment: str | Path, overrides: Sequence[str
 def frames(data: ReportData) -> Results:
     """The tables of a page as data frames."""
     tables = {name: text for name, text in make_tables(data).items() if text}
-    read = {name: pd.read_csv(io.StringIO(text)) for name, text in tables.items()}
+    read = {
+        name: pd.read_csv(io.StringIO(text), float_precision="round_trip")
+        for name, text in tables.items()
+    }
     sweeps = {s: read.get(f"sweep-{s}.csv") for s in ("mask", "image")}
     trials = [frame.assign(stage=stage) for stage, frame in sweeps.items() if frame is not None]
     scores = read.get("scores.csv", pd.DataFrame(columns=["patient", "replicate", "arm", "value"]))

@@ -119,7 +119,7 @@ def arm_problems(arms: Sequence[str], source: str) -> list[str]:
                 f"the arm '{name}' needs data.source '{needed}', where {arm.pairs.words} can be "
                 f"made, but got '{source}'; remove it from `arms`"
             )
-        if arm.filling == "nothing" and arm.order != "mixed":
+        if arm.pairs.empty and arm.order != "mixed":
             found.append(f"arms must train on pairs, but got '{name}'; remove it from `arms`")
     return found
 

@@ -213,18 +213,20 @@ class SweepConfig(Section):
 
 def _objective_problems(stage: str, sweep: StageSweepConfig) -> list[str]:
     """A full sentence for each objective that the stage cannot be scored by."""
-    records = {name: SCORES.get(name) for name in SCORES.names()}
-    scores = [
-        f"quality/{name}" for name, record in records.items() if record.needs in OFFERS[stage]
-    ]
-    asked = (
-        ("objective", [sweep.objective], scores),
-        ("further_objectives", list(sweep.further_objectives), [*scores, "cost/epochs"]),
-    )
-    return [
-        f"sweep.{stage}.{of} must be one of: {', '.join(valid)}; but got '{name}'"
-        f"{meant(name, valid)}"
-        for of, names, valid in asked
-        for name in names
-        if name not in valid
-    ]
+    asked: list[tuple[str, str, list[str]]] = [("objective", sweep.objective, [])]
+    asked += [("further_objectives", name, ["cost/epochs"]) for name in sweep.further_objectives]
+    found = []
+    for of, name, others in asked:
+        key = name.removeprefix("quality/")
+        scored = key != name and key in SCORES.names() and _offered(stage, key)
+        if not scored and name not in others:
+            valid = [f"quality/{key}" for key in SCORES.names() if _offered(stage, key)] + others
+            found.append(
+                f"sweep.{stage}.{of} must be one of: {', '.join(valid)}; but got '{name}'"
+                f"{meant(name, valid)}"
+            )
+    return found
+
+
+def _offered(stage: str, score: str) -> bool:
+    return SCORES.get(score).needs in OFFERS[stage]

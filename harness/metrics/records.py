@@ -222,7 +222,7 @@ FID = ScoreRecord(
 )  # fmt: skip
 SSIM = ScoreRecord(
     "SSIM", "pairs", lambda sets: sets.likeness["ssim"], "high",
-    bounds=(-1, 1), reference="torchmetrics", curve=True,
+    bounds=(-1, 1), reference="its formula; torchmetrics", curve=True,
 )  # fmt: skip
 MS_SSIM_4 = ScoreRecord(
     "MS-SSIM, 4 scales", "pairs", lambda sets: sets.likeness["ms_ssim_4"], "high",
@@ -237,20 +237,25 @@ MAE_HU = ScoreRecord(
 )
 DIVERSITY = ScoreRecord(
     "diversity of samples", "samples", lambda sets: sets.diversity[0],
-    unit="mean 1 - SSIM of pairs", bounds=(0, 2), reference="scikit-image, pair by pair",
+    unit="mean 1 - SSIM of pairs", bounds=(0, 2), reference="SSIM by its formula, pair by pair",
 )  # fmt: skip
 DIVERSITY_REAL = ScoreRecord(
     "diversity of real ones", "samples", lambda sets: sets.diversity[1],
-    unit="mean 1 - SSIM of pairs", bounds=(0, 2), reference="scikit-image, pair by pair",
+    unit="mean 1 - SSIM of pairs", bounds=(0, 2), reference="SSIM by its formula, pair by pair",
 )  # fmt: skip
 AREA_RATIO = ScoreRecord(
-    "mask area / real area", "masks", _area_ratio, unit="1 is right", bounds=(0, np.inf)
+    "mask area / real area",
+    "masks",
+    _area_ratio,
+    unit="1 is right",
+    bounds=(0, np.inf),
+    reference="sums of pixels",
 )
 COMPONENTS = ScoreRecord(
     "regions per mask", "masks", _components, unit="real structures: about 1",
     bounds=(0, np.inf), reference="scipy.ndimage.label",
 )  # fmt: skip
-EMPTY_SHARE = ScoreRecord("empty masks", "masks", _empty_share, "low", "share", (0, 1))
+EMPTY_SHARE = ScoreRecord("empty masks", "masks", _empty_share, "low", "share", (0, 1), "a count")
 KID_BY_PATIENT = ScoreRecord("KID by patient", "patients", None, "low", reference="loops")
 PRECISION = ScoreRecord("precision", "patients", None, "high", bounds=(0, 1), reference="prdc")
 RECALL = ScoreRecord("recall", "patients", None, "high", bounds=(0, 1), reference="prdc")

@@ -9,18 +9,16 @@ the same folder and under a lock, and renamed when it is whole.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.base.errors import ConfigError, EnvironmentFault
-from harness.base.files import read_json, write_json
+from harness.base.files import locked, read_json, write_json
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -123,7 +121,7 @@ def prepare(store: MlflowStore) -> None:
     if store.database is None:
         return
     home = store.database.parent
-    with _locked(home / ".first-use.lock"):
+    with locked(home / ".first-use"):
         if not store.database.exists():
             _make(store, store.database)
         elif store.artifacts is not None:
@@ -157,11 +155,3 @@ def _follow_move(database: Path, artifacts: Path) -> None:
                     f"WHERE substr({column}, 1, ?) = ?",
                     (after, len(before) + 1, len(before), before),
                 )
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -12,6 +12,14 @@ from harness.base.registry import Registry
 from harness.base.text import nearest
 
 
+def plant(site: Path, package: str, group: str, line: str) -> None:
+    """What an installed distribution with one entry point leaves behind."""
+    folder = site / f"{package}-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(f"[{group}]\n{line}\n")
+
+
 def known() -> Registry[int]:
     return Registry("data.source", "harness.no-such-group", {"phantom": 1, "openkbp": 2})
 
@@ -51,10 +59,7 @@ def test_nearest_keeps_the_valid_spelling() -> None:
 def test_other_packages_register_by_entry_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "clinic-1.0.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: clinic\nVersion: 1.0\n")
-    (folder / "entry_points.txt").write_text("[harness.test-group]\nclinic = clinic_source:FIVE\n")
+    plant(tmp_path, "clinic", "harness.test-group", "clinic = clinic_source:FIVE")
     (tmp_path / "clinic_source.py").write_text("FIVE = 5\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     registry: Registry[int] = Registry("data.source", "harness.test-group", {"phantom": 1})
@@ -68,10 +73,7 @@ def test_other_packages_register_by_entry_point(
 def test_a_package_that_cannot_be_imported_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "broken-1.0.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
-    (folder / "entry_points.txt").write_text("[harness.test-group]\nbroken = no_such_module:X\n")
+    plant(tmp_path, "broken", "harness.test-group", "broken = no_such_module:X")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     registry: Registry[int] = Registry("data.source", "harness.test-group", {})
     assert list(registry) == ["broken"]
@@ -95,10 +97,7 @@ def test_what_lies_elsewhere_is_imported_when_it_is_asked_for() -> None:
 def test_what_another_package_adds_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, said: str
 ) -> None:
-    folder = tmp_path / "odd-1.0.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
-    (folder / "entry_points.txt").write_text(f"[harness.odd-group]\n{line}\n")
+    plant(tmp_path, "odd", "harness.odd-group", line)
     (tmp_path / "clinic_odd.py").write_text("FIVE = 5\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     registry: Registry[object] = Registry("data.source", "harness.odd-group", {}, "decimal:Decimal")

@@ -38,6 +38,7 @@ def test_every_frame_has_the_documented_columns(everything: ReportData) -> None:
 def test_means_are_those_of_the_table(everything: ReportData) -> None:
     found = frames(everything)
     assert everything.table is not None
+    assert found.scores["value"].tolist() == [cell.value for cell in everything.table.cells]
     for arm, value in zip(found.arms["arm"], found.arms["value"], strict=True):
         assert value == pytest.approx(everything.table.values(arm).mean())
     assert len(found.replicates) == len(found.arms) * len(everything.table.replicates)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base.errors import ConfigError, DataError
-from harness.base.text import nearest
+from harness.base.text import meant
 from harness.inference.decision import DecisionRule
 from harness.inference.table import Table
 
@@ -138,8 +138,7 @@ def _pair(text: str, arms: Sequence[str]) -> tuple[str, str]:
 
 def _check_arm(name: str, arms: Sequence[str], option: str) -> None:
     if name not in arms:
-        near = nearest(name, arms)
-        hint = f"; did you mean '{near}'?" if near else "; name one of them"
+        hint = meant(name, arms, "; name one of them")
         raise ConfigError(
             f"{option} must be one of the arms {', '.join(arms)}, but got '{name}'{hint}"
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.errors import ConfigError
-from harness.base.text import nearest
+from harness.base.text import meant
 from harness.commands import steps
 from harness.commands.export.cases import generated_cases, real_cases, safe_name, scan_cases
 from harness.commands.export.folder import ENDING, CaseWriter, free_place
@@ -86,8 +86,7 @@ def _check(experiment: Experiment, request: ExportRequest) -> None:
     """What can be refused before anything is read."""
     arm = request.arm
     if arm is not None and arm not in experiment.arms:
-        near = nearest(arm, experiment.arms)
-        hint = f"; did you mean '{near}'?" if near else "; name one of them"
+        hint = meant(arm, experiment.arms, "; name one of them")
         raise ConfigError(
             f"--arm must be one of the experiment's: {', '.join(experiment.arms)}; but got "
             f"'{arm}'{hint}"

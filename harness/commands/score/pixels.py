@@ -14,8 +14,8 @@ from harness.commands.score.image_set import ImageSet, Window
 from harness.metrics.collapse.verdict import RealSet, judge_collapse, real_diversity, undecided
 from harness.metrics.extractors.coarse_pixels import NAME, PREPROCESSING, coarse_pixels
 from harness.metrics.images.similarity import paired_similarity, ssim_diversity
+from harness.metrics.records import DIVERSITY_PAIRS
 
-DIVERSITY_PAIRS = 200
 SHOWN = 3
 
 

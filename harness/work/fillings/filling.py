@@ -41,11 +41,12 @@ class Filling:
 
     Attributes:
         words: the pairs, in sentences about an arm.
-        purpose: what they are there to show; "" where that is plain.
         colours: of its arms without and with augmentation, "#rrggbb".
+        purpose: what they are there to show; "" where that is plain.
         stream: of the random numbers that draw the extra places: arms of one stream draw alike.
         stages: GAN stages that it needs, "mask" and "image".
         generated: its pairs are none of the patients' own; their fraction of a batch is tuned.
+        empty: it leaves the places empty on purpose.
         needs_source: `data.source` that it needs; "" for any.
         not_exported: why its pairs are no training set for others; "" where they are one.
     """
@@ -56,6 +57,7 @@ class Filling:
     stream: str = "shared"
     stages: tuple[str, ...] = ()
     generated: bool = False
+    empty: bool = False
     needs_source: str = ""
     not_exported: str = ""
 

@@ -56,4 +56,4 @@ EXCHANGED_LABELS = ExchangedLabels(
     "must harm",
     not_exported="whose labels are other pairs' on purpose",
 )
-NOTHING = Nothing("nothing, so that batches are smaller", ("#c9c9c9", "#56b4e9"))
+NOTHING = Nothing("nothing, so that batches are smaller", ("#c9c9c9", "#56b4e9"), empty=True)

@@ -142,7 +142,8 @@ def filled(name: str, context: Context, store: Store) -> tuple[Tensor, Tensor]:
     Raises:
         DataError: they are no pairs as the store has them.
     """
-    pairs = FILLINGS.get(name).pairs(context, store)
+    filling = FILLINGS.get(name)
+    pairs = filling.pairs(context, store)
     shapes = (1, *store.ct.shape[-2:]), store.masks.shape[1:]
     fits = (
         isinstance(pairs, tuple)
@@ -163,7 +164,7 @@ def filled(name: str, context: Context, store: Store) -> tuple[Tensor, Tensor]:
             f"the filling '{name}' must give CT in [-1, 1] and masks of 0 and 1, but got others; "
             "mend its pairs"
         )
-    if not len(ct) and name != "nothing":
+    if not len(ct) and not filling.empty:
         raise DataError(f"the filling '{name}' must give pairs, but got none; mend its pairs")
     return ct, masks
 
