@@ -16,7 +16,7 @@ NAME = re.compile("[a-z0-9][a-z0-9_-]*")
 """Of what another package adds: such names need no quotes anywhere, and parts of arms are told."""
 
 
-def _load(place: str) -> Any:
+def load_place(place: str) -> Any:
     """The object at "module:object"."""
     module, _, attribute = place.partition(":")
     return getattr(importlib.import_module(module), attribute)
@@ -86,7 +86,7 @@ class Registry(Generic[T]):
         place = self._known[name]
         if isinstance(place, str):
             try:
-                thing = _load(place)
+                thing = load_place(place)
             except (ImportError, AttributeError) as error:
                 if name not in self._outside:
                     raise
@@ -97,7 +97,7 @@ class Registry(Generic[T]):
             if (
                 name in self._outside
                 and self._record
-                and not isinstance(thing, _load(self._record))
+                and not isinstance(thing, load_place(self._record))
             ):
                 raise EnvironmentFault(
                     f"{self.noun} '{name}' must be a {self._record.partition(':')[2]}, but got a "

@@ -177,7 +177,7 @@ class Session:
         """Hold the work folder: one driver at a time; workers and tracker end with the block."""
         self.work.begin()
         with lease(self.root / "driver.lease.json", f"the work folder '{self.root.name}'"):
-            public = Experiment.model_validate(sanitised(self.experiment))
+            public = type(self.experiment).model_validate(sanitised(self.experiment))
             write_text(self.home / "experiment.yaml", render(public))
             tracker = None
             try:

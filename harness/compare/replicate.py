@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from harness.config.arms import arm_of
-from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.config.stages import ImageStageConfig, MaskStageConfig, StageConfig
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Input, Phases, Spec
-from harness.work.specs import Settings, Specs
+from harness.work.specs import Specs
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class _Chain:
         self.specs, self.store, self.seed = planner.specs, planner.store, seed
         self.stages: dict[str, Phases] = {}
         self.scores: dict[str, Spec] = {}
-        self._settings: dict[str, Settings] = {"mask": planner.mask, "image": planner.image}
+        self._settings: dict[str, StageConfig] = {"mask": planner.mask, "image": planner.image}
         self._graph, self._name = graph, name
 
     def need(self, spec: Spec, what: str) -> None:
@@ -103,12 +103,13 @@ class _Chain:
     def stage(self, name: str) -> Phases:
         """A stage's training, and its score at the end."""
         if name not in self.stages:
-            training = self.specs.training(self.store, self._settings[name], self.seed)
+            settings = self._settings[name]
+            training = self.specs.training(self.store, settings, self.seed)
             self._graph.train(training, training.epochs, f"{name} stage, {self._name}")
-            diversity = self.specs.diversity_of(self.store, training.last)
+            diversity = self.specs.diversity(self.store, settings.shows)
             self._graph.need(diversity, label="diversity of real images")
             self.scores[name] = self.specs.score(
-                f"{name}-score", self.store, training.last, training.epochs
+                self.store, settings, training.last, training.epochs
             )
             self.need(self.scores[name], f"score of the {name} stage")
             self.stages[name] = training

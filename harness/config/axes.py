@@ -54,6 +54,7 @@ def axis_problems(stage: type[Section], space: Mapping[str, AxisConfig], name: s
         name: the section's name, `mask` or `image`.
     """
     places = dict(settings(stage))
+    del places["network"]  # its settings would be others
     found: list[str] = []
     for key, axis in space.items():
         path = f"sweep.{name}.space.{key}"

@@ -53,6 +53,30 @@ FILLINGS: Registry[Any] = Registry(
 )
 """Each a `harness.work.fillings.filling.Filling`."""
 
+MASK_NETWORKS: Registry[Any] = Registry(
+    "mask.network",
+    "harness.mask_networks",
+    {"dcgan": "harness.config.stages:DCGAN"},
+    "harness.config.stages:NetworkRecord",
+)
+"""Each a `harness.config.stages.NetworkRecord` whose section is a `MaskStageConfig`."""
+
+IMAGE_NETWORKS: Registry[Any] = Registry(
+    "image.network",
+    "harness.image_networks",
+    {"pix2pix": "harness.config.stages:PIX2PIX"},
+    "harness.config.stages:NetworkRecord",
+)
+"""Each a `harness.config.stages.NetworkRecord` whose section is an `ImageStageConfig`."""
+
+SEGMENTERS: Registry[Any] = Registry(
+    "segmentation.network",
+    "harness.segmenters",
+    {"unet": "harness.config.stages:UNET"},
+    "harness.config.stages:NetworkRecord",
+)
+"""Each a `harness.config.stages.NetworkRecord` whose section is a `SegmentationConfig`."""
+
 _SCORES = (
     *("kid", "kid_by_patient", "fid", "precision", "recall", "density", "coverage"),
     *("ssim", "ms_ssim_4", "psnr_db", "mae_hu", "diversity", "diversity_real"),

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
+from harness.base.errors import EnvironmentFault
+from harness.base.registry import Registry
 from harness.config.arms import DEFAULT, ArmName, arm_problems
-from harness.config.choices import EXTRACTORS, OneOf
+from harness.config.choices import EXTRACTORS, IMAGE_NETWORKS, MASK_NETWORKS, SEGMENTERS, OneOf
 from harness.config.data import DataConfig
 from harness.config.search import SweepConfig
 from harness.config.section import Positive, PositiveFloat, Section, full_sentences, must_differ
 from harness.config.stages import (
+    DcganConfig,
     ImageStageConfig,
     MaskStageConfig,
+    Pix2pixConfig,
     SegmentationConfig,
+    UnetConfig,
     share_problems,
 )
 
@@ -184,7 +191,7 @@ class TrackingConfig(Section):
 
 
 class Experiment(Section):
-    """The whole question."""
+    """The whole question; with other networks than the built-in ones, a subclass of `model_of`."""
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,60}$",
@@ -203,10 +210,10 @@ class Experiment(Section):
     )
     seed: int = Field(0, ge=0, description="root of every random stream")
     data: DataConfig = Field(DataConfig(), description="patients and pairs")
-    mask: MaskStageConfig = Field(MaskStageConfig(), description="Stage I")
-    image: ImageStageConfig = Field(ImageStageConfig(), description="Stage II")
+    mask: DcganConfig = Field(DcganConfig(), description="Stage I, noise -> mask")
+    image: Pix2pixConfig = Field(Pix2pixConfig(), description="Stage II, mask -> CT")
     synthesis: SynthesisConfig = Field(SynthesisConfig(), description="synthetic pairs")
-    segmentation: SegmentationConfig = Field(SegmentationConfig(), description="downstream U-Net")
+    segmentation: UnetConfig = Field(UnetConfig(), description="downstream segmenter")
     arms: tuple[OfArm, ...] = Field(DEFAULT, min_length=1, description="what is compared")
     replicates: ReplicatesConfig = Field(ReplicatesConfig(), description="seeds of the comparison")
     metrics: MetricsConfig = Field(MetricsConfig(), description="image quality")
@@ -217,6 +224,24 @@ class Experiment(Section):
     )
     compute: ComputeConfig = Field(ComputeConfig(), description="device and precision")
     tracking: TrackingConfig = Field(TrackingConfig(), description="MLflow")
+
+    @model_validator(mode="after")
+    def _networks_have_their_sections(self) -> Experiment:
+        for part, (networks, _) in _NETWORKS.items():
+            name, section = getattr(self, part).network, type(getattr(self, part))
+            if networks.get(name).section is not section:
+                raise full_sentences(
+                    f"{part} must hold the settings of its network '{name}', but got those of "
+                    f"{section.__name__}; read the experiment by its file"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _sweeps_fit_stages(self) -> Experiment:
+        problems = self.sweep.problems(self.mask, self.image)
+        if problems:
+            raise full_sentences(*problems)
+        return self
 
     @model_validator(mode="after")
     def _shares_are_slots(self) -> Experiment:
@@ -248,6 +273,45 @@ class Experiment(Section):
                 f"{', '.join(missing)}; add them to `arms`"
             )
         return self
+
+
+_NETWORKS: Mapping[str, tuple[Registry[Any], type[Section]]] = {
+    "mask": (MASK_NETWORKS, MaskStageConfig),
+    "image": (IMAGE_NETWORKS, ImageStageConfig),
+    "segmentation": (SEGMENTERS, SegmentationConfig),
+}
+
+
+def model_of(tree: Mapping[str, Any]) -> type[Experiment]:
+    """`Experiment` with the sections of the networks that plain data names; a name that is not
+    registered leaves the built-in section, which refuses it.
+
+    Raises:
+        EnvironmentFault: the section of another package's network is none of that stage.
+    """
+    names = []
+    for part, (networks, _) in _NETWORKS.items():
+        section = tree.get(part)
+        name = section.get("network") if isinstance(section, Mapping) else None
+        known = isinstance(name, str) and name in networks.names()
+        names.append(name if known else Experiment.model_fields[part].default.network)
+    return _model(*names)
+
+
+@lru_cache
+def _model(*names: str) -> type[Experiment]:
+    fields: dict[str, Any] = {}
+    for name, (part, (networks, stage)) in zip(names, _NETWORKS.items(), strict=True):
+        section, built_in = networks.get(name).section, Experiment.model_fields[part]
+        if not (isinstance(section, type) and issubclass(section, stage)):
+            raise EnvironmentFault(
+                f"the section of {networks.noun} '{name}' must be a {stage.__name__}, but got "
+                f"{section}; mend or uninstall its package"
+            )
+        if section is not type(built_in.default):
+            default = section(network=name)  # type: ignore[call-arg]
+            fields[part] = section, Field(default, description=built_in.description)
+    return create_model("Experiment", __base__=Experiment, **fields) if fields else Experiment
 
 
 def to_dict(section: Section) -> dict[str, Any]:

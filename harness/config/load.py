@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pydantic_core import to_jsonable_python
 
 from harness.base.errors import ConfigError
 from harness.base.text import meant
-from harness.config.experiment import Experiment, to_dict
+from harness.config.experiment import Experiment, model_of, to_dict
 from harness.config.messages import Problem, problems_of, show
 from harness.config.schema import Keys, Place, of_field, resolve
 from harness.config.section import Section
@@ -48,16 +49,19 @@ def parse_experiment(text: str, name: str, overrides: Sequence[str] = ()) -> Exp
     if not isinstance(tree, dict):
         got = "nothing" if tree is None else show(tree)
         raise ConfigError(f"{name}: the file must be a mapping (`name: ...`), but got {got}")
-    given = [_parse_override(override) for override in overrides]
-    for override in given:
-        _set(tree, override)
+    model: type[Experiment] = Experiment
+    given: list[Override] = []
+    for _ in range(2):  # overrides may name other networks, whose settings have other paths
+        model = model_of(_overridden(tree, given, model))
+        given = [_parse_override(override, model) for override in overrides]
+    tree = _overridden(tree, given, model)
     # JSON is the one form in which strict pydantic takes lists for tuples; strict, because a
     # quoted number or `true` for 1 is more often a slip than a wish.
-    completed = json.dumps(_complete(tree))
+    completed = json.dumps(_complete(tree, model))
     try:
-        return Experiment.model_validate_json(completed, strict=True)
+        return model.model_validate_json(completed, strict=True)
     except ValidationError as error:
-        problems = problems_of(error, Experiment)
+        problems = problems_of(error, model)
     sentences = [
         f"{_origin(problem, name, lines, given)}: {problem.sentence}" for problem in problems
     ]
@@ -86,20 +90,29 @@ def _read_text(path: Path) -> str:
         ) from error
 
 
-def _parse_override(text: str) -> Override:
+def _overridden(
+    tree: dict[str, Any], overrides: Sequence[Override], model: type[Experiment]
+) -> dict[str, Any]:
+    changed = copy.deepcopy(tree)
+    for override in overrides:
+        _set(changed, override, model)
+    return changed
+
+
+def _parse_override(text: str, model: type[Experiment]) -> Override:
     path, separator, value = text.partition("=")
     path = path.strip()
     if not separator or not path:
         raise ConfigError(f"an override must read a.b.c=VALUE, but got '{text}'")
     parts = path.split(".")
     # An unknown path is set all the same: the models then name it, as they do in the file.
-    keys = resolve(Place(Experiment), parts) or tuple(parts)
+    keys = resolve(Place(model), parts) or tuple(parts)
     return Override(path, keys, read_yaml(value, f"-s {path}")[0])
 
 
-def _set(tree: dict[str, Any], override: Override) -> None:
+def _set(tree: dict[str, Any], override: Override, model: type[Experiment]) -> None:
     """Put the value in place; a mapping that the file leaves out starts from its defaults."""
-    place: Place | None = Place(Experiment)
+    place: Place | None = Place(model)
     spot = tree
     for key in override.keys[:-1]:
         place = None if place is None else place.child(key)
@@ -120,13 +133,13 @@ def _default(place: Place | None) -> Any:
     return place.field.get_default(call_default_factory=True, validated_data={})
 
 
-def _complete(tree: dict[str, Any]) -> dict[str, Any]:
+def _complete(tree: dict[str, Any], model: type[Experiment]) -> dict[str, Any]:
     """Fill required settings of sections given in part from the section's own default.
 
     `sweep: {mask: {trials: 2}}` keeps the default space of the mask stage.
     """
     filled = dict(tree)
-    for name, field in Experiment.model_fields.items():
+    for name, field in model.model_fields.items():
         default = _default(of_field(field))
         if isinstance(default, Section) and isinstance(tree.get(name), dict):
             filled[name] = _complete_section(default, tree[name])

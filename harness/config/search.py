@@ -11,7 +11,7 @@ from harness.config.axes import AxisConfig, axis_problems
 from harness.config.choices import OFFERS, SCORES
 from harness.config.section import Positive, PositiveFloat, Section, full_sentences, must_differ
 from harness.config.servers import storage_problem
-from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.config.stages import StageConfig
 
 Direction = Literal["minimize", "maximize"]
 
@@ -197,18 +197,16 @@ class SweepConfig(Section):
                 )
         return self
 
-    @model_validator(mode="after")
-    def _axes_and_objectives_fit_stages(self) -> SweepConfig:
+    def problems(self, *stages: StageConfig) -> list[str]:
+        """A full sentence for each axis and objective that does not fit the stage of an
+        experiment."""
         found: list[str] = []
-        if self.mask is not None:
-            found += axis_problems(MaskStageConfig, self.mask.space, "mask")
-            found += _objective_problems("mask", self.mask)
-        if self.image is not None:
-            found += axis_problems(ImageStageConfig, self.image.space, "image")
-            found += _objective_problems("image", self.image)
-        if found:
-            raise full_sentences(*found)
-        return self
+        for settings in stages:
+            sweep = getattr(self, settings.stage)
+            if sweep is not None:
+                found += axis_problems(type(settings), sweep.space, settings.stage)
+                found += _objective_problems(settings.stage, sweep)
+        return found
 
 
 def _objective_problems(stage: str, sweep: StageSweepConfig) -> list[str]:

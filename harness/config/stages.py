@@ -1,13 +1,41 @@
-"""`mask:`, `image:` and `segmentation:` the three trainings."""
+"""`mask:`, `image:` and `segmentation:` the three trainings, and the built-in networks' settings.
+
+A network's settings are those of its stage and its own: its section is a subclass of its stage's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from harness.base.registry import load_place
+from harness.base.text import MINUS
+from harness.config.choices import IMAGE_NETWORKS, MASK_NETWORKS, SEGMENTERS, OneOf
 from harness.config.section import Positive, PositiveFloat, Section, Share
+
+
+@dataclass(frozen=True)
+class NetworkRecord:
+    """What `mask.network`, `image.network` or `segmentation.network` may name.
+
+    Attributes:
+        section: its settings, each with a default: a subclass of `MaskStageConfig`,
+            `ImageStageConfig` or `SegmentationConfig`.
+        losses: what the training's figures show, {axis: {scalar of `step`: word}}.
+        code: "module:class" of a `harness.work.train.networks.MaskNetwork`, `ImageNetwork` or
+            `Segmenter`; not imported before a job needs it.
+    """
+
+    section: type[Section]
+    losses: Mapping[str, Mapping[str, str]]
+    code: str
+
+    def load(self) -> Any:
+        """The class."""
+        return load_place(self.code)
 
 
 class AdamConfig(Section):
@@ -44,32 +72,81 @@ class MaskAugmentation(Section):
     )
 
 
-class MaskStageConfig(Section):
-    """Stage I, DCGAN: noise -> mask."""
+def constant_epochs(total: int) -> int:
+    """Epochs of `total` at the constant rate: two thirds, rounded (300 -> 200)."""
+    return round(2 * total / 3)
 
-    network: Literal["dcgan"] = Field("dcgan", description="the only one so far")
+
+class StageConfig(Section):
+    """A GAN stage: what its training, its scores and its search need to know.
+
+    Attributes:
+        stage: its name in the experiment.
+        shows: what it generates: "mask" or "ct-crop" (64 x 64 each), or "ct" (the whole frame).
+    """
+
+    stage: ClassVar[str]
+    network: str
+    batch_size: Positive
+    optimiser: AdamConfig
+    schedule: MaskSchedule | ImageSchedule
+
+    @property
+    def shows(self) -> str:
+        return "ct"
+
+    def steady_epochs(self, epochs: int) -> int:
+        """How many of a training's epochs have a constant rate; the rest, if any, decays."""
+        return epochs
+
+
+class MaskStageConfig(StageConfig):
+    """Stage I: noise -> mask."""
+
+    stage = "mask"
+    network: Annotated[str, OneOf(MASK_NETWORKS)] = Field("dcgan", description="what is trained")
     learns: Literal["mask", "ct"] = Field(
         "mask",
         description="`ct` trains on CT crops instead (Table 3 of the thesis); needs no image stage",
     )
+    batch_size: Positive = Field(12, description="images an update")
+    optimiser: AdamConfig = Field(AdamConfig(), description="every network")
+    schedule: MaskSchedule = Field(MaskSchedule(), description="length")
+    augmentation: MaskAugmentation = Field(MaskAugmentation(), description="of training masks")
+
+    @property
+    def shows(self) -> str:
+        return "mask" if self.learns == "mask" else "ct-crop"
+
+
+class DcganConfig(MaskStageConfig):
+    """DCGAN."""
+
     width: Positive = Field(
         64, description="channels of the widest-resolution layer; 64 is the thesis's"
     )
     latent: Positive = Field(100, description="length of the noise vector")
     noise: Literal["normal", "uniform"] = Field("normal", description="`uniform` is on [-1, 1]")
-    batch_size: Positive = Field(12, description="images an update")
     real_label: Share = Field(1.0, description="0.9 smooths the label of real images")
-    optimiser: AdamConfig = Field(AdamConfig(), description="both networks")
-    schedule: MaskSchedule = Field(MaskSchedule(), description="length")
-    augmentation: MaskAugmentation = Field(MaskAugmentation(), description="of training masks")
 
 
-class ImageStageConfig(Section):
-    """Stage II, pix2pix: mask -> CT."""
+class ImageStageConfig(StageConfig):
+    """Stage II: mask -> CT."""
 
-    network: Literal["pix2pix"] = Field("pix2pix", description="the only one so far")
-    width: Positive = Field(64, description="channels of the first layer; 64 is the thesis's")
+    stage = "image"
+    network: Annotated[str, OneOf(IMAGE_NETWORKS)] = Field("pix2pix", description="what is trained")
     batch_size: Positive = Field(4, description="pairs an update")
+    optimiser: AdamConfig = Field(AdamConfig(), description="every network")
+    schedule: ImageSchedule = Field(ImageSchedule(), description="length and decay")
+
+    def steady_epochs(self, epochs: int) -> int:
+        return constant_epochs(epochs) if self.schedule.decay else epochs
+
+
+class Pix2pixConfig(ImageStageConfig):
+    """pix2pix."""
+
+    width: Positive = Field(64, description="channels of the first layer; 64 is the thesis's")
     l1_weight: float = Field(100.0, ge=0, description="of the L1 term beside the GAN loss")
     dropout: bool = Field(True, description="in the inner decoder blocks, while training")
     statistics: Literal["running", "batch-of-one"] = Field(
@@ -77,8 +154,6 @@ class ImageStageConfig(Section):
         description="BatchNorm when sampling: running averages, or each image by itself "
         "(as the official code does)",
     )
-    optimiser: AdamConfig = Field(AdamConfig(), description="both networks")
-    schedule: ImageSchedule = Field(ImageSchedule(), description="length and decay")
 
 
 class SegmentationAugmentation(Section):
@@ -106,12 +181,9 @@ class PretrainConfig(Section):
 
 
 class SegmentationConfig(Section):
-    """The downstream 2D U-Net (MONAI), Dice + cross-entropy."""
+    """The downstream segmenter: what its batches hold, in every arm alike."""
 
-    channels: tuple[Positive, ...] = Field(
-        (16, 32, 64, 128, 256), min_length=2, description="per resolution level"
-    )
-    residual_units: int = Field(2, ge=0, description="per level")
+    network: Annotated[str, OneOf(SEGMENTERS)] = Field("unet", description="what is trained")
     batch_size: Positive = Field(
         16, description="pairs an update, real and synthetic ones together"
     )
@@ -122,7 +194,6 @@ class SegmentationConfig(Section):
     updates_per_epoch: Positive = Field(
         100, description="an epoch of the journal: validation Dice is logged at each"
     )
-    learning_rate: PositiveFloat = Field(1e-3, description="Adam, cosine to zero")
     augmentation: SegmentationAugmentation = Field(
         SegmentationAugmentation(), description="of the arms that augment"
     )
@@ -131,6 +202,30 @@ class SegmentationConfig(Section):
     def extra_slots(self, share: float | None = None) -> int:
         """Places of a batch that a synthetic fraction, by default the config's own, comes to."""
         return extra_slots(self.batch_size, self.synthetic_fraction if share is None else share)
+
+
+class UnetConfig(SegmentationConfig):
+    """A 2D U-Net (MONAI), Dice + cross-entropy."""
+
+    channels: tuple[Positive, ...] = Field(
+        (16, 32, 64, 128, 256), min_length=2, description="per resolution level"
+    )
+    residual_units: int = Field(2, ge=0, description="per level")
+    learning_rate: PositiveFloat = Field(1e-3, description="Adam, cosine to zero")
+
+
+_ADVERSARIAL = {
+    "loss (binary cross-entropy)": {"d_loss": "discriminator", "g_loss": "generator (GAN term)"}
+}
+DCGAN = NetworkRecord(DcganConfig, _ADVERSARIAL, "harness.work.train.dcgan:Dcgan")
+PIX2PIX = NetworkRecord(
+    Pix2pixConfig,
+    {**_ADVERSARIAL, f"L1 (CT scaled to {MINUS}1..1)": {"l1": "L1"}},
+    "harness.work.train.pix2pix:Pix2pix",
+)
+UNET = NetworkRecord(
+    UnetConfig, {"loss (Dice + cross-entropy)": {"loss": "U-Net"}}, "harness.work.train.unet:Unet"
+)
 
 
 def extra_slots(batch_size: int, share: float) -> int:

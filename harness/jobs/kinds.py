@@ -5,11 +5,10 @@ Code is named, not imported, so that planners need neither torch nor monai.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.base.registry import Registry
+from harness.base.registry import Registry, load_place
 from harness.jobs.context import Context
 
 
@@ -19,15 +18,16 @@ class Kind:
     code: "module:function"; the function takes a Context and stores its result(s).
     recipe: raised when the same spec would now give another result.
     training: results are checkpoints at epochs.
+    pixels: the setting of `data.crop` that is the edge of its images.
     """
 
     code: str
     recipe: int
     training: bool = False
+    pixels: str = "frame_px"
 
     def load(self) -> Callable[[Context], None]:
-        module, name = self.code.split(":")
-        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+        return load_place(self.code)  # type: ignore[no-any-return]
 
 
 KINDS: Registry[Kind] = Registry(
@@ -35,11 +35,13 @@ KINDS: Registry[Kind] = Registry(
     "harness.jobs",
     {
         "prepare": Kind("harness.work.prepare.job:prepare_pairs", 3),
-        "mask-stage": Kind("harness.work.train.mask_stage:train_mask_stage", 2, training=True),
+        "mask-stage": Kind(
+            "harness.work.train.mask_stage:train_mask_stage", 2, training=True, pixels="mask_px"
+        ),
         "image-stage": Kind("harness.work.train.image_stage:train_image_stage", 2, training=True),
         "image-decay": Kind("harness.work.train.image_stage:train_decay", 2, training=True),
         "real-diversity": Kind("harness.work.evaluate.real_diversity:measure_real_diversity", 1),
-        "mask-score": Kind("harness.work.evaluate.gan_scores:score_masks", 4),
+        "mask-score": Kind("harness.work.evaluate.gan_scores:score_masks", 4, pixels="mask_px"),
         "image-score": Kind("harness.work.evaluate.gan_scores:score_images", 3),
         "real-baseline": Kind("harness.work.evaluate.real_baseline:measure_real_baseline", 1),
         "audit": Kind("harness.work.evaluate.audit:audit_replicate", 1),

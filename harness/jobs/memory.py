@@ -12,6 +12,7 @@ import re
 from harness.base.errors import EnvironmentFault, HarnessError, OutOfMemory
 from harness.base.gpu_share import GpuShare
 from harness.jobs.context import Context
+from harness.jobs.kinds import KINDS
 
 SIZES = ("batch_size", "width", "channels")
 """Settings of a training that decide on its memory."""
@@ -110,8 +111,8 @@ def _sizes(context: Context) -> str:
     sizes = [f"{name.replace('_', ' ')} {config[name]}" for name in SIZES if name in config]
     store = context.spec.inputs.get("store")
     if store is not None:
-        part = "mask_px" if context.spec.kind.startswith("mask") else "frame_px"
-        edge = context.work.job(store).spec().config["crop"][part]
+        crop = context.work.job(store).spec().config["crop"]
+        edge = crop[KINDS.get(context.spec.kind).pixels]
         sizes.append(f"{edge} x {edge} pixels")
     return ", ".join([context.spec.kind, *sizes])
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.config.stages import StageConfig
 from harness.jobs.spec import Phases, Spec
 from harness.sweep.study import Trial
-
-Settings = MaskStageConfig | ImageStageConfig
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class TrialRun:
     """
 
     trial: Trial
-    settings: Settings
+    settings: StageConfig
     epochs: int
     seeds: tuple[SeedRun, ...]
     pruned_seeds: int = 0

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.base.errors import ConfigError
+from harness.config.stages import StageConfig
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Phases, Spec
 from harness.sweep.costs import count_costs
-from harness.sweep.plan import SeedRun, Settings, SweepPlan, TrialRun
+from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
 from harness.sweep.space import apply, grid_cells, listed_epochs, longest
 from harness.sweep.study import Study, Trial
-from harness.training.schedule import constant_epochs, scored_epochs
+from harness.training.schedule import scored_epochs
 from harness.work.specs import Specs
 
 COST_EPOCHS = "cost/epochs"
@@ -132,15 +133,13 @@ class StageSweep:
     def _rescore(self, graph: JobGraph, run: TrialRun, seed: SeedRun) -> None:
         if graph.folder(seed.training).result(run.epochs) is None:
             return
-        graph.need(
-            self.specs.diversity_of(self.store, seed.training), label="diversity of real images"
-        )
+        self._need_diversity(graph, run.settings)
         for epoch, spec in seed.scores.items():
             if graph.folder(seed.phases.at(epoch)).result(epoch) is not None:
                 label = f"score of {self.stage} trial {run.trial.number} seed {seed.seed}"
                 graph.need(spec, label=f"{label}, epoch {epoch}")
 
-    def settings_of(self, trial: Trial) -> Settings:
+    def settings_of(self, trial: Trial) -> StageConfig:
         """The stage's settings under a trial."""
         return apply(self._base(), trial.params)
 
@@ -149,8 +148,8 @@ class StageSweep:
         assert settings is not None
         return settings
 
-    def _base(self) -> Settings:
-        settings: Settings = getattr(self.specs.experiment, self.stage)
+    def _base(self) -> StageConfig:
+        settings: StageConfig = getattr(self.specs.experiment, self.stage)
         return settings
 
     def _trial(self, graph: JobGraph, trial: Trial) -> TrialRun:
@@ -173,16 +172,14 @@ class StageSweep:
         return self.study.should_prune(trial.number, self._values(seeds)[0])
 
     def _seed(
-        self, graph: JobGraph, trial: Trial, settings: Settings, epochs: int, seed: int
+        self, graph: JobGraph, trial: Trial, settings: StageConfig, epochs: int, seed: int
     ) -> SeedRun:
         training = self._training(settings, seed)
         label = f"{self.stage} trial {trial.number} seed {seed}"
         scores: dict[int, Spec] = {}
         result = stopped = None
         too_large = ""
-        graph.need(
-            self.specs.diversity_of(self.store, training.last), label="diversity of real images"
-        )
+        self._need_diversity(graph, settings)
         for epoch in self._scored(epochs):
             too_large = _stuck(graph, training, epoch)
             if too_large:
@@ -192,7 +189,7 @@ class StageSweep:
             checkpoint, at = training.at(epoch), stopped or epoch
             if stopped:
                 graph.need(checkpoint, at, label)
-            spec = self.specs.score(f"{self.stage}-score", self.store, checkpoint, at)
+            spec = self.specs.score(self.store, settings, checkpoint, at)
             too_large = _refused(graph, spec)
             if too_large:
                 break
@@ -204,19 +201,25 @@ class StageSweep:
         scored = all(graph.folder(spec).result() for spec in scores.values())
         if too_large:
             return SeedRun(seed, training, scores, None, too_large=too_large if scored else "")
-        self._keep_branches(graph, training, label)
+        self._keep_branches(graph, training, settings, label)
         return SeedRun(seed, training, scores, result if scored else None, stopped)
 
-    def _training(self, settings: Settings, seed: int) -> Phases:
+    def _need_diversity(self, graph: JobGraph, settings: StageConfig) -> None:
+        diversity = self.specs.diversity(self.store, settings.shows)
+        graph.need(diversity, label="diversity of real images")
+
+    def _training(self, settings: StageConfig, seed: int) -> Phases:
         """A seed's training under the sweep's rule for ending early."""
         stop_on = self.specs.experiment.sweep.stop_on
         return self.specs.training(self.store, settings, seed, stop_on)
 
-    def _keep_branches(self, graph: JobGraph, training: Phases, label: str) -> None:
+    def _keep_branches(
+        self, graph: JobGraph, training: Phases, settings: StageConfig, label: str
+    ) -> None:
         """Have the states kept from which decays of the space's other lengths can branch off."""
         if training.decay is None:
             return
-        for epoch in map(constant_epochs, listed_epochs(self._sweep())):
+        for epoch in map(settings.steady_epochs, listed_epochs(self._sweep())):
             if epoch <= training.steady_epochs:
                 graph.need(training.steady, epoch, label, branch=True)
 

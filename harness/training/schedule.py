@@ -5,15 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-
-def constant(epoch: int) -> float:
-    """Factor 1 at every epoch."""
-    return 1.0
-
-
-def constant_epochs(total: int) -> int:
-    """Epochs of `total` at the constant rate: two thirds, rounded (300 -> 200)."""
-    return round(2 * total / 3)
+from harness.config.stages import constant_epochs
 
 
 def pix2pix_decay(epoch: int, total: int) -> float:

@@ -12,20 +12,16 @@ from typing import Any
 
 from harness.config.arms import arm_of
 from harness.config.experiment import Experiment, to_dict
-from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.config.stages import StageConfig
 from harness.jobs.kinds import KINDS
 from harness.jobs.spec import Input, Phases, Spec
-from harness.training.schedule import constant_epochs
-
-Settings = MaskStageConfig | ImageStageConfig
 
 SEEDS_PER_ROOT = 10_000
 
 BASELINE_SPLITS = 20
 """Random splits of the real patients behind a real-real baseline."""
 
-_SHOWN = (("mask", "mask-stage"), ("ct", "image-stage"))
-_PAINTS = ("image-stage", "image-decay")
+_SHOWN = ("mask", "ct")
 
 
 @dataclass(frozen=True)
@@ -75,75 +71,58 @@ class Specs:
             "prepare", {**config, "patients": dict(sorted(roles.items()))}, {}, compute=False
         )
 
-    def mask_stage(
-        self, store: Spec, settings: MaskStageConfig, seed: int, stop_on: Sequence[str] = ()
+    def stage(
+        self, store: Spec, settings: StageConfig, seed: int, stop_on: Sequence[str] = ()
     ) -> Spec:
-        """Stage I: its rate is constant, so its length is no part of it."""
-        return self._stage("mask-stage", store, settings, seed, stop_on)
-
-    def image_stage(
-        self, store: Spec, settings: ImageStageConfig, seed: int, stop_on: Sequence[str] = ()
-    ) -> Spec:
-        """Stage II at a constant rate: its length is no part of it."""
-        return self._stage("image-stage", store, settings, seed, stop_on)
-
-    def _stage(
-        self, kind: str, store: Spec, settings: Settings, seed: int, stop_on: Sequence[str]
-    ) -> Spec:
+        """A stage's training at a constant rate: its length is no part of it."""
         config = to_dict(settings)
         del config["schedule"]
         if stop_on:  # left out where nothing is asked for: the training is the same as ever
             config["stop_on"] = sorted(stop_on)
-        return self.make(kind, config, {"store": store.done()}, seed)
+        return self.make(f"{settings.stage}-stage", config, {"store": store.done()}, seed)
 
     def training(
-        self, store: Spec, settings: Settings, seed: int, stop_on: Sequence[str] = ()
+        self, store: Spec, settings: StageConfig, seed: int, stop_on: Sequence[str] = ()
     ) -> Phases:
-        """A stage's training to its end; the image stage's last third, if it decays, is a job.
+        """A stage's training to its end; epochs at a decaying rate are a job of their own.
 
         Args:
             stop_on: failures that end it early.
         """
+        steady = self.stage(store, settings, seed, stop_on)
         epochs = settings.schedule.epochs
-        if isinstance(settings, MaskStageConfig):
-            return Phases(self.mask_stage(store, settings, seed, stop_on), epochs, epochs)
-        steady = self.image_stage(store, settings, seed, stop_on)
-        first = constant_epochs(epochs)
-        if not settings.schedule.decay or first == epochs:
+        first = settings.steady_epochs(epochs)
+        if first == epochs:
             return Phases(steady, epochs, epochs)
         inputs = {"store": store.done(), "steady": steady.done(first)}
-        decay = self.make("image-decay", {**steady.config, "epochs": epochs}, inputs, seed)
+        config = {**steady.config, "epochs": epochs}
+        decay = self.make(f"{settings.stage}-decay", config, inputs, seed)
         return Phases(steady, first, epochs, decay)
 
-    def diversity(self, store: Spec, training_kind: str, learns: str = "ct") -> Spec:
-        """How varied real images are, as the stage of that kind shows them."""
-        shows = "ct" if training_kind in _PAINTS else "mask" if learns == "mask" else "ct-crop"
+    def diversity(self, store: Spec, shows: str) -> Spec:
+        """How varied real images are, as a stage that `shows` them would: what its samples are
+        judged by."""
         config = {"shows": shows, "images": self.experiment.metrics.images}
         return self.make("real-diversity", config, {"store": store.done()}, compute=False)
-
-    def diversity_of(self, store: Spec, training: Spec) -> Spec:
-        """The `real-diversity` that a training's samples are judged by."""
-        return self.diversity(store, training.kind, training.config.get("learns", "ct"))
 
     def calibration(self, store: Spec, of: str, shows: str, images: int, repeats: int) -> Spec:
         """What the verdict on `of` ("collapse", "memorisation") detects at `images` images."""
         config = {"of": of, "shows": shows, "images": images, "repeats": repeats}
         return self.make("calibration", config, {"store": store.done()}, compute=False)
 
-    def score(self, kind: str, store: Spec, training: Spec, epoch: int) -> Spec:
-        """`mask-score` or `image-score` of a checkpoint."""
+    def score(self, store: Spec, settings: StageConfig, training: Spec, epoch: int) -> Spec:
+        """The score of a checkpoint of a stage's training."""
         metrics = self.experiment.metrics
         config = {"extractor": dict(self.extractor), "images": metrics.images}
-        if kind == "mask-score" and training.config["learns"] == "mask":
+        if settings.shows == "mask":
             config["threshold"] = self.experiment.synthesis.threshold
-        diversity = self.diversity_of(store, training)
         inputs = {
             "store": store.done(),
             "training": training.done(epoch),
-            "diversity": diversity.done(),
+            "diversity": self.diversity(store, settings.shows).done(),
         }
         seed = training.seed - self.experiment.seed * SEEDS_PER_ROOT
-        return self.make(kind, config, inputs, seed)
+        return self.make(f"{settings.stage}-score", config, inputs, seed)
 
     def real_baseline(
         self, store: Spec, shows: str, extractor: Mapping[str, str], judge: Input | None
@@ -163,11 +142,9 @@ class Specs:
 
     def audit_parts(self, store: Spec, judge: Input | None) -> dict[str, Spec]:
         """Real-real baselines and diversities that an audit is made with, by input name."""
-        parts = {
-            f"diversity-{shows}": self.diversity(store, kind, "mask") for shows, kind in _SHOWN
-        }
+        parts = {f"diversity-{shows}": self.diversity(store, shows) for shows in _SHOWN}
         for number, extractor in enumerate(self.audit_extractors(judge)):
-            for shows, _ in _SHOWN:
+            for shows in _SHOWN:
                 if not (shows == "mask" and extractor["name"] == "segmenter"):
                     parts[f"baseline-{shows}-{number}"] = self.real_baseline(
                         store, shows, extractor, judge

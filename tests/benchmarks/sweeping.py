@@ -215,7 +215,7 @@ def _start(root: Path) -> bool:
     with session.open(track=False):
         session.drive(lambda graph: graph.need(session.store))
         for seed in range(4):
-            spec = session.specs.mask_stage(session.store, session.experiment.mask, seed)
+            spec = session.specs.stage(session.store, session.experiment.mask, seed)
             asked = time.time()
             session.drive(lambda graph: _plan(graph, spec))  # noqa: B023 - used at once
             journal = session.work.job(spec).journal

@@ -1,4 +1,4 @@
-"""A filling, a score, a source and an extractor, as a clinic's own package would bring them."""
+"""One of each thing that a clinic's own package may bring; networks compute in the other file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from harness.config.data import DataConfig
+from harness.config.stages import (
+    ImageStageConfig,
+    MaskStageConfig,
+    NetworkRecord,
+    SegmentationConfig,
+)
 from harness.data.scan import Excluded, Reference, Scan
 from harness.metrics.extractors.registry import Identity, Recipe
 from harness.metrics.records import ImageSets, ScoreRecord
@@ -83,4 +90,31 @@ class Histogram:
 HISTOGRAM = Recipe(
     lambda files: Identity("histogram", Histogram.weights_digest),
     lambda files, device: Histogram(),
+)
+
+
+class BlobsConfig(MaskStageConfig):
+    """A variational autoencoder of coarse masks."""
+
+    latent: int = Field(6, ge=1, description="length of the noise vector")
+    kl_weight: float = Field(0.01, ge=0, description="of the Kullback-Leibler term")
+
+
+class PainterConfig(ImageStageConfig):
+    """Three convolutions of the masks and of noise, by L1 alone."""
+
+    maps: int = Field(8, ge=1, description="feature maps")
+
+
+class PixelsConfig(SegmentationConfig):
+    """Logistic regression of a pixel's neighbourhood."""
+
+    reach_px: int = Field(2, ge=0, description="pixels seen on each side")
+
+
+EVIDENCE = {"evidence lower bound": {"loss": "squared error + KL", "kl": "KL alone"}}
+BLOBS = NetworkRecord(BlobsConfig, EVIDENCE, "harness_clinic_networks:Blobs")
+PAINTER = NetworkRecord(PainterConfig, {"L1": {"l1": "painter"}}, "harness_clinic_networks:Painter")
+PIXELS = NetworkRecord(
+    PixelsConfig, {"cross-entropy": {"loss": "pixels"}}, "harness_clinic_networks:Pixels"
 )

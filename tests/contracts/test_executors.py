@@ -138,7 +138,7 @@ def test_memory_refused_to_a_used_worker_is_asked_for_by_a_new_one(case: Case) -
 
 def test_a_failure_is_stored_and_told_and_the_others_go_on(case: Case) -> None:
     elsewhere = case.tiny.specs.prepare({"a" * 24: "train"})
-    bad = case.tiny.specs.mask_stage(elsewhere, case.tiny.experiment.mask, 0)
+    bad = case.tiny.specs.stage(elsewhere, case.tiny.experiment.mask, 0)
     wrong, good = case.submit(bad, 1), case.submit(case.tiny.mask(), 1)
     told = {event.handle: event.outcome for event in case.ended(2)}
     assert told[good].state == "done"

@@ -9,20 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from factories.extractor import (
-    SETTINGS,
     grey_images,
     small_net,
     write_random_inception,
     write_script,
-    write_segmenter,
 )
+from factories.tiny import CPU
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.base.files import sha256_file
 from harness.metrics.extractors.networks import CHUNK, InceptionV3
 from harness.metrics.extractors.registry import Extractor, ExtractorFiles, make_extractor
-from harness.metrics.extractors.segmenter import SegmenterBottleneck
+from harness.metrics.extractors.segmenter import SegmenterFeatures
+from harness.training.precision import Precision
+from harness.work.train.unet import Unet
 
 
 def lite0(folder: Path) -> Extractor:
@@ -40,7 +41,8 @@ def torchscript(folder: Path) -> Extractor:
 
 
 def segmenter(folder: Path) -> Extractor:
-    return SegmenterBottleneck.load(write_segmenter(folder / "w.safetensors"), SETTINGS, 2)
+    unet = Unet({"channels": [4, 8, 16], "residual_units": 1}, 2, 64, Precision.of(CPU))
+    return SegmenterFeatures(unet.features, "0f" * 32)
 
 
 EXTRACTORS: dict[str, tuple[Callable[[Path], Extractor], int]] = {

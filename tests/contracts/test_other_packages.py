@@ -15,6 +15,7 @@ from factories.cli import run_cli
 TESTS = Path(__file__).parents[1]
 CLINIC = TESTS / "clinic_package"
 EXPERIMENT = CLINIC / "clinic.yaml"
+NAMES = ("blurred", "grey_gap", "blobs", "painter", "pixels")
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +32,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_the_suites_run_over_what_it_adds(installed: dict[str, str]) -> None:
-    suites = ["test_arms.py", "test_scores.py"]
+    suites = ["test_arms.py", "test_scores.py", "test_networks.py", "test_segmenters.py"]
     command = [sys.executable, "-m", "pytest", "-vv", "-p", "no:cacheprovider", "-k"]
     done = subprocess.run(
-        [*command, "blurred or grey_gap", *(TESTS / "contracts" / name for name in suites)],
+        [
+            *command,
+            " or ".join(NAMES),
+            *(TESTS / "contracts" / name for name in suites),
+        ],
         cwd=TESTS.parent,
         env={key: value for key, value in installed.items() if "PYTEST" not in key},
         capture_output=True,
@@ -42,8 +47,8 @@ def test_the_suites_run_over_what_it_adds(installed: dict[str, str]) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "[blurred] PASSED" in done.stdout
-    assert "[grey_gap] PASSED" in done.stdout
+    for name in ("blurred", "grey_gap", "mask-blobs", "image-painter", "segmentation-pixels"):
+        assert f"[{name}] PASSED" in done.stdout
 
 
 def test_an_experiment_of_its_things_runs(installed: dict[str, str], tmp_path: Path) -> None:
@@ -54,7 +59,8 @@ def test_an_experiment_of_its_things_runs(installed: dict[str, str], tmp_path: P
     assert done.returncode == 0, done.stderr
     report = tmp_path / "experiments" / "clinic" / "report"
     rows = list(csv.DictReader((report / "scores.csv").open()))
-    assert {row["arm"] for row in rows} == {"traditional", "traditional+blurred", "blurred:only"}
+    arms = {"traditional", "traditional+blurred", "blurred:only", "traditional+gan"}
+    assert {row["arm"] for row in rows} == arms
     trials = list(csv.DictReader((report / "sweep-mask.csv").open()))
     assert len(trials) == 2
     assert all(0 <= float(row["quality/grey_gap"]) <= 1 for row in trials)
@@ -70,6 +76,9 @@ def test_without_it_every_name_is_refused_with_what_is_near() -> None:
         ("discs", "did you mean 'dicom'?"),
         ("histogram", "metrics.extractor must be one of: auto, inception-v3"),
         ("traditional+blurred", "did you mean 'traditional+real'?"),
+        ("blobs", "mask.network must be one of: dcgan"),
+        ("painter", "image.network must be one of: pix2pix"),
+        ("pixels", "segmentation.network must be one of: unet"),
     ):
         assert f"but got '{name}'" in answer.err
         assert near in answer.err

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness.jobs.checkpoint import save_weights
 from harness.metrics.extractors.guard import guard_torchvision
-from harness.models.unet import make_unet
-
-SETTINGS: dict[str, Any] = {"channels": [4, 8, 16], "residual_units": 1}
 
 
 def grey_images(n: int, size: int = 64, seed: int = 0) -> NDArray[np.float32]:
@@ -37,12 +32,6 @@ def write_script(path: Path, module: nn.Module, example: Tensor | None = None) -
         warnings.simplefilter("ignore")  # TorchScript is deprecated; traces doubt themselves
         made = torch.jit.script(module) if example is None else torch.jit.trace(module, example)
         torch.jit.save(made, path)
-    return path
-
-
-def write_segmenter(path: Path, structures: int = 2) -> Path:
-    network = make_unet(SETTINGS["channels"], SETTINGS["residual_units"], 1, structures, seed=5)
-    save_weights(path, network.state_dict())
     return path
 
 

@@ -19,7 +19,6 @@ from harness.compare.protocol import ComparisonPlan
 from harness.compare.replicate import Replicate
 from harness.config.arms import arm_of
 from harness.config.experiment import Experiment, to_dict
-from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.data.pairs.store import PairRow, write_store
 from harness.inference.decision import decide
 from harness.inference.table import Cell, Table
@@ -128,7 +127,8 @@ class Material:
         self, stage: str, training: Spec, epoch: int, failed: bool = False, word: str = ""
     ) -> Spec:
         """Scores; their verdict is `word`, or follows from `failed`."""
-        spec = self.specs.score(f"{stage}-score", self.store, training, epoch)
+        settings = getattr(self.experiment, stage)
+        spec = self.specs.score(self.store, settings, training, epoch)
         found = word or ("convergence failure" if failed else "healthy")
         kid = 0.6 if failed else 0.05 + 0.5 / epoch + abs(self.rng.normal(0, 0.01))
         values: dict[str, Any] = {
@@ -226,7 +226,7 @@ class Material:
         epochs = settings.schedule.epochs
         runs = []
         for seed in range(seeds):
-            training = self._stage(stage, settings, seed)
+            training = self.specs.stage(self.store, settings, seed)
             self.train(training, epochs, stage == "image", failed)
             last = "" if failed else words.get((number, seed), "")
             ends = {1: "mode collapse", 3: "", epochs: last}
@@ -247,11 +247,6 @@ class Material:
         found = sweep_verdicts(self.work, sweep, sampler)
         assert found is not None
         return found
-
-    def _stage(self, stage: str, settings: MaskStageConfig | ImageStageConfig, seed: int) -> Spec:
-        if isinstance(settings, MaskStageConfig):
-            return self.specs.mask_stage(self.store, settings, seed)
-        return self.specs.image_stage(self.store, settings, seed)
 
     def comparison(self, replicates: int, failed: int = 0) -> ComparisonPlan:
         """A finished comparison; the first `failed` replicates' mask stages did not converge."""
@@ -287,7 +282,7 @@ class Material:
         return plan
 
     def _chain(self, mask: Any, image: Any, seed: int, epochs: int, failed: bool) -> Replicate:
-        first, second = self._stage("mask", mask, seed), self._stage("image", image, seed)
+        first, second = (self.specs.stage(self.store, each, seed) for each in (mask, image))
         self.train(first, epochs, False, failed)
         self.train(second, epochs, True)
         scores = {

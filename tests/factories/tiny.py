@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.files import sha256_file
-from harness.config.experiment import Experiment
+from harness.config.experiment import Experiment, model_of
 from harness.data.pairs.placement import Placement
 from harness.data.pairs.store import LoadedScan, PairRow, write_scan, write_store
 from harness.jobs.checkpoint import load_weights
@@ -40,7 +40,8 @@ def digest_for(patient: str) -> str:
 
 
 def tiny_experiment(**changed: Any) -> Experiment:
-    """Widths of 4 and frames of 64 pixels; sections in `changed` are merged into these."""
+    """Widths of 4 and frames of 64 pixels; sections in `changed` are merged into these, or stand
+    alone where they name a network."""
     plain: dict[str, Any] = {
         "name": "tiny",
         "data": {"crop": {"frame_px": 64}, "structures": ["structure"]},
@@ -58,8 +59,9 @@ def tiny_experiment(**changed: Any) -> Experiment:
     }
     for section, values in changed.items():
         merged = isinstance(values, dict) and isinstance(plain.get(section), dict)
+        merged = merged and "network" not in values  # another one has other settings
         plain[section] = {**plain[section], **values} if merged else values
-    return Experiment.model_validate(plain)
+    return model_of(plain).model_validate(plain)
 
 
 def ellipses(count: int, edge: int, seed: int) -> NDArray[np.uint8]:
@@ -157,10 +159,17 @@ class Tiny:
     # --- jobs ------------------------------------------------------------------------------
 
     def mask(self, seed: int = 0) -> Spec:
-        return self.specs.mask_stage(self.store, self.experiment.mask, seed)
+        return self.specs.stage(self.store, self.experiment.mask, seed)
 
     def image(self, seed: int = 0) -> Spec:
-        return self.specs.image_stage(self.store, self.experiment.image, seed)
+        return self.specs.stage(self.store, self.experiment.image, seed)
+
+    def score_of(self, training: Spec, epoch: int) -> Spec:
+        """The score of a checkpoint, real images' diversity measured."""
+        stage = getattr(self.experiment, training.kind.removesuffix("-stage"))
+        settings = stage.model_copy(update={"learns": training.config.get("learns")})
+        self.must(self.specs.diversity(self.store, settings.shows))
+        return self.specs.score(self.store, settings, training, epoch)
 
     def run(
         self,

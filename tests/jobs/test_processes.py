@@ -112,7 +112,7 @@ def test_a_stop_saves_the_state_and_drops_the_queue(
 def test_a_worker_answers_in_json_lines_and_says_all_else_on_stderr(tiny: Tiny) -> None:
     spec = tiny.mask()
     elsewhere = tiny.specs.prepare({"a" * 24: "train"})
-    bad = Request(tiny.specs.mask_stage(elsewhere, tiny.experiment.mask, 0), (1,))
+    bad = Request(tiny.specs.stage(elsewhere, tiny.experiment.mask, 0), (1,))
     lines = [Request(spec, (1,)), bad, Request(spec, (1, 2))]
     process = subprocess.run(
         [sys.executable, "-m", "harness.jobs.worker", str(tiny.root), str(os.getpid())],

@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from harness.config.axes import AxisConfig
-from harness.config.stages import MaskStageConfig
+from harness.config.stages import DcganConfig
 from harness.sweep.importance import LEAST_TRIALS, importance, search_axes
 from harness.sweep.plan import SweepPlan, TrialRun
 from harness.sweep.study import Trial
@@ -23,7 +23,7 @@ SPACE = {
 
 
 def plan(trials: list[Trial], direction: str = "minimize") -> SweepPlan:
-    runs = [TrialRun(trial, MaskStageConfig(), 8, ()) for trial in trials]
+    runs = [TrialRun(trial, DcganConfig(), 8, ()) for trial in trials]
     return SweepPlan("mask", "mask-study", "quality/kid", direction, runs)
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from harness.config.experiment import Experiment
 from harness.config.search import StageSweepConfig
-from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.config.stages import DcganConfig, Pix2pixConfig
 from harness.sweep.space import apply, distributions, grid_cells, listed_epochs, longest
 
 
@@ -48,7 +48,7 @@ def test_the_default_spaces_are_valid_settings_at_both_ends() -> None:
 
 
 def test_a_trial_changes_its_own_settings_alone() -> None:
-    base = MaskStageConfig(width=16)
+    base = DcganConfig(width=16)
     found = apply(base, {"optimiser.beta1": 0.0, "batch_size": 64})
     assert found.model_dump() == {
         **base.model_dump(),
@@ -60,7 +60,7 @@ def test_a_trial_changes_its_own_settings_alone() -> None:
 
 def test_a_value_that_the_stage_refuses_is_refused_here() -> None:
     with pytest.raises(ValidationError):
-        apply(ImageStageConfig(), {"batch_size": 0})
+        apply(Pix2pixConfig(), {"batch_size": 0})
 
 
 def test_the_same_seed_shuffles_a_grid_the_same_way() -> None:

@@ -11,7 +11,7 @@ import pytest
 from factories.fake_executor import verdict
 from scipy.stats import binomtest
 
-from harness.config.stages import MaskStageConfig
+from harness.config.stages import DcganConfig
 from harness.jobs.folder import WorkFolder
 from harness.jobs.spec import Phases, Spec
 from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
@@ -41,7 +41,7 @@ class Sweep:
             result = self.work.job(scores[epochs]).result()
             runs.append(SeedRun(seed, Phases(training, epochs, epochs), scores, result))
         trial = Trial(number, {**params, "schedule.epochs": epochs}, 0.1, 0)
-        settings = MaskStageConfig.model_validate({"schedule": {"epochs": epochs}})
+        settings = DcganConfig.model_validate({"schedule": {"epochs": epochs}})
         self.plan.trials.append(TrialRun(trial, settings, epochs, tuple(runs)))
 
     def _score(self, training: Spec, epoch: int, word: Any) -> Spec:

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from harness.config.experiment import to_dict
 from harness.training.precision import Precision
-from harness.work.train.image_stage import Pix2pixStage, generate_images
-from harness.work.train.mask_stage import DcganStage, draw_noise, sample_masks
+from harness.work.train.dcgan import Dcgan
+from harness.work.train.pix2pix import Pix2pix
 
 RATE, BETA1, BETA2, EPSILON = 2e-4, 0.5, 0.999, 1e-8
 
@@ -118,8 +118,10 @@ def mask_settings(**changed: Any) -> dict[str, Any]:
     return {**to_dict(tiny_experiment().mask), "width": 8, **changed}
 
 
-def dcgan(**changed: Any) -> DcganStage:
-    return DcganStage(mask_settings(**changed), 1, 3, Precision.of(CPU))
+def dcgan(**changed: Any) -> Dcgan:
+    network = Dcgan(mask_settings(**changed), 1, 64, Precision.of(CPU))
+    network.begin(3)
+    return network
 
 
 @pytest.mark.parametrize(("noise", "label"), [("normal", 1.0), ("uniform", 0.9)])
@@ -153,13 +155,16 @@ def test_a_dcgan_update_is_the_papers(noise: str, label: float) -> None:
 
 
 def test_noise_has_its_distribution() -> None:
-    source = torch.Generator().manual_seed(0)
-    normal = draw_noise("normal", 400, 50, source)
+    normal = dcgan(latent=50).draw_noise(400, source())
     assert normal.shape == (400, 50, 1, 1)
     assert float(normal.std()) == pytest.approx(1, abs=0.02)
-    uniform = draw_noise("uniform", 400, 50, source)
+    uniform = dcgan(latent=50, noise="uniform").draw_noise(400, source())
     assert -1 <= float(uniform.min()) < -0.999 < 0.999 < float(uniform.max()) <= 1
     assert float(uniform.std()) == pytest.approx(1 / np.sqrt(3), abs=0.02)
+
+
+def source() -> torch.Generator:
+    return torch.Generator().manual_seed(7)
 
 
 def weights_of(networks: Iterable[torch.nn.Module]) -> list[Tensor]:
@@ -167,30 +172,28 @@ def weights_of(networks: Iterable[torch.nn.Module]) -> list[Tensor]:
 
 
 def assert_untouched(stage: Any, look: Callable[[], Any]) -> None:
-    """`look` changes no weight, buffer or mode, and draws nothing."""
+    """`look` changes no weight, buffer or mode, draws nothing, and sees the same twice."""
     networks = stage.networks.values()
     before, state = weights_of(networks), torch.random.get_rng_state()
-    look()
+    np.testing.assert_array_equal(look(), look())
     after = weights_of(networks)
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     assert torch.equal(torch.random.get_rng_state(), state)
     assert all(network.training for network in networks)
 
 
-def test_dcgan_pictures_leave_everything_as_it_was_and_show_the_same_noise() -> None:
+def test_dcgan_samples_leave_everything_as_it_was_and_follow_their_noise() -> None:
     stage = dcgan()
     stage.step({"images": real_masks(4)})
-    assert_untouched(stage, stage.pictures)
-    assert (stage.pictures()["samples"] == stage.pictures()["samples"]).all()
+    assert_untouched(stage, lambda: stage.sample(5, source()))
 
 
 def test_samples_use_running_statistics_and_do_not_depend_on_their_company() -> None:
     stage = dcgan()
     for _ in range(3):
         stage.step({"images": real_masks(4)})
-    noise = torch.randn(5, stage.config["latent"], 1, 1)
-    together = sample_masks(stage.networks["generator"], noise, "cpu")
-    alone = sample_masks(stage.networks["generator"], noise[2:3], "cpu")
+    together, noise = stage.sample(5, source()), stage.draw_noise(5, source())
+    alone = stage.output(noise[2:3], 1)
     np.testing.assert_allclose(together[2:3], alone, atol=1e-6)
     assert np.abs(together).max() <= 1
 
@@ -234,10 +237,11 @@ def patches(w: dict[str, Tensor], x: Tensor) -> Tensor:
     return F.conv2d(x, w["layers.11.weight"], w["layers.11.bias"], padding=1)
 
 
-def pix2pix(**changed: Any) -> Pix2pixStage:
+def pix2pix(**changed: Any) -> Pix2pix:
     config = {**to_dict(tiny_experiment().image), "width": 4, "dropout": False, **changed}
-    masks = real_masks(2, 128)
-    return Pix2pixStage(config, 1, 3, Precision.of(CPU), (masks, masks * 0.5))
+    network = Pix2pix(config, 1, 128, Precision.of(CPU))
+    network.begin(3)
+    return network
 
 
 def painted(masks: Tensor) -> Tensor:
@@ -281,23 +285,25 @@ def test_the_generator_step_leaves_the_discriminator_its_slopes() -> None:
 
 
 @pytest.mark.parametrize("statistics", ["running", "batch-of-one"])
-def test_pix2pix_pictures_leave_everything_as_it_was(statistics: str) -> None:
+def test_pix2pix_images_leave_everything_as_it_was(statistics: str) -> None:
     stage = pix2pix(statistics=statistics, dropout=True)
     mask = real_masks(2, 128)
     stage.step({"masks": mask, "ct": painted(mask)})
-    assert_untouched(stage, stage.pictures)
+    assert_untouched(stage, lambda: stage.generate(mask, source()))
 
 
 def test_a_batch_of_one_is_normalised_by_itself() -> None:
     stage = pix2pix()
     generator = stage.networks["generator"]
     masks = real_masks(3, 128)
-    painted_alone = generate_images(generator, masks, "batch-of-one", "cpu")
+    alone = pix2pix(statistics="batch-of-one")
+    alone.restore(stage.weights())
+    painted_alone = alone.generate(masks, source())
     w = copies(generator)
     for n in range(3):
         expected = unet(w, masks[n : n + 1]).detach().numpy()
         np.testing.assert_allclose(painted_alone[n : n + 1], expected, atol=1e-4)
-    running = generate_images(generator, masks, "running", "cpu")
+    running = stage.generate(masks, source())
     assert np.abs(running - painted_alone).max() > 0.01
 
 
@@ -307,5 +313,5 @@ def test_dropout_is_drawn_in_training_and_off_in_pictures() -> None:
     generator = stage.networks["generator"]
     first, second = generator(mask), generator(mask)
     assert not torch.equal(first, second)
-    one, two = (generate_images(generator, mask, "running", "cpu") for _ in range(2))
+    one, two = (stage.generate(mask, source()) for _ in range(2))
     np.testing.assert_array_equal(one, two)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from factories.tiny import COMPUTE, Tiny, tiny_experiment
 from skimage.metrics import structural_similarity
 from sklearn.metrics.pairwise import polynomial_kernel
@@ -25,8 +26,6 @@ from harness.models.dcgan import Generator
 from harness.models.pix2pix import UnetGenerator
 from harness.training.precision import Precision
 from harness.work.specs import Specs
-from harness.work.train.image_stage import generate_images
-from harness.work.train.mask_stage import draw_noise, sample_masks
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +44,9 @@ def wide(**changed: Any) -> Experiment:
     return tiny_experiment(data={"crop": {"frame_px": 128}, "structures": ["structure"]}, **changed)
 
 
-def scored(tiny: Tiny, kind: str, training: Spec, epoch: int) -> dict[str, Any]:
+def scored(tiny: Tiny, training: Spec, epoch: int) -> dict[str, Any]:
     tiny.must(training, epoch)
-    tiny.must(tiny.specs.diversity_of(tiny.store, training))
-    folder = tiny.must(tiny.specs.score(kind, tiny.store, training, epoch))
+    folder = tiny.must(tiny.score_of(training, epoch))
     result = folder.result()
     assert result is not None
     check_journal(folder, epoch, result["values"])
@@ -86,14 +84,15 @@ def test_a_mask_score_is_that_of_its_weights_against_validation_masks(
 ) -> None:
     tiny = work_folder(tmp_path, lite0, tiny_experiment(synthesis={"threshold": -0.02}))
     training = tiny.mask()
-    values = scored(tiny, "mask-score", training, 3)
+    values = scored(tiny, training, 3)
     generator = Generator(width=4, latent=8, channels=1)
     folder = tiny.work.job(training)
     generator.load_state_dict(load_weights(folder.at(3) / "weights.safetensors"))
     rows = structure_rows(tiny)
     assert values["n"] == len(rows) == 6
-    noise = draw_noise("normal", 6, 8, torch_generator(training.seed, "score-noise"))
-    fake = sample_masks(generator, noise, "cpu") > -0.02
+    noise = torch.randn((6, 8, 1, 1), generator=torch_generator(training.seed, "score-noise"))
+    with torch.no_grad():
+        fake = generator.eval()(noise).numpy() > -0.02
     store = Store.open(tiny.store_folder)
     real = np.asarray(store.masks[rows]) > 0
     kid, frechet = distances(real, fake)
@@ -123,14 +122,15 @@ def test_an_image_score_is_that_of_its_weights_on_validation_masks(
 ) -> None:
     tiny = work_folder(tmp_path, lite0, wide())
     training = tiny.image()
-    values = scored(tiny, "image-score", training, 1)
+    values = scored(tiny, training, 1)
     generator = UnetGenerator(width=4)
     folder = tiny.work.job(training)
     generator.load_state_dict(load_weights(folder.at(1) / "weights.safetensors"))
     store, rows = Store.open(tiny.store_folder), structure_rows(tiny)
     masks = np.asarray(store.masks[rows]).astype(np.float32) * 2 - 1
     Precision.of(COMPUTE)
-    made = generate_images(generator, _tensor(masks), "running", "cpu")
+    with torch.no_grad():
+        made = generator.eval()(torch.from_numpy(masks)).numpy()
     real, fake = (np.asarray(side) / 2 + 0.5 for side in (store.ct[rows], made))
     kid, frechet = distances(real, fake)
     assert values["quality/kid"] == pytest.approx(kid, rel=1e-4)
@@ -154,7 +154,7 @@ def test_scores_take_at_most_so_many_images_and_the_same_for_every_seed(
     tiny = work_folder(tmp_path, lite0, experiment)
     real = []
     for seed in (0, 1):
-        values = scored(tiny, "mask-score", tiny.mask(seed), 1)
+        values = scored(tiny, tiny.mask(seed), 1)
         assert values["n"] == 4
         real.append(values["quality/diversity_real"])
     assert len(list((tmp_path / "features").iterdir())) == 1, "one reference set"
@@ -167,10 +167,10 @@ def test_ct_crops_and_masks_have_references_of_their_own(
     """Both kinds of mask stage in one work folder score as each would alone."""
     ct = tiny_experiment(mask={"learns": "ct"})
     alone = work_folder(tmp_path / "alone", lite0, ct)
-    expected = scored(alone, "mask-score", alone.mask(), 1)
+    expected = scored(alone, alone.mask(), 1)
     both = work_folder(tmp_path / "both", lite0, tiny_experiment())
-    masks = scored(both, "mask-score", both.mask(), 1)
-    found = scored(both, "mask-score", both.specs.mask_stage(both.store, ct.mask, 0), 1)
+    masks = scored(both, both.mask(), 1)
+    found = scored(both, both.specs.stage(both.store, ct.mask, 0), 1)
     assert found["quality/kid"] == expected["quality/kid"] != masks["quality/kid"]
     assert found["quality/fid"] == expected["quality/fid"]
 
@@ -179,31 +179,30 @@ def test_a_store_made_anew_is_not_scored_with_the_old_ones_features(
     tmp_path: Path, lite0: dict[str, str]
 ) -> None:
     tiny = work_folder(tmp_path / "a", lite0, tiny_experiment())
-    before = scored(tiny, "mask-score", tiny.mask(), 1)
+    before = scored(tiny, tiny.mask(), 1)
     tiny.prepare(seed=5)
-    after = scored(tiny, "mask-score", tiny.mask(), 1)
+    after = scored(tiny, tiny.mask(), 1)
     fresh = work_folder(tmp_path / "b", lite0, tiny_experiment())
     fresh.prepare(seed=5)
-    assert after["quality/kid"] == scored(fresh, "mask-score", fresh.mask(), 1)["quality/kid"]
+    assert after["quality/kid"] == scored(fresh, fresh.mask(), 1)["quality/kid"]
     assert after["quality/kid"] != before["quality/kid"]
 
 
 def test_training_pictures_are_no_reference(tmp_path: Path, lite0: dict[str, str]) -> None:
     """More training patients change what is learnt, not what it is compared with."""
     few = work_folder(tmp_path / "few", lite0, tiny_experiment())
-    values = scored(few, "mask-score", few.mask(), 1)
+    values = scored(few, few.mask(), 1)
     many = work_folder(
         tmp_path / "many", lite0, tiny_experiment(), roles=["validation", "validation", "train"]
     )
-    assert scored(many, "mask-score", many.mask(), 1)["n"] == values["n"] == 6
+    assert scored(many, many.mask(), 1)["n"] == values["n"] == 6
 
 
 def test_too_few_validation_pairs_are_said(tmp_path: Path, lite0: dict[str, str]) -> None:
     tiny = work_folder(tmp_path, lite0, tiny_experiment(), roles=["train", "train", "test"])
     training = tiny.mask()
     tiny.must(training, 1)
-    tiny.must(tiny.specs.diversity_of(tiny.store, training))
-    outcome = tiny.run(tiny.specs.score("mask-score", tiny.store, training, 1))
+    outcome = tiny.run(tiny.score_of(training, 1))
     assert outcome.exit_code == 2
     assert outcome.reason == (
         "scores need at least 2 validation pairs that hold the structure, but got 0; give the "
@@ -219,8 +218,7 @@ def test_an_extractor_with_other_weights_than_planned_is_refused(
     tiny = work_folder(tmp_path, other, tiny_experiment())
     training = tiny.mask()
     tiny.must(training, 1)
-    tiny.must(tiny.specs.diversity_of(tiny.store, training))
-    outcome = tiny.run(tiny.specs.score("mask-score", tiny.store, training, 1))
+    outcome = tiny.run(tiny.score_of(training, 1))
     assert outcome.state == "failed"
     assert "must have the weights that the plan named" in outcome.reason
 
@@ -233,7 +231,7 @@ def test_a_training_that_broke_has_no_score_and_fails_nobody(
     experiment = wide(mask={"learns": "ct" if kind == "ct" else "mask", **hot}, image=hot)
     tiny = work_folder(tmp_path, lite0, experiment)
     training = tiny.image() if kind == "image" else tiny.mask()
-    values = scored(tiny, "image-score" if kind == "image" else "mask-score", training, 3)
+    values = scored(tiny, training, 3)
     assert values["converged"] is False
     assert values["quality/kid"] is None
     checkpoint = tiny.work.job(training).result(3)

@@ -31,8 +31,7 @@ def work_folder(root: Path, roles: tuple[str, ...], **changed: Any) -> Tiny:
 def score(tiny: Tiny) -> tuple[dict[str, Any], Path]:
     training = tiny.mask()
     tiny.must(training, 1)
-    tiny.must(tiny.specs.diversity_of(tiny.store, training))
-    folder = tiny.must(tiny.specs.score("mask-score", tiny.store, training, 1))
+    folder = tiny.must(tiny.score_of(training, 1))
     result = folder.result()
     assert result is not None
     return result["values"], folder.journal

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 from factories.arms import arm_config, numbered
-from factories.tiny import COMPUTE, CPU, Tiny, digest_for, ellipses, tiny_experiment, weights_at
+from factories.tiny import COMPUTE, Tiny, digest_for, ellipses, tiny_experiment, weights_at
 from monai.metrics import DiceHelper
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.config.arms import DEFAULT as ARMS
 from harness.config.arms import NAMED
@@ -21,7 +21,14 @@ from harness.jobs.journal import series
 from harness.jobs.spec import Spec
 from harness.training.precision import Precision
 from harness.work.train.mixed_batches import SlotBatches
-from harness.work.train.segmenter import SegmenterStage, predict, validation_dice
+from harness.work.train.segmenter import validation_dice
+from harness.work.train.unet import Unet
+
+
+def begun(arm: str, channels: int, seed: int) -> Unet:
+    network = Unet(arm_config(arm), channels, 64, Precision.of(COMPUTE))
+    network.begin(seed)
+    return network
 
 
 def write_synthetic(tiny: Tiny, patients: list[str], kind: str = "synthetic") -> Spec:
@@ -51,8 +58,7 @@ def _content(tiny: Tiny) -> str:
 
 def test_initial_weights_depend_on_the_seed_alone() -> None:
     def start(arm: str, seed: int) -> list[Tensor]:
-        stage = SegmenterStage(arm_config(arm), 1, seed, Precision.of(COMPUTE), None)
-        return list(stage.networks["unet"].state_dict().values())
+        return list(begun(arm, 1, seed).networks["unet"].state_dict().values())
 
     first = start("none", 3)
     for arm in ARMS:
@@ -139,7 +145,7 @@ def test_a_real_store_is_no_synthetic_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_the_loss_is_soft_dice_and_binary_cross_entropy_of_each_channel(channels: int) -> None:
-    stage = SegmenterStage(arm_config("none"), channels, 0, Precision.of(CPU), None)
+    stage = begun("none", channels, 0)
     ct = torch.randn(3, 1, 32, 32)
     masks = torch.from_numpy(ellipses(3, 32, 0)).float().repeat(1, channels, 1, 1)
     if channels == 2:
@@ -173,15 +179,14 @@ def test_as_many_updates_as_the_config_says(tmp_path: Path) -> None:
 # --- validation Dice ------------------------------------------------------------------------------
 
 
-class Threshold(nn.Module):
+class Threshold:
     """Predicts structure in channel c where the CT is above 0.1 c."""
 
     def __init__(self, channels: int) -> None:
-        super().__init__()
         self.channels = channels
 
-    def forward(self, ct: Tensor) -> Tensor:
-        return torch.cat([(ct - 0.1 * c) * 1000 for c in range(self.channels)], 1)
+    def predict(self, ct: np.ndarray) -> np.ndarray:
+        return np.concatenate([ct > 0.1 * c for c in range(self.channels)], 1).astype(np.float32)
 
 
 def two_structures(folder: Path, seed: int) -> Store:
@@ -220,7 +225,7 @@ def two_structures(folder: Path, seed: int) -> Store:
 
 def test_validation_dice_is_the_mean_over_patients_and_structures(tmp_path: Path) -> None:
     store = two_structures(tmp_path, 0)
-    value = validation_dice(Threshold(2), store, Precision.of(COMPUTE))
+    value = validation_dice(Threshold(2), store)
     # MONAI's Dice of each patient's structure as one volume, in the structure's own channel.
     dice = []
     for rows, channel in (([0, 1, 2], 0), ([3, 4, 5], 1), ([6, 7, 8], 0)):
@@ -236,7 +241,7 @@ def test_validation_dice_is_the_mean_over_patients_and_structures(tmp_path: Path
 def test_without_validation_patients_there_is_no_dice(tmp_path: Path) -> None:
     tiny = Tiny(tmp_path, roles=["train", "train", "test"])
     store = Store.open(tiny.store_folder)
-    assert math.isnan(validation_dice(Threshold(1), store, Precision.of(COMPUTE)))
+    assert math.isnan(validation_dice(Threshold(1), store))
     folder = tiny.must(tiny.specs.segmenter(tiny.store, "none", None, 0), 3)
     result = folder.result(3)
     assert result is not None
@@ -244,14 +249,12 @@ def test_without_validation_patients_there_is_no_dice(tmp_path: Path) -> None:
 
 
 def test_predictions_do_not_depend_on_their_company_and_change_no_mode() -> None:
-    stage = SegmenterStage(arm_config("none"), 1, 0, Precision.of(COMPUTE), None)
-    network = stage.networks["unet"].train()
+    segmenter = begun("none", 1, 0)
+    network = segmenter.networks["unet"].train()
     ct = np.random.default_rng(0).uniform(-1, 1, (70, 1, 16, 16)).astype(np.float32)
-    together = predict(network, ct, stage.precision)
+    together = segmenter.predict(ct)
     assert together.shape == (70, 1, 16, 16)
-    np.testing.assert_allclose(
-        together[50:51], predict(network, ct[50:51], stage.precision), atol=1e-6
-    )
+    np.testing.assert_allclose(together[50:51], segmenter.predict(ct[50:51]), atol=1e-6)
     assert (together > 0).all()
     assert (together < 1).all()
     assert network.training

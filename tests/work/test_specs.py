@@ -65,9 +65,9 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
         "mask-stage": mask,
         "image-stage": images.steady,
         **({"image-decay": images.decay} if images.decay else {}),
-        "diversity": specs.diversity_of(store, mask),
-        "mask-score": specs.score("mask-score", store, mask, last_mask),
-        "image-score": specs.score("image-score", store, image, last_image),
+        "diversity": specs.diversity(store, experiment.mask.shows),
+        "mask-score": specs.score(store, experiment.mask, mask, last_mask),
+        "image-score": specs.score(store, experiment.image, image, last_image),
         **made,
         "baseline": specs.real_baseline(store, "ct", specs.extractor, None),
         "audit": specs.audit(
@@ -325,7 +325,7 @@ def test_other_patients_move_everything() -> None:
     experiment = experiment_with({})
     specs = specs_of(experiment)
     stores = [specs.prepare({"a" * 24: "train"}), specs.prepare({"c" * 24: "train"})]
-    trainings = [specs.mask_stage(store, experiment.mask, 0) for store in stores]
+    trainings = [specs.stage(store, experiment.mask, 0) for store in stores]
     assert stores[0].digest != stores[1].digest
     assert trainings[0].digest != trainings[1].digest
 
@@ -336,7 +336,10 @@ def test_other_weights_of_the_extractor_move_the_scores() -> None:
     replicate = jobs(specs.experiment)
     for kind in ("mask-score", "image-score"):
         training = replicate[kind.replace("score", "stage")]
-        one, two = (s.score(kind, replicate["prepare"], training, 5).digest for s in (specs, other))
+        settings = getattr(specs.experiment, kind.removesuffix("-score"))
+        one, two = (
+            s.score(replicate["prepare"], settings, training, 5).digest for s in (specs, other)
+        )
         assert one != two
 
 
@@ -353,7 +356,7 @@ def test_seeds_have_streams_of_their_own() -> None:
     experiment = experiment_with({})
     specs = specs_of(experiment)
     store = jobs(experiment)["prepare"]
-    roots = {specs.mask_stage(store, experiment.mask, seed).seed for seed in range(1200)}
+    roots = {specs.stage(store, experiment.mask, seed).seed for seed in range(1200)}
     assert len(roots) == 1200
     again = specs_of(experiment_with({"seed": 1}))
     assert again.mask_stage(store, experiment.mask, 3).seed not in roots

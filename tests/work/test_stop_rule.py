@@ -17,7 +17,7 @@ LATE = 400
 
 def losing(root: Path, *stop_on: str) -> tuple[Tiny, Spec]:
     tiny = Tiny(root, tiny_experiment(mask=LOSING))
-    return tiny, tiny.specs.mask_stage(tiny.store, tiny.experiment.mask, 0, stop_on)
+    return tiny, tiny.specs.stage(tiny.store, tiny.experiment.mask, 0, stop_on)
 
 
 def test_it_ends_where_the_failure_is_first_seen_whatever_happened_on_the_way(
@@ -58,7 +58,7 @@ def test_it_ends_where_the_failure_is_first_seen_whatever_happened_on_the_way(
 @pytest.mark.parametrize("stop_on", [(), ("convergence failure",)])
 def test_a_training_that_converges_goes_on(stop_on: tuple[str, ...], tmp_path: Path) -> None:
     tiny = Tiny(tmp_path)
-    spec = tiny.specs.mask_stage(tiny.store, tiny.experiment.mask, 0, stop_on)
+    spec = tiny.specs.stage(tiny.store, tiny.experiment.mask, 0, stop_on)
     result = tiny.must(spec, 8).result(8)
     assert result is not None
     assert "stopped_at" not in result["values"]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
+
+from torch import Tensor
 
 from harness.base.text import counted, duration, size
 from harness.commands.chosen_settings import stage_sweep
 from harness.commands.compute import default_workers
-from harness.commands.costs.score_timing import make_stage, measured_score, timed_score, warning
+from harness.commands.costs.score_timing import make_stage, timed_score, warning
 from harness.commands.session import Session
-from harness.config.stages import MaskStageConfig
+from harness.config.stages import StageConfig
 from harness.data.pairs.store import Store
 from harness.sweep.epochs import count_epochs
 from harness.sweep.space import listed_epochs, longest
 from harness.training.precision import Precision
 from harness.training.schedule import scored_epochs
+from harness.work.train.gan import GanStage
 
 BYTES_PER_STATE_PARAMETER = 12  # weights and Adam's two moments, float32
 BYTES_PER_WEIGHT = 4
@@ -26,19 +30,19 @@ def estimate(session: Session, stage: str) -> dict[str, Any]:
     experiment = session.experiment
     sweep = getattr(experiment.sweep, stage)
     planner = stage_sweep(session, stage)
-    base = experiment.mask if stage == "mask" else experiment.image
+    base: StageConfig = getattr(experiment, stage)
     trials, seeds = planner.study.total(), experiment.sweep.seeds
     epochs = longest(sweep, base.schedule.epochs)
     store = Store.open(session.work.job(session.store).path / "store")
     pairs = len(store.select(role="train", selected=True))
-    rate, score, parameters, generator = _timed(session, base, store)
+    rate, score, parameters, kept = _timed(session, base, store)
     scores = len({*scored_epochs(epochs, experiment.metrics.scored_epochs), *listed_epochs(sweep)})
     trainings, workers = trials * seeds, session.workers or default_workers(session.compute)
     preview = planner.preview(session.graph())
     most = count_epochs(preview).trained if preview else trainings * epochs
     training = most * pairs / rate / workers
     scoring = trainings * scores * score / workers
-    checkpoints = experiment.metrics.scored_epochs * generator * BYTES_PER_WEIGHT
+    checkpoints = experiment.metrics.scored_epochs * kept * BYTES_PER_WEIGHT
     disk = trainings * (parameters * BYTES_PER_STATE_PARAMETER + checkpoints)
     share = scoring / training
     sentence = (
@@ -67,38 +71,25 @@ def estimate(session: Session, stage: str) -> dict[str, Any]:
     }
 
 
-def _timed(session: Session, base: Any, store: Store) -> tuple[float, float, int, int]:
+def _timed(session: Session, settings: StageConfig, store: Store) -> tuple[float, float, int, int]:
     """Images per second of a few steps at the configured batch size, seconds of a score,
-    parameters of all networks, and of the generator."""
-    precision = Precision.of(session.compute)
-    frame = session.experiment.data.crop.frame_px
-    stage, batch = make_stage(base, len(store.channels), frame, precision)
-    score = _score(session, base, stage.networks["generator"])  # before it learns anything
-    rate = _rate(stage, batch, base.batch_size)
-    sizes = {n: sum(p.numel() for p in m.parameters()) for n, m in stage.networks.items()}
-    return rate, score, sum(sizes.values()), sizes["generator"]
+    parameters of all networks, and numbers in a checkpoint."""
+    stage, batch = make_stage(settings, store, Precision.of(session.compute))
+    weights = {name: value.clone() for name, value in stage.weights().items()}
+    score = timed_score(
+        session.work, session.specs, session.store, settings, weights, session.runtime()
+    )
+    parameters = sum(p.numel() for network in stage.networks.values() for p in network.parameters())
+    kept = sum(value.numel() for value in weights.values())
+    return _rate(stage, batch), score, parameters, kept
 
 
-def _rate(stage: Any, batch: dict[str, Any], count: int) -> float:
+def _rate(stage: GanStage, batch: Mapping[str, Tensor]) -> float:
     """Images per second of a few steps."""
     stage.step(batch)
     started, steps = time.perf_counter(), 0
     while steps < 3 or time.perf_counter() - started < 2:
         stage.step(batch)
         steps += 1
-    return steps * count / (time.perf_counter() - started)
-
-
-def _score(session: Session, settings: Any, generator: Any) -> float:
-    """Seconds of one score: of those that the work folder has, else of a timed one."""
-    specs = session.specs
-    found = measured_score(
-        session.work,
-        "mask-score" if isinstance(settings, MaskStageConfig) else "image-score",
-        {"extractor": dict(specs.extractor), "images": session.experiment.metrics.images},
-        settings.width,
-        session.compute,
-    )
-    if found is not None:
-        return found
-    return timed_score(session.work, specs, session.store, settings, generator, session.runtime())
+    images = len(next(iter(batch.values())))
+    return steps * images / (time.perf_counter() - started)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.base.rng import generator as numpy_generator
+from harness.base.rng import torch_generator
 from harness.data.pairs.store import Store
 from harness.jobs.context import Context
 from harness.jobs.journal import Journal
@@ -42,7 +43,6 @@ from harness.metrics.memorisation.neighbours import Pair, closest_pairs, neighbo
 from harness.metrics.memorisation.permutation_test import memorisation
 from harness.metrics.score import Score
 from harness.training.pictures import grid, to_grey, write_png
-from harness.training.precision import Precision
 from harness.work.evaluate.features import SEGMENTER, Features
 from harness.work.evaluate.real_diversity import (
     DiversityJudge,
@@ -53,9 +53,8 @@ from harness.work.evaluate.real_diversity import (
     shown_images,
     unit,
 )
-from harness.work.generate.synthesis import load_image_generator
-from harness.work.train import image_stage
-from harness.work.train.segmenter import load_segmenter, predict
+from harness.work.train.image_stage import conditioning
+from harness.work.train.networks import image_network, segmenter, trained
 
 SHOWN = ("mask", "ct")
 CLOSEST = 8
@@ -160,13 +159,12 @@ class Audit:
         """Dice of a real-data segmenter against the conditioning masks, and on real pairs."""
         if "judge" not in self.context.spec.inputs:
             return {"note": "no arm trains on real pairs alone, so no segmenter can judge labels"}
-        precision = Precision.of(self.context.spec.compute)
-        network = load_segmenter(self.context, "judge", len(self.store.channels), precision)
+        network = trained(self.context, "judge", segmenter)
         scores: dict[str, Any] = {}
         gains: dict[str, Score] = {}
         sides = (("synthetic", self.made, self.rows), ("real", self.store, self.validation))
         for name, store, rows in sides:
-            predicted = predict(network, store.ct[rows], precision).max(axis=1) > 0.5
+            predicted = network.predict(store.ct[rows]).max(axis=1) > 0.5
             truth = np.asarray(store.masks[rows]).max(axis=1) > 0
             patients = None if name == "synthetic" else patients_of(store, rows)
             score = patient_mean(dice_of_pairs(predicted, truth), patients)
@@ -178,13 +176,9 @@ class Audit:
 
     def paired(self) -> dict[str, Any]:
         """Stage II on validation masks against the true CT."""
-        generator, settings = load_image_generator(self.context, "image", len(self.store.channels))
-        images = image_stage.generate_images(
-            generator,
-            image_stage.conditioning(self.store, self.validation),
-            settings["statistics"],
-            Precision.of(self.context.spec.compute).device,
-        )
+        network = trained(self.context, "image", image_network)
+        source = torch_generator(self.context.spec.seed, "paired-noise")
+        images = network.generate(conditioning(self.store, self.validation), source)
         if not np.isfinite(images).all():
             return {"note": "the image stage's output is not finite"}
         low, high = self.store.meta["window_hu"]

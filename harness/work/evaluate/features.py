@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.base.files import digest_arrays, digest_of, write_array
-from harness.data.pairs.store import Store
+from harness.base.files import digest_arrays, digest_of, sha256_file, write_array
 from harness.jobs.context import Context
 from harness.metrics.extractors.registry import Extractor, ExtractorFiles, make_extractor
+from harness.metrics.extractors.segmenter import SegmenterFeatures
 
 SEGMENTER = "segmenter"
 
@@ -76,12 +75,10 @@ def _named(context: Context, wanted: Mapping[str, str]) -> Extractor:
 
 
 def _judge(context: Context) -> Extractor:
-    """The bottleneck of the segmenter that is the job's input `judge`."""
+    """The eyes of the segmenter that is the job's input `judge`."""
     # MONAI takes seconds to import, and most scores are of named extractors.
-    from harness.metrics.extractors.segmenter import SegmenterBottleneck
+    from harness.work.train.networks import segmenter, trained
 
-    settings: Mapping[str, Any] = context.work.job(context.spec.inputs["judge"]).spec().config
-    store = Store.open(context.input("store") / "store")
-    path = context.input("judge") / "weights.safetensors"
-    device = context.spec.compute["device"]
-    return SegmenterBottleneck.load(path, settings, len(store.channels), device)
+    weights = sha256_file(context.input("judge") / "weights.safetensors")
+    network = trained(context, "judge", segmenter)
+    return SegmenterFeatures(network.features, weights, context.spec.compute["device"])

@@ -21,11 +21,10 @@ from harness.jobs.context import Context
 from harness.jobs.journal import Journal
 from harness.metrics.collapse.verdict import Collapse
 from harness.metrics.records import ImageSets, Need, measure
-from harness.training.precision import Precision
 from harness.work.evaluate.features import Features
 from harness.work.evaluate.real_diversity import DiversityJudge, journal_values, real_rows, unit
-from harness.work.generate.synthesis import load_image_generator, load_mask_generator
-from harness.work.train import image_stage, mask_stage
+from harness.work.train.image_stage import conditioning
+from harness.work.train.networks import ImageNetwork, image_network, mask_network, trained
 
 Sides = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Real and generated images, n x 1 x H x W in [0, 1]."""
@@ -34,22 +33,17 @@ Sides = tuple[NDArray[np.float32], NDArray[np.float32]]
 def score_masks(context: Context) -> None:
     """KID, FID and diversity of Stage I samples against validation masks."""
     config, seed = context.spec.config, context.spec.seed
-    device = Precision.of(context.spec.compute).device
     store = Store.open(context.input("store") / "store")
-    generator, settings = load_mask_generator(context, "training", len(store.channels))
+    network = trained(context, "training", mask_network)
+    learns = context.work.job(context.spec.inputs["training"]).spec().config["learns"]
     rows = _reference(store, config["images"])
     judge = DiversityJudge(context, store)
     # Twice what a verdict needs: empty masks are no part of it.
-    noise = mask_stage.draw_noise(
-        settings["noise"],
-        max(len(rows), 2 * judge.wanted),
-        settings["latent"],
-        torch_generator(seed, "score-noise"),
-    )
-    samples = mask_stage.sample_masks(generator, noise, device)
+    count = max(len(rows), 2 * judge.wanted)
+    samples = network.sample(count, torch_generator(seed, "score-noise"))
     shown: NDArray[Any] = samples[:, 0]
     sides = None
-    if np.isfinite(samples).all() and settings["learns"] == "ct":
+    if np.isfinite(samples).all() and learns == "ct":
         shown = unit(shown)
         sides = unit(store.ct_crops(rows)), unit(samples[: len(rows)])
     elif np.isfinite(samples).all():
@@ -57,7 +51,7 @@ def score_masks(context: Context) -> None:
         shown = _with_structure(drawn, judge.wanted)
         real = store.mask_crops(rows).max(axis=1, keepdims=True).astype(np.float32)
         sides = real, drawn[: len(rows), None].astype(np.float32)
-    masks: tuple[Need, ...] = ("masks",) if settings["learns"] == "mask" else ()
+    masks: tuple[Need, ...] = ("masks",) if learns == "mask" else ()
     _store(context, store, len(rows), judge.judge(shown), sides, "features", "samples", *masks)
 
 
@@ -69,28 +63,25 @@ def _with_structure(masks: NDArray[np.bool_], wanted: int) -> NDArray[np.bool_]:
 
 def score_images(context: Context) -> None:
     """KID and FID of Stage II on validation masks, and its likeness to the true CT."""
-    device = Precision.of(context.spec.compute).device
     store = Store.open(context.input("store") / "store")
-    generator, settings = load_image_generator(context, "training", len(store.channels))
+    network = trained(context, "training", image_network)
     rows = _reference(store, context.spec.config["images"])
-    conditioning = image_stage.conditioning(store, rows)
-    images = image_stage.generate_images(generator, conditioning, settings["statistics"], device)
-    verdict = _judge_image_generator(context, store, generator, settings["statistics"], device)
+    source = torch_generator(context.spec.seed, "score-noise")
+    images = network.generate(conditioning(store, rows), source)
+    verdict = _judge_image_network(context, store, network, source)
     sides = (unit(store.ct[rows]), unit(images)) if np.isfinite(images).all() else None
     _store(context, store, len(rows), verdict, sides, "features", "pairs")
 
 
-def _judge_image_generator(
-    context: Context, store: Store, generator: torch.nn.Module, statistics: str, device: str
+def _judge_image_network(
+    context: Context, store: Store, network: ImageNetwork, source: torch.Generator
 ) -> Collapse:
     """The verdict on Stage II over masks of as many patients as the real side has."""
     judge = DiversityJudge(context, store)
-    source = numpy_generator(context.spec.seed, "painted-rows")
+    order = numpy_generator(context.spec.seed, "painted-rows")
     every = real_rows(store, "train", "validation")
-    rows = source.permutation(every)[: max(judge.wanted, 1)]
-    painted = image_stage.generate_images(
-        generator, image_stage.conditioning(store, rows), statistics, device
-    )
+    rows = order.permutation(every)[: max(judge.wanted, 1)]
+    painted = network.generate(conditioning(store, rows), source)
     return judge.judge(painted[:, 0] if not np.isfinite(painted).all() else unit(painted[:, 0]))
 
 

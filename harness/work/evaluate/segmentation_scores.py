@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from harness.base.errors import RuleError
 from harness.base.files import csv_text, write_text
@@ -34,8 +33,7 @@ from harness.metrics.segmentation.structure_scores import (
     structure_scores,
     tolerance_mm,
 )
-from harness.training.precision import Precision
-from harness.work.train.segmenter import load_segmenter, predict
+from harness.work.train.networks import Segmenter, segmenter, trained
 
 
 def score_test_patients(context: Context) -> None:
@@ -49,11 +47,10 @@ def score_test_patients(context: Context) -> None:
         )
     context.input_result("opening")  # entered, not only planned, before a label is read
     store = Store.open(context.input("store") / "store")
-    precision = Precision.of(spec.compute)
-    network = load_segmenter(context, "segmenter", len(store.channels), precision)
+    network = trained(context, "segmenter", segmenter)
     table = []
     for record in store.scans("test"):
-        table += _score(record, network, store, precision)
+        table += _score(record, network, store)
     path = context.folder.path / "scores.csv"
     write_text(path, csv_text(list(table[0]), [[row[name] for name in table[0]] for row in table]))
     means = {row["patient_digest"]: row for row in table if row["structure"] == "mean"}
@@ -61,15 +58,13 @@ def score_test_patients(context: Context) -> None:
     context.finish([path], {"measures": measures})
 
 
-def _score(
-    record: ScanRecord, network: nn.Module, store: Store, precision: Precision
-) -> list[dict[str, Any]]:
+def _score(record: ScanRecord, network: Segmenter, store: Store) -> list[dict[str, Any]]:
     """Rows of one patient: one per contoured structure, and their mean."""
     scan = record.load()
     spacing = spacing_mm(scan.affine)
     rows, sides = [], {}
     for structure, truth in scan.masks.items():
-        mask = _segmented(scan, structure, network, store, precision)
+        mask = _segmented(scan, structure, network, store)
         sides[structure] = structure_scores(mask, truth, spacing)
         voxels = int(truth.sum()), int(mask.sum())
         rows.append(_row(record, structure, sides[structure], voxels, spacing))
@@ -84,7 +79,7 @@ def spacing_mm(affine: NDArray[np.float64]) -> Spacing:
 
 
 def _segmented(
-    scan: LoadedScan, structure: str, network: nn.Module, store: Store, precision: Precision
+    scan: LoadedScan, structure: str, network: Segmenter, store: Store
 ) -> NDArray[np.bool_]:
     """The structure as the network sees it, on the scan's own grid."""
     framing, placement = Framing.of(store.meta), scan.placements[structure]
@@ -93,7 +88,7 @@ def _segmented(
     ct = frames(scan.hu, scan.affine, placement, framing, mirrored)
     probabilities = np.zeros(ct.shape, np.float32)
     first, last = placement.slices
-    inside = predict(network, ct[first : last + 1, None], precision)[:, channel]
+    inside = network.predict(ct[first : last + 1, None])[:, channel]
     probabilities[first : last + 1] = inside
     whole = paste(probabilities, scan.hu.shape, scan.affine, placement, framing, mirrored)
     return largest(whole > 0.5)[0]

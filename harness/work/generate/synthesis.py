@@ -8,7 +8,6 @@ plausible masks is an outcome, not an error: what it makes is used, and the resu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +18,9 @@ from numpy.typing import NDArray
 from harness.base.rng import generator as numpy_generator
 from harness.base.rng import torch_generator
 from harness.data.pairs.store import PairRow, Store, write_store
-from harness.jobs.checkpoint import load_weights
 from harness.jobs.context import Context
-from harness.jobs.folder import JobFolder
 from harness.metrics.images.mask_shape import PlausibilityRule, clean_mask, fit_plausibility
-from harness.training.precision import Precision
-from harness.work.train import image_stage, mask_stage
+from harness.work.train.networks import MaskNetwork, image_network, mask_network, trained
 
 BATCH = 64
 
@@ -39,51 +35,18 @@ class GeneratedMasks:
     tried: int = 0
 
 
-def load_mask_generator(
-    context: Context, name: str, channels: int
-) -> tuple[torch.nn.Module, dict[str, Any]]:
-    """The Stage I generator behind an input, with the config it was trained with."""
-    return _load(context, name, mask_stage.make_generator, channels)
-
-
-def load_image_generator(
-    context: Context, name: str, channels: int
-) -> tuple[torch.nn.Module, dict[str, Any]]:
-    """The Stage II generator behind an input, with the config it was trained with."""
-    return _load(context, name, image_stage.make_generator, channels)
-
-
-def _load(
-    context: Context,
-    name: str,
-    make: Callable[[Mapping[str, Any], int], torch.nn.Module],
-    channels: int,
-) -> tuple[torch.nn.Module, dict[str, Any]]:
-    config = dict(_job(context, name).spec().config)
-    generator = make(config, channels)
-    generator.load_state_dict(load_weights(context.input(name) / "weights.safetensors"))
-    return generator.to(context.spec.compute["device"]), config
-
-
-def _job(context: Context, name: str) -> JobFolder:
-    return context.work.job(context.spec.inputs[name])
-
-
 def generate_masks(
-    generator: torch.nn.Module,
-    config: dict[str, Any],
+    network: MaskNetwork,
     rule: PlausibilityRule,
     wanted: int,
     attempts: int,
     threshold: float,
     source: torch.Generator,
-    device: str,
 ) -> GeneratedMasks:
     """Draw masks (C, 64, 64) until `wanted` are kept or `attempts` were tried."""
     masks = GeneratedMasks()
     while len(masks.kept) < wanted and masks.tried < attempts:
-        noise = mask_stage.draw_noise(config["noise"], BATCH, config["latent"], source)
-        for image in mask_stage.sample_masks(generator, noise, device):
+        for image in network.sample(BATCH, source):
             if len(masks.kept) == wanted or masks.tried == attempts:
                 break
             masks.tried += 1
@@ -108,20 +71,16 @@ def synthesise(context: Context) -> None:
     """Make the synthetic store of one replicate."""
     spec, config = context.spec, context.spec.config
     store = Store.open(context.input("store") / "store")
-    channels = len(store.channels)
     rows = store.select(role="train", with_structure=True)
     real_masks = store.mask_crops(rows).max(axis=1) > 0
     rule = fit_plausibility(real_masks, config["tolerance"])
-    generator, settings = load_mask_generator(context, "mask", channels)
     generated = generate_masks(
-        generator,
-        settings,
+        trained(context, "mask", mask_network),
         rule,
         config["pairs"],
         config["pairs"] * config["attempts"],
         config["threshold"],
         torch_generator(spec.seed, "synthesis"),
-        Precision.of(spec.compute).device,
     )
     masks = generated.kept or generated.implausible[: config["pairs"]]
     frames = _in_frame(np.stack(masks), store.ct.shape[-1])
@@ -159,10 +118,9 @@ def _finish(
     context: Context, store: Store, masks: NDArray[np.uint8], values: dict[str, Any]
 ) -> None:
     """CT for the masks (N, C, F, F), and the store of both."""
-    generator, config = load_image_generator(context, "image", len(store.channels))
     conditioning = torch.from_numpy(masks.astype(np.float32)) * 2 - 1
-    device = Precision.of(context.spec.compute).device
-    ct = image_stage.generate_images(generator, conditioning, config["statistics"], device)
+    source = torch_generator(context.spec.seed, "synthesis-ct")
+    ct = trained(context, "image", image_network).generate(conditioning, source)
     folder = context.folder.path / "store"
     rows = [PairRow.synthetic(index, int(mask.sum())) for index, mask in enumerate(masks)]
     inputs = {n: i for n, i in context.spec.inputs.items() if n in ("mask", "image")}
@@ -177,5 +135,6 @@ def _finish(
 
 def _seen(context: Context, name: str) -> set[str]:
     """Patients that the generator behind an input was trained on, as its own store says."""
-    store = Store.open(context.work.job(_job(context, name).spec().inputs["store"]).path / "store")
+    training = context.work.job(context.spec.inputs[name]).spec()
+    store = Store.open(context.work.job(training.inputs["store"]).path / "store")
     return {p["digest"] for p in store.meta["patients"] if p["role"] == "train"}

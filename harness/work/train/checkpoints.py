@@ -3,11 +3,11 @@ converged, whether samples are alike."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from harness.data.pairs.store import Store
 from harness.jobs.context import Context
 from harness.jobs.journal import series
 from harness.metrics.collapse.convergence import (
@@ -17,6 +17,7 @@ from harness.metrics.collapse.convergence import (
     frozen_output,
 )
 from harness.training.fit import Batches, Trainable, Training, fit
+from harness.training.precision import Precision
 from harness.training.schedule import picture_epochs
 
 
@@ -49,27 +50,31 @@ def train(
     fit(training)
 
 
-def train_gan(context: Context, stage: Trainable, batches: Batches, device: str) -> None:
+Prepare = Callable[[Store, dict[str, Any], int, Precision], tuple[Trainable, Batches]]
+"""A stage on a store, ready to begin, and its batches; under a spec's config and seed."""
+
+
+def train_gan(context: Context, prepare: Prepare) -> None:
     """Train a GAN stage: pictures on the way, an early end if asked for, states to branch off."""
-    request = context.request
+    spec, request = context.spec, context.request
+    precision = Precision.of(spec.compute)
+    store = Store.open(context.input("store") / "store")
+    stage, batches = prepare(store, dict(spec.config), spec.seed, precision)
     train(
         context,
         stage,
         batches,
-        device,
+        precision.device,
         finish_checkpoint,
         ends_early=stop_rule(context),
         picture_epochs=picture_epochs(request.epochs, request.pictures),
-        last_epoch=context.spec.config.get("epochs", 0),
+        last_epoch=spec.config.get("epochs", 0),
         branch_epochs=frozenset(request.branches),
     )
 
 
-_LAST = ("d_loss", "g_loss", "l1", "d_real", "d_fake")
-
-
 def finish_checkpoint(context: Context, epoch: int, journal_length: int) -> None:
-    """Store the checkpoint's result with its last losses and what the training's journal tells.
+    """Store the checkpoint's result with what the training's journal tells.
 
     `converged` is False where the discriminator wins, something is not a number, or the output is
     frozen (`failure` has the reason and the epoch of onset); `alike` is there where the samples of
@@ -78,10 +83,7 @@ def finish_checkpoint(context: Context, epoch: int, journal_length: int) -> None
     """
     journal = context.folder.journal
     values: dict[str, Any] = {"epoch": epoch}
-    for name in _LAST:
-        steps, numbers = series(journal, f"train/{name}", until=epoch)
-        if steps:
-            values[name] = numbers[-1] if math.isfinite(numbers[-1]) else None
+    steps, _ = series(journal, "train/learning_rate", until=epoch)
     if steps and steps[-1] < epoch:
         values["stopped_at"] = steps[-1]
     failure = training_failure(journal, epoch)

@@ -1,0 +1,135 @@
+"""What a stage asks of the network that it trains, whichever it is; and the segmenter's part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from harness.base.errors import DataError
+from harness.config.choices import IMAGE_NETWORKS, MASK_NETWORKS, SEGMENTERS
+from harness.data.pairs.store import Store
+from harness.jobs.checkpoint import load_weights
+from harness.jobs.context import Context
+from harness.training.precision import Precision
+
+N = TypeVar("N", bound="TrainedNetwork")
+
+
+class TrainedNetwork(Protocol):
+    """A network with what it takes to train it.
+
+    Made from its section as plain data, the mask channels of the store, the edge of its images in
+    pixels, and the precision, whose device it lies on. As made it can take `restore`d weights; a
+    training begins it first.
+
+    Attributes:
+        networks, optimisers: by name, once begun; all that a training goes on from. The loop sets
+            the optimisers' rates.
+    """
+
+    networks: Mapping[str, nn.Module]
+    optimisers: Mapping[str, torch.optim.Optimizer]
+
+    def __init__(
+        self, config: Mapping[str, Any], channels: int, edge: int, precision: Precision
+    ) -> None: ...
+
+    def begin(self, seed: int) -> None:
+        """Set the initial weights, which depend on `seed` alone, and make the optimisers."""
+        ...
+
+    def step(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """One update; scalar tensors by name, the same names every time.
+
+        `d_loss` and `g_loss`, where given, are what a convergence failure is told by; a value that
+        is not finite ends the training.
+        """
+        ...
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """What a checkpoint keeps: all that `restore` needs to sample or to predict."""
+        ...
+
+    def restore(self, weights: Mapping[str, Tensor]) -> None:
+        """Put a checkpoint's weights in place."""
+        ...
+
+
+class MaskNetwork(TrainedNetwork, Protocol):
+    """Noise -> images of the mask stage; `step` gets `images` (N, C, E, E) in [-1, 1]."""
+
+    def sample(self, count: int, source: torch.Generator) -> NDArray[np.float32]:
+        """Images (count, C, E, E) in [-1, 1]; all chance is drawn from `source` (on the CPU), and
+        networks, buffers and global generators stay as they were."""
+        ...
+
+
+class ImageNetwork(TrainedNetwork, Protocol):
+    """Mask -> CT; `step` gets `masks` (N, C, E, E) and `ct` (N, 1, E, E) in [-1, 1]."""
+
+    def generate(self, masks: Tensor, source: torch.Generator) -> NDArray[np.float32]:
+        """CT (N, 1, E, E) in [-1, 1] for masks (N, C, E, E) in [-1, 1], under the rules of
+        `MaskNetwork.sample`; a network without noise leaves `source` alone."""
+        ...
+
+
+class Segmenter(TrainedNetwork, Protocol):
+    """CT -> masks; `step` gets `ct` (N, 1, E, E) in [-1, 1] and `masks` (N, C, E, E) 0/1."""
+
+    def rate_factor(self, share: float) -> float:
+        """Factor of the learning rate when `share` in [0, 1] of the updates are done."""
+        ...
+
+    def predict(self, ct: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Probabilities (N, C, E, E) for CT (N, 1, E, E) in [-1, 1]; dropout and the like off."""
+        ...
+
+    def features(self, ct: Tensor) -> Tensor:
+        """What it sees in CT (N, 1, H, W) in [-1, 1] on its device: (N, d), for the extractor
+        `segmenter`."""
+        ...
+
+
+def mask_network(config: Mapping[str, Any], store: Store, precision: Precision) -> MaskNetwork:
+    """The network of a `mask-stage` spec; it has one channel where the stage learns CT."""
+    channels = 1 if config["learns"] == "ct" else len(store.channels)
+    make = MASK_NETWORKS.get(config["network"]).load()
+    return make(config, channels, store.meta["mask_px"], precision)  # type: ignore[no-any-return]
+
+
+def image_network(config: Mapping[str, Any], store: Store, precision: Precision) -> ImageNetwork:
+    """The network of an `image-stage` or `image-decay` spec."""
+    make = IMAGE_NETWORKS.get(config["network"]).load()
+    return make(config, len(store.channels), store.meta["frame_px"], precision)  # type: ignore[no-any-return]
+
+
+def segmenter(config: Mapping[str, Any], store: Store, precision: Precision) -> Segmenter:
+    """The network of a `segmenter` spec."""
+    make = SEGMENTERS.get(config["network"]).load()
+    return make(config, len(store.channels), store.meta["frame_px"], precision)  # type: ignore[no-any-return]
+
+
+def trained(
+    context: Context, name: str, make: Callable[[Mapping[str, Any], Store, Precision], N]
+) -> N:
+    """The network behind a job's input, for the store of its input `store`.
+
+    Raises:
+        DataError: the weights are another network's.
+    """
+    config = context.work.job(context.spec.inputs[name]).spec().config
+    store = Store.open(context.input("store") / "store")
+    network = make(config, store, Precision.of(context.spec.compute))
+    try:
+        network.restore(load_weights(context.input(name) / "weights.safetensors"))
+    except (RuntimeError, KeyError) as error:
+        raise DataError(
+            f"weights must be those of the network '{config['network']}' with its settings, but "
+            f"got others in the training {context.spec.inputs[name].digest[:12]}; train it again"
+        ) from error
+    return network
