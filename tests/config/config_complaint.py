@@ -8,8 +8,8 @@ from harness.base.errors import ConfigError
 from harness.config.load import parse_experiment
 
 MASK_KEYS = (
-    "network, learns, width, latent, noise, batch_size, real_label, optimiser, schedule, "
-    "augmentation"
+    "network, batch_size, optimiser, schedule, learns, augmentation, width, latent, noise, "
+    "real_label"
 )
 
 

@@ -200,7 +200,7 @@ def test_all_problems_are_said_at_once_each_with_its_line() -> None:
         "-s seed: seed must be a whole number >= 0, but got -1",
         "try.yaml, line 3: mask.width must be a whole number >= 1, but got 0",
         "try.yaml, line 4: mask.latent must be a whole number >= 1, but got 'many'",
-        "try.yaml, line 7: keys of `image` must be one of: network, width, batch_size, l1_weight, "
-        "dropout, statistics, optimiser, schedule; but got 'image.widht'; "
+        "try.yaml, line 7: keys of `image` must be one of: network, batch_size, optimiser, "
+        "schedule, width, l1_weight, dropout, statistics; but got 'image.widht'; "
         "did you mean 'image.width'?",
     ]

@@ -8,9 +8,9 @@ from config_complaint import complaint
 from harness.config.load import parse_experiment
 
 MASK_SETTINGS = (
-    "network, learns, width, latent, noise, batch_size, real_label, optimiser.learning_rate, "
-    "optimiser.beta1, optimiser.beta2, schedule.epochs, augmentation.rotation_deg, "
-    "augmentation.flip, augmentation.zoom, augmentation.probability, augmentation.legacy_rotation"
+    "batch_size, optimiser.learning_rate, optimiser.beta1, optimiser.beta2, schedule.epochs, "
+    "learns, augmentation.rotation_deg, augmentation.flip, augmentation.zoom, "
+    "augmentation.probability, augmentation.legacy_rotation, width, latent, noise, real_label"
 )
 
 

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.config.stages import Pix2pixConfig
 from harness.training.schedule import (
-    constant,
-    constant_epochs,
     cosine,
     picture_epochs,
     pix2pix_decay,
@@ -18,13 +17,9 @@ from harness.training.schedule import (
 )
 
 
-def test_constant_is_one() -> None:
-    assert [constant(epoch) for epoch in (1, 7, 300)] == [1.0, 1.0, 1.0]
-
-
 @pytest.mark.parametrize(("total", "steady"), [(300, 200), (3, 2), (1, 1), (2, 1), (100, 67)])
 def test_two_thirds_are_constant(total: int, steady: int) -> None:
-    assert constant_epochs(total) == steady
+    assert Pix2pixConfig().steady_epochs(total) == steady
 
 
 def test_three_hundred_epochs_are_the_thesis_two_hundred_and_one_hundred() -> None:

@@ -177,6 +177,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "synthesis.threshold": (0.1, SYNTHESIS | {"mask-score"}),
     "synthesis.tolerance": (0.5, SYNTHESIS),
     "synthesis.attempts": (5, SYNTHESIS),
+    "segmentation.network": (ONE_CHOICE, SEGMENTERS),
     "segmentation.channels": ([8, 16], SEGMENTERS),
     "segmentation.residual_units": (1, SEGMENTERS),
     "segmentation.batch_size": (8, SEGMENTERS),
@@ -359,7 +360,7 @@ def test_seeds_have_streams_of_their_own() -> None:
     roots = {specs.stage(store, experiment.mask, seed).seed for seed in range(1200)}
     assert len(roots) == 1200
     again = specs_of(experiment_with({"seed": 1}))
-    assert again.mask_stage(store, experiment.mask, 3).seed not in roots
+    assert again.stage(store, experiment.mask, 3).seed not in roots
 
 
 def test_a_score_has_the_seed_of_its_training() -> None:

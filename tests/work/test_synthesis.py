@@ -23,17 +23,18 @@ from harness.models.pix2pix import UnetGenerator
 from harness.work.generate.synthesis import generate_masks
 
 
-class Discs(nn.Module):
-    """Draws a disc of radius 12 + 8 z (z the first noise number) with a hole in its middle, and a
-    speck in a corner; nothing for z below -1.25."""
+class Discs:
+    """A mask network that draws a disc of radius 12 + 8 z (z the first noise number) with a hole in
+    its middle, and a speck in a corner; nothing for z below -1.25."""
 
-    def forward(self, noise: Tensor) -> Tensor:
+    def sample(self, count: int, source: torch.Generator) -> np.ndarray:
+        noise = torch.randn(count, 3, 1, 1, generator=source)
         y, x = torch.meshgrid(torch.arange(64) - 31.5, torch.arange(64) - 31.5, indexing="ij")
         distance = torch.hypot(y, x)[None, None]
         radius = radii(noise)[:, None, None, None]
         image = ((distance <= radius) & (distance > 2)).float()
         image[..., :2, :2] = (radius > 0).float()
-        return image * 2 - 1
+        return (image * 2 - 1).numpy()
 
 
 def radii(noise: Tensor) -> Tensor:
@@ -46,14 +47,11 @@ def drawn(radius: float) -> np.ndarray:
     return np.hypot(y, x) <= radius
 
 
-CONFIG = {"noise": "normal", "latent": 3}
-
-
 def harvested(wanted: int, attempts: int, seed: int = 0) -> Any:
     training = np.stack([drawn(radius) for radius in (9, 12, 15)])
     rule = fit_plausibility(training, 0.2)
     source = torch.Generator().manual_seed(seed)
-    return generate_masks(Discs(), CONFIG, rule, wanted, attempts, 0.0, source, "cpu")
+    return generate_masks(Discs(), rule, wanted, attempts, 0.0, source)
 
 
 def test_kept_masks_are_cleaned_and_all_others_counted_by_reason() -> None:
