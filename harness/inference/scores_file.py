@@ -107,10 +107,7 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         row = content[: error.start].count(b"\n") + 1
         raise DataError(
-            _rule(
-                path,
-                f"a byte in row {row} that is no UTF-8 text; save it as 'CSV UTF-8'",
-            )
+            _rule(path, f"a byte in row {row} that is no UTF-8 text; save it as 'CSV UTF-8'")
         ) from error
 
 

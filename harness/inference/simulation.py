@@ -17,11 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.inference.crossed_t import (
-    VarianceComponents,
-    critical_value,
-    table_status,
-)
+from harness.inference.crossed_t import VarianceComponents, critical_value, table_status
 from harness.inference.power import standard_error
 from harness.inference.verdict import Word
 

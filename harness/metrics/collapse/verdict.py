@@ -37,14 +37,7 @@ from numpy.typing import NDArray
 
 from harness.base.files import without_nan
 from harness.metrics.collapse.diversity import mean_distance, non_duplicates, vendi_score
-from harness.metrics.distances import (
-    Array,
-    Labels,
-    Rows,
-    fast_distances,
-    patient_halves,
-    to_others,
-)
+from harness.metrics.distances import Array, Labels, Rows, fast_distances, patient_halves, to_others
 from harness.metrics.fidelity.jackknife import groups_of
 from harness.metrics.fidelity.prdc import Distances, prdc_of_distances
 
@@ -241,10 +234,7 @@ def real_diversity(
 
 
 def judge_collapse(
-    reference: RealDiversity,
-    real: RealSet,
-    synthetic: NDArray[Any],
-    rng: np.random.Generator,
+    reference: RealDiversity, real: RealSet, synthetic: NDArray[Any], rng: np.random.Generator
 ) -> Collapse:
     """The verdict on a set of synthetic images.
 

@@ -113,10 +113,7 @@ class InceptionV3(Network):
     preprocessing = "grey x 3; rounded to uint8; resized to 299 px as TensorFlow 1 does"
 
     def __init__(
-        self,
-        path: Path | None = None,
-        device: str = "cpu",
-        sha256: str = weights.INCEPTION_SHA256,
+        self, path: Path | None = None, device: str = "cpu", sha256: str = weights.INCEPTION_SHA256
     ) -> None:
         super().__init__(weights.load_inception(path, sha256), device)
         self.weights_digest = sha256

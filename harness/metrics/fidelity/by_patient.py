@@ -14,20 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.metrics.distances import (
-    Array,
-    Labels,
-    Rows,
-    distances,
-    patient_halves,
-    to_others,
-)
-from harness.metrics.fidelity.jackknife import (
-    groups_of,
-    jackknife,
-    score_with_interval,
-    units_of,
-)
+from harness.metrics.distances import Array, Labels, Rows, distances, patient_halves, to_others
+from harness.metrics.fidelity.jackknife import groups_of, jackknife, score_with_interval, units_of
 from harness.metrics.fidelity.kid_fid import cubic_kernel, fid, frechet, kid, pair_features, trouble
 from harness.metrics.fidelity.prdc import NAMES, Distances, K, prdc_of_distances
 from harness.metrics.score import Score, undefined
