@@ -102,8 +102,7 @@ class EfficientNetLite0(Network):
             batch = functional.interpolate(batch, size, mode="bilinear", align_corners=False)
         grey = ((batch - 0.498) / 0.502).expand(-1, 3, -1, -1)
         network: Any = self._module
-        maps: torch.Tensor = network.extract_features(grey)
-        return maps.mean(dim=(2, 3))
+        return network.extract_features(grey).mean(dim=(2, 3))
 
 
 class InceptionV3(Network):
@@ -122,8 +121,7 @@ class InceptionV3(Network):
         import torch
 
         whole = (batch.clamp(0, 1) * 255).round().to(torch.uint8).expand(-1, 3, -1, -1)
-        made: torch.Tensor = self._module(whole)[0]
-        return made
+        return self._module(whole)[0]
 
 
 INCEPTION = Recipe(

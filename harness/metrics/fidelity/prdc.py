@@ -72,8 +72,8 @@ def _radii(own: Array, k: int) -> Array | None:
     """Distance to the k-th nearest neighbour, n x n -> n; None where some image has fewer."""
     if len(own) < k:
         return None
-    found: Array = np.partition(own, k - 1, axis=1)[:, k - 1]
-    return found if np.isfinite(found).all() else None
+    radii = np.partition(own, k - 1, axis=1)[:, k - 1]
+    return radii if np.isfinite(radii).all() else None
 
 
 def prdc_of_distances(sides: Distances, k: int = K) -> Array:
@@ -122,15 +122,14 @@ def prdc(
         return {name: undefined(str(bad.note), n, units) for name in NAMES}
     whole = Distances.of(x, y)
     found = jackknife(lambda a, b: prdc_of_distances(whole.subset(a, b), k), *groups)
+    fewest = min(side.count for side in groups)
     return {
         name: undefined(_too_few(name, len(x), len(y), k), n, units)
         if math.isnan(value)
         else score_with_interval(
-            float(value), float(variance), found.groups, n, units, bounds=(0.0, highest)
+            float(value), float(variance), fewest, n, units, bounds=(0.0, highest)
         )
-        for name, value, variance, highest in zip(
-            NAMES, found.value, found.variance, _HIGHEST, strict=True
-        )
+        for name, value, variance, highest in zip(NAMES, *found, _HIGHEST, strict=True)
     }
 
 

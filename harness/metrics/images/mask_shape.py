@@ -190,8 +190,7 @@ _PLACES = {"row": "height_px", "column": "width_px"}
 class PlausibilityRule:
     """Ranges that a plausible mask's descriptors lie in; learnt by `fit_plausibility`.
 
-    Attributes:
-        ranges: (lowest, highest) by descriptor, ends included.
+    `ranges` has the (lowest, highest) by descriptor, ends included.
     """
 
     ranges: dict[str, tuple[float, float]]

@@ -27,10 +27,9 @@ The mean of both directed averages instead of the mean over both surfaces is 1.2
 
 from __future__ import annotations
 
-import contextlib
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +52,6 @@ class Value:
     note: str | None = None
 
 
-_BOTH_EMPTY = "the structure is absent in truth and prediction"
-
-
 @dataclass(frozen=True)
 class _Case:
     prediction: NDArray[np.bool_]
@@ -70,7 +66,7 @@ class _Case:
             return Value(worst, "predicted where the structure is absent")
         if present:
             return Value(worst, "nothing was predicted")
-        return Value(math.nan, _BOTH_EMPTY)
+        return Value(math.nan, "the structure is absent in truth and prediction")
 
 
 def _case(prediction: NDArray[Any], truth: NDArray[Any]) -> _Case:
@@ -110,14 +106,6 @@ def _cropped(case: _Case) -> _Case:
     return _Case(np.pad(case.prediction[box], 1), np.pad(case.truth[box], 1))
 
 
-@contextlib.contextmanager
-def _without_own_deprecations() -> Iterator[None]:
-    """MONAI 1.6's distances call a deprecated argument of MONAI; nothing a user could change."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*always_return_as_numpy.*", FutureWarning)
-        yield
-
-
 def _diagonal_mm(shape: Sequence[int], spacing_mm: Spacing) -> float:
     return float(np.linalg.norm(np.array(shape) * np.array(spacing_mm)))
 
@@ -132,7 +120,9 @@ def _of_surfaces(
     import monai.metrics
 
     small = _cropped(case)
-    with _without_own_deprecations():
+    with warnings.catch_warnings():
+        # MONAI 1.6's distances call a deprecated argument of MONAI; nothing a user could change.
+        warnings.filterwarnings("ignore", ".*always_return_as_numpy.*", FutureWarning)
         score = getattr(monai.metrics, name)(
             _tensor(small.prediction),
             _tensor(small.truth),
