@@ -26,7 +26,6 @@ NO_VERDICT = "no verdict"
 CELLS_AT_A_TIME = 2_000_000
 """Of simulated tables: 16 MB of each array."""
 
-
 Floats = NDArray[np.float64]
 BOUNDED = "bounded Dice"
 """What differences drawn by `bounded` are called."""

@@ -62,11 +62,8 @@ class ExtractorFiles:
 
         Other keys are ignored, missing ones are None, and `~` is the home folder.
         """
-        return cls(_path(paths.get("inception_weights")), _path(paths.get("torchscript")))
-
-
-def _path(given: str | None) -> Path | None:
-    return Path(given).expanduser() if given else None
+        given = paths.get("inception_weights"), paths.get("torchscript")
+        return cls(*(Path(path).expanduser() if path else None for path in given))
 
 
 @dataclass(frozen=True)

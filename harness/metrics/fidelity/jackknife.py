@@ -110,8 +110,8 @@ def jackknife(
         statistic(all_real, np.flatnonzero(synthetic != gone))
         for gone in range(synthetic_groups.count)
     ]
-    sides = [np.array(values, np.float64) for values in (without_real, without_synthetic)]
-    return value, np.asarray(deletion_variance(sides[0]) + deletion_variance(sides[1]), np.float64)
+    sides = [deletion_variance(np.array(values)) for values in (without_real, without_synthetic)]
+    return value, sides[0] + sides[1]
 
 
 def score_with_interval(

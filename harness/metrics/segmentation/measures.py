@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -106,15 +106,13 @@ def _cropped(case: _Case) -> _Case:
     return _Case(np.pad(case.prediction[box], 1), np.pad(case.truth[box], 1))
 
 
-def _diagonal_mm(shape: Sequence[int], spacing_mm: Spacing) -> float:
-    return float(np.linalg.norm(np.array(shape) * np.array(spacing_mm)))
-
-
 def _of_surfaces(
-    name: str, case: _Case, worst: float, spacing_mm: Spacing, **options: Any
+    name: str, case: _Case, spacing_mm: Spacing, worst: float | None = None, **options: Any
 ) -> Value:
-    """A score of MONAI's over the surfaces of both masks; `worst` where one of them is empty."""
-    ruled = case.rule(worst)
+    """A score of MONAI's over the surfaces of both masks; `worst` where one of them is empty (None:
+    the diagonal of the volume in mm)."""
+    diagonal = float(np.linalg.norm(np.array(case.truth.shape) * np.array(spacing_mm)))
+    ruled = case.rule(diagonal if worst is None else worst)
     if ruled is not None:
         return ruled
     import monai.metrics
@@ -135,16 +133,16 @@ def _of_surfaces(
 
 def hd95_mm(prediction: NDArray[Any], truth: NDArray[Any], spacing_mm: Spacing) -> Value:
     """Symmetric Hausdorff distance in mm: the larger of both directions' 95 % points."""
-    case, worst = _case(prediction, truth), _diagonal_mm(truth.shape, spacing_mm)
-    return _of_surfaces("compute_hausdorff_distance", case, worst, spacing_mm, percentile=95)
+    case = _case(prediction, truth)
+    return _of_surfaces("compute_hausdorff_distance", case, spacing_mm, percentile=95)
 
 
 def surface_distance_mm(
     prediction: NDArray[Any], truth: NDArray[Any], spacing_mm: Spacing
 ) -> Value:
     """Average symmetric surface distance in mm, over the surface voxels of both masks."""
-    case, worst = _case(prediction, truth), _diagonal_mm(truth.shape, spacing_mm)
-    return _of_surfaces("compute_average_surface_distance", case, worst, spacing_mm, symmetric=True)
+    case = _case(prediction, truth)
+    return _of_surfaces("compute_average_surface_distance", case, spacing_mm, symmetric=True)
 
 
 def surface_dice(
@@ -163,7 +161,7 @@ def surface_dice(
         )
     case = _case(prediction, truth)
     return _of_surfaces(
-        "compute_surface_dice", case, 0.0, spacing_mm, class_thresholds=[tolerance_mm]
+        "compute_surface_dice", case, spacing_mm, 0.0, class_thresholds=[tolerance_mm]
     )
 
 
