@@ -10,7 +10,6 @@ import codecs
 import contextlib
 import errno
 import json
-import math
 import os
 import platform
 import sys
@@ -127,22 +126,11 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 
 def emit_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object to stdout; what is not a finite number becomes null."""
-    sys.stdout.write(json.dumps(_jsonable(value), indent=1, allow_nan=False) + "\n")
+    from harness.base.files import without_nan  # takes numpy, for which no command's help waits
+
+    text = json.dumps(without_nan(value), indent=1, allow_nan=False, default=str)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
-
-
-def _jsonable(value: Any) -> Any:
-    if hasattr(value, "tolist"):  # numpy arrays and scalars
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        return {str(key): _jsonable(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(entry) for entry in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | int):
-        return value
-    return str(value)
 
 
 def run_guarded(main: Callable[[], int | None], json_mode: bool = False) -> int:

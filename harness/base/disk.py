@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+from harness.base.text import size
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LEFT = 256 * 1024
 """Bytes that a write which failed for want of room may leave free: libraries write in pieces."""
@@ -52,11 +54,7 @@ def full_words(folder: Path | str, wanted: int) -> str:
     """The sentence for a person: which disk, how much is free, how much to free."""
     usage = shutil.disk_usage(folder)
     return (
-        f"the disk of '{folder}' must have room, but {_megabytes(usage.free)} of "
-        f"{_megabytes(usage.total)} are free; make it at least {_megabytes(wanted)} "
+        f"the disk of '{folder}' must have room, but {size(usage.free, 1)} of "
+        f"{size(usage.total, 1)} are free; make it at least {size(wanted, 1)} "
         "(`harness sweep --dry-run` says what a sweep takes)"
     )
-
-
-def _megabytes(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -64,13 +64,8 @@ def _part(path: Path, prefix: str, suffix: str, mode: int | None = None) -> Iter
     sync_folder(path.parent)
 
 
-def _read_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-_UMASK = _read_umask()
+_UMASK = os.umask(0)  # there is no other way to read it
+os.umask(_UMASK)
 
 
 def sync_folder(folder: Path) -> None:
@@ -102,12 +97,12 @@ def write_text(path: Path, text: str) -> None:
 
 def without_nan(value: Any) -> Any:
     """Plain data in which NaN and infinity, which JSON does not know, are None."""
+    if hasattr(value, "tolist"):  # numpy arrays and scalars
+        value = value.tolist()
     if isinstance(value, Mapping):
         return {str(key): without_nan(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [without_nan(entry) for entry in value]
-    if isinstance(value, np.generic):
-        value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

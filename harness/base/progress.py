@@ -58,7 +58,7 @@ class _Jobs:
         job = self.jobs.pop(key, None) or _Job(key, None, time.monotonic(), 0.0)
         self.ended += 1
         count = f"[{self.ended}/{self.total_jobs}] " if self.total_jobs else ""
-        took = duration(time.monotonic() - job.began)
+        took = elapsed(time.monotonic() - job.began)
         words = f"{text}, {took}" if text else took
         return job.line("failed" if failed else "done", None, words, count)
 
@@ -129,7 +129,7 @@ class TerminalProgress(_Jobs):
             self.progress.update(self.all, completed=self.ended)
 
 
-def duration(seconds: float) -> str:
+def elapsed(seconds: float) -> str:
     """`8 s`, `3 min 20 s`, `2 h 05 min`."""
     whole = round(seconds)
     if whole < 60:

@@ -44,14 +44,11 @@ class Registry(Generic[T]):
         self._looked_outside = False
         self._outside: set[str] = set()
 
-    def add(self, name: str, thing: T | str) -> None:
-        """Register `thing`; a second thing of the same name is a bug, said at once."""
-        self._add(name, thing)
-
-    def _add(self, name: str, thing: Any, whose: str = "") -> None:
+    def add(self, name: str, thing: T | str, hint: str = "") -> None:
+        """Register `thing`; a second thing of the same name is refused at once, with the hint."""
         if name in self._known:
             raise ConfigError(
-                f"each {self.noun} needs a name of its own, but got '{name}' twice{whose}"
+                f"each {self.noun} needs a name of its own, but got '{name}' twice{hint}"
             )
         self._known[name] = thing
 
@@ -67,7 +64,7 @@ class Registry(Generic[T]):
                         f"the name of a {self.noun} must be small letters, digits, '_' and '-', "
                         f"but got '{point.name}' of the package '{package}'; rename or uninstall it"
                     )
-                self._add(point.name, point.value, f"; uninstall the package '{package}'")
+                self.add(point.name, point.value, f"; uninstall the package '{package}'")
                 self._outside.add(point.name)
         return list(self._known)
 
@@ -94,11 +91,8 @@ class Registry(Generic[T]):
                     f"{self.noun} '{name}' must be importable, but got '{error}' from '{place}'; "
                     "mend or uninstall its package"
                 ) from error
-            if (
-                name in self._outside
-                and self._record
-                and not isinstance(thing, load_place(self._record))
-            ):
+            others = name in self._outside and self._record
+            if others and not isinstance(thing, load_place(self._record)):
                 raise EnvironmentFault(
                     f"{self.noun} '{name}' must be a {self._record.partition(':')[2]}, but got a "
                     f"{type(thing).__name__} from '{place}'; mend or uninstall its package"

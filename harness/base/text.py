@@ -19,31 +19,27 @@ def first_of(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A plain number with fixed decimals; a dash where there is none."""
+def number(value: float | None, digits: int = 3, sign: str = "") -> str:
+    """A plain number with fixed decimals (with `sign` "+" always signed); a dash where none is."""
     if value is None or not math.isfinite(value):
         return DASH
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    return f"{value:{sign}.{digits}f}".replace("-", MINUS)
 
 
 def signed(value: float | None, digits: int = 3) -> str:
     """A difference with its sign."""
-    if value is None or not math.isfinite(value):
-        return DASH
-    return f"{value:+.{digits}f}".replace("-", MINUS)
+    return number(value, digits, "+")
 
 
 def short(value: Any) -> str:
     """A setting or score in about three digits; other things as text."""
     if value is None:
         return DASH
-    if isinstance(value, bool | str | int):
+    if not isinstance(value, float):
         return str(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return DASH
-        return (f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}").replace("-", MINUS)
-    return str(value)
+    if not math.isfinite(value):
+        return DASH
+    return (f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}").replace("-", MINUS)
 
 
 def interval(
@@ -84,9 +80,9 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def size(count: float) -> str:
-    """Bytes as people would say them."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+def size(count: float, digits: int = 0) -> str:
+    """Bytes as people would say them; `digits` after the point of megabytes."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.{digits}f} MB"
 
 
 def some(count: int, things: str) -> str:

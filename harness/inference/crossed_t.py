@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
+from harness.base.text import counted
 
 Status = Literal["cells only", "pilot", "verdict"]
 Interval = tuple[float, float]
 
 PATIENTS_FOR_INTERVAL, REPLICATES_FOR_INTERVAL = 5, 3
 PATIENTS_FOR_VERDICT, REPLICATES_FOR_VERDICT = 10, 5
-
 
 SMALLEST_P = 1e-100
 """Far below any use; scipy's t quantiles break down near 1e-300."""
@@ -61,8 +61,7 @@ class Inference:
         mean: grand mean of the cells there are; NaN for none.
         interval_95, interval_90, p, standard_error, weight: None under "cells only" or where all
             cells are equal.
-        critical_95: the critical value behind the 95 % interval.
-        squares, components: None under "cells only".
+        components: None under "cells only".
         note: why something is None, with the number needed; else None.
     """
 
@@ -75,8 +74,6 @@ class Inference:
     p: float | None = None
     standard_error: float | None = None
     weight: float | None = None
-    critical_95: float | None = None
-    squares: MeanSquares | None = None
     components: VarianceComponents | None = None
     note: str | None = None
 
@@ -90,10 +87,7 @@ def table_status(table: NDArray[Any]) -> tuple[Status, str | None]:
             "give one row per patient and one column per replicate"
         )
     patients, replicates = cells.shape
-    have = (
-        f"but got {patients} patient{'s' * (patients != 1)} and "
-        f"{replicates} replicate{'s' * (replicates != 1)}"
-    )
+    have = f"but got {counted(patients, 'patient')} and {counted(replicates, 'replicate')}"
     missing = int((~np.isfinite(cells)).sum())
     if patients < PATIENTS_FOR_INTERVAL or replicates < REPLICATES_FOR_INTERVAL:
         return "cells only", (
@@ -177,30 +171,25 @@ def crossed_weighted_t(table: NDArray[Any]) -> Inference:
     if status == "cells only":
         return Inference(status, patients, replicates, mean, note=why)
     squares = mean_squares(d)
-    components = components_of(squares, patients, replicates)
     total, weight = variance_and_weight(squares)
     if total == 0 or np.ptp(d) == 0:
         why = "all cells are equal: there is no spread to make an interval from"
-        squares, components = MeanSquares(0.0, 0.0, 0.0), VarianceComponents(0.0, 0.0, 0.0)
-        return Inference(
-            status, patients, replicates, mean, squares=squares, components=components, note=why
-        )
+        components = VarianceComponents(0.0, 0.0, 0.0)
+        return Inference(status, patients, replicates, mean, components=components, note=why)
     error = math.sqrt(total / d.size)
-    critical = critical_value(0.05, weight, patients, replicates)
+    half_95 = critical_value(0.05, weight, patients, replicates) * error
     half_90 = critical_value(0.10, weight, patients, replicates) * error
     return Inference(
         status,
         patients,
         replicates,
         mean,
-        interval_95=(mean - critical * error, mean + critical * error),
+        interval_95=(mean - half_95, mean + half_95),
         interval_90=(mean - half_90, mean + half_90),
         p=_p_value(abs(mean) / error, weight, patients, replicates),
         standard_error=error,
         weight=weight,
-        critical_95=critical,
-        squares=squares,
-        components=components,
+        components=components_of(squares, patients, replicates),
         note=why,
     )
 

@@ -20,7 +20,6 @@ from harness.inference.power import (
     patients_needed,
     replicates_needed,
     smallest_detectable_effect,
-    standard_error,
 )
 
 
@@ -31,7 +30,6 @@ class PlanFacts:
     Attributes:
         patients, replicates: the design, 2 or more each.
         margin: smallest difference that matters, above 0.
-        standard_error: of the mean difference.
         detectable: the smallest true difference that is seen with 80 % power.
         patients_needed: fewest patients, at this number of replicates, that see the margin with
             80 % power; None if 500 do not.
@@ -43,7 +41,6 @@ class PlanFacts:
     patients: int
     replicates: int
     margin: float
-    standard_error: float
     detectable: float
     patients_needed: int | None
     replicates_needed: int | None
@@ -63,13 +60,11 @@ def plan_facts(
     Raises:
         DataError: fewer than 2 patients or replicates.
     """
-    detectable = smallest_detectable_effect(components, patients, replicates)
     return PlanFacts(
         patients=patients,
         replicates=replicates,
         margin=margin,
-        standard_error=standard_error(components, patients, replicates),
-        detectable=detectable,
+        detectable=smallest_detectable_effect(components, patients, replicates),
         patients_needed=patients_needed(components, replicates, margin),
         replicates_needed=replicates_needed(components, patients, margin),
         equivalence_in_reach=equivalence_in_reach(components, patients, replicates, margin),

@@ -7,6 +7,7 @@ The counterpart of `inference` on expected mean squares; simulated power at the 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from harness.base.errors import DataError
 from harness.inference.crossed_t import VarianceComponents, critical_value
@@ -83,21 +84,15 @@ def equivalence_in_reach(
 
 def patients_needed(components: VarianceComponents, replicates: int, margin: float) -> int | None:
     """Fewest patients (2 or more) that see `margin` at 80 % power; None if 500 do not."""
-    return _fewest(count_patients=True, components=components, other=replicates, margin=margin)
+    return _fewest(lambda n: smallest_detectable_effect(components, n, replicates) <= margin)
 
 
 def replicates_needed(components: VarianceComponents, patients: int, margin: float) -> int | None:
     """Fewest replicates (2 or more) that see `margin` at 80 % power; None if 500 do not."""
-    return _fewest(count_patients=False, components=components, other=patients, margin=margin)
+    return _fewest(lambda n: smallest_detectable_effect(components, patients, n) <= margin)
 
 
-def _fewest(
-    count_patients: bool, components: VarianceComponents, other: int, margin: float
-) -> int | None:
-    def seen(count: int) -> bool:
-        design = (count, other) if count_patients else (other, count)
-        return smallest_detectable_effect(components, *design) <= margin
-
+def _fewest(seen: Callable[[int], bool]) -> int | None:
     if not seen(LARGEST_DESIGN):
         return None
     # The effect falls with the count, so bisection finds the first that is enough.

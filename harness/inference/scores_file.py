@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base.errors import ConfigError, DataError
-from harness.base.text import nearest
+from harness.base.text import counted, nearest
 from harness.inference.table import Cell, Table
 
 COLUMNS = ("patient", "replicate", "arm", "value")
@@ -77,10 +77,9 @@ def read_scores_file(path: Path) -> ScoresFile:
         what = "a column that is" if len(header.extra) == 1 else "columns that are"
         notes.append(f"{what} not read: {', '.join(header.extra)}")
     if blank:
-        notes.append(f"{blank} blank row{'s' * (blank != 1)} between or after the values")
+        notes.append(f"{counted(blank, 'blank row')} between or after the values")
     if commas:
-        what = "1 value has" if commas == 1 else f"{commas} values have"
-        notes.append(f"{what} a decimal comma, read as such")
+        notes.append(f"{counted(commas, 'value has', 'values have')} a decimal comma, read as such")
     return ScoresFile(Table(cells), tuple(notes))
 
 
@@ -107,10 +106,7 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         row = content[: error.start].count(b"\n") + 1
         raise DataError(
-            _rule(
-                path,
-                f"a byte in row {row} that is no UTF-8 text; save it as 'CSV UTF-8'",
-            )
+            _rule(path, f"a byte in row {row} that is no UTF-8 text; save it as 'CSV UTF-8'")
         ) from error
 
 
@@ -247,7 +243,6 @@ def _check_size(path: Path, cells: Sequence[Cell]) -> None:
     if patients * replicates > MOST_CELLS:
         raise DataError(
             f"scores must be patients x replicates, at most {MOST_CELLS} of them, but got "
-            f"{patients} patient{'s' * (patients != 1)} and {replicates} "
-            f"replicate{'s' * (replicates != 1)} in '{path}'; a replicate is one "
-            "seed's training, shared by patients and arms"
+            f"{counted(patients, 'patient')} and {counted(replicates, 'replicate')} in '{path}'; "
+            "a replicate is one seed's training, shared by patients and arms"
         )

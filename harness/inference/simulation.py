@@ -17,11 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.inference.crossed_t import (
-    VarianceComponents,
-    critical_value,
-    table_status,
-)
+from harness.inference.crossed_t import VarianceComponents, critical_value, table_status
 from harness.inference.power import standard_error
 from harness.inference.verdict import Word
 
@@ -29,7 +25,6 @@ WORDS: tuple[str, ...] = get_args(Word)
 NO_VERDICT = "no verdict"
 CELLS_AT_A_TIME = 2_000_000
 """Of simulated tables: 16 MB of each array."""
-
 
 Floats = NDArray[np.float64]
 BOUNDED = "bounded Dice"

@@ -19,7 +19,6 @@ COHORT = "given this training cohort"
 AT_BUDGET = "at this budget: validation Dice had not flattened"
 LOWER_IS_BETTER = "lower is better"
 
-
 _EXCHANGED: dict[Word, Word] = {
     "helps": "harms",
     "helps, by less than the margin": "harms, by less than the margin",
@@ -113,14 +112,11 @@ def _verdict_words(
         said = f"no useful effect ({within}{unadjusted})"
     elif word.endswith("margin") and adjusted_p is not None:
         said = f"{word} (the margin not adjusted for several comparisons)"
-    if adjusted_p is not None and adjusted_p >= 0.05 and _excludes_zero(inference):
+    wide = inference.interval_95
+    excludes_zero = wide is not None and (wide[0] > 0 or wide[1] < 0)
+    if adjusted_p is not None and adjusted_p >= 0.05 and excludes_zero:
         said += (
             "; its unadjusted 95 % interval excludes 0, but p adjusted for several comparisons is "
             f"{adjusted_p:.3f}"
         )
     return said
-
-
-def _excludes_zero(inference: Inference) -> bool:
-    wide = inference.interval_95
-    return wide is not None and (wide[0] > 0 or wide[1] < 0)

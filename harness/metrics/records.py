@@ -244,13 +244,9 @@ DIVERSITY_REAL = ScoreRecord(
     unit="mean 1 - SSIM of pairs", bounds=(0, 2), reference="SSIM by its formula, pair by pair",
 )  # fmt: skip
 AREA_RATIO = ScoreRecord(
-    "mask area / real area",
-    "masks",
-    _area_ratio,
-    unit="1 is right",
-    bounds=(0, np.inf),
-    reference="sums of pixels",
-)
+    "mask area / real area", "masks", _area_ratio, unit="1 is right",
+    bounds=(0, np.inf), reference="sums of pixels",
+)  # fmt: skip
 COMPONENTS = ScoreRecord(
     "regions per mask", "masks", _components, unit="real structures: about 1",
     bounds=(0, np.inf), reference="scipy.ndimage.label",

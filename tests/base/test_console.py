@@ -20,7 +20,7 @@ import typer
 from harness import __version__
 from harness.base.console import Console, emit_json, prepare_streams, run_guarded
 from harness.base.errors import ConfigError, EnvironmentFault, JobFailed, Stopped
-from harness.base.progress import duration
+from harness.base.progress import elapsed
 
 
 def test_lines_go_to_stderr_and_nothing_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,7 +153,7 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
     [(0.4, "0 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")],
 )
 def test_durations_read_well(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert elapsed(seconds) == text
 
 
 def test_one_json_object_with_null_for_what_is_no_number(

@@ -13,7 +13,7 @@ import json
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AnySet
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +172,7 @@ def run(root: Path, patients: Path, to_the_end: bool = True) -> Ran:
 
     def fit_and_tell(masks: NDArray[Any], tolerance: float) -> PlausibilityRule:
         rule = fit_plausibility(masks, tolerance)
-        rules.append(rule.to_dict())
+        rules.append(asdict(rule))
         return rule
 
     session = Session(experiment, root / "work", Console(quiet=True), engine="inline")

@@ -35,17 +35,17 @@ def six(value: float) -> str:
 
 def test_the_published_vector_to_every_printed_digit() -> None:
     found = crossed_weighted_t(vector())
-    assert found.squares is not None
+    squares = mean_squares(vector())
     assert found.components is not None
     assert found.interval_95 is not None
     assert found.interval_90 is not None
     assert six(found.mean) == "0.01272"
-    assert six(found.squares.patients) == "0.000450853"
-    assert six(found.squares.replicates) == "0.00060632"
-    assert six(found.squares.residual) == "1.08089e-05"
+    assert six(squares.patients) == "0.000450853"
+    assert six(squares.replicates) == "0.00060632"
+    assert six(squares.residual) == "1.08089e-05"
     assert found.weight == pytest.approx(0.426471, abs=5e-7)
     assert found.standard_error == pytest.approx(0.00457464, abs=5e-9)
-    assert found.critical_95 == pytest.approx(2.55712, abs=5e-6)
+    assert critical_value(0.05, 0.426471, 10, 5) == pytest.approx(2.55712, abs=5e-6)
     assert found.interval_95 == pytest.approx((0.00102212, 0.0244179), abs=5e-8)
     assert found.interval_90 == pytest.approx((0.00355039, 0.0218896), abs=5e-8)
     assert found.p == pytest.approx(0.0382412, abs=5e-8)

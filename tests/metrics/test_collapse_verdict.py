@@ -209,10 +209,10 @@ def test_the_reference_is_that_of_public_scores_on_the_halves() -> None:
     # 24 patients: the radius lies between two distances, not on one. All images of each half are
     # used, so which half comes first is all that the draw decides.
     real, n = real_set(np.random.default_rng(8), 24), 12 * SLICES
-    found = real_diversity(real, n, np.random.default_rng(8), 10)
+    found = real_diversity(real, n, np.random.default_rng(8))
     assert isinstance(found, RealDiversity)
     rng = np.random.default_rng(8)
-    halves = [patient_halves(real.codes, rng) for _ in range(10)]
+    halves = [patient_halves(real.codes, rng) for _ in range(found.splits)]
     owners = real.codes
     nearest = to_others(distances(real.features, real.features), owners).min(axis=1)
     assert found.bandwidth == pytest.approx(np.median(nearest))
@@ -265,9 +265,7 @@ def test_a_subset_is_the_set_of_its_images(real: RealSet) -> None:
     assert (real.subset(real.codes % 3 == 1).features == found.features).all()
 
 
-def test_the_nearest_image_of_another_patient() -> None:
-    real = RealSet.of(np.array([[0.0], [0.1], [3.0], [3.1], [8.0]]), ["a", "a", "b", "b", "c"])
-    assert real.nearest_others() == pytest.approx([3, 2.9, 2.9, 3, 4.9])
+def test_each_image_needs_the_name_of_its_patient() -> None:
     with pytest.raises(DataError, match="but got 1 labels for 2 images"):
         RealSet.of(np.zeros((2, 3)), ["a"])
 

@@ -194,7 +194,6 @@ def test_refuses_without_heldout_patients() -> None:
     ("options", "words"),
     [
         ({"permutations": 19}, "at least 20 permutations, but got 19"),
-        ({"quantile": 0.0}, "quantile must lie between 0 and 1, but got 0"),
         ({"alpha": 1.0}, "alpha must lie between 0 and 1, but got 1"),
     ],
 )

@@ -66,23 +66,6 @@ def test_on_a_line_by_hand() -> None:
     )
 
 
-def test_balls_that_reach_other_patients() -> None:
-    real = np.array([[0.0], [0.1], [4.0], [4.2]])
-    fake = np.array([[2.0], [3.0], [9.0]])
-    owners = ["a", "a", "b", "b"]
-    canonical = values(prdc(real, fake, 1, owners))
-    assert canonical["precision"] == canonical["coverage"] == 0.0
-    # Radii to the other patient: 4, 3.9, 3.9, 4.1. 2 and 3 lie in all four balls.
-    other = values(prdc(real, fake, 1, owners, exclude_same_patient=True))
-    assert other["precision"] == pytest.approx(2 / 3)
-    assert other["density"] == pytest.approx(8 / 3)
-    assert other["coverage"] == 1.0
-    # The synthetic side has no patients and the same balls as before.
-    assert other["recall"] == canonical["recall"]
-    alone = list(range(4))
-    assert values(prdc(real, fake, 1, alone, exclude_same_patient=True)) == pytest.approx(canonical)
-
-
 def test_what_a_collapsed_and_a_noisy_generator_score() -> None:
     rng = np.random.default_rng(2)
     real = rng.normal(size=(200, 8))
@@ -143,11 +126,6 @@ def test_few_images_say_so() -> None:
     assert six.note == "a set without one group is too small: no interval"
     two = prdc(rng.normal(size=(12, 3)), fake, patients=["a", "b"] * 6)["precision"]
     assert two.note == "fewer than 3 groups on a side: no interval"
-    owners = ["a"] * 8 + ["b"] * 4
-    other = prdc(rng.normal(size=(12, 3)), fake, 5, owners, exclude_same_patient=True)
-    assert other["precision"].note == (
-        "precision needs 5 images of other patients around each real image, but got fewer"
-    )
     assert prdc(np.full((9, 3), np.nan), fake)["recall"].note == "features are not finite"
 
 
@@ -159,5 +137,3 @@ def test_what_is_refused() -> None:
         prdc(x, x[:, :2])
     with pytest.raises(DataError, match="per real image, but got 2 labels for 9 images"):
         prdc(x, x, patients=["a", "b"])
-    with pytest.raises(DataError, match="needs the patient of each real image, but got none"):
-        prdc(x, x, exclude_same_patient=True)

@@ -86,21 +86,17 @@ def make_grid(planes: Sequence[Plane]) -> Grid:
     levels = levels[order]
     _check_steps(levels)
     positions = np.stack([planes[index].position for index in order])
-    step = _step(positions, normal, first)
     affine = np.eye(4)
-    affine[:3, 0] = step
+    if len(planes) == 1:
+        affine[:3, 0] = normal * (first.thickness or DEFAULT_THICKNESS_MM)
+    else:
+        affine[:3, 0] = (positions[-1] - positions[0]) / (len(planes) - 1)
     affine[:3, 1] = first.along_rows * first.spacing[0]
     affine[:3, 2] = first.along_columns * first.spacing[1]
     affine[:3, 3] = positions[0]
     grid = Grid(affine, (len(planes), *first.shape), tuple(int(index) for index in order))
     _check_straight(grid, positions, levels)
     return grid
-
-
-def _step(positions: Vector, normal: Vector, first: Plane) -> Vector:
-    if len(positions) == 1:
-        return normal * (first.thickness or DEFAULT_THICKNESS_MM)
-    return np.asarray((positions[-1] - positions[0]) / (len(positions) - 1), np.float64)
 
 
 def _check_alike(planes: Sequence[Plane]) -> None:

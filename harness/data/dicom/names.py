@@ -27,7 +27,7 @@ def match(
     Raises:
         DataError: two ROIs match one structure, or no wanted structure is there; names are listed.
     """
-    numbers = {}
+    chosen = {}
     for structure, named in matches(rois, structures, patterns).items():
         with_contours = [roi for roi in named if roi.contours]
         if len(with_contours) > 1:
@@ -36,10 +36,10 @@ def match(
                 f"one ROI must match {structure}, but got {both}; narrow data.patterns.{structure}"
             )
         if with_contours:
-            numbers[structure] = with_contours[0]
-    if not numbers:
+            chosen[structure] = with_contours[0]
+    if not chosen:
         raise DataError(_none(rois, structures))
-    return numbers
+    return chosen
 
 
 def matches(

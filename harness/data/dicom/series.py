@@ -80,12 +80,10 @@ def all_series(headers: Sequence[Header]) -> Iterator[tuple[list[Header], Series
     for header in headers:
         grouped.setdefault((header.patient, header.kind, header.series), []).append(header)
     for slices in grouped.values():
-        opened, reason = None, ""
         try:
-            opened = open_series(slices)
+            yield slices, open_series(slices), ""
         except DataError as error:
-            reason = str(error)
-        yield slices, opened, reason
+            yield slices, None, str(error)
 
 
 def _check_size(grid: Grid) -> None:

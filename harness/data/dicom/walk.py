@@ -148,8 +148,7 @@ def _load(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     kept = read_json(path)
-    files: dict[str, dict[str, Any]] = kept["files"] if kept["version"] == CACHE_VERSION else {}
-    return files
+    return kept["files"] if kept["version"] == CACHE_VERSION else {}
 
 
 def refuse(error: OSError) -> NoReturn:

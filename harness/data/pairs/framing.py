@@ -44,11 +44,9 @@ class Framing:
 
 def channel_of(structure: str, mirror: bool) -> tuple[str, bool]:
     """Channel of a structure and whether its frames are mirrored."""
-    if not mirror:
-        return structure, False
-    for side in ("_left", "_right"):
-        if structure.endswith(side):
-            return structure[: -len(side)], side == "_left"
+    stem, joined, side = structure.rpartition("_")
+    if mirror and joined and side in ("left", "right"):
+        return stem, side == "left"
     return structure, False
 
 

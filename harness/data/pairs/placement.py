@@ -41,9 +41,6 @@ class Placement:
     centre: tuple[float, float]
     slices: tuple[int, int]
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class StructureRule:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -222,7 +222,7 @@ def write_scan(folder: Path, scan: LoadedScan) -> None:
     about = {
         "structures": names,
         "affine": scan.affine.tolist(),
-        "placements": {name: placed.to_dict() for name, placed in scan.placements.items()},
+        "placements": {name: asdict(placed) for name, placed in scan.placements.items()},
     }
     write_json(folder / "scan.json", about)
 

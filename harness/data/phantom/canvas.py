@@ -100,14 +100,12 @@ class Canvas:
         if before is not None:
             self.hu[part] = before + share * (self.hu[part] - before)
 
-    def pair(
-        self, shape: Callable[[Points], Vector], value: float | Vector, box: Box, share: float = 1.0
-    ) -> None:
+    def pair(self, shape: Callable[[Points], Vector], value: float | Vector, box: Box) -> None:
         """Paint a shape with x outwards on both sides."""
         (inner, outer), *others = box
-        self.paint(shape, value, ((inner, outer), *others), share)  # type: ignore[arg-type]
+        self.paint(shape, value, box)
         mirrored = ((-outer, -inner), *others)
-        self.paint(lambda p: shape((-p[0], p[1], p[2])), value, mirrored, share)  # type: ignore[arg-type]
+        self.paint(lambda p: shape((-p[0], p[1], p[2])), value, mirrored)  # type: ignore[arg-type]
 
     def texture(self, size_mm: float) -> Vector:
         """Smooth random field, spread 1, grains of about `size_mm`."""

@@ -16,12 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.calibration.planted import (
-    COLLAPSING,
-    SUBTLE,
-    jittered,
-    mirrored,
-)
+from harness.metrics.calibration.planted import COLLAPSING, SUBTLE, jittered, mirrored
 from harness.metrics.collapse.verdict import COLLAPSED, RealSet, judge_collapse, real_diversity
 from harness.metrics.extractors.coarse_pixels import coarse_pixels
 from harness.metrics.memorisation.neighbours import neighbours

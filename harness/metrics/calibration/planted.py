@@ -42,8 +42,7 @@ def shrunken(pool: Images, count: int, rng: np.random.Generator, share: float) -
     if pool.dtype == np.bool_:
         sample = signed_distance(pool[rng.permutation(len(pool))[:200]])
         mean = sample.mean(axis=0)
-        drawn: Images = mean + share * (signed_distance(pool[chosen]) - mean) > 0
-        return drawn
+        return mean + share * (signed_distance(pool[chosen]) - mean) > 0
     mean = pool.mean(axis=0)
     return (mean + share * (pool[chosen] - mean)).astype(pool.dtype)
 
@@ -81,8 +80,7 @@ def jittered(images: Images, rng: np.random.Generator) -> Images:
 
     field = ndimage.gaussian_filter(rng.normal(size=moved.shape), (0, 3, 3))
     field *= EDGE_PX / field.std()
-    found: Images = signed_distance(moved) + field > 0
-    return found
+    return signed_distance(moved) + field > 0
 
 
 def mirrored(images: Images) -> Images:
@@ -94,13 +92,13 @@ def signed_distance(masks: Images) -> NDArray[np.float64]:
     """Distance to the edge in pixels, positive inside; n x H x W bool. An empty mask is far out."""
     from scipy import ndimage
 
-    found = []
+    distances = []
     for mask in masks:
         inside = ndimage.distance_transform_edt(mask) - 0.5
         outside = ndimage.distance_transform_edt(~mask) - 0.5
-        far = -float(max(mask.shape))
-        found.append(np.where(mask, inside, -outside) if mask.any() else np.full(mask.shape, far))
-    return np.stack(found)
+        far = np.full(mask.shape, -float(max(mask.shape)))
+        distances.append(np.where(mask, inside, -outside) if mask.any() else far)
+    return np.stack(distances)
 
 
 COLLAPSING: dict[str, Planted] = {

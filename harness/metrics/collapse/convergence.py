@@ -57,14 +57,12 @@ def convergence_failure(
     epochs: Sequence[int] | NDArray[Any],
     d_loss: Sequence[float] | NDArray[Any],
     g_loss: Sequence[float] | NDArray[Any],
-    window: int = WINDOW,
 ) -> Failure | None:
     """The failure that a training is in at its last epoch, or None.
 
     A loss that is not finite fails at once, whenever it happened. A winning discriminator fails
-    where the medians over the last `window` epochs are beyond both thresholds; the onset is the
-    first epoch beyond both in the unbroken row of such windows. Fewer epochs than `window` are too
-    few to say.
+    where the medians over the last `WINDOW` epochs are beyond both thresholds; the onset is the
+    first epoch beyond both in the unbroken row of such windows. Fewer epochs are too few to say.
 
     Args:
         epochs: ascending epoch numbers of the values.
@@ -79,19 +77,17 @@ def convergence_failure(
     broken = np.flatnonzero(~(np.isfinite(d) & np.isfinite(g)))
     if len(broken):
         return Failure("a loss is not finite", int(epochs[int(broken[0])]))
-    if len(d) < window:
+    if len(d) < WINDOW:
         return None
-    d_typical = _running_median(d, window)
-    g_typical = _running_median(g, window)
-    winning = (d_typical <= D_NEAR_ZERO) & (g_typical >= G_HIGH)
-    if not winning[-1]:
+    windows = [np.lib.stride_tricks.sliding_window_view(loss, WINDOW) for loss in (d, g)]
+    d_typical, g_typical = np.median(windows, axis=2)
+    first = _last_run((d_typical <= D_NEAR_ZERO) & (g_typical >= G_HIGH))
+    if first is None:
         return None
-    lost = np.flatnonzero(~winning)
-    first = int(lost[-1]) + 1 if len(lost) else 0
     # The first epoch of that window that is itself beyond both: a window opens on healthy ones.
     first += int(np.argmax((d[first:] <= D_NEAR_ZERO) & (g[first:] >= G_HIGH)))
     return Failure(
-        f"the discriminator wins: over the last {window} epochs its loss is {d_typical[-1]:.2g} "
+        f"the discriminator wins: over the last {WINDOW} epochs its loss is {d_typical[-1]:.2g} "
         f"(near zero: at most {D_NEAR_ZERO:g}) and the generator's {g_typical[-1]:.2g} "
         f"(high: at least {G_HIGH:g})",
         int(epochs[first]),
@@ -148,9 +144,3 @@ def _last_run(holds: NDArray[np.bool_]) -> int | None:
         return None
     broken = np.flatnonzero(~holds)
     return int(broken[-1]) + 1 if len(broken) else 0
-
-
-def _running_median(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    views = np.lib.stride_tricks.sliding_window_view(values, window)
-    medians: NDArray[np.float64] = np.median(views, axis=1)
-    return medians

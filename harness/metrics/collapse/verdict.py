@@ -37,14 +37,7 @@ from numpy.typing import NDArray
 
 from harness.base.files import without_nan
 from harness.metrics.collapse.diversity import mean_distance, non_duplicates, vendi_score
-from harness.metrics.distances import (
-    Array,
-    Labels,
-    Rows,
-    fast_distances,
-    patient_halves,
-    to_others,
-)
+from harness.metrics.distances import Array, Labels, Rows, fast_distances, patient_halves, to_others
 from harness.metrics.fidelity.jackknife import groups_of
 from harness.metrics.fidelity.prdc import Distances, prdc_of_distances
 
@@ -160,8 +153,7 @@ class Collapse:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data; NaN becomes None."""
-        found: dict[str, Any] = without_nan(asdict(self))
-        return found
+        return without_nan(asdict(self))
 
 
 @dataclass(frozen=True)
@@ -194,27 +186,19 @@ class RealSet:
         distances = self.distances[np.ix_(kept, kept)]
         return RealSet(self.features[kept], groups.codes, groups.count, distances)
 
-    def nearest_others(self) -> Array:
-        """Distance of each image to the nearest one of another patient, N."""
-        return np.asarray(to_others(self.distances, self.codes).min(axis=1), np.float64)
 
-
-def real_diversity(
-    real: RealSet, n: int, rng: np.random.Generator, splits: int = SPLITS
-) -> RealDiversity | str:
+def real_diversity(real: RealSet, n: int, rng: np.random.Generator) -> RealDiversity | str:
     """What sets of real images of different patients show; or why it cannot be told.
 
-    Args:
-        n: images a side; fewer where the smallest half holds fewer.
-        splits: random ones of the patients in two halves.
+    `n` images a side; fewer where the smallest half holds fewer.
     """
     if real.patients < FEWEST_PATIENTS:
         return f"needs {FEWEST_PATIENTS} real patients, 3 a side, but got {real.patients}"
-    halves = [patient_halves(real.codes, rng) for _ in range(splits)]
+    halves = [patient_halves(real.codes, rng) for _ in range(SPLITS)]
     n = min(n, *(len(half) for pair in halves for half in pair))
     if n < FEWEST_IMAGES:
         return f"needs {FEWEST_IMAGES} real images a side, but got {n}"
-    nearest = real.nearest_others()
+    nearest = to_others(real.distances, real.codes).min(axis=1)
     scale = float(np.median(nearest)), float(np.quantile(nearest, NEAR_COPY))
     levels: list[list[float]] = []
     gaps: list[list[float]] = []
@@ -233,7 +217,7 @@ def real_diversity(
     return RealDiversity(
         n,
         real.patients,
-        splits,
+        SPLITS,
         *scale,
         level=dict(zip(names, level.tolist(), strict=True)),
         sd=dict(zip(names, sd, strict=True)),
@@ -241,10 +225,7 @@ def real_diversity(
 
 
 def judge_collapse(
-    reference: RealDiversity,
-    real: RealSet,
-    synthetic: NDArray[Any],
-    rng: np.random.Generator,
+    reference: RealDiversity, real: RealSet, synthetic: NDArray[Any], rng: np.random.Generator
 ) -> Collapse:
     """The verdict on a set of synthetic images.
 
@@ -293,8 +274,8 @@ def _diversity(distances: Array, bandwidth: float, radius: float) -> Array:
 
 def _overlap(real: Array, synthetic: Array, across: Array) -> tuple[float, float]:
     """Coverage of the real set and precision of the other one, from distances."""
-    found = prdc_of_distances(Distances(to_others(real), to_others(synthetic), across))
-    return float(found[3]), float(found[0])
+    scores = prdc_of_distances(Distances(to_others(real), to_others(synthetic), across))
+    return float(scores[3]), float(scores[0])
 
 
 def _covered(

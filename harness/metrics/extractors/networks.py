@@ -102,8 +102,7 @@ class EfficientNetLite0(Network):
             batch = functional.interpolate(batch, size, mode="bilinear", align_corners=False)
         grey = ((batch - 0.498) / 0.502).expand(-1, 3, -1, -1)
         network: Any = self._module
-        maps: torch.Tensor = network.extract_features(grey)
-        return maps.mean(dim=(2, 3))
+        return network.extract_features(grey).mean(dim=(2, 3))
 
 
 class InceptionV3(Network):
@@ -113,10 +112,7 @@ class InceptionV3(Network):
     preprocessing = "grey x 3; rounded to uint8; resized to 299 px as TensorFlow 1 does"
 
     def __init__(
-        self,
-        path: Path | None = None,
-        device: str = "cpu",
-        sha256: str = weights.INCEPTION_SHA256,
+        self, path: Path | None = None, device: str = "cpu", sha256: str = weights.INCEPTION_SHA256
     ) -> None:
         super().__init__(weights.load_inception(path, sha256), device)
         self.weights_digest = sha256
@@ -125,8 +121,7 @@ class InceptionV3(Network):
         import torch
 
         whole = (batch.clamp(0, 1) * 255).round().to(torch.uint8).expand(-1, 3, -1, -1)
-        made: torch.Tensor = self._module(whole)[0]
-        return made
+        return self._module(whole)[0]
 
 
 INCEPTION = Recipe(

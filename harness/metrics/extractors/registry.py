@@ -62,11 +62,8 @@ class ExtractorFiles:
 
         Other keys are ignored, missing ones are None, and `~` is the home folder.
         """
-        return cls(_path(paths.get("inception_weights")), _path(paths.get("torchscript")))
-
-
-def _path(given: str | None) -> Path | None:
-    return Path(given).expanduser() if given else None
+        given = paths.get("inception_weights"), paths.get("torchscript")
+        return cls(*(Path(path).expanduser() if path else None for path in given))
 
 
 @dataclass(frozen=True)
@@ -119,23 +116,17 @@ def make_extractor(
     if not isinstance(files, ExtractorFiles):
         files = ExtractorFiles(inception=files)
     recipe = _recipe(name)
-    if ":" in name:
-        _check_same(name, recipe.identify(files).name)
+    if ":" in name and (named := recipe.identify(files).name) != name:
+        raise EnvironmentFault(
+            f"the extractor must be '{name}', as the plan named it, but got '{named}' from the "
+            "files that the config names now; name the former file again, or repeat the command"
+        )
     return recipe.make(files, device)
 
 
 def _recipe(name: str) -> Recipe:
     """The recipe behind `torchscript` or `torchscript:<stem>`, `auto`, ..."""
-    recipe: Recipe = EXTRACTORS.get(name.partition(":")[0])
-    return recipe
-
-
-def _check_same(wanted: str, found: str) -> None:
-    if wanted != found:
-        raise EnvironmentFault(
-            f"the extractor must be '{wanted}', as the plan named it, but got '{found}' from the "
-            "files that the config names now; name the former file again, or repeat the command"
-        )
+    return EXTRACTORS.get(name.partition(":")[0])
 
 
 def _identify_auto(files: ExtractorFiles) -> Identity:

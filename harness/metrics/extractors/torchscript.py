@@ -16,13 +16,12 @@ import numpy as np
 
 from harness.base.errors import DataError, EnvironmentFault
 from harness.metrics.extractors.networks import Network
-from harness.metrics.extractors.registry import Identity, Recipe
+from harness.metrics.extractors.registry import ExtractorFiles, Identity, Recipe
 from harness.metrics.extractors.weights import digest_of_file
 
 if TYPE_CHECKING:
     import torch
 
-PREFIX = "torchscript"
 TOLERANCE = 1e-3
 """Of the largest feature: by how much batch mates may move an image's features before the file is
 refused. Batch statistics and dropout move them by far more, the order of a sum by far less."""
@@ -38,22 +37,9 @@ def _located(given: Path | None) -> Path:
     return given
 
 
-def name_of(given: Path | None) -> str:
-    """`torchscript:<file stem>`, the name in scores.
-
-    Raises:
-        EnvironmentFault: no such file.
-    """
-    return f"{PREFIX}:{_located(given).stem}"
-
-
-def digest_of(given: Path | None) -> str:
-    """SHA-256 of the file, which is not loaded.
-
-    Raises:
-        EnvironmentFault: no such file.
-    """
-    return digest_of_file(_located(given))
+def _identify(files: ExtractorFiles) -> Identity:
+    path = _located(files.torchscript)
+    return Identity(f"torchscript:{path.stem}", digest_of_file(path))
 
 
 class TorchScriptNetwork(Network):
@@ -68,8 +54,9 @@ class TorchScriptNetwork(Network):
     """
 
     def __init__(self, path: Path | None, device: str = "cpu") -> None:
-        content = _located(path).read_bytes()
-        self.name = name_of(path)
+        located = _located(path)
+        content = located.read_bytes()
+        self.name = f"torchscript:{located.stem}"
         self.weights_digest = hashlib.sha256(content).hexdigest()
         self.preprocessing = (
             "in [0, 1], grey or grey x 3, maps averaged globally: found at the first call"
@@ -169,7 +156,4 @@ def _last_line(error: RuntimeError) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-TORCHSCRIPT = Recipe(
-    lambda files: Identity(name_of(files.torchscript), digest_of(files.torchscript)),
-    lambda files, device: TorchScriptNetwork(files.torchscript, device),
-)
+TORCHSCRIPT = Recipe(_identify, lambda files, device: TorchScriptNetwork(files.torchscript, device))

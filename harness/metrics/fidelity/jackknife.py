@@ -82,54 +82,42 @@ def units_of(real: Groups, synthetic: Groups) -> str:
 def deletion_variance(values: Array) -> Array:
     """Jackknife variance from the values with one group deleted: g (x k) -> scalar (k)."""
     g = len(values)
-    found: Array = (g - 1) / g * ((values - values.mean(axis=0)) ** 2).sum(axis=0)
-    return found
+    return (g - 1) / g * ((values - values.mean(axis=0)) ** 2).sum(axis=0)
 
 
-@dataclass(frozen=True)
-class Jackknife:
-    """A statistic of two sets and its variance.
-
-    Attributes:
-        value: of all images; a scalar array, or k numbers.
-        variance: of the same shape; NaN below 3 groups on a side, and where a deletion left the
-            statistic undefined.
-        groups: of the real and of the synthetic side.
-    """
-
-    value: Array
-    variance: Array
-    groups: tuple[int, int]
-
-
-def jackknife(statistic: Statistic, real_groups: Groups, synthetic_groups: Groups) -> Jackknife:
+def jackknife(
+    statistic: Statistic, real_groups: Groups, synthetic_groups: Groups
+) -> tuple[Array, Array]:
     """Value and variance of a statistic, by deleting one group at a time on each side.
 
     Args:
         statistic: of the row numbers kept on the real and on the synthetic side, ascending;
             returns one number or k of them.
+
+    Returns:
+        The value of all images, a scalar array or k numbers; the variance, of the same shape: NaN
+        below 3 groups on a side, and where a deletion left the statistic undefined.
     """
     real, synthetic = real_groups.codes, synthetic_groups.codes
     all_real, all_synthetic = np.arange(len(real)), np.arange(len(synthetic))
     value = np.asarray(statistic(all_real, all_synthetic), np.float64)
-    counts = (real_groups.count, synthetic_groups.count)
-    if min(counts) < SMALLEST_GROUPS:
-        return Jackknife(value, np.full_like(value, math.nan), counts)
+    if min(real_groups.count, synthetic_groups.count) < SMALLEST_GROUPS:
+        return value, np.full_like(value, math.nan)
     without_real = [
-        statistic(np.flatnonzero(real != gone), all_synthetic) for gone in range(counts[0])
+        statistic(np.flatnonzero(real != gone), all_synthetic) for gone in range(real_groups.count)
     ]
     without_synthetic = [
-        statistic(all_real, np.flatnonzero(synthetic != gone)) for gone in range(counts[1])
+        statistic(all_real, np.flatnonzero(synthetic != gone))
+        for gone in range(synthetic_groups.count)
     ]
-    sides = [np.array(values, np.float64) for values in (without_real, without_synthetic)]
-    variance = deletion_variance(sides[0]) + deletion_variance(sides[1])
-    return Jackknife(value, np.asarray(variance, np.float64), counts)
+    sides = [deletion_variance(np.array(values)) for values in (without_real, without_synthetic)]
+    return value, sides[0] + sides[1]
 
 
 def score_with_interval(
     value: float,
     variance: float,
-    groups: tuple[int, int],
+    fewest: int,
     n: int,
     units: str,
     note: str | None = None,
@@ -138,11 +126,11 @@ def score_with_interval(
     """The score with its 95 % interval, or without one and with the reason.
 
     Args:
-        groups: of both sides; the smaller number gives the degrees of freedom.
+        fewest: groups of the side that has fewer; they give the degrees of freedom.
         bounds: lowest and highest value that the score can take; the interval is cut off there.
     """
     reason = None
-    if min(groups) < SMALLEST_GROUPS:
+    if fewest < SMALLEST_GROUPS:
         reason = f"fewer than {SMALLEST_GROUPS} groups on a side: no interval"
     elif math.isnan(variance):
         reason = "a set without one group is too small: no interval"
@@ -153,6 +141,6 @@ def score_with_interval(
         return Score(value, None, n, units, reason if note is None else f"{note}; {reason}")
     from scipy import stats
 
-    half = float(stats.t.isf(0.025, min(groups) - 1)) * math.sqrt(variance)
+    half = float(stats.t.isf(0.025, fewest - 1)) * math.sqrt(variance)
     low, high = max(bounds[0], value - half), min(bounds[1], value + half)
     return Score(value, (low, high), n, units, note)

@@ -43,8 +43,7 @@ def trouble(x: Array, y: Array) -> Score | None:
 
 def cubic_kernel(x: Array, y: Array) -> Array:
     """Polynomial kernel of degree 3, gamma 1/d, coefficient 1."""
-    kernel: Array = (x @ y.T / x.shape[1] + 1.0) ** 3
-    return kernel
+    return (x @ y.T / x.shape[1] + 1.0) ** 3
 
 
 def kid(real: NDArray[Any], synthetic: NDArray[Any]) -> Score:

@@ -10,13 +10,11 @@ Around each image of one side lies a ball that reaches to its k-th nearest neigh
 Distances are Euclidean; "inside" is strictly nearer than the radius. All four depend on n and k: an
 unlimited sample has no value of its own, so compare at equal n, beside the baseline of real halves.
 
-Slices of one patient are near copies, so canonical balls of real images often hold this patient
-alone and are small: precision and coverage fall. `exclude_same_patient` lets each ball reach to
-the k-th nearest image of *other* patients; it is no longer comparable with published values.
+Slices of one patient are near copies, so balls of real images often hold this patient alone and are
+small: precision and coverage fall.
 
 The intervals are about the expectation at this n. Simulated with 20 patients of 8 slices and 160
-synthetic images, at three distances, they cover it in 94-99 % of 300 draws (balls reaching to other
-patients: 93-98 %).
+synthetic images, at three distances, they cover it in 94-99 % of 300 draws.
 """
 
 from __future__ import annotations
@@ -30,12 +28,7 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.metrics.distances import Array, Labels, Rows, distances, to_others
-from harness.metrics.fidelity.jackknife import (
-    groups_of,
-    jackknife,
-    score_with_interval,
-    units_of,
-)
+from harness.metrics.fidelity.jackknife import groups_of, jackknife, score_with_interval, units_of
 from harness.metrics.fidelity.kid_fid import pair_features, trouble
 from harness.metrics.score import Score, undefined
 
@@ -49,7 +42,7 @@ class Distances:
     """Euclidean distances within and between both sides, computed once and subset.
 
     Attributes:
-        real: n x n, infinite for pairs that are no neighbours (an image and itself).
+        real: n x n, infinite between an image and itself.
         synthetic: m x m, likewise.
         across: n x m.
     """
@@ -59,19 +52,12 @@ class Distances:
     across: Array
 
     @classmethod
-    def of(
-        cls,
-        x: Array,
-        y: Array,
-        real_groups: Rows | None = None,
-        synthetic_groups: Rows | None = None,
-    ) -> Distances:
-        """From features n x d and m x d; images of one group are no neighbours (None: no groups).
+    def of(cls, x: Array, y: Array) -> Distances:
+        """From features n x d and m x d.
 
         By differences: balls on one side are compared with distances across to the last digit.
         """
-        own = to_others(distances(x, x), real_groups), to_others(distances(y, y), synthetic_groups)
-        return cls(*own, distances(x, y))
+        return cls(to_others(distances(x, x)), to_others(distances(y, y)), distances(x, y))
 
     def subset(self, real: Rows, synthetic: Rows) -> Distances:
         """Those of some images of each side."""
@@ -86,8 +72,8 @@ def _radii(own: Array, k: int) -> Array | None:
     """Distance to the k-th nearest neighbour, n x n -> n; None where some image has fewer."""
     if len(own) < k:
         return None
-    found: Array = np.partition(own, k - 1, axis=1)[:, k - 1]
-    return found if np.isfinite(found).all() else None
+    radii = np.partition(own, k - 1, axis=1)[:, k - 1]
+    return radii if np.isfinite(radii).all() else None
 
 
 def prdc_of_distances(sides: Distances, k: int = K) -> Array:
@@ -111,7 +97,6 @@ def prdc(
     k: int = K,
     patients: Labels | None = None,
     synthetic_patients: Labels | None = None,
-    exclude_same_patient: bool = False,
 ) -> dict[str, Score]:
     """The four scores by name, with 95 % jackknife intervals, cut off at 0 and 1 (density: at 0).
 
@@ -120,48 +105,34 @@ def prdc(
         k: neighbours, at least 1.
         patients: n labels: the interval is over patients; None for independent images.
         synthetic_patients: m labels where the second side is real as well.
-        exclude_same_patient: let balls reach to other patients only (needs `patients`).
 
     Returns:
         Scores; NaN with the reason where an image has fewer than k neighbours (n <= k).
 
     Raises:
-        DataError: k below 1, shapes that do not fit, not one label per image, or patients to be
-            excluded but not named.
+        DataError: k below 1, shapes that do not fit, or not one label per image.
     """
     x, y = pair_features(real, synthetic)
     if k < 1:
         raise DataError(f"k must be at least 1, but got {k}; use {K}")
-    if exclude_same_patient and patients is None:
-        raise DataError(
-            "exclude_same_patient needs the patient of each real image, but got none; pass patients"
-        )
     groups = groups_of(len(x), patients), groups_of(len(y), synthetic_patients, "synthetic")
     n, units = min(len(x), len(y)), units_of(*groups)
     bad = trouble(x, y)
     if bad is not None:
         return {name: undefined(str(bad.note), n, units) for name in NAMES}
-    whole = Distances.of(
-        x,
-        y,
-        groups[0].codes if exclude_same_patient else None,
-        groups[1].codes if exclude_same_patient and synthetic_patients is not None else None,
-    )
+    whole = Distances.of(x, y)
     found = jackknife(lambda a, b: prdc_of_distances(whole.subset(a, b), k), *groups)
+    fewest = min(side.count for side in groups)
     return {
-        name: undefined(_too_few(name, len(x), len(y), k, exclude_same_patient), n, units)
+        name: undefined(_too_few(name, len(x), len(y), k), n, units)
         if math.isnan(value)
         else score_with_interval(
-            float(value), float(variance), found.groups, n, units, bounds=(0.0, highest)
+            float(value), float(variance), fewest, n, units, bounds=(0.0, highest)
         )
-        for name, value, variance, highest in zip(
-            NAMES, found.value, found.variance, _HIGHEST, strict=True
-        )
+        for name, value, variance, highest in zip(NAMES, *found, _HIGHEST, strict=True)
     }
 
 
-def _too_few(name: str, n: int, m: int, k: int, others: bool) -> str:
+def _too_few(name: str, n: int, m: int, k: int) -> str:
     side, count = ("synthetic", m) if name == "recall" else ("real", n)
-    if others and count > k:
-        return f"{name} needs {k} images of other patients around each {side} image, but got fewer"
     return f"{name} needs more than k = {k} {side} images, but got {count}"

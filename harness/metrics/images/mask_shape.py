@@ -78,14 +78,9 @@ def largest(mask: Mask, joined: Mask | None = None) -> tuple[Mask, int]:
     return labels == int(np.argmax(sizes)) + 1, int(count)
 
 
-def _holes(mask: Mask) -> int:
-    from scipy import ndimage
-
-    return int(ndimage.label(ndimage.binary_fill_holes(mask) & ~mask)[1])
-
-
 def describe_mask(mask: NDArray[Any]) -> MaskShape:
     """Descriptors of one mask, H x W bool."""
+    from scipy import ndimage
     from skimage import measure
 
     whole = _as_mask(mask)
@@ -102,7 +97,7 @@ def describe_mask(mask: NDArray[Any]) -> MaskShape:
     return MaskShape(
         area_px=area,
         components=components,
-        holes=_holes(whole),
+        holes=int(ndimage.label(ndimage.binary_fill_holes(whole) & ~whole)[1]),
         solidity=float(own.sum() / hull.sum()),
         eccentricity=float(region.eccentricity),
         boundary_roughness=float(
@@ -195,15 +190,10 @@ _PLACES = {"row": "height_px", "column": "width_px"}
 class PlausibilityRule:
     """Ranges that a plausible mask's descriptors lie in; learnt by `fit_plausibility`.
 
-    Attributes:
-        ranges: (lowest, highest) by descriptor, ends included.
-        tolerance: share by which the training range was widened.
-        masks: training masks that were not empty.
+    `ranges` has the (lowest, highest) by descriptor, ends included.
     """
 
     ranges: dict[str, tuple[float, float]]
-    tolerance: float
-    masks: int
 
     def check(self, mask: NDArray[Any]) -> str | None:
         """None for a plausible mask (H x W bool), else the first rule that it breaks, in words."""
@@ -215,20 +205,6 @@ class PlausibilityRule:
             if not low <= value <= high:
                 return f"{name} {value:.4g} is outside {low:.4g} to {high:.4g}"
         return None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready data."""
-        return {
-            "ranges": {name: list(ends) for name, ends in self.ranges.items()},
-            "tolerance": self.tolerance,
-            "masks": self.masks,
-        }
-
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> PlausibilityRule:
-        """The rule that `to_dict` made."""
-        ranges = {name: (float(low), float(high)) for name, (low, high) in plain["ranges"].items()}
-        return cls(ranges, float(plain["tolerance"]), int(plain["masks"]))
 
 
 def fit_plausibility(masks: NDArray[Any], tolerance: float) -> PlausibilityRule:
@@ -261,7 +237,7 @@ def fit_plausibility(masks: NDArray[Any], tolerance: float) -> PlausibilityRule:
         slack = tolerance * float(np.median(found[size]))
         ranges[name] = (float(found[name].min()) - slack, float(found[name].max()) + slack)
     ranges["solidity"] = (float(found["solidity"].min()) * shrink, 1.0)
-    return PlausibilityRule(ranges, float(tolerance), len(kept))
+    return PlausibilityRule(ranges)
 
 
 def implausible_share(rule: PlausibilityRule, masks: NDArray[Any]) -> Score:
@@ -323,10 +299,7 @@ def _descriptor_distance(name: str, real: NDArray[Any], fake: NDArray[Any]) -> d
     own, in_sd = "masks; value in the descriptor's unit", "masks; value in real standard deviations"
     if n == 0:
         reason = "a side without a value" if note is None else note
-        return {
-            name: undefined(reason, 0, own),
-            f"{name}_in_sd": undefined(reason, 0, in_sd),
-        }
+        return {name: undefined(reason, 0, own), f"{name}_in_sd": undefined(reason, 0, in_sd)}
     distance = float(stats.wasserstein_distance(*kept))
     spread = float(kept[0].std(ddof=1)) if len(kept[0]) > 1 else 0.0
     scaled = (

@@ -40,8 +40,7 @@ def patient_mean(values: NDArray[Any], patients: Labels | None) -> Score:
     if groups.count >= SMALLEST_GROUPS:
         without = [x[groups.codes != gone].mean() for gone in range(groups.count)]
         variance = float(deletion_variance(np.array(without)))
-    pair = groups.count, groups.count
-    return score_with_interval(float(x.mean()), variance, pair, len(x), units, note)
+    return score_with_interval(float(x.mean()), variance, groups.count, len(x), units, note)
 
 
 def paired_scores(

@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -41,14 +39,6 @@ MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363)
 MS_SMALLEST_PX = 99
 """4 scales of an 11 px window, as torchmetrics counts them: a ninth of the edge must exceed 10."""
 _CHUNK = 8
-
-
-@cache
-def _torchmetrics() -> ModuleType:
-    guard_torchvision()
-    from torchmetrics.functional import image
-
-    return image
 
 
 def _checked(first: NDArray[Any], second: NDArray[Any]) -> tuple[Array, Array]:
@@ -89,10 +79,13 @@ def ms_ssim_4(first: NDArray[Any], second: NDArray[Any]) -> Array:
     a, b = _checked(first, second)
     if min(a.shape[1:]) < MS_SMALLEST_PX:
         return np.full(len(a), math.nan)
+    guard_torchvision()
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
     values = [np.empty(0)]
     for start in range(0, len(a), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        found = _torchmetrics().multiscale_structural_similarity_index_measure(
+        chunk = multiscale_structural_similarity_index_measure(
             torch.from_numpy(a[rows, None]).float(),
             torch.from_numpy(b[rows, None]).float(),
             sigma=1.5,
@@ -102,7 +95,7 @@ def ms_ssim_4(first: NDArray[Any], second: NDArray[Any]) -> Array:
             betas=tuple(weight / sum(MS_WEIGHTS) for weight in MS_WEIGHTS),
             normalize="relu",
         )
-        values.append(found.numpy().astype(np.float64))
+        values.append(chunk.numpy().astype(np.float64))
     return np.concatenate(values)
 
 

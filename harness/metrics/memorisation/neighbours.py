@@ -170,8 +170,7 @@ def copies_of(near: Neighbours, share: float) -> Role:
     roles: local, since a few odd slices (cut off, nearly blank) lie much closer than most.
     """
     ruler = near.between.min(axis=1)
-    found: Role = near.to_patient < share * ruler[near.image]
-    return found
+    return near.to_patient < share * ruler[near.image]
 
 
 @dataclass(frozen=True)

@@ -50,41 +50,44 @@ nearest of another patient. On OpenKBP it finds 10 % of copies shifted by 1 or 2
 than 0.4 to 0.6 and than one distance for all images."""
 FLOOR = 0.02
 """Distances count as at least this share of the typical one, so that no copy weighs infinitely."""
+QUANTILE = 0.01
+"""Which of the distances from held-out to training images is the copy threshold."""
 TIE = 1e-12
 NAMES = ("privacy_loss", "authenticity", "copy_rate", "closer_share", "closeness", "near_copies")
 
 
 def memorisation(
-    near: Neighbours,
-    rng: np.random.Generator,
-    permutations: int = 400,
-    quantile: float = 0.01,
-    alpha: float = 0.02,
+    near: Neighbours, rng: np.random.Generator, permutations: int = 400, alpha: float = 0.02
 ) -> Memorisation:
     """Judge the synthetic images of `neighbours`.
 
     Args:
         permutations: at least 1 / alpha.
-        quantile: which distances from held-out to training images make the copy threshold.
         alpha: of the verdict.
 
     Raises:
         DataError: a parameter out of range, or real images of different patients do not differ.
     """
-    _check(permutations, quantile, alpha)
+    if not 0 < alpha < 1:
+        raise DataError(f"alpha must lie between 0 and 1, but got {alpha:g}; change it")
+    if permutations * alpha < 1:
+        raise DataError(
+            f"a p below {alpha:g} needs at least {math.ceil(1 / alpha)} permutations, but got "
+            f"{permutations}; ask for more"
+        )
     floor, copied = FLOOR * _typical(near), copies_of(near, NEAR_COPY)
     roles = [near.role, *(rng.permutation(near.role) for _ in range(permutations))]
-    rows = [_statistics(near, role, quantile, floor, copied) for role in roles]
+    rows = [_statistics(near, role, floor, copied) for role in roles]
     # From here on, larger means towards memorisation.
     signs = np.array([-1.0 if name == "authenticity" else 1.0 for name in NAMES])
     table = np.array(rows) * signs
-    scores = dict(zip(NAMES, _scores(near, rows[0], quantile), strict=True))
+    threshold = copy_threshold(near, near.role, QUANTILE)
+    scores = dict(zip(NAMES, _scores(near, rows[0], threshold), strict=True))
     calibrated = {
         name: _calibrate(scores[name], column, sign)
         for name, column, sign in zip(NAMES, table.T, signs, strict=True)
     }
     p = _p_value(_largest(table[:, -2:]))
-    threshold = copy_threshold(near, near.role, quantile)
     n_t, n_h = int(near.role.sum()), int((~near.role).sum())
     fewest = fewest_recognisable(n_t, n_h, alpha)
     word = verdict(near, p, fewest, alpha)
@@ -105,17 +108,6 @@ def memorisation(
     )
 
 
-def _check(permutations: int, quantile: float, alpha: float) -> None:
-    for name, value in (("quantile", quantile), ("alpha", alpha)):
-        if not 0 < value < 1:
-            raise DataError(f"{name} must lie between 0 and 1, but got {value:g}; change it")
-    if permutations * alpha < 1:
-        raise DataError(
-            f"a p below {alpha:g} needs at least {math.ceil(1 / alpha)} permutations, but got "
-            f"{permutations}; ask for more"
-        )
-
-
 def _typical(near: Neighbours) -> float:
     """Typical distance from a real image to another patient: the same for every role."""
     scale = float(np.median(near.between.min(axis=1)))
@@ -127,9 +119,7 @@ def _typical(near: Neighbours) -> float:
     return scale
 
 
-def _statistics(
-    near: Neighbours, role: Role, quantile: float, floor: float, copied: Role
-) -> list[float]:
+def _statistics(near: Neighbours, role: Role, floor: float, copied: Role) -> list[float]:
     """The values of NAMES for one assignment of roles."""
     training, heldout = near.to_patient[:, role].min(axis=1), near.to_patient[:, ~role].min(axis=1)
     ratio = np.log(np.maximum(heldout, floor) / np.maximum(training, floor))
@@ -137,7 +127,7 @@ def _statistics(
     return [
         privacy_loss(near, role),
         authenticity(near, role),
-        copies(near, role, copy_threshold(near, role, quantile)) / len(training),
+        copies(near, role, copy_threshold(near, role, QUANTILE)) / len(training),
         closer_share(near, role),
         float(ratio.mean()),
         float(few),
@@ -164,14 +154,13 @@ def _largest(table: Array) -> Array:
     return np.asarray(standard.max(axis=1), np.float64)
 
 
-def _scores(near: Neighbours, values: list[float], quantile: float) -> list[Score]:
+def _scores(near: Neighbours, values: list[float], threshold: float) -> list[Score]:
     """The observed values of NAMES with their units and, where NaN, the reason."""
     m, n_t, n_h = len(near.among), int(near.role.sum()), int((~near.role).sum())
     units = f"{n_t} training and {n_h} held-out patients"
-    threshold = copy_threshold(near, near.role, quantile)
     heldout = int((~near.role[near.owners]).sum())
     ruler = (
-        f"nearer than {threshold:.4g}, the {100 * quantile:g} % point of the distances from "
+        f"nearer than {threshold:.4g}, the {100 * QUANTILE:g} % point of the distances from "
         f"{heldout} held-out images to their nearest training image"
     )
     found = [Score(value, None, m, units) for value in values]

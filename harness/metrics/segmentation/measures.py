@@ -27,10 +27,9 @@ The mean of both directed averages instead of the mean over both surfaces is 1.2
 
 from __future__ import annotations
 
-import contextlib
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +52,6 @@ class Value:
     note: str | None = None
 
 
-_BOTH_EMPTY = "the structure is absent in truth and prediction"
-
-
 @dataclass(frozen=True)
 class _Case:
     prediction: NDArray[np.bool_]
@@ -70,7 +66,7 @@ class _Case:
             return Value(worst, "predicted where the structure is absent")
         if present:
             return Value(worst, "nothing was predicted")
-        return Value(math.nan, _BOTH_EMPTY)
+        return Value(math.nan, "the structure is absent in truth and prediction")
 
 
 def _case(prediction: NDArray[Any], truth: NDArray[Any]) -> _Case:
@@ -110,29 +106,21 @@ def _cropped(case: _Case) -> _Case:
     return _Case(np.pad(case.prediction[box], 1), np.pad(case.truth[box], 1))
 
 
-@contextlib.contextmanager
-def _without_own_deprecations() -> Iterator[None]:
-    """MONAI 1.6's distances call a deprecated argument of MONAI; nothing a user could change."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*always_return_as_numpy.*", FutureWarning)
-        yield
-
-
-def _diagonal_mm(shape: Sequence[int], spacing_mm: Spacing) -> float:
-    return float(np.linalg.norm(np.array(shape) * np.array(spacing_mm)))
-
-
 def _of_surfaces(
-    name: str, case: _Case, worst: float, spacing_mm: Spacing, **options: Any
+    name: str, case: _Case, spacing_mm: Spacing, worst: float | None = None, **options: Any
 ) -> Value:
-    """A score of MONAI's over the surfaces of both masks; `worst` where one of them is empty."""
-    ruled = case.rule(worst)
+    """A score of MONAI's over the surfaces of both masks; `worst` where one of them is empty (None:
+    the diagonal of the volume in mm)."""
+    diagonal = float(np.linalg.norm(np.array(case.truth.shape) * np.array(spacing_mm)))
+    ruled = case.rule(diagonal if worst is None else worst)
     if ruled is not None:
         return ruled
     import monai.metrics
 
     small = _cropped(case)
-    with _without_own_deprecations():
+    with warnings.catch_warnings():
+        # MONAI 1.6's distances call a deprecated argument of MONAI; nothing a user could change.
+        warnings.filterwarnings("ignore", ".*always_return_as_numpy.*", FutureWarning)
         score = getattr(monai.metrics, name)(
             _tensor(small.prediction),
             _tensor(small.truth),
@@ -145,16 +133,16 @@ def _of_surfaces(
 
 def hd95_mm(prediction: NDArray[Any], truth: NDArray[Any], spacing_mm: Spacing) -> Value:
     """Symmetric Hausdorff distance in mm: the larger of both directions' 95 % points."""
-    case, worst = _case(prediction, truth), _diagonal_mm(truth.shape, spacing_mm)
-    return _of_surfaces("compute_hausdorff_distance", case, worst, spacing_mm, percentile=95)
+    case = _case(prediction, truth)
+    return _of_surfaces("compute_hausdorff_distance", case, spacing_mm, percentile=95)
 
 
 def surface_distance_mm(
     prediction: NDArray[Any], truth: NDArray[Any], spacing_mm: Spacing
 ) -> Value:
     """Average symmetric surface distance in mm, over the surface voxels of both masks."""
-    case, worst = _case(prediction, truth), _diagonal_mm(truth.shape, spacing_mm)
-    return _of_surfaces("compute_average_surface_distance", case, worst, spacing_mm, symmetric=True)
+    case = _case(prediction, truth)
+    return _of_surfaces("compute_average_surface_distance", case, spacing_mm, symmetric=True)
 
 
 def surface_dice(
@@ -173,7 +161,7 @@ def surface_dice(
         )
     case = _case(prediction, truth)
     return _of_surfaces(
-        "compute_surface_dice", case, 0.0, spacing_mm, class_thresholds=[tolerance_mm]
+        "compute_surface_dice", case, spacing_mm, 0.0, class_thresholds=[tolerance_mm]
     )
 
 
