@@ -10,7 +10,7 @@ __all__, __getattr__ = door(
         "inference.decision": "DecisionRule decide",
         "inference.effect": "Effect",
         "inference.crossed_t": "crossed_weighted_t Inference VarianceComponents",
-        "inference.verdict": "verdict",
+        "inference.verdict_text": "verdict",
         "inference.power": "smallest_detectable_effect patients_needed replicates_needed "
         "equivalence_in_reach",
     },

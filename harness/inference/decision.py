@@ -12,7 +12,7 @@ from harness.inference.crossed_t import Inference, crossed_weighted_t, holm
 from harness.inference.design import PlanFacts, plan_facts
 from harness.inference.effect import Effect
 from harness.inference.table import Table
-from harness.inference.verdict import exchanged, sentence, verdict
+from harness.inference.verdict_text import exchanged, sentence, verdict
 
 if TYPE_CHECKING:
     from harness.config.experiment import DecisionConfig

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from harness.base.errors import DataError
 from harness.inference.crossed_t import VarianceComponents, critical_value, table_status
 from harness.inference.power import standard_error
-from harness.inference.verdict import Word
+from harness.inference.verdict_text import Word
 
 WORDS: tuple[str, ...] = get_args(Word)
 NO_VERDICT = "no verdict"
@@ -162,7 +162,7 @@ def _halves(found: Summaries, alpha: float, error: Floats, weight: Floats) -> Fl
 
 
 def words_of(found: Summaries, margin: float) -> NDArray[Any]:
-    """The word on each table, as `inference.verdict` gives it; "no verdict" where it gives none.
+    """The word on each table, as `verdict_text.verdict` gives it; "no verdict" where it gives none.
 
     Args:
         found: many tables.

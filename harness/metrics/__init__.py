@@ -13,7 +13,7 @@ __all__, __getattr__ = door(
         "metrics.extractors.coarse_pixels": "coarse_pixels",
         "metrics.collapse.verdict": "RealSet real_diversity judge_collapse",
         "metrics.memorisation.neighbours": "neighbours",
-        "metrics.memorisation.permutation_test": "memorisation",
+        "metrics.memorisation.permutation_test": "judge_memorisation",
         "metrics.images.similarity": "paired_similarity ssim_diversity",
         "metrics.segmentation.structure_scores": "structure_scores",
     },

@@ -37,7 +37,7 @@ from harness.inference.crossed_t import (
 from harness.inference.scores_file import read_scores_file
 from harness.inference.simulation import NO_VERDICT, WORDS
 from harness.inference.table import Table
-from harness.inference.verdict import verdict
+from harness.inference.verdict_text import verdict
 
 Values = NDArray[np.float64]
 Split = tuple[list[int], list[int]]

@@ -16,7 +16,7 @@ from harness.inference.crossed_t import (
     holm,
     mean_squares,
 )
-from harness.inference.verdict import verdict
+from harness.inference.verdict_text import verdict
 
 
 def vector() -> np.ndarray:

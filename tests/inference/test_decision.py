@@ -13,7 +13,7 @@ from harness.config.experiment import DecisionConfig
 from harness.inference.decision import decide
 from harness.inference.effect import Effect
 from harness.inference.table import Cell, Table
-from harness.inference.verdict import exchanged
+from harness.inference.verdict_text import exchanged
 
 A, B = "traditional", "traditional+gan"
 

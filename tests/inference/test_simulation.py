@@ -42,7 +42,7 @@ from harness.inference.simulation import (
     wilcoxon_on_one_replicate,
     words_of,
 )
-from harness.inference.verdict import verdict
+from harness.inference.verdict_text import verdict
 
 ALLOWED = 0.06
 """Of true nulls, wherever a verdict is given; two Monte-Carlo errors come on top."""

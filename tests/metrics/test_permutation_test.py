@@ -11,7 +11,7 @@ import pytest
 
 from harness.base.errors import DataError
 from harness.metrics.memorisation.neighbours import Neighbours, neighbours
-from harness.metrics.memorisation.permutation_test import memorisation
+from harness.metrics.memorisation.permutation_test import judge_memorisation
 from harness.metrics.memorisation.result import Memorisation, fewest_recognisable
 from harness.metrics.score import share_interval
 
@@ -48,7 +48,7 @@ def planted(
 
 def judge(near: Neighbours, seed: int = 0, **options: float) -> Memorisation:
     options = {"permutations": 200, "alpha": 0.05, **options}
-    return memorisation(near, np.random.default_rng(seed), **options)  # type: ignore[arg-type]
+    return judge_memorisation(near, np.random.default_rng(seed), **options)  # type: ignore[arg-type]
 
 
 def rate(repeats: int, **options: object) -> tuple[int, tuple[float, float]]:
@@ -57,7 +57,7 @@ def rate(repeats: int, **options: object) -> tuple[int, tuple[float, float]]:
     for seed in range(repeats):
         rng = np.random.default_rng([17, seed])
         near = planted(rng, **options)  # type: ignore[arg-type]
-        found += memorisation(near, rng, 200, alpha=0.05).verdict == "memorised"
+        found += judge_memorisation(near, rng, 200, alpha=0.05).verdict == "memorised"
     return found, share_interval(found, repeats)
 
 
@@ -134,7 +134,9 @@ def test_p_values_of_honest_generators_are_valid_even_for_few_patients() -> None
     p = []
     for seed in range(60):
         rng = np.random.default_rng([23, seed])
-        p.append(memorisation(planted(rng, sizes=(5, 4, 20)), rng, permutations=40, alpha=0.05).p)
+        p.append(
+            judge_memorisation(planted(rng, sizes=(5, 4, 20)), rng, permutations=40, alpha=0.05).p
+        )
     for level in (0.05, 0.2, 0.5):
         count = int((np.array(p) <= level).sum())
         assert share_interval(count, len(p), 0.999)[0] < level

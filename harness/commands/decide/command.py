@@ -27,7 +27,7 @@ from harness.inference.effect import Effect
 from harness.inference.power import collapse_rate_left_open
 from harness.inference.scores_file import read_scores_file
 from harness.inference.table import Table
-from harness.inference.verdict import COHORT, LOWER_IS_BETTER
+from harness.inference.verdict_text import COHORT, LOWER_IS_BETTER
 
 MEASURE = "value"
 """The file does not say what was measured, so the sentences do not either."""

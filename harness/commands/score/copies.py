@@ -13,7 +13,7 @@ from harness.commands.score.image_set import ImageSet
 from harness.metrics.calibration.planted import mirrored
 from harness.metrics.extractors.coarse_pixels import coarse_pixels
 from harness.metrics.memorisation.neighbours import Neighbours, closest_pairs, neighbours
-from harness.metrics.memorisation.permutation_test import memorisation
+from harness.metrics.memorisation.permutation_test import judge_memorisation
 
 SHOWN = 12
 GALLERY = "closest-pairs.png"
@@ -56,7 +56,7 @@ def judge_copies(
         coarse_pixels(synthetic.images),
         *(coarse_pixels(mirrored(side)) for side in sides),
     )
-    found = memorisation(near, generator(seed, "score-memorisation")).to_dict()
+    found = judge_memorisation(near, generator(seed, "score-memorisation")).to_dict()
     if not known:
         found["sentence"] += _ASSUMED
     picture = output / GALLERY

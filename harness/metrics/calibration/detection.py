@@ -20,7 +20,7 @@ from harness.metrics.calibration.planted import COLLAPSING, SUBTLE, jittered, mi
 from harness.metrics.collapse.verdict import COLLAPSED, RealSet, judge_collapse, real_diversity
 from harness.metrics.extractors.coarse_pixels import coarse_pixels
 from harness.metrics.memorisation.neighbours import neighbours
-from harness.metrics.memorisation.permutation_test import memorisation
+from harness.metrics.memorisation.permutation_test import judge_memorisation
 from harness.metrics.score import share_interval
 
 Kind = Literal["failure", "subtle", "honest"]
@@ -146,7 +146,7 @@ def calibrate_memorisation(
                 views["mirrored"][heldout],
             )
             cell = cells.setdefault(name, Cell(name, kind, n, Counter(), ("memorised",)))
-            cell.words[memorisation(near, rng).verdict] += 1
+            cell.words[judge_memorisation(near, rng).verdict] += 1
         step(done + 1)
     return list(cells.values())
 

@@ -56,7 +56,7 @@ TIE = 1e-12
 NAMES = ("privacy_loss", "authenticity", "copy_rate", "closer_share", "closeness", "near_copies")
 
 
-def memorisation(
+def judge_memorisation(
     near: Neighbours, rng: np.random.Generator, permutations: int = 400, alpha: float = 0.02
 ) -> Memorisation:
     """Judge the synthetic images of `neighbours`.

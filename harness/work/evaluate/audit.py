@@ -40,7 +40,7 @@ from harness.metrics.images.paired import (
     patient_mean,
 )
 from harness.metrics.memorisation.neighbours import Pair, closest_pairs, neighbours
-from harness.metrics.memorisation.permutation_test import memorisation
+from harness.metrics.memorisation.permutation_test import judge_memorisation
 from harness.metrics.score import Score
 from harness.training.pictures import grid, to_grey, write_png
 from harness.work.evaluate.features import SEGMENTER, Features
@@ -130,7 +130,7 @@ class Audit:
             coarse_pixels(fake),
             *(coarse_pixels(mirrored(side)) for side in images),
         )
-        verdict = memorisation(near, numpy_generator(self.context.spec.seed, "memorisation"))
+        verdict = judge_memorisation(near, numpy_generator(self.context.spec.seed, "memorisation"))
         for name in ("privacy_loss", "authenticity", "copy_rate"):
             self.values[f"memorisation/{name}_{shows}"] = getattr(verdict, name).score.value
         pairs = closest_pairs(near, CLOSEST)
