@@ -75,7 +75,7 @@ def make_stage(data: ReportData, stage: str, budget: PictureBudget) -> StageView
     first = (trial_runs(best) if best else shown)[:1]
     return StageView(
         stage=stage,
-        title=TITLES.get(stage, stage),
+        title=TITLES[stage],
         trials=make_trials(sweep) if sweep and sweep.trials else None,
         search=search,
         panels=panels,
