@@ -111,8 +111,6 @@ class RunIndex:
 
     def describe(self, tags: Mapping[str, str]) -> None:
         """Give the experiment tags that it lacks."""
-        if not tags:
-            return
         if self._described is None:
             self._described = dict(self.client.get_experiment(self.experiment_id).tags)
         for name, text in tags.items():
@@ -133,8 +131,7 @@ class RunIndex:
 
     def drop(self, key: tuple[str, ...]) -> None:
         """Delete a run whose journal was made anew: MLflow cannot take points back."""
-        gone = self.shown.pop(joined(key))
-        self.client.delete_run(gone.run_id)
+        self.client.delete_run(self.shown.pop(joined(key)).run_id)
 
     def tags(self, view: RunView) -> dict[str, str]:
         """All tags a run should have, its place in the tree included."""

@@ -88,8 +88,6 @@ class SyncThread:
     def _try(self, views: Sequence[RunView], closing: bool = False) -> SyncCounts | None:
         try:
             counts = self.mlflow_sync.sync(views, closing)
-            if closing:
-                self.mlflow_sync.reap([view.key for view in views])
         except Exception as error:  # noqa: BLE001 - whatever a tracker does must not stop a run
             self._failures += 1
             self.last_error = masked(f"{type(error).__name__}: {error}")
