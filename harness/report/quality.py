@@ -104,11 +104,9 @@ def summary(data: QualityData, odd: Mapping[str, Any]) -> str:
 
 def _missing(data: QualityData) -> list[tuple[str, int]]:
     """Structures that patients lack: how many."""
-    lacking = [
-        (name, sum(name not in patient.scan_summary.volumes_ml for patient in data.patients))
-        for name in data.structures
-    ]
-    return [(name, count) for name, count in lacking if count]
+    of = [patient.scan_summary.volumes_ml for patient in data.patients]
+    lacking = {name: sum(name not in volumes for volumes in of) for name in data.structures}
+    return [(name, count) for name, count in lacking.items() if count]
 
 
 def _rows(

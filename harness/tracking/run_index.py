@@ -123,9 +123,8 @@ class RunIndex:
 
     def make(self, view: RunView, start: int) -> Shown:
         """A new run; `start` in milliseconds since 1970."""
-        run = self.client.create_run(
-            self.experiment_id, start, self.tags(view), view.name[:NAME_LENGTH]
-        )
+        name = view.name[:NAME_LENGTH]
+        run = self.client.create_run(self.experiment_id, start, self.tags(view), name)
         self.shown[joined(view.key)] = Shown.of(run)
         return self.shown[joined(view.key)]
 
