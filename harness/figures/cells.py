@@ -132,8 +132,7 @@ def spans(axis: SearchAxis, values: Sequence[Any], most: int = MOST) -> tuple[Sp
         inner = [low * (high / low) ** (place / most) for place in range(1, most)]
     else:
         inner = [low + (high - low) * place / most for place in range(1, most)]
-    edges = [low, *inner, high]
-    return tuple(Span(None, a, b, log) for a, b in pairwise(edges))
+    return tuple(Span(None, a, b, log) for a, b in pairwise([low, *inner, high]))
 
 
 def _find(among: Sequence[Span], value: Any) -> int | None:
