@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from harness.base.text import counted, signed
 from harness.figures.style import (
     BLUE,
     FULL_WIDTH,
@@ -98,8 +99,9 @@ def arm_means(arms: Sequence[ArmMean], patients: int, observers: float | None = 
             f"inter-observer {observers:.2f}", (observers, -0.72), (-3, 0), fontsize=8,
             textcoords="offset points", ha="right", va="top", color="#555555",
         )  # fmt: skip
-    everything = np.array([v for arm in arms for v in arm.replicate_means], dtype=float)
-    near = _near(everything)
+    means = np.array([v for arm in arms for v in arm.replicate_means], dtype=float)
+    means = means[np.isfinite(means)]
+    near = float(np.ptp(means)) / 50 if len(means) else 0.0  # dots closer than that would touch
     for place, arm in enumerate(arms):
         values = np.asarray(arm.replicate_means, dtype=float)
         kept = values[np.isfinite(values)]
@@ -123,15 +125,9 @@ def arm_means(arms: Sequence[ArmMean], patients: int, observers: float | None = 
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     count = max((len(arm.replicate_means) for arm in arms), default=0)
-    people = "1 patient" if patients == 1 else f"{patients} patients"
+    people = counted(patients, "patient")
     axes.set_xlabel(f"test Dice (0 to 1), mean of {people}; a dot per replicate ({count})")
     return figure
-
-
-def _near(values: NDArray[np.float64]) -> float:
-    """Distance below which two dots would touch: a fiftieth of the axis."""
-    finite = values[np.isfinite(values)]
-    return float(np.ptp(finite)) / 50 if len(finite) > 1 else 0.0
 
 
 @styled
@@ -215,8 +211,8 @@ def _estimate(axes: Axes, dots: PairedDots) -> None:
         axes.hlines(2, *dots.interval_90, color=INK, linewidth=4.2)
     axes.plot([dots.mean], [2], "D", color="white", markeredgecolor=INK, markersize=7)
     axes.annotate(
-        f"{dots.mean:+.3f}".replace("-", MINUS), (dots.mean, 2), (0, 8), textcoords="offset points",
-        ha="center", va="bottom", fontsize=9,
+        signed(dots.mean), (dots.mean, 2), (0, 8), textcoords="offset points", ha="center",
+        va="bottom", fontsize=9,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
     )  # fmt: skip
 

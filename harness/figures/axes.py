@@ -44,10 +44,10 @@ class SearchAxis:
             return self.values.index(value) / (len(self.values) - 1) if self.values[1:] else 0.5
         if not is_number(value) or not self.low <= value <= self.high:
             return None
-        low, high, at = (self._scaled(v) for v in (self.low, self.high, value))
+        low, high, at = (math.log(v) if self.log else v for v in (self.low, self.high, value))
         return (at - low) / (high - low) if high > low else 0.5
 
-    def ticks(self, most: int = 5) -> list[tuple[float, str]]:
+    def ticks(self, most: int) -> list[tuple[float, str]]:
         """At most about `most` places with what is written there."""
         if self.values:
             step = -(-len(self.values) // max(most, 8))
@@ -71,9 +71,6 @@ class SearchAxis:
 
         found = MaxNLocator(most - 1).tick_values(self.low, self.high)
         return [float(v) for v in found if self.low <= v <= self.high]
-
-    def _scaled(self, value: float) -> float:
-        return math.log(value) if self.log else float(value)
 
 
 def is_number(value: Any) -> bool:

@@ -78,7 +78,7 @@ def make_cells(trials: Sequence[TrialDot], axes: Sequence[SearchAxis]) -> Cells 
     A cell is stood for by the chosen trial if it has it, else by the trial nearest to its middle,
     of equally near ones by the longest, of these by the newest.
     """
-    varied = [axis for axis in axes if len(_tried(trials, axis)) > 1]
+    varied = [axis for axis in axes if len({t.params.get(axis.path) for t in trials} - {None}) > 1]
     preferred = [axis for path in PREFERRED for axis in varied if axis.path == path]
     picked = preferred if len(preferred) == len(PREFERRED) else varied[:2]
     if not picked:
@@ -132,8 +132,7 @@ def spans(axis: SearchAxis, values: Sequence[Any], most: int = MOST) -> tuple[Sp
         inner = [low * (high / low) ** (place / most) for place in range(1, most)]
     else:
         inner = [low + (high - low) * place / most for place in range(1, most)]
-    edges = [low, *inner, high]
-    return tuple(Span(None, a, b, log) for a, b in pairwise(edges))
+    return tuple(Span(None, a, b, log) for a, b in pairwise([low, *inner, high]))
 
 
 def _find(among: Sequence[Span], value: Any) -> int | None:
@@ -141,7 +140,3 @@ def _find(among: Sequence[Span], value: Any) -> int | None:
         return None
     places = range(len(among))
     return next((p for p in places if among[p].holds(value, last=p == len(among) - 1)), None)
-
-
-def _tried(trials: Sequence[TrialDot], axis: SearchAxis) -> set[Any]:
-    return {t.params[axis.path] for t in trials if axis.path in t.params}

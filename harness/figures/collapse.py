@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter
 from numpy.typing import NDArray
 
 from harness.figures.style import (
@@ -107,19 +106,17 @@ def how_early(curves: Sequence[SeedCurve], severe: float, ylabel: str) -> Figure
 def collapse_shares(shares: Sequence[Share], xlabel: str) -> Figure:
     """Share of trainings that collapsed, by setting, with its interval and counts."""
     figure, axes = new_figure(*PANEL_SIZE)
-    places = range(len(shares))
-    for place, share in zip(places, shares, strict=True):
+    for place, share in enumerate(shares):
         axes.vlines(place, *share.interval, color=INK, linewidth=1.6)
         axes.plot(
             [place], [share.collapsed / share.of], "o", color=BLUE, markersize=7,
             markeredgecolor="white", markeredgewidth=0.6, zorder=3, clip_on=False,
         )  # fmt: skip
     names = [f"{short_name(s.label, 12)}\n{s.collapsed} of {s.of}" for s in shares]
-    axes.set_xticks(places, names)
+    axes.set_xticks(range(len(shares)), names)
     axes.set_xlim(-0.6, len(shares) - 0.4)
     axes.set_ylim(0, 1)
-    axes.yaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100"])
     axes.set_ylabel("trainings that collapsed (%)")
     axes.set_xlabel(f"{xlabel} (below: collapsed of judged)")
     axes.grid(axis="y")

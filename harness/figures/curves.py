@@ -59,9 +59,7 @@ def losses(curves: Mapping[str, Sequence[Curve]], xlabel: str, ylabel: str) -> F
 
 
 @styled
-def quality(
-    best: Sequence[Curve], others: Sequence[Curve], ylabel: str, label: str = "chosen trial"
-) -> Figure:
+def quality(best: Sequence[Curve], others: Sequence[Curve], ylabel: str) -> Figure:
     """A score by epoch: the chosen trial's seeds (thin) and median (thick), other trials grey."""
     figure, axes = new_figure(*PANEL_SIZE)
     for place, curve in enumerate(others):
@@ -69,7 +67,7 @@ def quality(
             curve.steps, curve.values, color="#c4c4c4", linewidth=0.7, zorder=1,
             label="other trials" if not place else None,
         )  # fmt: skip
-    _group(axes, best, BLUE, label, markers=True)
+    _group(axes, best, BLUE, "chosen trial", markers=True)
     steps = [s for curve in (*best, *others) for s in curve.steps]
     if steps and min(steps) > 0 and max(steps) / min(steps) >= LOG_FROM:
         axes.set_xscale("log")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import re
 from typing import Any
 
@@ -15,14 +16,13 @@ from PIL import Image
 from harness.figures.style import style
 
 FIGURE_BYTES = 60_000
-PICTURE_BYTES = 60_000
 PNG_DPI = 160
 _LONG_NUMBER = re.compile(r"(\d\.\d\d)\d+")
 _TAG = re.compile(r"<[^<>]*>")
 _FONTS = "'DejaVu Sans', Verdana, Arial, sans-serif"
 # Fine grain first costs quality, then size.
 _WEBP_QUALITY = (88, 75, 60, 45, 30)
-_LEAST_SCALE = 0.25
+_SCALES = [0.75**step for step in range(5)]
 
 
 def svg_uri(figure: Figure) -> str:
@@ -39,38 +39,33 @@ def svg_uri(figure: Figure) -> str:
     return _uri("image/svg+xml", text.encode())
 
 
-def png_uri(figure: Figure, dpi: int = PNG_DPI) -> str:
+def png_uri(figure: Figure) -> str:
     """The figure as a PNG data URI."""
     with style():
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+        figure.savefig(buffer, format="png", dpi=PNG_DPI, metadata={"Software": None})
     return _uri("image/png", buffer.getvalue())
 
 
-def figure_uri(figure: Figure, most: int = FIGURE_BYTES) -> str:
-    """SVG if it stays under `most` bytes, else PNG: a crowded figure is smaller as pixels."""
+def figure_uri(figure: Figure) -> str:
+    """SVG if it stays under `FIGURE_BYTES`, else PNG: a crowded figure is smaller as pixels."""
     vector = svg_uri(figure)
-    return vector if len(vector) <= most else min(vector, png_uri(figure), key=len)
+    return vector if len(vector) <= FIGURE_BYTES else min(vector, png_uri(figure), key=len)
 
 
-def image_uri(image: NDArray[np.uint8], most: int = PICTURE_BYTES) -> str:
+def image_uri(image: NDArray[np.uint8], most: int) -> str:
     """A grey (H, W) or colour (H, W, 3) picture as a data URI of at most about `most` bytes.
 
     PNG, exact, if it fits; else WebP of falling quality; else a smaller picture.
     """
     picture = Image.fromarray(image)
-    exact = _picture_uri(picture, "png")
-    if len(exact) <= most:
-        return exact
-    uri, scale = exact, 1.0
-    while scale >= _LEAST_SCALE:
+    uri = _picture_uri(picture, "png")
+    for scale, quality in itertools.product(_SCALES, _WEBP_QUALITY):
+        if len(uri) <= most:
+            break
         size = (round(picture.width * scale), round(picture.height * scale))
-        scaled = picture if scale == 1.0 else picture.resize(size, Image.Resampling.LANCZOS)
-        for quality in _WEBP_QUALITY:
-            uri = _picture_uri(scaled.convert("RGB"), "webp", quality=quality, method=4)
-            if len(uri) <= most:
-                return uri
-        scale *= 0.75
+        scaled = picture.resize(size, Image.Resampling.LANCZOS).convert("RGB")
+        uri = _picture_uri(scaled, "webp", quality=quality, method=4)
     return uri
 
 

@@ -60,7 +60,8 @@ def parallel(
         _line(panel, trial, heights, colours(0.92 * goodness), crowded=len(trials) > 25)
     missing = any(height == ABSENT for _, heights in lines for height in heights)
     for index, axis in enumerate(axes):
-        _axis(panel, index, axis.ticks(5), _title(axis))
+        scale = "\n(log scale)" if axis.log else ""
+        _axis(panel, index, axis.ticks(5), short_name(axis.name) + scale)
     _axis(panel, len(axes), _value_ticks(view), ylabel.replace(" (", "\n(", 1), right=True)
     panel.set_xlim(-0.3, len(axes) + 0.3)
     panel.set_ylim(-0.14 if missing else -0.04, 1.04)
@@ -109,10 +110,6 @@ def _axis(
     panel.annotate(
         title, (index, 1), (0, 10), textcoords="offset points", ha="center", va="bottom", fontsize=9
     )
-
-
-def _title(axis: SearchAxis) -> str:
-    return short_name(axis.name) + ("\n(log scale)" if axis.log else "")
 
 
 def _value_ticks(view: ValueAxis) -> list[tuple[float, str]]:

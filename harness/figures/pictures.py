@@ -36,7 +36,7 @@ def edge_of(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def sheet(images: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
-    """Equal pictures (H, W, 3) row by row on a grey ground."""
+    """Equal pictures (H, W, 3) row by row on a white ground."""
     height, width = images[0].shape[:2]
     rows = -(-len(images) // columns)
     made = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)

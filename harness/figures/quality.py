@@ -24,7 +24,7 @@ from harness.figures.style import (
 
 MOST_NAMED = 8
 LEAST_RATIO = 0.01
-SHOWN_HU = (-1024, 1600)
+LEAST_HU, MOST_HU = -900, 1600
 
 
 @styled
@@ -108,7 +108,7 @@ def ct_numbers(
     """
     figure, axes = new_figure(*PANEL_SIZE)
     middles = (np.asarray(edges[1:], float) + np.asarray(edges[:-1], float)) / 2
-    body = middles > -900
+    body = middles > LEAST_HU
     for patient in sorted(found, key=lambda name: name in outliers):
         counts = np.asarray(found[patient], float)[body]
         odd = patient in outliers
@@ -119,8 +119,8 @@ def ct_numbers(
         )  # fmt: skip
     if outliers & set(found):
         axes.legend(loc="upper right", fontsize=7.5)
-    axes.set_xlim(-900, SHOWN_HU[1])
+    axes.set_xlim(LEAST_HU, MOST_HU)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("CT number, HU")
-    axes.set_ylabel(f"% of the voxels above {MINUS}900 HU")
+    axes.set_ylabel(f"% of the voxels above {MINUS}{-LEAST_HU} HU")
     return figure

@@ -71,7 +71,7 @@ def importance(shares: Mapping[str, float], xlabel: str) -> Figure:
     ordered = sorted(shares.items(), key=lambda entry: entry[1])
     places = range(len(ordered))
     axes.barh(places, [100 * share for _, share in ordered], color=BLUE, height=0.62)
-    for place, (_, share) in zip(places, ordered, strict=True):
+    for place, (_, share) in enumerate(ordered):
         axes.annotate(
             f"{100 * share:.0f}", (100 * share, place), (4, 0), textcoords="offset points",
             va="center", fontsize=8.5,

@@ -48,22 +48,21 @@ def settings_grid(cells: Cells, load: Load, objective: str) -> Figure:
     for row in range(rows):
         for column in range(columns):
             panel, trial = panels[row, column], cells.shown.get((row, column))
-            if trial is None:
-                _empty(panel, "no trial", tall)
+            image = images.get((row, column))
+            if image is not None:
+                panel.imshow(image, cmap="gray", vmin=0, vmax=255)
             else:
-                _picture(panel, images[row, column], tall)
+                _empty(panel, "no samples" if trial else "no trial", tall)
+            if trial is not None:
                 _say(panel, trial, cells, (row, column), objective)
             if row == 0:
                 panel.set_title(short_name(cells.columns[column].words, 18), fontsize=9)
             if column == 0 and cells.down is not None:
                 panel.set_ylabel(short_name(cells.rows[row].words, 20), fontsize=9)
-    figure.suptitle(_heading(cells), fontsize=9.5)
+    heading = f"columns: {short_name(cells.across.name, 30)}"
+    heading += f"; rows: {short_name(cells.down.name, 30)}" if cells.down else ""
+    figure.suptitle(heading, fontsize=9.5)
     return figure
-
-
-def _heading(cells: Cells) -> str:
-    words = f"columns: {short_name(cells.across.name, 30)}"
-    return words + (f"; rows: {short_name(cells.down.name, 30)}" if cells.down else "")
 
 
 def _empty(panel: Axes, words: str, tall: float) -> None:
@@ -72,13 +71,6 @@ def _empty(panel: Axes, words: str, tall: float) -> None:
     panel.set_aspect("equal")
     panel.text(0.5, tall / 2, words, ha="center", va="center", fontsize=8, color=GREY)
     _frame(panel, "#d8d8d8", 0.8)
-
-
-def _picture(panel: Axes, image: NDArray[np.uint8] | None, tall: float) -> None:
-    if image is None:
-        _empty(panel, "no samples", tall)
-        return
-    panel.imshow(image, cmap="gray", vmin=0, vmax=255)
 
 
 def _say(panel: Axes, trial: TrialDot, cells: Cells, cell: tuple[int, int], objective: str) -> None:

@@ -128,8 +128,7 @@ def plain_log(axis: Axis) -> None:
 def colour_of(arm: str, index: int) -> str:
     """An arm's own colour, the same in every figure; the `index`-th of the palette for a name that
     is no arm of an experiment."""
-    known: bool = arm in known_arms()
-    return arm_of(arm).colour if known else _COLOURS[index % len(_COLOURS)]
+    return arm_of(arm).colour if arm in known_arms() else _COLOURS[index % len(_COLOURS)]
 
 
 def spread(values: Sequence[float] | NDArray[np.float64], step: float, near: float) -> list[float]:

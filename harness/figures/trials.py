@@ -68,9 +68,7 @@ def best_so_far(trials: Sequence[TrialDot], direction: str) -> list[tuple[int, f
     sign = 1.0 if direction == "minimize" else -1.0
     found: list[tuple[int, float]] = []
     for trial in sorted(trials, key=lambda t: t.number):
-        if not trial.sound:
-            continue
-        if not found or sign * trial.mean < sign * found[-1][1]:
+        if trial.sound and (not found or sign * trial.mean < sign * found[-1][1]):
             found.append((trial.number, trial.mean))
     return found
 
@@ -121,8 +119,7 @@ class ValueAxis:
             axes.set_yscale("log")
             plain_log(axes.yaxis)
         axes.set_ylim(self.low, self.high)
-        if ylabel:
-            axes.set_ylabel(ylabel)
+        axes.set_ylabel(ylabel)
         axes.grid(axis="y")
 
 

@@ -17,9 +17,12 @@ from harness.base.text import (
     signed,
     typeset,
 )
+from harness.compare.protocol import ComparisonPlan
 from harness.figures.arms import PairedDots, difference_map, mean_over, paired_differences
 from harness.inference.design import PlanFacts
 from harness.inference.effect import Effect
+from harness.inference.table import Table
+from harness.jobs.folder import WorkFolder
 from harness.report.data import ReportData
 from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import converged
@@ -74,7 +77,7 @@ def make_answer(data: ReportData, budget: PictureBudget) -> Answer:
         told = [f"{v.sentence[:1].upper()}{v.sentence[1:]}" for v in data.verdicts]
         return Answer(" ".join([*told, ALONE]) if told else NO_COMPARISON, None, banners)
     if not data.comparison.finished or not data.effects:
-        return Answer(_under_way(data), None, banners)
+        return Answer(_under_way(data.work, data.comparison), None, banners)
     extended = data.extended
     if extended:
         banners.append(EXTENDED)
@@ -87,12 +90,10 @@ def make_answer(data: ReportData, budget: PictureBudget) -> Answer:
     return Answer(sentence, sentence if allowed else None, banners, notes, views)
 
 
-def _under_way(data: ReportData) -> str:
-    assert data.comparison is not None
-    plan = data.comparison
+def _under_way(work: WorkFolder, plan: ComparisonPlan) -> str:
     specs = [spec for replicate in plan.replicates for spec in replicate.segmenters.values()]
-    done = sum(data.work.job(s).result(plan.segmenter_epochs) is not None for s in specs)
-    scored = sum(data.work.job(s).result() is not None for s in plan.tests.values())
+    done = sum(work.job(s).result(plan.segmenter_epochs) is not None for s in specs)
+    scored = sum(work.job(s).result() is not None for s in plan.tests.values())
     return (
         f"No answer yet: {done} of {counted(len(specs), 'segmenter')} trained, {scored} scored on "
         "test patients. `harness compare` with this experiment goes on from here."
@@ -126,9 +127,9 @@ def _view(data: ReportData, effect: Effect, budget: PictureBudget) -> EffectView
     title = f"{effect.candidate} against {effect.baseline} ({kind})"
     picture = heat_map = None
     if data.table is not None:
-        picture = _dots_picture(data, effect, budget)
+        picture = _dots_picture(data.table, effect, data.experiment.decision.margin, budget)
         if effect.primary and len(data.table.patients) <= MAP_PATIENTS:
-            heat_map = _map_picture(data, effect, budget)
+            heat_map = _map_picture(data.table, effect, budget)
     sentence = _sentence(effect, data.extended)
     return EffectView(effect, title, sentence, _facts(data, effect), picture, heat_map)
 
@@ -167,14 +168,8 @@ def _planned(design: PlanFacts | None) -> list[tuple[str, str]]:
     """What seeing the margin would take, from the standard deviations observed here."""
     if design is None:
         return []
-    ways = [
-        counted(count, what)
-        for count, what in (
-            (design.patients_needed, "patient"),
-            (design.replicates_needed, "replicate"),
-        )
-        if count is not None
-    ]
+    needed = {"patient": design.patients_needed, "replicate": design.replicates_needed}
+    ways = [counted(count, what) for what, count in needed.items() if count is not None]
     reach = "in reach" if design.equivalence_in_reach else "out of reach"
     return [
         ("seeing the margin would take", " or ".join(ways) or "more patients and more replicates"),
@@ -222,10 +217,8 @@ def collapse_words(data: ReportData) -> str:
     )
 
 
-def _dots_picture(data: ReportData, effect: Effect, budget: PictureBudget) -> Picture:
-    assert data.table is not None
+def _dots_picture(table: Table, effect: Effect, margin: float, budget: PictureBudget) -> Picture:
     inference = effect.inference
-    dots = PairedDots.of(data.table, effect, data.experiment.decision.margin)
     caption = (
         f"Paired differences in test Dice, {effect.candidate} minus {effect.baseline}. A blue dot "
         f"is a patient (mean of {counted(inference.replicates, 'replicate')}), a green one a "
@@ -235,16 +228,15 @@ def _dots_picture(data: ReportData, effect: Effect, budget: PictureBudget) -> Pi
     if inference.interval_95:
         caption += " Thin bar: 95 % interval; thick: 90 %."
     alt = f"Dots of paired differences in Dice, {effect.candidate} {MINUS} {effect.baseline}"
-    return budget.figure(paired_differences(dots), alt, caption)
+    return budget.figure(paired_differences(PairedDots.of(table, effect, margin)), alt, caption)
 
 
-def _map_picture(data: ReportData, effect: Effect, budget: PictureBudget) -> Picture:
-    assert data.table is not None
+def _map_picture(table: Table, effect: Effect, budget: PictureBudget) -> Picture:
     what = f"{effect.candidate} {MINUS} {effect.baseline}"
     figure = difference_map(
-        data.table.difference(effect.baseline, effect.candidate),
-        data.table.patients,
-        [str(r) for r in data.table.replicates],
+        table.difference(effect.baseline, effect.candidate),
+        table.patients,
+        [str(r) for r in table.replicates],
         what,
     )
     return budget.figure(

@@ -94,12 +94,8 @@ def _figures(data: ReportData, found: Verdicts, budget: PictureBudget) -> list[P
             f"dashed line is the level ({SEVERE:g}) at which any one of the signs makes it a mode "
             "collapse."
         )
-        label = "Vendi score / real"
-        pictures.append(
-            budget.figure(
-                how_early(curves, SEVERE, label), f"How early, {found.stage} stage", caption
-            )
-        )
+        figure = how_early(curves, SEVERE, "Vendi score / real")
+        pictures.append(budget.figure(figure, f"How early, {found.stage} stage", caption))
     axis, shares = _shares(found)
     if shares:
         caption = (

@@ -68,7 +68,5 @@ def _picture(
 ) -> Picture:
     crop = data.experiment.data.crop
     tile = crop.mask_px if stage == "mask" else crop.frame_px
-    columns, rows = SHOWN.get(stage, (4, 4))
-    return budget.image(
-        corner(read_picture(path), tile, columns, rows), f"Samples, {caption}", caption, most
-    )
+    samples = corner(read_picture(path), tile, *SHOWN[stage])
+    return budget.image(samples, f"Samples, {caption}", caption, most)

@@ -12,13 +12,10 @@ from harness.base.files import read_json, write_text
 from harness.report.page import PAGE, SUMMARY
 
 TITLE = "# Reports\n\nPublished results, newest first."
-HEAD = """# Reports
-
-Published results, newest first. Each folder holds one self-contained page (`index.html`), its
+HEAD = f"""{TITLE} Each folder holds one self-contained page (`index.html`), its
 tables as CSV, and `report.json`, the same in figures for programs.
 
 """
-EMPTY = "None yet.\n"
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|#])")
 
 
@@ -60,9 +57,8 @@ def publish_index(folder: Path) -> Path:
     check_folder(folder)
     path = folder / "README.md"
     entries = [_read(path) for path in sorted(folder.glob(f"*/{SUMMARY}"))]
-    entries.sort(key=lambda entry: entry["folder"])
     entries.sort(key=lambda entry: entry["date"], reverse=True)
-    write_text(path, HEAD + (_table(entries) if entries else EMPTY))
+    write_text(path, HEAD + (_table(entries) if entries else "None yet.\n"))
     return path
 
 

@@ -1,8 +1,8 @@
 """Inter-observer agreement, beside which a segmenter's Dice is read.
 
-Two observers' parotids of 30 patients (DeepMind's TCIA masks; `agreement_source` says how the
-table was made). It has a line per pixel size because a reader will ask whether a coarse grid
-changes the agreement; the nearest is used and named. It hardly does: mean Dice is 0.86 at each.
+Two observers' parotids of 30 patients (DeepMind's TCIA masks; the table says how it was made). It
+has a line per pixel size because a reader will ask whether a coarse grid changes the agreement; the
+nearest is used and named. It hardly does: mean Dice is 0.86 at each.
 
 Its spacing is that of the pixels in the plane (rows and columns) of the grid on which Dice is
 counted: the scan's own, not the frames' that a segmenter sees. This is where sources differ most:
@@ -20,7 +20,7 @@ from harness.base.errors import DataError
 from harness.base.files import read_json
 
 TABLE = Path(__file__).with_name("observers.json")
-"""The shipped table: provenance and a line per spacing."""
+"""The shipped table: provenance and a line per spacing, finest first."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,6 @@ class ObserverAgreement:
     hd95_max_mm: float
 
 
-def agreements() -> tuple[ObserverAgreement, ...]:
-    """Every line of the table, finest spacing first."""
-    return tuple(ObserverAgreement(**line) for line in read_json(TABLE)["lines"])
-
-
 def observer_agreement(spacing_mm: float) -> ObserverAgreement:
     """The line whose spacing is nearest; its `spacing_mm` names which one was used.
 
@@ -67,9 +62,5 @@ def observer_agreement(spacing_mm: float) -> ObserverAgreement:
             f"a spacing must be a positive number of millimetres, but got {spacing_mm}; "
             "give the pixel size of the scans"
         )
-    return min(agreements(), key=lambda line: abs(line.spacing_mm - spacing_mm))
-
-
-def agreement_source() -> dict[str, str]:
-    """Where the table comes from, by topic: source, licence, observers, resampling, ..."""
-    return {name: text for name, text in read_json(TABLE).items() if isinstance(text, str)}
+    lines = [ObserverAgreement(**line) for line in read_json(TABLE)["lines"]]
+    return min(lines, key=lambda line: abs(line.spacing_mm - spacing_mm))

@@ -50,29 +50,25 @@ def write_report(data: ReportData, folder: Path) -> Path:
     arms = make_arms(data, budget)
     every = make_tables(data)
     tables = {name: text for name, text in every.items() if text}
-    text = (
-        environment()
-        .get_template("page.html")
-        .render(
-            data=data,
-            experiment=data.experiment,
-            answer=answer,
-            arms=arms,
-            measures=make_measures(data),
-            doses=make_doses(data, budget),
-            axis_names=AXIS_NAMES,
-            collapse=make_collapse(data, budget),
-            meanings=MEANINGS,
-            signs=SIGNS,
-            patients=make_patients(data, budget),
-            synthesis=make_synthesis(data, budget),
-            audits=make_audits(data, budget),
-            stages=[make_stage(data, stage, budget) for stage in ("mask", "image")],
-            provenance=make_provenance(data),
-            tables=tables,
-            date=formats.day(newest(data)),
-            version=__version__,
-        )
+    text = render(
+        "page.html",
+        data=data,
+        experiment=data.experiment,
+        answer=answer,
+        arms=arms,
+        measures=make_measures(data),
+        doses=make_doses(data, budget),
+        axis_names=AXIS_NAMES,
+        collapse=make_collapse(data, budget),
+        meanings=MEANINGS,
+        signs=SIGNS,
+        patients=make_patients(data, budget),
+        synthesis=make_synthesis(data, budget),
+        audits=make_audits(data, budget),
+        stages=[make_stage(data, stage, budget) for stage in ("mask", "image")],
+        provenance=make_provenance(data),
+        tables=tables,
+        date=formats.day(newest(data)),
     )
     for name, table in every.items():
         if table:
@@ -84,16 +80,16 @@ def write_report(data: ReportData, folder: Path) -> Path:
     return folder / PAGE
 
 
-def environment() -> Environment:
-    """Jinja with escaping on for every template, and an error for every misspelt name."""
-    made = Environment(
+def render(template: str, **values: Any) -> str:
+    """A page from its template: everything is escaped, a misspelt name is an error."""
+    environment = Environment(
         loader=PackageLoader("harness.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
+    environment.filters |= {
         "dice": formats.number,
         "signed": formats.signed,
         "short": formats.short,
@@ -104,7 +100,7 @@ def environment() -> Environment:
         "glued": formats.glued,
         "score_name": score_name,
     }
-    return made
+    return environment.get_template(template).render(version=__version__, **values)
 
 
 def _summary(

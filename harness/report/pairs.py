@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,23 +15,25 @@ from harness.report.results import evenly
 COLUMNS = 6
 
 
-def real_pairs(folder: Path, count: int) -> NDArray[np.uint8] | None:
+def real_pairs(folder: Path | None, count: int) -> NDArray[np.uint8] | None:
     """A sheet of training pairs that hold the structure, spread over the store; None without any.
 
     Only training patients are drawn: the page shows nothing of a test patient but its scores.
     """
-    store = Store.open(folder)
-    rows = np.asarray(store.select(role="train", with_structure=True))
-    return _sheet(store, rows, count)
+    return _sheet(folder, count, role="train", with_structure=True)
 
 
 def synthetic_pairs(folder: Path, count: int) -> NDArray[np.uint8] | None:
     """A sheet of synthetic pairs, spread over their store; None without any."""
+    return _sheet(folder, count)
+
+
+def _sheet(folder: Path | None, count: int, **wanted: Any) -> NDArray[np.uint8] | None:
+    """Rows that `Store.select` finds; None where there is no store."""
+    if folder is None or not folder.exists():
+        return None
     store = Store.open(folder)
-    return _sheet(store, np.arange(len(store.rows)), count)
-
-
-def _sheet(store: Store, rows: NDArray[np.intp], count: int) -> NDArray[np.uint8] | None:
+    rows = store.select(**wanted)
     if not len(rows):
         return None
     picked = rows[evenly(len(rows), count)]

@@ -60,8 +60,6 @@ def role_place(role: str) -> int:
 
 
 def _pairs(data: ReportData, budget: PictureBudget) -> Picture | None:
-    if data.store is None or not data.store.exists():
-        return None
     sheet = real_pairs(data.store, PAIRS_SHOWN)
     if sheet is None:
         return None

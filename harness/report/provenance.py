@@ -43,9 +43,6 @@ def _digests(data: ReportData) -> list[tuple[str, str]]:
     """Digests of the jobs that the answer rests on."""
     if data.comparison is None:
         return []
-    found = []
-    if data.comparison.opening is not None:
-        found.append(("test evaluation (opening)", data.comparison.opening.digest))
-    for (arm, seed), spec in sorted(data.comparison.tests.items()):
-        found.append((f"test of {arm}, replicate {seed}", spec.digest))
-    return found
+    opening, tests = data.comparison.opening, sorted(data.comparison.tests.items())
+    digests = [("test evaluation (opening)", opening.digest)] if opening is not None else []
+    return digests + [(f"test of {arm}, replicate {n}", spec.digest) for (arm, n), spec in tests]

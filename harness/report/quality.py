@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import __version__
 from harness.base.files import write_json, write_text
 from harness.base.text import counted
 from harness.data.quality.checks import Known, QualityWarning, warnings
@@ -15,7 +14,7 @@ from harness.data.quality.scan_summary import HU_EDGES
 from harness.figures import quality as figures
 from harness.figures.pictures import read_picture
 from harness.figures.scan_pictures import colours_of
-from harness.report.page import environment
+from harness.report.page import render
 from harness.report.patients import role_place
 from harness.report.picture_budget import Picture, PictureBudget
 
@@ -78,20 +77,15 @@ def write_quality(data: QualityData, folder: Path) -> Path:
     """
     odd = warnings({patient.name: patient for patient in data.patients})
     budget = PictureBudget(PICTURES_BYTES)
-    drawn = _figures(data, odd, budget)
-    text = (
-        environment()
-        .get_template("quality.html")
-        .render(
-            data=data,
-            summary=summary(data, odd),
-            rows=_rows(data, odd, budget),
-            odd=odd,
-            missing=_missing(data),
-            figures=drawn,
-            colours=colours_of(data.structures),
-            version=__version__,
-        )
+    text = render(
+        "quality.html",
+        data=data,
+        summary=summary(data, odd),
+        figures=_figures(data, odd, budget),  # before the rows: the budget goes to these first
+        rows=_rows(data, odd, budget),
+        odd=odd,
+        missing=_missing(data),
+        colours=colours_of(data.structures),
     )
     write_json(folder / DATA, _plain(data, odd))
     write_text(folder / PAGE, text)
@@ -110,11 +104,9 @@ def summary(data: QualityData, odd: Mapping[str, Any]) -> str:
 
 def _missing(data: QualityData) -> list[tuple[str, int]]:
     """Structures that patients lack: how many."""
-    lacking = [
-        (name, sum(name not in patient.scan_summary.volumes_ml for patient in data.patients))
-        for name in data.structures
-    ]
-    return [(name, count) for name, count in lacking if count]
+    of = [patient.scan_summary.volumes_ml for patient in data.patients]
+    lacking = {name: sum(name not in volumes for volumes in of) for name in data.structures}
+    return [(name, count) for name, count in lacking.items() if count]
 
 
 def _rows(

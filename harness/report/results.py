@@ -89,12 +89,9 @@ def trial_dot(trial: TrialRun, sweep: SweepPlan) -> TrialDot:
 
 def scored_with(sweep: SweepPlan) -> tuple[str, int | None]:
     """Extractor and n of the sweep's results; ("", None) before the first."""
-    for trial in sweep.trials:
-        for seed in trial.seeds:
-            values = values_of(seed.result)
-            if values:
-                return str(values.get("extractor", "")), values.get("n")
-    return "", None
+    found = (values_of(seed.result) for trial in sweep.trials for seed in trial.seeds)
+    values = next(filter(None, found), {})
+    return str(values.get("extractor", "")), values.get("n")
 
 
 def trial_runs(trial: TrialRun) -> list[Run]:
@@ -104,12 +101,11 @@ def trial_runs(trial: TrialRun) -> list[Run]:
 
 def replicate_runs(replicates: Sequence[Replicate], stage: str) -> list[Run]:
     """The replicates' trainings of a stage ("mask" or "image")."""
-    runs = []
-    for replicate in replicates:
-        training = replicate.stages.get(stage)
-        if training is not None:
-            runs.append(Run(f"replicate {replicate.seed}", training.last, training.epochs))
-    return runs
+    return [
+        Run(f"replicate {replicate.seed}", training.last, training.epochs)
+        for replicate in replicates
+        if (training := replicate.stages.get(stage)) is not None
+    ]
 
 
 def converged(work: WorkFolder, replicate: Replicate) -> bool | None:
@@ -121,9 +117,8 @@ def converged(work: WorkFolder, replicate: Replicate) -> bool | None:
 
 def chosen_trial(sweep: SweepPlan) -> TrialRun | None:
     """The best trial's runs."""
-    if sweep.best is None:
-        return None
-    return next((run for run in sweep.trials if run.trial.number == sweep.best.number), None)
+    best = sweep.best
+    return next((run for run in sweep.trials if best and run.trial.number == best.number), None)
 
 
 def sweep_of(data: ReportData, stage: str) -> SweepPlan | None:

@@ -110,10 +110,10 @@ def _importance(found: Importance, stage: str) -> Drawing:
     alt = f"Parameter importance, {stage}"
     if found.why:
         return Drawing("importance", None, alt, found.why)
-    names = {path: SearchAxis(path).name for path in found.shares}
+    shares = {SearchAxis(path).name: share for path, share in found.shares.items()}
     return Drawing(
         "importance",
-        importance({names[path]: share for path, share in found.shares.items()}, "importance (%)"),
+        importance(shares, "importance (%)"),
         alt,
         f"How differently the best {found.best} of {found.of} trials without a failed seed lie "
         "along each axis from all of them (PED-ANOVA). It says where good trials are, not that "

@@ -25,7 +25,7 @@ from harness.report.results import (
     values_of,
 )
 from harness.report.sweeps import SearchView, Trials, make_search, make_trials, ranked
-from harness.sweep.plan import SweepPlan, TrialRun
+from harness.sweep.plan import SweepPlan
 
 TITLES = {"mask": "Mask stage (noise to mask)", "image": "Image stage (mask to CT)"}
 LOSS_WORDS = {"train/d_loss": "discriminator", "train/g_loss": "generator (GAN term)"}
@@ -73,13 +73,14 @@ def make_stage(data: ReportData, stage: str, budget: PictureBudget) -> StageView
     names, lines, scored_with = _scores(data, stage)
     failed, failed_words = _failed(data, stage, sweep, budget)
     first = (trial_runs(best) if best else shown)[:1]
+    whose = [f"trial {best.trial.number} (chosen)"] if best else []
     return StageView(
         stage=stage,
-        title=TITLES.get(stage, stage),
+        title=TITLES[stage],
         trials=make_trials(sweep) if sweep and sweep.trials else None,
         search=search,
         panels=panels,
-        epochs_words=f"Samples by epoch: {_whose(best, first)}",
+        epochs_words=f"Samples by epoch: {', '.join([*whose, *(run.name for run in first)])}",
         epochs=[picture for run in first for picture in by_epoch(data, stage, run, budget, 5)],
         failed=failed,
         failed_words=failed_words,
@@ -90,11 +91,6 @@ def make_stage(data: ReportData, stage: str, budget: PictureBudget) -> StageView
         scores=lines,
         settings=_settings(data, stage),
     )
-
-
-def _whose(best: TrialRun | None, first: list[Run]) -> str:
-    names = ", ".join(run.name for run in first)
-    return f"trial {best.trial.number} (chosen), {names}" if best else names
 
 
 def _failed(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.base.text import percent
 from harness.report.data import ReportData
@@ -21,7 +23,7 @@ class SynthesisLine:
     name: str
     tried: int
     pairs: int
-    rejected: dict[str, int]
+    rejected: Mapping[str, int]
     share: str
     note: str
 
@@ -47,25 +49,20 @@ def make_synthesis(data: ReportData, budget: PictureBudget) -> Synthesis:
         if not values:
             continue
         lines.append(_line(f"{replicate.seed}", values))
-        store = folder.path / "store"
-        sheet = (
-            synthetic_pairs(store, COLUMNS) if len(lines) <= MOST_ROWS and store.exists() else None
-        )
+        sheet = synthetic_pairs(folder.path / "store", COLUMNS) if len(lines) <= MOST_ROWS else None
         if sheet is not None:
             words = f"Synthetic, replicate {replicate.seed}"
             pictures.append(budget.image(sheet, words, words, most=40_000))
     reasons = sorted({reason for line in lines for reason in line.rejected})
-    if pictures and data.store is not None and data.store.exists():
-        real = real_pairs(data.store, COLUMNS)
-        if real is not None:
-            words = "Real, training patients"
-            pictures.insert(0, budget.image(real, words, words, most=40_000))
+    if pictures and (real := real_pairs(data.store, COLUMNS)) is not None:
+        words = "Real, training patients"
+        pictures.insert(0, budget.image(real, words, words, most=40_000))
     return Synthesis(lines, reasons, pictures)
 
 
-def _line(name: str, values: dict[str, object]) -> SynthesisLine:
-    rejected = {str(k): int(v) for k, v in dict(values.get("rejected") or {}).items()}  # type: ignore[call-overload]
-    tried, pairs = int(str(values.get("tried", 0))), int(str(values.get("pairs", 0)))
+def _line(name: str, values: Mapping[str, Any]) -> SynthesisLine:
+    rejected = values.get("rejected") or {}
+    tried, pairs = values.get("tried", 0), values.get("pairs", 0)
     notes = []
     if values.get("kept_implausible"):
         notes.append("no mask was plausible: implausible ones were used")

@@ -98,8 +98,10 @@ def part_name(part: JournalPart) -> str:
 
 def read_batch(part: JournalPart, cursor: Cursor) -> Batch:
     """What `cursor` has not seen; `remade`, and nothing else, if the journal was made anew."""
-    length, epoch = covered(part)
+    length, epoch = read_covered(part.folder)
     journal = part.folder / "journal.jsonl"
+    if part.whole:
+        length, epoch = journal.stat().st_size if journal.exists() else 0, _NO_LIMIT
     born = _born(journal)
     if cursor.length and born not in (0, cursor.born):
         return Batch([], [], Cursor(), remade=True)
@@ -114,15 +116,6 @@ def read_batch(part: JournalPart, cursor: Cursor) -> Batch:
     seen = max([cursor.epoch, *(picture.epoch for picture in pictures)])
     after = Cursor(born if end else 0, end, max(until, cursor.until), seen, ended)
     return Batch(wanted, pictures, after)
-
-
-def covered(part: JournalPart) -> tuple[int, int]:
-    """Bytes of the journal and last epoch that are final."""
-    length, epoch = read_covered(part.folder)
-    if not part.whole:
-        return length, epoch
-    journal = part.folder / "journal.jsonl"
-    return (journal.stat().st_size if journal.exists() else 0), _NO_LIMIT
 
 
 def find_pictures(folder: Path, after: int, until: int) -> list[Picture]:

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,22 +18,13 @@ from harness.tracking.journal_cursor import Picture
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from mlflow.entities import Metric, Param, RunTag
 
 NAME_LENGTH = 250
 TEXT_LENGTH = 6000
 METRICS_A_BATCH = 800  # MLflow takes 1000 metrics, parameters and tags together
 OTHERS_A_BATCH = 90
 PREVIEW_PIXELS = 640
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One `log_batch`."""
-
-    metrics: Sequence[Metric]
-    params: Mapping[str, str]
-    tags: Mapping[str, str]
 
 
 def clean_name(name: str) -> str:
@@ -65,15 +55,17 @@ def to_metrics(lines: Sequence[JournalLine]) -> list[Metric]:
 
 def to_batches(
     metrics: Sequence[Metric], params: Mapping[str, str], tags: Mapping[str, str], last: str
-) -> Iterator[Batch]:
-    """Cut into what one call may hold; the tag named `last` travels with the last batch.
+) -> Iterator[tuple[Sequence[Metric], Sequence[Param], Sequence[RunTag]]]:
+    """What each `log_batch` gets, cut to what it may hold; the tag `last` goes with the last one.
 
     Args:
         last: says what was sent, and is true only once everything else has arrived.
     """
-    final = {name: text for name, text in tags.items() if name == last}
-    settings = list(params.items())
-    rest = [(name, text) for name, text in tags.items() if name != last]
+    from mlflow.entities import Param, RunTag
+
+    final = [RunTag(last, tags[last])] if last in tags else []
+    settings = [Param(clean_name(name), value[:TEXT_LENGTH]) for name, value in params.items()]
+    rest = [RunTag(name, text) for name, text in tags.items() if name != last]
     count = max(
         -(-len(metrics) // METRICS_A_BATCH),
         -(-len(settings) // OTHERS_A_BATCH),
@@ -82,23 +74,15 @@ def to_batches(
     )
     for index in range(count):
         few = slice(index * OTHERS_A_BATCH, (index + 1) * OTHERS_A_BATCH)
-        yield Batch(
+        yield (
             metrics[index * METRICS_A_BATCH : (index + 1) * METRICS_A_BATCH],
-            dict(settings[few]),
-            {**dict(rest[few]), **(final if index == count - 1 else {})},
+            settings[few],
+            rest[few] + (final if index == count - 1 else []),
         )
 
 
-def send_batch(client: MlflowClient, run_id: str, batch: Batch) -> None:
-    from mlflow.entities import Param, RunTag
-
-    params = [Param(clean_name(name), value[:TEXT_LENGTH]) for name, value in batch.params.items()]
-    tags = [RunTag(name, value) for name, value in batch.tags.items()]
-    client.log_batch(run_id, batch.metrics, params, tags)
-
-
 def send_pictures(
-    client: MlflowClient, run_id: str, owner: str, pictures: Sequence[Picture], time: int
+    client: MlflowClient, run_id: str, part: str, pictures: Sequence[Picture], time: int
 ) -> None:
     """Attach pictures as MLflow's stepped images, under names that a replay repeats.
 
@@ -109,7 +93,7 @@ def send_pictures(
     stands there too, with its epoch written above it.
 
     Args:
-        owner: what makes the names unique (run and part).
+        part: name of the part that they are of; with the run it makes the names unique.
         pictures: by epoch, ascending.
         time: milliseconds since 1970, the same in every replay.
     """
@@ -118,7 +102,7 @@ def send_pictures(
 
         def stem(key: str, step: int) -> Path:
             name = clean_name(f"samples/{key}").replace("/", "~")
-            mark = uuid.uuid5(uuid.NAMESPACE_OID, f"{owner}|{name}|{step}")
+            mark = uuid.uuid5(uuid.NAMESPACE_OID, f"{run_id}|{part}|{name}|{step}")
             return Path(scratch) / f"{name}+step+{step}+timestamp+{time}+{mark}"
 
         for picture in pictures:

@@ -111,8 +111,6 @@ class RunIndex:
 
     def describe(self, tags: Mapping[str, str]) -> None:
         """Give the experiment tags that it lacks."""
-        if not tags:
-            return
         if self._described is None:
             self._described = dict(self.client.get_experiment(self.experiment_id).tags)
         for name, text in tags.items():
@@ -125,16 +123,14 @@ class RunIndex:
 
     def make(self, view: RunView, start: int) -> Shown:
         """A new run; `start` in milliseconds since 1970."""
-        run = self.client.create_run(
-            self.experiment_id, start, self.tags(view), view.name[:NAME_LENGTH]
-        )
+        name = view.name[:NAME_LENGTH]
+        run = self.client.create_run(self.experiment_id, start, self.tags(view), name)
         self.shown[joined(view.key)] = Shown.of(run)
         return self.shown[joined(view.key)]
 
     def drop(self, key: tuple[str, ...]) -> None:
         """Delete a run whose journal was made anew: MLflow cannot take points back."""
-        gone = self.shown.pop(joined(key))
-        self.client.delete_run(gone.run_id)
+        self.client.delete_run(self.shown.pop(joined(key)).run_id)
 
     def tags(self, view: RunView) -> dict[str, str]:
         """All tags a run should have, its place in the tree included."""

@@ -11,15 +11,16 @@ import math
 import operator
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from harness.jobs.identity import folder_identity
 from harness.jobs.journal import JournalLine
-from harness.tracking import mlflow_format
 from harness.tracking.journal_cursor import Batch, Cursor, Sent, part_name, read_batch, span
 from harness.tracking.leaderboards import leaderboard_tags
+from harness.tracking.mlflow_format import send_pictures, to_batches, to_metrics
 from harness.tracking.run_index import (
     IMAGES,
     NAME_LENGTH,
@@ -74,8 +75,9 @@ class MlflowSync:
 
         Args:
             views: all runs to show; those of earlier commands may be left out.
-            closing: nothing will run after this: runs still "running" are shown as KILLED, until
-                a later sync reopens them.
+            closing: nothing will run after this: runs still "running", and those of this work
+                folder that are RUNNING and in nobody's view, are shown as KILLED, until a later
+                sync reopens them.
 
         Raises:
             Whatever the tracker raises; the next sync looks again at what it has and goes on.
@@ -89,6 +91,10 @@ class MlflowSync:
                     counts += self._sync_run(index, view, tree)
                 for view in views:
                     self._set_status(index, view, tree, closing)
+                alive = {joined(view.key) for view in views}
+                for key, shown in index.shown.items():
+                    if closing and key not in alive and shown.status == "RUNNING":
+                        self._terminate(index, shown, "KILLED", 0)
                 index.describe(leaderboard_tags(views))
                 return counts
             except BaseException:
@@ -108,24 +114,6 @@ class MlflowSync:
                     count += len(batch.lines)
                 count += len(_summary_lines(view, sent))
             return count
-
-    def reap(self, keys_alive: Collection[tuple[str, ...]]) -> int:
-        """Mark runs of this work folder as KILLED that are RUNNING and in nobody's view.
-
-        Returns:
-            How many.
-        """
-        with self._lock:
-            alive = {joined(key) for key in keys_alive}
-            try:
-                shown = self._open_index().shown
-                lost = [s for k, s in shown.items() if k not in alive and s.status == "RUNNING"]
-                for run in lost:
-                    self._terminate(run, "KILLED", 0)
-                return len(lost)
-            except BaseException:
-                self._index = None
-                raise
 
     def _open_index(self) -> RunIndex:
         if self._index is None:
@@ -163,9 +151,9 @@ class MlflowSync:
             tags[IMAGES] = "True"
         if (lines or summary or pictures or attached) and len(sent.text()) <= _SENT_LENGTH:
             tags[SENT] = sent.text()
-        points = mlflow_format.to_metrics([*lines, *summary])
-        for sendable in mlflow_format.to_batches(points, params, tags, last=SENT):
-            mlflow_format.send_batch(index.client, shown.run_id, sendable)
+        points = to_metrics([*lines, *summary])
+        for batch in to_batches(points, params, tags, last=SENT):
+            index.client.log_batch(shown.run_id, *batch)
         shown.note(params, tags, sent)
         self._sent[joined(view.key)] = sent
         return SyncCounts(int(before is None), len(lines) + len(summary), pictures)
@@ -179,13 +167,8 @@ class MlflowSync:
     def _send_pictures(self, index: RunIndex, shown: Shown, batches: Mapping[str, Batch]) -> int:
         for name, batch in batches.items():
             if batch.pictures:
-                mlflow_format.send_pictures(
-                    index.client,
-                    shown.run_id,
-                    f"{shown.run_id}|{name}",
-                    batch.pictures,
-                    max(batch.after.born, 1),
-                )
+                born = max(batch.after.born, 1)
+                send_pictures(index.client, shown.run_id, name, batch.pictures, born)
         return sum(len(batch.pictures) for batch in batches.values())
 
     def _attach(self, index: RunIndex, view: RunView, shown: Shown) -> dict[str, list[int]]:
@@ -212,11 +195,10 @@ class MlflowSync:
             index.client.update_run(shown.run_id, status="RUNNING")
             shown.status = wanted
         else:
-            self._terminate(shown, wanted, 0 if wanted == "KILLED" else tree.end(view))
+            self._terminate(index, shown, wanted, 0 if wanted == "KILLED" else tree.end(view))
 
-    def _terminate(self, shown: Shown, status: str, end: int) -> None:
-        client = self._open_index().client
-        client.set_terminated(shown.run_id, status, max(end or _now(), shown.start))
+    def _terminate(self, index: RunIndex, shown: Shown, status: str, end: int) -> None:
+        index.client.set_terminated(shown.run_id, status, max(end or _now(), shown.start))
         shown.status = status
 
 
@@ -242,20 +224,10 @@ class _Tree:
         return max([own, view.summary_time, *map(self.end, self.below.get(view.key, ()))])
 
 
-def _parents_first(views: Sequence[RunView]) -> Iterator[RunView]:
+def _parents_first(views: Sequence[RunView]) -> list[RunView]:
     known = {view.key: view for view in views}
-    given: set[tuple[str, ...]] = set()
-
-    def climb(view: RunView) -> Iterator[RunView]:
-        if view.key in given:
-            return
-        given.add(view.key)
-        if view.parent in known:
-            yield from climb(known[view.parent])
-        yield view
-
-    for view in known.values():
-        yield from climb(view)
+    above = {view.key: known.keys() & {view.parent} for view in known.values()}
+    return [known[key] for key in TopologicalSorter(above).static_order()]
 
 
 def _summary_lines(view: RunView, sent: Sent) -> list[JournalLine]:

@@ -42,7 +42,6 @@ class SyncThread:
         self.views = views
         self.every_s = every_s
         self.warn = warn
-        self.last_error = ""
         self._failures = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tracking", daemon=True)
@@ -88,24 +87,17 @@ class SyncThread:
     def _try(self, views: Sequence[RunView], closing: bool = False) -> SyncCounts | None:
         try:
             counts = self.mlflow_sync.sync(views, closing)
-            if closing:
-                self.mlflow_sync.reap([view.key for view in views])
         except Exception as error:  # noqa: BLE001 - whatever a tracker does must not stop a run
             self._failures += 1
-            self.last_error = masked(f"{type(error).__name__}: {error}")
             if self._failures == 1:
+                text = masked(f"{type(error).__name__}: {error}").partition("\n")[0]
+                shown = text if len(text) <= 200 else f"{text[:200]}..."
                 self.warn(
-                    "MLflow must answer to be kept up to date, but got "
-                    f"{_first_line(self.last_error)}; the folders keep everything and it is "
-                    "filled up when it answers again"
+                    f"MLflow must answer to be kept up to date, but got {shown}; the folders keep "
+                    "everything and it is filled up when it answers again"
                 )
             return None
         if self._failures:
             self._failures = 0
             self.warn("MLflow answers again and is filled up")
         return counts
-
-
-def _first_line(text: str) -> str:
-    line = text.partition("\n")[0]
-    return line if len(line) <= 200 else f"{line[:200]}..."

@@ -156,12 +156,11 @@ def _log(workdir: Path) -> Path:
 
 def _end(server: subprocess.Popen[bytes]) -> None:
     """End the server and the workers it started: they share a process group."""
-    for kind, seconds in ((signal.SIGTERM, END_SECONDS), (signal.SIGKILL, END_SECONDS)):
+    for kind in (signal.SIGTERM, signal.SIGKILL):  # the second reaches workers that outlive it
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, kind)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(seconds)
-    # The second round reaches workers that outlived the first.
+            server.wait(END_SECONDS)
 
 
 def _checked_port(port: int) -> int:

@@ -170,7 +170,7 @@ def test_odd_data_still_make_a_figure(make: object) -> None:
 def test_a_crowded_figure_becomes_pixels() -> None:
     rng = np.random.default_rng(0)
     crowd = [Curve(range(2000), rng.normal(size=2000).tolist()) for _ in range(10)]
-    uri = figure_uri(losses({"d": crowd}, "epoch", "loss"), most=60_000)
+    uri = figure_uri(losses({"d": crowd}, "epoch", "loss"))
     assert uri.startswith("data:image/png")
     assert figure_uri(paired_differences(dots())).startswith("data:image/svg+xml")
 
@@ -201,7 +201,7 @@ def test_a_picture_keeps_its_budget(most: int) -> None:
 
 def test_a_small_picture_is_exact() -> None:
     picture = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    uri = image_uri(picture)
+    uri = image_uri(picture, 60_000)
     assert uri.startswith("data:image/png")
     with Image.open(io.BytesIO(base64.b64decode(uri.partition("base64,")[2]))) as read:
         np.testing.assert_array_equal(np.asarray(read), picture)

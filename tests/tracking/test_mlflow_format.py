@@ -67,15 +67,15 @@ def test_batches_hold_everything_once_and_no_more_than_mlflow_takes(
     settings = {f"p{n}": str(n) for n in range(params)}
     words = {f"t{n}": str(n) for n in range(tags)} | ({"sent": "x"} if noted else {})
     cut = list(to_batches(points, settings, words, last="sent"))
-    assert [point for batch in cut for point in batch.metrics] == points
-    assert {n: v for batch in cut for n, v in batch.params.items()} == settings
-    assert {n: v for batch in cut for n, v in batch.tags.items()} == words
-    assert sum(len(batch.tags) for batch in cut) == len(words)
+    assert [point for batch in cut for point in batch[0]] == points
+    assert {param.key: param.value for batch in cut for param in batch[1]} == settings
+    assert {tag.key: tag.value for batch in cut for tag in batch[2]} == words
+    assert sum(len(batch[2]) for batch in cut) == len(words)
     for batch in cut:
-        assert len(batch.params) <= 100
-        assert len(batch.tags) <= 100
-        assert len(batch.metrics) + len(batch.params) + len(batch.tags) <= 1000
-        assert ("sent" in batch.tags) == (noted and batch is cut[-1])
+        assert len(batch[1]) <= 100
+        assert len(batch[2]) <= 100
+        assert sum(map(len, batch)) <= 1000
+        assert ("sent" in {tag.key for tag in batch[2]}) == (noted and batch is cut[-1])
 
 
 def draw(folder: Path, key: str, epoch: int, size: tuple[int, int] = (70, 300)) -> Picture:

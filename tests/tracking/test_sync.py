@@ -320,14 +320,13 @@ def test_closing_shows_what_did_not_finish_as_killed_until_it_goes_on(workdir, t
     assert runs(workdir)["/".join(SEED)].info.status == "RUNNING"
 
 
-def test_reaping_ends_runs_that_nobody_shows(workdir, trained):
-    mlflow_sync = MlflowSync(workdir, "demo", None)
+def test_closing_ends_runs_that_nobody_shows(workdir, trained):
     gone = RunView(("old",), "old")
     done = RunView(("done",), "done", status="finished")
-    mlflow_sync.sync([seed_view(trained), gone, done])
-    assert MlflowSync(workdir, "demo", None).reap([SEED]) == 1
+    MlflowSync(workdir, "demo", None).sync([gone, done])
+    MlflowSync(workdir, "demo", None).sync([seed_view(trained, status="finished")], closing=True)
     states = {key: run.info.status for key, run in runs(workdir).items()}
-    assert states == {"/".join(SEED): "RUNNING", "old": "KILLED", "done": "FINISHED"}
+    assert states == {"/".join(SEED): "FINISHED", "old": "KILLED", "done": "FINISHED"}
 
 
 def test_two_work_folders_on_one_database_keep_their_runs_apart(workdir, tmp_path, trained):
@@ -336,7 +335,11 @@ def test_two_work_folders_on_one_database_keep_their_runs_apart(workdir, tmp_pat
     MlflowSync(workdir, "demo", None).sync([seed_view(trained)])
     counts = MlflowSync(other, "demo", uri).sync([RunView(SEED, "same key")])
     assert counts.runs == 1
-    assert MlflowSync(other, "demo", uri).reap([SEED]) == 0
+    MlflowSync(other, "demo", uri).sync([], closing=True)
+    client = open_client(resolve(workdir, None))
+    found = client.search_runs([client.get_experiment_by_name("demo").experiment_id])
+    states = {run.info.run_name: run.info.status for run in found}
+    assert states == {"seed 1": "RUNNING", "same key": "KILLED"}
 
 
 def test_a_run_deleted_in_the_pages_comes_back_as_the_folders_have_it(workdir, trained, points):

@@ -160,11 +160,7 @@ def _candidate_views(
 
 
 def _replicate_views(
-    plan: ComparisonPlan,
-    replicate: Replicate,
-    graph: JobGraph,
-    tested: Tested,
-    at: str,
+    plan: ComparisonPlan, replicate: Replicate, graph: JobGraph, tested: Tested, at: str
 ) -> list[RunView]:
     """A replicate's runs; `at` names the dose where it is not the declared one."""
     seed, key = replicate.seed, replicate_key(replicate.seed, at)

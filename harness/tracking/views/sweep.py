@@ -13,7 +13,7 @@ from harness.jobs.folder import WorkFolder
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Input, Phases, Spec
 from harness.metrics.collapse.verdict import COLLAPSED
-from harness.report.results import sample_grids, trial_runs
+from harness.report.results import sample_grids, trial_runs, values_of
 from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
 from harness.sweep.planner import TOO_LARGE
 from harness.tracking.run_view import JournalPart, RunView
@@ -104,18 +104,14 @@ def _trial_views(
     for seed in run.seeds:
         parts = training_parts(seed.phases, graph)
         parts += [finished_part(graph.work, spec) for spec in seed.scores.values()]
+        tags = {"kind": "seed", "stage": plan.stage, "job": seed.training.digest}
         views.append(
             RunView(
                 (*key, f"seed-{seed.seed}"),
                 f"{plan.stage} trial {number:03d} seed {seed.seed}",
                 key,
                 {**params, "seed": str(seed.seed)},
-                {
-                    "kind": "seed",
-                    "stage": plan.stage,
-                    "job": seed.training.digest,
-                    **_verdict_tags(seed),
-                },
+                tags | _verdict_tags(seed),
                 tuple(parts),
                 note=sweep_notes.of_seed(plan, run, seed),
                 status="failed" if seed.too_large else "finished" if seed.result else "running",
@@ -177,7 +173,7 @@ def _verdict_tags(seed: SeedRun) -> dict[str, str]:
     """The verdict on a seed's samples, where people can filter by it."""
     if seed.too_large:
         return {"verdict": TOO_LARGE, "because": seed.too_large}
-    verdict = seed.result["values"].get("collapse") if seed.result else None
+    verdict = values_of(seed.result).get("collapse")
     return {"verdict": verdict["word"], "because": verdict["sentence"]} if verdict else {}
 
 
@@ -197,7 +193,7 @@ def _means(seeds: Sequence[SeedRun]) -> dict[str, float]:
         return {}
     values: dict[str, list[float]] = {}
     for seed in seeds:
-        for name, value in (seed.result or {"values": {}})["values"].items():
+        for name, value in values_of(seed.result).items():
             if name.startswith("quality/"):
                 values.setdefault(name, []).append(math.nan if value is None else float(value))
     return {name: sum(numbers) / len(numbers) for name, numbers in values.items()}

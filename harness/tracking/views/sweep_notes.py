@@ -17,8 +17,8 @@ def of_sweep(plan: SweepPlan, figures: bool) -> str:
     """
     told = [run for run in plan.trials if run.trial.value is not None]
     least = "lowest" if plan.direction == "minimize" else "highest"
-    note = f"Search of the {plan.stage} stage for the {least} {_name(plan)} on validation patients"
-    note += f": {counted(len(told), 'trial')} finished"
+    note = f"Search of the {plan.stage} stage for the {least} {title_of(plan.objective)} on "
+    note += f"validation patients: {counted(len(told), 'trial')} finished"
     checkpoints = sum(run.trial.checkpoint_of is not None for run in told)
     note += f", {checkpoints} of them read out of longer ones" if checkpoints else ""
     failed = sum(map(is_failed, told))
@@ -38,14 +38,14 @@ def of_trial(plan: SweepPlan, run: TrialRun, best: bool) -> str:
     note = f"T{_trial(run)[1:]}"
     if run.trial.checkpoint_of is not None:
         note += f", read out of trial {run.trial.checkpoint_of}"
-    seeds = counted(len(run.seeds), "seed")
+    seeds, name = counted(len(run.seeds), "seed"), title_of(plan.objective)
     if run.trial.value is None:
         done = sum(seed.ended for seed in run.seeds)
         return f"{note}: under way, {done} of {seeds} ended."
     values = [seed_value(seed, plan.objective) for seed in run.seeds]
     known = None not in values
-    note += f": {_name(plan)} {short(run.trial.value)}, mean over {seeds}" if known else ""
-    note += "" if known else f": no {_name(plan)}, for a seed gave no number"
+    note += f": {name} {short(run.trial.value)}, mean over {seeds}" if known else ""
+    note += "" if known else f": no {name}, for a seed gave no number"
     if run.trial.failed_seeds:
         note += f"; {counted(run.trial.failed_seeds, 'seed')} failed, so it cannot be chosen"
     elif run.trial.pruned:
@@ -60,17 +60,12 @@ def of_seed(plan: SweepPlan, run: TrialRun, seed: SeedRun) -> str:
         return f"{note}: {seed.too_large}."
     if seed.result is None:
         return f"{note}: under way."
-    values = values_of(seed.result)
-    value = seed_value(seed, plan.objective)
-    note += f": {_name(plan)} {short(value)}" if value is not None else f": no {_name(plan)}"
+    value, name = seed_value(seed, plan.objective), title_of(plan.objective)
+    note += f": {name} {short(value)}" if value is not None else f": no {name}"
     note += f" at epoch {max(seed.scores, default=run.epochs)}"
     note += " (ended early)" if seed.stopped_at is not None else ""
-    verdict = values.get("collapse", {}).get("word", "")
+    verdict = values_of(seed.result).get("collapse", {}).get("word", "")
     return f"{note}; {verdict}." if verdict else f"{note}."
-
-
-def _name(plan: SweepPlan) -> str:
-    return title_of(plan.objective)
 
 
 def _trial(run: TrialRun) -> str:
