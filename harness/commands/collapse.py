@@ -65,7 +65,7 @@ def _sheet(session: Session, sweep: SweepPlan, verdicts: Verdicts) -> Path | Non
     crop = session.experiment.data.crop
     pictures = []
     for row, run in seed_runs(sweep, verdicts):
-        image = last_samples(session.work, crop, verdicts.stage, run)
+        image = last_samples(session.work, crop, run)
         if image is not None:
             pictures.append(SeedPicture(image, run.name, row.word))
     if not pictures:

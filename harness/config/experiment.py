@@ -19,6 +19,7 @@ from harness.config.stages import (
     DcganConfig,
     ImageStageConfig,
     MaskStageConfig,
+    NetworkRecord,
     Pix2pixConfig,
     SegmentationConfig,
     UnetConfig,
@@ -296,6 +297,12 @@ def model_of(tree: Mapping[str, Any]) -> type[Experiment]:
         known = isinstance(name, str) and name in networks.names()
         names.append(name if known else Experiment.model_fields[part].default.network)
     return _model(*names)
+
+
+def network_of(experiment: Experiment, part: str) -> NetworkRecord:
+    """The record of the network that "mask", "image" or "segmentation" trains."""
+    record: NetworkRecord = _NETWORKS[part][0].get(getattr(experiment, part).network)
+    return record
 
 
 @lru_cache

@@ -83,7 +83,7 @@ def by_arm(curves: Mapping[str, Sequence[Curve]], ylabel: str) -> Figure:
     figure, axes = new_figure(*PANEL_SIZE)
     for place, (arm, group) in enumerate(curves.items()):
         _group(axes, group, colour_of(arm, place), arm)
-    return _finish(figure, axes, "updates of the U-Net", ylabel, legend=True)
+    return _finish(figure, axes, "updates", ylabel, legend=True)
 
 
 def _group(

@@ -1,4 +1,4 @@
-"""The arms: mean Dice, every replicate, the worst patient, all cells, curves of the U-Nets."""
+"""The arms: mean Dice, every replicate, the worst patient, all cells, curves of the segmenters."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from harness.base.files import read_json
 from harness.base.text import counted, duration, interval, number
 from harness.config.arms import arm_of
+from harness.config.experiment import network_of
 from harness.data.pairs.framing import in_plane_spacing
 from harness.data.pairs.store import Store
 from harness.figures import arms as figures
@@ -161,10 +162,10 @@ def _curves(data: ReportData, budget: PictureBudget) -> list[Picture]:
     arms: tuple[str, ...] = data.experiment.arms
     per_epoch = data.experiment.segmentation.updates_per_epoch
     pictures = []
-    for name, label, what in (
-        ("validation/dice", "validation Dice (0 to 1)", "Validation Dice"),
-        ("train/loss", "training loss (Dice + cross-entropy)", "Training loss of the U-Net"),
-    ):
+    shows = [("validation/dice", "validation Dice (0 to 1)", "Validation Dice")]
+    for axis, words in network_of(data.experiment, "segmentation").losses.items():
+        shows += [(f"train/{n}", f"{word}: {axis}", f"{word}: {axis}") for n, word in words.items()]
+    for name, label, what in shows:
         groups = {arm: curves(data.work, _segmenters(data, arm), name, per_epoch) for arm in arms}
         shown = {arm: group for arm, group in groups.items() if group}
         if shown:

@@ -154,7 +154,7 @@ def _groups(data: ReportData, found: Verdicts, budget: PictureBudget) -> dict[st
     groups: dict[str, list[Picture]] = {}
     sweep = sweep_of(data, found.stage)
     for row, run in seed_runs(sweep, found) if sweep else ():
-        image = last_samples(data.work, data.experiment.data.crop, found.stage, run)
+        image = last_samples(data.work, data.experiment.data.crop, run)
         if image is None:
             continue
         caption = f"seed {row.seed}: {row.word}"

@@ -133,7 +133,7 @@ def draw_settings(
     runs = {run.trial.number: trial_runs(run)[0] for run in sweep.trials if run.seeds}
 
     def load(trial: TrialDot) -> NDArray[np.uint8] | None:
-        return last_samples(work, crop, sweep.stage, runs[trial.number])
+        return last_samples(work, crop, runs[trial.number])
 
     if not any(load(trial) is not None for trial in cells.shown.values()):
         return None

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from harness.base.text import MINUS, counted, short
+from harness.base.text import counted, short
+from harness.config.experiment import network_of
 from harness.figures.curves import losses
 from harness.metrics.records import axis_name, measured_names
 from harness.report.data import ReportData
@@ -28,7 +29,6 @@ from harness.report.sweeps import SearchView, Trials, make_search, make_trials, 
 from harness.sweep.plan import SweepPlan
 
 TITLES = {"mask": "Mask stage (noise to mask)", "image": "Image stage (mask to CT)"}
-LOSS_WORDS = {"train/d_loss": "discriminator", "train/g_loss": "generator (GAN term)"}
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ def make_stage(data: ReportData, stage: str, budget: PictureBudget) -> StageView
         search=search,
         panels=panels,
         epochs_words=f"Samples by epoch: {', '.join([*whose, *(run.name for run in first)])}",
-        epochs=[picture for run in first for picture in by_epoch(data, stage, run, budget, 5)],
+        epochs=[picture for run in first for picture in by_epoch(data, run, budget, 5)],
         failed=failed,
         failed_words=failed_words,
-        finals=per_seed(data, stage, shown, budget),
+        finals=per_seed(data, shown, budget),
         finals_words="each replicate" if trained else "each seed of the chosen trial",
         score_names=names,
         scored_with=scored_with,
@@ -106,23 +106,20 @@ def _failed(
                 words = f"Trial {trial.trial.number}, {run.name}: {reason}"
                 if failure.get("onset") is not None:
                     words += f" (from epoch {failure['onset']})"
-                return by_epoch(data, stage, run, budget, 3), words
+                return by_epoch(data, run, budget, 3), words
     return [], ""
 
 
 def _losses(data: ReportData, stage: str, runs: list[Run], budget: PictureBudget) -> list[Picture]:
-    who = f"{counted(len(runs), 'training')}: median (thick) and each one (thin)"
-    pair = {word: curves(data.work, runs, name) for name, word in LOSS_WORDS.items()}
-    shown = {word: group for word, group in pair.items() if group}
+    """A figure for each axis of the losses of the stage's network."""
+    caption = f"Losses on training patients, {counted(len(runs), 'training')}: median (thick) and "
     pictures = []
-    if shown:
-        figure = losses(shown, "epoch", "loss (binary cross-entropy)")
-        caption = f"Adversarial losses on training patients, {who}."
-        pictures.append(budget.figure(figure, f"Losses of the {stage} stage", caption))
-    l1 = curves(data.work, runs, "train/l1")
-    if l1:
-        figure = losses({"L1": l1}, "epoch", f"L1 (CT scaled to {MINUS}1..1)")
-        pictures.append(budget.figure(figure, "L1 loss", f"L1 on training patients, {who}."))
+    for axis, words in network_of(data.experiment, stage).losses.items():
+        groups = {word: curves(data.work, runs, f"train/{name}") for name, word in words.items()}
+        shown = {word: group for word, group in groups.items() if group}
+        if shown:
+            figure, alt = losses(shown, "epoch", axis), f"{axis} of the {stage} stage"
+            pictures.append(budget.figure(figure, alt, f"{caption}each one (thin)."))
     return pictures
 
 

@@ -51,7 +51,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         pictures = [
             SeedPicture(image, run.name, row.word)
             for row, run in seed_runs(sweep, verdicts)
-            if (image := last_samples(made.work, crop, "mask", run)) is not None
+            if (image := last_samples(made.work, crop, run)) is not None
         ]
         write_png(sheet, seed_sheet(pictures))
     files = [(page, "report"), (sheet, "samples")]
