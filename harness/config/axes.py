@@ -58,6 +58,12 @@ def axis_problems(stage: type[Section], space: Mapping[str, AxisConfig], name: s
     found: list[str] = []
     for key, axis in space.items():
         path = f"sweep.{name}.space.{key}"
+        if key == "network":
+            found.append(
+                f"{path} must be no axis, for every network has settings of its own, but got one; "
+                "run a sweep for each"
+            )
+            continue
         if key in places:
             found += _value_problems(path, axis, places[key])
             continue

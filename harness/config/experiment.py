@@ -65,8 +65,8 @@ class MetricsConfig(Section):
     audit_extractors: tuple[Annotated[str, OneOf(EXTRACTORS, ("segmenter",))], ...] = Field(
         ("auto", "segmenter"),
         min_length=1,
-        description="compared once a training is finished. `segmenter`: the bottleneck of "
-        "a U-Net trained on training patients",
+        description="compared once a training is finished. `segmenter`: the eyes of "
+        "the segmenter trained on training patients",
     )
     inception_weights: str | None = Field(
         None, description="path of weights-inception-2015-12-05-6726825d.pth"
@@ -311,12 +311,21 @@ def _model(*names: str) -> type[Experiment]:
     for name, (part, (networks, stage)) in zip(names, _NETWORKS.items(), strict=True):
         section, built_in = networks.get(name).section, Experiment.model_fields[part]
         if not (isinstance(section, type) and issubclass(section, stage)):
+            got = getattr(section, "__name__", type(section).__name__)
             raise EnvironmentFault(
                 f"the section of {networks.noun} '{name}' must be a {stage.__name__}, but got "
-                f"{section}; mend or uninstall its package"
+                f"{got}; mend or uninstall its package"
             )
         if section is not type(built_in.default):
-            default = section(network=name)  # type: ignore[call-arg]
+            try:
+                default = section(network=name)  # type: ignore[call-arg]
+                section.model_validate(to_dict(default))
+            except (ValueError, TypeError) as error:
+                raise EnvironmentFault(
+                    f"each setting of {networks.noun} '{name}' must have a valid default of plain "
+                    f"data, but got '{' '.join(str(error).split())[:120]}'; mend or uninstall its "
+                    "package"
+                ) from error
             fields[part] = section, Field(default, description=built_in.description)
     return create_model("Experiment", __base__=Experiment, **fields) if fields else Experiment
 

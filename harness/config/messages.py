@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from harness.base.text import nearest
+from harness.config.choices import OneOf
 from harness.config.schema import Keys, Place, choices, dotted, resolve, settings
 from harness.config.section import Section
 
@@ -33,6 +34,13 @@ def problems_of(error: ValidationError, model: type[Section]) -> list[Problem]:
             if item["type"] == "too_short":
                 short.add(problem.keys)
             found.setdefault((problem.keys, problem.sentence), problem)
+    # Settings of a network that is not known are not known either: its name says it.
+    strange = {keys[0] for keys, _ in found if keys[1:] == ("network",)}
+    found = {
+        key: problem
+        for key, problem in found.items()
+        if key[0][:1] not in {(part,) for part in strange} or key[0][1:] == ("network",)
+    }
     # A list whose entries are wrong is also found too short: the entries say it.
     inner = {keys[:depth] for keys, _ in found for depth in range(len(keys))}
     return [p for p in found.values() if not (p.keys in short and p.keys in inner)]
@@ -82,18 +90,33 @@ def unknown_key(model: type[Section], keys: Sequence[str | int]) -> str:
     # The same word elsewhere is a better guess than another word of this section.
     meant = [path for path, _ in settings(model) if path.split(".")[-1] == key]
     meant = [path for path in meant if path.startswith(f"{owner}.")] or meant
+    network = _network_of(model, keys)
+    if network:
+        meant = [path for path in meant if path.startswith(f"{owner}.")]
     near = nearest(key, valid)
     if near is not None and not meant:
         meant = [dotted((*keys[:-1], near))]
     hint = f"; did you mean {' or '.join(repr(path) for path in meant)}?" if meant else ""
-    whose = f"keys of `{owner}`" if owner else "keys of the experiment"
+    whose = f"keys of `{owner}`{network}" if owner else "keys of the experiment"
     return (
         f"{whose} must be one of: {', '.join(valid)}; but got '{dotted((*keys[:-1], key))}'{hint}"
     )
 
 
+def _network_of(model: type[Section], keys: Sequence[str | int]) -> str:
+    """Whose settings a section's keys are, where a network decides that."""
+    field = _clean(model, keys[:1])[1].field
+    name = getattr(field.default, "network", None) if field is not None else None
+    usual = field is None or name is None or name == field.default.__class__().network
+    return "" if usual else f" with network '{name}'"
+
+
 def _hint(place: Place, value: Any) -> str:
     if isinstance(value, str):
+        if any(isinstance(note, OneOf) for note in place.metadata) and not nearest(
+            value, choices(place.annotation, place.metadata)
+        ):
+            return "; if a package adds it, install that package"
         named = choices(place.annotation, place.metadata)
         for option in get_args(place.annotation):
             named += choices(option)

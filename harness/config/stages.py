@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from harness.base.errors import EnvironmentFault
 from harness.base.registry import load_place
 from harness.base.text import MINUS
 from harness.config.choices import IMAGE_NETWORKS, MASK_NETWORKS, SEGMENTERS, OneOf
@@ -34,8 +35,18 @@ class NetworkRecord:
     code: str
 
     def load(self) -> Any:
-        """The class."""
-        return load_place(self.code)
+        """The class.
+
+        Raises:
+            EnvironmentFault: it cannot be imported.
+        """
+        try:
+            return load_place(self.code)
+        except (ImportError, AttributeError, ValueError, TypeError) as error:
+            raise EnvironmentFault(
+                f"a network's code must be importable, but got '{error}' from '{self.code}'; mend "
+                "its package"
+            ) from error
 
 
 class AdamConfig(Section):

@@ -76,7 +76,7 @@ def make_stage(data: ReportData, stage: str, budget: PictureBudget) -> StageView
     whose = [f"trial {best.trial.number} (chosen)"] if best else []
     return StageView(
         stage=stage,
-        title=TITLES[stage],
+        title=f"{TITLES[stage]}: {getattr(data.experiment, stage).network}",
         trials=make_trials(sweep) if sweep and sweep.trials else None,
         search=search,
         panels=panels,

@@ -6,9 +6,12 @@ import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pydantic import ValidationError
+
 from harness.base.errors import ConfigError
 from harness.base.rng import generator
 from harness.config.axes import AxisConfig
+from harness.config.messages import problems_of
 from harness.config.search import StageSweepConfig
 from harness.config.section import Section
 
@@ -90,7 +93,14 @@ def apply(settings: S, params: Mapping[str, Any]) -> S:
         for parent in parents:
             section = section[parent]
         section[last] = value
-    return type(settings).model_validate(changed)
+    try:
+        return type(settings).model_validate(changed)
+    except ValidationError as error:
+        words = "; ".join(problem.sentence for problem in problems_of(error, type(settings)))
+        raise ConfigError(
+            f"a trial must have settings that fit together, but got {dict(params)} ({words}); "
+            "change the space, for instance by `when`"
+        ) from error
 
 
 def longest(sweep: StageSweepConfig, configured: int) -> int:

@@ -198,8 +198,8 @@ class _Loop:
         means = (at.sums / at.update).tolist()
         at.seconds += time.perf_counter() - started  # a GPU is still at work until they arrive
         values = {f"train/{name}": mean for name, mean in zip(at.names, means, strict=True)}
-        optimiser = next(iter(training.stage.optimisers.values()))
-        values["train/learning_rate"] = optimiser.param_groups[0]["lr"]
+        for optimiser in list(training.stage.optimisers.values())[:1]:
+            values["train/learning_rate"] = optimiser.param_groups[0]["lr"]
         images = training.batches.images(at.epoch)
         values["train/images_per_second"] = images / max(at.seconds, 1e-9)
         bad = int(at.bad_updates.item())

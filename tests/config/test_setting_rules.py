@@ -46,7 +46,8 @@ from config_complaint import MASK_KEYS, complaint
             "arms[1] must be one of: none, traditional, gan, traditional+gan, duplicate, "
             "real-mask, shuffled, oracle, synthetic-only, pretrain-finetune; or "
             "[traditional+]FILLING[:only|:first] with a filling of: nothing, real, real-again, "
-            "exchanged-labels, fresh-phantoms, gan, gan-on-real-masks, but got 'augmented'",
+            "exchanged-labels, fresh-phantoms, gan, gan-on-real-masks, but got 'augmented'"
+            "; if a package adds it, install that package",
         ),
         (
             "arms: [traditional+gam]",

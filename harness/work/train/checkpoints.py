@@ -83,7 +83,7 @@ def finish_checkpoint(context: Context, epoch: int, journal_length: int) -> None
     """
     journal = context.folder.journal
     values: dict[str, Any] = {"epoch": epoch}
-    steps, _ = series(journal, "train/learning_rate", until=epoch)
+    steps, _ = series(journal, "train/images_per_second", until=epoch)
     if steps and steps[-1] < epoch:
         values["stopped_at"] = steps[-1]
     failure = training_failure(journal, epoch)

@@ -159,7 +159,12 @@ def filled(name: str, context: Context, store: Store) -> tuple[Tensor, Tensor]:
             f"{what or pairs}; mend its pairs"
         )
     ct, masks = pairs
-    if not (torch.isfinite(ct).all() and ct.abs().le(1.001).all() and masks.le(1).all()):
+    if not torch.isfinite(ct).all():
+        raise DataError(
+            f"the filling '{name}' must give finite CT, but got some that is not: what generated "
+            "it did not converge; lower its learning rate"
+        )
+    if not (ct.abs().le(1.001).all() and masks.le(1).all()):
         raise DataError(
             f"the filling '{name}' must give CT in [-1, 1] and masks of 0 and 1, but got others; "
             "mend its pairs"

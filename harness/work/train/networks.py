@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.base.errors import DataError
+from harness.base.registry import Registry
 from harness.config.choices import IMAGE_NETWORKS, MASK_NETWORKS, SEGMENTERS
 from harness.data.pairs.store import Store
 from harness.jobs.checkpoint import load_weights
 from harness.jobs.context import Context
 from harness.training.precision import Precision
+from harness.work.train.held import Held
 
 N = TypeVar("N", bound="TrainedNetwork")
 
@@ -29,7 +31,7 @@ class TrainedNetwork(Protocol):
 
     Attributes:
         networks, optimisers: by name, once begun; all that a training goes on from. The loop sets
-            the optimisers' rates.
+            the optimisers' rates; a network that learns without gradients has none.
     """
 
     networks: Mapping[str, nn.Module]
@@ -46,8 +48,8 @@ class TrainedNetwork(Protocol):
     def step(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """One update; scalar tensors by name, the same names every time.
 
-        `d_loss` and `g_loss`, where given, are what a convergence failure is told by; a value that
-        is not finite ends the training.
+        `d_loss` and `g_loss`, where given, are cross-entropies in nats, by which a convergence
+        failure is told; a value that is not finite ends the training.
         """
         ...
 
@@ -98,20 +100,31 @@ class Segmenter(TrainedNetwork, Protocol):
 def mask_network(config: Mapping[str, Any], store: Store, precision: Precision) -> MaskNetwork:
     """The network of a `mask-stage` spec; it has one channel where the stage learns CT."""
     channels = 1 if config["learns"] == "ct" else len(store.channels)
-    make = MASK_NETWORKS.get(config["network"]).load()
-    return make(config, channels, store.meta["mask_px"], precision)  # type: ignore[no-any-return]
+    size = channels, store.meta["mask_px"]
+    return cast(MaskNetwork, _made(MASK_NETWORKS, config, size, precision, "sample"))
 
 
 def image_network(config: Mapping[str, Any], store: Store, precision: Precision) -> ImageNetwork:
     """The network of an `image-stage` or `image-decay` spec."""
-    make = IMAGE_NETWORKS.get(config["network"]).load()
-    return make(config, len(store.channels), store.meta["frame_px"], precision)  # type: ignore[no-any-return]
+    size = len(store.channels), store.meta["frame_px"]
+    return cast(ImageNetwork, _made(IMAGE_NETWORKS, config, size, precision, "generate"))
 
 
 def segmenter(config: Mapping[str, Any], store: Store, precision: Precision) -> Segmenter:
     """The network of a `segmenter` spec."""
-    make = SEGMENTERS.get(config["network"]).load()
-    return make(config, len(store.channels), store.meta["frame_px"], precision)  # type: ignore[no-any-return]
+    size, asked = (len(store.channels), store.meta["frame_px"]), ("predict", "features")
+    return cast(Segmenter, _made(SEGMENTERS, config, size, precision, *asked, "rate_factor"))
+
+
+def _made(
+    table: Registry[Any],
+    config: Mapping[str, Any],
+    size: tuple[int, int],
+    precision: Precision,
+    *asked: str,
+) -> Held:
+    network = table.get(config["network"]).load()(config, *size, precision)
+    return Held(network, f"{table.noun} '{config['network']}'", *size, *asked)
 
 
 def trained(
@@ -127,7 +140,7 @@ def trained(
     network = make(config, store, Precision.of(context.spec.compute))
     try:
         network.restore(load_weights(context.input(name) / "weights.safetensors"))
-    except (RuntimeError, KeyError) as error:
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
         raise DataError(
             f"weights must be those of the network '{config['network']}' with its settings, but "
             f"got others in the training {context.spec.inputs[name].digest[:12]}; train it again"

@@ -94,6 +94,11 @@ def train_segmenter(context: Context) -> None:
 
 def _finish(context: Context, epoch: int, length: int) -> None:
     _, dice = series(context.folder.journal, "validation/dice", until=epoch)
+    if series(context.folder.journal, "train/non_finite_updates", until=epoch)[0]:
+        raise DataError(
+            f"the loss of segmentation.network '{context.spec.config['network']}' must be finite, "
+            "but got updates whose loss is not; lower its learning rate"
+        )
     last = dice[-1] if dice and math.isfinite(dice[-1]) else None
     weights = context.folder.at(epoch) / "weights.safetensors"
     context.finish([weights], {"epoch": epoch, "validation_dice": last}, epoch, length)

@@ -1,0 +1,117 @@
+"""A network held to what is asked of it (`work.train.networks`): what it gives is looked at where
+it gives it, and refused with its name, whoever wrote it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.base.errors import DataError, EnvironmentFault
+
+SCALAR = re.compile("[a-z0-9_]+")
+OF_THE_LOOP = ("learning_rate", "images_per_second", "non_finite_updates", "mean_output")
+ROUNDING = 1e-3
+
+
+class Held:
+    """Gives what the network gives, once it was looked at.
+
+    Args:
+        noun: what messages call it, e.g. "mask.network 'dcgan'".
+        asked: methods that it must have beside those of every network.
+
+    Raises:
+        EnvironmentFault: it is not what its protocol says.
+        DataError: what it predicts is not finite.
+    """
+
+    def __init__(self, network: Any, noun: str, channels: int, edge: int, *asked: str) -> None:
+        self._network, self._noun = network, noun
+        self._channels, self._edge = channels, edge
+        self._names: list[str] = []
+        every = ("begin", "step", "weights", "restore", *asked)
+        missing = [name for name in every if not callable(getattr(network, name, None))]
+        if missing:
+            self._refuse("have the methods of its protocol", f"none called {', '.join(missing)}")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+    def _refuse(self, rule: str, got: str) -> NoReturn:
+        raise EnvironmentFault(f"{self._noun} must {rule}, but got {got}; mend its package")
+
+    def begin(self, seed: int) -> None:
+        self._network.begin(seed)
+        parts = self._network.networks, self._network.optimisers
+        if not all(isinstance(part, Mapping) for part in parts):
+            self._refuse("name its networks and optimisers", f"{[type(p).__name__ for p in parts]}")
+
+    def step(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        scalars = self._network.step(batch)
+        if not isinstance(scalars, Mapping) or not scalars:
+            self._refuse("give scalars by name from `step`", repr(scalars)[:60])
+        for name, value in scalars.items():
+            if not (isinstance(value, Tensor) and value.ndim == 0 and value.is_floating_point()):
+                self._refuse("give scalar tensors from `step`", f"{repr(value)[:60]} for '{name}'")
+            if name in OF_THE_LOOP or not SCALAR.fullmatch(str(name)):
+                self._refuse(
+                    f"name its scalars in small letters, digits and '_', none of "
+                    f"{', '.join(OF_THE_LOOP)}",
+                    repr(name),
+                )
+        if self._names and list(scalars) != self._names:
+            self._refuse(f"give the scalars {self._names} from every `step`", str(list(scalars)))
+        self._names = list(scalars)
+        return scalars
+
+    def weights(self) -> Mapping[str, Tensor]:
+        weights = self._network.weights()
+        if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
+            self._refuse("give tensors by name from `weights`", repr(weights)[:60])
+        return weights  # type: ignore[no-any-return]
+
+    def rate_factor(self, share: float) -> float:
+        factor = self._network.rate_factor(share)
+        if not (isinstance(factor, float | int) and 0 <= factor < float("inf")):
+            self._refuse("give a factor of at least 0 from `rate_factor`", repr(factor))
+        return float(factor)
+
+    def sample(self, count: int, source: torch.Generator) -> NDArray[np.float32]:
+        shape = count, self._channels, self._edge, self._edge
+        return self._images("sample", self._network.sample(count, source), shape, -1)
+
+    def generate(self, masks: Tensor, source: torch.Generator) -> NDArray[np.float32]:
+        shape = len(masks), 1, *masks.shape[2:]
+        return self._images("generate", self._network.generate(masks, source), shape, -1)
+
+    def predict(self, ct: NDArray[np.floating]) -> NDArray[np.float32]:
+        shape = len(ct), self._channels, *ct.shape[2:]
+        predicted = self._images("predict", self._network.predict(ct), shape, 0)
+        if not np.isfinite(predicted).all():
+            raise DataError(
+                f"{self._noun} must predict numbers, but got some that are not finite: its "
+                "training diverged; lower its learning rate, or take another segmentation.network"
+            )
+        return predicted
+
+    def _images(
+        self, method: str, images: Any, shape: Sequence[int], low: float
+    ) -> NDArray[np.float32]:
+        """Images of that shape in [`low`, 1]; those that are not finite pass, and have their word
+        where they are judged."""
+        got = f"{type(images).__name__} {getattr(images, 'dtype', '')}".strip()
+        if not isinstance(images, np.ndarray) or images.dtype != np.float32:
+            self._refuse(f"give float32 arrays from `{method}`", got)
+        if images.shape != tuple(shape):
+            self._refuse(f"give {tuple(shape)} from `{method}`", f"{images.shape}")
+        finite = images[np.isfinite(images)]
+        if finite.size and not low - ROUNDING <= finite.min() <= finite.max() <= 1 + ROUNDING:
+            span = f"values from {finite.min():g} to {finite.max():g}"
+            self._refuse(f"give images in [{low:g}, 1] from `{method}`", span)
+        return images
