@@ -89,7 +89,9 @@ class RayExecutor(Queue):
             EnvironmentFault: a node that joined is unfit, or none is left that can run a request.
         """
         if self._stopping:
-            self._dismiss()
+            self._queue.clear()
+            for slot in self._slots:
+                slot.stop()
         self._feed()
         waited = {slot.reference: slot for slot in self._slots if slot.reference is not None}
         if not waited:
@@ -132,11 +134,6 @@ class RayExecutor(Queue):
         compute = request.spec.compute
         cuda = compute.get("device") == "cuda"
         return Need(int(compute.get("threads", self._threads)), self._share if cuda else 0.0)
-
-    def _dismiss(self) -> None:
-        self._queue.clear()
-        for slot in self._slots:
-            slot.stop()
 
     def _feed(self) -> None:
         """Give queued requests to idle workers, and start workers for the rest."""

@@ -94,7 +94,7 @@ class JobWorker:
         """Run a request (as plain data); returns its outcome as plain data."""
         asked = Request.from_dict(request)
         fresh, self._fresh = self._fresh, False
-        return run_request(asked, self._work, self._stop.is_set, fresh).to_dict()
+        return vars(run_request(asked, self._work, self._stop.is_set, fresh))
 
     def stop(self) -> None:
         """Make the running job save its state and leave."""
