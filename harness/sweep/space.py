@@ -98,9 +98,7 @@ def longest(sweep: StageSweepConfig, configured: int) -> int:
     axis = sweep.space.get("schedule.epochs")
     if axis is None:
         return configured
-    if axis.values is not None:
-        return int(max(axis.values))  # type: ignore[type-var]
-    return int(axis.ends[1])
+    return max(listed_epochs(sweep)) if axis.values else int(axis.ends[1])
 
 
 def listed_epochs(sweep: StageSweepConfig) -> tuple[int, ...]:

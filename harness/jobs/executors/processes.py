@@ -141,18 +141,15 @@ class ProcessExecutor(Queue):
                 self._lost += self._bury(worker)
 
     def _idle(self) -> _Worker | None:
-        for worker in self._pool:
-            if worker.handle is None:
-                return worker
-        if len(self._pool) < self.workers:
-            taken = {worker.share.number for worker in self._pool}
-            free = min(set(range(self.workers)) - taken)
-            share = GpuShare(free, self.workers)
-            worker = _Worker(self._root, self._threads, self._log, share)
-            self._selector.register(worker.outcomes, selectors.EVENT_READ, worker)
-            self._pool.append(worker)
-            return worker
-        return None
+        idle = next((worker for worker in self._pool if worker.handle is None), None)
+        if idle is not None or len(self._pool) >= self.workers:
+            return idle
+        free = set(range(self.workers)) - {worker.share.number for worker in self._pool}
+        share = GpuShare(min(free), self.workers)
+        worker = _Worker(self._root, self._threads, self._log, share)
+        self._selector.register(worker.outcomes, selectors.EVENT_READ, worker)
+        self._pool.append(worker)
+        return worker
 
     def _read(self, worker: _Worker) -> list[Event]:
         block = os.read(worker.outcomes.fileno(), 1 << 16)

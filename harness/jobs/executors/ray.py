@@ -17,10 +17,10 @@ from harness.base.errors import EnvironmentFault
 from harness.base.gpu_share import GpuShare
 from harness.jobs.executors.base import Event, Queue
 from harness.jobs.executors.cluster import Need, capacity, check, connect, nodes
-from harness.jobs.executors.cluster_check import Mark, last_line, refuse_unfit, tell
+from harness.jobs.executors.cluster_check import Mark, ask, last_line, tell
 from harness.jobs.executors.processes import worker_environment
 from harness.jobs.executors.ray_slot import Slot
-from harness.jobs.executors.ray_worker import bury_there
+from harness.jobs.executors.ray_worker import bury_there, look_there
 from harness.jobs.folder import WorkFolder
 from harness.jobs.runner import Outcome
 from harness.jobs.spec import Request
@@ -63,7 +63,9 @@ class RayExecutor(Queue):
             self.workers = workers or capacity(among, one)
             self._share = _share(workers or 1, sum(node.gpus for node in among))
             if address is not None:
-                refuse_unfit(self._ray, [n for n in among if n.holds(one)], self._mark)
+                wide = [node for node in among if node.holds(one)]
+                for node, seen in ask(self._ray, wide, look_there, str(self._mark.path)):
+                    self._mark.compare(seen, node.name)
         except BaseException:
             self.close()
             raise
