@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,16 +71,12 @@ class ImageSet:
 
     def take(self, rows: NDArray[np.intp]) -> ImageSet:
         """The set of some rows."""
-
-        def chosen(values: tuple[Any, ...]) -> tuple[Any, ...]:
-            return tuple(values[row] for row in rows)
-
         return replace(
             self,
             images=self.images[rows],
-            files=chosen(self.files),
-            places=chosen(self.places),
-            patients=None if self.patients is None else chosen(self.patients),
+            files=tuple(self.files[row] for row in rows),
+            places=tuple(self.places[row] for row in rows),
+            patients=None if self.patients is None else tuple(self.patients[row] for row in rows),
         )
 
     def counted(self) -> str:
