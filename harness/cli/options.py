@@ -16,6 +16,7 @@ import typer
 
 from harness.base.console import Console, emit_json
 from harness.base.errors import ConfigError
+from harness.commands.output_folder import unwritable
 
 if TYPE_CHECKING:
     from harness.commands.session import Session
@@ -124,10 +125,8 @@ class Options:
             self.workdir.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.workdir).close()
         except OSError as error:
-            raise ConfigError(
-                "--workdir must be a folder that can be made and written, but got "
-                f"'{self.workdir}' ({error.strerror}); name another one"
-            ) from error
+            what = "a folder that can be made and written"
+            raise unwritable("--workdir", what, self.workdir, error) from error
         self.check_workdir()
         from harness.commands.session import EXECUTORS, Session
 

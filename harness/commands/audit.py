@@ -30,8 +30,8 @@ def read_audits(
     """Ask the graph for every audit and its parts; values of those that are finished, by seed."""
     specs = audit_specs(session, plan)
     if specs:
-        for name, spec in session.specs.audit_parts(session.store, _judge(session, plan)).items():
-            graph.need(spec, label=f"{name.replace('-', ' of real ', 1)}")
+        for name, spec in session.specs.audit_parts(session.store, _judge(plan)).items():
+            graph.need(spec, label=name.replace("-", " of real ", 1))
     results = {s: graph.need(spec, label=f"audit of replicate {s}") for s, spec in specs.items()}
     return {seed: result["values"] for seed, result in results.items() if result}
 
@@ -43,7 +43,7 @@ def audit_folders(session: Session, plan: ComparisonPlan) -> dict[int, Path]:
 
 def audit_specs(session: Session, plan: ComparisonPlan) -> dict[int, Spec]:
     """A replicate's audit by its seed."""
-    judge = _judge(session, plan)
+    judge = _judge(plan)
     return {
         replicate.seed: session.specs.audit(
             session.store,
@@ -57,7 +57,7 @@ def audit_specs(session: Session, plan: ComparisonPlan) -> dict[int, Spec]:
     }
 
 
-def _judge(session: Session, plan: ComparisonPlan) -> Input | None:
+def _judge(plan: ComparisonPlan) -> Input | None:
     """The segmenter that judges labels: the first replicate's that saw real pairs alone, all with
     labels of their own; one that augments, if there is one."""
     replicate: Replicate = plan.replicates[0]

@@ -38,8 +38,7 @@ def stage_sweep(session: Session, stage: str) -> StageSweep:
         )
     path, server, base = _file(session, stage), _server(session), _base(session, stage)
     study = wait_out(
-        session.console,
-        lambda: Study(path, stage, experiment.sweep, settings, base, server),
+        session.console, lambda: Study(path, stage, experiment.sweep, settings, base, server)
     )
     return StageSweep(stage, session.specs, session.store, study)
 
@@ -111,7 +110,7 @@ class Choice:
         return own.with_segmentation(self.magnitude, self.synthetic_fraction)
 
 
-def choose(session: Session, with_segmentation: bool) -> Path | None:
+def choose(session: Session, with_segmentation: bool) -> None:
     """Write `chosen.yaml` from the best trials of the finished sweeps.
 
     A stage whose sweep is not finished keeps the choice that it had.
@@ -131,26 +130,24 @@ def choose(session: Session, with_segmentation: bool) -> Path | None:
             )
             chosen.pop(plan.stage, None)
             continue
-        planner = stage_sweep(session, plan.stage)
         chosen[plan.stage] = {
             "study": plan.study,
             "trial": plan.best.number,
             plan.objective: plan.best.value,
             "params": dict(plan.best.params),
-            "settings": to_dict(planner.settings_of(plan.best)),
+            "settings": to_dict(stage_sweep(session, plan.stage).settings_of(plan.best)),
         }
     if with_segmentation:
         chosen["segmentation"] = _tune(session, chosen)
-    if not chosen and read_chosen(session.home) is None:
-        return None
     before = newest_chosen(session.home)
+    if not chosen and before is None:
+        return
     path = write_chosen(session.home, chosen)
     if before is not None and path != before:
         session.console.warn(
             f"{path.name} differs from {before.name}: compare and report now go by it; earlier "
             "results stay, and come back when that file is removed"
         )
-    return path
 
 
 def choice(session: Session) -> Choice:

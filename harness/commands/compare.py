@@ -25,20 +25,12 @@ def run_compare(session: Session) -> dict[str, Any]:
     for stage, origin in compared.choice.origin.items():
         say(f"{stage}: {origin}" if stage == "segmentation" else f"{stage} stage: {origin}")
     graph = session.graph()
-    costs = arm_costs(
-        session,
-        compared.plan,
-        finished_sweeps(session, graph),
-        candidates_of(session, graph),
-    )
+    sweeps, candidates = finished_sweeps(session, graph), candidates_of(session, graph)
+    costs = arm_costs(session, compared.plan, sweeps, candidates)
     for line in table_lines(compared, costs):
         say(line)
     audits = audit.audit(session, compared.plan)
-    for line in audit.lines(audits):
-        say(line)
-    for line in dose_lines(compared):
-        say(line)
-    for line in verdict_lines(compared):
+    for line in (*audit.lines(audits), *dose_lines(compared), *verdict_lines(compared)):
         say(line)
     return {
         "scores": str(path),

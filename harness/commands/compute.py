@@ -97,24 +97,20 @@ def default_workers(compute: dict[str, Any]) -> int:
     return max(1, (os.cpu_count() or 1) // int(compute["threads"]))
 
 
-def resolve_extractor(experiment: Experiment) -> dict[str, str]:
-    """{"name", "weights"}: the feature extractor and the SHA-256 of its weights."""
-    return _identity(experiment, experiment.metrics.extractor)
+def resolve_extractor(experiment: Experiment, name: str) -> dict[str, str]:
+    """{"name", "weights"} of a feature extractor: what "auto" means, the weights' SHA-256."""
+    from harness.metrics.extractors.registry import ExtractorFiles, identify
+
+    identity = identify(name, ExtractorFiles.of(to_dict(experiment.metrics)))
+    return {"name": identity.name, "weights": identity.weights_digest}
 
 
 def resolve_auditors(experiment: Experiment) -> tuple[dict[str, str], ...]:
-    """The extractors of audits, likewise, each once; the segmenter is trained here, so without
+    """The extractors of audits, each once; the segmenter is trained here, so without
     weights."""
-    found: list[dict[str, str]] = []
+    auditors: list[dict[str, str]] = []
     for name in experiment.metrics.audit_extractors:
-        entry = {"name": name} if name == "segmenter" else _identity(experiment, name)
-        if entry not in found:
-            found.append(entry)
-    return tuple(found)
-
-
-def _identity(experiment: Experiment, name: str) -> dict[str, str]:
-    from harness.metrics.extractors.registry import ExtractorFiles, identify
-
-    found = identify(name, ExtractorFiles.of(to_dict(experiment.metrics)))
-    return {"name": found.name, "weights": found.weights_digest}
+        entry = {"name": name} if name == "segmenter" else resolve_extractor(experiment, name)
+        if entry not in auditors:
+            auditors.append(entry)
+    return tuple(auditors)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import Any
 
 import harness
@@ -22,8 +21,7 @@ from harness.jobs.folder import versions
 from harness.jobs.graph import JobGraph
 from harness.report.data import PatientLine, ReportData
 from harness.sweep.chosen import read_chosen
-from harness.sweep.plan import SweepPlan
-from harness.sweep.verdicts import Verdicts, sweep_verdicts
+from harness.sweep.verdicts import sweep_verdicts
 
 Results = list[tuple[str, dict[str, Any]]]
 
@@ -37,6 +35,8 @@ def gather(session: Session) -> ReportData:
     folder = session.work.job(session.store)
     prepared = folder.result()
     sweeps = finished_sweeps(session, graph) if prepared else []
+    sampler = session.experiment.sweep.sampler
+    judged = [sweep_verdicts(session.work, sweep, sampler) for sweep in sweeps]
     candidates = candidates_of(session, graph) if prepared else {}
     audits = read_audits(session, plan, graph) if plan else {}
     results = _results(graph)
@@ -48,7 +48,7 @@ def gather(session: Session) -> ReportData:
         store=folder.path / "store" if prepared else None,
         store_values=prepared["values"] if prepared else {},
         sweeps=sweeps,
-        verdicts=_verdicts(session, sweeps),
+        verdicts=[verdicts for verdicts in judged if verdicts is not None],
         chosen=read_chosen(session.home),
         origin=choice(session).origin,
         candidates=candidates,
@@ -83,25 +83,19 @@ def _patients(session: Session) -> list[PatientLine]:
 
 
 def _provenance(session: Session, results: Results) -> list[tuple[str, str]]:
-    compute = session.compute
+    compute, extractor = session.compute, session.specs.extractor
+    threads = counted(int(compute["threads"]), "thread")
     lines = [
         ("harness", f"{harness.__version__}, code {code_version()}"),
         ("config digest", digest_of(sanitised(session.experiment))),
         ("data digest", digest_of(sorted(session.roles.items()))),
         ("store", session.store.digest),
-        (
-            "extractor",
-            f"{session.specs.extractor['name']}, weights {session.specs.extractor['weights'][:16]}",
-        ),
-        (
-            "compute",
-            f"{compute['device']}, {compute['precision']}, "
-            f"{counted(int(compute['threads']), 'thread')} a worker",
-        ),
+        ("extractor", f"{extractor['name']}, weights {extractor['weights'][:16]}"),
+        ("compute", f"{compute['device']}, {compute['precision']}, {threads} a worker"),
         ("machine", f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"),
     ]
-    found = _job_versions(results) or versions()
-    return lines + [(f"version of {name}", value) for name, value in found.items()]
+    numbers = _job_versions(results) or versions()
+    return lines + [(f"version of {name}", number) for name, number in numbers.items()]
 
 
 def _results(graph: JobGraph) -> Results:
@@ -133,10 +127,3 @@ def _ledger(results: Results) -> dict[str, dict[str, float]]:
         entry["jobs"] += 1
         entry["seconds"] += float(result["cost"]["seconds"])
     return ledger
-
-
-def _verdicts(session: Session, plans: Sequence[SweepPlan]) -> list[Verdicts]:
-    """The verdicts that finished scores hold; runs nothing."""
-    sampler = session.experiment.sweep.sampler
-    found = [sweep_verdicts(session.work, plan, sampler) for plan in plans]
-    return [verdicts for verdicts in found if verdicts is not None]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import write_text
+from harness.commands.output_folder import unwritable
 from harness.config.starter import starter
 
 
@@ -18,7 +19,4 @@ def write_starter(root: Path, output: Path, name: str) -> None:
     try:
         write_text(output, starter(str(root), name))
     except OSError as error:
-        raise ConfigError(
-            f"--output must be a file that can be written, but got '{output}' "
-            f"({error.strerror}); name another one"
-        ) from error
+        raise unwritable("--output", "a file that can be written", output, error) from error

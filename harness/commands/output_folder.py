@@ -1,4 +1,4 @@
-"""A folder that a command fills for somebody: it appears whole or not at all."""
+"""Where a command writes for somebody: a folder appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -28,12 +28,16 @@ def appearing(place: Path, option: str, typed: Path, mode: int = 0o777) -> Itera
         shutil.rmtree(part, ignore_errors=True)  # of a command that was killed
         part.mkdir(mode)
     except OSError as error:
-        raise ConfigError(
-            f"{option} must be a folder that can be made and written, but got '{typed}' "
-            f"({error.strerror}); name another one"
-        ) from error
+        raise unwritable(option, "a folder that can be made and written", typed, error) from error
     try:
         yield part
         os.replace(part, place)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def unwritable(option: str, what: str, typed: Path, error: OSError) -> ConfigError:
+    """The sentence where `option` must be `what`, e.g. "a file that can be written"."""
+    return ConfigError(
+        f"{option} must be {what}, but got '{typed}' ({error.strerror}); name another one"
+    )

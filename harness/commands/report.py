@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.base.errors import ConfigError
 from harness.commands.gather import gather
+from harness.commands.output_folder import unwritable
 from harness.commands.session import Session
 from harness.report.index import check_folder, check_place, publish_index
 from harness.report.page import write_report
@@ -28,10 +28,8 @@ def write_page(session: Session, publish: Path | None = None) -> dict[str, Any]:
             published = str(write_report(data, publish / session.experiment.name))
             publish_index(publish)
         except OSError as error:
-            raise ConfigError(
-                f"--publish must be a folder that can be written, but got '{publish}' "
-                f"({error.strerror}); name another one"
-            ) from error
+            what = "a folder that can be written"
+            raise unwritable("--publish", what, publish, error) from error
     return {
         "report": str(page),
         "published": published,

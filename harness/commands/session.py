@@ -82,7 +82,7 @@ class Session:
         return Specs(
             self.experiment,
             self.compute,
-            resolve_extractor(self.experiment),
+            resolve_extractor(self.experiment, self.experiment.metrics.extractor),
             resolve_auditors(self.experiment),
         )
 
@@ -124,17 +124,13 @@ class Session:
         """Role of every used patient, by content digest."""
         from harness.data.roles import assign_roles
 
-        usable = self.patient_index.usable
+        config, usable = self.experiment.data, self.patient_index.usable
         if not usable:
             excluded = self.patient_index.excluded
             reasons = "; ".join(f"{e.patient}: {e.reason}" for e in excluded[:5])
             reasons += f"; and {len(excluded) - 5} more" if len(excluded) > 5 else ""
             raise DataError(f"an experiment needs usable patients, but got none ({reasons})")
-        return assign_roles(
-            {patient.digest: patient.role for patient in usable},
-            self.experiment.data.roles,
-            self.experiment.data.limit,
-        )
+        return assign_roles({p.digest: p.role for p in usable}, config.roles, config.limit)
 
     @cached_property
     def store(self) -> Spec:
@@ -145,9 +141,7 @@ class Session:
         return {
             "data": to_dict(self.experiment.data),
             "root": str(self.root),
-            "patient_index": {
-                patient.digest: patient.file for patient in self.patient_index.usable
-            },
+            "patient_index": {p.digest: p.file for p in self.patient_index.usable},
             "readers": self.readers,
             "inception_weights": self.experiment.metrics.inception_weights,
             "torchscript": self.experiment.metrics.torchscript,

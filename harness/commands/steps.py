@@ -120,11 +120,9 @@ def compare(session: Session) -> Compared:
         session.views["comparison"] = comparison_views(found, graph, (), None)
         return found
 
-    replicates = session.experiment.replicates.count
-    session.console.heading(
-        f"Comparison of {counted(len(session.experiment.arms), 'arm')} over "
-        f"{counted(replicates, 'replicate')}"
-    )
+    arms = counted(len(session.experiment.arms), "arm")
+    replicates = counted(session.experiment.replicates.count, "replicate")
+    session.console.heading(f"Comparison of {arms} over {replicates}")
     for line in (*plan_lines(session), *_same_doses(session, planner)):
         session.console.say(line)
     found = session.drive(plan)
@@ -175,12 +173,10 @@ def begun_comparison(session: Session, graph: JobGraph | None = None) -> Compari
     if session.experiment.mask.learns == "ct" or "test" not in session.roles.values():
         return None
     found = comparison_of(session, choice(session)).plan(graph or session.graph())
+    levels = [replicate for level in found.levels for replicate in level.replicates]
     specs = [
         spec
-        for replicate in (
-            *found.replicates,
-            *(c for level in found.levels for c in level.replicates),
-        )
+        for replicate in (*found.replicates, *levels)
         for spec in (*(t.steady for t in replicate.stages.values()), *replicate.segmenters.values())
     ]
     return found if any(session.work.job(spec).path.exists() for spec in specs) else None

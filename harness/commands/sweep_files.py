@@ -52,7 +52,7 @@ class SweepFiles:
             return
         began = time.monotonic()
         try:
-            write_files(self._session, plan, self._space, self.folder)
+            self._write(plan)
         except Exception as error:  # noqa: BLE001 - a figure must not stop hours of training
             if not self._warned:
                 self._warned = True
@@ -63,31 +63,29 @@ class SweepFiles:
         ended = time.monotonic()
         self._next = ended + TIME_RATIO * (ended - began)
 
-
-def write_files(
-    session: Session, plan: SweepPlan, space: Mapping[str, AxisConfig], folder: Path
-) -> None:
-    """Write figures, the grid of samples and the best trial's settings; nothing before the first
-    told trial, and nothing where they show these trials already."""
-    shown = _content(plan, space)
-    mark = folder / "drawn.json"
-    if shown is None or (mark.exists() and read_json(mark) == {"of": shown}):
-        return
-    for drawing in draw_search(plan, space):
-        path = folder / f"{drawing.stem}.png"
-        if drawing.figure is None:
-            path.unlink(missing_ok=True)
+    def _write(self, plan: SweepPlan) -> None:
+        """Write figures, the grid of samples and the best trial's settings; nothing before the
+        first told trial, and nothing where they show these trials already."""
+        shown = _content(plan, self._space)
+        mark = self.folder / "drawn.json"
+        if shown is None or (mark.exists() and read_json(mark) == {"of": shown}):
+            return
+        for drawing in draw_search(plan, self._space):
+            path = self.folder / f"{drawing.stem}.png"
+            if drawing.figure is None:
+                path.unlink(missing_ok=True)
+            else:
+                write_png(path, drawing.figure)
+        crop = self._session.experiment.data.crop
+        grid = draw_settings(self._session.work, crop, plan, self._space)
+        if grid is not None and grid.figure is not None:
+            write_png(self.folder / f"{grid.stem}.png", grid.figure, DPI)
+        best = chosen_trial(plan)
+        if best is not None:
+            write_text(self.folder / SETTINGS, settings_text(plan, best))
         else:
-            write_png(path, drawing.figure)
-    grid = draw_settings(session.work, session.experiment.data.crop, plan, space)
-    if grid is not None and grid.figure is not None:
-        write_png(folder / f"{grid.stem}.png", grid.figure, DPI)
-    best = chosen_trial(plan)
-    if best is not None:
-        write_text(folder / SETTINGS, settings_text(plan, best))
-    else:
-        (folder / SETTINGS).unlink(missing_ok=True)
-    write_json(mark, {"of": shown})
+            (self.folder / SETTINGS).unlink(missing_ok=True)
+        write_json(mark, {"of": shown})
 
 
 def settings_text(plan: SweepPlan, run: TrialRun) -> str:

@@ -89,20 +89,19 @@ class Comparison:
         trained: dict[str, Input] = {}
         for replicate in plan.replicates:
             trained |= replicate.trained(plan.segmenter_epochs)
-        for found in plan.levels:
-            head = f"{found.level.axis}={found.level.value:g}"
-            for replicate in found.replicates:
-                made = replicate.trained(plan.segmenter_epochs)
-                trained |= {f"{head}/{name}": spec for name, spec in made.items()}
+        for dose_plan in plan.levels:
+            head = f"{dose_plan.level.axis}={dose_plan.level.value:g}"
+            for replicate in dose_plan.replicates:
+                segmenters = replicate.trained(plan.segmenter_epochs)
+                trained |= {f"{head}/{name}": spec for name, spec in segmenters.items()}
         if graph.pending():
             return plan
         plan.opening = self.replicates.specs.opening(self.replicates.store, trained, rule)
         opened = graph.need(plan.opening, label="opening of the test")
         plan.tests = self._tests(graph, plan, self.replicates, plan.replicates, "")
-        for found in plan.levels:
-            found.tests = self._tests(
-                graph, plan, found.level.replicates, found.replicates, f", {found.level.name}"
-            )
+        for dose_plan in plan.levels:
+            level, planned = dose_plan.level, dose_plan.replicates
+            dose_plan.tests = self._tests(graph, plan, level.replicates, planned, f", {level.name}")
         plan.extended = bool(opened and opened["values"]["extended"])
         plan.finished = not graph.pending()
         return plan
@@ -119,14 +118,10 @@ class Comparison:
             ConfigError: a number of patients that is not below that of the training patients.
         """
         asked = self.experiment.dose_response
-        found = [self._fewer(count) for count in sorted(asked.patients)]
-        settings = self.experiment.segmentation
-        return found + [
-            Level(
-                "synthetic_fraction",
-                share,
-                self.replicates.with_segmentation(synthetic_fraction=share),
-            )
+        fewer = [self._fewer(count) for count in sorted(asked.patients)]
+        settings, under = self.experiment.segmentation, self.replicates.with_segmentation
+        return fewer + [
+            Level("synthetic_fraction", share, under(synthetic_fraction=share))
             for share in sorted(asked.synthetic_fraction)
             if settings.extra_slots(share) != settings.extra_slots()
         ]
@@ -147,13 +142,12 @@ class Comparison:
         return Level("patients", count, replace(self.replicates, store=store))
 
     def _level(self, graph: JobGraph, level: Level) -> LevelPlan:
-        rule, replicates = self.experiment.decision, []
+        arms = self.experiment.decision.baseline, self.experiment.decision.candidate
         graph.need(level.replicates.store, label=f"prepare pairs, {level.name}")
-        for seed in self.seeds():
-            name = f"replicate {seed}, {level.name}"
-            replicates.append(
-                level.replicates.plan(graph, seed, (rule.baseline, rule.candidate), name)
-            )
+        replicates = [
+            level.replicates.plan(graph, seed, arms, f"replicate {seed}, {level.name}")
+            for seed in self.seeds()
+        ]
         return LevelPlan(level, replicates)
 
     @staticmethod

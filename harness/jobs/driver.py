@@ -143,8 +143,7 @@ class Driver:
 
         A job may write as much again as it has, and more than the write that failed.
         """
-        folder = self.work.job(run.request.spec).path
-        own = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        own = self.work.job(run.request.spec).size()
         wanted = max(LEAST_ROOM, 2 * own, 2 * wrote)
         if free_bytes(self.work.root) >= wanted:
             return False

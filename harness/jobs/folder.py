@@ -58,8 +58,12 @@ class JobFolder:
 
     def checkpoints(self) -> list[int]:
         """Epochs that have a result, ascending."""
-        found = (self.path / "checkpoints").glob("*/result.json")
-        return sorted(int(path.parent.name) for path in found)
+        results = self.path.glob("checkpoints/*/result.json")
+        return sorted(int(path.parent.name) for path in results)
+
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
 
     def open(self, spec: Spec) -> None:
         """Make the folder, store the spec, sweep up what a killed owner was still writing."""
@@ -93,19 +97,11 @@ class JobFolder:
         failure = {"reason": reason, "time": time.time(), "too_large": too_large}
         write_json(self.path / "failure.json", failure)
 
-    def failure(self) -> str | None:
-        """The reason of the last failure."""
-        failure = self._failure()
-        return str(failure["reason"]) if failure else None
-
     def too_large(self) -> str | None:
         """The reason of the last failure where it was one of memory."""
-        failure = self._failure()
-        return str(failure["reason"]) if failure and failure.get("too_large") else None
-
-    def _failure(self) -> dict[str, Any] | None:
         path = self.path / "failure.json"
-        return read_json(path) if path.exists() else None
+        failure = read_json(path) if path.exists() else {}
+        return failure["reason"] if failure.get("too_large") else None
 
     def forget_failure(self) -> None:
         (self.path / "failure.json").unlink(missing_ok=True)

@@ -85,11 +85,9 @@ def _explain_gpu(error: BaseException, context: Context) -> HarnessError:
 
 
 def _refused_by_the_machine(error: BaseException) -> bool:
-    if isinstance(error, MemoryError):
-        return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    return _says(error, *ON_THE_HOST)
+    return isinstance(error, MemoryError) or _says(error, *ON_THE_HOST)
 
 
 def _fewer(workers: int) -> str:

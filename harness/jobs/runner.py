@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from harness.base.disk import DiskFull, is_full
 from harness.base.errors import EnvironmentFault, HarnessError, OutOfMemory, RuleError, Stopped
@@ -42,9 +42,6 @@ class Outcome:
     exit_code: int = 0
     wrote: int = 0
     spent: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def run_request(

@@ -21,11 +21,7 @@ T = TypeVar("T")
 
 
 class Waiting:
-    """Says once that something is away, once that it is back, and how long to wait meanwhile.
-
-    Args:
-        console: takes both lines.
-    """
+    """Says once that something is away, once that it is back, and how long to wait meanwhile."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -44,7 +44,7 @@ def main() -> None:
         outcome = run_request(Request.from_dict(json.loads(line)), work, stop, fresh)
         fresh = False
         try:
-            answers.write(json.dumps(outcome.to_dict()) + "\n")
+            answers.write(json.dumps(vars(outcome)) + "\n")
         except BrokenPipeError:
             return
         if stop():

@@ -42,12 +42,12 @@ def count_costs(plan: SweepPlan, work: WorkFolder, sizes: bool = True) -> Costs:
         sum(seconds for seconds, _ in spent[0]),
         sum(seconds for seconds, _ in spent[1]),
         sum(cpu for part in spent for _, cpu in part),
-        sum(_size(folder) for folder in (*trainings, *scores)) if sizes else 0,
+        sum(folder.size() for folder in (*trainings, *scores)) if sizes else 0,
     )
 
 
 def _once(work: WorkFolder, specs: Iterable[Spec]) -> list[JobFolder]:
-    """The folder of each job that is named, once."""
+    """The folder of each job."""
     return [work.job(spec) for spec in {spec.digest: spec for spec in specs}.values()]
 
 
@@ -58,7 +58,3 @@ def _cost(folder: JobFolder) -> tuple[float, float]:
     costs = [result["cost"] for result in results if result is not None]
     pairs = [(float(c["seconds"]), float(c.get("cpu_seconds", 0.0))) for c in costs]
     return max(pairs, default=(0.0, 0.0))
-
-
-def _size(folder: JobFolder) -> int:
-    return sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file())

@@ -54,15 +54,15 @@ def importance(plan: SweepPlan, space: Mapping[str, AxisConfig]) -> Importance:
             f"without a failed seed, and there {'is' if len(sound) == 1 else 'are'} {len(sound)}.",
         )
     best = max(_LEAST_BEST, math.ceil(_BEST_SHARE * len(sound)))
-    found = _shares(sound, plan.direction, space, best / len(sound))
-    if not sum(found.values()) > 0:
+    shares = _shares(sound, plan.direction, space, best / len(sound))
+    total = sum(shares.values())
+    if not total > 0:
         return Importance(
             of=len(sound),
             why="Parameter importance is not drawn: the best trials lie along every axis as all "
             "trials do.",
         )
-    total = sum(found.values())
-    ordered = sorted(found.items(), key=lambda entry: -entry[1])
+    ordered = sorted(shares.items(), key=lambda entry: -entry[1])
     return Importance({name: share / total for name, share in ordered}, best, len(sound))
 
 
@@ -76,13 +76,9 @@ def _shares(
     known = distributions(space)
     study = optuna.create_study(direction=optuna.study.StudyDirection[direction.upper()])
     for trial in trials:
-        params = dict(trial.params)
+        params, shapes = dict(trial.params), {name: known[name] for name in trial.params}
         study.add_trial(
-            optuna.trial.create_trial(
-                value=trial.value,
-                params=params,
-                distributions={name: known[name] for name in params},
-            )
+            optuna.trial.create_trial(value=trial.value, params=params, distributions=shapes)
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the evaluator is marked experimental

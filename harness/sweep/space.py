@@ -45,17 +45,16 @@ def is_asked(axis: AxisConfig, params: Mapping[str, Any]) -> bool:
 
 def ask(trial: Trial, space: Mapping[str, AxisConfig]) -> dict[str, Any]:
     """Values of every axis that applies, in the order of the space; suggested by the trial."""
-    from optuna.distributions import CategoricalDistribution, IntDistribution
-
-    for path, shape in distributions(space).items():
-        if not is_asked(space[path], trial.params):
+    for path, axis in space.items():
+        if not is_asked(axis, trial.params):
             continue
-        if isinstance(shape, CategoricalDistribution):
-            trial.suggest_categorical(path, shape.choices)
-        elif isinstance(shape, IntDistribution):
-            trial.suggest_int(path, shape.low, shape.high, log=shape.log)
+        if axis.values is not None:
+            trial.suggest_categorical(path, axis.values)
+        elif axis.integer:
+            low, high = map(int, axis.ends)
+            trial.suggest_int(path, low, high, log=axis.log)
         else:
-            trial.suggest_float(path, *space[path].ends, log=space[path].log)
+            trial.suggest_float(path, *axis.ends, log=axis.log)
     return dict(trial.params)
 
 
@@ -108,9 +107,7 @@ def longest(sweep: StageSweepConfig, configured: int) -> int:
     axis = sweep.space.get("schedule.epochs")
     if axis is None:
         return configured
-    if axis.values is not None:
-        return int(max(axis.values))  # type: ignore[type-var]
-    return int(axis.ends[1])
+    return max(listed_epochs(sweep)) if axis.values else int(axis.ends[1])
 
 
 def listed_epochs(sweep: StageSweepConfig) -> tuple[int, ...]:

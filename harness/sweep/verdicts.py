@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from harness.jobs.folder import WorkFolder
@@ -155,12 +156,8 @@ def _verdict(work: WorkFolder, stage: str, trial: TrialRun, seed: SeedRun) -> Se
 
 def _seen(by_epoch: Mapping[int, str]) -> int | None:
     """The first epoch of the unbroken row of collapsed verdicts that reaches the end."""
-    first = None
-    for epoch, word in sorted(by_epoch.items(), reverse=True):
-        if word not in COLLAPSED:
-            break
-        first = epoch
-    return first
+    back = sorted(by_epoch, reverse=True)
+    return min(takewhile(lambda epoch: by_epoch[epoch] in COLLAPSED, back), default=None)
 
 
 def _grouped(

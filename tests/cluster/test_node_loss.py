@@ -12,6 +12,7 @@ from factories.cluster import (
     assert_every_trial_once,
     sweep_that_loses_a_node,
 )
+from factories.tiny import failure_of
 
 from harness.jobs.folder import JobFolder
 
@@ -32,6 +33,6 @@ def test_a_sweep_that_loses_a_node_ends_as_one_without_a_cluster(tmp_path: Path)
     assert_same_results(workdir, alone)
     assert len(sums(workdir, "jobs/*/*/checkpoints/*/weights.safetensors")) >= TRIALS
     assert [job.spec() for job in jobs(workdir)] == [job.spec() for job in jobs(alone)]
-    assert not [job for job in jobs(workdir) if job.failure() is not None]
+    assert not [job for job in jobs(workdir) if failure_of(job) is not None]
     left = [p.name for p in workdir.rglob("*") if p.name.endswith(("lease.json", ".mark", ".tmp"))]
     assert not left

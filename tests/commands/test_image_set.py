@@ -15,7 +15,8 @@ from PIL import Image
 from harness.base.errors import ConfigError, DataError
 from harness.commands.score.image_files import kind_of, stem_of
 from harness.commands.score.image_patients import with_patients
-from harness.commands.score.image_set import ImageSet, check_one_size, read_images
+from harness.commands.score.image_set import ImageSet, read_images
+from harness.commands.score.request import ScoreRequest, read_sets
 from harness.data.pairs.store import PairRow, write_store
 
 EDGE = 32
@@ -175,9 +176,8 @@ def test_sizes(tmp_path: Path) -> None:
     assert "but got 31 x 31 in" in refused(tmp_path)
     (tmp_path / "48").mkdir()
     np.save(tmp_path / "48" / "a.npy", grey(0, 48))
-    sets = [read_images(tmp_path / edge, "real") for edge in ("40", "48")]
     with pytest.raises(DataError) as caught:
-        check_one_size(*sets)
+        read_sets(ScoreRequest(tmp_path / "40", tmp_path / "48"))
     assert "but got 40 x 40 in" in str(caught.value)
     assert "48 x 48 in" in str(caught.value)
 

@@ -20,15 +20,13 @@ from factories.dicom import (
     to_mm,
 )
 
-from harness.base.console import Console
 from harness.base.errors import ConfigError, DataError
-from harness.commands.inspect.command import inspect
+from harness.commands.inspect.command import inspect_folder
 from harness.commands.inspect.text import show
 
 SHAPE = (5, 30, 40)
 TURNED = placed(SHAPE, (3.0, 1.0, 2.0), orientation=(0.96, 0.28, 0, -0.28, 0.96, 0))
 LEVEL, ROWS, COLUMNS = 2, (9.5, 14.5), (19.5, 29.5)
-STRUCTURES = ("parotid_left", "spinal_cord")
 
 
 @pytest.fixture
@@ -43,9 +41,8 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def look(root: Path, key: Path | None = None, **options: Any) -> dict[str, Any]:
-    quiet = Console(quiet=True)
-    return inspect(root, STRUCTURES, {}, quiet, key or root / "no-key", **options)
+def look(root: Path, workdir: Path | None = None, **options: Any) -> dict[str, Any]:
+    return inspect_folder(root, workdir=workdir or root / "no-work-folder", **options)
 
 
 def test_keys_that_programs_read(folder: Path) -> None:
@@ -87,10 +84,10 @@ def test_masks_lie_where_their_contours_do(
 
 
 def test_pseudonyms_are_those_of_the_work_folder(folder: Path, tmp_path: Path) -> None:
-    key = tmp_path / "key-folder"
-    key.mkdir()
+    key = tmp_path / "private" / "dicom"
+    key.mkdir(parents=True)
     (key / "key").write_bytes(b"k" * 32)
-    first, again = look(folder, key), look(folder, key)
+    first, again = look(folder, tmp_path), look(folder, tmp_path)
     assert first["patients"] == again["patients"]
     assert look(folder)["patients"] != first["patients"]
     assert sorted(p.name for p in key.iterdir()) == ["key"]

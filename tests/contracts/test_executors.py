@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from factories.cluster import two_nodes
-from factories.tiny import Tiny, values_of, weights_at
+from factories.tiny import Tiny, failure_of, values_of, weights_at
 
 from harness.base.files import read_json
 from harness.jobs.checkpoint import load_state
@@ -145,7 +145,7 @@ def test_a_failure_is_stored_and_told_and_the_others_go_on(case: Case) -> None:
     assert told[wrong].state == "failed"
     assert told[wrong].exit_code == 3
     assert told[wrong].reason.startswith("input 'store' of this mask-stage job must be finished")
-    assert case.folder(bad).failure() is not None
+    assert failure_of(case.folder(bad)) is not None
 
 
 def test_a_stop_saves_the_state_and_drops_what_waits(case: Case, tmp_path: Path) -> None:

@@ -172,8 +172,7 @@ def test_names_stay_in_the_private_folder(root: Path) -> None:
 
 def test_what_inspect_writes_of_dicom_is_read_as_the_same_patient(tmp_path: Path) -> None:
     """Its folders are `folders`; a phantom is one patient as DICOM and as files."""
-    from harness.base.console import Console
-    from harness.commands.inspect.command import inspect
+    from harness.commands.inspect.command import inspect_folder
 
     small = {"patients": 1, "slices": 12, "spacing_mm": (4.0, 3.0, 3.0)}
     phantom = make_source(DataConfig(phantom=small), tmp_path / "phantom")  # type: ignore[arg-type]
@@ -183,7 +182,7 @@ def test_what_inspect_writes_of_dicom_is_read_as_the_same_patient(tmp_path: Path
     [patients] = (tmp_path / "phantom" / "private" / "phantom" / "patients").iterdir()
     for kind in ("nifti", "nrrd"):
         out = tmp_path / kind / "in"
-        inspect(patients, (), {}, Console(quiet=True), tmp_path / "key", out, kind)
+        inspect_folder(patients, out, workdir=tmp_path / "work", kind=kind)
         scan = only(out)
         assert scan.content_digest() == dicom.content_digest()
         assert set(scan.labels) >= {"mandible", "spinal_cord"} or len(scan.labels) > 2

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.files import sha256_file
+from harness.base.files import read_json, sha256_file
 from harness.config.experiment import Experiment, model_of
 from harness.data.pairs.placement import Placement
 from harness.data.pairs.store import LoadedScan, PairRow, write_scan, write_store
@@ -224,6 +224,12 @@ def values_of(folder: JobFolder) -> dict[tuple[int, str], float]:
     found = {(line.step, line.name): line.value for line in lines}
     assert len(found) == len(lines), "a value stands twice in the journal"
     return found
+
+
+def failure_of(folder: JobFolder) -> str | None:
+    """Why a job failed last."""
+    path = folder.path / "failure.json"
+    return read_json(path)["reason"] if path.exists() else None
 
 
 def weights_at(folder: JobFolder, epoch: int) -> str:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from factories.jobs import breaks, count, runs, text
 from factories.process import workers
-from factories.tiny import StopAfter, Tiny, same, values_of, weights_at
+from factories.tiny import StopAfter, Tiny, failure_of, same, values_of, weights_at
 
 from harness.base.console import Console
 from harness.base.errors import JobFailed, Stopped
@@ -87,7 +87,7 @@ def test_the_others_are_finished_before_a_failure_is_raised(tmp_path: Path) -> N
     work = WorkFolder(tmp_path)
     assert work.job(good).result() is not None
     assert work.job(behind).result() is None
-    assert work.job(bad).failure() is not None
+    assert failure_of(work.job(bad)) is not None
 
 
 def test_a_job_that_ends_without_its_result_is_a_failure(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from factories.tiny import failure_of
 
 from harness.base.files import write_text
 from harness.jobs.folder import JobFolder, WorkFolder
@@ -166,12 +167,12 @@ def test_a_clear_that_is_killed_leaves_no_result_without_its_files(
 
 def test_a_failure_stays_until_it_is_forgotten(tmp_path: Path) -> None:
     folder = JobFolder(tmp_path)
-    assert folder.failure() is None
+    assert failure_of(folder) is None
     folder.fail("a sentence")
-    assert folder.failure() == "a sentence"
+    assert failure_of(folder) == "a sentence"
     folder.forget_failure()
     folder.forget_failure()
-    assert folder.failure() is None
+    assert failure_of(folder) is None
 
 
 def test_what_work_began_on_is_kept(tmp_path: Path) -> None:

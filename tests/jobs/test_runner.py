@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from factories.jobs import breaks, count, request, rewrite, runs, text
+from factories.tiny import failure_of
 
 from harness.base.files import write_text
 from harness.jobs import runner
 from harness.jobs.folder import WorkFolder
 from harness.jobs.runner import run_request
-from harness.jobs.status import finished, missing, stale_inputs
+from harness.jobs.status import finished, missing
 
 
 @pytest.fixture
@@ -47,11 +48,8 @@ def test_an_input_with_another_content_makes_a_result_stale(work: WorkFolder) ->
     second = text("b", left=first.done(), right=first.done())
     for spec in (first, second):
         run_request(request(spec), work)
-    result = finished(work, second)
-    assert result is not None
-    assert stale_inputs(work, second, result) == []
+    assert finished(work, second) is not None
     rewrite(work, first, "other")
-    assert stale_inputs(work, second, result) == ["left", "right"]
     assert finished(work, second) is None
     outcome = run_request(request(second, label="b"), work)
     assert outcome.reason == "made again, for input 'left' and 'right' changed"
@@ -98,7 +96,7 @@ def test_stopped_work_is_gone_on_with(work: WorkFolder) -> None:
     spec = count()
     asked = iter([False, True, False, False, False])
     assert run_request(request(spec, 5), work, lambda: next(asked)).reason == "stopped after 2"
-    assert work.job(spec).failure() is None
+    assert failure_of(work.job(spec)) is None
     assert run_request(request(spec, 5), work, lambda: next(asked)).state == "done"
 
 
@@ -120,7 +118,7 @@ def test_a_sentence_is_stored_and_keeps_its_exit_code(work: WorkFolder) -> None:
     outcome = run_request(request(breaks("sentence")), work)
     assert (outcome.state, outcome.exit_code) == ("failed", 2)
     assert outcome.reason == "patients must be patient, but got haste; wait"
-    assert work.job(breaks("sentence")).failure() == outcome.reason
+    assert failure_of(work.job(breaks("sentence"))) == outcome.reason
     assert work.job(breaks("sentence")).result() is None
 
 
@@ -128,7 +126,7 @@ def test_a_bug_is_stored_with_its_traceback(work: WorkFolder) -> None:
     outcome = run_request(request(breaks("bug")), work)
     assert (outcome.state, outcome.exit_code) == ("failed", 1)
     assert outcome.reason.startswith("ZeroDivisionError: an accident\nTraceback")
-    assert "break_job" in (work.job(breaks("bug")).failure() or "")
+    assert "break_job" in (failure_of(work.job(breaks("bug"))) or "")
 
 
 @pytest.mark.parametrize("library", ["torch", "numpy"])
@@ -150,7 +148,7 @@ def test_memory_refused_in_a_used_process_is_asked_for_in_a_new_one(work: WorkFo
     spec = breaks("numpy-memory")
     outcome = run_request(request(spec), work, fresh=False)
     assert (outcome.state, outcome.spent) == ("crowded", True)
-    assert work.job(spec).failure() is None
+    assert failure_of(work.job(spec)) is None
     outcome = run_request(request(spec), work)
     assert (outcome.state, outcome.spent) == ("failed", True)
 
@@ -158,7 +156,7 @@ def test_memory_refused_in_a_used_process_is_asked_for_in_a_new_one(work: WorkFo
 def test_other_failures_are_not_of_memory(work: WorkFolder) -> None:
     for how in ("sentence", "bug"):
         run_request(request(breaks(how)), work)
-        assert work.job(breaks(how)).failure()
+        assert failure_of(work.job(breaks(how)))
         assert work.job(breaks(how)).too_large() is None
 
 
@@ -167,7 +165,7 @@ def test_a_failure_is_forgotten_when_it_works(work: WorkFolder) -> None:
     assert run_request(request(spec), work).state == "failed"
     write_text(work.root / "mended", "")
     assert run_request(request(spec), work).state == "done"
-    assert work.job(spec).failure() is None
+    assert failure_of(work.job(spec)) is None
 
 
 def test_a_missing_input_is_said(work: WorkFolder) -> None:
@@ -231,4 +229,4 @@ def test_an_owner_that_stays_is_named(work: WorkFolder, monkeypatch: pytest.Monk
     assert (outcome.state, outcome.exit_code) == ("failed", 3)
     assert outcome.reason.startswith(f"the text has one owner at a time, but process {process.pid}")
     process.communicate("")
-    assert work.job(spec).failure() is None, "nothing is written beside a living owner"
+    assert failure_of(work.job(spec)) is None, "nothing is written beside a living owner"

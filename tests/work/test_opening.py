@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories.tiny import ROLES, Tiny, digest_for
+from factories.tiny import ROLES, Tiny, digest_for, failure_of
 
 from harness.base.files import sha256_file
 from harness.jobs.spec import Input, Spec
@@ -164,6 +164,6 @@ def test_after_the_opening_no_segmenter_changes_with_its_store(tmp_path: Path) -
         "after the test was opened no segmenter may change, but input 'store' of segmenter did; "
         "restore it, or name another --workdir"
     )
-    assert tiny.work.job(named).failure() == outcome.reason
+    assert failure_of(tiny.work.job(named)) == outcome.reason
     assert tiny.work.job(named).result(3) is not None, "nothing was dropped"
     assert tiny.run(other, 3).reason == "made again, for input 'store' changed", "not named"

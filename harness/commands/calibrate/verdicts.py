@@ -41,10 +41,11 @@ def calibrate_verdict(
     def plan(graph: JobGraph) -> list[dict[str, Any] | None]:
         return [graph.need(spec, label=_label(spec)) for spec in specs]
 
-    results = [result["values"] for result in session.drive(plan)]
+    results = session.drive(plan)
     rows: list[dict[str, Any]] = []
     reasons = []
-    for spec, values in zip(specs, results, strict=True):
+    for spec, result in zip(specs, results, strict=True):
+        values = result["values"]
         if "reason" in values:
             reasons.append(f"{SHOWN[spec.config['shows']]}: {values['reason']}")
         rows += [{"shows": spec.config["shows"], **cell} for cell in values.get("cells", ())]
@@ -58,7 +59,8 @@ def calibrate_verdict(
         )
     path = session.home / f"calibration-{of}.csv"
     write_text(path, table(rows))
-    session.views[f"calibration-{of}"] = [calibration_view(of, rows, _latest(session, specs), path)]
+    measured = max(int(result["finished"] * 1000) for result in results)  # ms since 1970
+    session.views[f"calibration-{of}"] = [calibration_view(of, rows, measured, path)]
     for line in lines(rows):
         session.console.say(line)
     return {
@@ -73,12 +75,6 @@ def calibrate_verdict(
 def _label(spec: Spec) -> str:
     config = spec.config
     return f"calibrate {config['of']}, {config['images']} {SHOWN[config['shows']]}"
-
-
-def _latest(session: Session, specs: Sequence[Spec]) -> int:
-    """When the last rate was measured, milliseconds since 1970."""
-    found = [session.work.job(spec).result() for spec in specs]
-    return max(int(result["finished"] * 1000) for result in found if result)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -111,14 +107,12 @@ def sentence(of: str, rows: Sequence[dict[str, Any]]) -> str:
 
 def lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     """A line per cell."""
-    text = []
-    for row in rows:
-        kind = {"failure": "", "subtle": " (limit)", "honest": " (should pass)"}[row["kind"]]
-        text.append(
-            f"{SHOWN[row['shows']]:10s} n {row['n']:4d}  {row['planted'] + kind:34s} "
-            f"{_percent(row)}"
-        )
-    return text
+    kinds = {"failure": "", "subtle": " (limit)", "honest": " (should pass)"}
+    return [
+        f"{SHOWN[row['shows']]:10s} n {row['n']:4d}  {row['planted'] + kinds[row['kind']]:34s} "
+        f"{_percent(row)}"
+        for row in rows
+    ]
 
 
 def _rate(row: dict[str, Any]) -> float:

@@ -20,6 +20,7 @@ from harness.commands.decide.request import (
     declared_rule,
     figure_path,
 )
+from harness.commands.output_folder import unwritable
 from harness.figures.arms import PairedDots, paired_differences
 from harness.figures.style import MINUS, short_name, style
 from harness.inference.decision import decide
@@ -108,9 +109,9 @@ def _write(figure: Figure, path: Path, named: bool) -> None:
     try:
         write_bytes(path, buffer.getvalue())
     except OSError as error:
-        got = f"but got '{path}' ({error.strerror})"
         if named:
-            rule = f"--output must be a figure that can be written, {got}; name another one"
-        else:
-            rule = f"the figure is written beside the scores, {got}; name a place with --output"
-        raise ConfigError(rule) from error
+            raise unwritable("--output", "a figure that can be written", path, error) from error
+        raise ConfigError(
+            f"the figure is written beside the scores, but got '{path}' ({error.strerror}); name a "
+            "place with --output"
+        ) from error

@@ -44,36 +44,14 @@ def inspect_folder(
     kind: str = "nifti",
     console: Console | None = None,
 ) -> dict[str, Any]:
-    """`inspect` by the names of an experiment's data section, the usual names beside them.
-
-    Args:
-        data: whose structures and patterns map ROI names; None takes the defaults.
-        workdir: pseudonyms are those of this work folder, where it has any.
-    """
-    data = data or DataConfig()
-    names = tuple(dict.fromkeys((*data.structures, *data.patterns, *USUAL_NAMES)))
-    private = Path(workdir) / "private" / "dicom"
-    place = None if masks is None else Path(masks)
-    console = console or Console(quiet=True)
-    return inspect(Path(folder), names, data.patterns, console, private, place, kind)
-
-
-def inspect(
-    folder: Path,
-    structures: Sequence[str],
-    patterns: Mapping[str, Sequence[str]],
-    console: Console,
-    key_folder: Path,
-    masks: Path | None = None,
-    kind: str = "nifti",
-) -> dict[str, Any]:
     """Survey a folder and, where asked, write every mask with its image.
 
     Args:
         folder: of DICOM files.
-        structures, patterns: what ROI names are looked up in.
-        key_folder: private folder of a work folder; its pseudonyms are used if it has a key.
         masks: folder for the masks of all ROIs with their images; must be new or empty.
+        data: its structures and patterns, and the usual names, are what ROI names are looked up
+            in; None takes the defaults.
+        workdir: pseudonyms are those of this work folder, where it has any.
         kind: "nifti" or "nrrd".
 
     Returns:
@@ -83,6 +61,9 @@ def inspect(
         ConfigError: there is no such folder, `masks` cannot be made, or `kind` is no format.
         DataError: there is nothing to inspect.
     """
+    folder, masks = Path(folder), None if masks is None else Path(masks)
+    data, console = data or DataConfig(), console or Console(quiet=True)
+    names = tuple(dict.fromkeys((*data.structures, *data.patterns, *USUAL_NAMES)))
     kind = kind.lower()
     if kind not in SUFFIXES:
         raise ConfigError(f"--format must be nifti or nrrd, but got '{kind}'")
@@ -91,8 +72,8 @@ def inspect(
             f"inspect needs an existing folder of DICOM files, but got '{folder}'; check the path"
         )
     with tempfile.TemporaryDirectory() as none, _filled(masks, folder) as part:
-        known = (key_folder / "key").exists()
-        pseudonyms = Pseudonyms(key_folder if known else Path(none))
+        private = Path(workdir) / "private" / "dicom"
+        pseudonyms = Pseudonyms(private if (private / "key").exists() else Path(none))
         headers = walk(folder, None)
         if not any(header.kind for header in headers):
             held = f"{counted(len(headers), 'file')} without either" if headers else "no file"
@@ -107,8 +88,8 @@ def inspect(
             progress.start("inspect", "look at series and structure sets")
             found = survey(
                 headers,
-                structures,
-                patterns,
+                names,
+                data.patterns,
                 files.keep if files else None,
                 lambda done, of: progress.update("inspect", done, f"of {of}"),
             )

@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 from harness.base.console import Console
 from harness.base.files import csv_text, without_nan, write_json, write_text
 from harness.base.progress import JobProgress
+from harness.commands.output_folder import unwritable
 from harness.commands.score.copies import GALLERY, judge_copies
 from harness.commands.score.features import score_features
 from harness.commands.score.image_set import ImageSet
 from harness.commands.score.pixels import judge_diversity, score_diversity, score_pairs
 from harness.commands.score.request import (
+    WRITABLE,
     ScoreRequest,
     check,
     drawn_sets,
     extractor_names,
     read_sets,
-    unwritable,
 )
 from harness.metrics.extractors.registry import Extractor, make_extractor
 
@@ -149,7 +150,7 @@ def _written(found: dict[str, Any], output: Path) -> dict[str, Any]:
         write_json(output / "score.json", found)
         write_text(output / "scores.csv", _table(found))
     except OSError as error:
-        raise unwritable(output, error) from error
+        raise unwritable("--output", WRITABLE, output, error) from error
     return found
 
 

@@ -59,8 +59,8 @@ class Line:
     at_baseline_n: float
 
     def to_dict(self) -> dict[str, Any]:
-        at_n = self.at_baseline_n if math.isfinite(self.at_baseline_n) else None
-        return {**self.score.to_dict(), "at_baseline_n": at_n, "baseline": self.baseline.summary()}
+        beside = {"at_baseline_n": self.at_baseline_n, "baseline": self.baseline.summary()}
+        return {**self.score.to_dict(), **beside}
 
 
 def score_features(

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
+from harness.base.text import counted
 from harness.commands.score.image_files import kind_of, read_file, stem_of
 from harness.data.pairs.store import Store
 
@@ -71,21 +71,17 @@ class ImageSet:
 
     def take(self, rows: NDArray[np.intp]) -> ImageSet:
         """The set of some rows."""
-
-        def chosen(values: tuple[Any, ...]) -> tuple[Any, ...]:
-            return tuple(values[row] for row in rows)
-
         return replace(
             self,
             images=self.images[rows],
-            files=chosen(self.files),
-            places=chosen(self.places),
-            patients=None if self.patients is None else chosen(self.patients),
+            files=tuple(self.files[row] for row in rows),
+            places=tuple(self.places[row] for row in rows),
+            patients=None if self.patients is None else tuple(self.patients[row] for row in rows),
         )
 
     def counted(self) -> str:
         """`390 images of 10 patients`."""
-        text = f"{len(self)} image{'s' * (len(self) != 1)}"
+        text = counted(len(self), "image")
         return text if self.patients is None else f"{text} of {len(set(self.patients))} patients"
 
 
@@ -126,19 +122,6 @@ def read_images(
             f"'{folder / found.files[0]}'; use larger images (a stack is n x H x W)"
         )
     return replace(found, notes=found.notes + tuple(_contrast(found.images, side)))
-
-
-def check_one_size(first: ImageSet, second: ImageSet) -> None:
-    """Refuse sets of different sizes.
-
-    Raises:
-        DataError: the sizes differ.
-    """
-    if first.size != second.size:
-        raise DataError(
-            f"both sets must have images of one size, but got {first.size} in '{first.folder}' and "
-            f"{second.size} in '{second.folder}'; crop or resample one of them"
-        )
 
 
 def _contrast(images: NDArray[np.float32], side: str) -> list[str]:
@@ -211,26 +194,25 @@ def _from_files(folder: Path, side: str, window: Window | None) -> ImageSet:
 
 def _listed(folder: Path, side: str) -> tuple[list[Path], str, list[str]]:
     """The image files in order of their names, their kind, and what was left out."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    kinds = Counter(kind_of(path.name) or "" for path in paths)
-    others = kinds.pop("", 0)
-    if not kinds:
-        found = f"{others} other file{'s' * (others != 1)}" if others else "an empty folder"
+    kinds = {path: kind_of(path.name) for path in sorted(folder.rglob("*")) if path.is_file()}
+    others = [path.suffix or path.name for path, kind in kinds.items() if kind is None]
+    counts = Counter(kind for kind in kinds.values() if kind)
+    if not counts:
+        found = counted(len(others), "other file") if others else "an empty folder"
         raise DataError(
             f"the {side} images must be PNG, NPY or NIfTI files or a store, but got {found} in "
             f"'{folder}'; convert them"
         )
-    if len(kinds) > 1:
-        found = " and ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    if len(counts) > 1:
+        found = " and ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
         raise DataError(
             f"a set must be files of one kind, but got {found} in '{folder}'; "
             "keep each kind in a folder of its own"
         )
-    suffixes = Counter(path.suffix or path.name for path in paths if kind_of(path.name) is None)
-    common = ", ".join(suffix for suffix, _ in suffixes.most_common(3))
-    left = f"{side}: {others} file{'s' * (others != 1)} left out that are no images ({common})"
-    kept = [path for path in paths if kind_of(path.name)]
-    return kept, next(iter(kinds)), [left] if others else []
+    common = ", ".join(suffix for suffix, _ in Counter(others).most_common(3))
+    left = f"{side}: {counted(len(others), 'file')} left out that are no images ({common})"
+    kept = [path for path, kind in kinds.items() if kind]
+    return kept, next(iter(counts)), [left] if others else []
 
 
 def _windowed(

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import ConfigError, DataError, EnvironmentFault
+from harness.commands.output_folder import unwritable
 from harness.commands.score.features import drawn
 from harness.commands.score.image_patients import with_patients
-from harness.commands.score.image_set import ImageSet, Window, check_one_size, read_images
+from harness.commands.score.image_set import ImageSet, Window, read_images
 from harness.metrics.extractors.registry import NO_FILES, ExtractorFiles, identify
 from harness.metrics.extractors.weights import INCEPTION_FILE, INCEPTION_URL, find_inception
 
+WRITABLE = "a folder that can be written"
 MEANINGLESS, COARSE = 20, 100
 """Below so many images a side the scores mean nothing, or show large differences only."""
 
@@ -90,15 +92,7 @@ def check(request: ScoreRequest) -> None:
         output.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=output).close()
     except OSError as error:
-        raise unwritable(request.output, error) from error
-
-
-def unwritable(output: Path, error: OSError) -> ConfigError:
-    """The sentence for an output folder that cannot be made or written."""
-    return ConfigError(
-        f"--output must be a folder that can be written, but got '{output}' ({error.strerror}); "
-        "name another one"
-    )
+        raise unwritable("--output", WRITABLE, request.output, error) from error
 
 
 def extractor_names(request: ScoreRequest) -> list[str]:
@@ -134,8 +128,11 @@ def read_sets(request: ScoreRequest) -> Sets:
     if request.heldout is not None:
         heldout = read_images(request.heldout, "held-out", request.window, ("validation",))
     for other in (synthetic, heldout):
-        if other is not None:
-            check_one_size(real, other)
+        if other is not None and other.size != real.size:
+            raise DataError(
+                f"both sets must have images of one size, but got {real.size} in '{real.folder}' "
+                f"and {other.size} in '{other.folder}'; crop or resample one of them"
+            )
     for images in (real, synthetic):
         if len(images) < 2:
             raise DataError(

@@ -28,9 +28,6 @@ class Need:
     cpus: int
     gpus: float = 0.0
 
-    def resources(self) -> dict[str, float]:
-        return {"num_cpus": self.cpus, "num_gpus": self.gpus}
-
 
 @dataclass(frozen=True)
 class Node:
@@ -155,15 +152,9 @@ def nodes(ray: Any) -> list[Node]:
     named = []
     for entry, host in zip(living, hosts, strict=True):
         where = f"{entry['NodeManagerAddress']}:{entry['NodeManagerPort']}"
-        declared = entry["Resources"]
-        named.append(
-            Node(
-                entry["NodeID"],
-                host if hosts.count(host) == 1 else f"{host} ({where})",
-                declared.get("CPU", 0.0),
-                declared.get("GPU", 0.0),
-            )
-        )
+        name = host if hosts.count(host) == 1 else f"{host} ({where})"
+        cpus, gpus = (entry["Resources"].get(kind, 0.0) for kind in ("CPU", "GPU"))
+        named.append(Node(entry["NodeID"], name, cpus, gpus))
     return named
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from harness.base.errors import EnvironmentFault, HarnessError
 from harness.base.files import write_text
 from harness.jobs.executors.cluster import Node
-from harness.jobs.executors.ray_worker import differences, look, look_there
+from harness.jobs.executors.ray_worker import differences, look
 
 ANSWER_SECONDS = 60.0
 
@@ -46,16 +46,6 @@ class Mark:
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
-
-
-def refuse_unfit(ray: Any, among: Sequence[Node], mark: Mark) -> None:
-    """Look at every node, all at once.
-
-    Raises:
-        EnvironmentFault: a node is unfit, cannot run harness, or does not answer.
-    """
-    for node, seen in ask(ray, among, look_there, str(mark.path)):
-        mark.compare(seen, node.name)
 
 
 def ask(

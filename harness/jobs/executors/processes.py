@@ -51,13 +51,15 @@ class _Worker:
             env={**os.environ, **worker_environment(share, threads)},
             start_new_session=True,  # a Ctrl-C at the terminal reaches the driver alone
         )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.requests, self.outcomes = self.process.stdin, self.process.stdout
 
     def send(self, handle: int, request: Request) -> bool:
-        assert self.process.stdin is not None
         self.handle = handle
         try:
-            self.process.stdin.write(json.dumps(request.to_dict()).encode() + b"\n")
-            self.process.stdin.flush()
+            self.requests.write(json.dumps(request.to_dict()).encode() + b"\n")
+            self.requests.flush()
         except BrokenPipeError:
             return False
         return True
@@ -68,9 +70,8 @@ class _Worker:
             self.process.send_signal(signal.SIGTERM)
 
     def end(self) -> None:
-        if self.process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):  # it died with a request unread
-                self.process.stdin.close()  # an idle worker leaves at the end of its input
+        with contextlib.suppress(BrokenPipeError):  # it died with a request unread
+            self.requests.close()  # an idle worker leaves at the end of its input
         if self.process.poll() is None:
             self.process.terminate()  # a busy one saves its state first
             try:
@@ -78,8 +79,7 @@ class _Worker:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        self.outcomes.close()
 
 
 class ProcessExecutor(Queue):
@@ -104,7 +104,9 @@ class ProcessExecutor(Queue):
 
     def wait(self, timeout: float) -> list[Event]:
         if self._stopping:
-            self._dismiss()
+            self._queue.clear()
+            for worker in self._pool:
+                worker.stop()
         self._feed()
         events, self._lost = self._lost, []
         if events:
@@ -129,11 +131,6 @@ class ProcessExecutor(Queue):
         self._selector.close()
         self._log.close()
 
-    def _dismiss(self) -> None:
-        self._queue.clear()
-        for worker in self._pool:
-            worker.stop()
-
     def _feed(self) -> None:
         while self._queue and not self._stopping:
             worker = self._idle()
@@ -144,23 +141,18 @@ class ProcessExecutor(Queue):
                 self._lost += self._bury(worker)
 
     def _idle(self) -> _Worker | None:
-        for worker in self._pool:
-            if worker.handle is None:
-                return worker
-        if len(self._pool) < self.workers:
-            taken = {worker.share.number for worker in self._pool}
-            free = min(set(range(self.workers)) - taken)
-            share = GpuShare(free, self.workers)
-            worker = _Worker(self._root, self._threads, self._log, share)
-            assert worker.process.stdout is not None
-            self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
-            self._pool.append(worker)
-            return worker
-        return None
+        idle = next((worker for worker in self._pool if worker.handle is None), None)
+        if idle is not None or len(self._pool) >= self.workers:
+            return idle
+        free = set(range(self.workers)) - {worker.share.number for worker in self._pool}
+        share = GpuShare(min(free), self.workers)
+        worker = _Worker(self._root, self._threads, self._log, share)
+        self._selector.register(worker.outcomes, selectors.EVENT_READ, worker)
+        self._pool.append(worker)
+        return worker
 
     def _read(self, worker: _Worker) -> list[Event]:
-        assert worker.process.stdout is not None
-        block = os.read(worker.process.stdout.fileno(), 1 << 16)
+        block = os.read(worker.outcomes.fileno(), 1 << 16)
         if not block:
             return self._bury(worker)
         worker.buffer += block
@@ -176,12 +168,10 @@ class ProcessExecutor(Queue):
         return events
 
     def _bury(self, worker: _Worker) -> list[Event]:
-        assert worker.process.stdout is not None
-        self._selector.unregister(worker.process.stdout)
+        self._selector.unregister(worker.outcomes)
         self._pool.remove(worker)
         worker.end()
-        code = worker.process.returncode
         if worker.handle is None:
             return []
-        reason = f"its worker process died (exit status {code})"
+        reason = f"its worker process died (exit status {worker.process.returncode})"
         return [Event(worker.handle, Outcome("lost", reason, 3))]

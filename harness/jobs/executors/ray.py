@@ -17,10 +17,10 @@ from harness.base.errors import EnvironmentFault
 from harness.base.gpu_share import GpuShare
 from harness.jobs.executors.base import Event, Queue
 from harness.jobs.executors.cluster import Need, capacity, check, connect, nodes
-from harness.jobs.executors.cluster_check import Mark, last_line, refuse_unfit, tell
+from harness.jobs.executors.cluster_check import Mark, ask, last_line, tell
 from harness.jobs.executors.processes import worker_environment
 from harness.jobs.executors.ray_slot import Slot
-from harness.jobs.executors.ray_worker import bury_there
+from harness.jobs.executors.ray_worker import bury_there, look_there
 from harness.jobs.folder import WorkFolder
 from harness.jobs.runner import Outcome
 from harness.jobs.spec import Request
@@ -63,7 +63,9 @@ class RayExecutor(Queue):
             self.workers = workers or capacity(among, one)
             self._share = _share(workers or 1, sum(node.gpus for node in among))
             if address is not None:
-                refuse_unfit(self._ray, [n for n in among if n.holds(one)], self._mark)
+                wide = [node for node in among if node.holds(one)]
+                for node, seen in ask(self._ray, wide, look_there, str(self._mark.path)):
+                    self._mark.compare(seen, node.name)
         except BaseException:
             self.close()
             raise
@@ -89,7 +91,9 @@ class RayExecutor(Queue):
             EnvironmentFault: a node that joined is unfit, or none is left that can run a request.
         """
         if self._stopping:
-            self._dismiss()
+            self._queue.clear()
+            for slot in self._slots:
+                slot.stop()
         self._feed()
         waited = {slot.reference: slot for slot in self._slots if slot.reference is not None}
         if not waited:
@@ -132,11 +136,6 @@ class RayExecutor(Queue):
         compute = request.spec.compute
         cuda = compute.get("device") == "cuda"
         return Need(int(compute.get("threads", self._threads)), self._share if cuda else 0.0)
-
-    def _dismiss(self) -> None:
-        self._queue.clear()
-        for slot in self._slots:
-            slot.stop()
 
     def _feed(self) -> None:
         """Give queued requests to idle workers, and start workers for the rest."""

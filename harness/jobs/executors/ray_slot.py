@@ -38,7 +38,8 @@ class Slot:
         self._actor = (
             ray.remote(JobWorker)
             .options(
-                **need.resources(),
+                num_cpus=need.cpus,
+                num_gpus=need.gpus,
                 max_restarts=0,  # the driver starts another one
                 max_task_retries=0,
                 max_concurrency=2,  # `stop` is answered while `run` runs

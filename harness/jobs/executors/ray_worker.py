@@ -33,7 +33,8 @@ def look(mark: str) -> dict[str, Any]:
         seen = Path(mark).read_text(encoding="utf-8")
     except OSError:
         seen = ""
-    return {"mark": seen, "version": __version__, "recipes": recipes(), "process": me()}
+    recipes = {name: KINDS.get(name).recipe for name in KINDS}
+    return {"mark": seen, "version": __version__, "recipes": recipes, "process": me()}
 
 
 def look_there(mark: str) -> dict[str, Any]:
@@ -41,11 +42,6 @@ def look_there(mark: str) -> dict[str, Any]:
     import ray
 
     return {**look(mark), "node": ray.get_runtime_context().get_node_id()}
-
-
-def recipes() -> dict[str, int]:
-    """Recipe version of every kind of job that is known here."""
-    return {name: KINDS.get(name).recipe for name in KINDS}
 
 
 def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
@@ -94,7 +90,7 @@ class JobWorker:
         """Run a request (as plain data); returns its outcome as plain data."""
         asked = Request.from_dict(request)
         fresh, self._fresh = self._fresh, False
-        return run_request(asked, self._work, self._stop.is_set, fresh).to_dict()
+        return vars(run_request(asked, self._work, self._stop.is_set, fresh))
 
     def stop(self) -> None:
         """Make the running job save its state and leave."""
