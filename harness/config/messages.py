@@ -35,12 +35,8 @@ def problems_of(error: ValidationError, model: type[Section]) -> list[Problem]:
                 short.add(problem.keys)
             found.setdefault((problem.keys, problem.sentence), problem)
     # Settings of a network that is not known are not known either: its name says it.
-    strange = {keys[0] for keys, _ in found if keys[1:] == ("network",)}
-    found = {
-        key: problem
-        for key, problem in found.items()
-        if key[0][:1] not in {(part,) for part in strange} or key[0][1:] == ("network",)
-    }
+    strange = {keys[:1] for keys, _ in found if keys[1:] == ("network",)}
+    found = {at: p for at, p in found.items() if at[0][:1] not in strange or "network" in at[0]}
     # A list whose entries are wrong is also found too short: the entries say it.
     inner = {keys[:depth] for keys, _ in found for depth in range(len(keys))}
     return [p for p in found.values() if not (p.keys in short and p.keys in inner)]

@@ -108,17 +108,13 @@ class StageSweep:
         between = len(asked) % self.specs.experiment.sweep.trials_per_batch == 0
         if not between or not asked or any(trial.value is None for trial in asked):
             return True
-        over = budget.hours is not None and self._hours() >= budget.hours
+        hours = (time.monotonic() - self.began) / 3600
+        over = budget.hours is not None and hours >= budget.hours
         if budget.device_hours is not None:
-            over = over or self._device_hours(graph) >= budget.device_hours
+            costs = count_costs(self.look(JobGraph(graph.work)), graph.work, sizes=False)
+            over = over or costs.hours >= budget.device_hours
         self.study.end_at(len(asked) if over else None)
         return not over
-
-    def _hours(self) -> float:
-        return (time.monotonic() - self.began) / 3600
-
-    def _device_hours(self, graph: JobGraph) -> float:
-        return count_costs(self.look(JobGraph(graph.work)), graph.work, sizes=False).hours
 
     def rescore(self, graph: JobGraph) -> SweepPlan:
         """Ask for the missing scores of seeds that trained to their trial's end; train nothing.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.jobs.folder import JobFolder, WorkFolder
+from harness.jobs.folder import WorkFolder
 from harness.sweep.plan import SweepPlan
 
 
@@ -19,13 +19,10 @@ def drop_states(plan: SweepPlan, work: WorkFolder) -> int:
     Returns:
         Bytes that became free.
     """
-    jobs = (spec for _, seed in plan.seeds() for spec in seed.phases.jobs)
-    return sum(_remove(path) for spec in jobs for path in _states(work.job(spec)))
-
-
-def _states(folder: JobFolder) -> list[Path]:
-    branches = [folder.branch(epoch) for epoch in folder.checkpoints()]
-    return [path for path in (folder.state, *branches) if path.exists()]
+    folders = [work.job(spec) for _, seed in plan.seeds() for spec in seed.phases.jobs]
+    states = {f.branch(epoch) for f in folders for epoch in f.checkpoints()}
+    states |= {folder.state for folder in folders}
+    return sum(_remove(path) for path in states if path.exists())
 
 
 def _remove(path: Path) -> int:

@@ -59,11 +59,12 @@ def _block(block: Mapping[str, Any]) -> Iterator[str]:
     at_n = f"at n = {n}" if n else "at baseline's n"
     rows = [("score", "value", "95 % interval", at_n, "real-real mean", "95 % of real-real")]
     for name, score in block["scores"].items():
+        ends = score["interval"]
         rows.append(
             (
                 _title(name),
                 short(score["value"]),
-                _interval(score["interval"]),
+                DASH if ends is None else f"{short(ends[0])} to {short(ends[1])}",
                 short(score["at_baseline_n"]),
                 short(score["baseline"]["mean"]),
                 _mark(name, score["baseline"]),
@@ -89,10 +90,6 @@ def _title(name: str) -> str:
     if record is None:
         return _TITLES.get(name, name)
     return f"{record.title}, {record.unit}" if record.unit else record.title
-
-
-def _interval(ends: Sequence[float] | None) -> str:
-    return DASH if ends is None else f"{short(ends[0])} to {short(ends[1])}"
 
 
 def _mark(name: str, baseline: Mapping[str, Any]) -> str:

@@ -82,8 +82,9 @@ def synthesise(context: Context) -> None:
         config["threshold"],
         torch_generator(spec.seed, "synthesis"),
     )
-    masks = generated.kept or generated.implausible[: config["pairs"]]
-    frames = _in_frame(np.stack(masks), store.ct.shape[-1])
+    masks = np.stack(generated.kept or generated.implausible[: config["pairs"]])
+    margin = (store.meta["frame_px"] - masks.shape[-1]) // 2  # at the same scale
+    frames = np.pad(masks, ((0, 0), (0, 0), (margin, margin), (margin, margin))).astype(np.uint8)
     values = {
         "pairs": len(frames),
         "tried": generated.tried,
@@ -106,12 +107,6 @@ def synthesise_on_real_masks(context: Context) -> None:
     chosen = np.resize(order, spec.config["pairs"])
     frames = store.padded_masks(chosen)
     _finish(context, store, frames, {"pairs": len(frames), "masks": len(np.unique(chosen))})
-
-
-def _in_frame(masks: NDArray[np.bool_], frame: int) -> NDArray[np.uint8]:
-    """Pad (N, C, 64, 64) into (N, C, frame, frame) at the same scale."""
-    margin = (frame - masks.shape[-1]) // 2
-    return np.pad(masks, ((0, 0), (0, 0), (margin, margin), (margin, margin))).astype(np.uint8)
 
 
 def _finish(

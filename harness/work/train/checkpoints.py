@@ -88,7 +88,8 @@ def finish_checkpoint(context: Context, epoch: int, journal_length: int) -> None
         values["stopped_at"] = steps[-1]
     failure = training_failure(journal, epoch)
     values["converged"] = failure is None
-    for key, found in (("failure", failure), ("alike", _alike(journal, epoch))):
+    alike = falling_diversity(*series(journal, "vs_real/diversity", until=epoch))
+    for key, found in (("failure", failure), ("alike", alike)):
         if found is not None:
             values[key] = {"reason": found.reason, "onset": found.onset_epoch}
     weights = context.folder.at(epoch) / "weights.safetensors"
@@ -114,7 +115,3 @@ def training_failure(journal: Path, until: int) -> Failure | None:
         reason = f"{int(counts[0])} updates had a loss or a gradient that is not finite"
         return Failure(reason, bad[0])
     return frozen_output(*series(journal, "train/mean_output", until=until))
-
-
-def _alike(journal: Path, until: int) -> Failure | None:
-    return falling_diversity(*series(journal, "vs_real/diversity", until=until))
