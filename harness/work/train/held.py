@@ -59,7 +59,8 @@ class Held:
         for name, value in scalars.items():
             if not (isinstance(value, Tensor) and value.ndim == 0 and value.is_floating_point()):
                 self._refuse("give scalar tensors from `step`", f"{repr(value)[:60]} for '{name}'")
-            if name in OF_THE_LOOP or not SCALAR.fullmatch(str(name)):
+            fits = isinstance(name, str) and SCALAR.fullmatch(name)
+            if name in OF_THE_LOOP or not fits:
                 self._refuse(
                     f"name its scalars in small letters, digits and '_', none of "
                     f"{', '.join(OF_THE_LOOP)}",
