@@ -279,7 +279,7 @@ def test_masks_neither_grow_nor_shrink() -> None:
     """The mean area over ellipses at many places is theirs within half a per cent."""
     random, ratios = np.random.default_rng(4), []
     for _ in range(200):
-        spacing, place = random.uniform(0.6, 1.6, 2), random.uniform(0, 1, 2) + (60, 58)
+        spacing, place = random.uniform(0.6, 1.6, 2), np.add(random.uniform(0, 1, 2), (60, 58))
         height, width = random.uniform((10, 8), (18, 14))
         mask = ellipse(*spacing, height, width)
         made = mask_frames(mask, affine_of(*spacing), at(*place), Framing(64, 1.0, WINDOW), False)
