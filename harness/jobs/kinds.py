@@ -44,15 +44,15 @@ KINDS: Registry[Kind] = Registry(
         "mask-score": Kind("harness.work.evaluate.gan_scores:score_masks", 4, pixels="mask_px"),
         "image-score": Kind("harness.work.evaluate.gan_scores:score_images", 3),
         "real-baseline": Kind("harness.work.evaluate.real_baseline:measure_real_baseline", 1),
-        "audit": Kind("harness.work.evaluate.audit:audit_replicate", 1),
+        "audit": Kind("harness.work.evaluate.audit:audit_replicate", 2),
         "calibration": Kind("harness.work.evaluate.calibration:calibrate_verdict", 1),
         "synthesis": Kind("harness.work.generate.synthesis:synthesise", 1),
         "synthesis-on-real-masks": Kind(
             "harness.work.generate.synthesis:synthesise_on_real_masks", 1
         ),
         "fresh-phantoms": Kind("harness.work.generate.fresh_phantoms:draw_fresh_phantoms", 1),
-        "segmenter": Kind("harness.work.train.segmenter:train_segmenter", 5, training=True),
+        "segmenter": Kind("harness.work.train.segmenter:train_segmenter", 6, training=True),
         "opening": Kind("harness.work.evaluate.opening:open_test", 2),
-        "test-score": Kind("harness.work.evaluate.segmentation_scores:score_test_patients", 2),
+        "test-score": Kind("harness.work.evaluate.segmentation_scores:score_test_patients", 3),
     },
 )

@@ -16,7 +16,8 @@ from typing import Any
 
 from harness.commands.costs.score_timing import SHARE, make_stage, timed_score
 from harness.config.experiment import ComputeConfig, MetricsConfig
-from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.config.stages import DcganConfig, Pix2pixConfig
+from harness.data.pairs.store import Store
 from harness.metrics.extractors.registry import identify
 from harness.training.precision import Precision, resolve
 from harness.training.schedule import scored_epochs
@@ -41,7 +42,7 @@ def main(options: Sequence[str]) -> int:
         f"{found.device}, {found.precision}, {found.threads} thread, extractor {asked.extractor}, "
         f"n = {asked.images}, width {asked.width}; medians of {asked.repeats} interleaved rounds"
     )
-    settings = MaskStageConfig(width=asked.width), ImageStageConfig(width=asked.width)
+    settings = DcganConfig(width=asked.width), Pix2pixConfig(width=asked.width)
     experiment = tiny_experiment(
         data={"crop": {"frame_px": FRAME_PX}}, metrics={"images": asked.images}
     )
@@ -69,22 +70,22 @@ def _stage(
     settings: Any, precision: Precision, asked: argparse.Namespace, specs: Specs, pairs: Tiny
 ) -> float:
     """Print one stage's table; its share."""
-    stage, batch = make_stage(settings, 1, FRAME_PX, precision)
-    fresh, _ = make_stage(settings, 1, FRAME_PX, precision)
-    generator = fresh.networks["generator"]
+    store = Store.open(pairs.store_folder)
+    stage, batch = make_stage(settings, store, precision)
+    fresh = make_stage(settings, store, precision)[0].weights()
     work: dict[str, Callable[[], float]] = {
         "an update": lambda: _seconds(lambda: stage.step(batch)),
-        "a score": lambda: timed_score(pairs.work, specs, pairs.store, settings, generator, {}),
+        "a score": lambda: timed_score(pairs.work, specs, pairs.store, settings, fresh, {}),
     }
     stage.step(batch)
     timed = _interleaved(work, asked.repeats)
     updates = EPOCHS * -(-PER_EPOCH // settings.batch_size)
     scores = len(scored_epochs(EPOCHS, asked.scored_epochs))
     training = updates * timed.pop("an update")
-    name = "mask" if isinstance(settings, MaskStageConfig) else "image"
     print(
-        f"\n{name} stage: {EPOCHS} epochs of {PER_EPOCH} at batch {settings.batch_size} = "
-        f"{updates} updates of {1000 * training / updates:.0f} ms = {training:.0f} s; "
+        f"\n{settings.stage} stage: {EPOCHS} epochs of {PER_EPOCH} at batch "
+        f"{settings.batch_size} = {updates} updates of "
+        f"{1000 * training / updates:.0f} ms = {training:.0f} s; "
         f"{scores} scores\n"
     )
     whole = timed["a score"]

@@ -30,7 +30,7 @@ from harness.config.axes import AxisConfig
 from harness.config.experiment import ComputeConfig
 from harness.config.load import load_experiment
 from harness.config.search import StageSweepConfig, SweepConfig
-from harness.config.stages import ImageStageConfig, MaskStageConfig
+from harness.config.stages import DcganConfig, Pix2pixConfig
 from harness.data.pairs.store import Store
 from harness.jobs.checkpoint import save_state
 from harness.jobs.folder import JobFolder
@@ -44,6 +44,7 @@ from harness.tracking.sync_thread import SyncThread
 from harness.training.fit import LEAST_SAVE_SECONDS, SAVE_RATIO
 from harness.training.pictures import write_png
 from harness.training.precision import Precision, resolve
+from tests.factories.tiny import Tiny, tiny_experiment
 
 PER_EPOCH = 188
 """Images, or pairs, of an epoch of the thesis."""
@@ -88,8 +89,11 @@ def _shown(what: str, value: str, target: str, good: bool) -> bool:
 def _overhead(root: Path) -> bool:
     precision = Precision.of(vars(resolve(ComputeConfig(threads=1))))
     good = True
-    for name, settings in (("mask", MaskStageConfig()), ("image", ImageStageConfig())):
-        stage, batch = make_stage(settings, 1, FRAME_PX, precision)
+    crop = {"crop": {"frame_px": FRAME_PX}, "structures": ["structure"]}
+    pairs = Tiny(root / "pairs", tiny_experiment(data=crop), slices=24)
+    store = Store.open(pairs.store_folder)
+    for name, settings in (("mask", DcganConfig()), ("image", Pix2pixConfig())):
+        stage, batch = make_stage(settings, store, precision)
         # A GPU is still at work until the values arrive.
         step = _seconds(lambda: sum(v.item() for v in stage.step(batch).values()), 3)  # noqa: B023
         epoch = step * PER_EPOCH / settings.batch_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.models.unet import make_unet
+from harness.models.unet import OneSlope, make_unet
 
 
 @pytest.mark.parametrize(("units", "structures"), [(0, 1), (2, 3)])
@@ -66,3 +66,21 @@ def test_a_flat_slice_has_its_own_level_and_is_not_stretched() -> None:
     assert int(found[4:].sum()) == 0, "nothing is found where nothing is"
     overlap = 2 * float((found[:4] & (with_structure[:4] > 0)).sum())
     assert overlap / float(found[:4].sum() + with_structure[:4].sum()) > 0.95
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_one_slope_is_torchs_prelu(dtype: torch.dtype, layout: torch.memory_format) -> None:
+    source = torch.Generator().manual_seed(0)
+    x = torch.randn(3, 5, 17, 9, generator=source).to(dtype).to(memory_format=layout)
+    upper = torch.randn(3, 5, 17, 9, generator=source).to(dtype)
+    seen = []
+    for kind in (torch.nn.PReLU, OneSlope):
+        module, given = kind(init=0.3).to(dtype), x.clone().requires_grad_()
+        made = module(given)
+        made.backward(upper)
+        seen.append((made.detach(), given.grad, module.weight.grad))
+    for one, other in zip(*seen, strict=True):
+        torch.testing.assert_close(
+            other, one, rtol=1e-4 if dtype == torch.float32 else 0.02, atol=0.02
+        )

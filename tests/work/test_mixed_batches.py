@@ -205,7 +205,7 @@ def test_fine_tuning_takes_whole_patients(share: float, kept: int, tmp_path: Pat
         (lambda ct, masks: (ct[:, 0], masks), "must give tensors n x"),
         (lambda ct, masks: (ct, masks[:-1]), "must give tensors n x"),
         (lambda ct, masks: None, "but got None; mend its pairs"),
-        (lambda ct, masks: (ct * np.nan, masks), r"must give CT in \[-1, 1\] and masks of 0 and 1"),
+        (lambda ct, masks: (ct * np.nan, masks), "must give finite CT, but got some that is not"),
         (lambda ct, masks: (ct, masks * 7), r"must give CT in \[-1, 1\] and masks of 0 and 1"),
         (lambda ct, masks: (ct[:0], masks[:0]), "must give pairs, but got none"),
     ],

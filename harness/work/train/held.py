@@ -28,7 +28,7 @@ class Held:
 
     Raises:
         EnvironmentFault: it is not what its protocol says.
-        DataError: what it predicts is not finite.
+        DataError: what it predicts of finite images is not finite.
     """
 
     def __init__(self, network: Any, noun: str, channels: int, edge: int, *asked: str) -> None:
@@ -94,7 +94,8 @@ class Held:
     def predict(self, ct: NDArray[np.floating]) -> NDArray[np.float32]:
         shape = len(ct), self._channels, *ct.shape[2:]
         predicted = self._images("predict", self._network.predict(ct), shape, 0)
-        if not np.isfinite(predicted).all():
+        readable = np.isfinite(ct).all(axis=(1, 2, 3))
+        if not np.isfinite(predicted[readable]).all():
             raise DataError(
                 f"{self._noun} must predict numbers, but got some that are not finite: its "
                 "training diverged; lower its learning rate, or take another segmentation.network"

@@ -27,13 +27,16 @@ class Unet:
         self, config: Mapping[str, Any], channels: int, edge: int, precision: Precision
     ) -> None:
         self.config, self.precision, self._channels = config, precision, channels
+        # Instance norm on a CPU computes in the ordinary layout, and would copy every map into it.
+        self._last = precision.device != "cpu"
         self.networks: dict[str, nn.Module] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         self._make(seed_of(0))
 
     def _make(self, seed: int) -> None:
         size = tuple(self.config["channels"]), self.config["residual_units"]
-        self.networks["unet"] = self.precision.module(make_unet(*size, 1, self._channels, seed))
+        network = make_unet(*size, 1, self._channels, seed)
+        self.networks["unet"] = self.precision.module(network) if self._last else network
 
     def begin(self, seed: int) -> None:
         self._make(seed_of(seed, "weights"))
@@ -43,7 +46,7 @@ class Unet:
         self._dice = DiceLoss(sigmoid=True, batch=True)
 
     def step(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        ct, masks = self.precision.batch(batch["ct"]), self.precision.batch(batch["masks"])
+        ct, masks = self._batch(batch["ct"]), self._batch(batch["masks"])
         with self.precision.autocast():
             logits = self.networks["unet"](ct)
         logits = logits.float()
@@ -54,6 +57,9 @@ class Unet:
         loss.backward()
         optimiser.step()
         return {"loss": loss}
+
+    def _batch(self, tensor: Tensor) -> Tensor:
+        return self.precision.batch(tensor) if self._last else tensor.float()
 
     def rate_factor(self, share: float) -> float:
         return cosine(share)
@@ -72,7 +78,7 @@ class Unet:
         parts = []
         for part in torch.from_numpy(np.asarray(ct, np.float32)).split(32):
             with self.precision.autocast():
-                logits = network(self.precision.batch(part))
+                logits = network(self._batch(part))
             parts.append(logits.float().sigmoid().cpu())
         network.train(training)
         return torch.cat(parts).numpy()
