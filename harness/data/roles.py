@@ -61,7 +61,10 @@ def _from_source(patients: Mapping[str, str | None]) -> dict[str, str]:
 def _at_random(patients: Mapping[str, str | None], config: RolesConfig) -> dict[str, str]:
     """Ranked by a number drawn for each digest, so a new patient moves few others."""
     ranked = sorted(patients, key=lambda digest: (seed_of(config.seed, "roles", digest), digest))
-    test, validation = (_count(len(ranked), share) for share in (config.test, config.validation))
+    test, validation = (  # rounded half up, at least one of a share above zero
+        max(1, int(len(ranked) * share + 0.5)) if share > 0 else 0
+        for share in (config.test, config.validation)
+    )
     if test + validation >= len(ranked):
         raise DataError(
             "every role needs a patient and someone must train, but got "
@@ -72,8 +75,3 @@ def _at_random(patients: Mapping[str, str | None], config: RolesConfig) -> dict[
         digest: "test" if rank < test else "validation" if rank < test + validation else "train"
         for rank, digest in enumerate(ranked)
     }
-
-
-def _count(patients: int, share: float) -> int:
-    """Patients of a share: rounded half up, at least one of a share above zero."""
-    return max(1, int(patients * share + 0.5)) if share > 0 else 0

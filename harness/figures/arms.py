@@ -11,14 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from harness.base.text import counted, signed
+from harness.base.text import MINUS, counted, signed
 from harness.figures.style import (
     BLUE,
     FULL_WIDTH,
     GREEN,
     GREY,
     INK,
-    MINUS,
     colour_of,
     new_figure,
     short_name,

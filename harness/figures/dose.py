@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.figures.style import INK, MINUS, PANEL_SIZE, colour_of, new_figure, styled
+from harness.base.text import MINUS
+from harness.figures.style import INK, PANEL_SIZE, colour_of, new_figure, styled
 from harness.inference.arm_summary import ArmMean
 from harness.inference.dose import Dose
 

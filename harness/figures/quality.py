@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence, Set
 import numpy as np
 from matplotlib.figure import Figure
 
+from harness.base.text import MINUS
 from harness.figures.style import (
     BLUE,
     FULL_WIDTH,
     GREY,
     INK,
-    MINUS,
     ORANGE,
     PANEL_SIZE,
     new_figure,

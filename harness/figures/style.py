@@ -35,7 +35,6 @@ _COLOURS = (
     "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9",
 )  # fmt: skip
 BLUE, ORANGE, GREEN, RED = _COLOURS[:4]
-MINUS = "\u2212"
 GREY, INK = "#9a9a9a", "#222222"
 
 # Any: matplotlib types the keys as one long literal.

@@ -90,7 +90,8 @@ def _effect(
         word = exchanged(word)
     judged = inference.status == "verdict" and not extended
     opened = EXTENDED if extended else ""
-    needed = "; ".join(part for part in (_note(inference), opened) if part)
+    lacks = re.sub(r"\b(1 of \d+ lack)$", r"\1s", inference.note or "")  # one lacks, several lack
+    needed = "; ".join(part for part in (lacks, opened) if part)
     return Effect(
         *pair,
         primary,
@@ -102,11 +103,6 @@ def _effect(
         word=word or "",
         sentence=say(pair, inference, margin, word, needed, adjusted_p=adjusted),
     )
-
-
-def _note(inference: Inference) -> str:
-    """What a verdict lacks; one cell lacks, several lack."""
-    return re.sub(r"\b(1 of \d+ lack)$", r"\1s", inference.note or "")
 
 
 def _design(inference: Inference, margin: float) -> PlanFacts | None:

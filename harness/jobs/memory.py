@@ -71,7 +71,9 @@ def _explain_gpu(error: BaseException, context: Context) -> HarnessError:
     sharers, (free, total) = worker.sharers(gpus), torch.cuda.mem_get_info()
     share, name = worker.memory(gpus, total), torch.cuda.get_device_name()
     reserved = torch.cuda.memory_reserved()
-    if others_hold_it(_tried(str(error)), reserved, free, total, share, sharers):
+    match = _TRIED.search(str(error))
+    tried = float(match[1]) * _UNITS[match[2]] if match else None
+    if others_hold_it(tried, reserved, free, total, share, sharers):
         return EnvironmentFault(
             f"a job must find {_gib(share)} of the GPU's memory free, but got '{name}' with "
             f"{_gib(free)} of {_gib(total)} left by other programs; end them, or wait, then type "
@@ -96,11 +98,6 @@ def _fewer(workers: int) -> str:
 
 def _says(error: BaseException, *signs: str) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
-
-
-def _tried(text: str) -> float | None:
-    match = _TRIED.search(text)
-    return float(match[1]) * _UNITS[match[2]] if match else None
 
 
 def _sizes(context: Context) -> str:

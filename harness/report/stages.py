@@ -73,6 +73,7 @@ def make_stage(data: ReportData, stage: str, budget: PictureBudget) -> StageView
     names, lines, scored_with = _scores(data, stage)
     failed, failed_words = _failed(data, stage, sweep, budget)
     first = (trial_runs(best) if best else shown)[:1]
+    chosen = (data.chosen or {}).get(stage)
     whose = [f"trial {best.trial.number} (chosen)"] if best else []
     return StageView(
         stage=stage,
@@ -89,7 +90,7 @@ def make_stage(data: ReportData, stage: str, budget: PictureBudget) -> StageView
         score_names=names,
         scored_with=scored_with,
         scores=lines,
-        settings=_settings(data, stage),
+        settings=yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True) if chosen else "",
     )
 
 
@@ -152,9 +153,3 @@ def _verdict(values: Mapping[str, Any]) -> str:
     if collapse := values.get("collapse"):
         return str(collapse["sentence"])
     return "" if values.get("converged", True) else "failed to converge"
-
-
-def _settings(data: ReportData, stage: str) -> str:
-    """The stage's chosen settings as YAML; empty where the experiment's own are used."""
-    chosen = (data.chosen or {}).get(stage)
-    return yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True) if chosen else ""

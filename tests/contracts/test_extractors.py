@@ -21,8 +21,8 @@ from harness.base.errors import DataError
 from harness.base.files import sha256_file
 from harness.metrics.extractors.networks import CHUNK, InceptionV3
 from harness.metrics.extractors.registry import Extractor, ExtractorFiles, make_extractor
-from harness.metrics.extractors.segmenter import SegmenterFeatures
 from harness.training.precision import Precision
+from harness.work.evaluate.features import SegmenterFeatures
 from harness.work.train.unet import Unet
 
 

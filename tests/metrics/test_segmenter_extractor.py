@@ -9,8 +9,8 @@ from factories.extractor import grey_images
 from factories.tiny import CPU
 
 from harness.base.errors import DataError
-from harness.metrics.extractors.segmenter import SegmenterFeatures
 from harness.training.precision import Precision
+from harness.work.evaluate.features import SegmenterFeatures
 from harness.work.train.unet import Unet
 
 

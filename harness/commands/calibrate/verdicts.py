@@ -10,7 +10,6 @@ from harness.base.files import csv_text, write_text
 from harness.commands import steps
 from harness.commands.session import Session
 from harness.jobs.graph import JobGraph
-from harness.jobs.spec import Spec
 from harness.tracking.views.verdicts import calibration_view
 
 HEAD = ("shows", "planted", "kind", "n", "repeats", "detected", "rate", "low", "high", "verdicts")
@@ -39,7 +38,11 @@ def calibrate_verdict(
     ]
 
     def plan(graph: JobGraph) -> list[dict[str, Any] | None]:
-        return [graph.need(spec, label=_label(spec)) for spec in specs]
+        words = "calibrate {of}, {images} {shown}"
+        return [
+            graph.need(spec, label=words.format(**spec.config, shown=SHOWN[spec.config["shows"]]))
+            for spec in specs
+        ]
 
     results = session.drive(plan)
     rows: list[dict[str, Any]] = []
@@ -70,11 +73,6 @@ def calibrate_verdict(
         "left_out": reasons,
         "table": str(path),
     }
-
-
-def _label(spec: Spec) -> str:
-    config = spec.config
-    return f"calibrate {config['of']}, {config['images']} {SHOWN[config['shows']]}"
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from harness.base.console import Console
 from harness.base.errors import ConfigError
 from harness.base.files import write_bytes
+from harness.base.text import MINUS
 from harness.commands.decide.checks import alike, check_values, missing, notes_on
 from harness.commands.decide.request import (
     HIGHER,
@@ -22,7 +23,7 @@ from harness.commands.decide.request import (
 )
 from harness.commands.output_folder import unwritable
 from harness.figures.arms import PairedDots, paired_differences
-from harness.figures.style import MINUS, short_name, style
+from harness.figures.style import short_name, style
 from harness.inference.decision import decide
 from harness.inference.effect import Effect
 from harness.inference.power import collapse_rate_left_open

@@ -4,7 +4,7 @@ Found by name here: `inception-v3`, the network of canonical FID and KID (torch-
 weights are a download and are checked against a pinned SHA-256 before they are read);
 `efficientnet-lite0`, whose ImageNet weights come with a package; `auto`, the first where its
 weights are at hand, else the second; `torchscript`, the user's own file. `segmenter`
-(`metrics.bottleneck`) is not among them: it is built from a training of the work folder.
+(`work.evaluate.features`) is not among them: it is built from a training of the work folder.
 
 An image's features depend on that image alone, bit for bit: the network always sees chunks of one
 size, the last one filled up with blank images.

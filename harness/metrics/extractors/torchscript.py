@@ -106,7 +106,8 @@ class TorchScriptNetwork(Network):
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:  # what TorchScript raises, whatever went wrong inside
-                refusals.append(f"{channels}: {_last_line(error)}")
+                last = str(error).strip().rpartition("\n")[2].strip()
+                refusals.append(f"{channels}: {last or type(error).__name__}")
             else:
                 return channels
         n, _, height, width = batch.shape
@@ -149,11 +150,6 @@ def _load(content: bytes, name: str) -> torch.nn.Module:
                 "torch.jit.script(network.eval()).save(FILE)"
             ) from error
     return module
-
-
-def _last_line(error: RuntimeError) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
 
 
 TORCHSCRIPT = Recipe(_identify, lambda files, device: TorchScriptNetwork(files.torchscript, device))

@@ -71,7 +71,8 @@ def _trial_views(
 ) -> list[RunView]:
     number = run.trial.number
     key = (*top, f"trial-{number:04d}")
-    params = _params(run.trial.params)
+    # By short names and in few digits; the exact ones are in the best trial's file.
+    params = {p.rpartition(".")[2]: value_words(value) for p, value in run.trial.params.items()}
     told = run.trial.value is not None
     best = plan.finished and plan.best is not None and plan.best.number == number
     tags = {
@@ -118,11 +119,6 @@ def _trial_views(
             )
         )
     return views
-
-
-def _params(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Settings by short names and in few digits; the exact ones are in the best trial's file."""
-    return {path.rpartition(".")[2]: value_words(value) for path, value in settings.items()}
 
 
 def _belongings(run: TrialRun, graph: JobGraph, files: Path | None) -> tuple[tuple[Path, str], ...]:

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from harness.base.errors import DataError
 from harness.base.files import digest_arrays, digest_of, sha256_file, write_array
 from harness.jobs.context import Context
+from harness.metrics.extractors.networks import Network
 from harness.metrics.extractors.registry import Extractor, ExtractorFiles, make_extractor
-from harness.metrics.extractors.segmenter import SegmenterFeatures
 
 SEGMENTER = "segmenter"
+
+
+class SegmenterFeatures(Network):
+    """A segmenter as an extractor: ImageNet networks know cats, one that was trained on training
+    patients knows structures.
+
+    Args:
+        features: of CT (N, 1, H, W) in [-1, 1] on the device, (N, d).
+        weights_digest: SHA-256 of its weights file.
+        device: torch device that computes.
+    """
+
+    name = SEGMENTER
+    preprocessing = "2 x - 1, the segmenter's [-1, 1]; its own features"
+
+    def __init__(
+        self, features: Callable[[Tensor], Tensor], weights_digest: str, device: str = "cpu"
+    ) -> None:
+        self._device, self._features, self.weights_digest = device, features, weights_digest
+
+    def features(self, batch: Tensor) -> Tensor:
+        return self._features(batch * 2 - 1)
 
 
 class Features:

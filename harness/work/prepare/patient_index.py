@@ -89,13 +89,9 @@ def index_patients(
     done = len(references) - len(new)
     for count, _ in enumerate(read_each(_index, new, source, readers), done + 1):
         progress(count, len(references))
-    return _sorted(paths, Counter(reason for _, reason in _ignored(source)))
-
-
-def _ignored(source: Source) -> Sequence[tuple[int, str]]:
-    """Files that a source does not use; only those that look at every file know."""
-    listed = getattr(source, "ignored", None)
-    return listed() if listed is not None else ()
+    # Only sources that look at every file know those that they do not use.
+    ignored: Sequence[tuple[int, str]] = getattr(source, "ignored", tuple)()
+    return _sorted(paths, Counter(reason for _, reason in ignored))
 
 
 def _sorted(paths: Sequence[Path], ignored: Mapping[str, int]) -> PatientIndex:
