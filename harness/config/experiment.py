@@ -65,8 +65,8 @@ class MetricsConfig(Section):
     audit_extractors: tuple[Annotated[str, OneOf(EXTRACTORS, ("segmenter",))], ...] = Field(
         ("auto", "segmenter"),
         min_length=1,
-        description="compared once a training is finished. `segmenter`: the eyes of "
-        "the segmenter trained on training patients",
+        description="compared once a training is finished. `segmenter`: features "
+        "of the segmenter trained on training patients",
     )
     inception_weights: str | None = Field(
         None, description="path of weights-inception-2015-12-05-6726825d.pth"

@@ -109,10 +109,6 @@ def _network_of(model: type[Section], keys: Sequence[str | int]) -> str:
 
 def _hint(place: Place, value: Any) -> str:
     if isinstance(value, str):
-        if any(isinstance(note, OneOf) for note in place.metadata) and not nearest(
-            value, choices(place.annotation, place.metadata)
-        ):
-            return "; if a package adds it, install that package"
         named = choices(place.annotation, place.metadata)
         for option in get_args(place.annotation):
             named += choices(option)
@@ -120,6 +116,8 @@ def _hint(place: Place, value: Any) -> str:
         if near is not None:
             listed = f"; put it in a list: [{value}]"
             return listed if near == value else f"; did you mean '{near}'?"
+        if any(isinstance(note, OneOf) for note in place.metadata):
+            return "; if a package adds it, install that package"
         if value.lower() in ("yes", "no", "on", "off") and "true or false" in place.rule:
             return f"; did you mean {'true' if value.lower() in ('yes', 'on') else 'false'}?"
     elif isinstance(value, bool | int | float) and place.rule.startswith("text"):

@@ -190,7 +190,7 @@ class Specs:
         return self.make("fresh-phantoms", config, {"store": store.done()}, compute=False)
 
     def segmenter(self, store: Spec, arm: str, extra: Spec | None, seed: int) -> Spec:
-        """One arm's U-Net of one replicate; the initial weights depend on the seed alone.
+        """One arm's segmenter of one replicate; the initial weights depend on the seed alone.
 
         `extra` makes the pairs of the arm's extra places, where a job does.
         """
