@@ -1,4 +1,4 @@
-"""What every mask network and image network keeps; another package's joins by its entry point."""
+"""What every network keeps; another package's joins by its entry point."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ from harness.commands.costs.score_timing import make_stage
 from harness.jobs.checkpoint import load_weights
 from harness.training.precision import Precision
 
+EVERY = every("mask", "image", "segmentation")
 EACH = every("mask", "image")
 
 
-@EACH
+@EVERY
 def test_its_settings_are_a_strict_section_with_defaults(part: str, name: str) -> None:
     check_section(part, name)
 
 
-@EACH
+@EVERY
 def test_it_starts_from_its_seed_alone(tmp_path: Path, part: str, name: str) -> None:
     check_start(Trained(tmp_path, part, name))
 
 
-@EACH
+@EVERY
 def test_stopped_and_resumed_is_uninterrupted(tmp_path: Path, part: str, name: str) -> None:
     check_resume(Trained(tmp_path / "whole", part, name), Trained(tmp_path / "broken", part, name))
 

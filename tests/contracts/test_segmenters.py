@@ -1,4 +1,4 @@
-"""What every segmenter keeps; another package's joins by its entry point."""
+"""What a segmenter keeps beside what `test_networks` asks of every network."""
 
 from __future__ import annotations
 
@@ -6,34 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from factories.networks import (
-    Trained,
-    check_looking,
-    check_resume,
-    check_section,
-    check_start,
-    every,
-)
+from factories.networks import Trained, check_looking, every
 from factories.tiny import COMPUTE
 
 from harness.jobs.journal import series
 
 EACH = every("segmentation")
-
-
-@EACH
-def test_its_settings_are_a_strict_section_with_defaults(part: str, name: str) -> None:
-    check_section(part, name)
-
-
-@EACH
-def test_it_starts_from_its_seed_alone(tmp_path: Path, part: str, name: str) -> None:
-    check_start(Trained(tmp_path, part, name))
-
-
-@EACH
-def test_stopped_and_resumed_is_uninterrupted(tmp_path: Path, part: str, name: str) -> None:
-    check_resume(Trained(tmp_path / "whole", part, name), Trained(tmp_path / "broken", part, name))
 
 
 @EACH
