@@ -62,7 +62,7 @@ def _base(session: Session, stage: str) -> str:
             session.store.digest,
             to_dict(getattr(experiment, stage)),
             dict(session.specs.extractor),
-            dict(session.compute),
+            session.specs.compute_of(f"{stage}-stage"),
             experiment.metrics.images,
             experiment.seed,
         ]
@@ -253,7 +253,7 @@ def _tuning_base(session: Session, mask: MaskStageConfig, image: ImageStageConfi
             to_dict(experiment.sweep.segmentation) if experiment.sweep.segmentation else None,
             experiment.sweep.seeds,
             [experiment.decision.baseline, experiment.decision.candidate],
-            dict(session.compute),
+            session.specs.compute_of("segmenter"),
             experiment.seed,
         ]
     )

@@ -3,50 +3,88 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.base.errors import EnvironmentFault
-from harness.base.files import read_json, write_json
-from harness.config.experiment import ComputeConfig, Experiment, to_dict
+from harness.base.files import digest_of, read_json, write_json
+from harness.config.experiment import Experiment, to_dict
+
+_NAMES = ("device", "precision", "threads")
 
 
-def resolve_here(config: ComputeConfig) -> dict[str, Any]:
-    """What `auto` means on this machine.
+class Precisions(Mapping[str, str]):
+    """Precision by section of the network, as frozen in a work folder; one that is not there yet is
+    timed when it is asked for, for a job that is to compute in it.
 
-    Raises:
-        EnvironmentFault: cuda is asked for and there is none.
+    Args:
+        asked: device and threads.
+        address: of the Ray cluster on whose best node it is timed; None: here.
     """
-    from harness.training.precision import resolve
 
-    found = resolve(config, workers=os.cpu_count() or 1)
-    return {
-        "device": found.device,
-        "precision": found.precision,
-        # One thread a worker: several workers use the cores better than one with many threads.
-        "threads": 1 if found.device == "cpu" else found.threads,
-    }
+    def __init__(
+        self, experiment: Experiment, asked: Mapping[str, Any], path: Path, address: str | None
+    ) -> None:
+        self._experiment, self._asked = experiment, asked
+        self._path, self._address = path, address
+
+    def __getitem__(self, section: str) -> str:
+        frozen = read_json(self._path)
+        key = self._key(section)
+        if key not in frozen["precision"]:
+            from harness.commands.costs.precision_timing import choose_precision
+
+            given = self._experiment, section, self._asked["device"], self._asked["threads"]
+            frozen["precision"][key] = (
+                choose_precision(*given)
+                if self._address is None
+                else _on_best_node(self._address, choose_precision, *given)
+            )
+            write_json(self._path, frozen)
+        return str(frozen["precision"][key]["precision"])
+
+    def __iter__(self) -> Iterator[str]:
+        known = read_json(self._path)["precision"]
+        return (n for n in ("mask", "image", "segmentation") if self._key(n) in known)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def _key(self, section: str) -> str:
+        """Of a timing: what its rates depend on."""
+        settings = to_dict(getattr(self._experiment, section))
+        settings.pop("schedule", None)
+        crop = to_dict(self._experiment.data.crop)
+        return f"{section} {digest_of([settings, crop, dict(self._asked)])[:12]}"
 
 
-def resolve_there(address: str, config: ComputeConfig) -> dict[str, Any]:
-    """What `auto` means on a Ray cluster: on its node with most GPUs, else most CPUs.
+def resolve_here() -> dict[str, Any]:
+    """What `auto` means on this machine, before a network was timed."""
+    # One thread: several workers use the cores better than one with many threads.
+    return {"device": "cuda" if _has_cuda() else "cpu", "precision": {}, "threads": 1}
+
+
+def _on_best_node(address: str, question: Callable[..., Any], *given: Any) -> Any:
+    """The answer of a Ray cluster's node with most GPUs, else most CPUs.
 
     Raises:
-        EnvironmentFault: the cluster does not answer, or cuda is asked for and there is none.
+        EnvironmentFault: the cluster does not answer.
     """
     from harness.jobs.executors.cluster import connect, nodes
     from harness.jobs.executors.cluster_check import ask
 
     ray = connect(address)
     best = max(nodes(ray), key=lambda node: (node.gpus, node.cpus))
-    ((_, found),) = ask(ray, [best], resolve_here, config, gpu=best.gpus > 0)
-    return dict(found)
+    ((_, found),) = ask(ray, [best], question, *given, gpu=best.gpus > 0)
+    return found
 
 
 def resolve_compute(
     experiment: Experiment, root: Path, address: str | None = None
 ) -> dict[str, Any]:
-    """{"device", "precision", "threads"}: what the experiment says, `auto` as frozen in `root`.
+    """{"device", "precision", "threads"}: what the experiment says, `auto` as frozen in `root`; the
+    precision may be one for all, or `Precisions`.
 
     Args:
         address: of the Ray cluster that computes; its executor says whether it has the GPUs.
@@ -54,32 +92,34 @@ def resolve_compute(
     Raises:
         EnvironmentFault: cuda is asked for (or was frozen) and there is none.
     """
-    config = experiment.compute
-    asked = {"device": config.device, "precision": config.precision, "threads": config.threads}
+    asked = {name: getattr(experiment.compute, name) for name in _NAMES}
     if "auto" in asked.values():
-        frozen = _frozen(config, root / "resolved.json", address)
+        path = root / "resolved.json"
+        frozen = _frozen(path, address)
         asked = {name: frozen[name] if value == "auto" else value for name, value in asked.items()}
-    if address is not None:
-        return asked
-    if config.device == "cuda" and not _has_cuda():
-        raise EnvironmentFault(
-            "compute.device is cuda, but this machine has no usable GPU; set it to auto or cpu, or "
-            "run on the machine with the GPU"
-        )
-    if asked["device"] == "cuda" and not _has_cuda():
-        raise EnvironmentFault(
-            "compute.device is cuda in this work folder, but this machine has no usable GPU; run "
-            "on the machine with the GPU, or use another --workdir"
-        )
+        if not isinstance(asked["precision"], str):
+            rest = {name: asked[name] for name in ("device", "threads")}
+            asked["precision"] = Precisions(experiment, rest, path, address)
+    if address is None:
+        where = "" if experiment.compute.device == "cuda" else " in this work folder"
+        _refuse_without_gpu(asked["device"], where)
     return asked
 
 
-def _frozen(config: ComputeConfig, path: Path, address: str | None) -> dict[str, Any]:
+def _refuse_without_gpu(device: str, where: str) -> None:
+    if device == "cuda" and not _has_cuda():
+        raise EnvironmentFault(
+            f"compute.device is cuda{where}, but this machine has no usable GPU; run on the "
+            f"machine with the GPU, or {'use another --workdir' if where else 'take auto or cpu'}"
+        )
+
+
+def _frozen(path: Path, address: str | None) -> dict[str, Any]:
     if path.exists():
         return dict(read_json(path))
-    found = resolve_here(config) if address is None else resolve_there(address, config)
+    found = resolve_here() if address is None else _on_best_node(address, resolve_here)
     write_json(path, found)
-    return found
+    return dict(found)
 
 
 def _has_cuda() -> bool:

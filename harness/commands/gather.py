@@ -84,6 +84,9 @@ def _patients(session: Session) -> list[PatientLine]:
 
 def _provenance(session: Session, results: Results) -> list[tuple[str, str]]:
     compute, extractor = session.compute, session.specs.extractor
+    precision = compute["precision"]
+    if not isinstance(precision, str):
+        precision = " and ".join(f"{word} ({section})" for section, word in precision.items())
     threads = counted(int(compute["threads"]), "thread")
     lines = [
         ("harness", f"{harness.__version__}, code {code_version()}"),
@@ -91,7 +94,7 @@ def _provenance(session: Session, results: Results) -> list[tuple[str, str]]:
         ("data digest", digest_of(sorted(session.roles.items()))),
         ("store", session.store.digest),
         ("extractor", f"{extractor['name']}, weights {extractor['weights'][:16]}"),
-        ("compute", f"{compute['device']}, {compute['precision']}, {threads} a worker"),
+        ("compute", f"{compute['device']}, {precision}, {threads} a worker"),
         ("machine", f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"),
     ]
     numbers = _job_versions(results) or versions()

@@ -176,7 +176,7 @@ class ComputeConfig(Section):
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="cuda where there is one")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="`auto` takes bfloat16 where the device does it fast"
+        "auto", description="`auto` takes what trains each network faster, timed for a second"
     )
     threads: Literal["auto"] | Positive = Field(
         "auto", description="torch threads of a worker; results depend on it, so it is frozen"

@@ -171,7 +171,9 @@ class SegmentationAugmentation(Section):
     """Ordinary augmentation; each transform is drawn per image."""
 
     magnitude: float = Field(1.0, ge=0, description="multiplies every range below")
-    probability: Share = Field(0.5, description="of each transform")
+    probability: Share = Field(
+        0.5, description="of each transform; half of it for contrast, gamma, blur and resolution"
+    )
     rotation_deg: float = Field(15.0, ge=0, description="uniform in [-a, a]")
     flip: bool = Field(False, description="top to bottom; anatomy has an upside, so off")
     scale: float = Field(0.15, ge=0, lt=1, description="uniform factor in [1 - a, 1 + a]")
@@ -180,6 +182,12 @@ class SegmentationAugmentation(Section):
     elastic_px: float = Field(3.0, ge=0, description="peak displacement of a smooth random field")
     noise: float = Field(0.05, ge=0, description="sd of Gaussian noise, on [-1, 1] images")
     intensity: float = Field(0.15, ge=0, description="gain in [1 - a, 1 + a] and shift in [-a, a]")
+    contrast: float = Field(0.25, ge=0, description="factor in [1 - a, 1 + a] about the mean")
+    gamma: float = Field(0.3, ge=0, description="exponent in [exp(-a), exp(a)], on [0, 1] images")
+    blur_px: float = Field(1.0, ge=0, description="Gaussian of a sd in [0, a]")
+    low_resolution: float = Field(
+        0.5, ge=0, lt=1, description="sampled at a share in [1 - a, 1] of the pixels of each edge"
+    )
 
 
 class PretrainConfig(Section):
@@ -222,6 +230,9 @@ class UnetConfig(SegmentationConfig):
         (16, 32, 64, 128, 256), min_length=2, description="per resolution level"
     )
     residual_units: int = Field(2, ge=0, description="per level")
+    space_to_depth: Positive = Field(
+        1, description="blocks of so many by so many pixels become channels of the first level"
+    )
     learning_rate: PositiveFloat = Field(1e-3, description="Adam, cosine to zero")
 
 

@@ -16,48 +16,14 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from harness.base.errors import EnvironmentFault
 from harness.base.gpu_share import GpuShare
-from harness.config.experiment import ComputeConfig
 
 M = TypeVar("M", bound=nn.Module)
 
-
-@dataclass(frozen=True)
-class ResolvedCompute:
-    """`ComputeConfig` without `auto`."""
-
-    device: str
-    precision: str
-    threads: int
+PRECISIONS = "float32", "bfloat16"
 
 
-def resolve(config: ComputeConfig, workers: int = 1) -> ResolvedCompute:
-    """What `auto` means on this machine.
-
-    Args:
-        workers: processes that share the cores.
-
-    Raises:
-        EnvironmentFault: cuda is asked for and there is none.
-    """
-    device = config.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise EnvironmentFault(
-            "compute.device may be cuda only where torch finds a GPU, but got a machine without "
-            "one; take cpu or auto"
-        )
-    precision = config.precision
-    if precision == "auto":
-        precision = "bfloat16" if _fast_bfloat16(device) else "float32"
-    shared = max(1, (os.cpu_count() or 1) // workers)
-    threads = shared if config.threads == "auto" else config.threads
-    return ResolvedCompute(device, precision, threads)
-
-
-def _fast_bfloat16(device: str) -> bool:
+def has_bfloat16(device: str) -> bool:
     """Whether the hardware itself multiplies bfloat16; emulated, it is slower than float32."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

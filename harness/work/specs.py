@@ -23,6 +23,12 @@ BASELINE_SPLITS = 20
 
 _SHOWN = ("mask", "ct")
 
+_NETWORKS = {
+    **dict.fromkeys(("mask-stage", "mask-decay", "mask-score"), "mask"),
+    **dict.fromkeys(("segmenter", "test-score"), "segmentation"),
+}
+"""Section of the network that a kind of job computes with; of all others, `image`."""
+
 
 @dataclass(frozen=True)
 class Specs:
@@ -30,7 +36,7 @@ class Specs:
 
     Attributes:
         experiment: the resolved experiment.
-        compute: resolved device, precision and threads.
+        compute: resolved device, threads and precision, one or by section of the network.
         extractor: resolved feature extractor: {"name": ..., "weights": digest}.
         auditors: those of audits, likewise; the segmenter has no digest before it is trained.
     """
@@ -55,10 +61,17 @@ class Specs:
             kind,
             config,
             root,
-            dict(self.compute) if compute else {},
+            self.compute_of(kind) if compute else {},
             inputs,
             KINDS.get(kind).recipe,
         )
+
+    def compute_of(self, kind: str) -> dict[str, Any]:
+        """Device, threads and the one precision of a kind of job."""
+        precision = self.compute["precision"]
+        if not isinstance(precision, str):
+            precision = precision[_NETWORKS.get(kind, "image")]
+        return {**self.compute, "precision": precision}
 
     def prepare(self, roles: Mapping[str, str]) -> Spec:
         """The store of pairs. `roles` maps patient content digests to roles."""

@@ -14,12 +14,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from harness.commands.compute import resolve_here
 from harness.commands.costs.score_timing import SHARE, make_stage, timed_score
-from harness.config.experiment import ComputeConfig, MetricsConfig
+from harness.config.experiment import MetricsConfig
 from harness.config.stages import DcganConfig, Pix2pixConfig
 from harness.data.pairs.store import Store
 from harness.metrics.extractors.registry import identify
-from harness.training.precision import Precision, resolve
+from harness.training.precision import Precision
 from harness.training.schedule import scored_epochs
 from harness.work.specs import Specs
 from tests.factories.tiny import Tiny, tiny_experiment
@@ -36,11 +37,12 @@ ROLES = ("train",) * 52 + ("validation",) * 14
 def main(options: Sequence[str]) -> int:
     """Print a table for each stage; 1 if scoring takes more than its budget on either."""
     asked = _asked(options)
-    found = resolve(ComputeConfig(threads=1))
-    precision = Precision.of(vars(found))
+    compute = {**resolve_here(), "precision": asked.precision}
+    precision = Precision.of(compute)
     print(
-        f"{found.device}, {found.precision}, {found.threads} thread, extractor {asked.extractor}, "
-        f"n = {asked.images}, width {asked.width}; medians of {asked.repeats} interleaved rounds"
+        f"{compute['device']}, {asked.precision}, {compute['threads']} thread, "
+        f"extractor {asked.extractor}, n = {asked.images}, width {asked.width}; "
+        f"medians of {asked.repeats} interleaved rounds"
     )
     settings = DcganConfig(width=asked.width), Pix2pixConfig(width=asked.width)
     experiment = tiny_experiment(
@@ -48,7 +50,7 @@ def main(options: Sequence[str]) -> int:
     )
     extractor = identify(asked.extractor)
     described = {"name": extractor.name, "weights": extractor.weights_digest}
-    specs = Specs(experiment, vars(found), described)
+    specs = Specs(experiment, compute, described)
     with tempfile.TemporaryDirectory() as root:
         pairs = Tiny(Path(root), experiment, ROLES, slices=24)
         shares = [_stage(stage, precision, asked, specs, pairs) for stage in settings]
@@ -59,6 +61,7 @@ def _asked(options: Sequence[str]) -> argparse.Namespace:
     defaults = MetricsConfig()
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks metrics")
     parser.add_argument("--width", type=int, default=64, help="of both stages; 64 is the thesis's")
+    parser.add_argument("--precision", default="bfloat16", help="of the networks")
     parser.add_argument("--images", type=int, default=defaults.images, help="images a side")
     parser.add_argument("--scored-epochs", type=int, default=defaults.scored_epochs)
     parser.add_argument("--extractor", default="efficientnet-lite0")

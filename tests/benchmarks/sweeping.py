@@ -24,10 +24,10 @@ from typing import Any
 import yaml
 
 from harness.base.console import Console
+from harness.commands.compute import resolve_here
 from harness.commands.costs.score_timing import make_stage
 from harness.commands.session import Session
 from harness.config.axes import AxisConfig
-from harness.config.experiment import ComputeConfig
 from harness.config.load import load_experiment
 from harness.config.search import StageSweepConfig, SweepConfig
 from harness.config.stages import DcganConfig, Pix2pixConfig
@@ -43,7 +43,7 @@ from harness.tracking.sync import MlflowSync
 from harness.tracking.sync_thread import SyncThread
 from harness.training.fit import LEAST_SAVE_SECONDS, SAVE_RATIO
 from harness.training.pictures import write_png
-from harness.training.precision import Precision, resolve
+from harness.training.precision import Precision
 from tests.factories.tiny import Tiny, tiny_experiment
 
 PER_EPOCH = 188
@@ -87,7 +87,7 @@ def _shown(what: str, value: str, target: str, good: bool) -> bool:
 
 
 def _overhead(root: Path) -> bool:
-    precision = Precision.of(vars(resolve(ComputeConfig(threads=1))))
+    precision = Precision.of({**resolve_here(), "precision": "bfloat16"})
     good = True
     crop = {"crop": {"frame_px": FRAME_PX}, "structures": ["structure"]}
     pairs = Tiny(root / "pairs", tiny_experiment(data=crop), slices=24)

@@ -22,18 +22,19 @@ from monai.networks.nets import UNet
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
 
-from harness.config.experiment import ComputeConfig, to_dict
+from harness.commands.compute import resolve_here
+from harness.commands.costs.precision_timing import WORTH
+from harness.config.experiment import to_dict
 from harness.config.stages import DcganConfig, Pix2pixConfig, SegmentationAugmentation, UnetConfig
 from harness.models.dcgan import Discriminator, Generator
 from harness.models.pix2pix import PatchDiscriminator, UnetGenerator
 from harness.training.augmentation import augment_pairs
-from harness.training.precision import Precision, resolve
+from harness.training.precision import PRECISIONS, Precision
 from harness.work.train.dcgan import Dcgan
 from harness.work.train.pix2pix import Pix2pix
 from harness.work.train.unet import Unet
 
 FRAME_PX, MASK_PX = 128, 64
-PRECISIONS = "float32", "bfloat16"
 CELLS = (
     *(("mask", 12), ("mask", 64), ("image", 4), ("image", 16)),
     *(("segmenter", 16), ("segmenter, augmented", 16)),
@@ -54,50 +55,52 @@ def main(options: Sequence[str]) -> int:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(options)
-    found = resolve(ComputeConfig(threads=asked.threads))
-    fast = found.device == "cuda" or "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    rows = [_row(name, size, found, fast, asked) for name, size in CELLS]
+    device = str(resolve_here()["device"])
+    fast = device == "cuda" or "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    rows = [_row(name, size, device, fast, asked) for name, size in CELLS]
     if asked.json:
-        print(json.dumps({**vars(found), "fast_bfloat16": fast, "rows": rows}))
+        print(json.dumps({"device": device, "threads": asked.threads, "fast": fast, "rows": rows}))
     else:
-        _print(rows, found, fast, asked)
+        _print(rows, device, fast, asked)
     return int(any(row["ratio"] < row["target"] for row in rows))
 
 
-def _print(rows: Sequence[dict[str, Any]], found: Any, fast: bool, asked: Any) -> None:
+def _print(rows: Sequence[dict[str, Any]], device: str, fast: bool, asked: Any) -> None:
     kind = "fast" if fast else "no fast"
     print(
-        f"{found.device}, {found.threads} threads, {kind} bfloat16, auto is {found.precision}; "
+        f"{device}, {asked.threads} threads, {kind} bfloat16; "
         f"medians of {asked.rounds} rounds, images/s"
     )
-    heads = ("reference", *PRECISIONS, "ratio", "target")
+    heads = ("reference", *PRECISIONS, "auto", "ratio", "target")
     print(f"{'network':22}{'batch':>6}" + "".join(f"{head:>11}" for head in heads))
     for row in rows:
         rates = "".join(f"{row[head]:11.1f}" for head in heads[:3])
         word = "" if row["ratio"] >= row["target"] else "   MISSED"
         print(
-            f"{row['network']:22}{row['batch']:6}{rates}{row['ratio']:11.2f}"
+            f"{row['network']:22}{row['batch']:6}{rates}{row['auto']:>11}{row['ratio']:11.2f}"
             f"{row['target']:11.2f}{word}"
         )
 
 
-def _row(name: str, size: int, found: Any, fast: bool, asked: Any) -> dict[str, Any]:
+def _row(name: str, size: int, device: str, fast: bool, asked: Any) -> dict[str, Any]:
     """Medians of the rates, and the median over the rounds of the ratio of `auto`'s choice."""
-    device = torch.device(found.device)
-    steps = {"reference": REFERENCES[name](size, device)}
+    steps = {"reference": REFERENCES[name](size, torch.device(device))}
     for precision in PRECISIONS:
-        compute = {"device": found.device, "precision": precision, "threads": asked.threads}
+        compute = {"device": device, "precision": precision, "threads": asked.threads}
         steps[precision] = _ours(name, size, Precision.of(compute))
     rates: dict[str, list[float]] = {each: [] for each in steps}
     for _ in range(asked.rounds):
         for each, step in steps.items():
-            rates[each].append(size / _seconds(step, found.device, asked.seconds))
-    pairs = zip(rates[found.precision], rates["reference"], strict=True)
+            rates[each].append(size / _seconds(step, device, asked.seconds))
+    medians = {each: median(values) for each, values in rates.items()}
+    auto = "bfloat16" if medians["bfloat16"] >= WORTH * medians["float32"] else "float32"
+    pairs = zip(rates[auto], rates["reference"], strict=True)
     target = (FAST[size] if fast else ORDINARY) if name in ("mask", "image") else LEAST
     return {
         "network": name,
         "batch": size,
-        **{each: median(values) for each, values in rates.items()},
+        **medians,
+        "auto": auto,
         "ratio": median(ours / theirs for ours, theirs in pairs),
         "target": target,
     }

@@ -65,7 +65,7 @@ class Trained:
     def network(self, config: Any = None) -> Any:
         """As a job makes it, before any weights."""
         return MAKE[self.part](
-            config or dict(self.spec().config), self.store, Precision.of(COMPUTE)
+            config or dict(self.spec().config), self.store.meta, Precision.of(COMPUTE)
         )
 
     def batch(self) -> dict[str, torch.Tensor]:

@@ -19,6 +19,7 @@ from harness.training.augmentation import (
     augment_masks,
     augment_pairs,
     sampling_matrix,
+    seen_through,
     smooth_field,
 )
 
@@ -39,6 +40,10 @@ QUIET: dict[str, Any] = {
     "elastic_px": 0.0,
     "noise": 0.0,
     "intensity": 0.0,
+    "contrast": 0.0,
+    "gamma": 0.0,
+    "blur_px": 0.0,
+    "low_resolution": 0.0,
 }
 """The same for pairs of CT and masks."""
 
@@ -312,6 +317,67 @@ def test_intensity_is_a_gain_and_a_shift() -> None:
         assert values.min() == pytest.approx(middle - 0.1, abs=0.012)
         assert values.max() == pytest.approx(middle + 0.1, abs=0.012)
     assert abs(np.corrcoef(gain, shift)[0, 1]) < 0.25
+
+
+def test_contrast_is_a_factor_about_the_mean() -> None:
+    ct, _ = moved_pairs(disc(10), contrast=0.2)
+    mean = np.where(disc(10), 0.8, -0.8).mean()
+    factor = (ct[:, ~disc(10)].mean(1) - mean) / (-0.8 - mean)
+    assert factor.min() == pytest.approx(0.8, abs=0.01)
+    assert factor.max() == pytest.approx(1.2, abs=0.01)
+    uncut = factor < 1.1
+    np.testing.assert_allclose(ct[uncut].mean((1, 2)), mean, atol=1e-5)
+
+
+def test_gamma_is_an_exponent_of_the_unit_scale() -> None:
+    ct, _ = moved_pairs(disc(10), gamma=0.3)
+    exponents = np.log((ct[:, disc(10)].mean(1) + 1) / 2) / np.log(0.9)
+    np.testing.assert_allclose(
+        np.log((ct[:, ~disc(10)].mean(1) + 1) / 2) / np.log(0.1), exponents, rtol=1e-3
+    )
+    assert np.log(exponents).min() == pytest.approx(-0.3, abs=0.02)
+    assert np.log(exponents).max() == pytest.approx(0.3, abs=0.02)
+
+
+@pytest.mark.parametrize("sd", [0.3, 0.7, 1.0, 2.0])
+def test_blur_is_scipys_gaussian(sd: float) -> None:
+    image = np.random.default_rng(0).normal(size=(SIZE, SIZE)).astype(np.float32)
+    ones = torch.ones(1)
+    blurred = seen(image, sd * ones, ones)
+    oracle = ndimage.gaussian_filter(image.astype(float), sd, truncate=8)
+    inside = slice(12, -12)  # at its edge scipy mirrors, we keep to what is there
+    np.testing.assert_allclose(blurred[inside, inside], oracle[inside, inside], atol=1e-5)
+
+
+def seen(image: np.ndarray, blur: Tensor, share: Tensor) -> np.ndarray:
+    matrix = seen_through(blur, share, SIZE)[0]
+    return (matrix @ torch.from_numpy(image) @ matrix.T).numpy()
+
+
+def test_half_the_resolution_takes_every_second_pixel_and_joins_them_linearly() -> None:
+    image = np.random.default_rng(0).normal(size=(SIZE, SIZE)).astype(np.float32)
+    drawn = seen(image, torch.zeros(1), torch.tensor([0.5]))
+    # Samples at pixel 0.5, 2.5, 4.5 ... take the even pixel beside them (torch rounds to even).
+    kept = image[np.ix_(*(np.round(np.arange(0.5, SIZE, 2)).astype(int),) * 2)]
+    at = np.clip((np.arange(SIZE) + 0.5) / 2 - 0.5, 0, len(kept) - 1)
+    oracle = ndimage.map_coordinates(kept, np.meshgrid(at, at, indexing="ij"), order=1)
+    np.testing.assert_allclose(drawn, oracle, atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.37, 0.5, 0.83, 1.0])
+def test_resolution_keeps_what_is_constant_and_all_of_it_is_identity(share: float) -> None:
+    flat = np.full((SIZE, SIZE), 0.3, np.float32)
+    np.testing.assert_allclose(seen(flat, torch.ones(1), torch.tensor([share])), 0.3, atol=1e-6)
+    noise = np.random.default_rng(1).normal(size=(SIZE, SIZE)).astype(np.float32)
+    drawn = seen(noise, torch.zeros(1), torch.tensor([share]))
+    assert np.array_equal(drawn, noise) == (share == 1)
+    assert drawn.std() <= noise.std() * 1.05
+
+
+def test_what_a_scanner_does_leaves_the_masks_alone() -> None:
+    ct, masks = moved_pairs(disc(10), blur_px=1.5, low_resolution=0.6, gamma=0.3, contrast=0.3)
+    np.testing.assert_array_equal(masks, np.broadcast_to(disc(10), masks.shape))
+    assert len({image.tobytes() for image in ct}) > 0.9 * COUNT, "most have one of the four"
 
 
 def test_strength_multiplies_every_range() -> None:

@@ -61,7 +61,7 @@ def timed_score(
         folder.open(training)
         file = folder.at(1) / "weights.safetensors"
         save_weights(file, weights)
-        folder.finish([file], {"converged": True}, {}, {}, specs.compute, 1)
+        folder.finish([file], {"converged": True}, {}, {}, training.compute, 1)
         # The first score imports, allocates, and leaves the features of real images.
         score = specs.score(store, settings, training, 1)
         for spec in (specs.diversity(store, settings.shows), score, score):

@@ -74,7 +74,9 @@ def estimate(session: Session, stage: str) -> dict[str, Any]:
 def _timed(session: Session, settings: StageConfig, store: Store) -> tuple[float, float, int, int]:
     """Images per second of a few steps at the configured batch size, seconds of a score,
     parameters of all networks, and numbers in a checkpoint."""
-    stage, batch = make_stage(settings, store, Precision.of(session.compute))
+    stage, batch = make_stage(
+        settings, store, Precision.of(session.specs.compute_of(f"{settings.stage}-stage"))
+    )
     weights = {name: value.clone() for name, value in stage.weights().items()}
     score = timed_score(
         session.work, session.specs, session.store, settings, weights, session.runtime()

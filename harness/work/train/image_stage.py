@@ -61,7 +61,7 @@ def prepare(
     store: Store, config: dict[str, Any], seed: int, precision: Precision
 ) -> tuple[GanStage, EpochBatches]:
     """A training on a store, ready to begin, and its batches."""
-    network = image_network(config, store, precision)
+    network = image_network(config, store.meta, precision)
     network.begin(seed)
     masks, truth = _shown(store, seed)
 

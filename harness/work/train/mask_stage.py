@@ -39,7 +39,7 @@ def prepare(
 ) -> tuple[GanStage, EpochBatches]:
     """A training on a store, ready to begin, and its batches."""
     images = training_images(store, config["learns"])
-    network = mask_network(config, store, precision)
+    network = mask_network(config, store.meta, precision)
     network.begin(seed)
 
     def sample(count: int) -> NDArray[np.float32]:

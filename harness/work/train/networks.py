@@ -97,22 +97,29 @@ class Segmenter(TrainedNetwork, Protocol):
         ...
 
 
-def mask_network(config: Mapping[str, Any], store: Store, precision: Precision) -> MaskNetwork:
-    """The network of a `mask-stage` spec; it has one channel where the stage learns CT."""
-    channels = 1 if config["learns"] == "ct" else len(store.channels)
-    size = channels, store.meta["mask_px"]
+def mask_network(
+    config: Mapping[str, Any], meta: Mapping[str, Any], precision: Precision
+) -> MaskNetwork:
+    """The network of a `mask-stage` spec for a store of this `meta`; it has one channel where the
+    stage learns CT."""
+    channels = 1 if config["learns"] == "ct" else len(meta["channels"])
+    size = channels, meta["mask_px"]
     return cast(MaskNetwork, _made(MASK_NETWORKS, config, size, precision, "sample"))
 
 
-def image_network(config: Mapping[str, Any], store: Store, precision: Precision) -> ImageNetwork:
+def image_network(
+    config: Mapping[str, Any], meta: Mapping[str, Any], precision: Precision
+) -> ImageNetwork:
     """The network of an `image-stage` or `image-decay` spec."""
-    size = len(store.channels), store.meta["frame_px"]
+    size = len(meta["channels"]), meta["frame_px"]
     return cast(ImageNetwork, _made(IMAGE_NETWORKS, config, size, precision, "generate"))
 
 
-def segmenter(config: Mapping[str, Any], store: Store, precision: Precision) -> Segmenter:
+def segmenter(
+    config: Mapping[str, Any], meta: Mapping[str, Any], precision: Precision
+) -> Segmenter:
     """The network of a `segmenter` spec."""
-    size, asked = (len(store.channels), store.meta["frame_px"]), ("predict", "features")
+    size, asked = (len(meta["channels"]), meta["frame_px"]), ("predict", "features")
     return cast(Segmenter, _made(SEGMENTERS, config, size, precision, *asked, "rate_factor"))
 
 
@@ -128,7 +135,9 @@ def _made(
 
 
 def trained(
-    context: Context, name: str, make: Callable[[Mapping[str, Any], Store, Precision], N]
+    context: Context,
+    name: str,
+    make: Callable[[Mapping[str, Any], Mapping[str, Any], Precision], N],
 ) -> N:
     """The network behind a job's input, for the store of its input `store`.
 
@@ -137,7 +146,7 @@ def trained(
     """
     config = context.work.job(context.spec.inputs[name]).spec().config
     store = Store.open(context.input("store") / "store")
-    network = make(config, store, Precision.of(context.spec.compute))
+    network = make(config, store.meta, Precision.of(context.spec.compute))
     try:
         network.restore(load_weights(context.input(name) / "weights.safetensors"))
     except (RuntimeError, KeyError, ValueError, TypeError) as error:

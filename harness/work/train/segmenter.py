@@ -84,7 +84,7 @@ def train_segmenter(context: Context) -> None:
         raise DataError("a segmenter needs training pairs, but the store has none")
     extra = filled(config["fill"]["extra"], context, store)
     precision = Precision.of(spec.compute)
-    network = segmenter(config, store, precision)
+    network = segmenter(config, store.meta, precision)
     network.begin(spec.seed)
     stage = SegmenterStage(network, config, store)
     batches = SlotBatches(real, extra, config, spec.seed)
