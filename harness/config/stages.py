@@ -230,9 +230,6 @@ class UnetConfig(SegmentationConfig):
         (16, 32, 64, 128, 256), min_length=2, description="per resolution level"
     )
     residual_units: int = Field(2, ge=0, description="per level")
-    space_to_depth: Positive = Field(
-        1, description="blocks of so many by so many pixels become channels of the first level"
-    )
     learning_rate: PositiveFloat = Field(1e-3, description="Adam, cosine to zero")
 
 

@@ -10,7 +10,7 @@ from monai.networks.layers.factories import Act
 from monai.networks.layers.simplelayers import SkipConnection
 from monai.networks.nets import UNet
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu, pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import leaky_relu
 
 
 class _Slope(torch.autograd.Function):
@@ -49,58 +49,43 @@ class SegmentationUNet(nn.Module):
     MONAI's own last layers have as many channels as structures. With one structure they normalise a
     single map by its own slice, so every slice, with the structure or without, has its brightest
     part at the same level; and the few weights behind it need thousands of updates to leave 0.5.
-
-    With `space_to_depth` s the network sees blocks of s x s pixels as channels of one place and
-    gives as many logits there: full resolution, where few channels keep a CPU waiting for memory,
-    is never computed.
     """
 
     def __init__(
-        self,
-        channels: Sequence[int],
-        residual_units: int,
-        in_channels: int,
-        out_channels: int,
-        space_to_depth: int = 1,
+        self, channels: Sequence[int], residual_units: int, in_channels: int, out_channels: int
     ) -> None:
         super().__init__()
-        self.block, block = space_to_depth, space_to_depth**2
         self.strides = (2,) * (len(channels) - 1)
         self.unet = UNet(
             spatial_dims=2,
-            in_channels=in_channels * block,
+            in_channels=in_channels,
             out_channels=channels[0],
             channels=tuple(channels),
             strides=self.strides,
             num_res_units=residual_units,
             act="one_slope",
         )
-        self.head = nn.Conv2d(channels[0], out_channels * block, kernel_size=1)
+        self.head = nn.Conv2d(channels[0], out_channels, kernel_size=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        return pixel_shuffle(self.head(self.unet(pixel_unshuffle(images, self.block))), self.block)
+        logits: Tensor = self.head(self.unet(images))
+        return logits
 
 
 def make_unet(
-    channels: Sequence[int],
-    residual_units: int,
-    in_channels: int,
-    out_channels: int,
-    seed: int,
-    space_to_depth: int = 1,
+    channels: Sequence[int], residual_units: int, in_channels: int, out_channels: int, seed: int
 ) -> SegmentationUNet:
     """A 2D U-Net, (N, in, H, W) -> (N, out, H, W) logits.
 
     Args:
-        channels: of each level, outermost first; H and W must be multiples of
-            space_to_depth 2^(levels - 1).
+        channels: of each level, outermost first; H and W must be multiples of 2^(levels - 1).
         residual_units: per level; 0 takes plain convolutions.
         seed: the initial weights depend on it alone; the global generators are left as they were.
     """
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would seed the GPUs' generators too, which are not forked.
         torch.random.default_generator.manual_seed(seed)
-        return SegmentationUNet(channels, residual_units, in_channels, out_channels, space_to_depth)
+        return SegmentationUNet(channels, residual_units, in_channels, out_channels)
 
 
 def bottleneck(network: nn.Module, images: Tensor) -> Tensor:
@@ -109,9 +94,7 @@ def bottleneck(network: nn.Module, images: Tensor) -> Tensor:
     (N, in, H, W) -> (N, channels[-1], h, w), where h is H / 2^(levels - 1), rounded up. Any size
     of two or more pixels at the deepest level will do, since nothing is joined to the way up.
     """
-    assert isinstance(network, SegmentationUNet)
-    block: Any = network.unet.model
-    images = pixel_unshuffle(images, network.block)
+    block: Any = network.get_submodule("unet").model
     while isinstance(block, nn.Sequential) and len(block) == 3:
         down, inner, _ = block
         if not isinstance(inner, SkipConnection):

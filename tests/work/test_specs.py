@@ -180,7 +180,6 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "segmentation.network": (ONE_CHOICE, SEGMENTERS),
     "segmentation.channels": ([8, 16], SEGMENTERS),
     "segmentation.residual_units": (1, SEGMENTERS),
-    "segmentation.space_to_depth": (2, SEGMENTERS),
     "segmentation.batch_size": (8, SEGMENTERS),
     "segmentation.synthetic_fraction": (0.25, SEGMENTERS - UNMIXED),
     "segmentation.updates": (1000, SEGMENTERS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,20 @@ class Network:
         return features
 
 
+def _folded(network: torch.nn.Module) -> torch.nn.Module:
+    """The network with every batch norm in the convolution before it and channels last: the same
+    features to float32's rounding, in about half the time on a CPU."""
+    import torch
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    for part in list(network.eval().modules()):
+        for (before, layer), (after, norm) in itertools.pairwise(list(part.named_children())):
+            if isinstance(layer, torch.nn.Conv2d) and isinstance(norm, torch.nn.BatchNorm2d):
+                setattr(part, before, fuse_conv_bn_eval(layer, norm))
+                setattr(part, after, torch.nn.Identity())
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
 def _check_images(images: NDArray[Any]) -> None:
     if images.ndim != 4 or images.shape[1] != 1 or len(images) == 0:
         raise DataError(
@@ -91,7 +106,7 @@ class EfficientNetLite0(Network):
     )
 
     def __init__(self, device: str = "cpu") -> None:
-        super().__init__(weights.load_lite0(), device)
+        super().__init__(_folded(weights.load_lite0()), device)
         self.weights_digest = weights.lite0_digest()
 
     def features(self, batch: torch.Tensor) -> torch.Tensor:
@@ -114,7 +129,7 @@ class InceptionV3(Network):
     def __init__(
         self, path: Path | None = None, device: str = "cpu", sha256: str = weights.INCEPTION_SHA256
     ) -> None:
-        super().__init__(weights.load_inception(path, sha256), device)
+        super().__init__(_folded(weights.load_inception(path, sha256)), device)
         self.weights_digest = sha256
 
     def features(self, batch: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -86,9 +87,15 @@ class Features:
         }
 
 
+@lru_cache(maxsize=2)
+def _kept(name: str, files: ExtractorFiles, device: str) -> Extractor:
+    """Loaded once in a worker, which scores many checkpoints."""
+    return make_extractor(name, files, device)
+
+
 def _named(context: Context, wanted: Mapping[str, str]) -> Extractor:
     files = ExtractorFiles.of(context.request.runtime)
-    extractor = make_extractor(wanted["name"], files, context.spec.compute["device"])
+    extractor = _kept(wanted["name"], files, context.spec.compute["device"])
     if extractor.weights_digest != wanted["weights"]:
         raise DataError(
             f"the extractor {wanted['name']} must have the weights that the plan named, but "

@@ -85,13 +85,14 @@ def _segmented(
     framing, placement = Framing.of(store.meta), scan.placements[structure]
     name, mirrored = channel_of(structure, store.meta["mirror"])
     channel = store.channels.index(name)
-    ct = frames(scan.hu, scan.affine, placement, framing, mirrored)
-    probabilities = np.zeros(ct.shape, np.float32)
     first, last = placement.slices
-    inside = network.predict(ct[first : last + 1, None])[:, channel]
-    probabilities[first : last + 1] = inside
-    whole = paste(probabilities, scan.hu.shape, scan.affine, placement, framing, mirrored)
-    return largest(whole > 0.5)[0]
+    hu = scan.hu[first : last + 1]
+    ct = frames(hu, scan.affine, placement, framing, mirrored)
+    inside = network.predict(ct[:, None])[:, channel]
+    pasted = paste(inside, hu.shape, scan.affine, placement, framing, mirrored)
+    whole = np.zeros(scan.hu.shape, bool)
+    whole[first : last + 1] = largest(pasted > 0.5)[0]
+    return whole
 
 
 def _row(

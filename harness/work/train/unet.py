@@ -35,7 +35,7 @@ class Unet:
 
     def _make(self, seed: int) -> None:
         size = tuple(self.config["channels"]), self.config["residual_units"]
-        network = make_unet(*size, 1, self._channels, seed, self.config["space_to_depth"])
+        network = make_unet(*size, 1, self._channels, seed)
         self.networks["unet"] = self.precision.module(network) if self._last else network
 
     def begin(self, seed: int) -> None:
@@ -89,10 +89,10 @@ class Unet:
         Raises:
             DataError: it would have one pixel, which has no spread, and the network divides by it.
         """
-        deepest_px = self.config["space_to_depth"] * 2 ** (len(self.config["channels"]) - 1)
-        if max(ct.shape[2:]) <= deepest_px:
+        halvings = len(self.config["channels"]) - 1
+        if max(ct.shape[2:]) <= 2**halvings:
             raise DataError(
-                f"the segmenter's features need images of more than {deepest_px} px, but got "
+                f"the segmenter's features need images of more than {2**halvings} px, but got "
                 f"{ct.shape[2]} x {ct.shape[3]}; use another extractor for them"
             )
         return bottleneck(self.networks["unet"].eval(), ct).mean(dim=(2, 3))
