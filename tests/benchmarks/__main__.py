@@ -15,6 +15,7 @@ BENCHMARKS = {
     "distortions": ("distortions", "which metric sees which distortion of real slices"),
     "sweep": ("sweeping", "what the machinery of a sweep costs, and what a second worker brings"),
     "profile": ("profiling", "where the time of an experiment goes, by kind of job"),
+    "startup": ("startup", "what a user waits for before anything is computed"),
     "training": ("training", "images a second of every network beside plain PyTorch"),
     "inference": ("inference", "false positives of the comparison beside its reference figures"),
     "rtstruct": ("rtstruct", "contours to masks: speed and voxels beside rt-utils and plastimatch"),

@@ -1,5 +1,8 @@
 """`training`: images a second of every network beside plain PyTorch steps of the published recipes.
 
+Also what share of the device's measured convolution peak a step reaches: floating-point operations
+as torch counts them, over the fastest of a few convolutions, forwards and backwards.
+
 The references are PyTorch's DCGAN example, the official pix2pix and MONAI's U-Net under Dice +
 cross-entropy: float32, NCHW, torch's own Adam, on the same networks. All are timed in turn in one
 process, so that other load falls on all alike; images are drawn, no patients are needed.
@@ -21,6 +24,7 @@ from monai.losses import DiceLoss
 from monai.networks.nets import UNet
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
+from torch.utils.flop_counter import FlopCounterMode
 
 from harness.commands.compute import resolve_here
 from harness.commands.costs.precision_timing import WORTH
@@ -58,27 +62,43 @@ def main(options: Sequence[str]) -> int:
     device = str(resolve_here()["device"])
     fast = device == "cuda" or "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
     rows = [_row(name, size, device, fast, asked) for name, size in CELLS]
+    peaks = {name: _peak(name, device, asked) for name in PRECISIONS}
+    for row in rows:
+        row["share_of_peak"] = row["gflops"] / peaks[row["auto"]]
     if asked.json:
-        print(json.dumps({"device": device, "threads": asked.threads, "fast": fast, "rows": rows}))
+        print(
+            json.dumps(
+                {
+                    "device": device,
+                    "threads": asked.threads,
+                    "fast": fast,
+                    "peaks": peaks,
+                    "rows": rows,
+                }
+            )
+        )
     else:
-        _print(rows, device, fast, asked)
+        _print(rows, peaks, device, fast, asked)
     return int(any(row["ratio"] < row["target"] for row in rows))
 
 
-def _print(rows: Sequence[dict[str, Any]], device: str, fast: bool, asked: Any) -> None:
+def _print(
+    rows: Sequence[dict[str, Any]], peaks: dict[str, float], device: str, fast: bool, asked: Any
+) -> None:
     kind = "fast" if fast else "no fast"
     print(
         f"{device}, {asked.threads} threads, {kind} bfloat16; "
         f"medians of {asked.rounds} rounds, images/s"
     )
-    heads = ("reference", *PRECISIONS, "auto", "ratio", "target")
+    print("peak of a convolution, GFLOP/s: " + ", ".join(f"{k} {v:.0f}" for k, v in peaks.items()))
+    heads = ("reference", *PRECISIONS, "auto", "ratio", "target", "GFLOP/s", "of peak")
     print(f"{'network':22}{'batch':>6}" + "".join(f"{head:>11}" for head in heads))
     for row in rows:
         rates = "".join(f"{row[head]:11.1f}" for head in heads[:3])
         word = "" if row["ratio"] >= row["target"] else "   MISSED"
         print(
             f"{row['network']:22}{row['batch']:6}{rates}{row['auto']:>11}{row['ratio']:11.2f}"
-            f"{row['target']:11.2f}{word}"
+            f"{row['target']:11.2f}{row['gflops']:11.0f}{row['share_of_peak']:11.0%}{word}"
         )
 
 
@@ -88,6 +108,9 @@ def _row(name: str, size: int, device: str, fast: bool, asked: Any) -> dict[str,
     for precision in PRECISIONS:
         compute = {"device": device, "precision": precision, "threads": asked.threads}
         steps[precision] = _ours(name, size, Precision.of(compute))
+    with FlopCounterMode(display=False) as counter:
+        steps["float32"]()
+    each_image = counter.get_total_flops() / size / 1e9
     rates: dict[str, list[float]] = {each: [] for each in steps}
     for _ in range(asked.rounds):
         for each, step in steps.items():
@@ -101,6 +124,7 @@ def _row(name: str, size: int, device: str, fast: bool, asked: Any) -> dict[str,
         "batch": size,
         **medians,
         "auto": auto,
+        "gflops": each_image * medians[auto],
         "ratio": median(ours / theirs for ours, theirs in pairs),
         "target": target,
     }
@@ -223,6 +247,27 @@ def _seconds(step: Step, device: str, least: float) -> float:
             count += 1
         _wait(device)
     return (time.perf_counter() - started) / count
+
+
+def _peak(precision: str, device: str, asked: Any) -> float:
+    """GFLOP/s of the fastest of some convolutions of batch 16, forwards and backwards."""
+    found = []
+    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+    place = {"device": device, "dtype": dtype}
+    for channels, edge in ((64, 64), (128, 32), (256, 16)):
+        layer = nn.Conv2d(channels, channels, 3, padding=1, bias=False, **place)
+        layer = layer.to(memory_format=torch.channels_last)
+        x = torch.randn(16, channels, edge, edge, **place, requires_grad=True)
+        x = x.contiguous(memory_format=torch.channels_last)
+        upper = torch.randn(16, channels, edge, edge, **place)
+        upper = upper.contiguous(memory_format=torch.channels_last)
+
+        def step(layer: nn.Module = layer, x: Tensor = x, upper: Tensor = upper) -> None:
+            torch.autograd.grad(layer(x), (x, *layer.parameters()), upper)
+
+        operations = 3 * 2 * 9 * channels**2 * edge**2 * 16
+        found += [operations / _seconds(step, device, asked.seconds / 4) for _ in range(3)]
+    return max(found) / 1e9
 
 
 def _wait(device: str) -> None:

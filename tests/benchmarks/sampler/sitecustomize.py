@@ -15,8 +15,11 @@ from pathlib import Path
 EVERY_S = 0.01
 WRITE_S = 2.0
 
+OURS = "/harness/", "/multiprocessing/"
+
 DOING = (
     ("<frozen importlib", "", "imports"),
+    ("/multiprocessing/", "", "waiting"),
     ("/training/augmentation.py", "", "augmentation"),
     ("/train/mixed_batches.py", "batch", "batching"),
     ("/train/batches.py", "batch", "batching"),
@@ -86,7 +89,7 @@ class Looker:
 
     def word(self, code):
         path, name = code.co_filename, code.co_name
-        ours = "/harness/" in path or path.startswith("<frozen importlib")
+        ours = any(part in path for part in OURS) or path.startswith("<frozen importlib")
         found = next((w for part, f, w in DOING if ours and part in path and f in ("", name)), None)
         runs = name == "run_request" and path.endswith("/jobs/runner.py")
         self.known[code] = found, OUTER.get(name) if ours else None, runs
