@@ -221,18 +221,21 @@ def difference_map(
     differences: NDArray[np.float64], patients: Sequence[str], replicates: Sequence[str], what: str
 ) -> Figure:
     """Differences (patients, replicates) as a heat map, symmetric about 0; NaN stays white."""
-    import seaborn as sns
-
     rows, columns = differences.shape
     label = what.replace(f" {MINUS} ", f"\n{MINUS} ", 1)  # one line would be longer than few rows
     figure, axes = new_figure(min(FULL_WIDTH, 2.8 + 0.45 * columns), max(2.6, 1.1 + 0.2 * rows))
     finite = np.abs(differences[np.isfinite(differences)])
     bound = float(finite.max()) if len(finite) and finite.max() > 0 else 1.0
-    sns.heatmap(
-        differences, ax=axes, cmap="PuOr", center=0.0, vmin=-bound, vmax=bound,
-        xticklabels=list(replicates), yticklabels=[short_name(p) for p in patients],
-        linewidths=0.5, linecolor="white", cbar_kws={"label": f"test Dice, {label}"},
+    cells = axes.pcolormesh(
+        np.ma.masked_invalid(differences), cmap="PuOr", vmin=-bound, vmax=bound,
+        edgecolors="white", linewidth=0.5,
     )  # fmt: skip
+    axes.set_xticks(np.arange(columns) + 0.5, list(replicates))
+    axes.set_yticks(np.arange(rows) + 0.5, [short_name(p) for p in patients])
+    axes.invert_yaxis()
+    axes.spines[:].set_visible(False)
+    bar = figure.colorbar(cells, ax=axes, label=f"test Dice, {label}")
+    bar.outline.set_visible(False)  # type: ignore[operator]
     axes.set_xlabel("replicate")
     axes.set_facecolor(GREY if np.isnan(differences).any() else "white")
     axes.tick_params(axis="both", length=0, labelsize=8)

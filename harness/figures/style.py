@@ -77,7 +77,6 @@ def style() -> Iterator[None]:
     """
     with matplotlib.rc_context(_RC), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph .* missing from font")
-        warnings.filterwarnings("ignore", category=PendingDeprecationWarning, module="seaborn")
         yield
 
 

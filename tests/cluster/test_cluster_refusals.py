@@ -151,7 +151,7 @@ def test_auto_is_what_it_means_on_the_cluster(tmp_path: Path, nodes: TwoNodes) -
     assert read_json(tmp_path / "resolved.json")["device"] == found["device"]
     cuda = tiny_experiment(compute={"device": "cuda"})
     with pytest.raises(EnvironmentFault, match="got a machine without one"):
-        resolve_compute(cuda, tmp_path / "cuda", nodes.address)
+        resolve_compute(cuda, tmp_path / "cuda", nodes.address)["precision"]["mask"]
     ray.shutdown()
 
 

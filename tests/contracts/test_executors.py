@@ -66,7 +66,7 @@ class Case:
     def folder(self, spec: Spec) -> JobFolder:
         return self.tiny.work.job(spec)
 
-    def wait(self, enough: Callable[[], bool], seconds: float = 90.0) -> None:
+    def wait(self, enough: Callable[[], bool], seconds: float = 180.0) -> None:
         limit = time.monotonic() + seconds
         while not enough():
             assert time.monotonic() < limit

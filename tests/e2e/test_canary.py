@@ -47,6 +47,7 @@ CHANGES = (
     "mask.optimiser.learning_rate=0.001",
     "mask.schedule.epochs=32",  # at 40 and more the discriminator is about to win
     "segmentation.channels=[8, 16]",
+    "segmentation.augmentation={contrast: 0, gamma: 0, blur_px: 0, low_resolution: 0}",
     "segmentation.learning_rate=0.05",
     "segmentation.updates=60",
     "segmentation.updates_per_epoch=30",

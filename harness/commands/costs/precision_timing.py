@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from harness.base.errors import EnvironmentFault
 from harness.config.experiment import Experiment, to_dict
 from harness.data.pairs.framing import channels_of
 from harness.training.precision import PRECISIONS, Precision, has_bfloat16
@@ -32,6 +33,11 @@ MAKERS: Mapping[str, Callable[..., Any]] = {
 def choose_precision(experiment: Experiment, section: str, device: str, threads: int) -> Any:
     """{"precision", "images_per_second": {precision: rate}} for the network of a section of the
     experiment, by steps on drawn images."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise EnvironmentFault(
+            "compute.device may be cuda only where torch finds a GPU, but got a machine without "
+            "one; take cpu or auto"
+        )
     if not has_bfloat16(device):
         return {"precision": "float32", "images_per_second": {}}
     computes = {
