@@ -28,35 +28,40 @@ class Precisions(Mapping[str, str]):
     ) -> None:
         self._experiment, self._asked = experiment, asked
         self._path, self._address = path, address
+        self._known = read_json(path)["precision"]
+        self._keys = {name: self._key(name) for name in ("mask", "image", "segmentation")}
 
     def __getitem__(self, section: str) -> str:
-        frozen = read_json(self._path)
-        key = self._key(section)
-        if key not in frozen["precision"]:
-            from harness.commands.costs.precision_timing import choose_precision
-
-            given = self._experiment, section, self._asked["device"], self._asked["threads"]
-            frozen["precision"][key] = (
-                choose_precision(*given)
-                if self._address is None
-                else _on_best_node(self._address, choose_precision, *given)
-            )
+        key = self._keys[section]
+        if key not in self._known:
+            found = self._time(section)
+            # A report beside a running command may have timed it too: who froze it first is right.
+            frozen = read_json(self._path)
+            frozen["precision"].setdefault(key, found)
             write_json(self._path, frozen)
-        return str(frozen["precision"][key]["precision"])
+            self._known = frozen["precision"]
+        return str(self._known[key]["precision"])
 
     def __iter__(self) -> Iterator[str]:
-        known = read_json(self._path)["precision"]
-        return (n for n in ("mask", "image", "segmentation") if self._key(n) in known)
+        return (section for section, key in self._keys.items() if key in self._known)
 
     def __len__(self) -> int:
         return len(list(iter(self)))
 
+    def _time(self, section: str) -> Any:
+        from harness.commands.costs.precision_timing import choose_precision
+
+        given = self._experiment, section, self._asked["device"], self._asked["threads"]
+        if self._address is None:
+            return choose_precision(*given)
+        return _on_best_node(self._address, choose_precision, *given)
+
     def _key(self, section: str) -> str:
         """Of a timing: what its rates depend on."""
-        settings = to_dict(getattr(self._experiment, section))
+        settings, data = to_dict(getattr(self._experiment, section)), self._experiment.data
         settings.pop("schedule", None)
-        crop = to_dict(self._experiment.data.crop)
-        return f"{section} {digest_of([settings, crop, dict(self._asked)])[:12]}"
+        size = to_dict(data.crop), data.structures, data.mirror
+        return f"{section} {digest_of([settings, *size, dict(self._asked)])[:12]}"
 
 
 def resolve_here() -> dict[str, Any]:

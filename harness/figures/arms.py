@@ -220,7 +220,7 @@ def _estimate(axes: Axes, dots: PairedDots) -> None:
 def difference_map(
     differences: NDArray[np.float64], patients: Sequence[str], replicates: Sequence[str], what: str
 ) -> Figure:
-    """Differences (patients, replicates) as a heat map, symmetric about 0; NaN stays white."""
+    """Differences (patients, replicates) as a heat map, symmetric about 0; NaN is grey."""
     rows, columns = differences.shape
     label = what.replace(f" {MINUS} ", f"\n{MINUS} ", 1)  # one line would be longer than few rows
     figure, axes = new_figure(min(FULL_WIDTH, 2.8 + 0.45 * columns), max(2.6, 1.1 + 0.2 * rows))

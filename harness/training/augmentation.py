@@ -126,22 +126,21 @@ class _Tones:
     def applied(self, ct: Tensor) -> Tensor:
         """CT (N, 1, S, S) in [-1, 1], which may be overwritten."""
         coarse = ((self.blur > 0) | (self.share < 1)).nonzero()[:, 0]
-        if len(coarse):
-            seen = seen_through(self.blur[coarse], self.share[coarse], ct.shape[-1])[:, None].to(
-                ct.device
-            )
-            ct[coarse] = seen @ ct[coarse] @ seen.mT
+        seen = seen_through(self.blur[coarse], self.share[coarse], ct.shape[-1])
+        seen = seen[:, None].to(ct.device)
+        ct[coarse] = seen @ ct[coarse] @ seen.mT
+        gain, brightness, contrast, gamma = (
+            _each(values).to(ct.device)
+            for values in (self.gain, self.brightness, self.contrast, self.gamma)
+        )
         bent = (self.gamma != 1).nonzero()[:, 0]
-        if len(bent):
-            # x to the g as exp(g log x), at a quarter of the time of `pow`.
-            log = (ct[bent] + 1).div_(2).clamp_(min=0).log_()
-            ct[bent] = log.mul_(_each(self.gamma[bent]).to(ct.device)).exp_().mul_(2).sub_(1)
+        # x to the g as exp(g log x), at a quarter of the time of `pow`.
+        log = (ct[bent] + 1).div_(2).clamp_(min=0).log_()
+        ct[bent] = log.mul_(gamma[bent]).exp_().mul_(2).sub_(1)
         # Contrast about the mean, gain and shift are one line a x + b.
-        mean = ct.mean((1, 2, 3)).cpu()
-        slope = self.contrast * self.gain
-        level = mean * (self.gain - slope) + self.brightness
-        ct = ct.mul_(_each(slope).to(ct.device)).add_(_each(level).to(ct.device))
-        return ct.add_(self.grain.to(ct.device)).clamp_(-1, 1)
+        slope = contrast * gain
+        level = ct.mean((1, 2, 3), keepdim=True) * (gain - slope) + brightness
+        return ct.mul_(slope).add_(level).add_(self.grain.to(ct.device)).clamp_(-1, 1)
 
 
 def _pair_tones(

@@ -4,8 +4,8 @@
 
 The command runs from cold, as a user runs it. Every process that it starts looks a hundred times a
 second at what its main thread is doing (`sampler/sitecustomize.py`): nothing in the package is
-changed, and a look costs some 30 microseconds. A look counts the time since the one before it, for
-the innermost call that `DOING` names and for the job in which it was made.
+changed. A look counts the time since the one before it, for the innermost call that `DOING` names
+and for the job in which it was made.
 """
 
 from __future__ import annotations

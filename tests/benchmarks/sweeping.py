@@ -2,7 +2,6 @@
 
     overhead   saved state, journal, pictures, MLflow and Optuna as a share of training at the
                thesis's sizes; target: under 2 %
-    start      from asking for a training to its first update in a warm worker; target: under 3 s
     workers    trials an hour of two one-thread workers over one of one thread (target 1.7) and over
                one of two threads (target 1.0): medians of the ratios of each round of sweeps
 
@@ -23,19 +22,15 @@ from typing import Any
 
 import yaml
 
-from harness.base.console import Console
 from harness.commands.compute import resolve_here
 from harness.commands.costs.score_timing import make_stage
-from harness.commands.session import Session
 from harness.config.axes import AxisConfig
-from harness.config.load import load_experiment
 from harness.config.search import StageSweepConfig, SweepConfig
 from harness.config.stages import DcganConfig, Pix2pixConfig
 from harness.data.pairs.store import Store
 from harness.jobs.checkpoint import save_state
 from harness.jobs.folder import JobFolder
-from harness.jobs.graph import JobGraph
-from harness.jobs.journal import Journal, mark_covered, read_lines, series
+from harness.jobs.journal import Journal, mark_covered
 from harness.sweep.study import Study
 from harness.tracking.run_view import JournalPart, RunView
 from harness.tracking.store import quiet_environment
@@ -61,13 +56,12 @@ RATES = [1e-4, 2e-4, 3e-4, 4e-4, 6e-4, 8e-4]
 def main(options: Sequence[str]) -> int:
     """Run the parts asked for; 1 if a figure misses its target."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks sweep")
-    parser.add_argument("--parts", default="overhead,start,workers")
+    parser.add_argument("--parts", default="overhead,workers")
     parser.add_argument("--rounds", type=int, default=3, help="of the sweeps of `workers`")
     parser.add_argument("--epochs", type=int, default=60, help="of the trainings of `workers`")
     asked = parser.parse_args(options)
     parts: dict[str, Callable[[Path], bool]] = {
         "overhead": _overhead,
-        "start": _start,
         "workers": lambda root: _workers(root, asked.rounds, asked.epochs),
     }
     quiet_environment()
@@ -179,7 +173,7 @@ def _seconds(call: Callable[[], Any], rounds: int) -> float:
     return median(found)
 
 
-# --- start and workers ---------------------------------------------------------------------------
+# --- workers --------------------------------------------------------------------------------------
 
 
 def _experiment(root: Path, threads: int, epochs: int) -> Path:
@@ -209,38 +203,6 @@ def _experiment(root: Path, threads: int, epochs: int) -> Path:
     file = root / f"benchmark-{threads}.yaml"
     file.write_text(yaml.safe_dump(plain))
     return file
-
-
-def _start(root: Path) -> bool:
-    session = Session(
-        load_experiment(_experiment(root, 1, 2)), root / "work", Console(quiet=True), workers=1
-    )
-    waits = []
-    with session.open(track=False):
-        session.drive(lambda graph: graph.need(session.store))
-        for seed in range(4):
-            spec = session.specs.stage(session.store, session.experiment.mask, seed)
-            asked = time.time()
-            session.drive(lambda graph: _plan(graph, spec))  # noqa: B023 - used at once
-            journal = session.work.job(spec).journal
-            epoch = len(_pairs(session)) / series(journal, "train/images_per_second")[1][0]
-            waits.append(_written(journal) - epoch - asked)
-    what = "start: seconds from asking to the first update, warm worker"
-    return _shown(what, f"{median(waits[1:]):.2f}", "3", median(waits[1:]) < 3)
-
-
-def _plan(graph: JobGraph, spec: Any) -> Any:
-    return graph.need(spec, 1)
-
-
-def _pairs(session: Session) -> Any:
-    store = Store.open(session.work.job(session.store).path / "store")
-    return store.select(role="train", selected=True)
-
-
-def _written(journal: Path) -> float:
-    """Seconds since 1970 of the journal's first line."""
-    return read_lines(journal)[0][0].time / 1000
 
 
 def _workers(root: Path, rounds: int, epochs: int) -> bool:

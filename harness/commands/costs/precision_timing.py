@@ -15,7 +15,7 @@ from harness.training.precision import PRECISIONS, Precision, has_bfloat16
 from harness.work.train.networks import image_network, mask_network, segmenter
 
 SECONDS = 1.0
-"""At most, of the steps of each precision."""
+"""About as long each precision is timed at most."""
 
 CLEAR = 1.25
 """A ratio of rates that is believed after a few steps."""
@@ -48,12 +48,25 @@ def choose_precision(experiment: Experiment, section: str, device: str, threads:
 
 
 def faster(steps: Mapping[str, Callable[[], Any]], images: int, device: str) -> dict[str, Any]:
-    """The precision to take of two whose steps see so many images, and the rates of both."""
-    rates = _rates(steps, images, device)
-    worth = rates["bfloat16"] >= WORTH * rates["float32"]
+    """The precision to take of two whose steps see so many images, and the rates of both: timed in
+    turn until they differ clearly or each had its time."""
+    taken: dict[str, list[float]] = {name: [] for name in steps}
+    clear = timed = False
+    while not (clear or timed):
+        for name, step in steps.items():
+            started = time.perf_counter()
+            step()
+            if device == "cuda":
+                torch.cuda.synchronize()
+            taken[name].append(time.perf_counter() - started)
+        # Without the first step, which allocates; the fastest is the least disturbed.
+        best = {name: min(seconds[1:] or seconds) for name, seconds in taken.items()}
+        rounds = len(taken["float32"])
+        clear = rounds > 3 and max(best.values()) > CLEAR * min(best.values())
+        timed = rounds > 1 and min(map(sum, taken.values())) > SECONDS
     return {
-        "precision": "bfloat16" if worth else "float32",
-        "images_per_second": {name: round(rate, 1) for name, rate in rates.items()},
+        "precision": "bfloat16" if best["float32"] >= WORTH * best["bfloat16"] else "float32",
+        "images_per_second": {name: round(images / seconds, 1) for name, seconds in best.items()},
     }
 
 
@@ -76,23 +89,3 @@ def _step(experiment: Experiment, section: str, compute: Mapping[str, Any]) -> C
         "segmentation": {"masks": masks, "ct": ct},
     }[section]
     return lambda: network.step(batch)
-
-
-def _rates(steps: Mapping[str, Callable[[], Any]], images: int, device: str) -> dict[str, float]:
-    """Images a second, timed in turn until they differ clearly or each had its time."""
-    taken: dict[str, list[float]] = {name: [] for name in steps}
-    while True:
-        for name, step in steps.items():
-            started = time.perf_counter()
-            step()
-            if device == "cuda":
-                torch.cuda.synchronize()
-            taken[name].append(time.perf_counter() - started)
-        # Without the first step, which allocates; the fastest is the least disturbed.
-        rates = {name: images / min(seconds[1:] or seconds) for name, seconds in taken.items()}
-        clear = max(rates.values()) > CLEAR * min(rates.values())
-        rounds = len(next(iter(taken.values())))
-        if rounds > (3 if clear else 1) and (
-            clear or min(sum(seconds) for seconds in taken.values()) > SECONDS
-        ):
-            return rates

@@ -88,14 +88,14 @@ class Features:
 
 
 @lru_cache(maxsize=2)
-def _kept(name: str, files: ExtractorFiles, device: str) -> Extractor:
-    """Loaded once in a worker, which scores many checkpoints."""
+def _kept(name: str, weights: str, files: ExtractorFiles, device: str) -> Extractor:
+    """Loaded once in a process, which scores many checkpoints, for each digest of weights."""
     return make_extractor(name, files, device)
 
 
 def _named(context: Context, wanted: Mapping[str, str]) -> Extractor:
     files = ExtractorFiles.of(context.request.runtime)
-    extractor = _kept(wanted["name"], files, context.spec.compute["device"])
+    extractor = _kept(wanted["name"], wanted["weights"], files, context.spec.compute["device"])
     if extractor.weights_digest != wanted["weights"]:
         raise DataError(
             f"the extractor {wanted['name']} must have the weights that the plan named, but "

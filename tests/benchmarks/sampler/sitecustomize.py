@@ -23,10 +23,8 @@ DOING = (
     ("/training/augmentation.py", "", "augmentation"),
     ("/train/mixed_batches.py", "batch", "batching"),
     ("/train/batches.py", "batch", "batching"),
-    ("/train/", "epoch_end", "validation"),
     ("/training/fit.py", "_save", "saving"),
     ("/training/fit.py", "_write_checkpoint", "saving"),
-    ("/training/fit.py", "_draw", "drawing"),
     ("/training/fit.py", "_close_epoch", "synchronisation"),
     ("/train/", "step", "arithmetic"),
     ("/train/", "sample", "arithmetic"),
@@ -42,12 +40,10 @@ DOING = (
     ("/jobs/worker.py", "main", "waiting"),
     ("/jobs/", "", "driver"),
 )
-"""Of the innermost frame that fits: part of its file's path, name of the function or any, word.
-
-`epoch_end` would be taken for the arithmetic inside it, so it is looked for first."""
+"""Of the innermost frame that fits: part of its file's path, name of the function or any, word."""
 
 OUTER = {"epoch_end": "validation", "_draw": "drawing"}
-"""Functions that name everything inside them."""
+"""Functions that name everything inside them, arithmetic too."""
 
 
 class Looker:
