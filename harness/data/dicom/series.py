@@ -13,10 +13,12 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from harness.base.errors import DataError
+from harness.base.text import first_of
 from harness.data.dicom.geometry import Grid, Plane, make_grid
 from harness.data.dicom.walk import Header, quietly, read
 
 LEAST_HU = -1024
+MOST_NAMED = 5  # files that one sentence names
 MOST_SIDE = 8192  # rows or columns of a slice
 MOST_BYTES = 8 * 10**9  # of the volume of a series
 FARTHEST_MM = 1e6  # of a position from the origin
@@ -44,6 +46,8 @@ class Series:
         repeats: files left out because they are copies of another (same SOP instance UID, same
             position).
         cut: numbers of files too small for their pixels, where these are not compressed.
+        frame: frame of reference UID of its files, "" where none gives one.
+        notes: what a reader should know of how it was read, in words.
     """
 
     uid: str
@@ -51,6 +55,13 @@ class Series:
     grid: Grid
     repeats: int = 0
     cut: tuple[int, ...] = ()
+    frame: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> frozenset[str]:
+        """SOP instance UIDs of its files."""
+        return frozenset(header.sop for header in self.headers) - {""}
 
 
 @quietly()
@@ -71,7 +82,8 @@ def open_series(headers: Sequence[Header]) -> Series:
     ordered = tuple(kept[index] for index in grid.order)
     pairs = zip(kept, planes, strict=True)
     cut = tuple(header.number for header, plane in pairs if header.size < plane.least_bytes)
-    return Series(headers[0].series, ordered, grid, len(headers) - len(kept), cut)
+    repeats = len(headers) - len(kept)
+    return Series(headers[0].series, ordered, grid, repeats, cut, _frame(ordered))
 
 
 def all_series(headers: Sequence[Header]) -> Iterator[tuple[list[Header], Series | None, str]]:
@@ -84,6 +96,21 @@ def all_series(headers: Sequence[Header]) -> Iterator[tuple[list[Header], Series
             yield slices, open_series(slices), ""
         except DataError as error:
             yield slices, None, str(error)
+
+
+def _frame(headers: Sequence[Header]) -> str:
+    """The one frame of reference of a series, "" where no file gives one."""
+    firsts: dict[str, Header] = {}
+    for header in headers:
+        if header.frame:
+            firsts.setdefault(header.frame, header)
+    if len(firsts) > 1:
+        files = first_of([f"file {header.number}" for header in firsts.values()], MOST_NAMED)
+        raise DataError(
+            f"a series must have one frame of reference, but got {len(firsts)}, as {files} say; "
+            "export the series again"
+        )
+    return next(iter(firsts), "")
 
 
 def _check_size(grid: Grid) -> None:
