@@ -43,6 +43,10 @@ class DicomConfig(Section):
         description="regular expression searched in StructureSetLabel and StructureSetName; null: "
         "every structure set",
     )
+    trust_positions: bool = Field(
+        False,
+        description="draw a structure set on a CT series although their frames of reference differ",
+    )
 
 
 DEFAULT_IMAGE = r"(?i)^(ct|img|image)([_\-. ]?(ct|img|image|volume))?$"

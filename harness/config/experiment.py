@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -235,6 +236,19 @@ class Experiment(Section):
                     f"{part} must hold the settings of its network '{name}', but got those of "
                     f"{section.__name__}; read the experiment by its file"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _a_frame_holds_one_structure(self) -> Experiment:
+        names = self.data.structures
+        stems = {re.sub("_(left|right)$", "", name) for name in names}
+        if len(names) > 1 and (len(stems) > 1 or stems & set(names)):
+            raise full_sentences(
+                "data.structures must be one structure, or the left and the right one of a pair "
+                f"(parotid_left, parotid_right), but got {', '.join(names)}: a frame has the mask "
+                "of one structure, and others in it would be labelled as nothing; write an "
+                "experiment for each"
+            )
         return self
 
     @model_validator(mode="after")

@@ -156,7 +156,7 @@ def test_links_are_listed_not_followed(folder: Path, tmp_path: Path) -> None:
     links = tmp_path / "links"
     links.mkdir()
     (links / "patient").symlink_to(folder)
-    with pytest.raises(DataError, match="1 of them links to folders, which are not followed"):
+    with pytest.raises(DataError, match="1: it is a link to a folder, which is not followed"):
         look(links)
     (folder / "other").symlink_to(links)
     reasons = {entry["file"]: entry["reason"] for entry in look(folder)["ignored"]}

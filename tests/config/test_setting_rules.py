@@ -111,6 +111,13 @@ from config_complaint import MASK_KEYS, complaint
             "data.structures: structures must differ, but got ['a', 'a']",
         ),
         (
+            "data: {structures: [parotid_left, parotid_right, mandible]}",
+            "data.structures must be one structure, or the left and the right one of a pair "
+            "(parotid_left, parotid_right), but got parotid_left, parotid_right, mandible: a frame "
+            "has the mask of one structure, and others in it would be labelled as nothing; write "
+            "an experiment for each",
+        ),
+        (
             "data: {patterns: {a: ['(']}}",
             "data.patterns: each pattern of 'a' must be a regular expression, "
             "but got '(' (missing ), unterminated subpattern at position 0)",

@@ -52,7 +52,11 @@ def test_other_files_are_ignored_with_a_reason(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "got"), [((), "no files"), (("a", "b"), "2 files without either")]
+    ("files", "got"),
+    [
+        ((), "no file"),
+        (("a", "b"), "2 files without either (2: it is not a readable DICOM file)"),
+    ],
 )
 def test_a_folder_with_nobody_is_one_sentence(root: Path, files: tuple[str, ...], got: str) -> None:
     for name in files:

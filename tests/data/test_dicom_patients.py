@@ -46,7 +46,9 @@ def test_another_patients_set_is_not_paired(root: Path) -> None:
     save(belonging([other], "B")[0], root / "rs.dcm")
     reasons = sorted(found.reason for found in read_all(source(root)))  # type: ignore[union-attr]
     assert reasons == [
-        "a patient must have CT slices and a structure set, but got no CT slices",
+        "a patient must have CT slices and a structure set, but got no CT slices; a structure set "
+        "must have the patient ID of the images that it names, but theirs is another (file 3); if "
+        "they are one person's, correct the ID",
         "a patient must have CT slices and a structure set, but got no structure set",
     ]
 

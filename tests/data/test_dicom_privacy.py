@@ -46,7 +46,10 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
     body[:, 8:-8, 8:-8] = 30
     for index, dataset in enumerate(series_datasets(body, AFFINE)):
         save(plant(dataset), folder / f"{PLANTED}_{index}.dcm")
-    save(plant(structure_dataset({"Parotid_L": [GLAND]})), folder / f"RS.{PLANTED}.dcm")
+    save(
+        plant(structure_dataset({"Parotid_L": [GLAND]}, frame=PLANTED)),
+        folder / f"RS.{PLANTED}.dcm",
+    )
     return folder
 
 

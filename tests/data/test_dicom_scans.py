@@ -26,6 +26,7 @@ from factories.dicom import (
     series_datasets,
     structure_dataset,
     to_mm,
+    uid,
 )
 
 
@@ -85,15 +86,17 @@ def test_what_was_left_out_is_noted(root: Path) -> None:
         LEFT, LEFT[::-1], rectangle(AFFINE, 9, (1, 5), (1, 5)), tilted,
         rectangle(AFFINE, 2.4, (1, 5), (1, 5)), contour_item([1, 2, 3], "POINT"),
     ]  # fmt: skip
-    save(structure_dataset({"Parotid_L": left}), root / "rs.dcm")
+    images = [uid(1, 1, 1, index + 1) for index in range(6)]
+    named = structure_dataset({"Parotid_L": left}, images=images, series=uid(1, 1, 1))
+    save(named, root / "rs.dcm")
     assert only(root).notes == (
         "1 repeated slice of the CT series left out",
+        "parotid_right is not contoured",
         "parotid_left: 1 repeated contour dropped",
         "parotid_left: 1 contour on planes without an image left out",
         "parotid_left: 1 contour outside image planes left out",
         "parotid_left: 1 contour between slices left out",
         "parotid_left: 1 POINT contour left out",
-        "parotid_right is not contoured",
     )
 
 
@@ -103,6 +106,6 @@ def test_contours_that_enclose_no_voxel_are_not_contoured(root: Path) -> None:
     save(structure_dataset({"Parotid_L": [tiny], "Parotid_R": [RIGHT]}), root / "rs.dcm")
     scan = only(root)
     assert list(scan.masks) == ["parotid_right"]
-    assert "parotid_left is not contoured" in scan.notes
+    assert scan.notes == ("parotid_left: its contours enclose no voxel of the CT series",)
     save(structure_dataset({"Parotid_L": [tiny]}), root / "rs.dcm")
     assert reason(root) == "contours must enclose voxels of the CT series, but none does"

@@ -33,6 +33,7 @@ from factories.dicom import (
 from pydicom.dataset import Dataset
 
 from harness.config.data import DEFAULT_PATTERNS, DicomConfig
+from harness.data.dicom.pairing import POSITIONS_DECIDE
 from harness.data.scan import Excluded, Scan
 from harness.data.sources.dicom import DicomFolder
 
@@ -49,14 +50,14 @@ def two_series(root: Path, offset: float = 0.0, frames: Sequence[str] = (uid(1, 
 @pytest.mark.parametrize(
     "references",
     [
-        {"images": [uid(1, 1, 12, 2)], "series": uid(1, 1, 11)},
-        {"images": [uid(1, 1, 12, n) for n in range(6)], "series": "1.2.3"},
+        {"images": [uid(1, 1, 12, 2)], "series": uid(1, 1, 11), "frame": uid(9, 12)},
+        {"images": [uid(1, 1, 12, n) for n in range(6)], "series": "1.2.3", "frame": ""},
         {"series": uid(1, 1, 12), "frame": ""},
-        {"series": uid(1, 1, 12), "frame": uid(9, 11)},
+        {"series": uid(1, 1, 12), "frame": uid(9, 12)},
         {"series": "1.2.3", "frame": uid(9, 12)},
         {"frame": uid(9, 12)},
     ],
-    ids=["image over series", "images", "series", "series over frame", "absent series", "frame"],
+    ids=["image over series", "images", "series", "series and frame", "absent series", "frame"],
 )
 def test_references_decide_in_order(root: Path, references: dict[str, Any]) -> None:
     two_series(root, frames=(uid(9, 11), uid(9, 12)))
@@ -64,15 +65,25 @@ def test_references_decide_in_order(root: Path, references: dict[str, Any]) -> N
     assert (only(root).hu.max(), only(root).notes) == (20, ())
 
 
-def test_positions_decide_where_references_do_not_and_that_is_noted(root: Path) -> None:
+def test_positions_decide_where_nothing_that_is_named_is_here_and_that_is_noted(root: Path) -> None:
     two_series(root, offset=60.0, frames=("", ""))
     moved = {"Parotid_L": [np.add(LEFT, (0, 0, 60))]}
     for frame in ("", uid(9, 9)):
-        save(structure_dataset(moved, frame=frame), root / "rs.dcm")
+        save(structure_dataset(moved, series="1.2.3", images=["1.2.4"], frame=frame), root / "rs")
         scan = only(root)
         assert scan.hu.max() == 20
-        note = "the structure set refers to no CT series here; its positions decide"
-        assert scan.notes == (note, "parotid_right is not contoured")
+        assert scan.notes == (POSITIONS_DECIDE, "parotid_right is not contoured")
+
+
+def test_positions_decide_only_where_they_hold_all_contours(root: Path) -> None:
+    save_series(renumber(series_datasets(volume(), AFFINE), 11, ""), root)
+    beside = np.add(RIGHT, (0, 0, 0.12 * 3))
+    save(structure_dataset({"Parotid_L": [LEFT] * 9, "Parotid_R": [beside]}), root / "rs.dcm")
+    assert reason(root) == (
+        "all contours of a structure set must lie on the slices of its CT series, but of 1 series "
+        "that it may belong to none has more than 90 % of them within 0.1 slice; export the set "
+        "again with the images that it was drawn on"
+    )
 
 
 def test_dead_image_references_do_not_hide_contours(root: Path) -> None:
@@ -91,8 +102,8 @@ def test_two_series_that_fit_alike_are_refused(root: Path) -> None:
     two_series(root)
     save(structure_dataset(BOTH), root / "rs.dcm")
     assert reason(root) == (
-        "a structure set must fit one CT series, but it refers to none by name and 2 series have "
-        "slices where its contours lie; name one by data.dicom.series"
+        "a structure set must fit one CT series, but it names none of them alone and 2 series have "
+        "slices where its contours lie (with file 2, file 8); name one by data.dicom.series"
     )
 
 
@@ -104,8 +115,9 @@ def test_a_set_that_lies_elsewhere_is_refused_whatever_it_names(
     elsewhere = {"Parotid_L": [LEFT + shift], "Parotid_R": [RIGHT + shift]}
     save(structure_dataset(elsewhere, series=uid(1, 1, 1)), root / "rs.dcm")
     assert reason(root) == (
-        "a structure set must lie on the slices of a CT series of its patient, but none of 1 "
-        "series has them"
+        "contours of a structure set must lie on the slices of its CT series, but of 1 series that "
+        "it may belong to none has more than 0 % of them within 0.1 slice; export the set again "
+        "with the images that it was drawn on"
     )
 
 
@@ -125,7 +137,7 @@ def newer(dataset: Dataset, time: str, number: int) -> Dataset:
     return dataset
 
 
-def test_of_several_sets_the_most_complete_then_newest_is_used(root: Path) -> None:
+def test_sets_of_one_series_are_merged_and_the_newest_of_each_structure_is_used(root: Path) -> None:
     save_series(series_datasets(volume(), AFFINE), root)
     smaller = rectangle(AFFINE, 2, (10.5, 12.5), (25.5, 27.5))
     old = structure_dataset({"Parotid_L": [smaller], "Parotid_R": [RIGHT]})
@@ -135,12 +147,14 @@ def test_of_several_sets_the_most_complete_then_newest_is_used(root: Path) -> No
     save(newer(structure_dataset({"BODY": [smaller]}), "235959", 4), root / "d.dcm")
     scan = only(root)
     assert {name: int(mask.sum()) for name, mask in scan.masks.items()} == {
-        "parotid_left": 100,
+        "parotid_left": 4,
         "parotid_right": 70,
     }
-    refused, chosen = scan.notes
+    left, right, refused = scan.notes
+    newest = "structure sets that have it that of file {} is used: it is the newest"
+    assert left == "parotid_left: of 3 " + newest.format(3)
+    assert right == "parotid_right: of 2 " + newest.format(2)
     assert refused.startswith("a structure set is not used: file 4: parotid_left, parotid_right")
-    assert chosen == "3 structure sets fit; the most complete, newest is used"
 
 
 def test_all_reasons_are_given_where_no_set_fits(root: Path) -> None:

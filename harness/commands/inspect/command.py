@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from harness.base.console import Console
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import write_json
-from harness.base.text import counted
 from harness.commands.output_folder import appearing
 from harness.config.data import DataConfig
 from harness.data.dicom.geometry import Grid
+from harness.data.dicom.people import folder_files
 from harness.data.dicom.private import Pseudonyms
 from harness.data.dicom.series import LEAST_HU, read_hu
 from harness.data.dicom.structures import Roi
 from harness.data.dicom.survey import FoundRoi, FoundSeries, Survey, survey
 from harness.data.dicom.usual_names import USUAL_NAMES
-from harness.data.dicom.walk import Header, walk
+from harness.data.dicom.walk import Header, held, ignored_for
 from harness.data.volume_files import SUFFIXES, write_volume
 
 PLAIN = 0.999
@@ -50,12 +50,13 @@ def inspect_folder(
         folder: of DICOM files.
         masks: folder for the masks of all ROIs with their images; must be new or empty.
         data: its structures and patterns, and the usual names, are what ROI names are looked up
-            in; None takes the defaults.
+            in; its `dicom` settings say what is read and how. None takes the defaults.
         workdir: pseudonyms are those of this work folder, where it has any.
         kind: "nifti" or "nrrd".
 
     Returns:
-        Plain data: `series`, `structure_sets` with their `rois`, `ignored`, and `masks`.
+        Plain data: `series`, `structure_sets` with their `rois`, `used` (what `prepare` takes the
+        structures of each patient from), `ignored`, and `masks`.
 
     Raises:
         ConfigError: there is no such folder, `masks` cannot be made, or `kind` is no format.
@@ -68,20 +69,18 @@ def inspect_folder(
     if kind not in SUFFIXES:
         raise ConfigError(f"--format must be nifti or nrrd, but got '{kind}'")
     if not folder.is_dir():
+        what = ignored_for(folder) or "it is a file; name its folder"
         raise ConfigError(
-            f"inspect needs an existing folder of DICOM files, but got '{folder}'; check the path"
+            f"inspect needs an existing folder of DICOM files, but got '{folder}': {what}"
         )
     with tempfile.TemporaryDirectory() as none, _filled(masks, folder) as part:
         private = Path(workdir) / "private" / "dicom"
         pseudonyms = Pseudonyms(private if (private / "key").exists() else Path(none))
-        headers = walk(folder, None)
+        headers = folder_files(folder, None, data.dicom)
         if not any(header.kind for header in headers):
-            held = f"{counted(len(headers), 'file')} without either" if headers else "no file"
-            links = sum("link" in header.reason for header in headers)
-            held += f" ({links} of them links to folders, which are not followed)" if links else ""
             raise DataError(
                 "a folder to inspect must hold DICOM images or structure sets, but got "
-                f"{held} in '{folder}'; check the path"
+                f"{held(headers)} in '{folder}'; check the path"
             )
         files = _Files(part, SUFFIXES[kind], pseudonyms.of) if part is not None else None
         with console.progress() as progress:
@@ -92,6 +91,8 @@ def inspect_folder(
                 data.patterns,
                 files.keep if files else None,
                 lambda done, of: progress.update("inspect", done, f"of {of}"),
+                data.structures,
+                data.dicom,
             )
             progress.finish(
                 "inspect", f"{len(found.series)} series, {len(found.sets)} structure sets"
@@ -210,6 +211,14 @@ def _to_dict(
                 "warnings": [named(warning) for warning in entry.warnings],
             }
             for entry in found.sets
+        ],
+        "used": [
+            {
+                "patient": name(entry.patient),
+                "structures": dict(entry.used),
+                "notes": [named(note) for note in entry.notes],
+            }
+            for entry in found.patients
         ],
         "ignored": [
             {"file": place(header.path), "reason": header.reason} for header in found.ignored

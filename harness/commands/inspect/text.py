@@ -34,6 +34,13 @@ def show(found: Mapping[str, Any], stream: TextIO) -> None:
             console.print(f"  warning: {warning}")
         if entry["rois"]:
             console.print(_table(ROIS, [_roi(roi) for roi in entry["rois"]]))
+    if found["used"]:
+        console.print()
+    for entry in found["used"]:
+        taken = [f"{name} of structure set {of}" for name, of in entry["structures"].items()]
+        console.print(f"prepare takes of {entry['patient']}: {', '.join(taken) or 'nothing'}")
+        for note in entry["notes"]:
+            console.print(f"  {note}")
     if found["ignored"]:
         console.print()
         for line in _ignored(found["ignored"]):

@@ -198,3 +198,11 @@ def _toggle(
     columns = np.maximum(columns[inside], 0).astype(np.int64)
     voxels = (level[inside].astype(np.int64), rows[inside], columns)
     np.bitwise_xor.at(mask.reshape(-1), np.ravel_multi_index(voxels, mask.shape), True)
+
+
+def repeat_tolerance(grid):
+    return 0.25 * float(np.linalg.norm(grid.affine[:3, 1]))
+
+
+def near_repeat(first, second, tolerance_mm):
+    return len(first) == len(second) and bool(np.abs(first - second).max() < tolerance_mm)

@@ -86,7 +86,10 @@ def open_series(headers: Sequence[Header]) -> Series:
     return Series(headers[0].series, ordered, grid, repeats, cut, _frame(ordered))
 
 
-def all_series(headers: Sequence[Header]) -> Iterator[tuple[list[Header], Series | None, str]]:
+Stack = tuple[list[Header], Series | None, str]
+
+
+def all_series(headers: Sequence[Header]) -> Iterator[Stack]:
     """Slices of each series, the series, and in words why there is none where there is none."""
     grouped: dict[tuple[str, str, str], list[Header]] = {}
     for header in headers:

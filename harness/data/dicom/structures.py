@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "")
 NOT_CLOSED = ("POINT", "OPEN_PLANAR", "OPEN_NONPLANAR")
 LEAST_POINTS = 3
 FARTHEST_MM = 1e6  # of a point from the origin; what is farther is no coordinate of a body
+_IMAGES = ("ContourSequence", "ContourImageSequence")
 LONGEST_NAME = 64  # letters, the most that the standard allows
 
 
@@ -35,6 +36,8 @@ class Roi:
         contours: closed contours of three points or more, each (n, 3), LPS mm.
         skipped: what else the region has, in words -> how often ("POINT contours": 3).
         interpreted: RT ROI Interpreted Type (ORGAN, PTV, ISOCENTER, ...), "" where not given.
+        frame: frame of reference UID that it gives, "" where none.
+        images: SOP instance UIDs of the images that its contours name.
     """
 
     number: int
@@ -42,6 +45,8 @@ class Roi:
     contours: tuple[Vector, ...]
     skipped: dict[str, int] = field(default_factory=dict)
     interpreted: str = ""
+    frame: str = ""
+    images: frozenset[str] = frozenset()
 
     @property
     def left_out(self) -> list[str]:
@@ -58,7 +63,8 @@ class StructureSet:
         images: SOP instance UIDs of the images it refers to.
         series: series instance UIDs that it refers to.
         frames: frame of reference UIDs that it refers to.
-        written: date and time of writing, "" where missing; orders structure sets.
+        written: digits of the date and time of writing, "" where missing; orders structure sets.
+        approval: 2 approved, 1 not approved or not said, 0 rejected.
         notes: what of the file belongs to no region, in words.
     """
 
@@ -68,23 +74,33 @@ class StructureSet:
     frames: frozenset[str]
     written: str
     notes: tuple[str, ...] = ()
+    approval: int = 1
+
+
+APPROVAL = {"APPROVED": 2, "REJECTED": 0}
+
+
+Parse = Callable[[Dataset], StructureSet]
 
 
 @quietly()
-def read_structures(path: Path) -> StructureSet:
-    """Read an RTSTRUCT file.
+def read_structures(path: Path, parse: Parse | None = None) -> StructureSet:
+    """Read a structure set.
+
+    Args:
+        parse: makes it from a file with pixels; None for an RTSTRUCT, which has none.
 
     Raises:
         DataError: it cannot be parsed.
     """
-    dataset = read(path)
+    dataset = read(path, pixels=parse is not None)
     if dataset is None:
         raise DataError(
             "a structure set must be a readable DICOM file, but this one is broken or cut off; "
             "export it again"
         )
     try:
-        return _parsed(dataset)
+        return (parse or _parsed)(dataset)
     except DataError:
         raise
     except Exception as error:
@@ -97,7 +113,7 @@ def read_structures(path: Path) -> StructureSet:
 def _parsed(dataset: Dataset) -> StructureSet:
     drawn = _by_number(dataset, "ROIContourSequence")
     observed = _by_number(dataset, "RTROIObservationsSequence")
-    items = [item for item in _items(dataset, "StructureSetROISequence") if "ROINumber" in item]
+    items = [item for item in sequence(dataset, "StructureSetROISequence") if "ROINumber" in item]
     sharing = Counter(int(item.ROINumber) for item in items)
     rois = tuple(
         _roi(item, drawn.get(number, []), observed.get(number, []), sharing[number])
@@ -106,23 +122,35 @@ def _parsed(dataset: Dataset) -> StructureSet:
     )
     for number in sharing:
         drawn.pop(number, None)
-    orphans = sum(len(_below(items, "ContourSequence")) for items in drawn.values())
+    orphans = sum(len(below(items, "ContourSequence")) for items in drawn.values())
     notes = (some(orphans, "contours of no ROI left out"),) if orphans else ()
     images, series, frames = _references(dataset)
-    written = text(dataset, "StructureSetDate") + text(dataset, "StructureSetTime")
-    return StructureSet(rois, images, series, frames, written, notes)
+    approval = APPROVAL.get(text(dataset, "ApprovalStatus").strip().upper(), 1)
+    return StructureSet(rois, images, series, frames, written(dataset), notes, approval)
+
+
+def written(dataset: Dataset) -> str:
+    """As `StructureSet.written`."""
+    for what in ("StructureSet", "InstanceCreation", "Content", "Series"):
+        date, time = (
+            "".join(filter(str.isdigit, text(dataset, what + of))) for of in ("Date", "Time")
+        )
+        if date:
+            return date + time
+    return ""
 
 
 def _by_number(dataset: Dataset, keyword: str) -> dict[int, list[Dataset]]:
     """Items of a sequence by the ROI that they refer to; -1 for those that refer to none."""
     items: dict[int, list[Dataset]] = {}
-    for item in _items(dataset, keyword):
+    for item in sequence(dataset, keyword):
         given = item.get("ReferencedROINumber")
         items.setdefault(-1 if given is None else int(given), []).append(item)
     return items
 
 
-def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
+def sequence(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """Items of a sequence; DataError where one is cut off."""
     items = list(dataset.get(keyword) or [])
     if not all(map(is_whole, items)):
         raise DataError(
@@ -135,7 +163,7 @@ def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
 def _roi(item: Dataset, drawn: Sequence[Dataset], observed: Sequence[Dataset], sharing: int) -> Roi:
     """`sharing`: how many regions have its number; contours of several belong to none for sure."""
     kept, skipped = [], Counter[str]()
-    for contour in _below(drawn, "ContourSequence"):
+    for contour in below(drawn, "ContourSequence"):
         kind = text(contour, "ContourGeometricType").strip().upper()
         points = _points(contour)
         if sharing > 1:
@@ -149,13 +177,15 @@ def _roi(item: Dataset, drawn: Sequence[Dataset], observed: Sequence[Dataset], s
             skipped["contours of one or two points"] += 1
         else:
             kept.append(points)
-    kind = next((_printable(text(entry, "RTROIInterpretedType")) for entry in observed), "")
-    name = _printable(text(item, "ROIName"))
-    return Roi(int(item.ROINumber), name, tuple(kept), dict(skipped), kind)
+    kind = next((printable(text(entry, "RTROIInterpretedType")) for entry in observed), "")
+    name = printable(text(item, "ROIName"))
+    frame = text(item, "ReferencedFrameOfReferenceUID")
+    images = uids(below(drawn, *_IMAGES), "ReferencedSOPInstanceUID")
+    return Roi(int(item.ROINumber), name, tuple(kept), dict(skipped), kind, frame, images)
 
 
-def _printable(words: str) -> str:
-    """On one line, and no longer than a name may be."""
+def printable(words: str) -> str:
+    """A name on one line, and no longer than a name may be."""
     shown = "".join(letter if letter.isprintable() else " " for letter in words.strip())
     return shown.strip()[:LONGEST_NAME].strip()
 
@@ -187,26 +217,27 @@ def _points(contour: Dataset) -> Vector | None:
 
 def _references(dataset: Dataset) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     """UIDs of images, series and frames of reference."""
-    frames = _items(dataset, "ReferencedFrameOfReferenceSequence")
-    series = _below(frames, "RTReferencedStudySequence", "RTReferencedSeriesSequence")
-    contours = _below([dataset], "ROIContourSequence", "ContourSequence")
-    images = _below([*series, *contours], "ContourImageSequence")
-    rois = _items(dataset, "StructureSetROISequence")
+    frames = sequence(dataset, "ReferencedFrameOfReferenceSequence")
+    series = below(frames, "RTReferencedStudySequence", "RTReferencedSeriesSequence")
+    contours = below([dataset], "ROIContourSequence", *_IMAGES)
+    images = [*below(series, "ContourImageSequence"), *contours]
+    rois = sequence(dataset, "StructureSetROISequence")
     return (
-        _uids(images, "ReferencedSOPInstanceUID"),
-        _uids(series, "SeriesInstanceUID"),
-        _uids([dataset, *frames], "FrameOfReferenceUID")
-        | _uids(rois, "ReferencedFrameOfReferenceUID"),
+        uids(images, "ReferencedSOPInstanceUID"),
+        uids(series, "SeriesInstanceUID"),
+        uids([dataset, *frames], "FrameOfReferenceUID")
+        | uids(rois, "ReferencedFrameOfReferenceUID"),
     )
 
 
-def _below(items: Sequence[Dataset], *keywords: str) -> list[Dataset]:
+def below(items: Sequence[Dataset], *keywords: str) -> list[Dataset]:
     """Items of the sequences in each item's sequences."""
     found = list(items)
     for keyword in keywords:
-        found = [inner for item in found for inner in _items(item, keyword)]
+        found = [inner for item in found for inner in sequence(item, keyword)]
     return found
 
 
-def _uids(items: Sequence[Dataset], keyword: str) -> frozenset[str]:
+def uids(items: Sequence[Dataset], keyword: str) -> frozenset[str]:
+    """What items say under a keyword; those that do not say it are left out."""
     return frozenset(text(item, keyword) for item in items) - {""}

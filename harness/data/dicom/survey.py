@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.base.text import first_of, some
+from harness.config.data import DicomConfig
 from harness.data.dicom.names import matches
-from harness.data.dicom.pairing import pair
+from harness.data.dicom.pairing import Claim, Images, Refused, choose, judge
 from harness.data.dicom.raster import draw
 from harness.data.dicom.series import Series, all_series
-from harness.data.dicom.structures import Roi, read_structures
-from harness.data.dicom.walk import IMAGES, Header
+from harness.data.dicom.structures import Roi
+from harness.data.dicom.walk import IMAGES, SETS, Header
 
 MOST_NAMED = 5
 """Files that one warning names."""
@@ -90,11 +90,27 @@ class FoundSet:
 
 
 @dataclass(frozen=True)
+class FoundPatient:
+    """What `prepare` makes of a patient.
+
+    Attributes:
+        patient: digest of the patient's identity.
+        used: number of the set that each wanted structure is taken from.
+        notes: in words; why nothing is used where `used` is empty.
+    """
+
+    patient: str
+    used: Mapping[str, int]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Survey:
     """Everything found; `ignored` are the headers of files that are neither slice nor set."""
 
     series: tuple[FoundSeries, ...]
     sets: tuple[FoundSet, ...]
+    patients: tuple[FoundPatient, ...]
     ignored: tuple[Header, ...]
 
 
@@ -108,25 +124,59 @@ def survey(
     patterns: Mapping[str, Sequence[str]],
     keep: Keep | None = None,
     progress: Callable[[int, int], None] = lambda done, of: None,
+    wanted: Sequence[str] = (),
+    dicom: DicomConfig | None = None,
 ) -> Survey:
-    """Look at every series and draw every region; reads no pixels.
+    """Look at every series and draw every region; reads no pixels but those of segmentations.
 
     Args:
-        headers: of `walk`.
+        headers: of `people.folder_files`.
         structures, patterns: what names are looked up in; as of `names.match`.
         keep: takes each mask as it is drawn.
         progress: called with series and sets done, and how many there are.
+        wanted: the structures of which it is said what `prepare` takes them from.
+        dicom: how sets are drawn, as `prepare` does.
     """
+    dicom = dicom or DicomConfig()
     series = list(_found_series(headers))
-    files = [header for header in headers if header.kind == "rtstruct"]
+    images = Images(headers)
+    files = [header for header in headers if header.kind in SETS]
     total = len(series) + len(files)
-    sets = []
+    sets, judged = [], []
     for number, header in enumerate(files, 1):
         progress(len(series) + number - 1, total)
-        sets.append(_set(number, header, series, structures, patterns, keep))
+        mine = [entry for entry in series if entry.patient == header.patient]
+        stacks = [(list(entry.files), entry.series, "; ".join(entry.warnings)) for entry in mine]
+        judged.append(judge(header, stacks, images, dicom.trust_positions))
+        sets.append(_set(number, judged[-1], mine, structures, patterns, keep))
     progress(total, total)
     ignored = tuple(header for header in headers if not header.kind)
-    return Survey(tuple(series), tuple(sets), ignored)
+    people = tuple(_patients(judged, wanted, patterns)) if wanted else ()
+    return Survey(tuple(series), tuple(sets), people, ignored)
+
+
+def _patients(
+    judged: Sequence[Claim | Refused],
+    wanted: Sequence[str],
+    patterns: Mapping[str, Sequence[str]],
+) -> Iterator[FoundPatient]:
+    """By the rule of `prepare`, which reads CT alone."""
+    numbers = {entry.header.number: number for number, entry in enumerate(judged, 1)}
+    for patient in dict.fromkeys(entry.header.patient for entry in judged):
+        mine = [_on_ct(entry) for entry in judged if entry.header.patient == patient]
+        try:
+            chosen = choose(mine, wanted, patterns)
+        except DataError as error:
+            yield FoundPatient(patient, {}, (str(error),))
+        else:
+            used = {name: numbers[claim.header.number] for name, (_, claim) in chosen.rois.items()}
+            yield FoundPatient(patient, used, chosen.notes)
+
+
+def _on_ct(entry: Claim | Refused) -> Claim | Refused:
+    if isinstance(entry, Refused) or entry.series.headers[0].kind == "ct":
+        return entry
+    return Refused(entry.header, entry.structures, "it is drawn on MR slices, not CT")
 
 
 def _found_series(headers: Sequence[Header]) -> Iterator[FoundSeries]:
@@ -157,36 +207,27 @@ def _series_warnings(series: Series) -> Iterator[str]:
 
 def _set(
     number: int,
-    header: Header,
+    judged: Claim | Refused,
     series: Sequence[FoundSeries],
     structures: Sequence[str],
     patterns: Mapping[str, Sequence[str]],
     keep: Keep | None,
 ) -> FoundSet:
-    mine = [entry for entry in series if entry.patient == header.patient]
-    try:
-        structure_set = read_structures(Path(header.path))
-    except DataError as error:
-        return FoundSet(number, header.patient, header, None, (), (str(error),))
-    warnings = list(structure_set.notes)
+    header, read = judged.header, judged.structures
     drawn_on = None
-    usable = [(entry.series, entry.series.headers[0].frame) for entry in mine if entry.series]
-    try:
-        if not usable:
-            others = ", only other patients' are" if len(mine) < len(series) else ""
-            raise DataError(f"no usable series of its patient is here{others}: nothing to draw on")
-        chosen, named = pair(structure_set, usable)
-        [drawn_on] = [entry for entry in mine if entry.series is chosen]
-        if not named:
-            warnings.append("it refers to no series here; its positions decide")
-    except DataError as error:
-        warnings.append(str(error))
-    names = matches(structure_set.rois, structures, patterns)
+    left_out: Mapping[int, str] = {}
+    if isinstance(judged, Claim):
+        [drawn_on] = [entry for entry in series if entry.series is judged.series]
+        left_out, warnings = judged.left_out, judged.notes
+    else:
+        warnings = [judged.reason, *(read.notes if read else ())]
+    names = matches(read.rois if read else (), structures, patterns)
     rois = []
-    for roi in structure_set.rois:
+    for roi in read.rois if read else ():
         structure = next((n for n, those in names.items() if any(r is roi for r in those)), None)
         rivals = [other for other in names.get(structure or "", ()) if other.contours]
-        rois.append(_roi(number, roi, structure, rivals, drawn_on, keep))
+        on = None if roi.number in left_out else drawn_on
+        rois.append(_roi(number, roi, structure, rivals, on, keep))
     return FoundSet(number, header.patient, header, drawn_on, tuple(rois), tuple(warnings))
 
 

@@ -13,6 +13,7 @@ import os
 import stat
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,12 +27,15 @@ from pydicom.uid import (
     UID,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
     MRImageStorage,
     RTStructureSetStorage,
+    SegmentationStorage,
 )
 
 from harness.base.errors import DataError
 from harness.base.files import read_json
+from harness.base.text import counted
 from harness.data.dicom.private import write_private_json
 
 # pydicom quotes values of broken files in its log and warnings; they may name a person.
@@ -51,12 +55,25 @@ _TAGS = [
     "SeriesDescription",
     "StructureSetLabel",
     "StructureSetName",
+    "ContentLabel",
 ]
+_SET_NAMES = {
+    "rtstruct": ("StructureSetLabel", "StructureSetName"),
+    "seg": ("ContentLabel", "SeriesDescription"),
+}
 _PREAMBLE = 128
+_NIFTI = 344  # bytes before the four that say NIfTI
 _CHUNK = 2**14  # bytes of a deflated file inflated at once; they may be a thousand times as many
 MOST_INFLATED = 2**28  # bytes that a deflated file may hold; else a small one could fill the memory
 IMAGES: dict[str, str] = {CTImageStorage: "ct", MRImageStorage: "mr"}
 """Kinds of slices by their SOP class; a source of CT reads the first alone."""
+_SETS: dict[str, str] = {
+    RTStructureSetStorage: "rtstruct",
+    SegmentationStorage: "seg",
+    "1.2.840.10008.5.1.4.1.1.66.7": "seg",  # Label Map Segmentation Storage
+}
+SETS = ("rtstruct", "seg")
+"""Kinds of structure sets: contours, and masks."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +84,8 @@ class Header:
         number: place in the private list of files; what messages name.
         path: absolute; never printed.
         size, mtime_ns: as last seen.
-        kind: "ct", "mr", "rtstruct", or "" for a file that is ignored.
-        patient: digest of the patient ID, no identifier; files without one belong together if they
-            share a study or series.
+        kind: of `IMAGES` or `SETS`, or "" for a file that is ignored.
+        patient: digest of the patient ID, no identifier; "" without one until `people.py` finds it.
         study, series, frame, sop: UIDs, "" where missing.
         reason: why the file is ignored; "" if it is not.
         described: what people called the series or structure set; never printed.
@@ -116,31 +132,11 @@ def walk(root: Path, private: Path | None) -> list[Header]:
     known = {header.path: asdict(header) for header in headers}
     if private and known != cache:
         write_private_json(private / "headers.json", {"version": CACHE_VERSION, "files": known})
-    return _with_patients(headers)
+    return headers
 
 
-def _with_patients(headers: Sequence[Header]) -> list[Header]:
-    """Give files without a patient ID the digest of the studies that their series tie together."""
-    parents: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while parents.setdefault(name, name) != name:
-            name = parents[name]
-        return name
-
-    nameless = [header for header in headers if header.kind and not header.patient]
-    for header in nameless:
-        ties = sorted((root(f"study {header.study}"), root(f"series {header.series}")))
-        parents[ties[0]] = ties[1]  # the study's name remains: it sorts last
-    return [
-        replace(header, patient=_digest(root(f"series {header.series}")))
-        if header.kind and not header.patient
-        else header
-        for header in headers
-    ]
-
-
-def _digest(identity: str) -> str:
+def digest(identity: str) -> str:
+    """What stands for an identity in the program: never printed, nothing leads back from it."""
     return hashlib.sha256(identity.encode(errors="backslashreplace")).hexdigest()[:24]
 
 
@@ -183,26 +179,53 @@ def _header(number: int, path: Path, cache: dict[str, dict[str, Any]]) -> Header
         return Header(**{**known, "number": number})
     dataset = read(path, _TAGS)
     if dataset is None:
-        return Header(*seen, reason="it is not a readable DICOM file")
+        return Header(*seen, reason=f"it is {_what_is(path)}")
     if len(dataset) == 0:
         return Header(*seen, reason="it has no DICOM header")
     return _described(seen, dataset)
+
+
+def ignored_for(path: Path) -> str:
+    """Why a file is ignored, "" if it is not."""
+    return _header(1, path, {}).reason
+
+
+def held(headers: Sequence[Header]) -> str:
+    """Files that cannot be used, in words: how many and, of most, why."""
+    reasons = Counter(header.reason for header in headers if header.reason).most_common(3)
+    why = ", ".join(f"{count}: {reason}" for reason, count in reasons)
+    return f"{counted(len(headers), 'file')} without either ({why})" if headers else "no file"
+
+
+def _what_is(path: Path) -> str:
+    """What a file that is no DICOM is, by its first bytes, and what to do with it."""
+    with open(path, "rb") as file:
+        head = file.read(_NIFTI + 4)
+    if head[_NIFTI:] in (b"n+1\0", b"ni1\0") or path.name.lower().endswith(".nii.gz"):
+        return "a NIfTI volume, which the source `images` reads"
+    if head[:4] == b"NRRD":
+        return "an NRRD volume, which the source `images` reads"
+    if head[:4] in (b"PK\3\4", b"7z\xbc\xaf", b"Rar!") or head[:2] == b"\x1f\x8b":
+        return "an archive; unpack it"
+    return "not a readable DICOM file"
 
 
 def _described(seen: tuple[int, str, int, int], dataset: Dataset) -> Header:
     identity = text(dataset, "PatientID").strip()
     header = Header(
         *seen,
-        patient=_digest(identity) if identity else "",
+        patient=digest(identity) if identity else "",
         study=text(dataset, "StudyInstanceUID"),
         series=text(dataset, "SeriesInstanceUID"),
         frame=text(dataset, "FrameOfReferenceUID"),
         sop=text(dataset, "SOPInstanceUID"),
     )
     storage = text(dataset, "SOPClassUID")
-    if storage == RTStructureSetStorage:
-        names = [text(dataset, name) for name in ("StructureSetLabel", "StructureSetName")]
-        return replace(header, kind="rtstruct", described="\n".join(names))
+    if kind := _SETS.get(storage, ""):
+        names = [text(dataset, name) for name in _SET_NAMES[kind]]
+        return replace(header, kind=kind, described="\n".join(names))
+    if storage == MediaStorageDirectoryStorage:
+        return replace(header, reason="it is a DICOMDIR, which lists the files that lie beside it")
     if storage not in IMAGES:
         name = UID(storage).name  # of the standard's dictionary, else the UID itself
         known = "something else" if name == storage else name

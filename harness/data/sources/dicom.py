@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +12,16 @@ from harness.base.errors import DataError
 from harness.base.files import digest_of
 from harness.config.data import DataConfig, DicomConfig
 from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
-from harness.data.dicom.names import match
-from harness.data.dicom.pairing import most_complete
+from harness.data.dicom.pairing import NOTHING_TO_DRAW_ON, Images, Refused, choose, judge
+from harness.data.dicom.pairing import labels as labels_of
+from harness.data.dicom.people import folder_files
 from harness.data.dicom.private import Pseudonyms, write_private_json
 from harness.data.dicom.raster import draw
 from harness.data.dicom.series import Series, all_series, read_hu
-from harness.data.dicom.walk import Header, walk
+from harness.data.dicom.walk import SETS, Header, held
 from harness.data.scan import Excluded, Reference, Scan
 
-_READ = ("ct", "rtstruct")
+READ = ("ct", *SETS)
 
 
 class DicomFolder:
@@ -55,7 +53,9 @@ class DicomFolder:
         self._private = private
         self._pseudonyms = Pseudonyms(private, key)
         wanted = chosen or DicomConfig()
-        self._headers = [_chosen(header, wanted) for header in walk(root, private)]
+        self._trust = wanted.trust_positions
+        self._headers = folder_files(root, private, wanted)
+        self._images = Images(self._headers)
 
     def patients(self) -> list[Reference]:
         """Everyone with a CT slice or a structure set, by pseudonym.
@@ -63,15 +63,15 @@ class DicomFolder:
         Raises:
             DataError: nobody is there.
         """
+        known = {header.patient for header in self._headers if header.kind in READ}
         people: dict[str, list[Header]] = {}
         for header in self._headers:
-            if header.kind in _READ:
+            if header.patient in known:  # images of other kinds, too: a set may name them
                 people.setdefault(self._pseudonyms.of(header.patient), []).append(header)
         if not people:
-            count = len(self._headers)
             raise DataError(
                 "a DICOM folder must hold CT slices and RTSTRUCT files, but got "
-                f"{f'{count} files without either' if count else 'no files'}; check data.root"
+                f"{held(self._headers)}; check data.root"
             )
         self._write_lists(people)
         return [
@@ -84,7 +84,7 @@ class DicomFolder:
         return [
             (header.number, header.reason or "it is an MR slice, not CT")
             for header in self._headers
-            if header.kind not in _READ
+            if header.kind not in READ
         ]
 
     def read(self, reference: Reference) -> Scan | Excluded:
@@ -96,59 +96,42 @@ class DicomFolder:
             return Excluded(reference.patient, str(error), tuple(labels))
 
     def _read(self, patient: str, headers: Sequence[Header], labels: list[str]) -> Scan:
-        slices = [header for header in headers if header.kind == "ct"]
-        sets = [header for header in headers if header.kind == "rtstruct"]
-        if not slices or not sets:
-            lacking = "structure set" if slices else "CT slices"
+        sets = [header for header in headers if header.kind in SETS]
+        stacks = list(all_series([header for header in headers if header.kind == "ct"]))
+        judged = [judge(header, stacks, self._images, self._trust) for header in sets]
+        labels += labels_of(judged)
+        if not stacks or not sets:
+            lacking = "structure set" if stacks else "CT slices"
+            reasons = {e.reason for e in judged if isinstance(e, Refused)} - {NOTHING_TO_DRAW_ON}
             raise DataError(
                 f"a patient must have CT slices and a structure set, but got no {lacking}"
+                + "".join(f"; {reason}" for reason in sorted(reasons))
             )
-        series, notes = _all_series(slices)
-        wanted = partial(match, structures=self._structures, patterns=self._patterns)
-        chosen = most_complete(sets, series, wanted, notes, labels)
-        hu = read_hu(chosen.series)
+        useless = [reason for _, series, reason in stacks if not series]
+        if len(useless) == len(stacks):
+            raise DataError("; ".join(useless))
+        chosen = choose(judged, self._structures, self._patterns)
+        notes = [f"a CT series of {len(stacks)} is not used: {reason}" for reason in useless]
+        notes += chosen.notes
+        labels[:] = chosen.labels
         masks = {}
-        for structure, roi in chosen.rois.items():
+        for structure, (roi, _) in chosen.rois.items():
             drawn = draw(roi.contours, chosen.series.grid)
-            notes += [f"{structure}: {words}" for words in (*drawn.notes, *roi.left_out)]
+            words = [*drawn.notes, *roi.left_out]
             if drawn.mask.any():
                 masks[structure] = drawn.mask
+            else:
+                words.append("its contours enclose no voxel of the CT series")
+            notes += [f"{structure}: {line}" for line in words]
         if not masks:
             raise DataError("contours must enclose voxels of the CT series, but none does")
-        missing = [name for name in self._structures if name not in masks]
-        notes += [f"{name} is not contoured" for name in missing]
-        return _canonical(patient, hu, masks, chosen.series, notes, labels)
+        return _canonical(patient, read_hu(chosen.series), masks, chosen.series, notes, labels)
 
     def _write_lists(self, people: Mapping[str, Sequence[Header]]) -> None:
         """Who and what the pseudonyms and file numbers stand for."""
         files = {str(header.number): header.path for header in self._headers}
         patients = {name: str(Path(series[0].path).parent) for name, series in people.items()}
         write_private_json(self._private / "files.json", {"files": files, "patients": patients})
-
-
-def _chosen(header: Header, wanted: DicomConfig) -> Header:
-    """The header, ignored with the reason if the config asks for others."""
-    for kind, pattern, name in (
-        ("ct", wanted.series, "data.dicom.series"),
-        ("rtstruct", wanted.structure_sets, "data.dicom.structure_sets"),
-    ):
-        if header.kind == kind and pattern and not re.search(pattern, header.described):
-            return replace(header, kind="", reason=f"{name} asks for others")
-    return header
-
-
-def _all_series(slices: Sequence[Header]) -> tuple[list[tuple[Series, str]], list[str]]:
-    """Series of a patient with their frames of reference; unusable ones become notes.
-
-    Raises:
-        DataError: none is usable.
-    """
-    found = list(all_series(slices))
-    usable = [(series, of[0].frame) for of, series, _ in found if series]
-    reasons = [reason for _, series, reason in found if not series]
-    if not usable:
-        raise DataError("; ".join(reasons))
-    return usable, [f"a CT series of {len(found)} is not used: {reason}" for reason in reasons]
 
 
 def _canonical(

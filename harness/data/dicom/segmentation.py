@@ -1,0 +1,114 @@
+"""A DICOM segmentation (SEG) as a structure set: one closed contour for each frame of a segment.
+
+The contour goes half-way between the centres of pixels inside and outside (marching squares), and
+from one part to the next and back along the same line, which encloses nothing. So a mask drawn on
+the grid that it was made on comes back voxel by voxel. Source: DICOM PS3.3, A.51 and C.8.20.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from skimage.measure import find_contours
+
+from harness.data.bounds import check_voxels
+from harness.data.dicom.geometry import Vector
+from harness.data.dicom.structures import (
+    Roi,
+    StructureSet,
+    below,
+    printable,
+    read_structures,
+    sequence,
+    uids,
+    written,
+)
+from harness.data.dicom.walk import Header, text
+
+HALF = "of its fractional values half and more is inside"
+
+
+def read_set(header: Header) -> StructureSet:
+    """The structure set of a file of one of the kinds in `walk.SETS`.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    path = Path(header.path)
+    return read_structures(path) if header.kind == "rtstruct" else read_structures(path, _parsed)
+
+
+def _parsed(dataset: Dataset) -> StructureSet:
+    shape = int(dataset.get("NumberOfFrames", 1)), int(dataset.Rows), int(dataset.Columns)
+    check_voxels(shape, 1, "a segmentation")
+    frames = np.reshape(dataset.pixel_array, shape)
+    kind = text(dataset, "SegmentationType").upper()
+    if kind == "FRACTIONAL":
+        frames = frames * 2 >= int(dataset.MaximumFractionalValue)
+    drawn: dict[int, list[Vector]] = {}
+    groups = sequence(dataset, "PerFrameFunctionalGroupsSequence")
+    [shared] = sequence(dataset, "SharedFunctionalGroupsSequence") or [Dataset()]
+    for frame, group in zip(frames, groups, strict=True):
+        for number, inside in _segments(frame, kind, [group, shared]):
+            drawn.setdefault(number, []).append(_placed(_outline(inside), [group, shared]))
+    frame_of_reference = text(dataset, "FrameOfReferenceUID")
+    rois = tuple(
+        Roi(number, printable(_name(segment)), tuple(drawn.get(number, ())))
+        for segment in sequence(dataset, "SegmentSequence")
+        for number in [int(segment.SegmentNumber)]
+    )
+    series = sequence(dataset, "ReferencedSeriesSequence")
+    sources = below([*groups, shared], "DerivationImageSequence", "SourceImageSequence")
+    return StructureSet(
+        rois,
+        uids([*below(series, "ReferencedInstanceSequence"), *sources], "ReferencedSOPInstanceUID"),
+        uids(series, "SeriesInstanceUID"),
+        frozenset({frame_of_reference} - {""}),
+        written(dataset),
+        (HALF,) if kind == "FRACTIONAL" else (),
+    )
+
+
+def _name(segment: Dataset) -> str:
+    return text(segment, "SegmentLabel") or text(segment, "SegmentDescription")
+
+
+def _segments(
+    frame: NDArray[np.integer], kind: str, groups: list[Dataset]
+) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Segments that a frame shows: number, mask."""
+    if kind == "LABELMAP":
+        for number in np.unique(frame[frame > 0]):
+            yield int(number), frame == number
+    elif frame.any():
+        [segment] = _group(groups, "SegmentIdentificationSequence")
+        yield int(segment.ReferencedSegmentNumber), frame > 0
+
+
+def _group(groups: list[Dataset], keyword: str) -> list[Dataset]:
+    """What the frame's own functional groups say, else the shared ones."""
+    return next((found for group in groups if (found := sequence(group, keyword))), [])
+
+
+def _outline(inside: NDArray[np.bool_]) -> Vector:
+    """(n, 2) rows and columns of one closed line about all parts of a mask that is not empty."""
+    rings = [ring - 1 for ring in find_contours(np.pad(inside, 1).astype(float), 0.5)]
+    start = rings[0][:1]
+    return np.concatenate([part for ring in rings for part in (ring, start)])
+
+
+def _placed(points: Vector, groups: list[Dataset]) -> Vector:
+    """(n, 3) LPS mm of rows and columns of a frame."""
+    [position], [turn], [size] = (
+        _group(groups, f"{name}Sequence")
+        for name in ("PlanePosition", "PlaneOrientation", "PixelMeasures")
+    )
+    origin = np.array(position.ImagePositionPatient, float)
+    along_columns, along_rows = np.array(turn.ImageOrientationPatient, float).reshape(2, 3)
+    row, column = (float(value) for value in size.PixelSpacing)
+    placed = origin + points[:, :1] * along_rows * row + points[:, 1:] * along_columns * column
+    return np.asarray(placed, np.float64)
