@@ -116,7 +116,7 @@ def pair(structures: StructureSet, series: Sequence[tuple[Series, str]]) -> tupl
 
 def _claim(structures: StructureSet, series: Series, frame: str) -> float:
     """How directly the references name the series; shares of images decide among the named."""
-    images = {header.sop for header in series.headers}
+    images = series.images
     named = len(images & structures.images)
     if named:
         return BY_IMAGES + named / len(images)
@@ -128,10 +128,10 @@ def _claim(structures: StructureSet, series: Series, frame: str) -> float:
 def _share(structures: StructureSet, series: Series) -> float:
     """Share of all closed contours that lie on slices of the series, inside its images."""
     on, total = 0, 0
-    slices, rows, columns = series.grid.shape
+    slices, rows, columns = series.planes.shape
     for roi in structures.rois:
         for contour in roi.contours:
-            level, row, column = series.grid.indices(contour.mean(0, keepdims=True))[0]
+            level, row, column = series.planes.indices(contour.mean(0, keepdims=True))[0]
             nearest = round(level)
             beside = abs(level - nearest) <= ON_SLICE and 0 <= nearest < slices
             on += beside and -0.5 <= row <= rows - 0.5 and -0.5 <= column <= columns - 0.5

@@ -107,12 +107,13 @@ class DicomFolder:
         wanted = partial(match, structures=self._structures, patterns=self._patterns)
         chosen = most_complete(sets, series, wanted, notes, labels)
         hu = read_hu(chosen.series)
+        notes += chosen.series.notes
         masks = {}
         for structure, roi in chosen.rois.items():
-            drawn = draw(roi.contours, chosen.series.grid)
+            drawn = draw(roi.contours, chosen.series.planes)
             notes += [f"{structure}: {words}" for words in (*drawn.notes, *roi.left_out)]
             if drawn.mask.any():
-                masks[structure] = drawn.mask
+                masks[structure] = chosen.series.to_grid(drawn.mask)
         if not masks:
             raise DataError("contours must enclose voxels of the CT series, but none does")
         missing = [name for name in self._structures if name not in masks]
