@@ -10,8 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.errors import DataError
 from harness.base.files import digest_arrays
 from harness.config.data import DataConfig
+
+AIR_HU = -200
+"""Every CT of a person has voxels below: the air about them. Cut off or shifted values have not."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,24 @@ class Scan:
         for name, mask in self.masks.items():
             arrays[f"mask/{name}"] = np.packbits(mask)
         return digest_arrays(arrays)
+
+
+def check_hu(values: NDArray[Any], declared: bool = False) -> None:
+    """Refuse values that can be no HU.
+
+    Args:
+        declared: the file says how its values become HU, so that a part of the body without air is
+            believed.
+
+    Raises:
+        DataError: there is no air.
+    """
+    least, most = values.min(), values.max()
+    if least > AIR_HU and not declared:
+        raise DataError(
+            f"values must be HU, with air below {AIR_HU}, but got {least:g} to {most:g}; export "
+            "the CT without scaling or windowing"
+        )
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from factories.dicom import compress, placed, save, save_series, series_datasets
 from numpy.typing import NDArray
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -22,6 +23,7 @@ from pydicom.uid import (
 from harness.base.errors import DataError
 from harness.data.dicom.series import LEAST_HU, open_series, read_hu
 from harness.data.dicom.walk import walk
+from harness.data.sources.volumes.grids import hounsfield
 
 SHAPE = (3, 16, 24)
 AFFINE = placed(SHAPE)
@@ -59,11 +61,62 @@ def test_fractions_are_rounded(tmp_path: Path) -> None:
     assert np.array_equal(stored(tmp_path, change), expected)
 
 
-def test_without_a_rescale_stored_values_are_hu(tmp_path: Path) -> None:
+def test_without_a_rescale_stored_values_are_hu_where_there_is_air(tmp_path: Path) -> None:
+    def change(index: int, dataset: Dataset) -> None:
+        del dataset.RescaleSlope, dataset.RescaleIntercept
+        dataset.PixelRepresentation = 1
+        dataset.PixelData = HU[index].astype("<i2").tobytes()
+
+    assert np.array_equal(stored(tmp_path, change), HU)
+    assert open_series(walk(tmp_path / "in", None)).notes == (
+        "its files do not say how stored values become HU; they are taken as they are",
+    )
+
+
+@pytest.mark.parametrize("identity", [False, True])
+def test_without_a_rescale_and_without_air_they_are_none(tmp_path: Path, identity: bool) -> None:
+    """The sentence of the same scan as NIfTI."""
+
     def change(_: int, dataset: Dataset) -> None:
         del dataset.RescaleSlope, dataset.RescaleIntercept
+        if identity:
+            dataset.RescaleSlope, dataset.RescaleIntercept = 1, 0
 
-    assert np.array_equal(stored(tmp_path, change), HU + 1024)
+    with pytest.raises(DataError) as caught:
+        stored(tmp_path, change)
+    with pytest.raises(DataError) as of_nifti:
+        hounsfield(HU + 1024)
+    assert str(caught.value) == str(of_nifti.value)
+    assert str(caught.value).startswith("values must be HU, with air below -200, but got 24 to")
+
+
+def test_a_part_of_a_body_without_air_is_believed_where_its_files_say_how(tmp_path: Path) -> None:
+    def change(index: int, dataset: Dataset) -> None:
+        dataset.PixelData = (np.clip(HU[index], -90, 300) + 1024).astype("<u2").tobytes()
+
+    assert np.array_equal(stored(tmp_path, change), np.clip(HU, -90, 300))
+
+
+def test_files_that_do_not_say_how_among_others_that_do_are_refused(tmp_path: Path) -> None:
+    datasets = series_datasets(HU, AFFINE)
+    del datasets[1].RescaleIntercept
+    for index, dataset in enumerate(datasets):
+        save(dataset, tmp_path / "in" / f"{index}.dcm")
+    with pytest.raises(DataError, match="how stored values become HU, but file 2 do not"):
+        hu_of(tmp_path / "in")
+
+
+@pytest.mark.parametrize(("unit", "said"), [("HU", ()), ("ED", ("ED",)), ("Jane", ("unknown",))])
+def test_values_of_another_type_are_said(tmp_path: Path, unit: str, said: tuple[str, ...]) -> None:
+    def change(_: int, dataset: Dataset) -> None:
+        dataset.RescaleType = unit
+
+    stored(tmp_path, change)
+    notes = open_series(walk(tmp_path / "in", None)).notes
+    wanted = tuple(
+        f"its files say that values are no HU but of type {word}; export the CT" for word in said
+    )
+    assert notes == wanted
 
 
 def test_signed_pixels(tmp_path: Path) -> None:
@@ -204,9 +257,8 @@ def test_lossless_compression(tmp_path: Path, syntax: int, signed: bool) -> None
         lambda d: setattr(d, "PixelData", d.PixelData[:100]),
         lambda d: setattr(d, "SamplesPerPixel", 3),
         lambda d: setattr(d, "BitsAllocated", 7),
-        lambda d: setattr(d, "NumberOfFrames", 4),
     ],
-    ids=["no pixels", "too few pixels", "colour", "seven bits", "four frames"],
+    ids=["no pixels", "too few pixels", "colour", "seven bits"],
 )
 def test_pixels_that_do_not_decode_are_one_sentence(
     tmp_path: Path, damage: Callable[[Dataset], None]
@@ -219,3 +271,112 @@ def test_pixels_that_do_not_decode_are_one_sentence(
         hu_of(tmp_path / "in")
     assert str(caught.value).startswith("pixels of every slice must decode")
     assert str(caught.value).endswith("export the series again")
+
+
+def test_a_classic_file_of_several_frames_is_refused(tmp_path: Path) -> None:
+    datasets = series_datasets(HU, AFFINE)
+    datasets[1].NumberOfFrames = 4
+    for index, dataset in enumerate(datasets):
+        save(dataset, tmp_path / "in" / f"{index}.dcm")
+    with pytest.raises(DataError) as caught:
+        hu_of(tmp_path / "in")
+    assert str(caught.value) == (
+        "every frame of a file must give its position, but file 2 has 4 frames and gives 1; "
+        "convert it to one file a slice"
+    )
+
+
+SIGNS = pytest.mark.parametrize("signed", [False, True])
+CODECS = {
+    "none": None,
+    "RLE": gdcm.TransferSyntax.RLELossless,
+    "JPEG lossless": gdcm.TransferSyntax.JPEGLosslessProcess14_1,
+    "JPEG-LS": gdcm.TransferSyntax.JPEGLSLossless,
+    "JPEG 2000": gdcm.TransferSyntax.JPEG2000Lossless,
+}
+
+
+@SIGNS
+@pytest.mark.parametrize("codec", CODECS)
+def test_bits_beside_the_stored_ones_are_none_of_the_value(
+    tmp_path: Path, codec: str, signed: bool
+) -> None:
+    """An overlay in the four bits above twelve. Codecs are told of sixteen, as old archives do."""
+    narrow = np.clip(HU, -1024, 2047 if signed else 3000)
+    overlay = np.random.default_rng(1).integers(0, 16, SHAPE) << 12
+    for index, dataset in enumerate(series_datasets(narrow, AFFINE)):
+        values = narrow[index] + (0 if signed else 1024)
+        cells = (values & 0x0FFF) | overlay[index]
+        dataset.PixelData = cells.astype("<u2").tobytes()
+        if signed:
+            dataset.PixelRepresentation, dataset.RescaleIntercept = 1, 0
+        path = tmp_path / "in" / f"{index}.dcm"
+        if CODECS[codec] is None:
+            dataset.BitsStored, dataset.HighBit = 12, 11
+            save(dataset, path)
+            continue
+        plain = save(dataset, tmp_path / "plain" / f"{index}.dcm")
+        compress(plain, path, CODECS[codec])
+        packed = dcmread(path)
+        packed.BitsStored, packed.HighBit = 12, 11
+        packed.save_as(path)
+    assert np.array_equal(hu_of(tmp_path / "in"), narrow)
+
+
+def test_stored_bits_at_the_head_of_a_cell(tmp_path: Path) -> None:
+    """As ACR-NEMA allowed: twelve bits above four of something else; read by GDCM, too."""
+    narrow = np.clip(HU, -1024, 3000)
+
+    def change(index: int, dataset: Dataset) -> None:
+        cells = ((narrow[index] + 1024) << 4) | (np.arange(SHAPE[2]) % 16)
+        dataset.PixelData = cells.astype("<u2").tobytes()
+        dataset.BitsStored, dataset.HighBit = 12, 15
+
+    assert np.array_equal(stored(tmp_path, change), narrow)
+
+
+def test_padding_is_a_range_where_it_has_a_limit(tmp_path: Path) -> None:
+    def change(index: int, dataset: Dataset) -> None:
+        dataset.PixelRepresentation, dataset.RescaleIntercept = 1, 0
+        pixels = HU[index].copy()
+        pixels[0], pixels[1], pixels[2] = 30000, 29000, 30001
+        dataset.PixelData = pixels.astype("<i2").tobytes()
+        dataset.add_new(0x00280120, "SS", 30000)
+        dataset.add_new(0x00280121, "SS", 28000)
+
+    found = stored(tmp_path, change)
+    assert (found[:, :2] == LEAST_HU).all()
+    assert (found[:, 2] == 30001).all()
+    assert np.array_equal(found[:, 3:], HU[:, 3:])
+
+
+@pytest.mark.parametrize(("vr", "value"), [("US", 35536), ("SS", -30000), ("IS", "-30000")])
+def test_padding_of_the_wrong_sign_is_the_same_cell(tmp_path: Path, vr: str, value: object) -> None:
+    """Signed pixels of -30000: as unsigned, 65536 - 30000. A slope that makes them bright."""
+
+    def change(index: int, dataset: Dataset) -> None:
+        dataset.PixelRepresentation = 1
+        dataset.RescaleSlope, dataset.RescaleIntercept = -1, 0
+        pixels = -HU[index]
+        pixels[:2] = -30000
+        dataset.PixelData = pixels.astype("<i2").tobytes()
+        dataset.add_new(0x00280120, vr, value)
+
+    found = stored(tmp_path, change)
+    assert (found[:, :2] == LEAST_HU).all()
+    assert np.array_equal(found[:, 2:], HU[:, 2:])
+
+
+def test_padding_of_more_bits_than_are_stored(tmp_path: Path) -> None:
+    narrow = np.clip(HU, -1000, 3000)
+
+    def change(index: int, dataset: Dataset) -> None:
+        cells = narrow[index] + 1024
+        cells[:2] = 63536  # -2000; the twelve stored bits alone would be 2096
+        dataset.PixelData = cells.astype("<u2").tobytes()
+        dataset.BitsStored, dataset.HighBit = 12, 11
+        dataset.add_new(0x00280120, "US", 63536)
+
+    found = stored(tmp_path, change)
+    assert (found[:, :2] == LEAST_HU).all()
+    assert np.array_equal(found[:, 2:], narrow[:, 2:])

@@ -21,7 +21,7 @@ from harness.base.text import first_of, some
 from harness.data.dicom.names import is_named, listed, match
 from harness.data.dicom.raster import near_repeat, repeat_tolerance
 from harness.data.dicom.segmentation import read_set
-from harness.data.dicom.series import Series, Stack
+from harness.data.dicom.series import Opened, Series
 from harness.data.dicom.structures import Roi, StructureSet
 from harness.data.dicom.walk import SETS, Header
 
@@ -114,7 +114,7 @@ class Chosen:
 
 
 def judge(
-    header: Header, stacks: Sequence[Stack], images: Images, trust: bool = False
+    header: Header, stacks: Sequence[Opened], images: Images, trust: bool = False
 ) -> Claim | Refused:
     """The series of a structure set, or why it has none.
 
@@ -137,7 +137,7 @@ def judge(
 def _series(
     header: Header,
     structures: StructureSet,
-    stacks: Sequence[Stack],
+    stacks: Sequence[Opened],
     images: Images,
     trust: bool,
 ) -> tuple[int, Series]:
@@ -173,7 +173,7 @@ def _series(
 
 
 def _named(
-    header: Header, structures: StructureSet, stacks: Sequence[Stack], images: Images
+    header: Header, structures: StructureSet, stacks: Sequence[Opened], images: Images
 ) -> tuple[int, list[Series]]:
     """What the set names, and the series that may be meant.
 
@@ -199,7 +199,7 @@ def _ct_first(series: Sequence[Series]) -> list[Series]:
 
 
 def _check_used(
-    header: Header, names: Iterable[str], known: Mapping[str, Header], stacks: Sequence[Stack]
+    header: Header, names: Iterable[str], known: Mapping[str, Header], stacks: Sequence[Opened]
 ) -> None:
     """Raises DataError with the reason where what the set names is in the folder."""
     named = next((known[name] for name in sorted(names) if name in known), None)
@@ -252,8 +252,8 @@ def _share(structures: StructureSet, series: Series, within: float) -> float:
     contours = [contour.mean(0) for roi in structures.rois for contour in roi.contours]
     if not contours:
         return 1.0
-    slices, rows, columns = series.grid.shape
-    level, row, column = series.grid.indices(np.array(contours)).T
+    slices, rows, columns = series.planes.shape
+    level, row, column = series.planes.indices(np.array(contours)).T
     on = np.abs(level - np.clip(np.round(level), 0, slices - 1)) <= within
     on &= (row >= -0.5) & (row <= rows - 0.5) & (column >= -0.5) & (column <= columns - 0.5)
     return float(on.mean())
@@ -355,7 +355,7 @@ def _merged(
 
 def _alike(first: Roi, second: Roi, series: Series) -> bool:
     """Every contour of either is one of the other but for rounding."""
-    tolerance = repeat_tolerance(series.grid)
+    tolerance = repeat_tolerance(series.planes)
     return all(
         any(near_repeat(contour, other, tolerance) for other in others)
         for contours, others in (

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.text import some
-from harness.data.dicom.geometry import Grid, Vector, reorient, reorient_affine
+from harness.data.dicom.geometry import Grid, Vector, reorient
 
 DECIMALS = 4  # of a voxel
 PLANAR = 0.25  # slices, half the largest spread of a contour that still lies in an image plane
@@ -84,9 +84,7 @@ def _upright(grid: Grid) -> tuple[Grid, tuple[int, int, int], tuple[bool, bool, 
     nearest = np.abs(directions).argmax(axis=0)
     axes = (0, 1, 2) if nearest[1] >= nearest[2] else (0, 2, 1)
     a, b, c = (bool(directions[nearest[axis], axis] < 0) for axis in axes)
-    affine = reorient_affine(grid.affine, grid.shape, axes, (a, b, c))
-    shape = grid.shape[axes[0]], grid.shape[axes[1]], grid.shape[axes[2]]
-    return Grid(affine, shape, grid.order), axes, (a, b, c)
+    return grid.turned(axes, (a, b, c)), axes, (a, b, c)
 
 
 def _draw(contours: Sequence[Vector], grid: Grid) -> Drawn:

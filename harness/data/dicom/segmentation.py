@@ -7,8 +7,9 @@ the grid that it was made on comes back voxel by voxel. Source: DICOM PS3.3, A.5
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from skimage.measure import find_contours
 
 from harness.data.bounds import check_voxels
 from harness.data.dicom.geometry import Vector
+from harness.data.dicom.numbers import numbers
+from harness.data.dicom.slices import FUNCTIONAL_GROUPS, groups_of, holder
 from harness.data.dicom.structures import (
     Roi,
     StructureSet,
@@ -50,11 +53,10 @@ def _parsed(dataset: Dataset) -> StructureSet:
     if kind == "FRACTIONAL":
         frames = frames * 2 >= int(dataset.MaximumFractionalValue)
     drawn: dict[int, list[Vector]] = {}
-    groups = sequence(dataset, "PerFrameFunctionalGroupsSequence")
-    [shared] = sequence(dataset, "SharedFunctionalGroupsSequence") or [Dataset()]
-    for frame, group in zip(frames, groups, strict=True):
-        for number, inside in _segments(frame, kind, [group, shared]):
-            drawn.setdefault(number, []).append(_placed(_outline(inside), [group, shared]))
+    for place, frame in enumerate(frames):
+        groups = groups_of(dataset, place)
+        for number, inside in _segments(frame, kind, groups):
+            drawn.setdefault(number, []).append(_placed(_outline(inside), groups))
     frame_of_reference = text(dataset, "FrameOfReferenceUID")
     rois = tuple(
         Roi(number, printable(_name(segment)), tuple(drawn.get(number, ())))
@@ -62,7 +64,11 @@ def _parsed(dataset: Dataset) -> StructureSet:
         for number in [int(segment.SegmentNumber)]
     )
     series = sequence(dataset, "ReferencedSeriesSequence")
-    sources = below([*groups, shared], "DerivationImageSequence", "SourceImageSequence")
+    sources = [
+        source
+        for keyword in FUNCTIONAL_GROUPS
+        for source in below([dataset], keyword, "DerivationImageSequence", "SourceImageSequence")
+    ]
     return StructureSet(
         rois,
         uids([*below(series, "ReferencedInstanceSequence"), *sources], "ReferencedSOPInstanceUID"),
@@ -78,20 +84,15 @@ def _name(segment: Dataset) -> str:
 
 
 def _segments(
-    frame: NDArray[np.integer], kind: str, groups: list[Dataset]
+    frame: NDArray[Any], kind: str, groups: Sequence[Dataset]
 ) -> Iterator[tuple[int, NDArray[np.bool_]]]:
     """Segments that a frame shows: number, mask."""
     if kind == "LABELMAP":
         for number in np.unique(frame[frame > 0]):
             yield int(number), frame == number
     elif frame.any():
-        [segment] = _group(groups, "SegmentIdentificationSequence")
+        segment = holder(groups, "ReferencedSegmentNumber")
         yield int(segment.ReferencedSegmentNumber), frame > 0
-
-
-def _group(groups: list[Dataset], keyword: str) -> list[Dataset]:
-    """What the frame's own functional groups say, else the shared ones."""
-    return next((found for group in groups if (found := sequence(group, keyword))), [])
 
 
 def _outline(inside: NDArray[np.bool_]) -> Vector:
@@ -101,14 +102,14 @@ def _outline(inside: NDArray[np.bool_]) -> Vector:
     return np.concatenate([part for ring in rings for part in (ring, start)])
 
 
-def _placed(points: Vector, groups: list[Dataset]) -> Vector:
+def _placed(points: Vector, groups: Sequence[Dataset]) -> Vector:
     """(n, 3) LPS mm of rows and columns of a frame."""
-    [position], [turn], [size] = (
-        _group(groups, f"{name}Sequence")
-        for name in ("PlanePosition", "PlaneOrientation", "PixelMeasures")
+    position, turn, size = (
+        np.array(numbers(holder(groups, keyword), keyword), np.float64)
+        for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
     )
-    origin = np.array(position.ImagePositionPatient, float)
-    along_columns, along_rows = np.array(turn.ImageOrientationPatient, float).reshape(2, 3)
-    row, column = (float(value) for value in size.PixelSpacing)
-    placed = origin + points[:, :1] * along_rows * row + points[:, 1:] * along_columns * column
+    along_columns, along_rows = turn.reshape(2, 3)
+    placed = (
+        position + points[:, :1] * along_rows * size[0] + points[:, 1:] * along_columns * size[1]
+    )
     return np.asarray(placed, np.float64)

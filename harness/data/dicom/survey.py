@@ -190,6 +190,7 @@ def _found_series(headers: Sequence[Header]) -> Iterator[FoundSeries]:
 
 
 def _series_warnings(series: Series) -> Iterator[str]:
+    yield from series.notes
     if series.repeats:
         yield some(series.repeats, "repeated slices left out")
     step, rows, columns = series.grid.affine[:3, :3].T
@@ -246,13 +247,13 @@ def _roi(
         warnings.append(f"one ROI must match {structure}, but {both} do; narrow data.patterns")
     voxels = volume = None
     if drawn_on is not None and drawn_on.series is not None:
-        grid = drawn_on.series.grid
-        drawn = draw(roi.contours, grid)
-        voxels = int(np.count_nonzero(drawn.mask))
-        volume = voxels * abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
+        drawn = draw(roi.contours, drawn_on.series.planes)
+        mask = drawn_on.series.to_grid(drawn.mask)
+        voxels = int(np.count_nonzero(mask))
+        volume = voxels * abs(float(np.linalg.det(drawn_on.series.grid.affine[:3, :3]))) / 1000
         warnings += drawn.notes
         if roi.contours and not voxels:
             warnings.append("its contours enclose no voxel")
         if keep is not None and voxels:
-            keep(number, drawn_on, roi, drawn.mask)
+            keep(number, drawn_on, roi, mask)
     return FoundRoi(roi.name, roi.interpreted, contours, structure, voxels, volume, tuple(warnings))

@@ -27,6 +27,8 @@ from pydicom.uid import (
     UID,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
+    EnhancedCTImageStorage,
+    LegacyConvertedEnhancedCTImageStorage,
     MediaStorageDirectoryStorage,
     MRImageStorage,
     RTStructureSetStorage,
@@ -41,7 +43,7 @@ from harness.data.dicom.private import write_private_json
 # pydicom quotes values of broken files in its log and warnings; they may name a person.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 _TAGS = [
     "SOPClassUID",
     "SOPInstanceUID",
@@ -65,7 +67,12 @@ _PREAMBLE = 128
 _NIFTI = 344  # bytes before the four that say NIfTI
 _CHUNK = 2**14  # bytes of a deflated file inflated at once; they may be a thousand times as many
 MOST_INFLATED = 2**28  # bytes that a deflated file may hold; else a small one could fill the memory
-IMAGES: dict[str, str] = {CTImageStorage: "ct", MRImageStorage: "mr"}
+IMAGES: dict[str, str] = {
+    CTImageStorage: "ct",
+    EnhancedCTImageStorage: "ct",
+    LegacyConvertedEnhancedCTImageStorage: "ct",
+    MRImageStorage: "mr",
+}
 """Kinds of slices by their SOP class; a source of CT reads the first alone."""
 _SETS: dict[str, str] = {
     RTStructureSetStorage: "rtstruct",

@@ -116,10 +116,10 @@ class DicomFolder:
         labels[:] = chosen.labels
         masks = {}
         for structure, (roi, _) in chosen.rois.items():
-            drawn = draw(roi.contours, chosen.series.grid)
+            drawn = draw(roi.contours, chosen.series.planes)
             words = [*drawn.notes, *roi.left_out]
             if drawn.mask.any():
-                masks[structure] = drawn.mask
+                masks[structure] = chosen.series.to_grid(drawn.mask)
             else:
                 words.append("its contours enclose no voxel of the CT series")
             notes += [f"{structure}: {line}" for line in words]

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from harness.base.errors import DataError
 from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
 from harness.data.dicom.series import LEAST_HU
+from harness.data.scan import check_hu
 from harness.data.volume_files import read_layers, read_volume
 
 SAME_PLACE_MM = 1e-3
 """Farthest that a voxel of a mask may lie from its image's."""
-AIR_HU = -200
-"""Every CT of a person has voxels below: the air about them. Cut off or shifted values have not."""
 NOTHING_MM = 1e-6  # of an affine: what float32 leaves where decimal text says 0
 Vector = NDArray[np.float64]
 Shape = tuple[int, int, int]
@@ -114,14 +113,9 @@ def hounsfield(values: NDArray[Any]) -> NDArray[np.int16]:
         DataError: the values cannot be HU.
     """
     _check_numbers(values)
-    least, most = values.min(), values.max()
     if values.dtype.itemsize == 1:
         raise DataError("values must be HU, but an image has 8 bits; export the CT itself")
-    if least > AIR_HU:
-        raise DataError(
-            f"values must be HU, with air below {AIR_HU}, but got {least:g} to {most:g}; export "
-            "the CT without scaling or windowing"
-        )
+    check_hu(values)
     top = np.iinfo(np.int16).max
     return np.clip(np.rint(values), LEAST_HU, top).astype(np.int16)
 

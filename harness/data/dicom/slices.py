@@ -1,0 +1,221 @@
+"""Slices of CT and MR files: one of a classic file, one of each frame of an enhanced one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from harness.base.errors import DataError
+from harness.base.text import first_of
+from harness.data.dicom.geometry import Plane
+from harness.data.dicom.numbers import is_given, number, numbers, whole
+from harness.data.dicom.walk import Header, quietly, read, text
+
+MOST_SIDE = 8192  # rows or columns of a slice
+MOST_NAMED = 5  # files that one sentence names
+FARTHEST_MM = 1e6  # of a position from the origin
+PIXEL_MM = (1e-3, 1e3)  # least and largest pixel spacing and slice thickness
+_PLAIN = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+FUNCTIONAL_GROUPS = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
+_SHARED, _FRAMES = FUNCTIONAL_GROUPS
+_LEGACY = "ConversionSourceAttributesSequence"
+
+PARTING: dict[str, tuple[str, ...]] = {
+    "acquisition": ("AcquisitionNumber", "FrameAcquisitionNumber"),
+    "temporal position": ("TemporalPositionIdentifier", "TemporalPositionIndex"),
+    "stack": ("StackID",),
+    "echo": ("EchoNumbers", "EchoTime", "EffectiveEchoTime"),
+    "cardiac phase": (
+        "NominalPercentageOfCardiacPhase",
+        "NominalCardiacTriggerDelayTime",
+        "TriggerTime",
+    ),
+    "image type": ("ImageType", "FrameType"),
+    "gantry tilt": ("GantryDetectorTilt",),
+    "tube voltage": ("KVP",),
+    "filter": ("FilterType", "ConvolutionKernel"),
+    "contrast agent": ("ContrastBolusAgent",),
+    "series number": ("SeriesNumber",),
+    "description": ("SeriesDescription",),
+    "frame of reference": ("FrameOfReferenceUID",),
+    "acquisition time": ("AcquisitionTime", "AcquisitionDateTime", "FrameAcquisitionDateTime"),
+}
+"""What may tell apart the stacks that one series UID holds, in the order in which it is tried."""
+
+_TAGS = [
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "Rows",
+    "Columns",
+    "SliceThickness",
+    "BitsAllocated",
+    "PixelRepresentation",
+    "NumberOfFrames",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "RescaleType",
+    _SHARED,
+    _FRAMES,
+    *(keyword for keywords in PARTING.values() for keyword in keywords),
+]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One slice.
+
+    Attributes:
+        header: its file.
+        frame: its place in the file, from 0.
+        plane: where it lies.
+        parting: values of `PARTING`; never printed.
+        source: SOP instance UID of the image that it was converted from, "" where it was not.
+        rescaled: whether its file says how stored values become HU.
+        unit: of the rescaled values, "HU" where nothing is said.
+    """
+
+    header: Header
+    frame: int
+    plane: Plane
+    parting: Mapping[str, str]
+    source: str = ""
+    rescaled: bool = True
+    unit: str = "HU"
+
+
+@quietly()
+def read_slices(headers: Sequence[Header]) -> list[Slice]:
+    """All slices of files, in their order.
+
+    Raises:
+        DataError: files lack geometry, or their sizes are absurd; up to five are named.
+    """
+    found: list[Slice] = []
+    bad: list[int] = []
+    for header in headers:
+        try:
+            found += _slices(header)
+        except DataError:
+            raise
+        except Exception:  # noqa: BLE001 - elements are parsed when asked for; the file is named
+            bad.append(header.number)
+    if bad:
+        raise DataError(
+            "every slice must give its position, orientation, pixel spacing and size, but "
+            f"{listed(bad)} {'does' if len(bad) == 1 else 'do'} not; export the series again"
+        )
+    return found
+
+
+def listed(files: Sequence[int]) -> str:
+    """Files by their numbers, each once."""
+    return first_of([f"file {number}" for number in dict.fromkeys(files)], MOST_NAMED)
+
+
+def groups_of(dataset: Dataset, frame: int) -> list[Dataset]:
+    """Where attributes of a frame are looked up, nearest first; a classic file has itself alone."""
+    per_frame, shared = dataset.get(_FRAMES), dataset.get(_SHARED)
+    items = [*(per_frame[frame : frame + 1] if per_frame else []), *(shared or [])]
+    macros = [element.value for item in items for element in item if element.VR == "SQ"]
+    return [*(macro[0] for macro in macros if macro), dataset]
+
+
+def holder(groups: Sequence[Dataset], keyword: str) -> Dataset:
+    """The nearest of the groups that has an attribute; the last where none has."""
+    return next((group for group in groups if keyword in group), groups[-1])
+
+
+def _slices(header: Header) -> list[Slice]:
+    dataset = read(Path(header.path), _TAGS)
+    if dataset is None:
+        raise ValueError("unreadable")
+    count = 1 if "NumberOfFrames" not in dataset else whole(dataset, "NumberOfFrames")
+    described = len(dataset.get(_FRAMES) or ()) or 1
+    if count != described:
+        raise DataError(
+            "every frame of a file must give its position, but file "
+            f"{header.number} has {count if count is not None else 'an unknown number of'} frames "
+            f"and gives {described}; convert it to one file a slice"
+        )
+    shape = whole(dataset, "Rows"), whole(dataset, "Columns")
+    if None not in shape and not all(1 <= (side or 0) <= MOST_SIDE for side in shape):
+        raise DataError(
+            f"every slice must have 1 to {MOST_SIDE} rows and columns, but file {header.number} "
+            f"says {shape[0]} x {shape[1]}; export the series again"
+        )
+    least = _least_bytes(dataset, count)
+    return [_slice(header, frame, groups_of(dataset, frame), least) for frame in range(count)]
+
+
+def _slice(header: Header, frame: int, groups: Sequence[Dataset], least_bytes: int) -> Slice:
+    def said(keyword: str) -> str:
+        return text(holder(groups, keyword), keyword)
+
+    parting = {name: "\n".join(map(said, words)) for name, words in PARTING.items()}
+    legacy = holder(groups, _LEGACY).get(_LEGACY)
+    return Slice(
+        header,
+        frame,
+        _plane(header, groups, least_bytes),
+        parting,
+        text(legacy[0], "ReferencedSOPInstanceUID") if legacy else "",
+        _is_rescaled(groups),
+        said("RescaleType").strip().upper() or "HU",
+    )
+
+
+def _is_rescaled(groups: Sequence[Dataset]) -> bool:
+    """False also where unsigned values are left as they are: none could be below water."""
+    place = holder(groups, "RescaleIntercept")
+    slope = number(holder(groups, "RescaleSlope"), "RescaleSlope")
+    as_stored = number(place, "RescaleIntercept") == 0 and slope in (None, 1)
+    signed = whole(groups[-1], "PixelRepresentation") == 1
+    return is_given(place, "RescaleIntercept") and (signed or not as_stored)
+
+
+def _plane(header: Header, groups: Sequence[Dataset], least_bytes: int) -> Plane:
+    def read_from(keyword: str, count: int) -> list[float]:
+        values = numbers(holder(groups, keyword), keyword)
+        if values is None or len(values) != count:
+            raise ValueError(keyword)
+        return list(values)
+
+    turn = np.array(read_from("ImageOrientationPatient", 6))
+    position = np.array(read_from("ImagePositionPatient", 3))
+    rows_mm, columns_mm = read_from("PixelSpacing", 2)
+    sound = PIXEL_MM[0] <= min(rows_mm, columns_mm) <= max(rows_mm, columns_mm) <= PIXEL_MM[1]
+    if not sound or np.abs(position).max() >= FARTHEST_MM:
+        raise ValueError("geometry")
+    columns, rows = turn[:3], turn[3:]
+    if not np.allclose([columns @ columns, rows @ rows, columns @ rows], [1, 1, 0], atol=1e-3):
+        raise ValueError("orientation")
+    return Plane(
+        position,
+        columns / np.linalg.norm(columns),
+        rows / np.linalg.norm(rows),
+        (rows_mm, columns_mm),
+        (int(read_from("Rows", 1)[0]), int(read_from("Columns", 1)[0])),
+        _thickness(groups),
+        least_bytes,
+        header.number,
+    )
+
+
+def _least_bytes(dataset: Dataset, frames: int) -> int:
+    """What the pixels take in their file; 0 where they are compressed or nothing says."""
+    syntax = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID", ImplicitVRLittleEndian)
+    sides = [whole(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated")]
+    rows, columns, bits = (side or 0 for side in sides)
+    return frames * rows * columns * bits // 8 if syntax in _PLAIN else 0
+
+
+def _thickness(groups: Sequence[Dataset]) -> float | None:
+    """None where it is missing or no sound number."""
+    value = number(holder(groups, "SliceThickness"), "SliceThickness")
+    return value if value is not None and PIXEL_MM[0] <= value <= PIXEL_MM[1] else None
