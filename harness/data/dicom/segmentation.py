@@ -108,8 +108,5 @@ def _placed(points: Vector, groups: Sequence[Dataset]) -> Vector:
         np.array(numbers(holder(groups, keyword), keyword), np.float64)
         for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
     )
-    along_columns, along_rows = turn.reshape(2, 3)
-    placed = (
-        position + points[:, :1] * along_rows * size[0] + points[:, 1:] * along_columns * size[1]
-    )
-    return np.asarray(placed, np.float64)
+    per_row_and_column = turn.reshape(2, 3)[::-1] * size[:, None]
+    return np.asarray(position + points @ per_row_and_column, np.float64)

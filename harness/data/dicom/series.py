@@ -95,9 +95,13 @@ def all_series(headers: Sequence[Header]) -> Iterator[Opened]:
         for stack in split(slices, LEAST_HU):
             own = list({entry.header.path: entry.header for entry in stack.slices}.values())
             try:
-                yield own, _series(stack), ""
+                series = _series(stack)
+                if files[0].kind == "ct" and not all(entry.rescaled for entry in series.slices):
+                    read_hu(series)  # which looks whether they can be HU
             except DataError as error:
                 yield own, None, str(error)
+            else:
+                yield own, series, ""
 
 
 def _series(stack: Stack) -> Series:
