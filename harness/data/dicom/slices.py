@@ -146,9 +146,11 @@ def listed(files: Sequence[int]) -> str:
 def groups_of(dataset: Dataset, frame: int) -> list[Dataset]:
     """Where attributes of a frame are looked up, nearest first; a classic file has itself alone."""
     per_frame, shared = dataset.get(_FRAMES), dataset.get(_SHARED)
-    items = [*(per_frame[frame : frame + 1] if per_frame else []), *(shared or [])]
-    macros = [element.value for item in items for element in item if element.VR == "SQ"]
-    return [*(macro[0] for macro in macros if macro), dataset]
+    groups = []
+    for item in [*(per_frame[frame : frame + 1] if per_frame else []), *(shared or [])]:
+        macros = [element.value for element in item if element.VR == "SQ"]
+        groups += [*(macro[0] for macro in macros if macro), item]
+    return [*groups, dataset]
 
 
 def holder(groups: Sequence[Dataset], keyword: str) -> Dataset:
