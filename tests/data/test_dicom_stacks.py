@@ -259,3 +259,28 @@ def test_files_that_make_several_are_not_one(tmp_path: Path) -> None:
     save_series([*part(-1, KVP="80"), *part(-2, KVP="140")], tmp_path / "in")
     with pytest.raises(Exception, match="slices must make one volume, but they make 2"):
         open_series(walk(tmp_path / "in", None))
+
+
+@pytest.mark.parametrize("offset", [0.2, 1.0])
+def test_slices_of_two_volumes_that_nothing_tells_apart_are_refused(
+    tmp_path: Path, offset: float
+) -> None:
+    [(_, series, reason)] = looked(tmp_path, part(-1), part(-2, (0, 0, offset)))
+    assert series is None
+    assert reason.startswith("slices of a series must be of one volume, but some lie only ")
+    assert f"{offset:.2f} mm apart, after 0.00" in reason
+    assert reason.endswith(f"others lie {3 - offset:.2f} mm apart; export its volumes one by one")
+
+
+def test_a_monitored_slice_beside_its_volume(tmp_path: Path) -> None:
+    """Bolus tracking: one place over and over, told apart from the volume and then by time."""
+    monitored = [
+        dataset
+        for time in range(4)
+        for dataset in part(
+            -10 - time, (0, 0, 6), 1, AcquisitionNumber=1, AcquisitionTime=f"11000{time}"
+        )
+    ]
+    whole = part(-1, AcquisitionNumber=2, AcquisitionTime=lambda index: f"12000{index}")
+    wanted = {-1: SHAPE} | {-10 - time: (1, *SHAPE[1:]) for time in range(4)}
+    assert volumes(tmp_path, monitored, whole) == wanted

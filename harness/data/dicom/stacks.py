@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 from harness.base.errors import DataError
 from harness.data.dicom.geometry import SAME_PLACE_MM, Grid, make_grid
@@ -23,6 +22,8 @@ from harness.data.dicom.slices import PARTING, Slice, listed, read_parting
 MOST_TOGETHER = 3  # attributes that part a series together
 _Content = dict[int, bytes]
 """Digest of a slice's pixels by its `id`, where another slice shares its position."""
+_Values = dict[int, dict[str, str]]
+"""A slice's values of `PARTING` by its `id`."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,13 @@ def _of_one_kind(slices: Sequence[Slice], least: int) -> Sequence[Stack]:
     whole = _stack(slices, content)
     if whole.grid is not None and whole.grid.levels is None:
         return [whole]
-    values = read_parting(slices)
-    return (
-        _parts(slices, values, content, even=True)
-        or (whole.grid is None and _parts(slices, values, content, even=False))
-        or [whole]
-    )
+    values = {id(e): said for e, said in zip(slices, read_parting(slices), strict=True)}
+    for even in (True, False) if whole.grid is None else (True,):
+        for depth in range(1, MOST_TOGETHER + 1):
+            parts = _parts(slices, values, content, even, depth)
+            if parts:
+                return parts
+    return [whole]
 
 
 def _stack(slices: Sequence[Slice], content: _Content) -> Stack:
@@ -137,22 +139,32 @@ def _contents(slices: Sequence[Slice], least: int) -> _Content:
 
 
 def _parts(
-    slices: Sequence[Slice], values: Sequence[dict[str, str]], content: _Content, even: bool
+    slices: Sequence[Slice], values: _Values, content: _Content, even: bool, depth: int
 ) -> list[Stack]:
-    """The parts of slices by their `values`; none where no attributes make stacks of them."""
-    telling = [name for name in PARTING if len({each[name] for each in values}) > 1]
-    for count in range(1, MOST_TOGETHER + 1):
-        for names in combinations(telling, count):
-            groups: dict[tuple[str, ...], list[Slice]] = {}
-            for entry, each in zip(slices, values, strict=True):
-                groups.setdefault(tuple(each[name] for name in names), []).append(entry)
-            if not _among_one_another(list(groups.values())):
-                continue
-            parts = [_stack(group, content) for group in groups.values()]
-            grids = [part.grid for part in parts if part.grid is not None]
-            if len(grids) == len(parts) and not (even and any(grid.levels for grid in grids)):
-                return [replace(part, told_by=names) for part in parts]
+    """The parts of slices by `depth` of their `values`, one inside the other; none where no
+    attributes make stacks of them."""
+    for name in PARTING:
+        groups: dict[str, list[Slice]] = {}
+        for entry in slices:
+            groups.setdefault(values[id(entry)][name], []).append(entry)
+        if not _among_one_another(list(groups.values())):
+            continue
+        parts = [_part(group, values, content, even, depth) for group in groups.values()]
+        if all(parts):
+            return [
+                replace(stack, told_by=(name, *stack.told_by)) for part in parts for stack in part
+            ]
     return []
+
+
+def _part(
+    slices: Sequence[Slice], values: _Values, content: _Content, even: bool, depth: int
+) -> list[Stack]:
+    """Slices as one stack, or as the parts of what else tells them apart."""
+    own = _stack(slices, content)
+    if own.grid is not None and not (even and own.grid.levels):
+        return [own]
+    return _parts(slices, values, content, even, depth - 1) if depth > 1 else []
 
 
 def _among_one_another(groups: Sequence[Sequence[Slice]]) -> bool:
