@@ -29,6 +29,8 @@ STRAIGHT = 0.25  # voxels, farthest that a slice may lie from the place that the
 DEFAULT_THICKNESS_MM = 1.0
 MISSING_STEPS = 4.0  # a step this many times as wide as those beside it is a missing block
 MISSING_MM = 20.0  # so is a wider one, among slices that are not evenly spaced
+LEAST_STEP = 0.1  # of the widest step: slices that are nearer are of two volumes
+LEAST_TURNS = 4  # steps, narrow and wide by turns throughout: so are these
 MOST_NAMED = 5  # positions or files that one sentence names
 
 
@@ -200,8 +202,21 @@ def _is_even(grid: Grid, planes: Sequence[Plane]) -> bool:
 
 
 def _check_gaps(planes: Sequence[Plane]) -> None:
-    """A planned change of step, or a slice or two that are missing; not a block."""
+    """A planned change of step, or a slice or two that are missing; not a block, nor slices of two
+    volumes by turns."""
     steps = np.diff([plane.level for plane in planes])
+    odd, even = steps[::2], steps[1::2]
+    spread = max(np.ptp(odd), np.ptp(even), _allowed(steps.min())) if len(even) else np.inf
+    turns = len(steps) >= LEAST_TURNS and abs(np.median(odd) - np.median(even)) > spread
+    narrow = np.flatnonzero(steps < steps.max() * LEAST_STEP).tolist()
+    if turns or narrow:
+        between = narrow or [int(steps.argmin())]
+        raise DataError(
+            "slices of a series must be of one volume, but some lie only "
+            f"{steps.min():.2f} mm apart, after {_listed([planes[i] for i in between])} mm "
+            f"({_files([planes[i + more] for i in between for more in (0, 1)])}), where others "
+            f"lie {steps.max():.2f} mm apart; export its volumes one by one"
+        )
     around = np.pad(steps, 1)
     beside = np.maximum(around[:-2], around[2:])
     wide = np.flatnonzero((steps > MISSING_STEPS * beside) | (steps > MISSING_MM)).tolist()

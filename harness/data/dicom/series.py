@@ -12,7 +12,7 @@ from harness.base.errors import DataError
 from harness.data.bounds import check_voxels
 from harness.data.dicom.geometry import Grid
 from harness.data.dicom.pixels import read_pixels
-from harness.data.dicom.slices import Slice, listed, read_slices
+from harness.data.dicom.slices import Slice, listed, read_slices, without_geometry
 from harness.data.dicom.stacks import Stack, split
 from harness.data.dicom.uneven import even_mask, even_volume
 from harness.data.dicom.walk import Header
@@ -88,11 +88,11 @@ def all_series(headers: Sequence[Header]) -> Iterator[Opened]:
         grouped.setdefault((header.patient, header.kind, header.series), []).append(header)
     for files in grouped.values():
         try:
-            slices = read_slices(files)
+            stacks, placeless = _stacks(files)
         except DataError as error:
             yield files, None, str(error)
             continue
-        for stack in split(slices, LEAST_HU):
+        for stack in stacks:
             own = list({entry.header.path: entry.header for entry in stack.slices}.values())
             try:
                 series = _series(stack)
@@ -102,6 +102,23 @@ def all_series(headers: Sequence[Header]) -> Iterator[Opened]:
                 yield own, None, str(error)
             else:
                 yield own, series, ""
+        if placeless:
+            names = listed([header.number for header in placeless])
+            yield placeless, None, f"{names} claim no place in a body, as reports do; left out"
+
+
+def _stacks(files: Sequence[Header]) -> tuple[list[Stack], list[Header]]:
+    """Stacks of one series, and files beside them that claim no place.
+
+    Raises:
+        DataError: files lack geometry, or the stacks, uneven or none, lack what may be those files.
+    """
+    slices, placeless = read_slices(files)
+    stacks = list(split(slices, LEAST_HU))
+    whole = any(stack.grid is not None for stack in stacks)
+    if placeless and not (whole and all(s.grid is None or s.grid.levels is None for s in stacks)):
+        raise without_geometry(placeless)
+    return stacks, placeless
 
 
 def _series(stack: Stack) -> Series:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,26 +43,26 @@ PARTING: dict[str, tuple[str, ...]] = {
     "series number": ("SeriesNumber",),
     "description": ("SeriesDescription",),
     "frame of reference": ("FrameOfReferenceUID",),
+    "series time": ("SeriesTime",),
     "acquisition time": ("AcquisitionTime", "AcquisitionDateTime", "FrameAcquisitionDateTime"),
+    "content time": ("ContentTime",),
 }
 """What may tell apart the stacks that one series UID holds, in the order in which it is tried."""
 
+_PLACE = ("ImagePositionPatient", "ImageOrientationPatient")
+_GROUPS = ["NumberOfFrames", _SHARED, _FRAMES]
 _TAGS = [
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
+    *_PLACE,
     "PixelSpacing",
     "Rows",
     "Columns",
     "SliceThickness",
     "BitsAllocated",
     "PixelRepresentation",
-    "NumberOfFrames",
     "RescaleSlope",
     "RescaleIntercept",
     "RescaleType",
-    _SHARED,
-    _FRAMES,
-    *(keyword for keywords in PARTING.values() for keyword in keywords),
+    *_GROUPS,
 ]
 
 
@@ -74,7 +74,6 @@ class Slice:
         header: its file.
         frame: its place in the file, from 0.
         plane: where it lies.
-        parting: values of `PARTING`; never printed.
         source: SOP instance UID of the image that it was converted from, "" where it was not.
         rescaled: whether its file says how stored values become HU.
         unit: of the rescaled values, "HU" where nothing is said.
@@ -83,33 +82,60 @@ class Slice:
     header: Header
     frame: int
     plane: Plane
-    parting: Mapping[str, str]
     source: str = ""
     rescaled: bool = True
     unit: str = "HU"
 
 
 @quietly()
-def read_slices(headers: Sequence[Header]) -> list[Slice]:
-    """All slices of files, in their order.
+def read_slices(headers: Sequence[Header]) -> tuple[list[Slice], list[Header]]:
+    """All slices of files, in their order, and the files that claim no place in a body.
 
     Raises:
         DataError: files lack geometry, or their sizes are absurd; up to five are named.
     """
     found: list[Slice] = []
-    bad: list[int] = []
+    placeless, bad = [], []
     for header in headers:
         try:
-            found += _slices(header)
+            dataset = read(Path(header.path), _TAGS)
+            if dataset is None:
+                raise ValueError("unreadable")
+            if any(keyword in dataset for keyword in (*_PLACE, _FRAMES)):
+                found += _slices(header, dataset)
+            else:
+                placeless.append(header)
         except DataError:
             raise
         except Exception:  # noqa: BLE001 - elements are parsed when asked for; the file is named
-            bad.append(header.number)
-    if bad:
-        raise DataError(
-            "every slice must give its position, orientation, pixel spacing and size, but "
-            f"{listed(bad)} {'does' if len(bad) == 1 else 'do'} not; export the series again"
-        )
+            bad.append(header)
+    if bad or not found:
+        raise without_geometry(bad or placeless)
+    return found, placeless
+
+
+def without_geometry(files: Sequence[Header]) -> DataError:
+    """The refusal of files that do not say where their slices lie."""
+    return DataError(
+        "every slice must give its position, orientation, pixel spacing and size, but "
+        f"{listed([file.number for file in files])} {'does' if len(files) == 1 else 'do'} not; "
+        "export the series again"
+    )
+
+
+@quietly()
+def read_parting(slices: Sequence[Slice]) -> list[dict[str, str]]:
+    """For each slice its values of `PARTING`; never printed."""
+    keywords = [keyword for words in PARTING.values() for keyword in words]
+    opened: dict[str, Dataset] = {}
+    found = []
+    for entry in slices:
+        path = entry.header.path
+        if path not in opened:
+            opened = {path: read(Path(path), [*keywords, *_GROUPS]) or Dataset()}
+        groups = groups_of(opened[path], entry.frame)
+        said = {keyword: text(holder(groups, keyword), keyword) for keyword in keywords}
+        found.append({name: "\n".join(said[w] for w in words) for name, words in PARTING.items()})
     return found
 
 
@@ -121,9 +147,11 @@ def listed(files: Sequence[int]) -> str:
 def groups_of(dataset: Dataset, frame: int) -> list[Dataset]:
     """Where attributes of a frame are looked up, nearest first; a classic file has itself alone."""
     per_frame, shared = dataset.get(_FRAMES), dataset.get(_SHARED)
-    items = [*(per_frame[frame : frame + 1] if per_frame else []), *(shared or [])]
-    macros = [element.value for item in items for element in item if element.VR == "SQ"]
-    return [*(macro[0] for macro in macros if macro), dataset]
+    groups = []
+    for item in [*(per_frame[frame : frame + 1] if per_frame else []), *(shared or [])]:
+        macros = [element.value for element in item if element.VR == "SQ"]
+        groups += [*(macro[0] for macro in macros if macro), item]
+    return [*groups, dataset]
 
 
 def holder(groups: Sequence[Dataset], keyword: str) -> Dataset:
@@ -131,10 +159,7 @@ def holder(groups: Sequence[Dataset], keyword: str) -> Dataset:
     return next((group for group in groups if keyword in group), groups[-1])
 
 
-def _slices(header: Header) -> list[Slice]:
-    dataset = read(Path(header.path), _TAGS)
-    if dataset is None:
-        raise ValueError("unreadable")
+def _slices(header: Header, dataset: Dataset) -> list[Slice]:
     count = 1 if "NumberOfFrames" not in dataset else whole(dataset, "NumberOfFrames")
     described = len(dataset.get(_FRAMES) or ()) or 1
     if count != described:
@@ -154,19 +179,14 @@ def _slices(header: Header) -> list[Slice]:
 
 
 def _slice(header: Header, frame: int, groups: Sequence[Dataset], least_bytes: int) -> Slice:
-    def said(keyword: str) -> str:
-        return text(holder(groups, keyword), keyword)
-
-    parting = {name: "\n".join(map(said, words)) for name, words in PARTING.items()}
     legacy = holder(groups, _LEGACY).get(_LEGACY)
     return Slice(
         header,
         frame,
         _plane(header, groups, least_bytes),
-        parting,
         text(legacy[0], "ReferencedSOPInstanceUID") if legacy else "",
         _is_rescaled(groups),
-        said("RescaleType").strip().upper() or "HU",
+        text(holder(groups, "RescaleType"), "RescaleType").strip().upper() or "HU",
     )
 
 

@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
 
 from harness.base.errors import DataError
-from harness.base.text import counted
 from harness.data.dicom.geometry import SAME_PLACE_MM, Grid, make_grid
 from harness.data.dicom.pixels import read_pixels
-from harness.data.dicom.slices import PARTING, Slice, listed
+from harness.data.dicom.slices import PARTING, Slice, listed, read_parting
 
 MOST_TOGETHER = 3  # attributes that part a series together
 _Content = dict[int, bytes]
 """Digest of a slice's pixels by its `id`, where another slice shares its position."""
+_Values = dict[int, dict[str, str]]
+"""A slice's values of `PARTING` by its `id`."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,14 @@ class Stack:
         kept: without copies, foot of the normal first; () where they make no grid.
         grid: theirs; None where they make none.
         words: why there is none, else what a reader should know.
+        told_by: attributes that tell it from others like it.
     """
 
     slices: tuple[Slice, ...]
     kept: tuple[Slice, ...]
     grid: Grid | None
     words: str = ""
+    told_by: tuple[str, ...] = ()
 
 
 def split(slices: Sequence[Slice], least: int) -> Iterator[Stack]:
@@ -53,48 +55,50 @@ def split(slices: Sequence[Slice], least: int) -> Iterator[Stack]:
     for entry in slices:
         group = next((g for g in groups if g[0].plane.is_like(entry.plane)), None)
         groups.append([entry]) if group is None else group.append(entry)
-    most = max(map(len, groups))
+    kinds = sum(len(group) > 1 for group in groups)
     for group in groups:
-        if len(group) == 1 < most:
-            files = listed([group[0].header.number])
-            yield Stack(
-                tuple(group),
-                (),
-                None,
-                f"{files} differs in orientation, size or pixel spacing from the other "
-                f"{len(slices) - 1} slices of its series, as a scout does, and is left out",
-            )
-        else:
-            yield from _of_one_kind(group, least)
+        if len(group) == 1 < max(map(len, groups)):
+            yield _lone(group[0], len(slices))
+            continue
+        beside = ("orientation, size or pixel spacing",) if kinds > 1 else ()
+        for stack in _of_one_kind(group, least):
+            yield _told(stack, len(slices), (*beside, *stack.told_by))
 
 
-def _of_one_kind(slices: Sequence[Slice], least: int) -> Iterator[Stack]:
+def _lone(entry: Slice, slices: int) -> Stack:
+    words = (
+        f"{listed([entry.header.number])} differs in orientation, size or pixel spacing from the "
+        f"other {slices - 1} slices of its series, as a scout does, and is left out"
+    )
+    return Stack((entry,), (), None, words)
+
+
+def _told(stack: Stack, slices: int, names: Sequence[str]) -> Stack:
+    """A stack with the words that it is not all of its series, where it is not."""
+    if stack.grid is None or not names:
+        return stack
+    words = (
+        f"of the {slices} slices of its series, told apart by {' and '.join(names)}, this stack "
+        f"has {len(stack.slices)}, {listed([stack.slices[0].header.number])} among them"
+    )
+    return replace(stack, words=words)
+
+
+def _of_one_kind(slices: Sequence[Slice], least: int) -> Sequence[Stack]:
     try:
         content = _contents(slices, least)
     except DataError as error:
-        yield Stack(tuple(slices), (), None, str(error))
-        return
+        return [Stack(tuple(slices), (), None, str(error))]
     whole = _stack(slices, content)
     if whole.grid is not None and whole.grid.levels is None:
-        yield whole
-        return
-    for even in (True, False):
-        if not even and whole.grid is not None:
-            break
-        parts, names = _parts(slices, content, even)
-        if parts:
-            yield from (_described(part, len(slices), len(parts), names) for part in parts)
-            return
-    yield whole
-
-
-def _described(part: Stack, slices: int, parts: int, names: Sequence[str]) -> Stack:
-    words = (
-        f"its series holds {slices} slices of {parts} stacks, told apart by "
-        f"{' and '.join(names)}; this is the stack of {counted(len(part.slices), 'slice')} from "
-        f"{listed([part.slices[0].header.number])}"
-    )
-    return Stack(part.slices, part.kept, part.grid, words)
+        return [whole]
+    values = {id(e): said for e, said in zip(slices, read_parting(slices), strict=True)}
+    for even in (True, False) if whole.grid is None else (True,):
+        for depth in range(1, MOST_TOGETHER + 1):
+            parts = _parts(slices, values, content, even, depth)
+            if parts:
+                return parts
+    return [whole]
 
 
 def _stack(slices: Sequence[Slice], content: _Content) -> Stack:
@@ -135,22 +139,32 @@ def _contents(slices: Sequence[Slice], least: int) -> _Content:
 
 
 def _parts(
-    slices: Sequence[Slice], content: _Content, even: bool
-) -> tuple[list[Stack], tuple[str, ...]]:
-    """Stacks and the attributes that part them; none where no attributes do."""
-    telling = [name for name in PARTING if len({entry.parting[name] for entry in slices}) > 1]
-    for count in range(1, MOST_TOGETHER + 1):
-        for names in combinations(telling, count):
-            groups: dict[tuple[str, ...], list[Slice]] = {}
-            for entry in slices:
-                groups.setdefault(tuple(entry.parting[name] for name in names), []).append(entry)
-            if not _among_one_another(list(groups.values())):
-                continue
-            parts = [_stack(group, content) for group in groups.values()]
-            grids = [part.grid for part in parts if part.grid is not None]
-            if len(grids) == len(parts) and not (even and any(grid.levels for grid in grids)):
-                return parts, names
-    return [], ()
+    slices: Sequence[Slice], values: _Values, content: _Content, even: bool, depth: int
+) -> list[Stack]:
+    """The parts of slices by `depth` of their `values`, one inside the other; none where no
+    attributes make stacks of them."""
+    for name in PARTING:
+        groups: dict[str, list[Slice]] = {}
+        for entry in slices:
+            groups.setdefault(values[id(entry)][name], []).append(entry)
+        if not _among_one_another(list(groups.values())):
+            continue
+        parts = [_part(group, values, content, even, depth) for group in groups.values()]
+        if all(parts):
+            return [
+                replace(stack, told_by=(name, *stack.told_by)) for part in parts for stack in part
+            ]
+    return []
+
+
+def _part(
+    slices: Sequence[Slice], values: _Values, content: _Content, even: bool, depth: int
+) -> list[Stack]:
+    """Slices as one stack, or as the parts of what else tells them apart."""
+    own = _stack(slices, content)
+    if own.grid is not None and not (even and own.grid.levels):
+        return [own]
+    return _parts(slices, values, content, even, depth - 1) if depth > 1 else []
 
 
 def _among_one_another(groups: Sequence[Sequence[Slice]]) -> bool:
