@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +31,7 @@ class ScoreRequest:
 
     Attributes:
         real, synthetic, heldout: folders of images; real is what the generator was trained on.
-        window: of NPY and NIfTI files.
+        window: of everything but PNG files and stores.
         patients: CSV file or expression.
         extractors: names; empty takes `auto`, or the TorchScript file where one is named.
         files: weights that extractors read.
@@ -71,15 +73,14 @@ def check(request: ScoreRequest) -> None:
                 f"--window must be two numbers, the lower one first, but got {low:g} {high:g}; "
                 "type e.g. --window -160 240"
             )
-    output = request.output.resolve()
-    one, other = request.real.resolve(), request.synthetic.resolve()
+    output, one, other = map(_real, (request.output, request.real, request.synthetic))
     if one != other and (one.is_relative_to(other) or other.is_relative_to(one)):
         raise ConfigError(
             f"REAL and SYNTHETIC must not lie in each other, but got '{one}' and '{other}'; their "
             "images would count on both sides: move one of them"
         )
     for folder in (request.real, request.synthetic, request.heldout):
-        if folder is not None and output.is_relative_to(folder.resolve()):
+        if folder is not None and output.is_relative_to(_real(folder)):
             raise ConfigError(
                 f"--output must lie outside the folders of images, but got '{request.output}' in "
                 f"'{folder}'; name another one"
@@ -93,6 +94,11 @@ def check(request: ScoreRequest) -> None:
         tempfile.TemporaryFile(dir=output).close()
     except OSError as error:
         raise unwritable("--output", WRITABLE, request.output, error) from error
+
+
+def _real(path: Path) -> Path:
+    """Behind all links; a link to itself, which `Path.resolve` does not bear, stays."""
+    return Path(os.path.realpath(path))
 
 
 def extractor_names(request: ScoreRequest) -> list[str]:
@@ -122,11 +128,12 @@ def extractor_names(request: ScoreRequest) -> list[str]:
 
 def read_sets(request: ScoreRequest) -> Sets:
     roles = ("train", "validation") if request.heldout is None else ("train",)
-    real = read_images(request.real, "real", request.window, roles)
-    synthetic = read_images(request.synthetic, "synthetic", request.window)
+    window, people = request.window, dict[str, str]()
+    real = read_images(request.real, "real", window, roles, people)
+    synthetic = read_images(request.synthetic, "synthetic", window, people=people)
     heldout = None
     if request.heldout is not None:
-        heldout = read_images(request.heldout, "held-out", request.window, ("validation",))
+        heldout = read_images(request.heldout, "held-out", window, ("validation",), people)
     for other in (synthetic, heldout):
         if other is not None and other.size != real.size:
             raise DataError(
@@ -154,7 +161,7 @@ def read_sets(request: ScoreRequest) -> Sets:
 def _check_disjoint(real: ImageSet, heldout: ImageSet) -> None:
     """Before features are made: an image, a folder or a patient on both sides."""
     if real.patients is None or heldout.patients is None:
-        if real.folder.resolve() == heldout.folder.resolve():
+        if _real(real.folder) == _real(heldout.folder):
             raise DataError(
                 "--heldout must hold images the generator never saw, but got the real folder "
                 f"'{heldout.folder}' itself; name another one"
@@ -209,7 +216,31 @@ def drawn_sets(sets: Sets, request: ScoreRequest) -> tuple[ImageSet, ImageSet, l
         notes.append(f"{fewest} images on a side are too few for the scores to mean anything")
     elif fewest < COARSE:
         notes.append(f"with {fewest} images on a side only large differences show")
-    kinds = {images.kind for images in sets.every}
-    if "NIfTI" in kinds and len(kinds) > 1:
-        notes.append("NIfTI slices are taken as stored, first axis down: do both sides lie alike?")
-    return sides[0], sides[1], notes
+    return sides[0], sides[1], [*notes, *_compared(sets)]
+
+
+def _compared(sets: Sets) -> Iterator[str]:
+    """What differs in the geometry of the sets, where their files tell."""
+    sides = dict(zip(("real", "synthetic", "held-out"), sets.every, strict=False))
+    placed = {side: images for side, images in sides.items() if images.spacings}
+    if 0 < len(placed) < len(sides):
+        others = " and ".join(side for side in sides if side not in placed)
+        yield (
+            f"slices of the {' and '.join(placed)} volumes run to the head, rows to the back, "
+            f"columns to the patient's left; {others} images are as stored: do they lie alike?"
+        )
+    unplaced = [side for side, images in placed.items() if images.unplaced]
+    if 0 < len(unplaced) < len(placed):
+        yield (
+            f"the {' and '.join(unplaced)} volumes have the identity as geometry, which programs "
+            "write that know none: do all sides lie alike?"
+        )
+    if len({spacing for images in placed.values() for spacing in images.spacings}) > 1:
+        told = ", ".join(f"{side} {_extent(images.spacings)}" for side, images in placed.items())
+        yield f"spacing differs and nothing is resampled: {told} mm (slices x rows x columns)"
+
+
+def _extent(spacings: Sequence[tuple[float, ...]]) -> str:
+    """`3 x 0.9-1.2 x 0.9-1.2`."""
+    ends = [(min(steps), max(steps)) for steps in zip(*spacings, strict=True)]
+    return " x ".join(f"{low:g}" if low == high else f"{low:g}-{high:g}" for low, high in ends)
