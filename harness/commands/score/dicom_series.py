@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -112,7 +112,7 @@ def _volume(
         ) from error
     folders = [files[header.number - 1].name.rpartition("/")[0] for header in slices]
     common = PurePosixPath(os.path.commonpath([f"/{parent}" for parent in folders]))
-    return Volume(str(common)[1:] or "series", slices[0].patient, stack)
+    return Volume(str(common)[1:], slices[0].patient, stack)
 
 
 def _path(number: int, files: Sequence[Found]) -> str:
@@ -124,12 +124,12 @@ def _named(numbers: str, files: Sequence[Found]) -> str:
 
 
 def _told_apart(volumes: Sequence[Volume]) -> list[Volume]:
-    """Series of one folder get a number."""
+    """Series of one folder get a number, and those of the set's own folder a name."""
     names = Counter(volume.name for volume in volumes)
     met: Counter[str] = Counter()
     told = []
     for volume in volumes:
         met[volume.name] += 1
         number = f" series {met[volume.name]}" if names[volume.name] > 1 else ""
-        told.append(Volume(volume.name + number, volume.patient, volume.stack))
+        told.append(replace(volume, name=(volume.name + number).strip() or "series"))
     return told
