@@ -170,7 +170,7 @@ def test_what_is_no_set_is_refused(tmp_path: Path) -> None:
     )
     assert "but got an empty folder in" in refused(tmp_path)
     (tmp_path / "a.jpg").write_text("x")
-    assert "but got 1 image of a kind that is not read (.jpg): save each as " in refused(tmp_path)
+    assert "but got 1 image of a kind that is not read (.jpg) in " in refused(tmp_path)
     np.save(tmp_path / "a.npy", grey(0))
     save_png(tmp_path / "a.png", np.zeros((EDGE, EDGE), np.uint8))
     assert refused(tmp_path) == (

@@ -18,6 +18,7 @@ from harness.base.errors import DataError
 from harness.commands.score.image_patients import with_patients
 from harness.commands.score.image_set import read_images
 from harness.commands.score.pixels import score_pairs
+from harness.commands.score.request import ScoreRequest, drawn_sets, read_sets
 
 EDGE = 32
 
@@ -154,10 +155,13 @@ def test_names_cannot_break_the_sentence(tmp_path: Path) -> None:
 
 def test_archives_are_to_be_unpacked(tmp_path: Path) -> None:
     (tmp_path / "set.zip").write_bytes(b"PK")
-    assert "but got 1 archive (set.zip): unpack what holds images in " in refusal(tmp_path)
+    assert refusal(tmp_path).endswith(
+        f"but got 1 archive (set.zip) in '{tmp_path}'; unpack what holds images"
+    )
     assert "set.zip', a file; unpack an archive; check" in refusal(tmp_path / "set.zip")
+    (tmp_path / "set.zip").unlink()
     np.savez(tmp_path / "a.npz", grey(0))
-    assert "its values with numpy.save as .npy" in refusal(tmp_path)
+    assert refusal(tmp_path).endswith("or its values with numpy.save as .npy")
 
 
 def animated(path: Path) -> None:
@@ -265,3 +269,14 @@ def test_masks_among_images_are_doubted(tmp_path: Path) -> None:
     assert read_images(tmp_path, "real").notes == (
         "real: 1 of 4 files have two values alone (e.g. 'mask.png'): are they masks?",
     )
+
+
+def test_images_that_a_set_holds_twice_are_said(tmp_path: Path) -> None:
+    for name, seed in (("1.png", 1), ("2.png", 2), ("copy/1.png", 1)):
+        put(tmp_path / "real" / name, seed)
+        put(tmp_path / "fake" / name, seed + (name == "copy/1.png") * 7 + 20)
+    request = ScoreRequest(tmp_path / "real", tmp_path / "fake")
+    notes = drawn_sets(read_sets(request), request)[2]
+    assert [note for note in notes if "more than once" in note] == [
+        "real: images there more than once, pixel for pixel: 1 of 3 (e.g. 'copy/1.png' and '1.png')"
+    ]

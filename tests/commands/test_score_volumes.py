@@ -326,7 +326,7 @@ def test_mr_is_read_as_stored_and_not_beside_ct(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.images, (hu + 1024) / 4000, atol=1e-6)
     assert found.kind == "DICOM MR"
     save_series(series("B")[0], tmp_path / "ct")
-    with pytest.raises(DataError, match=r"series of CT, or series of MR, but got 5 CT and 5 MR"):
+    with pytest.raises(DataError, match=r"CT, or images of MR, but got 5 of CT and 5 of MR in"):
         read_images(tmp_path, "real", WINDOW)
 
 
@@ -346,11 +346,11 @@ def test_what_is_no_image_among_dicom_files_is_counted(tmp_path: Path) -> None:
     found = read_images(tmp_path, "real", WINDOW)
     assert len(found) == 5
     assert sorted(found.notes) == [
-        "real: 1 DICOM file left out: it is a localiser",
-        "real: 1 DICOM file left out: it is a structure set",
-        "real: 1 DICOM file left out: it is neither CT nor MR nor a structure set, but RT Dose "
+        "real: left out 1 DICOM file: a copy of another",
+        "real: left out 1 DICOM file: it is a localiser",
+        "real: left out 1 DICOM file: it is a structure set",
+        "real: left out 1 DICOM file: it is neither CT nor MR nor a structure set, but RT Dose "
         "Storage",
-        "real: 1 copy of DICOM files left out",
         "real: left out 1 file that is no image (.exe)",
         "real: left out 1 hidden or system file or folder (DICOMDIR)",
     ]
@@ -401,3 +401,32 @@ def test_two_series_of_one_folder_are_told_apart(tmp_path: Path) -> None:
             save(dataset, tmp_path / f"{number}-{index}.dcm")
     found = read_images(tmp_path, "real", WINDOW)
     assert list(dict.fromkeys(found.files)) == ["series 1", "series 2"]
+
+
+def test_pairs_at_other_places_are_doubted(tmp_path: Path) -> None:
+    image = anatomy()
+    keep(image, tmp_path / "real" / "a.nii")
+    fake = tmp_path / "fake" / "a.nii"
+    request = ScoreRequest(tmp_path / "real", tmp_path / "fake", window=WINDOW, paired=True)
+    for order, (across, up), words in (
+        ("LPI", (0, 0), ""),
+        ("LPI", (0, 1), ""),
+        ("PIR", (3, 4), "38 of 38 pairs lie at different places by their geometry, by up to 5 mm"),
+    ):
+        moved = np.eye(4)
+        moved[:3, 3] = (across, 0, up)
+        values = np.asarray(image.dataobj)
+        keep(turned(nibabel.Nifti1Image(values, moved @ image.affine), order), fake)
+        notes = drawn_sets(read_sets(request), request)[2]
+        assert [note[: len(words)] for note in notes if "places" in note] == [words] * bool(words)
+
+
+def test_structure_sets_alone_are_no_images(tmp_path: Path) -> None:
+    contours = [rectangle(placed((5, 34, 40)), 2, (10.5, 20.5), (5.5, 12.5))]
+    save(structure_dataset({"Parotid_L": contours}), tmp_path / "set.dcm")
+    with pytest.raises(DataError) as caught:
+        read_images(tmp_path, "real", WINDOW)
+    assert str(caught.value) == (
+        "a set of DICOM files must hold images of CT, or images of MR, but got 1 DICOM file: it is "
+        f"a structure set in '{tmp_path}'; keep one kind in a folder"
+    )

@@ -51,14 +51,12 @@ def read_series(
         _check_readable(headers, files)
         images = [header for header in headers if header.kind in IMAGES.values()]
         kinds = Counter(header.kind for header in images)
-        notes = _left_out(headers, side)
+        left = _left_out(headers)
         if len(kinds) != 1:
-            found = " and ".join(f"{n} {kind.upper()}" for kind, n in sorted(kinds.items()))
-            found = found and f"{found} files"
+            held = [f"{count} of {kind.upper()}" for kind, count in sorted(kinds.items())]
             raise DataError(
-                "a set of DICOM files must hold series of CT, or series of MR, but got "
-                f"{found or 'neither'} in '{folder}'{''.join('; ' + note for note in notes)}; "
-                "keep one kind in the folder"
+                "a set of DICOM files must hold images of CT, or images of MR, but got "
+                f"{' and '.join(held) or '; '.join(left)} in '{folder}'; keep one kind in a folder"
             )
         kind = next(iter(kinds))
         volumes, repeats = [], 0
@@ -66,7 +64,8 @@ def read_series(
             volumes.append(_volume(slices, series, reason, files))
             repeats += series.repeats if series else 0
     if repeats:
-        notes.append(f"{side}: {counted(repeats, 'copy', 'copies')} of DICOM files left out")
+        left.append(f"{counted(repeats, 'DICOM file')}: a copy of another")
+    notes = [f"{side}: left out {text}" for text in left]
     return _told_apart(volumes), f"DICOM {kind.upper()}", notes
 
 
@@ -81,16 +80,13 @@ def _check_readable(headers: Sequence[Header], files: Sequence[Found]) -> None:
             )
 
 
-def _left_out(headers: Sequence[Header], side: str) -> list[str]:
+def _left_out(headers: Sequence[Header]) -> list[str]:
     reasons = Counter(
         header.reason or "it is a structure set"
         for header in headers
         if header.kind not in IMAGES.values()
     )
-    return [
-        f"{side}: {counted(count, 'DICOM file')} left out: {reason}"
-        for reason, count in reasons.most_common()
-    ]
+    return [f"{counted(n, 'DICOM file')}: {reason}" for reason, n in reasons.most_common()]
 
 
 def _volume(

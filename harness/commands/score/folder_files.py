@@ -83,14 +83,20 @@ class Left:
         self.names.setdefault(group, []).append(name)
 
     def phrases(self) -> list[str]:
-        """`3 archives (a.zip, ...): unpack ...`, a group each."""
-        return [self._phrase(group) for group in _TITLES if group in self.names]
+        """`3 archives (a.zip, b.zip, c.zip)`, a group each."""
+        return [self._phrase(group) for group in self._groups()]
+
+    def advice(self) -> list[str]:
+        """What to do about the groups, "" for nothing."""
+        return [_TITLES[group][2] for group in self._groups()]
+
+    def _groups(self) -> list[str]:
+        return [group for group in _TITLES if group in self.names]
 
     def _phrase(self, group: str) -> str:
-        names, (one, many, advice) = self.names[group], _TITLES[group]
+        names, (one, many, _) = self.names[group], _TITLES[group]
         common = [name for name, _ in Counter(names).most_common()]
-        text = f"{counted(len(names), one, many)} ({first_of(common, SHOWN)})"
-        return f"{text}: {advice}" if advice else text
+        return f"{counted(len(names), one, many)} ({first_of(common, SHOWN)})"
 
 
 def plain(name: str) -> str:
@@ -126,7 +132,8 @@ def list_images(folder: Path, side: str) -> tuple[list[Found], list[str]]:
         _leave(path, heads, left)
     _check_kinds(found, left, folder, side)
     found.sort(key=lambda file: file.name.split("/"))
-    return found, [f"{side}: left out {text}" for text in left.phrases()]
+    told = zip(left.phrases(), left.advice(), strict=True)
+    return found, [f"{side}: left out {text}{advice and ': ' + advice}" for text, advice in told]
 
 
 def _check_kinds(found: Sequence[Found], left: Left, folder: Path, side: str) -> None:
@@ -135,7 +142,7 @@ def _check_kinds(found: Sequence[Found], left: Left, folder: Path, side: str) ->
         what = " and ".join(left.phrases()) or "an empty folder"
         raise DataError(
             f"the {side} images must be {READ}, or a store, but got {what} in '{folder}'; "
-            "convert them or check the path"
+            f"{next(filter(None, left.advice()), 'check the path')}"
         )
     if len(counts) > 1:
         what = " and ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.data.dicom.geometry import canonical_axes, reorient
+from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
 from harness.data.volume_files import READABLE, SEGMENTATION, read_volume, suffix_of
 
 VOLUMES = tuple(end for end in READABLE if end != SEGMENTATION)
@@ -37,12 +37,14 @@ class Stack:
         several: whether it may hold several; False where it is one image.
         spacing: of slices, rows and columns, mm; None where no geometry is known, and slices are
             as stored.
+        corners: n x 3, where the first voxel of each image lies, LPS mm; None likewise.
         unplaced: the geometry is that of programs which know none: 1 mm apart, along the axes.
     """
 
     images: Images
     several: bool
     spacing: tuple[float, ...] | None = None
+    corners: NDArray[np.float64] | None = None
     unplaced: bool = False
 
 
@@ -113,13 +115,16 @@ def in_order(volume: NDArray[Any], affine: NDArray[np.float64]) -> Stack:
     axes, flips = canonical_axes(affine)
     with np.errstate(over="ignore"):  # too large for float32 is infinite, and refused as such
         images = reorient(volume, axes, flips).astype(np.float32)
+    placed = reorient_affine(affine, volume.shape, axes, flips)
     order = [0, 1, 2]
     if images.shape.count(1) == 1:  # a single slice, maybe coronal or sagittal
         order.insert(0, order.pop(images.shape.index(1)))
-    steps = np.linalg.norm(affine[:3, :3], axis=0)[list(axes)][order]
-    spacing = tuple(float(f"{step:.{DIGITS}g}") for step in steps)
+    images = np.ascontiguousarray(images.transpose(order))
+    placed = placed[:, [*order, 3]]
+    spacing = tuple(float(f"{s:.{DIGITS}g}") for s in np.linalg.norm(placed[:3, :3], axis=0))
+    corners = placed[:3, 3] + np.arange(len(images))[:, None] * placed[:3, 0]
     unplaced = np.array_equal(np.abs(affine[:, [2, 1, 0, 3]]), np.eye(4))
-    return Stack(np.ascontiguousarray(images.transpose(order)), True, spacing, unplaced)
+    return Stack(images, True, spacing, corners, unplaced)
 
 
 def _unreadable(kind: str, name: str, reason: object) -> DataError:

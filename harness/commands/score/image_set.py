@@ -44,6 +44,7 @@ class ImageSet:
         notes: what a reader of the scores should know.
         spacings: different spacings of slices, rows and columns, mm; () where images have no
             geometry and are as stored.
+        corners: n x 3, where the first pixel of each image lies, LPS mm; None likewise.
         unplaced: every volume has the geometry of programs which know none.
     """
 
@@ -55,6 +56,7 @@ class ImageSet:
     patients: tuple[str, ...] | None
     notes: tuple[str, ...]
     spacings: tuple[tuple[float, ...], ...] = ()
+    corners: NDArray[np.float64] | None = None
     unplaced: bool = False
 
     def __len__(self) -> int:
@@ -84,6 +86,7 @@ class ImageSet:
             images=self.images[rows],
             files=tuple(self.files[row] for row in rows),
             places=tuple(self.places[row] for row in rows),
+            corners=None if self.corners is None else self.corners[rows],
             patients=None if self.patients is None else tuple(self.patients[row] for row in rows),
         )
 
@@ -192,6 +195,7 @@ def _from_files(folder: Path, side: str, window: Window | None, people: dict[str
         notes.append(f"{side}: the slices of one volume count as one patient's")
     notes += _oddities(parts, kind, side)
     images = np.concatenate([stack.images for _, stack in parts])
+    corners = [stack.corners for _, stack in parts if stack.corners is not None]
     if kind != "PNG":
         images, more = _windowed(images, kind, folder, side, window)
         notes += more
@@ -206,6 +210,7 @@ def _from_files(folder: Path, side: str, window: Window | None, people: dict[str
         None if owners is None else tuple(owners),
         tuple(notes),
         tuple(sorted({stack.spacing for _, stack in parts if stack.spacing})),
+        np.concatenate(corners) if corners else None,
         all(stack.unplaced for _, stack in parts),
     )
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from harness.base.errors import DataError
 from harness.base.rng import generator
 from harness.base.text import first_of
@@ -18,6 +20,8 @@ from harness.metrics.images.similarity import paired_similarity, ssim_diversity
 from harness.metrics.records import DIVERSITY_PAIRS
 
 SHOWN = 3
+SAME_PLACE = 0.5
+"""Farthest that images of a pair may lie apart, as a share of the longest spacing."""
 
 
 def judge_diversity(real: ImageSet, synthetic: ImageSet, seed: int) -> dict[str, Any]:
@@ -51,7 +55,27 @@ def score_pairs(real: ImageSet, synthetic: ImageSet, window: Window | None) -> d
     Raises:
         DataError: a store, a synthetic image without a real one, or one name for two images.
     """
+    rows = partners(real, synthetic)
+    scores = paired_similarity(real.images[rows], synthetic.images).means()
+    if window is not None:
+        scale = window[1] - window[0]
+        mae = scores["mae"]
+        scores["mae_in_window_units"] = replace(mae, value=mae.value * scale)
+    return {
+        "pairs": len(rows),
+        "real_without_pair": len(real) - len(rows),
+        "scores": {name: score.to_dict() for name, score in scores.items()},
+    }
+
+
+def partners(real: ImageSet, synthetic: ImageSet) -> list[int]:
+    """The row of the real image of the same name, for each synthetic image.
+
+    Raises:
+        DataError: as of `score_pairs`.
+    """
     names, reals = _paired_names(synthetic, real)
+    _check_depths(synthetic, names, real, reals)
     places = {name: row for row, name in enumerate(reals)}
     missing = [
         stem for stem, name in zip(synthetic.stems, names, strict=True) if name not in places
@@ -63,18 +87,23 @@ def score_pairs(real: ImageSet, synthetic: ImageSet, window: Window | None) -> d
             f"{first_of(quoted, SHOWN)} in '{real.folder}'; name both alike, "
             "or leave --paired out"
         )
-    _check_depths(synthetic, names, real, reals)
-    rows = [places[name] for name in names]
-    scores = paired_similarity(real.images[rows], synthetic.images).means()
-    if window is not None:
-        scale = window[1] - window[0]
-        mae = scores["mae"]
-        scores["mae_in_window_units"] = replace(mae, value=mae.value * scale)
-    return {
-        "pairs": len(names),
-        "real_without_pair": len(real) - len(names),
-        "scores": {name: score.to_dict() for name, score in scores.items()},
-    }
+    return [places[name] for name in names]
+
+
+def apart(real: ImageSet, synthetic: ImageSet) -> list[str]:
+    """A note on pairs that lie at different places, where the files of both sides tell."""
+    rows = partners(real, synthetic)
+    if real.corners is None or synthetic.corners is None or real.unplaced or synthetic.unplaced:
+        return []
+    gaps = np.linalg.norm(real.corners[rows] - synthetic.corners, axis=1)
+    far = gaps > SAME_PLACE * max(max(steps) for steps in (*real.spacings, *synthetic.spacings))
+    if not far.any():
+        return []
+    worst = int(gaps.argmax())
+    return [
+        f"{int(far.sum())} of {len(far)} pairs lie at different places by their geometry, by up to "
+        f"{gaps[worst]:.3g} mm ('{synthetic.names[worst]}'): do they show the same?"
+    ]
 
 
 def _paired_names(some: ImageSet, others: ImageSet) -> tuple[Sequence[str], Sequence[str]]:
@@ -107,7 +136,7 @@ def _check_depths(
     """Stacks of one name must have as many images: else number 3 of each is another place."""
     here, there = _depths(names, some.places), _depths(partners, others.places)
     for name, depth in here.items():
-        if depth != there[name]:
+        if there[name] not in (0, depth):
             raise DataError(
                 f"--paired needs as many slices on both sides, but got {depth} in '{some.folder}' "
                 f"and {there[name]} in '{others.folder}' of '{name}'; crop or resample one"

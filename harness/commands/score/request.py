@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import tempfile
@@ -9,14 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from harness.base.errors import ConfigError, DataError, EnvironmentFault
 from harness.commands.output_folder import unwritable
 from harness.commands.score.features import drawn
 from harness.commands.score.image_patients import with_patients
 from harness.commands.score.image_set import ImageSet, Window, read_images
+from harness.commands.score.pixels import apart
 from harness.metrics.extractors.registry import NO_FILES, ExtractorFiles, identify
 from harness.metrics.extractors.weights import INCEPTION_FILE, INCEPTION_URL, find_inception
 
@@ -183,14 +182,35 @@ def _check_disjoint(real: ImageSet, heldout: ImageSet) -> None:
 def equal_images(some: ImageSet, others: ImageSet) -> list[tuple[str, str]]:
     """Names of images of `some` that are in `others` as well, pixel for pixel, and of their twins;
     blank images, which are equal without being copies, are not among them."""
-    known = {image.tobytes(): name for image, name in _shown(others)}
-    pairs = [(name, known.get(image.tobytes())) for image, name in _shown(some)]
-    return [(name, twin) for name, twin in pairs if twin is not None]
+    known = dict(_shown(others))
+    return [(name, known[digest]) for digest, name in _shown(some) if digest in known]
 
 
-def _shown(images: ImageSet) -> list[tuple[NDArray[np.float32], str]]:
+def _shown(images: ImageSet) -> list[tuple[bytes, str]]:
+    """A digest of each image that is not blank, and its name."""
     pairs = zip(images.images, images.names, strict=True)
-    return [(image, name) for image, name in pairs if image.min() < image.max()]
+    return [
+        (hashlib.sha256(image.tobytes()).digest(), name)
+        for image, name in pairs
+        if image.min() < image.max()
+    ]
+
+
+def _repeated(images: ImageSet, side: str) -> list[str]:
+    """A note on images that a set holds more than once."""
+    first: dict[bytes, str] = {}
+    again = [
+        (name, first[digest])
+        for digest, name in _shown(images)
+        if first.setdefault(digest, name) != name
+    ]
+    if not again:
+        return []
+    name, same = again[0]
+    return [
+        f"{side}: images there more than once, pixel for pixel: {len(again)} of {len(images)} "
+        f"(e.g. '{name}' and '{same}')"
+    ]
 
 
 def drawn_sets(sets: Sets, request: ScoreRequest) -> tuple[ImageSet, ImageSet, list[str]]:
@@ -198,6 +218,7 @@ def drawn_sets(sets: Sets, request: ScoreRequest) -> tuple[ImageSet, ImageSet, l
     sides = []
     notes = [note for images in sets.every for note in images.notes]
     for side, images in (("real", sets.real), ("synthetic", sets.synthetic)):
+        notes += _repeated(images, side)
         rows = drawn(len(images), request.most, request.seed, f"score-{side}")
         if len(rows) < len(images):
             notes.append(
@@ -216,7 +237,10 @@ def drawn_sets(sets: Sets, request: ScoreRequest) -> tuple[ImageSet, ImageSet, l
         notes.append(f"{fewest} images on a side are too few for the scores to mean anything")
     elif fewest < COARSE:
         notes.append(f"with {fewest} images on a side only large differences show")
-    return sides[0], sides[1], [*notes, *_compared(sets)]
+    notes += _compared(sets)
+    if request.paired:
+        notes += apart(sets.real, sets.synthetic)
+    return sides[0], sides[1], notes
 
 
 def _compared(sets: Sets) -> Iterator[str]:
