@@ -96,7 +96,10 @@ def inspect(
 @app.command()
 def score(
     real: Annotated[
-        Path, typer.Argument(metavar="REAL", help="folder of PNG, NPY or NIfTI files, or a store")
+        Path,
+        typer.Argument(
+            metavar="REAL", help="folder of PNG, NPY, NIfTI, NRRD or DICOM files, or a store"
+        ),
     ],
     synthetic: Annotated[Path, typer.Argument(metavar="SYNTHETIC", help="likewise")],
     patients: Annotated[
@@ -108,7 +111,7 @@ def score(
     ] = None,
     window: Annotated[
         tuple[float, float] | None,
-        typer.Option(metavar="LOW HIGH", help="values of NPY and NIfTI files that become 0 and 1"),
+        typer.Option(metavar="LOW HIGH", help="values that become 0 and 1; PNG needs none"),
     ] = None,
     heldout: Annotated[
         Path | None,

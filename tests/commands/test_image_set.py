@@ -96,20 +96,29 @@ def test_values_without_a_window_must_be_in_0_to_1(tmp_path: Path) -> None:
 def test_a_volume_is_slices_of_one_patient(tmp_path: Path, ending: str) -> None:
     voxels = np.random.default_rng(0).integers(0, 100, (EDGE, EDGE + 4, 3)).astype(np.int16)
     save_nifti(tmp_path / f"a.{ending}", voxels, slope=2, inter=-50)
-    save_nifti(tmp_path / f"b.{ending}", voxels[..., 0].astype(np.float32))
+    save_nifti(tmp_path / f"b.{ending}", voxels[..., :1].astype(np.float32))
     found = read_images(tmp_path, "real", (-50.0, 150.0))
-    assert found.images.shape == (4, EDGE, EDGE + 4)
-    np.testing.assert_allclose(found.images[2], voxels[..., 2] * 2 / 200, atol=1e-6)
-    assert found.names == (*(f"a.{ending}#{i}" for i in range(3)), f"b.{ending}")
+    assert found.kind == "volume"
+    assert found.images.shape == (4, EDGE + 4, EDGE)
+    # Stored to the right, front and head; rows run to the back, columns to the left.
+    seen = voxels[::-1, ::-1].transpose(2, 1, 0)
+    np.testing.assert_allclose(found.images[2], seen[2] * 2 / 200, atol=1e-6)
+    assert found.names == (*(f"a.{ending}#{i}" for i in range(3)), f"b.{ending}#0")
     assert found.patients is not None
     assert [found.patients.index(owner) for owner in found.patients] == [0, 0, 0, 3]
-    assert found.notes == ("real: the slices of one NIfTI file count as one patient's",)
+    assert found.notes == ("real: the slices of one volume count as one patient's",)
 
 
 def test_single_slices_in_nifti_say_nothing_about_patients(tmp_path: Path) -> None:
     for name in "ab":
         save_nifti(tmp_path / f"{name}.nii", grey(0))
-    assert read_images(tmp_path, "real").patients is None
+    found = read_images(tmp_path, "real")
+    assert found.patients is None
+    assert found.places == (-1, -1)
+    np.testing.assert_allclose(found.images[1], grey(0), atol=1e-7)
+    assert found.notes == (
+        "real: volumes without geometry are read as stored, slices along the last axis",
+    )
 
 
 def test_a_store_knows_patients_and_roles(tmp_path: Path) -> None:
@@ -136,10 +145,15 @@ def test_a_store_knows_patients_and_roles(tmp_path: Path) -> None:
 
 def test_other_files_are_counted_and_said(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", grey(0))
-    for name in ("notes.txt", "more.txt", "x.jpg", ".hidden.png"):
+    for name in ("notes.txt", "more.txt", "list.csv", "x.jpg", "y.TIF", "old.zip", "a.seg.nrrd"):
         (tmp_path / name).write_text("x")
-    (note,) = read_images(tmp_path, "real").notes
-    assert note == "real: 4 files left out that are no images (.txt, .png, .jpg)"
+    assert read_images(tmp_path, "real").notes == (
+        "real: left out 1 archive (old.zip): unpack what holds images",
+        "real: left out 2 images of kinds that are not read (.jpg, .TIF): save each as grey PNG of "
+        "8 or 16 bits, or its values with numpy.save as .npy",
+        "real: left out 1 segmentation (.seg.nrrd)",
+        "real: left out 3 files that are no images (.txt, .csv)",
+    )
 
 
 def test_a_flat_set_is_doubted(tmp_path: Path) -> None:
@@ -156,7 +170,7 @@ def test_what_is_no_set_is_refused(tmp_path: Path) -> None:
     )
     assert "but got an empty folder in" in refused(tmp_path)
     (tmp_path / "a.jpg").write_text("x")
-    assert "but got 1 other file in" in refused(tmp_path)
+    assert "but got 1 image of a kind that is not read (.jpg) in " in refused(tmp_path)
     np.save(tmp_path / "a.npy", grey(0))
     save_png(tmp_path / "a.png", np.zeros((EDGE, EDGE), np.uint8))
     assert refused(tmp_path) == (
@@ -225,9 +239,9 @@ BAD = [
     ("a.npy", lambda p: np.save(p, np.zeros((2, 1, 40, 40))), "shape (2, 1, 40, 40) of float64"),
     ("a.npy", lambda p: np.save(p, np.full((40, 40), "x")), "of <U1 in '{}'"),
     ("a.npy", lambda p: np.save(p, np.array([{}], object), allow_pickle=True), "in_"),
-    ("a.nii", lambda p: p.write_bytes(b"no"), "every NIfTI file must be readable, but got '{}' ("),
-    ("a.nii.gz", zipped, "every NIfTI file must be readable, but got '{}' ("),
-    ("a.nii", lambda p: save_nifti(p, np.zeros((40, 40, 2, 2))), "shape (40, 40, 2, 2)"),
+    ("a.nii", lambda p: p.write_bytes(b"no"), "every volume file must be readable, but got '{}' ("),
+    ("a.nii.gz", zipped, "every volume file must be readable, but got '{}' ("),
+    ("a.nii", lambda p: save_nifti(p, np.zeros((40, 40, 2, 2))), "one has 2)"),
 ]
 
 
@@ -241,7 +255,7 @@ def test_bad_files_are_named(tmp_path: Path, name: str, make: object, words: str
 
 def test_suffixes() -> None:
     assert [kind_of(n) for n in ("a.PNG", "b.nii.gz", ".a.npy", "c.gz")] == [
-        *("PNG", "NIfTI", None, None)
+        *("PNG", "volume", None, None)
     ]
     assert stem_of("x/a.nii.gz") == "x/a"
     assert stem_of("x/a.b.npy") == "x/a.b"

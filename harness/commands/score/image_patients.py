@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from harness.base.errors import ConfigError, DataError
 from harness.base.text import first_of
+from harness.commands.score.folder_files import plain
 from harness.commands.score.image_set import ImageSet
 
 COLUMNS = ("image", "patient")
@@ -36,7 +37,7 @@ def with_patients(given: ImageSet, rule: str) -> ImageSet:
 
 def _from_names(given: ImageSet, rule: str) -> tuple[str, ...]:
     try:
-        pattern = re.compile(rule)
+        pattern = re.compile(plain(rule))
     except re.error as error:
         raise ConfigError(
             "--patients must be a CSV file or a regular expression, but got "
@@ -104,8 +105,8 @@ def _read_table(path: Path) -> dict[str, str]:
         )
     table: dict[str, str] = {}
     for row in reader:
-        image = (row["image"] or "").strip().replace("\\", "/").removeprefix("./")
-        patient = (row["patient"] or "").strip()
+        image = plain(row["image"] or "").strip().replace("\\", "/").removeprefix("./")
+        patient = plain(row["patient"] or "").strip()
         if not image or not patient:
             raise DataError(
                 f"--patients needs an image and a patient in every row, but got row "

@@ -1,13 +1,13 @@
-"""Anyone's set of images: a folder of PNG, NPY or NIfTI files, or a store.
+"""Anyone's set of images: a folder of PNG, NPY or volume files, of DICOM series, or a store.
 
 Images come out as float32 in [0, 1]. Nothing is skipped silently: a file that cannot be read is an
-error, files of other suffixes are counted, values that a window cuts off are said.
+error, files that are left out are counted, values that a window cuts off are said.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.base.text import counted
-from harness.commands.score.image_files import kind_of, read_file, stem_of
+from harness.commands.score.dicom_series import read_series
+from harness.commands.score.folder_files import Found, list_images, plain
+from harness.commands.score.image_files import Stack, read_file, stem_of
 from harness.data.pairs.store import Store
 
 SMALLEST_PX = 32
@@ -33,12 +35,17 @@ class ImageSet:
 
     Attributes:
         folder: where it was read, as given.
-        kind: "PNG", "NPY", "NIfTI" or "store".
+        kind: "PNG", "NPY", "volume", "DICOM CT", "DICOM MR" or "store".
         images: float32 n x H x W in [0, 1].
-        files: n, relative path of each image's file ("ct.npy" for a store).
+        files: n, relative path of each image's file ("ct.npy" for a store; of a DICOM series, its
+            folder).
         places: n, number of the image in its file; -1 for the one image of a file.
         patients: n, whose image it is; None where nothing says so.
         notes: what a reader of the scores should know.
+        spacings: different spacings of slices, rows and columns, mm; () where images have no
+            geometry and are as stored.
+        corners: n x 3, where the first pixel of each image lies, LPS mm; None likewise.
+        unplaced: every volume has the geometry of programs which know none.
     """
 
     folder: Path
@@ -48,6 +55,9 @@ class ImageSet:
     places: tuple[int, ...]
     patients: tuple[str, ...] | None
     notes: tuple[str, ...]
+    spacings: tuple[tuple[float, ...], ...] = ()
+    corners: NDArray[np.float64] | None = None
+    unplaced: bool = False
 
     def __len__(self) -> int:
         return len(self.images)
@@ -76,6 +86,7 @@ class ImageSet:
             images=self.images[rows],
             files=tuple(self.files[row] for row in rows),
             places=tuple(self.places[row] for row in rows),
+            corners=None if self.corners is None else self.corners[rows],
             patients=None if self.patients is None else tuple(self.patients[row] for row in rows),
         )
 
@@ -95,26 +106,30 @@ def read_images(
     side: str,
     window: Window | None = None,
     roles: Sequence[str] = ("train", "validation"),
+    people: dict[str, str] | None = None,
 ) -> ImageSet:
     """The set of images in `folder` and below.
 
     Args:
-        folder: PNG, NPY or NIfTI files of one kind, or a store.
+        folder: files of one kind, or a store.
         side: what messages call the set, e.g. "real".
-        window: lowest and highest value of NPY and NIfTI files, which become 0 and 1.
+        window: lowest and highest value, in the files' units, which become 0 and 1; not of PNG.
         roles: of a store of real pairs, whose patients are read.
+        people: what patients of DICOM files are called, by their digest; filled on the way. Sets
+            that share it call a patient alike.
 
     Raises:
         DataError: the folder or a file breaks a rule.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(
-            f"the {side} images must be in an existing folder, but got '{folder}'; check the path"
+            f"the {side} images must be in an existing folder, but got '{folder}'"
+            f"{', a file; unpack an archive' if os.path.isfile(folder) else ''}; check the path"
         )
-    if all((folder / name).is_file() for name in ("ct.npy", "index.csv", "meta.json")):
+    if all(os.path.isfile(folder / name) for name in ("ct.npy", "index.csv", "meta.json")):
         found = _from_store(folder, side, roles)
     else:
-        found = _from_files(folder, side, window)
+        found = _from_files(folder, side, window, {} if people is None else people)
     height, width = found.images.shape[1:]
     if min(height, width) < SMALLEST_PX:
         raise DataError(
@@ -161,58 +176,86 @@ def _from_store(folder: Path, side: str, roles: Sequence[str]) -> ImageSet:
     return ImageSet(folder, "store", unit, files, places, patients, tuple(notes))
 
 
-def _from_files(folder: Path, side: str, window: Window | None) -> ImageSet:
-    paths, kind, notes = _listed(folder, side)
-    stacks: list[NDArray[np.float32]] = []
-    files: list[str] = []
-    places: list[int] = []
-    for path in paths:
-        name = path.relative_to(folder).as_posix()
-        stack, several = read_file(path, str(path))
-        if stacks and stack.shape[1:] != stacks[0].shape[1:]:
-            one, other = (" x ".join(map(str, s.shape[1:])) for s in (stacks[0], stack))
-            raise DataError(
-                f"all images of a set must have one size, but got {one} in '{paths[0]}' and "
-                f"{other} in '{path}'; crop or resample them"
-            )
-        stacks.append(stack)
-        files += [name] * len(stack)
-        places += range(len(stack)) if several else [-1]
-    images = np.concatenate(stacks)
+def _from_files(folder: Path, side: str, window: Window | None, people: dict[str, str]) -> ImageSet:
+    listed, notes = list_images(folder, side)
+    kind, owners = listed[0].kind, None
+    if kind == "DICOM":
+        volumes, kind, more = read_series(listed, folder, side)
+        notes += more
+        parts = _alike(((volume.name, volume.stack) for volume in volumes), folder)
+        told = [people.setdefault(v.patient, f"patient {len(people) + 1}") for v in volumes]
+        owners = [who for who, (_, stack) in zip(told, parts, strict=True) for _ in stack.images]
+    else:
+        parts = _alike(_read_all(listed, kind), folder)
+    files = [name for name, stack in parts for _ in stack.images]
+    places = [n if stack.several else -1 for _, stack in parts for n in range(len(stack.images))]
+    # Slices of a volume belong together, whoever's it is; single slices say nothing.
+    if kind == "volume" and len(parts) < len(files):
+        owners = [f"{folder}/{file}" for file in files]
+        notes.append(f"{side}: the slices of one volume count as one patient's")
+    notes += _oddities(parts, kind, side)
+    images = np.concatenate([stack.images for _, stack in parts])
+    corners = [stack.corners for _, stack in parts if stack.corners is not None]
     if kind != "PNG":
         images, more = _windowed(images, kind, folder, side, window)
         notes += more
     elif window is not None:
         notes.append(f"{side}: PNG files are mapped to [0, 1] by their bit depth, not --window")
-    # Slices of a volume belong together, whoever's it is; single slices say nothing.
-    volumes = kind == "NIfTI" and len(paths) < len(images)
-    owners = tuple(f"{folder}/{file}" for file in files) if volumes else None
-    if volumes:
-        notes.append(f"{side}: the slices of one NIfTI file count as one patient's")
-    return ImageSet(folder, kind, images, tuple(files), tuple(places), owners, tuple(notes))
+    return ImageSet(
+        folder,
+        kind,
+        images,
+        tuple(files),
+        tuple(places),
+        None if owners is None else tuple(owners),
+        tuple(notes),
+        tuple(sorted({stack.spacing for _, stack in parts if stack.spacing})),
+        np.concatenate(corners) if corners else None,
+        all(stack.unplaced for _, stack in parts),
+    )
 
 
-def _listed(folder: Path, side: str) -> tuple[list[Path], str, list[str]]:
-    """The image files in order of their names, their kind, and what was left out."""
-    kinds = {path: kind_of(path.name) for path in sorted(folder.rglob("*")) if path.is_file()}
-    others = [path.suffix or path.name for path, kind in kinds.items() if kind is None]
-    counts = Counter(kind for kind in kinds.values() if kind)
-    if not counts:
-        found = counted(len(others), "other file") if others else "an empty folder"
-        raise DataError(
-            f"the {side} images must be PNG, NPY or NIfTI files or a store, but got {found} in "
-            f"'{folder}'; convert them"
+def _read_all(listed: Sequence[Found], kind: str) -> Iterator[tuple[str, Stack]]:
+    for file in listed:
+        yield file.name, read_file(file.path, plain(str(file.path)), kind)
+
+
+def _alike(parts: Iterable[tuple[str, Stack]], folder: Path) -> list[tuple[str, Stack]]:
+    """The parts, checked as they are read: of one size, all with geometry or all without."""
+    read: list[tuple[str, Stack]] = []
+    for name, stack in parts:
+        first_name, first = read[0] if read else (name, stack)
+        if (first.spacing is None) != (stack.spacing is None):
+            without, placed = (first_name, name) if first.spacing is None else (name, first_name)
+            raise DataError(
+                "all volumes of a set must say how they lie, or none, but got no geometry in "
+                f"'{folder / without}' and one in '{folder / placed}'; keep them apart"
+            )
+        if stack.images.shape[1:] != first.images.shape[1:]:
+            one, other = (" x ".join(map(str, s.images.shape[1:])) for s in (first, stack))
+            raise DataError(
+                f"all images of a set must have one size, but got {one} in '{folder / first_name}' "
+                f"and {other} in '{folder / name}'; crop or resample them"
+            )
+        read.append((name, stack))
+    return read
+
+
+def _oddities(parts: Sequence[tuple[str, Stack]], kind: str, side: str) -> Iterator[str]:
+    """What may be wrong with a set that can be read."""
+    if kind == "volume" and parts[0][1].spacing is None:
+        yield f"{side}: volumes without geometry are read as stored, slices along the last axis"
+    masks = [name for name, stack in parts if _two_valued(stack.images)]
+    if 0 < len(masks) < len(parts):
+        yield (
+            f"{side}: {len(masks)} of {len(parts)} files have two values alone (e.g. "
+            f"'{masks[0]}'): are they masks?"
         )
-    if len(counts) > 1:
-        found = " and ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
-        raise DataError(
-            f"a set must be files of one kind, but got {found} in '{folder}'; "
-            "keep each kind in a folder of its own"
-        )
-    common = ", ".join(suffix for suffix, _ in Counter(others).most_common(3))
-    left = f"{side}: {counted(len(others), 'file')} left out that are no images ({common})"
-    kept = [path for path, kind in kinds.items() if kind]
-    return kept, next(iter(counts)), [left] if others else []
+
+
+def _two_valued(images: NDArray[np.float32]) -> bool:
+    low, high = images.min(), images.max()
+    return bool(low < high and ((images == low) | (images == high)).all())
 
 
 def _windowed(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from harness.base.errors import ConfigError, DataError, EnvironmentFault
 from harness.commands.output_folder import unwritable
 from harness.commands.score.features import drawn
 from harness.commands.score.image_patients import with_patients
 from harness.commands.score.image_set import ImageSet, Window, read_images
+from harness.commands.score.pixels import apart
 from harness.metrics.extractors.registry import NO_FILES, ExtractorFiles, identify
 from harness.metrics.extractors.weights import INCEPTION_FILE, INCEPTION_URL, find_inception
 
@@ -29,7 +30,7 @@ class ScoreRequest:
 
     Attributes:
         real, synthetic, heldout: folders of images; real is what the generator was trained on.
-        window: of NPY and NIfTI files.
+        window: of everything but PNG files and stores.
         patients: CSV file or expression.
         extractors: names; empty takes `auto`, or the TorchScript file where one is named.
         files: weights that extractors read.
@@ -71,15 +72,14 @@ def check(request: ScoreRequest) -> None:
                 f"--window must be two numbers, the lower one first, but got {low:g} {high:g}; "
                 "type e.g. --window -160 240"
             )
-    output = request.output.resolve()
-    one, other = request.real.resolve(), request.synthetic.resolve()
+    output, one, other = map(_real, (request.output, request.real, request.synthetic))
     if one != other and (one.is_relative_to(other) or other.is_relative_to(one)):
         raise ConfigError(
             f"REAL and SYNTHETIC must not lie in each other, but got '{one}' and '{other}'; their "
             "images would count on both sides: move one of them"
         )
     for folder in (request.real, request.synthetic, request.heldout):
-        if folder is not None and output.is_relative_to(folder.resolve()):
+        if folder is not None and output.is_relative_to(_real(folder)):
             raise ConfigError(
                 f"--output must lie outside the folders of images, but got '{request.output}' in "
                 f"'{folder}'; name another one"
@@ -93,6 +93,11 @@ def check(request: ScoreRequest) -> None:
         tempfile.TemporaryFile(dir=output).close()
     except OSError as error:
         raise unwritable("--output", WRITABLE, request.output, error) from error
+
+
+def _real(path: Path) -> Path:
+    """Behind all links; a link to itself, which `Path.resolve` does not bear, stays."""
+    return Path(os.path.realpath(path))
 
 
 def extractor_names(request: ScoreRequest) -> list[str]:
@@ -122,11 +127,12 @@ def extractor_names(request: ScoreRequest) -> list[str]:
 
 def read_sets(request: ScoreRequest) -> Sets:
     roles = ("train", "validation") if request.heldout is None else ("train",)
-    real = read_images(request.real, "real", request.window, roles)
-    synthetic = read_images(request.synthetic, "synthetic", request.window)
+    window, people = request.window, dict[str, str]()
+    real = read_images(request.real, "real", window, roles, people)
+    synthetic = read_images(request.synthetic, "synthetic", window, people=people)
     heldout = None
     if request.heldout is not None:
-        heldout = read_images(request.heldout, "held-out", request.window, ("validation",))
+        heldout = read_images(request.heldout, "held-out", window, ("validation",), people)
     for other in (synthetic, heldout):
         if other is not None and other.size != real.size:
             raise DataError(
@@ -154,7 +160,7 @@ def read_sets(request: ScoreRequest) -> Sets:
 def _check_disjoint(real: ImageSet, heldout: ImageSet) -> None:
     """Before features are made: an image, a folder or a patient on both sides."""
     if real.patients is None or heldout.patients is None:
-        if real.folder.resolve() == heldout.folder.resolve():
+        if _real(real.folder) == _real(heldout.folder):
             raise DataError(
                 "--heldout must hold images the generator never saw, but got the real folder "
                 f"'{heldout.folder}' itself; name another one"
@@ -176,14 +182,35 @@ def _check_disjoint(real: ImageSet, heldout: ImageSet) -> None:
 def equal_images(some: ImageSet, others: ImageSet) -> list[tuple[str, str]]:
     """Names of images of `some` that are in `others` as well, pixel for pixel, and of their twins;
     blank images, which are equal without being copies, are not among them."""
-    known = {image.tobytes(): name for image, name in _shown(others)}
-    pairs = [(name, known.get(image.tobytes())) for image, name in _shown(some)]
-    return [(name, twin) for name, twin in pairs if twin is not None]
+    known = dict(_shown(others))
+    return [(name, known[digest]) for digest, name in _shown(some) if digest in known]
 
 
-def _shown(images: ImageSet) -> list[tuple[NDArray[np.float32], str]]:
+def _shown(images: ImageSet) -> list[tuple[bytes, str]]:
+    """A digest of each image that is not blank, and its name."""
     pairs = zip(images.images, images.names, strict=True)
-    return [(image, name) for image, name in pairs if image.min() < image.max()]
+    return [
+        (hashlib.sha256(image.tobytes()).digest(), name)
+        for image, name in pairs
+        if image.min() < image.max()
+    ]
+
+
+def _repeated(images: ImageSet, side: str) -> list[str]:
+    """A note on images that a set holds more than once."""
+    first: dict[bytes, str] = {}
+    again = [
+        (name, first[digest])
+        for digest, name in _shown(images)
+        if first.setdefault(digest, name) != name
+    ]
+    if not again:
+        return []
+    name, same = again[0]
+    return [
+        f"{side}: images there more than once, pixel for pixel: {len(again)} of {len(images)} "
+        f"(e.g. '{name}' and '{same}')"
+    ]
 
 
 def drawn_sets(sets: Sets, request: ScoreRequest) -> tuple[ImageSet, ImageSet, list[str]]:
@@ -191,6 +218,7 @@ def drawn_sets(sets: Sets, request: ScoreRequest) -> tuple[ImageSet, ImageSet, l
     sides = []
     notes = [note for images in sets.every for note in images.notes]
     for side, images in (("real", sets.real), ("synthetic", sets.synthetic)):
+        notes += _repeated(images, side)
         rows = drawn(len(images), request.most, request.seed, f"score-{side}")
         if len(rows) < len(images):
             notes.append(
@@ -209,7 +237,34 @@ def drawn_sets(sets: Sets, request: ScoreRequest) -> tuple[ImageSet, ImageSet, l
         notes.append(f"{fewest} images on a side are too few for the scores to mean anything")
     elif fewest < COARSE:
         notes.append(f"with {fewest} images on a side only large differences show")
-    kinds = {images.kind for images in sets.every}
-    if "NIfTI" in kinds and len(kinds) > 1:
-        notes.append("NIfTI slices are taken as stored, first axis down: do both sides lie alike?")
+    notes += _compared(sets)
+    if request.paired:
+        notes += apart(sets.real, sets.synthetic)
     return sides[0], sides[1], notes
+
+
+def _compared(sets: Sets) -> Iterator[str]:
+    """What differs in the geometry of the sets, where their files tell."""
+    sides = dict(zip(("real", "synthetic", "held-out"), sets.every, strict=False))
+    placed = {side: images for side, images in sides.items() if images.spacings}
+    if 0 < len(placed) < len(sides):
+        others = " and ".join(side for side in sides if side not in placed)
+        yield (
+            f"slices of the {' and '.join(placed)} volumes run to the head, rows to the back, "
+            f"columns to the patient's left; {others} images are as stored: do they lie alike?"
+        )
+    unplaced = [side for side, images in placed.items() if images.unplaced]
+    if 0 < len(unplaced) < len(placed):
+        yield (
+            f"the {' and '.join(unplaced)} volumes have the identity as geometry, which programs "
+            "write that know none: do all sides lie alike?"
+        )
+    if len({spacing for images in placed.values() for spacing in images.spacings}) > 1:
+        told = ", ".join(f"{side} {_extent(images.spacings)}" for side, images in placed.items())
+        yield f"spacing differs and nothing is resampled: {told} mm (slices x rows x columns)"
+
+
+def _extent(spacings: Sequence[tuple[float, ...]]) -> str:
+    """`3 x 0.9-1.2 x 0.9-1.2`."""
+    ends = [(min(steps), max(steps)) for steps in zip(*spacings, strict=True)]
+    return " x ".join(f"{low:g}" if low == high else f"{low:g}-{high:g}" for low, high in ends)
