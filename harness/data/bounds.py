@@ -24,7 +24,9 @@ def check_voxels(shape: Sequence[int], bytes_per_voxel: float, what: str = "a vo
     sizes = [int(size) for size in shape]
     claimed = " x ".join(map(str, sizes))
     if min(sizes, default=0) < 0:
-        raise DataError(f"{what} must have voxels, but its header claims {claimed}; export it again")
+        raise DataError(
+            f"{what} must have voxels, but its header claims {claimed}; export it again"
+        )
     wanted, free = math.prod(sizes) * bytes_per_voxel, psutil.virtual_memory().available
     if wanted > free:
         raise DataError(
