@@ -92,11 +92,13 @@ def _layers(fields: Mapping[str, str]) -> int | None:
 
 def _voxels(fields: Mapping[str, str], file: BinaryIO) -> Any:
     def true(name: str) -> bool:
-        return fields.get(name, "").lower() in ("true", "1")
+        return fields.get(name, "")[:1] in ("T", "t", "1")
 
     channels = int(fields.get("ElementNumberOfChannels", 1))
     if channels != 1:
-        raise DataError(f"a volume must have one number a voxel, but one has {channels}")
+        raise DataError(
+            f"a volume must have one number a voxel, but one has {channels}; export it in grey"
+        )
     if "BinaryData" in fields and not true("BinaryData"):
         raise DataError("the voxels of a MetaImage must be binary, but one has text; save it again")
     big = true("BinaryDataByteOrderMSB") or true("ElementByteOrderMSB")

@@ -12,6 +12,7 @@ import io
 import math
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,10 +33,11 @@ from harness.data.voxel_files import (
 )
 
 DETACHED = ".nhdr"
-_PACKED: Mapping[str, Any] = {
-    **dict.fromkeys(("gzip", "gz"), gzip.open),
-    **dict.fromkeys(("bzip2", "bz2"), bz2.open),
-}
+_NEEDED = ("type", "dimension", "sizes", "encoding", "endian")
+_TEXT = ("ASCII", "ascii", "text", "txt")
+_UNPACKED: Mapping[str, Any] = {
+    "raw": nullcontext, "gzip": gzip.open, "gz": gzip.open, "bzip2": bz2.open, "bz2": bz2.open
+}  # fmt: skip
 _FIELD = re.compile(r"Segment(\d+)_(?:ID|Name|Layer|LabelValue)")
 
 
@@ -131,23 +133,31 @@ def _voxels(header: Mapping[str, Any], file: BinaryIO) -> NDArray[Any]:
     """Voxels from the place of `file`; a packed stream is not unpacked beyond them.
 
     Raises:
-        DataError: they do not fit, or are more than the header says.
+        DataError: they do not fit, or are not as many as the header says.
     """
     import nrrd
 
-    sizes, skipped = header["sizes"], max(0, header.get("byteskip", header.get("byte skip", 0)))
+    skipped = header.get("byte skip", header.get("byteskip", 0))
+    if header.get("line skip", header.get("lineskip", 0)) or skipped < -1:
+        raise DataError(
+            "the voxels of an NRRD volume must follow its header, but one skips lines; save it "
+            "again"
+        )
+    bare = {key: header[key] for key in _NEEDED if key in header}
+    if bare["encoding"] not in _TEXT:
+        bare["encoding"] = "raw"
     # No voxels are read for their type: pynrrd alone knows its many names.
-    bare = {"endian": "little", **header, "encoding": "raw", "sizes": sizes * 0}
-    size = nrrd.read_data(bare, io.BytesIO(bytes(skipped))).itemsize
-    check_voxels(sizes, 2 * size)
-    unpack = _PACKED.get(header["encoding"])
-    if unpack is None:
-        return nrrd.read_data(header, file)
-    with unpack(file) as stream:
-        count = math.prod(map(int, sizes)) * size + skipped
-        unpacked = stream.read(count)
-        must_be(count, len(unpacked) + len(stream.read(1)))
-    return nrrd.read_data({**header, "encoding": "raw"}, io.BytesIO(unpacked))
+    empty = {"endian": "little", **bare, "encoding": "raw", "sizes": header["sizes"] * 0}
+    size = nrrd.read_data(empty, io.BytesIO()).itemsize
+    check_voxels(header["sizes"], 2 * size)
+    if bare["encoding"] in _TEXT:
+        return nrrd.read_data(bare, file)
+    count = math.prod(map(int, header["sizes"])) * size
+    with _UNPACKED[header["encoding"]](file) as stream:
+        stream.seek(*((-count, 2) if skipped < 0 else (skipped, 1)))
+        voxels = stream.read(count)
+        must_be(count, len(voxels) + len(stream.read(1)))
+    return nrrd.read_data(bare, io.BytesIO(voxels))
 
 
 def _affine(header: Mapping[str, Any]) -> tuple[Vector, int | None]:
@@ -160,7 +170,7 @@ def _affine(header: Mapping[str, Any]) -> tuple[Vector, int | None]:
         raise DataError(NO_GEOMETRY)
     units = {str(unit).strip('"').lower() for unit in header.get("space units", ())} - {"", "???"}
     if units - {"mm"}:
-        raise DataError("a volume must be measured in mm, but one is not")
+        raise DataError("a volume must be measured in mm, but one is not; export it again")
     signs = _space_signs(str(header.get("space", "")).lower())
     affine = np.eye(4)
     affine[:3, :3] = np.delete(directions, bare, axis=0).T * signs[:, None]

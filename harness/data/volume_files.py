@@ -83,7 +83,10 @@ def read_volume(path: Path, form: Form | None = None) -> tuple[NDArray[Any], Vec
     """
     layers, affine = read_layers(path, form)
     if len(layers) != 1:
-        raise DataError(f"a volume must have one number a voxel, but one has {len(layers)}")
+        raise DataError(
+            f"a volume must have one number a voxel, but one has {len(layers)}; "
+            "export one frame in grey"
+        )
     return layers[0], affine
 
 
@@ -113,9 +116,11 @@ def read_layers(path: Path, form: Form | None = None) -> tuple[NDArray[Any], Vec
         ) from error
     layers = _layers_first(values, axis)
     if 0 in layers.shape:
-        raise DataError("a volume must have voxels, but one has none")
+        raise DataError("a volume must have voxels, but one has none; export it again")
     if layers.dtype.kind not in "iufb":
-        raise DataError(f"a volume must have one number a voxel, but one has {layers.dtype}")
+        raise DataError(
+            f"a volume must have one number a voxel, but one has {layers.dtype}; export it in grey"
+        )
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise DataError(NO_GEOMETRY)
     return np.ascontiguousarray(layers.transpose(0, 3, 2, 1)), affine[:, [2, 1, 0, 3]]
@@ -125,7 +130,9 @@ def _layers_first(values: NDArray[Any], axis: int | None) -> NDArray[Any]:
     """(layers, columns, rows, slices) from an array with the `axis` of layers, or with none."""
     if values.ndim - (axis is not None) != 3:
         shape = " x ".join(map(str, values.shape))
-        raise DataError(f"a volume must have three axes, but one has {shape or 'none'}")
+        raise DataError(
+            f"a volume must have three axes, but one has {shape or 'none'}; export it whole"
+        )
     return values[None] if axis is None else np.moveaxis(values, axis, 0)
 
 
@@ -154,12 +161,14 @@ def _pair(path: Path) -> Any:
     """A header and its voxels in two files."""
     import nibabel
 
-    beside(path, re.sub(r"(?i)hdr(?=(\.gz)?$)", "img", path.name))
+    voxels = {"hdr": "img", "HDR": "IMG"}
+    beside(path, re.sub(r"(hdr|HDR)(?=(\.\w+)?$)", lambda match: voxels[match[0]], path.name))
     image = nibabel.load(str(path), mmap=False)
     if not isinstance(image, nibabel.Nifti1Pair):
         raise DataError(
-            f"{NO_GEOMETRY}: it is in the Analyze 7.5 format (.hdr, .img), which does not say "
-            "which side is left; convert the original DICOM to NIfTI"
+            "a volume must give a position and three directions, but one is in the Analyze 7.5 "
+            "format (.hdr, .img), which does not say which side is left; convert the "
+            "original DICOM to NIfTI"
         )
     return image
 
@@ -169,7 +178,7 @@ def _nifti_voxels(image: Any, form: Form | None) -> Read:
     affine = _RAS @ _nifti_affine(header, shape, form)
     unit = header.get_xyzt_units()[0]
     if unit not in ("mm", "unknown"):
-        raise DataError(f"a volume must be measured in mm, but one is in {unit}")
+        raise DataError(f"a volume must be measured in mm, but one is in {unit}; export it again")
     scaled = (image.dataobj.slope, image.dataobj.inter) != (1, 0)
     check_voxels(shape, 2 * max(header.get_data_dtype().itemsize, 8 * scaled))
     values = np.asarray(image.dataobj)

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 
-NO_GEOMETRY = "a volume must give a position and three directions, but one does not"
+NO_GEOMETRY = (
+    "a volume must give a position and three directions, but one does not; export it again"
+)
 LONGEST_LINE = 1 << 20
 """Bytes of a header's line; a file without lines is not read whole in search of its end."""
 Vector = NDArray[np.float64]

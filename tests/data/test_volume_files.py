@@ -247,7 +247,9 @@ def test_layers_may_be_any_axis(tmp_path: Path, axis: int) -> None:
         expected = layer * n + strides[0] * c + strides[1] * r + strides[2] * s
         assert layers[n, s, r, c] == expected % 251
     np.testing.assert_array_equal(point(affine, (4, 6, 8)), [18, 32, 42])
-    with pytest.raises(DataError, match=r"^a volume must have one number a voxel, but one has 2$"):
+    with pytest.raises(
+        DataError, match=r"^a volume must have one number a voxel, but one has 2; export one"
+    ):
         read_volume(path)
 
 
@@ -414,7 +416,9 @@ def test_a_raw_file_with_a_head_of_its_own(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_volume(path)[0], numbered())
 
 
-NO_GEOMETRY = "a volume must give a position and three directions, but one does not"
+NO_GEOMETRY = (
+    "a volume must give a position and three directions, but one does not; export it again"
+)
 FEWER = "a volume must have as many voxels as its header says, but one has fewer; export it again"
 MORE = FEWER.replace("fewer", "more")
 UNLIKE = {
@@ -430,7 +434,7 @@ UNLIKE = {
     "colours": (
         b"",
         {"ElementNumberOfChannels": "3"},
-        "a volume must have one number a voxel, but one has 3",
+        "a volume must have one number a voxel, but one has 3; export it in grey",
     ),
     "text": (
         b"1 2 3",
@@ -494,6 +498,13 @@ def test_voxels_elsewhere_are_refused(tmp_path: Path, name: str, sentence: str) 
         assert str(caught.value) == sentence
 
 
+def test_a_pair_in_capitals(tmp_path: Path) -> None:
+    sitk.WriteImage(placed(numbered(), GEOMETRIES["axial"]), str(tmp_path / "v.hdr"))
+    for suffix in ("hdr", "img"):
+        (tmp_path / f"v.{suffix}").rename(tmp_path / f"V.{suffix.upper()}")
+    np.testing.assert_array_equal(read_volume(tmp_path / "V.HDR")[0], numbered())
+
+
 def test_half_a_pair_is_refused(tmp_path: Path) -> None:
     sitk.WriteImage(placed(numbered(), GEOMETRIES["axial"]), str(tmp_path / "v.hdr"))
     (tmp_path / "v.img").unlink()
@@ -508,9 +519,8 @@ def test_analyze_is_refused(tmp_path: Path, kind: type) -> None:
     with pytest.raises(DataError) as caught:
         read_volume(tmp_path / "v.hdr")
     assert str(caught.value) == (
-        "a volume must give a position and three directions, but one does not: it is in the "
-        "Analyze 7.5 format (.hdr, .img), which does not say which side is left; convert the "
-        "original DICOM to NIfTI"
+        "a volume must give a position and three directions, but one is in the Analyze 7.5 format "
+        "(.hdr, .img), which does not say which side is left; convert the original DICOM to NIfTI"
     )
 
 
@@ -608,6 +618,22 @@ def test_a_header_that_claims_more_than_the_memory_is_refused(tmp_path: Path, su
     assert "but its header claims 30000 x 30000 x 30000 voxels" in str(caught.value)
 
 
+@pytest.mark.parametrize("encoding", ["raw", "gzip", "bzip2", "ascii"])
+def test_encodings_and_skipped_bytes(tmp_path: Path, encoding: str) -> None:
+    expected = np.arange(315).reshape(SHAPE) % 251
+    skips = {"raw": ["7", "-1"], "ascii": ["0"]}.get(encoding, ["7"])
+    for skip in skips:
+        path = by_hand(tmp_path / "v.nrrd", encoding=encoding, byte_skip=skip)
+        head, body = path.read_bytes().split(b"\n\n", 1)
+        stored = b"1234567" + body
+        if encoding == "ascii":
+            stored = " ".join(map(str, body)).encode()
+        elif encoding != "raw":
+            stored = (gzip.compress if encoding == "gzip" else bz2.compress)(stored)
+        path.write_bytes(head + b"\n\n" + stored)
+        np.testing.assert_array_equal(read_volume(path)[0], expected)
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "bzip2"])
 def test_a_packed_stream_is_not_unpacked_beyond_its_header(tmp_path: Path, encoding: str) -> None:
     path = by_hand(tmp_path / "v.nrrd", encoding=encoding)
@@ -635,7 +661,7 @@ REFUSED = {
     "no number": ({"space_origin": "(nan,0,0)"}, NO_GEOMETRY),
     "metres": (
         {"space_units": '"m" "m" "m"'},
-        "a volume must be measured in mm, but one is not",
+        "a volume must be measured in mm, but one is not; export it again",
     ),
     "elsewhere": (
         {"space": "scanner-xyz"},
@@ -649,15 +675,22 @@ REFUSED = {
         "left-posterior-superior, lps, ras, right-anterior-superior, but one has none; export it "
         "again in LPS",
     ),
+    "skipped lines": (
+        {"line_skip": "1000000000000"},
+        "the voxels of an NRRD volume must follow its header, but one skips lines; save it again",
+    ),
+    "skipped bytes": (
+        {"byte_skip": "1000000000000"},
+        "a volume must have as many voxels as its header says, but one has fewer; export it again",
+    ),
     "a list of files": (
         {"data_file": "other.raw"},
         "the voxels of an NRRD volume must be in its file, but one has a list; where they lie "
         "beside it, call it .nhdr",
     ),
     "too few voxels": (
-        {"type": "int16"},
-        "a volume must be a readable NIfTI, NRRD or MetaImage file, but one is not (NRRDError); "
-        "export it again",
+        {"type": "int16", "endian": "little"},
+        "a volume must have as many voxels as its header says, but one has fewer; export it again",
     ),
 }
 
@@ -668,6 +701,13 @@ def test_a_volume_without_a_place_is_refused(tmp_path: Path, case: str) -> None:
     with pytest.raises(DataError) as caught:
         read_volume(by_hand(tmp_path / "v.nrrd", **fields))
     assert str(caught.value) == sentence
+
+
+def test_an_order_of_bytes_is_not_made_up(tmp_path: Path) -> None:
+    path = by_hand(tmp_path / "v.nrrd", type="int16")
+    path.write_bytes(path.read_bytes() + bytes(315))
+    with pytest.raises(DataError, match=r"but one is not \(NRRDError\); export it again$"):
+        read_volume(path)
 
 
 def test_nifti_without_any_form_is_refused(tmp_path: Path) -> None:
@@ -683,7 +723,7 @@ def test_nifti_in_another_unit_is_refused(tmp_path: Path, unit: str) -> None:
     image.header.set_xyzt_units(unit)
     nibabel.save(image, tmp_path / "v.nii")
     with pytest.raises(
-        DataError, match=rf"^a volume must be measured in mm, but one is in {unit}$"
+        DataError, match=rf"^a volume must be measured in mm, but one is in {unit}; export"
     ):
         read_volume(tmp_path / "v.nii")
 
@@ -697,7 +737,9 @@ def test_coloured_nifti_is_refused(tmp_path: Path) -> None:
 
 def test_a_picture_is_refused(tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5), np.int16), np.eye(4)), tmp_path / "v.nii")
-    with pytest.raises(DataError, match=r"^a volume must have three axes, but one has 4 x 5$"):
+    with pytest.raises(
+        DataError, match=r"^a volume must have three axes, but one has 4 x 5; export it whole$"
+    ):
         read_volume(tmp_path / "v.nii")
 
 

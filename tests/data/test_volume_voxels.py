@@ -318,7 +318,9 @@ def test_values_must_be_hu(root: Path) -> None:
 def test_every_voxel_must_have_a_number(root: Path, odd: float) -> None:
     values = material.voxels().astype(np.float32)
     values[3, 4, 5:7] = odd
-    assert with_image(root, values) == "file 1: every voxel must have a number, but 2 have none"
+    assert with_image(root, values) == (
+        "file 1: every voxel must have a number, but 2 have none; export it again"
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
@@ -363,7 +365,9 @@ def test_masks_must_have_two_values(root: Path) -> None:
     assert reason(root) == "file 2: a mask must leave voxels outside at 0, but none is"
     values[4, 9, 20] = np.nan
     with_mask(root, values)
-    assert reason(root) == "file 2: every voxel must have a number, but 1 have none"
+    assert reason(root) == (
+        "file 2: every voxel must have a number, but 1 have none; export it again"
+    )
 
 
 def test_label_maps_must_hold_whole_numbers(root: Path) -> None:

@@ -90,10 +90,8 @@ def open_mask(
     """
     layers, affine = read_layers(path, form)
     if layer is None and len(layers) != 1:
-        raise DataError(
-            f"a mask must have one number a voxel, but one has {len(layers)}; call a segmentation "
-            "of 3D Slicer .seg.nrrd"
-        )
+        hint = "; call a segmentation of 3D Slicer .seg.nrrd" if path.suffix == ".nrrd" else ""
+        raise DataError(f"a mask must have one number a voxel, but one has {len(layers)}{hint}")
     if (layer or 0) >= len(layers):
         raise DataError("a segment must be in a layer of its file, but one is not; export it again")
     values = layers[layer or 0]
@@ -202,4 +200,6 @@ def _check_numbers(values: NDArray[Any]) -> None:
     if values.dtype.kind == "f":
         lost = int(np.count_nonzero(~np.isfinite(values)))
         if lost:
-            raise DataError(f"every voxel must have a number, but {lost} have none")
+            raise DataError(
+                f"every voxel must have a number, but {lost} have none; export it again"
+            )
