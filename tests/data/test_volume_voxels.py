@@ -390,7 +390,7 @@ def test_label_maps_must_hold_whole_numbers(root: Path) -> None:
     values[0, 0, 0] = 0.5
     save(like(values, drawn.ct), path)
     assert reason(root).endswith(
-        "a label map must hold whole numbers, but got 0.5; export labels without interpolation"
+        "a label map must hold whole numbers, but got 0.5; export the labels unscaled"
     )
 
 

@@ -171,8 +171,8 @@ def inside(values: NDArray[Any], wanted: Sequence[int]) -> NDArray[np.bool_]:
         odd = rounded[rounded != np.rint(rounded)]
         if odd.size:
             raise DataError(
-                f"a label map must hold whole numbers, but got {odd[0]:g}; export labels without "
-                "interpolation"
+                f"a label map must hold whole numbers, but got {odd[0]:g}; export the labels "
+                "unscaled"
             )
         return np.logical_or.reduce([rounded == value for value in wanted])
     mask = rounded != 0
