@@ -53,7 +53,7 @@ DEFAULT_IMAGE = r"(?i)^(ct|img|image)([_\-. ]?(ct|img|image|volume))?$"
 
 
 class ImagesConfig(Section):
-    """NRRD and NIfTI files of `source: images`."""
+    """NRRD, NIfTI and MetaImage files of `source: images`."""
 
     layout: Literal["auto", "pddca", "han-seg", "deepmind", "nnunet", "folders"] = Field(
         "auto", description="how the files are laid out (docs/own-data.md); `auto` recognises it"
@@ -70,6 +70,11 @@ class ImagesConfig(Section):
     )
     observer: Literal["oncologist", "radiographer"] = Field(
         "oncologist", description="under `deepmind`: whose contours to read"
+    )
+    nifti_form: Literal["sform", "qform"] | None = Field(
+        None,
+        description="which of the two places that a NIfTI file may give is right, where they "
+        "differ; null: they must agree",
     )
     patient_pattern: Pattern | None = Field(
         None,

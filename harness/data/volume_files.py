@@ -1,41 +1,39 @@
-"""Volumes as files: NIfTI and NRRD, in the geometry of a scan.
+"""Volumes as files: NIfTI, NRRD and MetaImage, in the geometry of a scan.
 
 A volume is (slices, rows, columns) with an affine to LPS mm everywhere in the program. Files have
-the fastest axis first, and NIfTI counts millimetres in RAS. A `.seg.nrrd` of 3D Slicer may hold
-several layers; its header says which value of which layer is which segment.
+the fastest axis first, and NIfTI counts millimetres in RAS.
 """
 
 from __future__ import annotations
 
+import gzip
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
+from harness.data.bounds import check_voxels
+from harness.data.metaimage_files import read_metaimage
+from harness.data.nrrd_files import read_nrrd
+from harness.data.voxel_files import NO_GEOMETRY, Read, Vector, beside, must_be
 
 SUFFIXES = {"nifti": ".nii.gz", "nrrd": ".nrrd"}
 """What is written; see `READABLE` for what is read."""
-READABLE = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii")
-SEGMENTATION = ".seg.nrrd"
+SEGMENTATIONS = (".seg.nrrd", ".seg.nhdr")
+PAIRS = (".hdr", ".hdr.gz")
+HEADERS = (*PAIRS, ".mhd", ".seg.nhdr", ".nhdr")
+"""Of volumes whose voxels lie in a file beside."""
+READABLE = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii", ".mha", *HEADERS)
 STRAIGHT = 1e-6
 """Largest cosine between axes that NIfTI's quaternion, which knows no shear, may also describe."""
-_LABEL_VALUE = re.compile(r"Segment(\d+)_LabelValue")
+SAME_FORM = 0.1
+"""Voxels that the corners of a volume may lie apart under its sform and its qform."""
+Form = Literal["sform", "qform"]
 _RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-Vector = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A named part of a segmentation: where `value` is, in `layer`."""
-
-    name: str
-    layer: int
-    value: int
 
 
 def suffix_of(name: str) -> str:
@@ -77,138 +75,139 @@ def write_volume(path: Path, volume: NDArray[Any], affine: Vector) -> None:
     nibabel.save(image, str(path))
 
 
-def read_volume(path: Path) -> tuple[NDArray[Any], Vector]:
+def read_volume(path: Path, form: Form | None = None) -> tuple[NDArray[Any], Vector]:
     """A volume and its affine, as `write_volume` takes them; scaled values where the file scales.
 
     Raises:
         DataError: as of `read_layers`, or several numbers for each voxel.
     """
-    layers, affine = read_layers(path)
+    layers, affine = read_layers(path, form)
     if len(layers) != 1:
-        raise DataError(f"a volume must have one number a voxel, but one has {len(layers)}")
+        raise DataError(
+            f"a volume must have one number a voxel, but one has {len(layers)}; "
+            "export one frame in grey"
+        )
     return layers[0], affine
 
 
-def read_layers(path: Path) -> tuple[NDArray[Any], Vector]:
+def read_layers(path: Path, form: Form | None = None) -> tuple[NDArray[Any], Vector]:
     """All layers of a file, (layers, slices, rows, columns), and their affine.
+
+    Args:
+        form: which of NIfTI's two affines to take where a file has both; None: they must agree.
 
     Raises:
         DataError: no volume, no geometry, or cannot be read; the message names no path.
     """
+    name = path.name.lower()
     try:
-        values, affine = _read_nrrd(path) if path.name.lower().endswith(".nrrd") else _nifti(path)
+        if name.endswith((".nrrd", ".nhdr")):
+            values, affine, axis = read_nrrd(path)
+        elif name.endswith((".mha", ".mhd")):
+            values, affine, axis = read_metaimage(path)
+        else:
+            values, affine, axis = _nifti(path, form)
     except DataError:
         raise
     except Exception as error:
         raise DataError(
-            f"a volume must be a readable NIfTI or NRRD file, but one is not "
+            f"a volume must be a readable NIfTI, NRRD or MetaImage file, but one is not "
             f"({type(error).__name__}); export it again"
         ) from error
-    if 0 in values.shape:
-        raise DataError("a volume must have voxels, but one has none")
-    if values.dtype.kind not in "iufb":
-        raise DataError(f"a volume must have one number a voxel, but one has {values.dtype}")
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise DataError("a volume must give a position and three directions, but one does not")
-    return np.ascontiguousarray(values.transpose(0, 3, 2, 1)), affine[:, [2, 1, 0, 3]]
-
-
-def read_segments(path: Path) -> tuple[Segment, ...]:
-    """Segments that the header of a `.seg.nrrd` names, by their numbers; () if it names none.
-
-    Raises:
-        DataError: the header cannot be read.
-    """
-    import nrrd
-
-    try:
-        with open(path, "rb") as file:
-            header = nrrd.read_header(file)
-        numbers = [match[1] for match in map(_LABEL_VALUE.fullmatch, header) if match]
-        return tuple(
-            Segment(
-                str(header.get(f"Segment{number}_Name", "")).strip(),
-                int(header.get(f"Segment{number}_Layer", 0)),
-                int(header[f"Segment{number}_LabelValue"]),
-            )
-            for number in sorted(numbers, key=int)
-        )
-    except Exception as error:
+    layers = _layers_first(values, axis)
+    if 0 in layers.shape:
+        raise DataError("a volume must have voxels, but one has none; export it again")
+    if layers.dtype.kind not in "iufb":
         raise DataError(
-            f"a segmentation must say in its header what its segments are, but one does not "
-            f"({type(error).__name__}); export it again"
-        ) from error
+            f"a volume must have one number a voxel, but one has {layers.dtype}; export it in grey"
+        )
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise DataError(NO_GEOMETRY)
+    return np.ascontiguousarray(layers.transpose(0, 3, 2, 1)), affine[:, [2, 1, 0, 3]]
 
 
-def _layers_first(values: NDArray[Any], layers: int | None) -> NDArray[Any]:
-    """(layers, columns, rows, slices) from an array with the axis `layers`, or with none."""
-    spatial = values.ndim - (layers is not None)
-    if spatial != 3:
+def _layers_first(values: NDArray[Any], axis: int | None) -> NDArray[Any]:
+    """(layers, columns, rows, slices) from an array with the `axis` of layers, or with none."""
+    if values.ndim - (axis is not None) != 3:
         shape = " x ".join(map(str, values.shape))
-        raise DataError(f"a volume must have three axes, but one has {shape or 'none'}")
-    return values[None] if layers is None else np.moveaxis(values, layers, 0)
+        raise DataError(
+            f"a volume must have three axes, but one has {shape or 'none'}; export it whole"
+        )
+    return values[None] if axis is None else np.moveaxis(values, axis, 0)
 
 
-def _nifti(path: Path) -> tuple[NDArray[Any], Vector]:
-    """Voxels, (layers, columns, rows, slices), and (column, row, slice, 1) -> LPS mm."""
+def _nifti(path: Path, form: Form | None) -> Read:
+    """Voxels, (columns, rows, slices) or with layers behind, (column, row, slice, 1) -> LPS mm, and
+    the axis of layers if there is one."""
+    if path.name.lower().endswith(PAIRS):
+        return _nifti_voxels(_pair(path), form)
     import nibabel
 
-    image: Any = nibabel.load(str(path), mmap=False)
-    header = image.header
-    if not (int(header["qform_code"]) or int(header["sform_code"])):
-        raise DataError("a volume must give a position and three directions, but one does not")
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"  # whatever its name says
+        file.seek(0)
+        stream: Any = gzip.GzipFile(fileobj=file) if packed else file
+        size = stream.read(4)
+        stream.seek(0)
+        second = 540 in (int.from_bytes(size, "little"), int.from_bytes(size, "big"))
+        kind = nibabel.Nifti2Image if second else nibabel.Nifti1Image
+        image = kind.from_file_map(kind.make_file_map({"image": stream}), mmap=False)
+        read = _nifti_voxels(image, form)
+        must_be(0, len(stream.read(1)))  # also looks at the checksum of a packed stream
+    return read
+
+
+def _pair(path: Path) -> Any:
+    """A header and its voxels in two files."""
+    import nibabel
+
+    voxels = {"hdr": "img", "HDR": "IMG"}
+    beside(path, re.sub(r"(hdr|HDR)(?=(\.\w+)?$)", lambda match: voxels[match[0]], path.name))
+    image = nibabel.load(str(path), mmap=False)
+    if not isinstance(image, nibabel.Nifti1Pair):
+        raise DataError(
+            "a volume must give a position and three directions, but one is in the Analyze 7.5 "
+            "format (.hdr, .img), which does not say which side is left; convert the "
+            "original DICOM to NIfTI"
+        )
+    return image
+
+
+def _nifti_voxels(image: Any, form: Form | None) -> Read:
+    header, shape = image.header, image.shape
+    affine = _RAS @ _nifti_affine(header, shape, form)
     unit = header.get_xyzt_units()[0]
     if unit not in ("mm", "unknown"):
-        raise DataError(f"a volume must be measured in mm, but one is in {unit}")
+        raise DataError(f"a volume must be measured in mm, but one is in {unit}; export it again")
+    scaled = (image.dataobj.slope, image.dataobj.inter) != (1, 0)
+    check_voxels(shape, 2 * max(header.get_data_dtype().itemsize, 8 * scaled))
     values = np.asarray(image.dataobj)
     while values.ndim > 4 and values.shape[-1] == 1:
         values = values[..., 0]
-    layers = _layers_first(values, 3 if values.ndim == 4 else None)
-    return layers, np.asarray(_RAS @ image.affine, np.float64)
+    return values, affine, 3 if values.ndim == 4 else None
 
 
-def _read_nrrd(path: Path) -> tuple[NDArray[Any], Vector]:
-    """As `_nifti`."""
-    import nrrd
+def _nifti_affine(header: Any, shape: tuple[int, ...], form: Form | None) -> Vector:
+    """(column, row, slice, 1) -> RAS mm, by the `form` that is asked for, or by the one given.
 
-    with open(path, "rb") as file:
-        header = nrrd.read_header(file)
-        if "data file" in header or "datafile" in header:
-            raise DataError("the voxels of an NRRD volume must be in its file, but one has a list")
-        affine, layers = _nrrd_affine(header)
-        values = nrrd.read_data(header, file, str(path))
-    return _layers_first(values, layers), affine
-
-
-def _nrrd_affine(header: Mapping[str, Any]) -> tuple[Vector, int | None]:
-    """The affine, and the one axis without a direction if there is one."""
-    if "space directions" not in header or "space origin" not in header:
-        raise DataError("a volume must give a position and three directions, but one does not")
-    directions = np.asarray(header["space directions"], np.float64)
-    bare = np.flatnonzero(np.isnan(directions).any(axis=1))
-    if directions.shape[1:] != (3,) or len(directions) - len(bare) != 3 or len(bare) > 1:
-        raise DataError("a volume must give a position and three directions, but one does not")
-    units = {str(unit).strip('"').lower() for unit in header.get("space units", ())} - {"", "???"}
-    if units - {"mm"}:
-        raise DataError("a volume must be measured in mm, but one is not")
-    signs = _space_signs(str(header.get("space", "left-posterior-superior")).lower())
-    affine = np.eye(4)
-    affine[:3, :3] = np.delete(directions, bare, axis=0).T * signs[:, None]
-    affine[:3, 3] = np.asarray(header["space origin"], np.float64) * signs
-    return affine, int(bare[0]) if len(bare) else None
-
-
-def _space_signs(space: str) -> Vector:
-    """Signs that turn a named anatomical space into LPS."""
-    known = {
-        "left-posterior-superior": (1, 1, 1), "lps": (1, 1, 1),
-        "right-anterior-superior": (-1, -1, 1), "ras": (-1, -1, 1),
-        "left-anterior-superior": (1, -1, 1), "las": (1, -1, 1),
-    }  # fmt: skip
-    if space not in known:
-        # Not quoted: what somebody wrote into a header may be a name.
+    Raises:
+        DataError: neither is given, or both differ and none is asked for.
+    """
+    codes = {"sform": int(header["sform_code"]), "qform": int(header["qform_code"])}
+    given = [name for name, code in codes.items() if code > 0]
+    if not given:
+        raise DataError(NO_GEOMETRY)
+    chosen = form if form in given else given[0]
+    if form in given or len(given) == 1:
+        return header.get_sform() if chosen == "sform" else header.get_qform()
+    sform, qform = header.get_sform(), header.get_qform()
+    corners = np.array([[*c, 1.0] for c in product(*((0, n - 1) for n in shape[:3]))])
+    apart = np.linalg.norm(corners @ (sform - qform)[:3].T, axis=1).max()
+    if not apart <= SAME_FORM * np.linalg.norm(qform[:3, :3], axis=0).min():  # nor where NaN
         raise DataError(
-            f"the space of an NRRD volume must be one of {', '.join(sorted(known))}, but one has "
-            "another; export it again in LPS"
+            "the sform and the qform of a NIfTI volume must agree, but they place its voxels up to "
+            f"{apart:.3g} mm apart (sform code {codes['sform']}, qform code {codes['qform']}); say "
+            "which is right with data.images.nifti_form (code 1 is the scanner's own), or "
+            "correct the header"
         )
-    return np.array(known[space], np.float64)
+    return sform

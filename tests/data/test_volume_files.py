@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import tracemalloc
+import unicodedata
+import zlib
 from pathlib import Path
+from typing import Literal
 
 import nibabel
 import numpy as np
@@ -12,10 +18,12 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from harness.base.errors import DataError
-from harness.data.volume_files import Segment, read_layers, read_segments, read_volume, write_volume
+from harness.data.nrrd_files import Segment, read_segments
+from harness.data.volume_files import read_layers, read_volume, write_volume
 
 SHAPE = (5, 7, 9)
 SUFFIXES = (".nrrd", ".nii.gz", ".nii")
+READ = (*SUFFIXES, ".mha", ".mhd", ".nhdr", ".hdr")
 PLACES = [(0, 0, 0), (4, 6, 8), (3, 1, 5)]  # slice, row, column
 RAS = np.array([-1.0, -1.0, 1.0])
 
@@ -122,17 +130,23 @@ def check(path: Path, points: dict[tuple[int, int, int], NDArray[np.float64]]) -
         np.testing.assert_allclose(point(found, place), where, atol=1e-3)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
-def test_what_simpleitk_wrote(
-    tmp_path: Path, affine: NDArray[np.float64], suffix: str, dtype: type
-) -> None:
-    image = sitk.GetImageFromArray(numbered(dtype))
+def placed(values: NDArray, affine: NDArray[np.float64]) -> sitk.Image:
+    image = sitk.GetImageFromArray(values)
     size = np.linalg.norm(affine[:3, :3], axis=0)
     image.SetSpacing(size[::-1].tolist())
     image.SetDirection((affine[:3, :3] / size)[:, ::-1].ravel().tolist())
     image.SetOrigin(affine[:3, 3].tolist())
-    sitk.WriteImage(image, str(tmp_path / f"v{suffix}"))
+    return image
+
+
+@pytest.mark.parametrize("suffix", READ)
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_simpleitk_wrote(
+    tmp_path: Path, affine: NDArray[np.float64], suffix: str, dtype: type, packed: bool
+) -> None:
+    image = placed(numbered(dtype), affine)
+    sitk.WriteImage(image, str(tmp_path / f"v{suffix}"), packed)
     check(
         tmp_path / f"v{suffix}",
         {p: np.array(image.TransformIndexToPhysicalPoint(p[::-1])) for p in PLACES},
@@ -233,31 +247,412 @@ def test_layers_may_be_any_axis(tmp_path: Path, axis: int) -> None:
         expected = layer * n + strides[0] * c + strides[1] * r + strides[2] * s
         assert layers[n, s, r, c] == expected % 251
     np.testing.assert_array_equal(point(affine, (4, 6, 8)), [18, 32, 42])
-    with pytest.raises(DataError, match=r"^a volume must have one number a voxel, but one has 2$"):
+    with pytest.raises(
+        DataError, match=r"^a volume must have one number a voxel, but one has 2; export one"
+    ):
         read_volume(path)
 
 
-def test_segments_of_a_header(tmp_path: Path) -> None:
-    path = by_hand(tmp_path / "s.seg.nrrd")
+def segmentation(folder: Path, layers: int, *keys: str) -> Path:
+    """A header with these keys; `layers` 0: of three axes."""
+    path = folder / "s.seg.nrrd"
+    if layers:
+        directions = "none (1,0,0) (0,2,0) (0,0,3)"
+        by_hand(path, sizes=f"{layers} 9 7 5", space_directions=directions)
+    else:
+        by_hand(path)
     head, body = path.read_bytes().split(b"\n\n", 1)
-    for key in (
+    path.write_bytes(b"\n".join([head, *(key.encode() for key in keys)]) + b"\n\n" + body)
+    return path
+
+
+def test_segments_of_a_header(tmp_path: Path) -> None:
+    path = segmentation(
+        tmp_path,
+        2,
         "Segment10_Name:=Cord",
         "Segment10_LabelValue:=3",
-        "Segment2_Name:=Parotid L",
+        "Segment10_Layer:=0",
+        "Segment2_Name:=Parotid L: outer",
         "Segment2_LabelValue:=7",
         "Segment2_Layer:=1",
         "Segment2_Color:=1 0 0",
         "Segmentation_ReferenceImageExtentOffset:=0 0 0",
-    ):
-        head += b"\n" + key.encode()
-    path.write_bytes(head + b"\n\n" + body)
-    assert read_segments(path) == (Segment("Parotid L", 1, 7), Segment("Cord", 0, 3))
+    )
+    assert read_segments(path) == (Segment("Parotid L: outer", 1, 7), Segment("Cord", 0, 3))
     assert read_segments(by_hand(tmp_path / "none.seg.nrrd")) == ()
+
+
+def test_older_segmentations_have_a_layer_for_each_segment(tmp_path: Path) -> None:
+    names = ("Segment1_Name:=Cord", "Segment0_ID:=Segment_1", "Segment0_Name:=Parotid L")
+    assert read_segments(segmentation(tmp_path, 2, *names)) == (
+        Segment("Parotid L", 0, None),
+        Segment("Cord", 1, None),
+    )
+    assert read_segments(segmentation(tmp_path, 0, "Segment0_ID:=Segment_1")) == (
+        Segment("Segment_1", 0, None),
+    )
+
+
+def test_one_layer_needs_no_number(tmp_path: Path) -> None:
+    path = segmentation(tmp_path, 0, "Segment0_Name:=a", "Segment0_LabelValue:=4")
+    assert read_segments(path) == (Segment("a", 0, 4),)
+
+
+@pytest.mark.parametrize(
+    "name", ["Ohrspeicheldr\u00fcse", "Ohrspeicheldru\u0308se", "\u5de6\u816e\u817a"]
+)
+def test_segments_are_named_in_any_script(tmp_path: Path, name: str) -> None:
+    """One spelling of letters that have two."""
+    [segment] = read_segments(segmentation(tmp_path, 0, f"Segment0_Name:={name}"))
+    assert segment.name == unicodedata.normalize("NFC", name)
+
+
+UNPLACED = {
+    "a value for one": (2, "0_Name:=a 1_Name:=b 0_LabelValue:=1 0_Layer:=0", (2, 1, 1)),
+    "no layers": (2, "0_LabelValue:=1 1_LabelValue:=1", (2, 2, 0)),
+    "a layer for one": (0, "0_LabelValue:=1 1_LabelValue:=2 1_Layer:=0", (2, 2, 1)),
+    "no values": (2, "0_Layer:=0 1_Layer:=1", (2, 0, 2)),
+    "two in one layer": (0, "0_Name:=a 1_Name:=b", (2, 0, 0)),
+    "one number left out": (2, "0_Name:=a 2_Name:=b", (2, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("case", UNPLACED)
+def test_segments_without_a_place_are_refused(tmp_path: Path, case: str) -> None:
+    layers, keys, (segments, values, placed) = UNPLACED[case]
+    with pytest.raises(DataError) as caught:
+        read_segments(segmentation(tmp_path, layers, *(f"Segment{key}" for key in keys.split())))
+    assert str(caught.value) == (
+        "each segment of a segmentation must say its layer and label value, or have one layer to "
+        f"itself and say neither, but of {segments} in {layers or 1} layers {values} say a value "
+        f"and {placed} a layer; save it again in 3D Slicer"
+    )
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["0_LabelValue:=1", "0_Layer:=0", "1_LabelValue:=1", "1_Layer:=0"],
+        ["0_LabelValue:=1", "0_Layer:=2"],
+        ["0_LabelValue:=1", "0_Layer:=-1"],
+        ["0_LabelValue:=0", "0_Layer:=0"],
+    ],
+)
+def test_segments_must_have_places_of_their_own(tmp_path: Path, keys: list[str]) -> None:
+    with pytest.raises(DataError) as caught:
+        read_segments(segmentation(tmp_path, 2, *(f"Segment{key}" for key in keys)))
+    assert str(caught.value) == (
+        "each segment of a segmentation must have a value other than 0 of its own in one of its 2 "
+        "layers, but one has not; save it again in 3D Slicer"
+    )
+
+
+def test_a_value_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    path = segmentation(tmp_path, 0, "Segment0_LabelValue:=one", "Segment0_Layer:=0")
+    with pytest.raises(DataError, match=r"must say in its header what its segments are, but one"):
+        read_segments(path)
+
+
+# --- voxels beside their header -----------------------------------------------------------------
+
+
+def meta(path: Path, voxels: bytes, **fields: str) -> Path:
+    """A MetaImage of `numbered`'s shape; fields replace these, "" leaves one out."""
+    header = {
+        "ObjectType": "Image",
+        "NDims": "3",
+        "BinaryData": "True",
+        "TransformMatrix": "1 0 0 0 1 0 0 0 1",
+        "Offset": "10 20 30",
+        "ElementSpacing": "1 2 3",
+        "DimSize": "9 7 5",
+        "ElementType": "MET_SHORT",
+        **fields,
+    }
+    data = header.pop("ElementDataFile", "LOCAL")  # comes last
+    lines = [f"{name} = {value}" for name, value in header.items() if value]
+    path.write_bytes("\n".join([*lines, f"ElementDataFile = {data}", ""]).encode() + voxels)
+    return path
+
+
+def test_bytes_of_the_other_order(tmp_path: Path) -> None:
+    swapped = numbered().astype(">i2")
+    by_hand(tmp_path / "v.nrrd", type="short", endian="big")
+    head, _ = (tmp_path / "v.nrrd").read_bytes().split(b"\n\n", 1)
+    (tmp_path / "v.nrrd").write_bytes(head + b"\n\n" + swapped.tobytes())
+    meta(tmp_path / "v.mha", swapped.tobytes(), BinaryDataByteOrderMSB="True")
+    image = nibabel.Nifti1Image(numbered().transpose(2, 1, 0), np.eye(4))
+    header = image.header.as_byteswapped(">")
+    nibabel.save(nibabel.Nifti1Image(image.dataobj, np.eye(4), header), tmp_path / "v.nii")
+    for suffix in (".nrrd", ".mha", ".nii"):
+        np.testing.assert_array_equal(read_volume(tmp_path / f"v{suffix}")[0], numbered())
+
+
+@pytest.mark.parametrize("form", [None, "gzip", "zlib"])
+def test_a_metaimage_of_one_frame(tmp_path: Path, form: str | None) -> None:
+    voxels = numbered().tobytes()
+    if form:
+        voxels = gzip.compress(voxels) if form == "gzip" else zlib.compress(voxels)
+    path = meta(
+        tmp_path / "v.mha",
+        voxels,
+        NDims="4",
+        DimSize="9 7 5 1",
+        ElementSpacing="1 2 3 1",
+        Offset="10 20 30 0",
+        TransformMatrix="1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1",
+        CompressedData=str(bool(form)),
+    )
+    values, affine = read_volume(path)
+    np.testing.assert_array_equal(values, numbered())
+    np.testing.assert_array_equal(point(affine, (4, 6, 8)), [18, 32, 42])
+
+
+def test_a_raw_file_with_a_head_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "voxels").write_bytes(b"head" + numbered().tobytes())
+    for size in ("4", "-1"):
+        path = meta(tmp_path / "v.mhd", b"", ElementDataFile="voxels", HeaderSize=size)
+        np.testing.assert_array_equal(read_volume(path)[0], numbered())
+
+
+NO_GEOMETRY = (
+    "a volume must give a position and three directions, but one does not; export it again"
+)
+FEWER = "a volume must have as many voxels as its header says, but one has fewer; export it again"
+MORE = FEWER.replace("fewer", "more")
+UNLIKE = {
+    "fewer": (numbered().tobytes()[:-1], {}, FEWER),
+    "more": (numbered().tobytes() + b"x", {}, MORE),
+    "bytes": (numbered().tobytes(), {"ElementType": "MET_UCHAR"}, MORE),
+    "fewer packed": (zlib.compress(numbered().tobytes()[:-1]), {"CompressedData": "True"}, FEWER),
+    "more packed": (zlib.compress(numbered().tobytes() + b"x"), {"CompressedData": "True"}, MORE),
+    "cut": (zlib.compress(numbered().tobytes())[:-1], {"CompressedData": "True"}, FEWER),
+    "no place": (b"", {"Offset": ""}, NO_GEOMETRY),
+    "no spacing": (b"", {"ElementSpacing": ""}, NO_GEOMETRY),
+    "no directions": (b"", {"TransformMatrix": ""}, NO_GEOMETRY),
+    "colours": (
+        b"",
+        {"ElementNumberOfChannels": "3"},
+        "a volume must have one number a voxel, but one has 3; export it in grey",
+    ),
+    "text": (
+        b"1 2 3",
+        {"BinaryData": "False"},
+        "the voxels of a MetaImage must be binary, but one has text; save it again",
+    ),
+    "no type": (
+        b"",
+        {"ElementType": "MET_OTHER"},
+        "a volume must be a readable NIfTI, NRRD or MetaImage file, but one is not (KeyError); "
+        "export it again",
+    ),
+    "files": (
+        b"",
+        {"ElementDataFile": "LIST"},
+        "the voxels of a MetaImage must be in its file (.mha) or in one beside it (.mhd), but one "
+        "names others; save it again",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNLIKE)
+def test_a_metaimage_unlike_its_header_is_refused(tmp_path: Path, case: str) -> None:
+    voxels, fields, sentence = UNLIKE[case]
+    with pytest.raises(DataError) as caught:
+        read_volume(meta(tmp_path / "v.mha", voxels, **fields))
+    assert str(caught.value) == sentence
+
+
+ELSEWHERE = (
+    "the voxels of a header must lie in one file beside it, but it names another folder; move "
+    "them, and correct the header"
+)
+NOT_THERE = (
+    "the voxels of a header must lie in one file beside it, but there is none of the name that it "
+    "gives; add the file"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("../secret.raw", ELSEWHERE),
+        ("below/secret.raw", ELSEWHERE),
+        ("/etc/hostname", ELSEWHERE),
+        ("..", ELSEWHERE),
+        ("secret.raw", NOT_THERE),
+        ("C:\\secret\\v.raw", NOT_THERE),
+    ],
+)
+def test_voxels_elsewhere_are_refused(tmp_path: Path, name: str, sentence: str) -> None:
+    for path in (tmp_path / "secret.raw", tmp_path / "in" / "below" / "secret.raw"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(numbered().tobytes())
+    for path in (
+        meta(tmp_path / "in" / "v.mhd", b"", ElementDataFile=name),
+        by_hand(tmp_path / "in" / "v.nhdr", data_file=name),
+    ):
+        with pytest.raises(DataError) as caught:
+            read_volume(path)
+        assert str(caught.value) == sentence
+
+
+def test_a_pair_in_capitals(tmp_path: Path) -> None:
+    sitk.WriteImage(placed(numbered(), GEOMETRIES["axial"]), str(tmp_path / "v.hdr"))
+    for suffix in ("hdr", "img"):
+        (tmp_path / f"v.{suffix}").rename(tmp_path / f"V.{suffix.upper()}")
+    np.testing.assert_array_equal(read_volume(tmp_path / "V.HDR")[0], numbered())
+
+
+def test_half_a_pair_is_refused(tmp_path: Path) -> None:
+    sitk.WriteImage(placed(numbered(), GEOMETRIES["axial"]), str(tmp_path / "v.hdr"))
+    (tmp_path / "v.img").unlink()
+    with pytest.raises(DataError) as caught:
+        read_volume(tmp_path / "v.hdr")
+    assert str(caught.value) == NOT_THERE
+
+
+@pytest.mark.parametrize("kind", [nibabel.AnalyzeImage, nibabel.Spm99AnalyzeImage])
+def test_analyze_is_refused(tmp_path: Path, kind: type) -> None:
+    nibabel.save(kind(numbered(), np.eye(4)), tmp_path / "v.hdr")
+    with pytest.raises(DataError) as caught:
+        read_volume(tmp_path / "v.hdr")
+    assert str(caught.value) == (
+        "a volume must give a position and three directions, but one is in the Analyze 7.5 format "
+        "(.hdr, .img), which does not say which side is left; convert the original DICOM to NIfTI"
+    )
+
+
+# --- what NIfTI says twice ----------------------------------------------------------------------
+
+TURNED = nibabel.affines.from_matvec(np.diag([-1.0, 1.0, 1.0]), [0, 0, 0.0])
+
+
+def two_forms(path: Path, sform: NDArray, qform: NDArray, codes: tuple[int, int] = (2, 1)) -> Path:
+    image = nibabel.Nifti1Image(numbered().transpose(2, 1, 0), sform)
+    image.set_sform(sform, codes[0])
+    image.set_qform(qform, codes[1])
+    nibabel.save(image, path)
+    return path
+
+
+def test_an_sform_against_its_qform_is_an_error_unless_one_is_chosen(tmp_path: Path) -> None:
+    """The farthest corners are 8 columns of 1 mm to either side: 16 mm."""
+    path = two_forms(tmp_path / "v.nii", np.eye(4), TURNED)
+    with pytest.raises(DataError) as caught:
+        read_volume(path)
+    assert str(caught.value) == (
+        "the sform and the qform of a NIfTI volume must agree, but they place its voxels up to "
+        "16 mm apart (sform code 2, qform code 1); say which is right with data.images.nifti_form "
+        "(code 1 is the scanner's own), or correct the header"
+    )
+    for form, ras in (("sform", np.eye(4)), ("qform", TURNED)):
+        values, affine = read_volume(path, form)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(values, numbered())
+        expected = nibabel.affines.apply_affine(ras, (8, 6, 4)) * RAS
+        np.testing.assert_allclose(point(affine, (4, 6, 8)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("codes", [(0, 1), (2, 0)])
+@pytest.mark.parametrize("form", [None, "sform", "qform"])
+def test_one_form_alone_is_taken(
+    tmp_path: Path, codes: tuple[int, int], form: Literal["sform", "qform"] | None
+) -> None:
+    path = two_forms(tmp_path / "v.nii", np.eye(4), TURNED, codes)
+    expected = np.array([8 if codes[0] else -8, 6, 4]) * RAS
+    np.testing.assert_allclose(point(read_volume(path, form)[1], (4, 6, 8)), expected, atol=1e-5)
+
+
+def test_forms_may_lie_a_tenth_of_a_voxel_apart(tmp_path: Path) -> None:
+    for shift, fits in ((0.09, True), (0.11, False)):
+        moved = nibabel.affines.from_matvec(np.eye(3), [0, shift, 0])
+        path = two_forms(tmp_path / "v.nii", np.eye(4), moved)
+        if fits:
+            np.testing.assert_array_equal(read_volume(path)[0], numbered())
+        else:
+            with pytest.raises(DataError, match=r"up to 0\.11 mm apart"):
+                read_volume(path)
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+def test_packed_or_not_whatever_the_name_says(tmp_path: Path, kind: type) -> None:
+    for suffix, other in ((".nii", ".nii.gz"), (".nii.gz", ".nii")):
+        nibabel.save(kind(numbered().transpose(2, 1, 0), np.eye(4)), tmp_path / f"v{suffix}")
+        (tmp_path / f"v{suffix}").rename(tmp_path / f"w{other}")
+        np.testing.assert_array_equal(read_volume(tmp_path / f"w{other}")[0], numbered())
+
+
+def test_a_slope_of_zero_scales_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "v.nii"
+    values = np.clip(numbered(), -128, 127).astype(np.int8)
+    nibabel.save(nibabel.Nifti1Image(values.transpose(2, 1, 0), np.eye(4)), path)
+    whole = bytearray(path.read_bytes())
+    whole[112:116] = bytes(4)  # scl_slope
+    path.write_bytes(whole)
+    np.testing.assert_array_equal(read_volume(path)[0], values)
+
+
+# --- headers that claim too much ----------------------------------------------------------------
+
+
+def huge(path: Path) -> Path:
+    if path.suffix == ".nrrd":
+        by_hand(path, sizes="30 30 30", encoding="gzip")
+        path.write_bytes(path.read_bytes().replace(b"30 30 30", b"30000 30000 30000"))
+    elif path.suffix == ".mha":
+        meta(path, zlib.compress(bytes(100)), DimSize="30000 30000 30000", CompressedData="True")
+    else:
+        nibabel.save(nibabel.Nifti1Image(numbered(), np.eye(4)), path)
+        header = bytearray(gzip.decompress(path.read_bytes()))
+        header[42:48] = np.full(3, 30000, np.int16).tobytes()  # dim
+        path.write_bytes(gzip.compress(bytes(header)))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha", ".nii.gz"])
+def test_a_header_that_claims_more_than_the_memory_is_refused(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_volume(huge(tmp_path / f"v{suffix}"))
+    assert str(caught.value).startswith("a volume must fit the free memory (")
+    assert "but its header claims 30000 x 30000 x 30000 voxels" in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["raw", "gzip", "bzip2", "ascii"])
+def test_encodings_and_skipped_bytes(tmp_path: Path, encoding: str) -> None:
+    expected = np.arange(315).reshape(SHAPE) % 251
+    skips = {"raw": ["7", "-1"], "ascii": ["0"]}.get(encoding, ["7"])
+    for skip in skips:
+        path = by_hand(tmp_path / "v.nrrd", encoding=encoding, byte_skip=skip)
+        head, body = path.read_bytes().split(b"\n\n", 1)
+        stored = b"1234567" + body
+        if encoding == "ascii":
+            stored = " ".join(map(str, body)).encode()
+        elif encoding != "raw":
+            stored = (gzip.compress if encoding == "gzip" else bz2.compress)(stored)
+        path.write_bytes(head + b"\n\n" + stored)
+        np.testing.assert_array_equal(read_volume(path)[0], expected)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "bzip2"])
+def test_a_packed_stream_is_not_unpacked_beyond_its_header(tmp_path: Path, encoding: str) -> None:
+    path = by_hand(tmp_path / "v.nrrd", encoding=encoding)
+    head, body = path.read_bytes().split(b"\n\n", 1)
+    pack = gzip.compress if encoding == "gzip" else bz2.compress
+    for voxels, sentence in ((body + bytes(1 << 28), MORE), (body[:-1], FEWER)):
+        path.write_bytes(head + b"\n\n" + pack(voxels))
+        tracemalloc.start()
+        with pytest.raises(DataError) as caught:
+            read_volume(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+        tracemalloc.stop()
+        assert str(caught.value) == sentence
+    path.write_bytes(head + b"\n\n" + pack(body))
+    assert read_volume(path)[0][4, 6, 8] == 314 % 251
 
 
 # --- what is refused ----------------------------------------------------------------------------
 
-NO_GEOMETRY = "a volume must give a position and three directions, but one does not"
 REFUSED = {
     "no directions": ({"without": "space directions"}, NO_GEOMETRY),
     "no origin": ({"without": "space origin"}, NO_GEOMETRY),
@@ -266,7 +661,7 @@ REFUSED = {
     "no number": ({"space_origin": "(nan,0,0)"}, NO_GEOMETRY),
     "metres": (
         {"space_units": '"m" "m" "m"'},
-        "a volume must be measured in mm, but one is not",
+        "a volume must be measured in mm, but one is not; export it again",
     ),
     "elsewhere": (
         {"space": "scanner-xyz"},
@@ -274,14 +669,28 @@ REFUSED = {
         "left-posterior-superior, lps, ras, right-anterior-superior, but one has another; export "
         "it again in LPS",
     ),
+    "nowhere": (
+        {"without": "space"},
+        "the space of an NRRD volume must be one of las, left-anterior-superior, "
+        "left-posterior-superior, lps, ras, right-anterior-superior, but one has none; export it "
+        "again in LPS",
+    ),
+    "skipped lines": (
+        {"line_skip": "1000000000000"},
+        "the voxels of an NRRD volume must follow its header, but one skips lines; save it again",
+    ),
+    "skipped bytes": (
+        {"byte_skip": "1000000000000"},
+        "a volume must have as many voxels as its header says, but one has fewer; export it again",
+    ),
     "a list of files": (
         {"data_file": "other.raw"},
-        "the voxels of an NRRD volume must be in its file, but one has a list",
+        "the voxels of an NRRD volume must be in its file, but one has a list; where they lie "
+        "beside it, call it .nhdr",
     ),
     "too few voxels": (
-        {"type": "int16"},
-        "a volume must be a readable NIfTI or NRRD file, but one is not (NRRDError); export it "
-        "again",
+        {"type": "int16", "endian": "little"},
+        "a volume must have as many voxels as its header says, but one has fewer; export it again",
     ),
 }
 
@@ -294,6 +703,13 @@ def test_a_volume_without_a_place_is_refused(tmp_path: Path, case: str) -> None:
     assert str(caught.value) == sentence
 
 
+def test_an_order_of_bytes_is_not_made_up(tmp_path: Path) -> None:
+    path = by_hand(tmp_path / "v.nrrd", type="int16")
+    path.write_bytes(path.read_bytes() + bytes(315))
+    with pytest.raises(DataError, match=r"but one is not \(NRRDError\); export it again$"):
+        read_volume(path)
+
+
 def test_nifti_without_any_form_is_refused(tmp_path: Path) -> None:
     """Its readers make up a place, each another."""
     nibabel.save(nibabel.Nifti1Image(numbered(), None), tmp_path / "v.nii")
@@ -301,11 +717,14 @@ def test_nifti_without_any_form_is_refused(tmp_path: Path) -> None:
         read_volume(tmp_path / "v.nii")
 
 
-def test_nifti_in_metres_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", ["meter", "micron"])
+def test_nifti_in_another_unit_is_refused(tmp_path: Path, unit: str) -> None:
     image = nibabel.Nifti1Image(numbered(), np.eye(4))
-    image.header.set_xyzt_units("meter")
+    image.header.set_xyzt_units(unit)
     nibabel.save(image, tmp_path / "v.nii")
-    with pytest.raises(DataError, match=r"^a volume must be measured in mm, but one is in meter$"):
+    with pytest.raises(
+        DataError, match=rf"^a volume must be measured in mm, but one is in {unit}; export"
+    ):
         read_volume(tmp_path / "v.nii")
 
 
@@ -318,25 +737,46 @@ def test_coloured_nifti_is_refused(tmp_path: Path) -> None:
 
 def test_a_picture_is_refused(tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5), np.int16), np.eye(4)), tmp_path / "v.nii")
-    with pytest.raises(DataError, match=r"^a volume must have three axes, but one has 4 x 5$"):
+    with pytest.raises(
+        DataError, match=r"^a volume must have three axes, but one has 4 x 5; export it whole$"
+    ):
         read_volume(tmp_path / "v.nii")
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", READ)
+@pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.97])
-def test_cut_off_files_are_refused(tmp_path: Path, suffix: str, share: float) -> None:
-    path = tmp_path / f"secret{suffix}"
+def test_cut_off_files_are_refused(
+    tmp_path: Path, suffix: str, packed: bool, share: float, capfd: pytest.CaptureFixture[str]
+) -> None:
     noise = np.random.default_rng(0).integers(-999, 999, SHAPE, np.int16)
-    write_volume(path, noise, GEOMETRIES["axial"])
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    path = tmp_path / f"secret{suffix}"
+    sitk.WriteImage(placed(noise, GEOMETRIES["axial"]), str(path), packed)
+    [cut] = [other for other in tmp_path.iterdir() if other != path] or [path]
+    cut.write_bytes(cut.read_bytes()[: int(cut.stat().st_size * share)])
     with pytest.raises(DataError) as caught:
         read_volume(path)
-    assert "secret" not in str(caught.value)
+    assert "secret" not in str(caught.value) + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".nii.gz", ".mha", ".mhd", ".nhdr"])
+def test_a_damaged_packed_stream_is_refused(tmp_path: Path, suffix: str) -> None:
+    noise = np.random.default_rng(0).integers(-999, 999, SHAPE, np.int16)
+    path = tmp_path / f"v{suffix}"
+    sitk.WriteImage(placed(noise, GEOMETRIES["axial"]), str(path), True)
+    [damaged] = [other for other in tmp_path.iterdir() if other != path] or [path]
+    whole = bytearray(damaged.read_bytes())
+    for place in (-20, -60, -100):
+        hurt = whole.copy()
+        hurt[place] ^= 0xFF
+        damaged.write_bytes(hurt)
+        with pytest.raises(DataError):
+            read_volume(path)
 
 
 def test_a_missing_file_is_refused_without_its_path(tmp_path: Path) -> None:
-    for suffix in SUFFIXES:
+    for suffix in READ[:-1]:
         with pytest.raises(DataError) as caught:
             read_volume(tmp_path / f"secret{suffix}")
-        assert str(caught.value).startswith("a volume must be a readable NIfTI or NRRD file")
+        assert str(caught.value).startswith("a volume must be a readable NIfTI, NRRD or MetaImage")
         assert "secret" not in str(caught.value)

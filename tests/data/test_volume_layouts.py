@@ -75,17 +75,44 @@ def test_another_layout_than_the_named_one_is_an_error(root: Path, layout: str) 
     with pytest.raises(
         DataError,
         match=r"^data\.root must hold images and masks in the layout that data\.images\.layout "
-        rf"says \('{other}'\), but got [1-4] NRRD or NIfTI files without; see docs/own-data\.md$",
+        rf"says \('{other}'\), but got [1-4] NRRD, NIfTI or MetaImage files without"
+        r"(, and 1 \.json file)?; see docs/own-data\.md$",
     ):
         source(root, images={"layout": other}).patients()
 
 
 def test_nobody_there(root: Path) -> None:
-    with pytest.raises(DataError, match=r"^data\.root must be a folder of NRRD or NIfTI files"):
-        source(root / "elsewhere")
-    (root / "notes.txt").write_text("nothing")
-    with pytest.raises(DataError, match="but got no NRRD or NIfTI files"):
+    with pytest.raises(
+        DataError, match=r"^data\.root must be a folder of NRRD, NIfTI or MetaImage"
+    ):
+        source(root.parent / "elsewhere")
+    for name in [*(f"{n}.dcm" for n in range(40)), "notes.txt", "Mueller.Hans", ".hidden.dcm"]:
+        (root / name).write_text("nothing")
+    with pytest.raises(DataError) as caught:
         source(root).patients()
+    assert str(caught.value) == (
+        "data.root must hold images and masks in the layout that data.images.layout says ('auto'), "
+        "but got no NRRD, NIfTI or MetaImage files without, and 40 .dcm files, which source "
+        "`dicom` reads, and 1 .txt file, and 1 file of another kind; see docs/own-data.md"
+    )
+
+
+def test_files_of_other_kinds_are_counted_where_an_image_or_a_mask_lacks(root: Path) -> None:
+    """Those in the patient's folder and below; the voxels of headers are none."""
+    drawn = draw()
+    save(drawn.ct, root / "P1" / "images" / "ct.mhd")
+    save(drawn.masks["Parotid_L"], root / "P2" / "masks" / "Parotid_L.nhdr")
+    others = ("P1/dicom/1.2.840.dcm", "P2/scan.zip", "P2/masks/Parotid_R.nii.gz.part", "x.xlsx")
+    for other in others:
+        (root / other).parent.mkdir(exist_ok=True)
+        (root / other).write_text("")
+    reasons = [scan.reason for scan in read_all(root) if isinstance(scan, Excluded)]
+    assert sorted(reasons) == [
+        "a scan must have a CT image with its masks, but there is none, and 1 .zip file, and 1 "
+        ".nii.gz.part file; add it under the name that its layout gives it (docs/own-data.md)",
+        "parotid_left, parotid_right must have masks, but got no mask beside the image, and 1 .dcm "
+        "file, which source `dicom` reads",
+    ]
 
 
 def test_deepmind_without_ct_and_with_two_observers(root: Path) -> None:
@@ -173,11 +200,21 @@ def test_folders_with_two_images(root: Path) -> None:
     material.folders(root, 2, draw(2))
     scans = read_all(root)
     assert [s.reason for s in scans if isinstance(s, Excluded)] == [
-        "one file of a patient must match data.images.image, but got 2 (files 1, 2); narrow the "
-        "pattern"
+        "one file of a patient must be its image, but got 2 (files 1, 2); narrow "
+        "data.images.image, or move the others away"
     ]
     images = {"image": "^ct$", "layout": "folders"}
     assert sum(isinstance(s, Scan) for s in read_all(root, images=images)) == 2
+
+
+def test_two_images_under_one_name(root: Path) -> None:
+    """Of two files one would be read, and nobody said which."""
+    for layout, write in LAYOUTS.items():
+        written = write(root / layout, 1, draw(1))
+        save(draw(2).ct, written.with_name(written.name.split(".")[0] + ".mha"))
+        assert reason(root / layout).startswith(
+            "one file of a patient must be its image, but got 2 (files "
+        ), layout
 
 
 def test_label_maps_with_names(root: Path) -> None:

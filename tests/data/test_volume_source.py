@@ -111,6 +111,21 @@ def test_signatures_follow_what_is_read(root: Path) -> None:
     assert len(seen) == 4
     one = sign(layout="folders", image="^img$", labels={"parotid_left": 1})
     assert one != sign(layout="folders", image="^img$", labels={"parotid_left": 2})
+    assert sign(nifti_form="sform") not in (sign(), sign(nifti_form="qform"))
+
+
+@pytest.mark.parametrize("suffix", [".mhd", ".nhdr", ".hdr"])
+def test_signatures_follow_voxels_beside_a_header(root: Path, suffix: str) -> None:
+    drawn = draw()
+    save(drawn.ct, root / "P1" / f"ct{suffix}")
+    save(drawn.masks["Parotid_L"], root / "P1" / "masks" / "Parotid_L.nrrd")
+    [first] = source(root).patients()
+    [voxels] = [
+        p for p in (root / "P1").iterdir() if p.name.startswith("ct") and p.suffix != suffix
+    ]
+    os.utime(voxels, ns=(1, 1))
+    [second] = source(root).patients()
+    assert first.signature != second.signature
 
 
 # --- privacy ------------------------------------------------------------------------------------

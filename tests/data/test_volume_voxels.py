@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import factories.image as material
 import nibabel
@@ -108,20 +109,38 @@ def shifted(image: sitk.Image, mm: float) -> sitk.Image:
     return made
 
 
-def respaced(image: sitk.Image) -> sitk.Image:
+def respaced(image: sitk.Image, slices_mm: float) -> sitk.Image:
     made = sitk.Image(image)
-    made.SetSpacing((1.25, 1.5, 3.01))
+    made.SetSpacing((1.25, 1.5, slices_mm))
     return made
+
+
+def turned(image: sitk.Image, degrees: float = 5) -> sitk.Image:
+    """About the first voxel and the axis of the body."""
+    made = sitk.Image(image)
+    turn = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
+    made.SetDirection((turn @ np.reshape(image.GetDirection(), (3, 3))).ravel().tolist())
+    return made
+
+
+DIFFER = (
+    "the headers of files of the same voxels differ: its own lies up to {} beside the image's; "
+    "correct the mask's header, or the image's where all masks lie beside it alike"
+)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda mask: shifted(mask, 0.01), "it lies up to 0.01 mm beside it"),
-        (respaced, "it lies up to 0.08 mm beside it"),
+        (lambda mask: shifted(mask, 0.1), DIFFER.format("0.1 mm (0.067 voxels)")),
+        (lambda mask: respaced(mask, 3.03), DIFFER.format("0.24 mm (0.08 voxels)")),
+        (
+            turned,  # by 5 degrees: the corner 42.3 mm away moves by 2 sin 2.5 degrees of that
+            "it lies up to 3.69 mm (2.7 voxels) beside it, turned; resample it onto the image",
+        ),
         (
             lambda mask: mask[1:, :, :],
-            "it has 9 x 20 x 25 voxels where the image has 9 x 20 x 26",
+            "it has 9 x 20 x 25 voxels where the image has 9 x 20 x 26; resample it onto the image",
         ),
     ],
 )
@@ -131,16 +150,49 @@ def test_a_mask_on_another_grid_is_refused(
     drawn = draw()
     save(drawn.ct, root / "P1" / "ct.nrrd")
     save(change(drawn.masks["Parotid_L"]), root / "P1" / "Parotid_L.nrrd")
-    assert reason(root) == (
-        f"file 1: a mask must lie on the grid of its image, but {words}; resample it onto the image"
-    )
+    assert reason(root) == (f"file 1: a mask must lie on the grid of its image, but {words}")
 
 
-def test_a_mask_within_a_thousandth_of_a_millimetre_is_taken(root: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "mm"),
+    [
+        (lambda mask: shifted(mask, 0.0009), None),
+        (lambda mask: shifted(mask, 0.07), "0.07"),  # of 1.5
+        (lambda mask: respaced(mask, 3.01), "0.08"),  # of 3, eight times
+        (lambda mask: turned(mask, 0.0047), "0.00347"),  # 8.2e-5 of 42.3 mm
+    ],
+)
+def test_a_mask_within_a_twentieth_of_a_voxel_is_taken(
+    root: Path, change: Callable[[sitk.Image], sitk.Image], mm: str | None
+) -> None:
     drawn = draw()
     save(drawn.ct, root / "P1" / "ct.nrrd")
-    save(shifted(drawn.masks["Parotid_L"], 0.0009), root / "P1" / "Parotid_L.nrrd")
-    np.testing.assert_array_equal(only(root).masks["parotid_left"], filled(LEFT))
+    save(change(drawn.masks["Parotid_L"]), root / "P1" / "Parotid_L.nrrd")
+    scan = only(root)
+    np.testing.assert_array_equal(scan.masks["parotid_left"], filled(LEFT))
+    said = f"file 1: a mask's header lies up to {mm} mm beside its image's"
+    assert scan.notes == ((said,) if mm else ()) + ("parotid_right is not contoured",)
+    np.testing.assert_array_equal(scan.affine[:3, 3], ORIGIN)
+
+
+@pytest.mark.parametrize("odd", ["ct", "Parotid_L"])
+def test_a_place_that_a_file_gives_twice_is_chosen(root: Path, odd: str) -> None:
+    """The image's or a mask's sform is of a registration: the scanner's qform is that of both."""
+    drawn = draw()
+    for name, image in (("ct", drawn.ct), *drawn.masks.items()):
+        path = save(image, root / "P1" / f"{name}.nii.gz")
+        read = nibabel.load(path)
+        if name == odd:
+            read.set_sform(np.diag([-1.1, 1.1, 1.1, 1.0]) @ read.affine, 2)
+            nibabel.save(read, path)
+    number = 3 if odd == "ct" else 1
+    assert reason(root).startswith(f"file {number}: the sform and the qform of a NIfTI volume must")
+    scan = only(root, images={"nifti_form": "qform"})
+    np.testing.assert_array_equal(scan.masks["parotid_left"], filled(LEFT))
+    np.testing.assert_allclose(scan.affine[:3, 3], ORIGIN, atol=1e-4)
+    assert "a mask must lie on the grid of its image" in reason(
+        root, images={"nifti_form": "sform"}
+    )
 
 
 # --- segmentations of 3D Slicer -----------------------------------------------------------------
@@ -194,6 +246,48 @@ def test_a_cropped_segmentation_between_voxels_is_refused(root: Path) -> None:
     assert "it has 9 x 20 x 24 voxels where the image has 9 x 20 x 26" in reason(root)
 
 
+def test_an_older_segmentation_has_a_layer_a_segment(root: Path) -> None:
+    """As Slicer 4.10 wrote it: neither layers nor values are named."""
+    drawn = draw()
+    save(drawn.ct, root / "P1" / "ct.nrrd")
+    layers = np.stack([sitk.GetArrayFromImage(mask) for mask in drawn.masks.values()])
+    path = root / "P1" / "Segmentation.seg.nrrd"
+    material.seg_nrrd(path, layers, drawn.ct, [("Ohrspeicheldr\u00fcse L", 0, 1), ("Ohr R", 1, 1)])
+    lines = path.read_bytes().split(b"\n", 15)
+    kept = [line for line in lines if b"_Layer" not in line and b"_LabelValue" not in line]
+    path.write_bytes(b"\n".join(kept))
+    patterns = {"parotid_left": ["Ohrspeicheldru\u0308se L"], "parotid_right": ["^Ohr R"]}
+    scan = only(root, patterns=patterns)
+    np.testing.assert_array_equal(scan.masks["parotid_left"], filled(LEFT))
+    np.testing.assert_array_equal(scan.masks["parotid_right"], filled(RIGHT))
+    assert scan.labels == ("Ohrspeicheldr\u00fcse L", "Ohr R")
+
+
+def test_one_segment_in_a_file_that_names_nothing(root: Path) -> None:
+    drawn = draw()
+    save(drawn.ct, root / "P1" / "ct.nrrd")
+    layers = sitk.GetArrayFromImage(drawn.masks["Parotid_L"])[None]
+    path = root / "P1" / "Segmentation.seg.nrrd"
+    material.seg_nrrd(path, layers, drawn.ct, [("Parotid_L", 0, 1)])
+    np.testing.assert_array_equal(only(root).masks["parotid_left"], filled(LEFT))
+
+
+@pytest.mark.parametrize("spelling", ["NFC", "NFD"])
+def test_names_of_files_keep_their_letters(root: Path, spelling: Literal["NFC", "NFD"]) -> None:
+    drawn = draw()
+    owner, name = (
+        unicodedata.normalize(spelling, text) for text in ("M\u00fcller", "Ohrspeicheldr\u00fcse_L")
+    )
+    save(drawn.ct, root / owner / "ct.mha")
+    save(drawn.masks["Parotid_L"], root / owner / f"{owner}_{name}.nii.gz")
+    save(drawn.masks["Parotid_R"], root / owner / "\u5de6\u816e\u817a.nhdr")
+    patterns = {"parotid_left": ["^Ohrspeicheldr\u00fcse_L$"], "parotid_right": ["^\u5de6"]}
+    scan = only(root, patterns=patterns)
+    np.testing.assert_array_equal(scan.masks["parotid_left"], filled(LEFT))
+    np.testing.assert_array_equal(scan.masks["parotid_right"], filled(RIGHT))
+    assert scan.labels == ("Ohrspeicheldr\u00fcse_L", "\u5de6\u816e\u817a")
+
+
 # --- what is no CT and no mask ------------------------------------------------------------------
 
 
@@ -224,7 +318,9 @@ def test_values_must_be_hu(root: Path) -> None:
 def test_every_voxel_must_have_a_number(root: Path, odd: float) -> None:
     values = material.voxels().astype(np.float32)
     values[3, 4, 5:7] = odd
-    assert with_image(root, values) == "file 1: every voxel must have a number, but 2 have none"
+    assert with_image(root, values) == (
+        "file 1: every voxel must have a number, but 2 have none; export it again"
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
@@ -254,6 +350,11 @@ def test_masks_must_have_two_values(root: Path) -> None:
     values[LEFT] = 255
     with_mask(root, values)
     np.testing.assert_array_equal(only(root).masks["parotid_left"], filled(LEFT))
+    for scale in (0.99998 / 255, 254.9995 / 255, 0.5, 1e-6):  # what a stored scale leaves
+        with_mask(root, values * np.float32(scale))
+        np.testing.assert_array_equal(only(root).masks["parotid_left"], filled(LEFT))
+    with_mask(root, values / np.float32(255) - np.float32(2e-5))
+    np.testing.assert_array_equal(only(root).masks["parotid_left"], filled(LEFT))
     values[4, 9, 20] = 0.5
     with_mask(root, values)
     assert reason(root) == (
@@ -264,7 +365,9 @@ def test_masks_must_have_two_values(root: Path) -> None:
     assert reason(root) == "file 2: a mask must leave voxels outside at 0, but none is"
     values[4, 9, 20] = np.nan
     with_mask(root, values)
-    assert reason(root) == "file 2: every voxel must have a number, but 1 have none"
+    assert reason(root) == (
+        "file 2: every voxel must have a number, but 1 have none; export it again"
+    )
 
 
 def test_label_maps_must_hold_whole_numbers(root: Path) -> None:
@@ -274,9 +377,21 @@ def test_label_maps_must_hold_whole_numbers(root: Path) -> None:
     path = root / "labelsTr" / "head_001.nii.gz"
     save(like(values, drawn.ct), path)
     assert set(only(root).masks) == {"parotid_left", "parotid_right"}
+    values[0, 0, 0] = 5
+    stored = nibabel.load(path)
+    scaled = nibabel.Nifti1Image(values.transpose(2, 1, 0).astype(float), stored.affine)
+    scaled.set_data_dtype(np.int16)  # with a slope, which moves all but the ends
+    nibabel.save(scaled, path)
+    assert set(np.unique(np.asarray(nibabel.load(path).dataobj))) & {1.0, 2.0} == set()
+    assert {n: int(m.sum()) for n, m in only(root).masks.items()} == {
+        "parotid_left": 100,
+        "parotid_right": 140,
+    }
     values[0, 0, 0] = 0.5
     save(like(values, drawn.ct), path)
-    assert reason(root).endswith("a label map must hold whole numbers, but one does not")
+    assert reason(root).endswith(
+        "a label map must hold whole numbers, but got 0.5; export the labels unscaled"
+    )
 
 
 def test_empty_masks_are_not_contoured(root: Path) -> None:

@@ -127,6 +127,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "data.images.image": ("^scan$", NONE),
     "data.images.labels": ({"parotid_left": 1}, NONE),
     "data.images.observer": ("radiographer", NONE),
+    "data.images.nifti_form": ("qform", NONE),
     "data.images.patient_pattern": ("^(.*)[ab]$", NONE),
     "data.structures": (["parotid_left"], ALL),
     "data.patterns": ({"parotid_left": ["^left$"]}, NONE),

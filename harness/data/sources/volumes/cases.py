@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.base.errors import DataError
+from harness.base.text import counted
 from harness.data.dicom.walk import refuse
-from harness.data.volume_files import suffix_of
+from harness.data.volume_files import HEADERS, suffix_of
+from harness.data.voxel_files import composed
 
-NO_IMAGE = (
-    "a scan must have a CT image with its masks, but there is none; add it under the name that its "
-    "layout gives it (docs/own-data.md)"
+VOXELS = (".raw", ".zraw", ".raw.gz", ".img", ".img.gz")
+"""What headers name: no files of another kind where one lies beside them."""
+OTHER_SOURCES = {".dcm": "dicom", ".dicom": "dicom", ".ima": "dicom"}
+KINDS = {
+    *OTHER_SOURCES, *VOXELS, ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".gz", ".bz2", ".xz",
+    ".zip", ".7z", ".rar", ".tar", ".tgz", ".part", ".crdownload", ".tmp", ".bak", ".mat", ".npy",
+    ".npz", ".h5", ".hdf5", ".mnc", ".mgz", ".mgh", ".vtk", ".vti", ".vtp", ".stl", ".obj", ".tif",
+    ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".pdf", ".csv", ".tsv", ".txt", ".json", ".xml",
+    ".yaml", ".yml", ".xls", ".xlsx", ".doc", ".docx", ".md",
+}  # fmt: skip
+"""Endings that a message may show; what else stands behind a point may be a part of a name."""
+PART = re.compile(
+    r"(?i)(cts?|img|images?|volumes?|masks?|labels?|structures?|seg(mentation)?s?|rois?|contours?|"
+    r"oars?|organs?)"
 )
+"""Names of folders that are no patient but a part of one."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +40,15 @@ class File:
     Attributes:
         number: place in the private list of files; what messages name.
         folder: its folders below the root.
-        stem: name without the ending of a volume.
-        size, mtime_ns: as last seen; 0 where the file cannot be looked at.
+        stem: name without the ending of a volume, each letter spelt in one way.
+        seen: size and modification time, ns; of a header also those of what lies beside it.
     """
 
     number: int
     path: Path = field(repr=False)
     folder: tuple[str, ...] = field(repr=False)
     stem: str = field(repr=False)
-    size: int
-    mtime_ns: int
+    seen: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -53,8 +67,8 @@ class Case:
 
     Attributes:
         identity: what tells it from the others; private.
-        image: the CT; None where there is none, and `problem` says so.
-        problem: why it cannot be read, in words without names; "" if it can.
+        image: the CT; None where there is none.
+        problem: why it cannot be read, in words without names; "" if nothing but files lack.
     """
 
     identity: str = field(repr=False)
@@ -63,45 +77,114 @@ class Case:
     problem: str = ""
 
 
-def make_case(folder: tuple[str, ...], image: File | None, masks: list[Mask]) -> Case:
-    """The case of a folder; its problem where it has no image."""
+def one_image(folder: tuple[str, ...], images: Sequence[File], masks: Sequence[Mask]) -> Case:
+    """The case of a folder; its problem where several files are its image."""
     identity = "/".join(folder) or "."
-    return Case(identity, image, tuple(masks), "" if image else NO_IMAGE)
+    if len(images) < 2:
+        return Case(identity, images[0] if images else None, tuple(masks))
+    numbers = ", ".join(str(image.number) for image in images)
+    return Case(
+        identity,
+        None,
+        tuple(masks),
+        f"one file of a patient must be its image, but got {len(images)} (files {numbers}); narrow "
+        "data.images.image, or move the others away",
+    )
 
 
-def list_files(root: Path) -> list[File]:
-    """All volumes below `root`, in path order; hidden files are left out.
+@dataclass(frozen=True)
+class Others:
+    """Files that are no volumes: how many of each ending lie in each folder below the root."""
+
+    counts: dict[tuple[str, ...], Counter[str]] = field(repr=False)
+
+    def all(self) -> str:
+        """How a sentence that finds nothing goes on; "" where there are none."""
+        return _listed(self.counts.values())
+
+    def beside(self, case: Case) -> str:
+        """The same of the folders of a case, and those below; of the root, its own files alone."""
+        files = [case.image, *(mask.file for mask in case.masks)]
+        own = {home_of(file.folder) for file in files if file}
+        return _listed(
+            count
+            for folder, count in self.counts.items()
+            if folder in own or any(folder[: len(at)] == at for at in own if at)
+        )
+
+
+def home_of(folder: tuple[str, ...]) -> tuple[str, ...]:
+    """The folder of the patient whose part a folder is."""
+    while folder and PART.fullmatch(folder[-1]):
+        folder = folder[:-1]
+    return folder
+
+
+def _listed(counts: Iterable[Counter[str]]) -> str:
+    parts = []
+    found = sum(counts, Counter[str]())
+    for ending, count in sorted(found.items(), key=lambda item: (item[0] == "", -item[1])):
+        kind = f"{ending} file" if ending else "file of another kind"
+        source = OTHER_SOURCES.get(ending)
+        reads = f", which source `{source}` reads" if source else ""
+        parts.append(counted(count, kind, kind.replace("file", "files")) + reads)
+    return "".join(f", and {part}" for part in parts)
+
+
+def list_files(root: Path) -> tuple[list[File], Others]:
+    """All volumes below `root`, in path order, and what else is there; without hidden files.
 
     Raises:
         DataError: there is no such folder, or it cannot be listed.
     """
     if not root.is_dir():
         raise DataError(
-            "data.root must be a folder of NRRD or NIfTI files, but got none of that name; check "
-            "data.root"
+            "data.root must be a folder of NRRD, NIfTI or MetaImage files, but got none of that "
+            "name; check data.root"
         )
-    return [_file(number, path, root) for number, path in enumerate(_volumes(root), 1)]
+    files: list[File] = []
+    counts: dict[tuple[str, ...], Counter[str]] = {}
+    for at, volumes, others in _folders(root):
+        folder = tuple(map(composed, at.relative_to(root).parts))
+        headed = any(suffix_of(path.name) in HEADERS for path in volumes)
+        for path in volumes:
+            stem = composed(path.name[: -len(suffix_of(path.name))])
+            seen = _seen([path, *others] if suffix_of(path.name) in HEADERS else [path])
+            files.append(File(len(files) + 1, path, folder, stem, seen))
+        endings = [_ending(path.name) for path in others]
+        counts[folder] = Counter(end for end in endings if not (headed and end in VOXELS))
+    return files, Others(counts)
 
 
-def _volumes(root: Path) -> Iterator[Path]:
+def _folders(root: Path) -> Iterator[tuple[Path, list[Path], list[Path]]]:
+    """Each folder with its volumes and its other files."""
     for folder, names, files in os.walk(root, onerror=refuse):
         names[:] = sorted(name for name in names if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(folder, name)
-            # Opening a pipe would wait for its writer; a link to nowhere stays and is refused.
-            usual = path.is_file() or not path.exists()
-            if suffix_of(name) and not name.startswith(".") and usual:
-                yield path
+        paths = [Path(folder, name) for name in sorted(files) if not name.startswith(".")]
+        # Opening a pipe would wait for its writer; a link to nowhere stays and is refused.
+        usual = [path for path in paths if path.is_file() or not path.exists()]
+        volumes = [path for path in usual if suffix_of(path.name)]
+        yield Path(folder), volumes, [path for path in usual if not suffix_of(path.name)]
 
 
-def _file(number: int, path: Path, root: Path) -> File:
-    stem = path.name[: -len(suffix_of(path.name))]
-    folder = path.relative_to(root).parts[:-1]
-    try:
-        status = path.stat()
-    except OSError:
-        return File(number, path, folder, stem, 0, 0)
-    return File(number, path, folder, stem, status.st_size, status.st_mtime_ns)
+def _ending(name: str) -> str:
+    """What stands behind the points of a name, as far as it is a kind of file."""
+    parts = name.lower().split(".")[1:]
+    while parts and any(f".{part}" not in KINDS for part in parts):
+        parts = parts[1:]
+    return "".join(f".{part}" for part in parts)
+
+
+def _seen(paths: Sequence[Path]) -> tuple[int, ...]:
+    """Sizes and modification times; nothing of what cannot be looked at."""
+    seen = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        seen += [status.st_size, status.st_mtime_ns]
+    return tuple(seen)
 
 
 def plain_name(stem: str, owner: str) -> str:

@@ -13,21 +13,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.config.data import ImagesConfig
-from harness.data.sources.volumes.cases import Case, File, Mask, make_case, plain_name
+from harness.data.sources.volumes.cases import Case, File, Mask, home_of, one_image, plain_name
+from harness.data.voxel_files import composed
 
 LABEL_MAP = re.compile(r"(?i)(labels?|label[_\-. ]?maps?|seg(mentation)?s?|masks?)")
 """Names of a label map among several files beside an image."""
-PART = re.compile(
-    r"(?i)(cts?|img|images?|volumes?|masks?|labels?|structures?|seg(mentation)?s?|rois?|contours?|"
-    r"oars?|organs?)"
-)
-"""Names of folders that are no patient but a part of one."""
 Folder = tuple[str, ...]
 
 
 def folders(root: Path, files: Sequence[File], config: ImagesConfig) -> list[Case]:
     """Cases of every folder with an image or with masks alone; [] if there is no image at all."""
-    pattern = re.compile(config.image)
+    pattern = re.compile(composed(config.image))
     images = {f.number for f in files if pattern.search(_name(f))}
     if not images:
         return []
@@ -55,9 +51,7 @@ def _name(file: File) -> str:
 
 def _owner(file: File, below: dict[Folder, list[File]]) -> tuple[Folder, File | None]:
     """The image that a mask belongs to, or the folder that is to blame that there is none."""
-    home = len(file.folder)
-    while home and PART.fullmatch(file.folder[home - 1]):
-        home -= 1
+    home = home_of(file.folder)
     for depth in range(len(file.folder), -1, -1):
         at = file.folder[:depth]
         images = below.get(at, [])
@@ -67,9 +61,9 @@ def _owner(file: File, below: dict[Folder, list[File]]) -> tuple[Folder, File | 
             return at, beside[0]
         if len(beside) > 1 and at:
             return at, None
-        if len(images) == 1 and at and depth >= home:
+        if len(images) == 1 and at and depth >= len(home):
             return at, images[0]
-    return file.folder[:home], None
+    return home, None
 
 
 def _with_images(
@@ -79,12 +73,7 @@ def _with_images(
     for folder, images in below.items():
         beside = [image for image in images if image.folder == folder]
         if len(beside) > 1:
-            numbers = ", ".join(str(image.number) for image in beside)
-            problem = (
-                f"one file of a patient must match data.images.image, but got {len(beside)} (files "
-                f"{numbers}); narrow the pattern"
-            )
-            cases.append(Case("/".join(folder) or ".", None, (), problem))
+            cases.append(one_image(folder, beside, []))
         elif beside:
             cases.append(_case(folder, beside[0], owned.get(folder, []), config))
     return cases
@@ -92,7 +81,7 @@ def _with_images(
 
 def _case(folder: Folder, image: File, files: Sequence[File], config: ImagesConfig) -> Case:
     if not config.labels:
-        return make_case(folder, image, [Mask(_mask_name(f, folder), f) for f in files])
+        return one_image(folder, [image], [Mask(_mask_name(f, folder), f) for f in files])
     named = [f for f in files if LABEL_MAP.fullmatch(_mask_name(f, folder))]
     maps = files if len(files) == 1 else named
     if len(maps) != 1:
@@ -101,8 +90,8 @@ def _case(folder: Folder, image: File, files: Sequence[File], config: ImagesConf
             f"{len(maps)} among {len(files)} files; name it 'labels'"
         )
         return Case("/".join(folder) or ".", image, (), problem)
-    masks = [Mask(name, maps[0], (value,)) for name, value in config.labels.items()]
-    return make_case(folder, image, masks)
+    masks = [Mask(composed(name), maps[0], (value,)) for name, value in config.labels.items()]
+    return one_image(folder, [image], masks)
 
 
 def _mask_name(file: File, folder: Folder) -> str:
@@ -117,7 +106,7 @@ def _without(below: dict[Folder, list[File]], orphans: dict[Folder, list[File]])
     """Masks of no image; folders that were blamed for several images are cases already."""
     several = {at for at, images in below.items() if sum(f.folder == at for f in images) > 1}
     return [
-        make_case(folder, None, [Mask(_mask_name(f, folder), f) for f in files])
+        one_image(folder, [], [Mask(_mask_name(f, folder), f) for f in files])
         for folder, files in orphans.items()
         if folder not in several
     ]

@@ -1,4 +1,4 @@
-"""Source `images`: CT images with masks or label maps, as NRRD and NIfTI files."""
+"""Source `images`: CT images with masks or label maps, as NRRD, NIfTI and MetaImage files."""
 
 from __future__ import annotations
 
@@ -17,15 +17,30 @@ from harness.base.files import digest_of
 from harness.config.data import DataConfig, ImagesConfig
 from harness.data.dicom.names import is_named, listed
 from harness.data.dicom.private import Pseudonyms, write_private_json
+from harness.data.nrrd_files import read_segments
 from harness.data.scan import Excluded, Reference, Scan
 from harness.data.sources.volumes.cases import Case, File, Mask, list_files
-from harness.data.sources.volumes.grids import VolumeGrid, hounsfield, inside, open_image, open_mask
+from harness.data.sources.volumes.folders import LABEL_MAP
+from harness.data.sources.volumes.grids import (
+    UNSAID_MM,
+    VolumeGrid,
+    hounsfield,
+    inside,
+    open_image,
+    open_mask,
+)
 from harness.data.sources.volumes.layouts import find_cases
-from harness.data.volume_files import SEGMENTATION, read_segments
+from harness.data.volume_files import SEGMENTATIONS, Form
+from harness.data.voxel_files import composed
+
+NO_IMAGE = (
+    "a scan must have a CT image with its masks, but there is none{}; add it under the name that "
+    "its layout gives it (docs/own-data.md)"
+)
 
 
 class ImageFolder:
-    """Patients of a folder of NRRD and NIfTI files.
+    """Patients of a folder of NRRD, NIfTI and MetaImage files.
 
     Args:
         root: the folder.
@@ -48,11 +63,11 @@ class ImageFolder:
     ) -> None:
         self._root = root.resolve()
         self._structures = tuple(structures)
-        self._patterns = patterns
+        self._patterns = {n: [composed(each) for each in those] for n, those in patterns.items()}
         self._config = config
         self._private = private
         self._pseudonyms = Pseudonyms(private)
-        self._files = list_files(self._root)
+        self._files, self._others = list_files(self._root)
 
     def patients(self) -> list[Reference]:
         """Everyone with an image or with masks, by pseudonym.
@@ -61,11 +76,12 @@ class ImageFolder:
             DataError: nobody is there.
         """
         people: dict[str, list[Case]] = {}
-        for case in find_cases(self._root, self._files, self._config):
+        cases = find_cases(self._root, self._files, self._config, self._others.all())
+        for case in cases:
             people.setdefault(self._pseudonyms.of(self._person(case)), []).append(case)
         self._write_lists(people)
         return [
-            Reference(patient, tuple(cases), _signature(cases))
+            Reference(patient, tuple(cases), _signature(cases, self._config.nifti_form))
             for patient, cases in sorted(people.items())
         ]
 
@@ -90,20 +106,20 @@ class ImageFolder:
 
     def _person(self, case: Case) -> str:
         """What the case's name says of its person; the whole name where it says nothing."""
-        match = re.search(self._config.patient_pattern or r"(?!)", case.identity)
+        match = re.search(composed(self._config.patient_pattern or r"(?!)"), case.identity)
         return (match[1] if match else None) or case.identity
 
     def _read(self, patient: str, case: Case, labels: list[str]) -> Scan:
         masks = _with_segments(case.masks)
         labels += dict.fromkeys(mask.name for mask in masks)
         if case.image is None or case.problem:
-            raise DataError(case.problem)
-        named = self._named(masks)
+            raise DataError(case.problem or NO_IMAGE.format(self._others.beside(case)))
+        named = self._named(masks, self._others.beside(case))
         with _of(case.image):
-            values, grid = open_image(case.image.path)
+            values, grid = open_image(case.image.path, self._config.nifti_form)
             hu = hounsfield(values)
-        masks_of = _Masks(grid)
-        volumes, notes = {}, []
+        masks_of = _Masks(grid, self._config.nifti_form)
+        volumes, notes = {}, masks_of.notes
         for structure, those in named.items():
             mask = masks_of.one(structure, those)
             if mask is None:
@@ -114,14 +130,18 @@ class ImageFolder:
             raise DataError("masks must have voxels, but those of all wanted structures are empty")
         return Scan(patient, hu, volumes, grid.affine, None, tuple(notes), tuple(labels))
 
-    def _named(self, masks: Sequence[Mask]) -> dict[str, list[Mask]]:
+    def _named(self, masks: Sequence[Mask], others: str) -> dict[str, list[Mask]]:
         """The masks of each structure, looked up as names of ROIs are, and by its own name.
 
         Raises:
-            DataError: there is none of any; the names are listed.
+            DataError: there is none of any; the names are listed, and what `others` says.
         """
         named = {
-            name: [m for m in masks if m.name == name or is_named(m.name, name, self._patterns)]
+            name: [
+                m
+                for m in masks
+                if m.name == composed(name) or is_named(m.name, name, self._patterns)
+            ]
             for name in self._structures
         }
         if any(named.values()):
@@ -129,8 +149,8 @@ class ImageFolder:
         wanted = ", ".join(self._structures)
         names = listed({mask.name for mask in masks})
         raise DataError(
-            f"{wanted} must have masks, but got "
-            f"{names + '; see data.patterns' if names else 'no mask beside the image'}"
+            f"{wanted} must have masks, but got {names or 'no mask beside the image'}{others}"
+            f"{'; see data.patterns' if names else ''}"
         )
 
     def _write_lists(self, people: Mapping[str, Sequence[Case]]) -> None:
@@ -143,8 +163,9 @@ class ImageFolder:
 class _Masks:
     """Masks on the grid of one image; the file that was read last is kept, for label maps."""
 
-    def __init__(self, grid: VolumeGrid) -> None:
-        self._grid = grid
+    def __init__(self, grid: VolumeGrid, form: Form | None) -> None:
+        self.notes: list[str] = []
+        self._grid, self._form = grid, form
         self._read: tuple[tuple[int, int | None], NDArray[Any]] | None = None
 
     def one(self, structure: str, masks: Sequence[Mask]) -> NDArray[np.bool_] | None:
@@ -167,17 +188,26 @@ class _Masks:
         with _of(file):
             if self._read is None or self._read[0] != key:
                 self._read = None  # makes room first
-                values = open_mask(file.path, mask.layer, self._grid, _is_segmentation(file))
+                values, gap = open_mask(
+                    file.path, mask.layer, self._grid, _is_segmentation(file), self._form
+                )
                 self._read = key, values
+                self._note(gap, file)
             return inside(self._read[1], mask.values)
+
+    def _note(self, gap_mm: float, file: File) -> None:
+        note = f"file {file.number}: a mask's header lies up to {gap_mm:.3g} mm beside its image's"
+        if gap_mm > UNSAID_MM and note not in self.notes:
+            self.notes.append(note)
 
 
 def _is_segmentation(file: File) -> bool:
-    return file.path.name.lower().endswith(SEGMENTATION)
+    return file.path.name.lower().endswith(SEGMENTATIONS)
 
 
 def _with_segments(masks: Sequence[Mask]) -> list[Mask]:
-    """Segments instead of the files that hold several; a file of one is named by the file."""
+    """Segments instead of the files that hold several; a file of one is named by the file, unless
+    that says only what it is ("Segmentation")."""
     split: list[Mask] = []
     for mask in masks:
         if mask.values or not _is_segmentation(mask.file):
@@ -185,10 +215,13 @@ def _with_segments(masks: Sequence[Mask]) -> list[Mask]:
             continue
         with _of(mask.file):
             segments = read_segments(mask.file.path)
-        if len(segments) == 1:
+        if len(segments) == 1 and not LABEL_MAP.fullmatch(mask.name):
             split.append(replace(mask, layer=segments[0].layer))
         elif segments:
-            split += [Mask(s.name, mask.file, (s.value,), s.layer) for s in segments]
+            split += [
+                Mask(s.name, mask.file, () if s.value is None else (s.value,), s.layer)
+                for s in segments
+            ]
         else:
             split.append(mask)
     return split
@@ -210,22 +243,21 @@ def _with_notes(scan: Scan, scans: int, reasons: Sequence[str]) -> Scan:
     return replace(scan, notes=(*scan.notes, *notes))
 
 
-def _signature(cases: Sequence[Case]) -> str:
+def _signature(cases: Sequence[Case], form: Form | None) -> str:
     """Changes when a file does, or what is read of it; not when other patients come."""
 
     def seen(file: File | None) -> list[int]:
-        return [file.size, file.mtime_ns] if file else []
+        return list(file.seen) if file else []
 
-    return digest_of(
-        [
-            [seen(c.image), [[m.name, list(m.values), *seen(m.file)] for m in c.masks], c.problem]
-            for c in cases
-        ]
-    )
+    read = [
+        [seen(c.image), [[m.name, list(m.values), *seen(m.file)] for m in c.masks], c.problem]
+        for c in cases
+    ]
+    return digest_of([read, form])
 
 
 def make(config: DataConfig, folder: Path) -> ImageFolder:
     """The source of `data.source: images`; `folder` keeps what must stay private."""
     if config.folder is None:
-        raise DataError("data.root must name a folder of NRRD or NIfTI files, but got nothing")
+        raise DataError("data.root must name a folder of volume files, but got nothing")
     return ImageFolder(config.folder, config.structures, config.patterns, config.images, folder)
