@@ -18,7 +18,7 @@ from pathlib import Path
 from harness.base.errors import DataError
 from harness.base.text import counted, first_of
 from harness.commands.score.image_files import READ, kind_of, stem_of
-from harness.data.volume_files import SEGMENTATION, suffix_of
+from harness.data.volume_files import SEGMENTATIONS, suffix_of
 
 SHOWN = 3
 
@@ -31,8 +31,7 @@ _ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zs
 _OTHER_IMAGES = (
     *(".jpg", ".jpeg", ".jp2", ".jpx", ".j2k", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".heic"),
     *(".avif", ".pgm", ".ppm", ".pnm", ".exr", ".npz", ".mat", ".h5", ".hdf5", ".pkl", ".pickle"),
-    *(".pt", ".mha", ".mhd", ".nhdr", ".hdr", ".img", ".mgh", ".mgz", ".mnc", ".vtk", ".vti"),
-    *(".par", ".rec"),
+    *(".pt", ".img", ".mgh", ".mgz", ".mnc", ".vtk", ".vti", ".par", ".rec"),
 )
 _VOXELS = (".raw", ".zraw", ".img", ".raw.gz", ".img.gz")
 """Where a header in a file of its own keeps its voxels."""
@@ -227,8 +226,8 @@ def _leave(path: Path, heads: set[str], left: Left) -> None:
     voxels = next((end for end in _VOXELS if low.endswith(end)), "")
     if voxels and str(path)[: -len(voxels)] in heads:
         return  # its header, which names it, is read
-    if suffix_of(path.name) == SEGMENTATION:
-        left.add("segmentation", SEGMENTATION)
+    if (end := suffix_of(path.name)) in SEGMENTATIONS:
+        left.add("segmentation", end)
     elif low.endswith(_ARCHIVES):
         left.add("archive", plain(path.name))
     else:

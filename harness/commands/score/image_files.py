@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
-from harness.data.volume_files import READABLE, SEGMENTATION, read_volume, suffix_of
+from harness.data.volume_files import READABLE, SEGMENTATIONS, read_volume, suffix_of
 
-VOLUMES = tuple(end for end in READABLE if end != SEGMENTATION)
+VOLUMES = tuple(end for end in READABLE if end not in SEGMENTATIONS)
 READ = f"PNG, NPY, volumes ({', '.join(VOLUMES)}) or DICOM series"
 _FLAT = {".png": "PNG", ".npy": "NPY"}
 DIGITS = 3
