@@ -319,14 +319,21 @@ def as_kind(datasets: list[Dataset], storage: str, modality: str) -> list[Datase
 
 def test_mr_is_read_as_stored_and_not_beside_ct(tmp_path: Path) -> None:
     datasets, hu = series("A")
-    for dataset in as_kind(datasets, MRImageStorage, "MR"):
-        dataset.RescaleIntercept = 0
-    save_series(datasets, tmp_path / "mr")
-    found = read_images(tmp_path, "real", (0.0, 4000.0))
-    np.testing.assert_allclose(found.images, (hu + 1024) / 4000, atol=1e-6)
+    save_series(as_kind(datasets, MRImageStorage, "MR"), tmp_path / "mr")
+    found = read_images(tmp_path, "real", WINDOW)  # phase images go below 0
+    np.testing.assert_allclose(found.images, (hu + 1000) / 2000, atol=1e-6)
     assert found.kind == "DICOM MR"
     save_series(series("B")[0], tmp_path / "ct")
     with pytest.raises(DataError, match=r"CT, or images of MR, but got 5 of CT and 5 of MR in"):
+        read_images(tmp_path, "real", WINDOW)
+
+
+def test_values_that_are_cut_off_are_refused(tmp_path: Path) -> None:
+    _, hu = series("A")
+    hu[2, 3, 4] = 40000
+    bright = as_kind(series_datasets(hu, placed(hu.shape)), MRImageStorage, "MR")
+    save_series(bright, tmp_path)
+    with pytest.raises(DataError, match=r"its values must be below 32767, but some are not"):
         read_images(tmp_path, "real", WINDOW)
 
 
