@@ -17,8 +17,8 @@ from pathlib import Path
 
 from harness.base.errors import DataError
 from harness.base.text import counted, first_of
-from harness.commands.score.image_files import READ, kind_of, stem_of
-from harness.data.volume_files import SEGMENTATION, suffix_of
+from harness.commands.score.image_files import READ, SEGMENTATION, kind_of, stem_of
+from harness.data.volume_files import suffix_of
 
 SHOWN = 3
 
@@ -228,8 +228,8 @@ def _leave(path: Path, heads: set[str], left: Left) -> None:
     voxels = next((end for end in _VOXELS if low.endswith(end)), "")
     if voxels and str(path)[: -len(voxels)] in heads:
         return  # its header, which names it, is read
-    if suffix_of(path.name) == SEGMENTATION:
-        left.add("segmentation", SEGMENTATION)
+    if suffix_of(path.name).startswith(SEGMENTATION):
+        left.add("segmentation", suffix_of(path.name))
     elif low.endswith(_ARCHIVES):
         left.add("archive", plain(path.name))
     else:

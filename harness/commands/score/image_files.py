@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
-from harness.data.volume_files import READABLE, SEGMENTATION, read_volume, suffix_of
+from harness.data.volume_files import READABLE, read_volume, suffix_of
 
-VOLUMES = tuple(end for end in READABLE if end != SEGMENTATION)
+SEGMENTATION = ".seg."  # what endings of segmentations begin with
+VOLUMES = tuple(end for end in READABLE if not end.startswith(SEGMENTATION))
 READ = f"PNG, NPY, volumes ({', '.join(VOLUMES)}) or DICOM series"
 _FLAT = {".png": "PNG", ".npy": "NPY"}
 DIGITS = 3
