@@ -27,6 +27,8 @@ SEGMENTATIONS = (".seg.nrrd", ".seg.nhdr")
 PAIRS = (".hdr", ".hdr.gz")
 HEADERS = (*PAIRS, ".mhd", ".seg.nhdr", ".nhdr")
 """Of volumes whose voxels lie in a file beside."""
+VOXELS = (".raw", ".zraw", ".raw.gz", ".img", ".img.gz")
+"""What such headers name."""
 READABLE = (".seg.nrrd", ".nrrd", ".nii.gz", ".nii", ".mha", *HEADERS)
 STRAIGHT = 1e-6
 """Largest cosine between axes that NIfTI's quaternion, which knows no shear, may also describe."""

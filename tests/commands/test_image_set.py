@@ -241,7 +241,7 @@ BAD = [
     ("a.npy", lambda p: np.save(p, np.array([{}], object), allow_pickle=True), "in_"),
     ("a.nii", lambda p: p.write_bytes(b"no"), "every volume file must be readable, but got '{}' ("),
     ("a.nii.gz", zipped, "every volume file must be readable, but got '{}' ("),
-    ("a.nii", lambda p: save_nifti(p, np.zeros((40, 40, 2, 2))), "one has 2)"),
+    ("a.nii", lambda p: save_nifti(p, np.zeros((40, 40, 2, 2))), "one has 2"),
 ]
 
 

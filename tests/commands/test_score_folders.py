@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import unicodedata
 import zlib
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
     assert found.names == ("b/2.png", "b/deep/3.png", "z/1.png")
     np.testing.assert_array_equal(found.images[1], grey(3) / np.float32(255))
     assert found.notes == (
-        "real: left out 6 links to folders or files that are read already (loop, a, c and 2 more)",
+        "real: left out 6 links that lead back or to what is read already (loop, a, c and 2 more)",
     )
 
 
@@ -85,6 +86,7 @@ def test_links_to_nowhere_are_named(tmp_path: Path, name: str) -> None:
 READ_AS_NOBODY = """
 import os, sys
 from pathlib import Path
+import nibabel, PIL.Image
 from harness.base.errors import DataError
 from harness.commands.score.image_set import read_images
 if os.geteuid() == 0:
@@ -97,21 +99,22 @@ except DataError as error:
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.npy", "a.nii", "IM0001", "folder"])
-def test_what_may_not_be_read_is_named(tmp_path: Path, name: str) -> None:
-    """As another user, since root may read everything."""
-    for parent in (tmp_path, *tmp_path.parents):
-        if os.stat(parent).st_uid == os.geteuid():
-            parent.chmod(parent.stat().st_mode | 0o055)
-    put(tmp_path / "ok.png")
-    locked = tmp_path / name
-    locked.mkdir() if name == "folder" else locked.write_bytes(b"x" * 200)
-    if name.endswith((".npy", ".nii")):
-        (tmp_path / "ok.png").unlink()
-    locked.chmod(0)
-    said = subprocess.run(
-        [sys.executable, "-c", READ_AS_NOBODY, str(tmp_path)], capture_output=True, text=True
-    )
-    locked.chmod(0o700)
+def test_what_may_not_be_read_is_named(name: str) -> None:
+    """As another user, since root may read everything; in a folder that others may enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        locked = Path(folder, name)
+        if name == "folder":
+            locked.mkdir()
+        else:
+            locked.write_bytes(b"x" * 200)
+        if name in ("IM0001", "folder"):
+            put(Path(folder, "ok.png"))
+        locked.chmod(0)
+        said = subprocess.run(
+            [sys.executable, "-c", READ_AS_NOBODY, folder], capture_output=True, text=True
+        )
+        locked.chmod(0o700)
     assert f"must be readable, but got '{locked}' (Permission denied); repair" in said.stdout
     assert said.stderr == ""
 
@@ -266,8 +269,11 @@ def test_masks_among_images_are_doubted(tmp_path: Path) -> None:
     for seed in range(3):
         put(tmp_path / f"{seed}.png", seed)
     Image.fromarray((grey(0) > 99).astype(np.uint8) * 255).save(tmp_path / "mask.png")
+    Image.fromarray(grey(0) // 16).save(tmp_path / "labels.png")
+    Image.fromarray(np.zeros((EDGE, EDGE), np.uint8)).save(tmp_path / "blank.png")
     assert read_images(tmp_path, "real").notes == (
-        "real: 1 of 4 files have two values alone (e.g. 'mask.png'): are they masks?",
+        "real: 2 of 6 files hold no more than 32 different values (e.g. 'labels.png'): are they "
+        "masks or label maps?",
     )
 
 

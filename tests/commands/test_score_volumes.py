@@ -8,6 +8,7 @@ from typing import Any
 import nibabel
 import nrrd
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK
 from factories.dicom import (
@@ -319,14 +320,21 @@ def as_kind(datasets: list[Dataset], storage: str, modality: str) -> list[Datase
 
 def test_mr_is_read_as_stored_and_not_beside_ct(tmp_path: Path) -> None:
     datasets, hu = series("A")
-    for dataset in as_kind(datasets, MRImageStorage, "MR"):
-        dataset.RescaleIntercept = 0
-    save_series(datasets, tmp_path / "mr")
-    found = read_images(tmp_path, "real", (0.0, 4000.0))
-    np.testing.assert_allclose(found.images, (hu + 1024) / 4000, atol=1e-6)
+    save_series(as_kind(datasets, MRImageStorage, "MR"), tmp_path / "mr")
+    found = read_images(tmp_path, "real", WINDOW)  # phase images go below 0
+    np.testing.assert_allclose(found.images, (hu + 1000) / 2000, atol=1e-6)
     assert found.kind == "DICOM MR"
     save_series(series("B")[0], tmp_path / "ct")
     with pytest.raises(DataError, match=r"CT, or images of MR, but got 5 of CT and 5 of MR in"):
+        read_images(tmp_path, "real", WINDOW)
+
+
+def test_values_that_are_cut_off_are_refused(tmp_path: Path) -> None:
+    _, hu = series("A")
+    hu[2, 3, 4] = 40000
+    bright = as_kind(series_datasets(hu, placed(hu.shape)), MRImageStorage, "MR")
+    save_series(bright, tmp_path)
+    with pytest.raises(DataError, match=r"its values must be below 32767, but some are not"):
         read_images(tmp_path, "real", WINDOW)
 
 
@@ -356,8 +364,11 @@ def test_what_is_no_image_among_dicom_files_is_counted(tmp_path: Path) -> None:
     ]
 
 
-def gap(folder: Path) -> None:
-    sorted(folder.iterdir())[2].unlink()
+def unplaced(folder: Path) -> None:
+    path = sorted(folder.iterdir())[2]
+    dataset = pydicom.dcmread(path)
+    del dataset.ImagePositionPatient
+    dataset.save_as(path)
 
 
 def cut(folder: Path) -> None:
@@ -369,7 +380,7 @@ def emptied(folder: Path) -> None:
     sorted(folder.iterdir())[2].write_bytes(b"")
 
 
-@pytest.mark.parametrize("harm", [gap, cut, emptied])
+@pytest.mark.parametrize("harm", [unplaced, cut, emptied])
 def test_a_series_that_makes_no_volume_is_named(tmp_path: Path, harm: Any) -> None:
     datasets, _ = series("Secret^Name")
     harm_in = tmp_path / "P1"
@@ -379,9 +390,8 @@ def test_a_series_that_makes_no_volume_is_named(tmp_path: Path, harm: Any) -> No
     with pytest.raises(DataError) as caught:
         read_images(tmp_path, "real", WINDOW)
     sentence = str(caught.value)
-    assert f"'{harm_in / ('0.dcm' if harm is gap else '')}" in sentence
-    if harm is not gap:
-        assert "2.dcm'" in sentence
+    assert f"'{harm_in}/" in sentence
+    assert "2.dcm'" in sentence
     assert "Secret" not in sentence
     assert "file 3" not in sentence
     assert "/tmp/tmp" not in sentence

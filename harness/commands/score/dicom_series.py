@@ -12,12 +12,14 @@ from tempfile import TemporaryDirectory
 
 from harness.base.errors import DataError
 from harness.base.text import counted, first_of
-from harness.commands.score.folder_files import Found
+from harness.commands.score.folder_files import Found, plain
 from harness.commands.score.image_files import Stack, in_order
 from harness.data.dicom.series import LEAST_HU, Series, all_series, read_hu
 from harness.data.dicom.walk import IMAGES, Header, walk
 
 SHOWN = 3
+LEAST, MOST = -32768, 32767
+"""Where `read_hu` cuts values off."""
 _NUMBERS = re.compile(r"\bfiles? (\d+(?:, \d+)*)")
 
 
@@ -96,8 +98,10 @@ def _volume(
     try:
         if series is None:
             raise DataError(reason)
-        # Only CT has air far below 0.
-        values = read_hu(series, LEAST_HU if slices[0].kind == "ct" else 0)
+        # Nothing of MR is below what there may be, and its padding is below any window.
+        values = read_hu(series, LEAST_HU if slices[0].kind == "ct" else LEAST)
+        if values.max() == MOST:
+            raise DataError(f"its values must be below {MOST}, but some are not")
         stack = in_order(values, series.grid.affine)
     except DataError as error:
         names = [f"'{_path(header.number, files)}'" for header in slices]
@@ -112,7 +116,7 @@ def _volume(
 
 
 def _path(number: int, files: Sequence[Found]) -> str:
-    return str(files[number - 1].path)
+    return plain(str(files[number - 1].path))
 
 
 def _named(numbers: str, files: Sequence[Found]) -> str:

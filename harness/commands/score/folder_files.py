@@ -1,6 +1,6 @@
 """Which files of anyone's folder are images, by name and first bytes, and what is left out.
 
-Links to folders are followed, each folder once by its real path. Whatever is left out is counted,
+Links are followed, each folder and file once by its real path. Whatever is left out is counted,
 whatever cannot be looked at is refused by name: these are the user's own paths.
 """
 
@@ -18,23 +18,21 @@ from pathlib import Path
 from harness.base.errors import DataError
 from harness.base.text import counted, first_of
 from harness.commands.score.image_files import READ, kind_of, stem_of
-from harness.data.volume_files import SEGMENTATIONS, suffix_of
+from harness.data.volume_files import SEGMENTATIONS, VOXELS, suffix_of
 
 SHOWN = 3
 
 _SYSTEM = (
     *("__macosx", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "system volume information"),
-    *("lost+found", "thumbs.db", "ehthumbs.db", "desktop.ini", "dicomdir"),
+    *("lost+found", "@recycle", "thumbs.db", "ehthumbs.db", "desktop.ini", "dicomdir"),
 )
 """What systems leave in folders, beside hidden files; in small letters."""
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 _OTHER_IMAGES = (
     *(".jpg", ".jpeg", ".jp2", ".jpx", ".j2k", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".heic"),
     *(".avif", ".pgm", ".ppm", ".pnm", ".exr", ".npz", ".mat", ".h5", ".hdf5", ".pkl", ".pickle"),
-    *(".pt", ".img", ".mgh", ".mgz", ".mnc", ".vtk", ".vti", ".par", ".rec"),
+    *(".pt", ".img", ".mgh", ".mgz", ".mnc", ".vtk", ".vti", ".par", ".rec", ".raw"),
 )
-_VOXELS = (".raw", ".zraw", ".img", ".raw.gz", ".img.gz")
-"""Where a header in a file of its own keeps its voxels."""
 _DICOM = (".dcm", ".dicom", ".ima")
 _PREAMBLE = 128
 _GROUPS = (b"\x02\x00", b"\x08\x00")
@@ -46,8 +44,8 @@ _UNSEEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
 _TITLES = {
     "hidden": ("hidden or system file or folder", "hidden or system files and folders", ""),
     "again": (
-        "link to a folder or file that is read already",
-        "links to folders or files that are read already",
+        "link that leads back or to what is read already",
+        "links that lead back or to what is read already",
         "",
     ),
     "archive": ("archive", "archives", "unpack what holds images"),
@@ -156,9 +154,10 @@ def _files(root: Path, left: Left) -> Iterator[Path]:
     home = os.path.realpath(root)
     names, links, read = deque([str(root)]), deque[str](), set[str]()
     while names or links:
-        at = names.popleft() if names else links.popleft()
+        linked = not names
+        at = links.popleft() if linked else names.popleft()
         real = os.path.realpath(at)
-        if real in read or (read and _leads_back(at, real, home)):
+        if real in read or (linked and _leads_back(at, real, home)):
             left.add("again", plain(os.path.basename(at)))
             continue
         read.add(real)
@@ -223,7 +222,7 @@ def _is_dicom(path: Path) -> bool:
 
 def _leave(path: Path, heads: set[str], left: Left) -> None:
     low = path.name.lower()
-    voxels = next((end for end in _VOXELS if low.endswith(end)), "")
+    voxels = next((end for end in VOXELS if low.endswith(end)), "")
     if voxels and str(path)[: -len(voxels)] in heads:
         return  # its header, which names it, is read
     if (end := suffix_of(path.name)) in SEGMENTATIONS:

@@ -26,6 +26,8 @@ LOW_CONTRAST = 0.1
 """A set that spans less than this share of [0, 1] was probably given the wrong window or depth."""
 CLIPPED = 0.01
 MOST_CLIPPED = 0.95
+MOST_LABELS, LOOKED_AT = 32, 10**5
+"""Different values of a label map; pixels of a file that are looked at for it."""
 Window = tuple[float, float]
 
 
@@ -245,17 +247,18 @@ def _oddities(parts: Sequence[tuple[str, Stack]], kind: str, side: str) -> Itera
     """What may be wrong with a set that can be read."""
     if kind == "volume" and parts[0][1].spacing is None:
         yield f"{side}: volumes without geometry are read as stored, slices along the last axis"
-    masks = [name for name, stack in parts if _two_valued(stack.images)]
+    masks = [name for name, stack in parts if _is_labels(stack.images)]
     if 0 < len(masks) < len(parts):
         yield (
-            f"{side}: {len(masks)} of {len(parts)} files have two values alone (e.g. "
-            f"'{masks[0]}'): are they masks?"
+            f"{side}: {len(masks)} of {len(parts)} files hold no more than {MOST_LABELS} different "
+            f"values (e.g. '{masks[0]}'): are they masks or label maps?"
         )
 
 
-def _two_valued(images: NDArray[np.float32]) -> bool:
-    low, high = images.min(), images.max()
-    return bool(low < high and ((images == low) | (images == high)).all())
+def _is_labels(images: NDArray[np.float32]) -> bool:
+    """Whether few values are all there are; blank images are none."""
+    some = images.ravel()[:: max(1, images.size // LOOKED_AT)]
+    return 1 < len(np.unique(some)) <= MOST_LABELS
 
 
 def _windowed(

@@ -12,11 +12,9 @@ from pathlib import Path
 from harness.base.errors import DataError
 from harness.base.text import counted
 from harness.data.dicom.walk import refuse
-from harness.data.volume_files import HEADERS, suffix_of
+from harness.data.volume_files import HEADERS, VOXELS, suffix_of
 from harness.data.voxel_files import composed
 
-VOXELS = (".raw", ".zraw", ".raw.gz", ".img", ".img.gz")
-"""What headers name: no files of another kind where one lies beside them."""
 OTHER_SOURCES = {".dcm": "dicom", ".dicom": "dicom", ".ima": "dicom"}
 KINDS = {
     *OTHER_SOURCES, *VOXELS, ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".gz", ".bz2", ".xz",
