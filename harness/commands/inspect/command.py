@@ -33,7 +33,7 @@ PLAIN = 0.999
 """Least cosine of a slice normal and a body axis for the plane's name: 2.6 degrees."""
 
 FILE = re.compile(r"\bfile (\d+)\b")
-SAFE = re.compile(r"[^A-Za-z0-9+\-]+")
+SAFE = re.compile(r"[^\w+\-]+")
 
 
 def inspect_folder(
