@@ -61,13 +61,18 @@ def read_series(
                 f"{' and '.join(held) or '; '.join(left)} in '{folder}'; keep one kind in a folder"
             )
         kind = next(iter(kinds))
-        volumes, repeats = [], 0
+        volumes, repeats, said = [], 0, list[str]()
         for slices, series, reason in all_series(images):
+            if reason.endswith("left out"):  # a scout, a report
+                left.append(f"{counted(len(slices), 'DICOM file')}: {_renamed(reason, files)}")
+                continue
             volumes.append(_volume(slices, series, reason, files))
-            repeats += series.repeats if series else 0
+            if series:
+                repeats += series.repeats
+                said += [f"{side}: {volumes[-1].name or 'series'}: {n}" for n in series.notes]
     if repeats:
         left.append(f"{counted(repeats, 'DICOM file')}: a copy of another")
-    notes = [f"{side}: left out {text}" for text in left]
+    notes = [*said, *(f"{side}: left out {text}" for text in left)]
     return _told_apart(volumes), f"DICOM {kind.upper()}", notes
 
 
@@ -105,9 +110,9 @@ def _volume(
         stack = in_order(values, series.grid.affine)
     except DataError as error:
         names = [f"'{_path(header.number, files)}'" for header in slices]
-        text = _NUMBERS.sub(lambda match: _named(match[1], files), str(error))
         raise DataError(
-            f"every DICOM series must make a volume, but got {first_of(names, SHOWN)} ({text}); "
+            f"every DICOM series must make a volume, but got {first_of(names, SHOWN)} "
+            f"({_renamed(str(error), files)}); "
             "repair the series or take it out"
         ) from error
     folders = [files[header.number - 1].name.rpartition("/")[0] for header in slices]
@@ -117,6 +122,11 @@ def _volume(
 
 def _path(number: int, files: Sequence[Found]) -> str:
     return plain(str(files[number - 1].path))
+
+
+def _renamed(text: str, files: Sequence[Found]) -> str:
+    """A message with names for the numbers of files."""
+    return _NUMBERS.sub(lambda match: _named(match[1], files), text)
 
 
 def _named(numbers: str, files: Sequence[Found]) -> str:
