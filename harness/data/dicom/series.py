@@ -107,7 +107,7 @@ def _stacks(files: Sequence[Header]) -> tuple[list[Stack], list[Header]]:
         DataError: files lack geometry, or the stacks, uneven or none, lack what may be those files.
     """
     slices, placeless = read_slices(files)
-    stacks = list(split(slices, LEAST_HU))
+    stacks = split(slices, LEAST_HU)
     whole = any(stack.grid is not None for stack in stacks)
     if placeless and not (whole and all(s.grid is None or s.grid.levels is None for s in stacks)):
         raise without_geometry(placeless)
