@@ -73,12 +73,16 @@ def test_without_a_rescale_stored_values_are_hu_where_there_is_air(tmp_path: Pat
     )
 
 
+@pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("identity", [False, True])
-def test_without_a_rescale_and_without_air_they_are_none(tmp_path: Path, identity: bool) -> None:
+def test_without_a_rescale_and_without_air_they_are_none(
+    tmp_path: Path, identity: bool, signed: bool
+) -> None:
     """The sentence of the same scan as NIfTI."""
 
     def change(_: int, dataset: Dataset) -> None:
         del dataset.RescaleSlope, dataset.RescaleIntercept
+        dataset.PixelRepresentation = int(signed)
         if identity:
             dataset.RescaleSlope, dataset.RescaleIntercept = 1, 0
 
@@ -90,9 +94,14 @@ def test_without_a_rescale_and_without_air_they_are_none(tmp_path: Path, identit
     assert str(caught.value).startswith("values must be HU, with air below -200, but got 24 to")
 
 
-def test_a_part_of_a_body_without_air_is_believed_where_its_files_say_how(tmp_path: Path) -> None:
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_part_of_a_body_without_air_is_believed_where_its_files_say_how(
+    tmp_path: Path, signed: bool
+) -> None:
     def change(index: int, dataset: Dataset) -> None:
-        dataset.PixelData = (np.clip(HU[index], -90, 300) + 1024).astype("<u2").tobytes()
+        offset = 0 if signed else 1024
+        dataset.PixelRepresentation, dataset.RescaleIntercept = int(signed), -offset
+        dataset.PixelData = (np.clip(HU[index], -90, 300) + offset).astype("<i2").tobytes()
 
     assert np.array_equal(stored(tmp_path, change), np.clip(HU, -90, 300))
 

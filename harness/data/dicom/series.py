@@ -192,7 +192,9 @@ def read_hu(series: Series, least: int = LEAST_HU) -> NDArray[np.int16]:
     for index, values in zip(order, pixels, strict=True):
         volume[index] = values
     if series.slices[0].header.kind == "ct":
-        check_hu(volume, all(entry.rescaled for entry in series.slices))
+        said = all(entry.rescaled for entry in series.slices)
+        changed = any(entry.changed for entry in series.slices)
+        check_hu(volume, said and (changed or bool(volume.min() < 0)))
     if series.planes is series.grid:
         return volume
     return even_volume(volume, series.planes, series.grid)
