@@ -64,9 +64,9 @@ _TAGS = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Slice:
-    """One slice.
+    """One slice, equal to itself alone.
 
     Attributes:
         header: its file.

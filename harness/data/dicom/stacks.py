@@ -22,10 +22,10 @@ from harness.data.dicom.pixels import read_pixels
 from harness.data.dicom.slices import PARTING, Slice, listed, read_parting
 
 MOST_TOGETHER = 3  # attributes that part a series together
-_Content = dict[int, bytes]
-"""Digest of a slice's pixels by its `id`, where another slice shares its position."""
-_Values = dict[int, dict[str, str]]
-"""A slice's values of `PARTING` by its `id`."""
+_Content = dict[Slice, bytes]
+"""Digest of a slice's pixels, where another slice shares its position."""
+_Values = dict[Slice, dict[str, str]]
+"""A slice's values of `PARTING`."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def split(slices: Sequence[Slice], least: int) -> list[Stack]:
     found = [
         _told(stack, len(slices), (*beside, *stack.told_by))
         for group in groups
-        if group[0] not in lone
+        if len(group) > 1 or not lone
         for stack in _of_one_kind(group, least)
     ]
     even = all(stack.grid is not None and stack.grid.levels is None for stack in found)
@@ -71,7 +71,7 @@ def split(slices: Sequence[Slice], least: int) -> list[Stack]:
     if odd:
         words = (
             "all slices of a series must have one orientation, size and pixel spacing, but "
-            f"{listed([entry.header.number for entry in odd])} differ a little from the others; "
+            f"{listed([entry.header.number for entry in odd])} differ from the others; "
             "export the series again"
         )
         return [Stack(tuple(slices), (), None, words)]
@@ -121,7 +121,7 @@ def _of_one_kind(slices: Sequence[Slice], least: int) -> Sequence[Stack]:
     whole = _stack(slices, content)
     if whole.grid is not None and whole.grid.levels is None:
         return [whole]
-    values = {id(e): said for e, said in zip(slices, read_parting(slices), strict=True)}
+    values = dict(zip(slices, read_parting(slices), strict=True))
     for even in (True, False) if whole.grid is None else (True,):
         for depth in range(1, MOST_TOGETHER + 1):
             parts = _parts(slices, values, content, even, depth)
@@ -134,7 +134,7 @@ def _stack(slices: Sequence[Slice], content: _Content) -> Stack:
     """Slices as one stack, copies dropped."""
     kept: list[Slice] = []
     for place in _places(slices):
-        kept += {content.get(id(entry), b""): entry for entry in reversed(place)}.values()
+        kept += {content.get(entry, b""): entry for entry in reversed(place)}.values()
     try:
         grid = make_grid([entry.plane for entry in kept])
     except DataError as error:
@@ -163,7 +163,7 @@ def _contents(slices: Sequence[Slice], least: int) -> _Content:
     for entry, pixels in zip(shared, read_pixels(shared, least), strict=True):
         digest = hashlib.sha256(pixels.tobytes())
         digest.update(entry.plane.position.round(2).tobytes())  # beside another, it is no copy
-        found[id(entry)] = digest.digest()
+        found[entry] = digest.digest()
     return found
 
 
@@ -175,7 +175,7 @@ def _parts(
     for name in PARTING:
         groups: dict[str, list[Slice]] = {}
         for entry in slices:
-            groups.setdefault(values[id(entry)][name], []).append(entry)
+            groups.setdefault(values[entry][name], []).append(entry)
         if len(groups) < 2 or not _among_one_another(list(groups.values())):
             continue
         parts = [_part(group, values, content, even, depth) for group in groups.values()]
