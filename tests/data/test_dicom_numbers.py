@@ -74,6 +74,15 @@ def test_a_whole_number(vr: str, value: bytes) -> None:
     assert whole(raw("Rows", vr, value), "Rows") == 5
 
 
+def test_a_rescale_of_thousands_may_be_two_numbers() -> None:
+    """-1.024, or minus a thousand and twenty-four."""
+    made = raw("PixelSpacing", "DS", b"-1,024")
+    tag = Tag(0x00281052)
+    made[tag] = made.get_item("PixelSpacing")._replace(tag=tag)
+    assert numbers(made, "RescaleIntercept") is None
+    assert numbers(made, "PixelSpacing") == (-1.024,)
+
+
 def test_what_is_missing_or_set_in_memory() -> None:
     made = Dataset()
     assert numbers(made, "PixelSpacing") is None

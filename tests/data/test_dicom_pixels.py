@@ -73,12 +73,16 @@ def test_without_a_rescale_stored_values_are_hu_where_there_is_air(tmp_path: Pat
     )
 
 
+@pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("identity", [False, True])
-def test_without_a_rescale_and_without_air_they_are_none(tmp_path: Path, identity: bool) -> None:
+def test_without_a_rescale_and_without_air_they_are_none(
+    tmp_path: Path, identity: bool, signed: bool
+) -> None:
     """The sentence of the same scan as NIfTI."""
 
     def change(_: int, dataset: Dataset) -> None:
         del dataset.RescaleSlope, dataset.RescaleIntercept
+        dataset.PixelRepresentation = int(signed)
         if identity:
             dataset.RescaleSlope, dataset.RescaleIntercept = 1, 0
 
@@ -90,9 +94,14 @@ def test_without_a_rescale_and_without_air_they_are_none(tmp_path: Path, identit
     assert str(caught.value).startswith("values must be HU, with air below -200, but got 24 to")
 
 
-def test_a_part_of_a_body_without_air_is_believed_where_its_files_say_how(tmp_path: Path) -> None:
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_part_of_a_body_without_air_is_believed_where_its_files_say_how(
+    tmp_path: Path, signed: bool
+) -> None:
     def change(index: int, dataset: Dataset) -> None:
-        dataset.PixelData = (np.clip(HU[index], -90, 300) + 1024).astype("<u2").tobytes()
+        offset = 0 if signed else 1024
+        dataset.PixelRepresentation, dataset.RescaleIntercept = int(signed), -offset
+        dataset.PixelData = (np.clip(HU[index], -90, 300) + offset).astype("<i2").tobytes()
 
     assert np.array_equal(stored(tmp_path, change), np.clip(HU, -90, 300))
 
@@ -323,16 +332,24 @@ def test_bits_beside_the_stored_ones_are_none_of_the_value(
     assert np.array_equal(hu_of(tmp_path / "in"), narrow)
 
 
-def test_stored_bits_at_the_head_of_a_cell(tmp_path: Path) -> None:
-    """As ACR-NEMA allowed: twelve bits above four of something else; read by GDCM, too."""
-    narrow = np.clip(HU, -1024, 3000)
-
-    def change(index: int, dataset: Dataset) -> None:
-        cells = ((narrow[index] + 1024) << 4) | (np.arange(SHAPE[2]) % 16)
-        dataset.PixelData = cells.astype("<u2").tobytes()
-        dataset.BitsStored, dataset.HighBit = 12, 15
-
-    assert np.array_equal(stored(tmp_path, change), narrow)
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"BitsStored": 12, "HighBit": 15}, "BitsStored and HighBit contradict each other"),
+        ({"RescaleSlope": 0}, "RescaleSlope is no number that can be meant"),
+    ],
+)
+def test_pixels_that_may_be_read_in_two_ways_are_refused(
+    tmp_path: Path, change: dict[str, int], why: str
+) -> None:
+    datasets = series_datasets(HU, AFFINE)
+    for dataset in datasets:
+        for keyword, value in change.items():
+            setattr(dataset, keyword, value)
+    save_series(datasets, tmp_path / "in")
+    with pytest.raises(DataError) as caught:
+        hu_of(tmp_path / "in")
+    assert f"do not ({why}); export the series again" in str(caught.value)
 
 
 def test_padding_is_a_range_where_it_has_a_limit(tmp_path: Path) -> None:

@@ -284,3 +284,36 @@ def test_a_monitored_slice_beside_its_volume(tmp_path: Path) -> None:
     whole = part(-1, AcquisitionNumber=2, AcquisitionTime=lambda index: f"12000{index}")
     wanted = {-1: SHAPE} | {-10 - time: (1, *SHAPE[1:]) for time in range(4)}
     assert volumes(tmp_path, monitored, whole) == wanted
+
+
+def turned(degrees: float) -> list[str]:
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return [f"{value:.10f}" for value in (c, s, 0, -s, c, 0)]
+
+
+@pytest.mark.parametrize("drift", [True, False])
+def test_slices_that_are_a_little_turned_are_no_other_volume(tmp_path: Path, drift: bool) -> None:
+    """All by a little more than the one before, or one alone."""
+    datasets = part(-1)
+    for index, dataset in enumerate(datasets):
+        if drift or index == 3:
+            dataset.ImageOrientationPatient = turned(index * 0.03 if drift else 1.0)
+    [(files, series, reason)] = looked(tmp_path, datasets)
+    assert (files, series) == (8, None)
+    assert reason.startswith("all slices of a series must have one orientation, size and pixel")
+    assert reason.endswith(" differ from the others; export the series again")
+
+
+def test_a_slice_of_another_spacing_that_leaves_a_gap_is_no_scout(tmp_path: Path) -> None:
+    datasets = part(-1)
+    datasets[3].PixelSpacing = [1, 1.5]
+    [(_, series, reason)] = looked(tmp_path, datasets)
+    assert series is None
+    assert "size and pixel spacing, but file " in reason
+
+
+def test_a_scout_among_uneven_slices_is_left_out(tmp_path: Path) -> None:
+    upper, lower = part(-1, (0, 0, 48)), part(-2, spacing=(6.0, 1, 1))
+    [volume, scout] = looked(tmp_path, upper, lower, part(9, (0, 0, 50), 1, orientation=CORONAL))
+    assert volume[1] is not None
+    assert "as a scout does" in scout[2]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ _T = TypeVar("_T", bound=np.generic)
 Vector = NDArray[np.float64]
 
 ORIENTATION_TOLERANCE = 1e-3  # largest difference of a direction cosine within a series
+NEARLY = 0.1  # of a direction cosine: turned by less, slices are not of two orientations
 SPACING_TOLERANCE = 1e-3  # mm, largest difference of pixel spacing within a series
 SAME_PLACE_MM = 1e-2  # slices closer than this lie at one position
 STEP_TOLERANCE = 0.05  # largest deviation from the median step, as a share of it
@@ -57,23 +59,21 @@ class Plane:
     least_bytes: int = 0
     file: int = 0
 
-    @property
+    @cached_property
     def level(self) -> float:
         """Where it lies along its normal, mm."""
         return float(self.position @ np.cross(self.along_columns, self.along_rows))
 
-    def is_like(self, other: Plane) -> bool:
+    def turn(self, other: Plane) -> float:
+        """Largest difference of a direction cosine."""
+        columns = np.abs(self.along_columns - other.along_columns).max()
+        return float(max(columns, np.abs(self.along_rows - other.along_rows).max()))
+
+    def is_like(self, other: Plane, turn: float = ORIENTATION_TOLERANCE) -> bool:
         """Whether both may be slices of one volume: orientation, size and pixel spacing."""
-        turned = max(
-            np.abs(self.along_columns - other.along_columns).max(),
-            np.abs(self.along_rows - other.along_rows).max(),
-        )
         wider = np.abs(np.subtract(self.spacing, other.spacing)).max()
-        return bool(
-            turned <= ORIENTATION_TOLERANCE
-            and wider <= SPACING_TOLERANCE
-            and self.shape == other.shape
-        )
+        alike = wider <= SPACING_TOLERANCE and self.shape == other.shape
+        return bool(alike and self.turn(other) <= turn)
 
 
 @dataclass(frozen=True)
@@ -205,11 +205,18 @@ def _check_gaps(planes: Sequence[Plane]) -> None:
     """A planned change of step, or a slice or two that are missing; not a block, nor slices of two
     volumes by turns."""
     steps = np.diff([plane.level for plane in planes])
-    odd, even = steps[::2], steps[1::2]
-    spread = max(np.ptp(odd), np.ptp(even), _allowed(steps.min())) if len(even) else np.inf
-    turns = len(steps) >= LEAST_TURNS and abs(np.median(odd) - np.median(even)) > spread
+    around = np.pad(steps, 1)
+    beside = np.maximum(around[:-2], around[2:])
+    wide = np.flatnonzero((steps > MISSING_STEPS * beside) | (steps > MISSING_MM)).tolist()
+    if wide and not _by_turns(steps):
+        raise DataError(
+            f"no block of slices may be missing, but got a step of {steps[wide[0]]:.2f} mm instead "
+            f"of {np.median(steps):.2f} mm after {_listed([planes[index] for index in wide])} mm "
+            f"({_files([planes[index] for index in wide])}); export the series again, or leave out "
+            "the files beyond"
+        )
     narrow = np.flatnonzero(steps < steps.max() * LEAST_STEP).tolist()
-    if turns or narrow:
+    if narrow or _by_turns(steps):
         between = narrow or [int(steps.argmin())]
         raise DataError(
             "slices of a series must be of one volume, but some lie only "
@@ -217,16 +224,15 @@ def _check_gaps(planes: Sequence[Plane]) -> None:
             f"({_files([planes[i + more] for i in between for more in (0, 1)])}), where others "
             f"lie {steps.max():.2f} mm apart; export its volumes one by one"
         )
-    around = np.pad(steps, 1)
-    beside = np.maximum(around[:-2], around[2:])
-    wide = np.flatnonzero((steps > MISSING_STEPS * beside) | (steps > MISSING_MM)).tolist()
-    if wide:
-        raise DataError(
-            f"no block of slices may be missing, but got a step of {steps[wide[0]]:.2f} mm instead "
-            f"of {np.median(steps):.2f} mm after {_listed([planes[index] for index in wide])} mm "
-            f"({_files([planes[index] for index in wide])}); export the series again, or leave out "
-            "the files beyond"
-        )
+
+
+def _by_turns(steps: Vector) -> bool:
+    """Whether narrow and wide steps alternate throughout."""
+    odd, even = steps[::2], steps[1::2]
+    if len(steps) < LEAST_TURNS:
+        return False
+    spread = max(np.ptp(odd), np.ptp(even), _allowed(steps.min()))
+    return bool(abs(np.median(odd) - np.median(even)) > spread)
 
 
 def _check_straight(grid: Grid, planes: Sequence[Plane]) -> None:

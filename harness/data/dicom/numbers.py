@@ -12,6 +12,8 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+"""Of a rescale a comma may part thousands here; places and spacings are no thousands of mm."""
 _BINARY = ("FL", "FD", "SL", "SS", "SV", "UL", "US", "UV")
 
 
@@ -25,7 +27,7 @@ def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...] | None:
         if isinstance(element, RawDataElement) and not _is_text(element.VR, keyword):
             element = dataset[keyword]
         value = element.value if element is not None else None
-        found = [_parsed(entry) for entry in _entries(value)]
+        found = [_parsed(entry, keyword) for entry in _entries(value)]
     except Exception:  # noqa: BLE001 - elements are parsed when asked for
         return None
     return tuple(found) if found and all(map(math.isfinite, found)) else None
@@ -72,11 +74,12 @@ def _entries(value: Any) -> Sequence[Any]:
     return value if isinstance(value, Sequence) else (value,)
 
 
-def _parsed(entry: Any) -> float:
-    """Raises ValueError for text that is no number."""
+def _parsed(entry: Any, keyword: str) -> float:
+    """Raises ValueError for text that is no number, or may be two."""
     if not isinstance(entry, str):
         return float(entry)
     words = entry.strip("\0 ")
-    if not _NUMBER.fullmatch(words):
+    thousands = keyword.startswith("Rescale") and _THOUSANDS.fullmatch(words)
+    if thousands or not _NUMBER.fullmatch(words):
         raise ValueError("number")
     return float(words.replace(",", "."))

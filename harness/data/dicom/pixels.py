@@ -49,10 +49,15 @@ def read_pixels(slices: Sequence[Slice], least: int) -> Iterator[NDArray[np.int1
                 raise ValueError("unreadable")
             yield _hounsfield(dataset, entry, least)
         except Exception as error:
+            why = str(error) if isinstance(error, _Odd) else type(error).__name__
             raise DataError(
                 f"pixels of every slice must decode, but those of file {entry.header.number} do "
-                f"not ({type(error).__name__}); export the series again"
+                f"not ({why}); export the series again"
             ) from error
+
+
+class _Odd(Exception):
+    """Why pixels cannot be used, in words that quote nothing."""
 
 
 @quietly()
@@ -68,7 +73,7 @@ def _opened(path: Path) -> Dataset | None:
 def _hounsfield(dataset: Dataset, entry: Slice, least: int) -> NDArray[np.int16]:
     cells = pixel_array(dataset, index=entry.frame, raw=True, correct_unused_bits=False)
     if cells.shape != entry.plane.shape:
-        raise ValueError("shape")
+        raise _Odd("they are not of one colour and the size that its header says")
     stored = _stored(dataset, cells)
     groups = groups_of(dataset, entry.frame)
     slope = _rescale(groups, "RescaleSlope", 1.0)
@@ -82,16 +87,17 @@ def _hounsfield(dataset: Dataset, entry: Slice, least: int) -> NDArray[np.int16]
 
 
 def _rescale(groups: Sequence[Dataset], keyword: str, default: float) -> float:
-    """Raises ValueError where something is written that is no number."""
     place = holder(groups, keyword)
+    if not is_given(place, keyword):
+        return default
     value = number(place, keyword)
-    if value is None and is_given(place, keyword):
-        raise ValueError("rescale")
-    return default if value is None or (value == 0 and keyword == "RescaleSlope") else value
+    if value is None or (value == 0 and keyword == "RescaleSlope"):
+        raise _Odd(f"{keyword} is no number that can be meant")
+    return value
 
 
 def _stored(dataset: Dataset, cells: NDArray[Any]) -> NDArray[Any]:
-    """Cells without the bits beside the stored ones (overlays lie there), the sign carried on.
+    """Cells without the bits above the stored ones (overlays lie there), the sign carried on.
 
     Codecs hand over the stored bits at the foot of a cell, whatever `HighBit` says of the file.
     """
@@ -100,11 +106,10 @@ def _stored(dataset: Dataset, cells: NDArray[Any]) -> NDArray[Any]:
     syntax = dataset.file_meta.TransferSyntaxUID
     as_written = not syntax.is_compressed or syntax == RLELossless
     high = whole(dataset, "HighBit") if as_written else None
-    above = allocated - 1 - (bits - 1 if high is None else high)
-    below = allocated - bits
-    if not 0 <= above <= below:
-        raise ValueError("bits")
-    return (cells << above) >> below if below else cells
+    if bits > allocated or (high is not None and bits <= high < allocated):
+        raise _Odd("BitsStored and HighBit contradict each other")
+    above = allocated - bits
+    return (cells << above) >> above if above else cells
 
 
 def _padding(

@@ -114,7 +114,7 @@ def _stacks(files: Sequence[Header]) -> tuple[list[Stack], list[Header]]:
         DataError: files lack geometry, or the stacks, uneven or none, lack what may be those files.
     """
     slices, placeless = read_slices(files)
-    stacks = list(split(slices, LEAST_HU))
+    stacks = split(slices, LEAST_HU)
     whole = any(stack.grid is not None for stack in stacks)
     if placeless and not (whole and all(s.grid is None or s.grid.levels is None for s in stacks)):
         raise without_geometry(placeless)
@@ -199,7 +199,9 @@ def read_hu(series: Series, least: int = LEAST_HU) -> NDArray[np.int16]:
     for index, values in zip(order, pixels, strict=True):
         volume[index] = values
     if series.slices[0].header.kind == "ct":
-        check_hu(volume, all(entry.rescaled for entry in series.slices))
+        said = all(entry.rescaled for entry in series.slices)
+        changed = any(entry.changed for entry in series.slices)
+        check_hu(volume, said and (changed or bool(volume.min() < 0)))
     if series.planes is series.grid:
         return volume
     return even_volume(volume, series.planes, series.grid)

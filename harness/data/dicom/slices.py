@@ -12,12 +12,11 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from harness.base.errors import DataError
 from harness.base.text import first_of
-from harness.data.dicom.geometry import Plane
+from harness.data.dicom.geometry import MOST_NAMED, Plane
 from harness.data.dicom.numbers import is_given, number, numbers, whole
 from harness.data.dicom.walk import Header, quietly, read, text
 
 MOST_SIDE = 8192  # rows or columns of a slice
-MOST_NAMED = 5  # files that one sentence names
 FARTHEST_MM = 1e6  # of a position from the origin
 PIXEL_MM = (1e-3, 1e3)  # least and largest pixel spacing and slice thickness
 _PLAIN = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
@@ -66,9 +65,9 @@ _TAGS = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Slice:
-    """One slice.
+    """One slice, equal to itself alone.
 
     Attributes:
         header: its file.
@@ -76,6 +75,7 @@ class Slice:
         plane: where it lies.
         source: SOP instance UID of the image that it was converted from, "" where it was not.
         rescaled: whether its file says how stored values become HU.
+        changed: whether these are other values.
         unit: of the rescaled values, "HU" where nothing is said.
     """
 
@@ -84,6 +84,7 @@ class Slice:
     plane: Plane
     source: str = ""
     rescaled: bool = True
+    changed: bool = True
     unit: str = "HU"
 
 
@@ -185,18 +186,22 @@ def _slice(header: Header, frame: int, groups: Sequence[Dataset], least_bytes: i
         frame,
         _plane(header, groups, least_bytes),
         text(legacy[0], "ReferencedSOPInstanceUID") if legacy else "",
-        _is_rescaled(groups),
+        *_rescale(groups),
         text(holder(groups, "RescaleType"), "RescaleType").strip().upper() or "HU",
     )
 
 
-def _is_rescaled(groups: Sequence[Dataset]) -> bool:
-    """False also where unsigned values are left as they are: none could be below water."""
+def _rescale(groups: Sequence[Dataset]) -> tuple[bool, bool]:
+    """Whether a file says how stored values become HU, and whether that changes them.
+
+    To leave unsigned values as they are says nothing: none could be below water.
+    """
     place = holder(groups, "RescaleIntercept")
     slope = number(holder(groups, "RescaleSlope"), "RescaleSlope")
-    as_stored = number(place, "RescaleIntercept") == 0 and slope in (None, 1)
+    changed = number(place, "RescaleIntercept") != 0 or slope not in (None, 1)
+    given = is_given(place, "RescaleIntercept")
     signed = whole(groups[-1], "PixelRepresentation") == 1
-    return is_given(place, "RescaleIntercept") and (signed or not as_stored)
+    return given and (signed or changed), given and changed
 
 
 def _plane(header: Header, groups: Sequence[Dataset], least_bytes: int) -> Plane:

@@ -11,19 +11,21 @@ the body are one volume.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from harness.base.errors import DataError
-from harness.data.dicom.geometry import SAME_PLACE_MM, Grid, make_grid
+from harness.data.dicom.geometry import NEARLY, SAME_PLACE_MM, Grid, make_grid
 from harness.data.dicom.pixels import read_pixels
 from harness.data.dicom.slices import PARTING, Slice, listed, read_parting
 
 MOST_TOGETHER = 3  # attributes that part a series together
-_Content = dict[int, bytes]
-"""Digest of a slice's pixels by its `id`, where another slice shares its position."""
-_Values = dict[int, dict[str, str]]
-"""A slice's values of `PARTING` by its `id`."""
+_Content = dict[Slice, bytes]
+"""Digest of a slice's pixels, where another slice shares its position."""
+_Values = dict[Slice, dict[str, str]]
+"""A slice's values of `PARTING`."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Stack:
     told_by: tuple[str, ...] = ()
 
 
-def split(slices: Sequence[Slice], least: int) -> Iterator[Stack]:
+def split(slices: Sequence[Slice], least: int) -> list[Stack]:
     """The stacks of one series.
 
     Args:
@@ -55,14 +57,41 @@ def split(slices: Sequence[Slice], least: int) -> Iterator[Stack]:
     for entry in slices:
         group = next((g for g in groups if g[0].plane.is_like(entry.plane)), None)
         groups.append([entry]) if group is None else group.append(entry)
-    kinds = sum(len(group) > 1 for group in groups)
-    for group in groups:
-        if len(group) == 1 < max(map(len, groups)):
-            yield _lone(group[0], len(slices))
-            continue
-        beside = ("orientation, size or pixel spacing",) if kinds > 1 else ()
-        for stack in _of_one_kind(group, least):
-            yield _told(stack, len(slices), (*beside, *stack.told_by))
+    beside = ("orientation, size or pixel spacing",) if sum(len(g) > 1 for g in groups) > 1 else ()
+    most = max(groups, key=len)
+    lone = [group[0] for group in groups if len(group) == 1 < len(most)]
+    found = [
+        _told(stack, len(slices), (*beside, *stack.told_by))
+        for group in groups
+        if len(group) > 1 or not lone
+        for stack in _of_one_kind(group, least)
+    ]
+    even = all(stack.grid is not None and stack.grid.levels is None for stack in found)
+    odd = _of_one_volume(groups) or [e for e in lone if not even and _may_be_missing(e, most[0])]
+    if odd:
+        words = (
+            "all slices of a series must have one orientation, size and pixel spacing, but "
+            f"{listed([entry.header.number for entry in odd])} differ from the others; "
+            "export the series again"
+        )
+        return [Stack(tuple(slices), (), None, words)]
+    return found + [_lone(entry, len(slices)) for entry in lone]
+
+
+def _of_one_volume(groups: Sequence[Sequence[Slice]]) -> list[Slice]:
+    """First slices of groups that are turned too little against another to be of two volumes."""
+    firsts = [group[0] for group in groups]
+    return [
+        entry
+        for index, entry in enumerate(firsts)
+        if any(entry.plane.is_like(other.plane, NEARLY) for other in firsts[:index])
+    ]
+
+
+def _may_be_missing(entry: Slice, other: Slice) -> bool:
+    """Whether a slice by itself may fill a gap between others: it lies parallel to them."""
+    normals = [np.cross(e.plane.along_columns, e.plane.along_rows) for e in (entry, other)]
+    return bool(abs(normals[0] @ normals[1]) > 1 - NEARLY)
 
 
 def _lone(entry: Slice, slices: int) -> Stack:
@@ -92,7 +121,7 @@ def _of_one_kind(slices: Sequence[Slice], least: int) -> Sequence[Stack]:
     whole = _stack(slices, content)
     if whole.grid is not None and whole.grid.levels is None:
         return [whole]
-    values = {id(e): said for e, said in zip(slices, read_parting(slices), strict=True)}
+    values = dict(zip(slices, read_parting(slices), strict=True))
     for even in (True, False) if whole.grid is None else (True,):
         for depth in range(1, MOST_TOGETHER + 1):
             parts = _parts(slices, values, content, even, depth)
@@ -105,7 +134,7 @@ def _stack(slices: Sequence[Slice], content: _Content) -> Stack:
     """Slices as one stack, copies dropped."""
     kept: list[Slice] = []
     for place in _places(slices):
-        kept += {content.get(id(entry), b""): entry for entry in reversed(place)}.values()
+        kept += {content.get(entry, b""): entry for entry in reversed(place)}.values()
     try:
         grid = make_grid([entry.plane for entry in kept])
     except DataError as error:
@@ -134,7 +163,7 @@ def _contents(slices: Sequence[Slice], least: int) -> _Content:
     for entry, pixels in zip(shared, read_pixels(shared, least), strict=True):
         digest = hashlib.sha256(pixels.tobytes())
         digest.update(entry.plane.position.round(2).tobytes())  # beside another, it is no copy
-        found[id(entry)] = digest.digest()
+        found[entry] = digest.digest()
     return found
 
 
@@ -146,8 +175,8 @@ def _parts(
     for name in PARTING:
         groups: dict[str, list[Slice]] = {}
         for entry in slices:
-            groups.setdefault(values[id(entry)][name], []).append(entry)
-        if not _among_one_another(list(groups.values())):
+            groups.setdefault(values[entry][name], []).append(entry)
+        if len(groups) < 2 or not _among_one_another(list(groups.values())):
             continue
         parts = [_part(group, values, content, even, depth) for group in groups.values()]
         if all(parts):
@@ -175,4 +204,4 @@ def _among_one_another(groups: Sequence[Sequence[Slice]]) -> bool:
         if top > -float("inf") and first > top + SAME_PLACE_MM:
             return False
         top = max(top, last)
-    return len(groups) > 1
+    return True
