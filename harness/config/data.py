@@ -43,6 +43,12 @@ class DicomConfig(Section):
         description="regular expression searched in StructureSetLabel and StructureSetName; null: "
         "every structure set",
     )
+    overlap: Literal["xor", "union"] = Field(
+        "xor",
+        description="where contours of one structure overlap: `xor` takes what an odd number of "
+        "them encloses, so that a contour inside another is a hole; `union` what any encloses, "
+        "which fills such holes (docs/rtstruct.md)",
+    )
 
 
 DEFAULT_IMAGE = r"(?i)^(ct|img|image)([_\-. ]?(ct|img|image|volume))?$"

@@ -122,6 +122,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "data.phantom.spacing_mm": ([2.0, 1.0, 1.0], FRESH),
     "data.dicom.series": ("(?i)planning", NONE),
     "data.dicom.structure_sets": ("(?i)final", NONE),
+    "data.dicom.overlap": ("union", NONE),
     "data.images.layout": ("pddca", NONE),
     "data.images.image": ("^scan$", NONE),
     "data.images.labels": ({"parotid_left": 1}, NONE),

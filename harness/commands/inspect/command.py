@@ -92,6 +92,7 @@ def inspect_folder(
                 data.patterns,
                 files.keep if files else None,
                 lambda done, of: progress.update("inspect", done, f"of {of}"),
+                data.dicom.overlap,
             )
             progress.finish(
                 "inspect", f"{len(found.series)} series, {len(found.sets)} structure sets"

@@ -13,7 +13,7 @@ from harness.base.errors import DataError
 from harness.base.text import first_of, some
 from harness.data.dicom.names import matches
 from harness.data.dicom.pairing import pair
-from harness.data.dicom.raster import draw
+from harness.data.dicom.raster import Overlap, draw
 from harness.data.dicom.series import Series, all_series
 from harness.data.dicom.structures import Roi, read_structures
 from harness.data.dicom.walk import IMAGES, Header
@@ -108,6 +108,7 @@ def survey(
     patterns: Mapping[str, Sequence[str]],
     keep: Keep | None = None,
     progress: Callable[[int, int], None] = lambda done, of: None,
+    overlap: Overlap = "xor",
 ) -> Survey:
     """Look at every series and draw every region; reads no pixels.
 
@@ -116,6 +117,7 @@ def survey(
         structures, patterns: what names are looked up in; as of `names.match`.
         keep: takes each mask as it is drawn.
         progress: called with series and sets done, and how many there are.
+        overlap: as of `raster.draw`.
     """
     series = list(_found_series(headers))
     files = [header for header in headers if header.kind == "rtstruct"]
@@ -123,7 +125,7 @@ def survey(
     sets = []
     for number, header in enumerate(files, 1):
         progress(len(series) + number - 1, total)
-        sets.append(_set(number, header, series, structures, patterns, keep))
+        sets.append(_set(number, header, series, structures, patterns, keep, overlap))
     progress(total, total)
     ignored = tuple(header for header in headers if not header.kind)
     return Survey(tuple(series), tuple(sets), ignored)
@@ -162,6 +164,7 @@ def _set(
     structures: Sequence[str],
     patterns: Mapping[str, Sequence[str]],
     keep: Keep | None,
+    overlap: Overlap,
 ) -> FoundSet:
     mine = [entry for entry in series if entry.patient == header.patient]
     try:
@@ -186,7 +189,7 @@ def _set(
     for roi in structure_set.rois:
         structure = next((n for n, those in names.items() if any(r is roi for r in those)), None)
         rivals = [other for other in names.get(structure or "", ()) if other.contours]
-        rois.append(_roi(number, roi, structure, rivals, drawn_on, keep))
+        rois.append(_roi(number, roi, structure, rivals, drawn_on, keep, overlap))
     return FoundSet(number, header.patient, header, drawn_on, tuple(rois), tuple(warnings))
 
 
@@ -197,16 +200,19 @@ def _roi(
     rivals: Sequence[Roi],
     drawn_on: FoundSeries | None,
     keep: Keep | None,
+    overlap: Overlap,
 ) -> FoundRoi:
     contours = len(roi.contours) + sum(roi.skipped.values())
     warnings = list(roi.left_out) if contours else ["it has no contours"]
+    if roi.refused:
+        warnings.append(roi.refused)
     if roi.contours and len(rivals) > 1:
         both = ", ".join(f"'{other.name}'" for other in rivals)
         warnings.append(f"one ROI must match {structure}, but {both} do; narrow data.patterns")
     voxels = volume = None
     if drawn_on is not None and drawn_on.series is not None:
         grid = drawn_on.series.grid
-        drawn = draw(roi.contours, grid)
+        drawn = draw(roi.contours, grid, overlap)
         voxels = int(np.count_nonzero(drawn.mask))
         volume = voxels * abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
         warnings += drawn.notes

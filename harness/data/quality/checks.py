@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.dicom.notes import at_stake
 from harness.data.quality.scan_summary import AIR_HU, HU_EDGES, ScanSummary
 
 LEAST_PATIENTS = 5
@@ -170,7 +171,7 @@ def _place(known: Known) -> Iterator[QualityWarning]:
             )
             yield QualityWarning("contours", structure, words)
     for note in known.notes:
-        if note.endswith("without any"):  # slices between contours
+        if at_stake(note):
             yield QualityWarning("contours", "", note)
 
 

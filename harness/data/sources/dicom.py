@@ -55,6 +55,7 @@ class DicomFolder:
         self._private = private
         self._pseudonyms = Pseudonyms(private, key)
         wanted = chosen or DicomConfig()
+        self._overlap = wanted.overlap
         self._headers = [_chosen(header, wanted) for header in walk(root, private)]
 
     def patients(self) -> list[Reference]:
@@ -109,7 +110,7 @@ class DicomFolder:
         hu = read_hu(chosen.series)
         masks = {}
         for structure, roi in chosen.rois.items():
-            drawn = draw(roi.contours, chosen.series.grid)
+            drawn = draw(roi.contours, chosen.series.grid, self._overlap)
             notes += [f"{structure}: {words}" for words in (*drawn.notes, *roi.left_out)]
             if drawn.mask.any():
                 masks[structure] = drawn.mask
