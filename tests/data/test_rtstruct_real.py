@@ -59,8 +59,9 @@ def roi_of(structures: StructureSet, name: str) -> Roi:
     return found
 
 
-# Voxels of plastimatch 1.9.4 with --xor-contours; after dropping exact repeats for the two regions
-# that have some, which we drop too.
+# Voxels of plastimatch 1.9.4 with --xor-contours, of 1,SUV_primair after dropping exact repeats; of
+# Lung L without that option: its repeats are rounded, so that no rule of counting gets them right,
+# and it has no holes.
 PLASTIMATCH = [
     ("lung1-001", "Patient", 9642662),
     ("lung1-001", "GTV-1", 54449),
@@ -77,7 +78,7 @@ PLASTIMATCH = [
     ("lung1-002", "Spinal cord", 22216),
     ("lung1-002", "Esophagus", 19236),
     ("lung1-002", "Heart", 373247),
-    ("lung1-002", "Lung L", 633389),
+    ("lung1-002", "Lung L", 686334),
     ("lung1-002", "Lung R", 658479),
     ("lung1-002", "contrast", 84306),
     ("ibsi1-ct", "GTV-1", 125256),
@@ -131,15 +132,38 @@ def test_voxel_counts_are_plastimatchs_but_for_ties(
 
 
 @pytest.mark.parametrize(
-    ("name", "region", "repeats"), [("lung1-001", "1,SUV_primair", 85), ("lung1-002", "Lung L", 23)]
+    ("name", "region", "repeats", "near"),
+    [("lung1-001", "1,SUV_primair", 85, 0), ("lung1-002", "Lung L", 23, 39)],
 )
-def test_repeats_are_dropped(private: Path, name: str, region: str, repeats: int) -> None:
+def test_repeats_are_dropped(
+    private: Path, name: str, region: str, repeats: int, near: int
+) -> None:
     structures, grid = paired(name, private)
     roi = roi_of(structures, region)
     found = draw(roi.contours, grid)
-    assert (found.repeats, found.drawn) == (repeats, len(roi.contours) - repeats)
-    others = [r for r in structures.rois if r.name != region]
-    assert sum(draw(r.contours, grid).repeats for r in others if r.name != "Patient") == 0
+    assert (found.repeats, found.near_repeats) == (repeats, near)
+    assert found.drawn == len(roi.contours) - repeats - near
+    others = [draw(r.contours, grid) for r in structures.rois if r.name != region]
+    assert sum(other.repeats + other.near_repeats for other in others) == 0
+
+
+def test_a_lung_whose_outline_is_listed_many_times_has_no_empty_slice(private: Path) -> None:
+    """From other points, up to 0.07 mm off: counted, an even number is nothing."""
+    structures, grid = paired("lung1-002", private)
+    areas = draw(roi_of(structures, "Lung L").contours, grid).mask.sum((1, 2))
+    there = areas[areas > 0]
+    assert len(there) == np.ptp(np.flatnonzero(areas)) + 1
+    assert np.abs(np.diff(there)).max() < 0.25 * there.max()
+
+
+def test_of_all_real_regions_one_overlaps_itself(private: Path) -> None:
+    for name in sorted({case for case, _, _ in PLASTIMATCH}):
+        structures, grid = paired(name, private)
+        for roi in structures.rois:
+            found = draw(roi.contours, grid)
+            assert bool(found.crossing) == ((name, roi.name) == ("lung1-002", "contrast")), roi.name
+            assert not found.overrun
+            assert found.off_slice == 0
 
 
 def test_regions_and_what_is_skipped(private: Path) -> None:
