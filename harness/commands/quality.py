@@ -12,7 +12,7 @@ from harness.report.quality import DATA, PAGE, Patient, QualityData, write_quali
 from harness.tracking.run_view import RunView
 from harness.work.prepare.patient_index import IndexedPatient
 
-PAGE_VERSION = 1
+PAGE_VERSION = 2
 STAMP = "made-of.json"
 RESOLVE = (
     "`private/{source}/files.json` in the work folder, which only its owner can read, says who the "

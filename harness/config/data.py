@@ -47,6 +47,12 @@ class DicomConfig(Section):
         False,
         description="draw a structure set on a CT series although their frames of reference differ",
     )
+    overlap: Literal["xor", "union"] = Field(
+        "xor",
+        description="where contours of one structure overlap: `xor` takes what an odd number of "
+        "them encloses, so that a contour inside another is a hole; `union` what any encloses, "
+        "which fills such holes (docs/rtstruct.md)",
+    )
 
 
 DEFAULT_IMAGE = r"(?i)^(ct|img|image)([_\-. ]?(ct|img|image|volume))?$"

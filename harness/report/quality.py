@@ -96,10 +96,16 @@ def summary(data: QualityData, odd: Mapping[str, Any]) -> str:
     """`12 patients, 9 kept (2 of them to look at), 3 excluded`."""
     kept = len(data.patients)
     look = f"{len(odd)} of them to look at" if odd else "none of them stands out"
+    if first := sum(map(_by_positions, odd.values())):
+        look += f", first the {first} whose contours are placed by positions alone"
     return (
         f"{counted(kept + len(data.excluded), 'patient')}, {kept} kept"
         f"{f' ({look})' if kept else ''}, {len(data.excluded) or 'none'} excluded"
     )
+
+
+def _by_positions(warnings: Sequence[QualityWarning]) -> bool:
+    return any(warning.of == "positions" for warning in warnings)
 
 
 def _missing(data: QualityData) -> list[tuple[str, int]]:
@@ -112,8 +118,13 @@ def _missing(data: QualityData) -> list[tuple[str, int]]:
 def _rows(
     data: QualityData, odd: Mapping[str, Sequence[QualityWarning]], budget: PictureBudget
 ) -> list[Row]:
-    """Patients to look at first, then by role."""
-    ordered = sorted(data.patients, key=lambda p: (p.name not in odd, role_place(p.role), p.name))
+    """Patients to look at first, of these those placed by positions alone; then by role."""
+
+    def place(p: Patient) -> tuple[bool, bool, int, str]:
+        found = odd.get(p.name, ())
+        return not _by_positions(found), not found, role_place(p.role), p.name
+
+    ordered = sorted(data.patients, key=place)
     share = PICTURES_BYTES * 3 // 4 // max(1, len(ordered)) * 3 // 4  # base64 takes a third more
     most = min(max(share, SHEET_BYTES[0]), SHEET_BYTES[1])
     rows = []

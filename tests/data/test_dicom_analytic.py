@@ -17,7 +17,10 @@ from factories.dicom import placed, save, save_series, series_datasets, structur
 from numpy.typing import NDArray
 from skimage.measure import find_contours
 
-from harness.data.dicom.geometry import reorient, reorient_affine
+from harness.config.data import DicomConfig
+from harness.data.dicom.geometry import Grid, reorient, reorient_affine
+from harness.data.dicom.notes import at_stake
+from harness.data.dicom.raster import draw
 from harness.data.dicom.survey import survey
 from harness.data.dicom.walk import walk
 from harness.data.scan import Scan
@@ -302,3 +305,73 @@ def test_masks_depend_neither_on_the_patients_orientation_nor_on_the_order_of_sl
         assert np.array_equal(plain.hu, other.hu), turn
         for shape in SHAPES:
             assert np.array_equal(plain.masks[shape], other.masks[shape]), (turn, shape)
+
+
+def circle(centre: Points, radius: float, count: int = 720) -> Points:
+    angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    flat = np.column_stack([np.cos(angle), np.sin(angle), np.zeros(count)])
+    return np.asarray(centre + radius * flat)
+
+
+def lens(radius: float, apart: float) -> float:
+    """Area that two circles of one radius share."""
+    half = apart / 2
+    return 2 * (radius**2 * np.arccos(half / radius) - half * np.sqrt(radius**2 - half**2))
+
+
+@pytest.mark.parametrize("apart", [4.0, 12.0, 23.0])
+def test_two_circles_that_cross_and_their_lens(apart: float) -> None:
+    """Ten slices of two strokes of one structure; areas are formulas."""
+    radius, levels = 15.0, range(3, 13)
+    shape = (20, 90, 90)
+    affine = placed(shape, (3.0, 0.9, 0.9), origin=(0, 0, 0))
+    grid = Grid(affine, shape, tuple(range(20)))
+    contours = [
+        circle(np.array([40.2 + side * apart / 2, 40.1, 3.0 * level]), radius)
+        for level in levels
+        for side in (-1, 1)
+    ]
+    voxel_ml, height = 3.0 * 0.9**2 / 1000, 3.0 * len(levels) / 1000
+    odd, union = draw(contours, grid), draw(contours, grid, "union")
+    shared = lens(radius, apart)
+    whole = 2 * np.pi * radius**2 - shared
+    assert list(odd.crossing) == [3.0 * level for level in levels]
+    assert sum(odd.crossing.values()) == pytest.approx(shared * height, rel=0.02)
+    assert odd.mask.sum() * voxel_ml == pytest.approx((whole - shared) * height, rel=0.02)
+    assert union.mask.sum() * voxel_ml == pytest.approx(whole * height, rel=0.01)
+    assert union.united == pytest.approx(shared * height, rel=0.02)
+
+
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_shapes_whose_outlines_are_listed_twice_and_rounded(name: str) -> None:
+    """Every outline again to 0.1 mm, from another point and backwards; holes stay holes."""
+    of = GEOMETRIES[name]
+    grid = Grid(of.affine, of.shape, tuple(range(of.shape[0])))
+    for shape in ("torus", "keyholed_shell", "hole_and_island"):
+        contours = outlines(SHAPES[shape], of)
+        again = [np.round(np.roll(c[::-1], len(c) // 3, axis=0), 1) for c in contours]
+        found, once = draw([*contours, *again], grid), draw(contours, grid)
+        assert found.repeats + found.near_repeats == len(contours), shape
+        assert np.array_equal(found.mask, once.mask), shape
+        assert not once.crossing, shape
+        assert not once.overrun, shape
+
+
+def test_the_setting_reaches_the_masks_and_the_survey(tmp_path: Path) -> None:
+    """From files: two strokes of a structure on ten slices, read by either rule."""
+    shape, affine = (12, 60, 60), placed((12, 60, 60), (3.0, 1.0, 1.0), origin=(0, 0, 0))
+    strokes = [circle(np.array([x, 29.6, 3.0 * z]), 12.0) for z in range(1, 11) for x in (24, 36)]
+    files = tmp_path / "files"
+    save_series(series_datasets(np.zeros(shape, np.int16), affine), files)
+    save(structure_dataset({"gland": strokes}), files / "structures.dcm")
+    whole = 2 * np.pi * 12.0**2 - lens(12.0, 12.0)
+    for overlap, area in (("xor", whole - lens(12.0, 12.0)), ("union", whole)):
+        chosen = DicomConfig.model_validate({"overlap": overlap})
+        source = DicomFolder(files, ("gland",), {}, tmp_path / "private", b"0" * 32, chosen)
+        scan = source.read(*source.patients())
+        assert isinstance(scan, Scan)
+        assert scan.masks["gland"].sum() * 0.003 == pytest.approx(area * 0.03, rel=0.02)
+        assert any(map(at_stake, scan.notes)) == (overlap == "xor")
+        [found] = survey(walk(files, None), ("gland",), {}, overlap=chosen.overlap).sets
+        assert found.rois[0].voxels == scan.masks["gland"].sum()
+        assert scan.notes == tuple(f"gland: {words}" for words in found.rois[0].warnings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from skimage.draw import polygon2mask
 
 from harness.data.dicom.geometry import Grid
-from harness.data.dicom.raster import draw
+from harness.data.dicom.notes import at_stake
+from harness.data.dicom.raster import Drawn, draw
+from harness.data.dicom.rings import near_repeat, tolerance_mm
 
 SHAPE = (5, 40, 50)
 AFFINE = placed(SHAPE, spacing=(3.0, 0.8, 1.3))
@@ -203,7 +206,7 @@ def test_star_shaped_polygons_against_matplotlib(seed: int, corners: int) -> Non
 def test_several_contours_are_the_exclusive_or_of_each(several: list[Points]) -> None:
     contours = [in_mm(points) for points in several]
     together = draw(contours, GRID)
-    if together.repeats:
+    if together.repeats or together.near_repeats:
         return
     each = [draw([contour], GRID).mask for contour in contours]
     assert np.array_equal(together.mask, np.logical_xor.reduce(each))
@@ -304,3 +307,257 @@ def test_oblique_and_flipped_grids_draw_the_same_picture() -> None:
         contour = to_mm(affine, np.column_stack([np.full(17, 2.0), points]))
         grid = Grid(affine, SHAPE, tuple(range(SHAPE[0])))
         assert np.array_equal(draw([contour], grid).mask[2], expected)
+
+
+# Repeats but for rounding.
+
+TOLERANCE = tolerance_mm(GRID)
+VOXEL_ML = 3.0 * 0.8 * 1.3 / 1000
+
+
+def resampled(points: Points, count: int) -> Points:
+    """As many points at equal steps along the same ring."""
+    closed = np.vstack([points, points[:1]])
+    along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
+    places = np.linspace(0, along[-1], count, endpoint=False)
+    return np.column_stack([np.interp(places, along, of) for of in closed.T])
+
+
+def rounded(points: Points, step: float) -> Points:
+    """Rows and columns alone: a plane that moves is another matter."""
+    return np.column_stack([np.round(points[:, :2] / step) * step, points[:, 2:]])
+
+
+NEARLY: dict[str, Callable[[Points], Points]] = {
+    "to 0.1 mm": lambda p: rounded(p, 0.1),
+    "to 0.5 mm": lambda p: rounded(p, 0.5),
+    "cut after 0.1 mm": lambda p: np.floor(p * 10) / 10,
+    "from another point": lambda p: rounded(np.roll(p, 31, axis=0), 0.1),
+    "backwards": lambda p: rounded(p[::-1], 0.1),
+    "closed": lambda p: np.concatenate([rounded(p, 0.1), rounded(p[:1], 0.1)]),
+    "every fifth point": lambda p: p[::5],
+    "more points": lambda p: rounded(resampled(p, 401), 0.1),
+    "fewer points": lambda p: rounded(resampled(p, 60), 0.1),
+}
+
+
+def test_the_tolerance_is_half_of_the_shortest_edge() -> None:
+    assert pytest.approx(0.4) == TOLERANCE
+    assert tolerance_mm(Grid(placed(SHAPE, (0.5, 0.8, 1.3)), SHAPE, ())) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("way", NEARLY)
+def test_a_ring_that_is_one_but_for_rounding_counts_once(way: str) -> None:
+    ring_mm = in_mm(ring(20, 25, 12.3, 160))
+    other = NEARLY[way](ring_mm)
+    assert near_repeat(ring_mm, other, TOLERANCE)
+    assert near_repeat(other, ring_mm, TOLERANCE)
+    found, alone = draw([ring_mm, other], GRID), draw([ring_mm], GRID)
+    assert (found.near_repeats, found.drawn, found.repeats) == (1, 1, 0)
+    assert np.array_equal(found.mask, alone.mask)
+    assert found.notes == ["1 nearly repeated contour dropped"]
+    again = draw([ring_mm, other, NEARLY["to 0.1 mm"](other)], GRID)
+    assert (again.near_repeats + again.repeats, again.drawn) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        in_mm(ring(20, 25, 12.3 - 0.4, 160)),  # a wall of 0.32 to 0.52 mm
+        in_mm(ring(20, 25.4, 12.3, 160)),  # moved by 0.52 mm
+        in_mm(ring(20, 25, 12.3, 160), level=2.2),
+        in_mm(ring(20, 25, 12.3, 160)[[*range(40), *range(120, 39, -1), *range(121, 160)]]),
+        in_mm(ring(20, 25, 12.3, 3)),
+    ],
+    ids=["a thin wall", "beside it", "on another plane", "the same points across", "a triangle"],
+)
+def test_rings_that_differ_are_no_near_repeats(other: Points) -> None:
+    ring_mm = in_mm(ring(20, 25, 12.3, 160))
+    assert not near_repeat(ring_mm, other, TOLERANCE)
+    assert not near_repeat(other, ring_mm, TOLERANCE)
+    assert draw([ring_mm, other], GRID).near_repeats == 0
+
+
+def test_rings_nearer_than_a_pixel_that_may_be_repeats_are_in_doubt() -> None:
+    """A wall of a third of a pixel: even-odd leaves every third voxel of it."""
+    outer, inner = in_mm(ring(20, 25, 12.3, 160)), in_mm(ring(20, 25, 11.95, 160))
+    found = draw([outer, inner], GRID)
+    inside = draw([inner], GRID).mask.sum()
+    assert found.crossing == {106.0: pytest.approx(inside * VOXEL_ML)}
+    wall = draw([outer, in_mm(ring(20, 25, 10.3, 160))], GRID)
+    assert (wall.notes, bool(wall.mask.any())) == ([], True)
+
+
+# Contours that overlap in part.
+
+
+def doubts(*contours: Points) -> list[str]:
+    return [note for note in draw(contours, GRID).notes if at_stake(note)]
+
+
+def test_overlapping_boxes_by_hand() -> None:
+    """Boxes of 10 x 10 voxels that share 4 x 4, on two slices; a hole beside counts for nothing."""
+    contours = [
+        box(rows, columns, level)
+        for level in (1.0, 3.0)
+        for rows, columns in (
+            ((4.5, 14.5), (4.5, 14.5)),
+            ((10.5, 20.5), (10.5, 20.5)),
+            ((24.5, 38.5), (24.5, 38.5)),
+            ((28.5, 34.5), (28.5, 34.5)),
+        )
+    ]
+    odd, union = draw(contours, GRID), draw(contours, GRID, "union")
+    assert odd.mask.sum((1, 2)).tolist() == [0, 328, 0, 328, 0]
+    assert odd.crossing == {
+        103.0: pytest.approx(16 * VOXEL_ML),
+        109.0: pytest.approx(16 * VOXEL_ML),
+    }
+    assert [note for note in odd.notes if at_stake(note)] == [
+        "1 slice between its contours without any",
+        "on 2 slices (at 103.00 mm, 109.00 mm) some of its contours overlap in part: 0.10 ml that "
+        "two of them enclose is left out; data.dicom.overlap: union takes it",
+    ]
+    assert union.mask.sum((1, 2)).tolist() == [0, 380, 0, 380, 0]
+    assert union.united == pytest.approx(104 * VOXEL_ML)
+    assert union.notes[-1] == ("0.32 ml that two of its contours enclose is taken, holes too")
+    assert not union.crossing
+
+
+@pytest.mark.parametrize(
+    "contours",
+    [
+        [box((4.5, 14.5), (4.5, 14.5)), box((14.5, 24.5), (4.5, 14.5))],
+        [box((4.5, 14.5), (4.5, 14.5)), box((14.2, 24.5), (4.5, 14.5))],
+        [box((4.5, 14.5), (4.5, 14.5)), box((14.5, 24.5), (14.5, 24.5))],
+        [box((4.5, 24.5), (4.5, 24.5)), box((8.5, 14.5), (8.5, 14.5))],
+        [box((4.5, 24.5), (4.5, 24.5)), box((4.5, 14.5), (8.5, 14.5))],
+        [box((4.5, 24.5), (4.5, 24.5)), box((4.2, 14.5), (8.5, 14.5))],
+        [in_mm(ring(20, 20, 9.3, 40)), in_mm(ring(20, 38.7, 9.3, 40))],
+        [in_mm(np.add(KEYHOLE, 0.31)), box((13.5, 15.5), (13.5, 14.5))],
+        [in_mm(np.add(KEYHOLE, 0.31))],
+        [in_mm(np.add([*KEYHOLE[:5], *KEYHOLE[:4:-1]], 0.31))],
+        [in_mm([(4, 4), (20, 20), (4, 20), (20, 4)])],
+        [in_mm([(4.3, 4.1), (20, 20), (4, 20), (20, 4), (4.3, 4.2)])],
+    ],
+    ids=[
+        "shared edge", "shared edge, rounded", "shared corner", "hole", "hole at its outside",
+        "hole past its outside by rounding", "circles that touch", "island in a keyhole", "keyhole",
+        "keyhole, both ways round alike", "figure of eight", "figure of eight, nearly closed",
+    ],
+)  # fmt: skip
+def test_what_touches_or_lies_inside_does_not_cross(contours: list[Points]) -> None:
+    for order in (contours, contours[::-1], [points[::-1] for points in contours]):
+        assert not doubts(*order)
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_cross_of_two_bars_crosses(turn: int) -> None:
+    """No row shows it: the one lies in the other, or alone."""
+    across, down = ring(20, 25, 1, 4, math.pi / 4), ring(20, 25, 1, 4, math.pi / 4)
+    across, down = (across - (20, 25)) * (4, 18) + (20, 25), (down - (20, 25)) * (14, 5) + (20, 25)
+    contours = [in_mm(np.roll(points, turn, axis=0)) for points in (across, down)]
+    both = draw(contours[:1], GRID).mask & draw(contours[1:], GRID).mask
+    assert draw(contours, GRID).crossing == {106.0: pytest.approx(both.sum() * VOXEL_ML)}
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(POLYGONS, min_size=1, max_size=5))
+def test_a_union_is_the_union_of_each(several: list[Points]) -> None:
+    contours = [in_mm(points) for points in several]
+    together = draw(contours, GRID, "union")
+    if not together.repeats + together.near_repeats:
+        each = [draw([contour], GRID).mask for contour in contours]
+        assert np.array_equal(together.mask, np.logical_or.reduce(each))
+
+
+def spiral(turns: float, rise: float = 3.0) -> Points:
+    """A stroke about a point, past its beginning."""
+    angle = np.linspace(0, 2 * np.pi * turns, 150)
+    radius = 9.37 + rise * angle / (2 * np.pi)
+    return np.column_stack([20.3 + radius * np.sin(angle), 24.7 + radius * np.cos(angle)])
+
+
+@pytest.mark.parametrize("turns", [1.3, 1.6, 2.0])
+def test_a_stroke_over_itself_against_angles_and_scikit_image(turns: float) -> None:
+    """At stake is what the sum of angles sees around a voxel and scikit-image, which counts, does
+    not see inside."""
+    points = spiral(turns)
+    seen = (points[:, None] - CENTRES) @ (1, 1j)
+    winds = np.round(np.angle(np.roll(seen, -1, axis=0) / seen).sum(0) / (2 * np.pi)) != 0
+    odd = polygon2mask(SHAPE[1:], points)
+    found = draw([in_mm(points)], GRID)
+    assert np.array_equal(found.mask[2], odd)
+    twice = (winds.reshape(SHAPE[1:]) & ~odd).sum()
+    assert twice > 0
+    assert found.overrun == {106.0: pytest.approx(twice * VOXEL_ML)}
+    [note] = found.notes
+    assert at_stake(note)
+    assert note == (
+        "on 1 slice (at 106.00 mm) some of its contours run over themselves: "
+        f"{twice * VOXEL_ML:.2f} ml that one goes around twice is left out; draw them again"
+    )
+
+
+def test_a_ring_that_one_contour_runs_through_twice() -> None:
+    """Even-odd leaves nothing of it, whether its second round is exact or rounded."""
+    once = ring(20, 25, 12.3, 60)
+    inside = draw([in_mm(once)], GRID).mask.sum() * VOXEL_ML
+    for again in (once, np.round(once, 1)):
+        found = draw([in_mm(np.vstack([once, again]))], GRID)
+        assert list(found.overrun.values()) == [pytest.approx(inside, rel=0.05)]
+
+
+def test_contours_of_several_thousand_on_a_plane_take_seconds() -> None:
+    random = np.random.default_rng(3)
+    ring_mm = in_mm(ring(20, 25, 12.3, 60))
+    copies = [np.round(ring_mm + random.uniform(-0.05, 0.05, (60, 1)), 2) for _ in range(2000)]
+    others = [in_mm(ring(*random.uniform(8, 30, 2), random.uniform(2, 9), 30)) for _ in range(1000)]
+    started = time.process_time()
+    found = draw([ring_mm, *copies, *others], GRID)
+    assert time.process_time() - started < 60
+    assert found.near_repeats >= 2000
+    assert list(found.crossing) == [106.0]
+
+
+# Between slices.
+
+
+@pytest.mark.parametrize(
+    ("levels", "said"),
+    [
+        ((1.0, 2.0, 3.0), []),
+        ((1.08, 2.05, 3.0), []),
+        ((1.2, 2.0, 3.0), ["1 of 3 contours lie up to 0.60 mm off their slices"]),
+        ((1.3, 2.3, 3.3), ["all 3 contours lie up to 0.90 mm off their slices"]),
+        ((1.5, 2.5, 3.5), ["all 3 contours lie up to 1.50 mm off their slices"]),
+    ],
+)
+def test_contours_beside_their_slices_are_said(levels: tuple[float, ...], said: list[str]) -> None:
+    found = draw([box((4.5, 9.5), (4.5, 9.5), level) for level in levels], GRID)
+    assert (found.notes, found.drawn) == (said, 3)
+    assert all(map(at_stake, found.notes))
+
+
+@pytest.mark.parametrize(
+    ("levels", "slices"),
+    [
+        ((0.5, 1.5, 2.5), [1, 2, 3]),  # either way half a slice: the head's side
+        ((0.49, 1.51, 2.49, 3.5), [1, 2, 3, 4]),  # one side for all, whatever rounding made
+        ((0.0, 1.0, 2.5, 3.5), [0, 1, 2, 3]),  # none is left bare
+        ((1.5, 2.5, 4.0), [2, 3, 4]),
+        ((0.3, 1.3, 2.5), [0, 1, 2]),
+        ((0.46, 1.46, 2.46), [0, 1, 2]),  # nearer than the head's side
+        ((-0.5, 0.5), [0, 1]),
+        ((3.5, 4.5), [3, 4]),  # beyond the last slice there is none
+    ],
+)
+def test_the_side_of_contours_half_way(levels: tuple[float, ...], slices: list[int]) -> None:
+    found = draw([box((4.5, 9.5), (4.5, 9.5), level) for level in levels], GRID)
+    assert np.flatnonzero(found.mask.any((1, 2))).tolist() == slices
+
+
+def test_notes_that_are_no_doubt() -> None:
+    drawn = Drawn(np.zeros(SHAPE, bool), 1, 2, 2, 2, 2, near_repeats=2, united=1.0)
+    assert len(drawn.notes) == 6
+    assert not any(map(at_stake, drawn.notes))

@@ -33,7 +33,7 @@ from factories.dicom import (
 from pydicom.dataset import Dataset
 
 from harness.config.data import DEFAULT_PATTERNS, DicomConfig
-from harness.data.dicom.pairing import POSITIONS_DECIDE
+from harness.data.dicom.notes import POSITIONS_DECIDE
 from harness.data.scan import Excluded, Scan
 from harness.data.sources.dicom import DicomFolder
 

@@ -15,6 +15,7 @@ from pydicom.tag import Tag
 from harness.base.errors import DataError
 from harness.config.data import DEFAULT_PATTERNS
 from harness.data.dicom.names import match
+from harness.data.dicom.notes import at_stake
 from harness.data.dicom.structures import Roi, StructureSet, read_structures
 
 SQUARE = rectangle(placed((4, 60, 60)), 1, (3, 10), (4, 12))
@@ -98,6 +99,80 @@ def test_coordinates_of_unknown_representation(tmp_path: Path, points: int) -> N
     for pad in (b"", b"\0 "):
         roi = only(tmp_path, raw_contour(as_text(ring) + pad, "UN"))
         assert roi.contours[0] == pytest.approx(ring, abs=1e-4)
+
+
+@pytest.mark.parametrize("representation", ["DS", "UN", "LO", "UT", "LT"])
+@pytest.mark.parametrize("comma", [False, True])
+def test_numbers_as_text_of_any_representation(
+    tmp_path: Path, representation: str, comma: bool
+) -> None:
+    """Converters under a German or French locale write decimal commas."""
+    content = as_text(SQUARE).replace(b".", b",") if comma else as_text(SQUARE)
+    roi = only(tmp_path, raw_contour(content, representation))
+    assert roi.contours[0] == pytest.approx(SQUARE, abs=1e-4)
+    assert not roi.left_out
+
+
+@pytest.mark.parametrize(
+    ("content", "points"),
+    [
+        (b"12,5\\3,0\\7\\1\\2\\7\\-4,25\\+5\\7,0", [[12.5, 3, 7], [1, 2, 7], [-4.25, 5, 7]]),
+        (b"1e1\\3\\7\\1\\2\\7\\ 4,5e-1 \\5\\7", [[10, 3, 7], [1, 2, 7], [0.45, 5, 7]]),
+    ],
+)
+def test_decimal_commas(tmp_path: Path, content: bytes, points: list[list[float]]) -> None:
+    assert only(tmp_path, raw_contour(content)).contours[0].tolist() == points
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"12,5\\3.0\\7\\1\\2\\7\\4\\5\\7",  # commas beside points
+        b"1,234.5\\3\\7\\1\\2\\7\\4\\5\\7",
+        b"1,234,5\\3\\7\\1\\2\\7\\4\\5\\7",
+        b"1,2,3\\1,2,4\\1,3,4",  # commas between numbers
+        b"1,\\,\\7\\1\\2\\7\\4\\5\\7",
+    ],
+)
+def test_commas_of_two_meanings_are_not_read(tmp_path: Path, content: bytes) -> None:
+    assert only(tmp_path, raw_contour(content)).skipped == {UNREADABLE: 1}
+
+
+def test_a_number_of_points_that_contradicts_the_points_is_said(tmp_path: Path) -> None:
+    items = [contour_item(SQUARE) for _ in range(3)]
+    items[0].NumberOfContourPoints = 5
+    del items[1].NumberOfContourPoints
+    roi = only(tmp_path, *items)
+    assert (len(roi.contours), roi.skipped) == (3, {})
+    assert roi.left_out == ["1 contour of another number of points than they state"]
+    assert at_stake(roi.left_out[0])
+
+
+def offset_item(value: object) -> Dataset:
+    item = contour_item(SQUARE)
+    item.add_new(0x30060045, "DS", value)
+    return item
+
+
+@pytest.mark.parametrize("value", [[0, 0, 0], ["0.0", "-0.0", "0"], ""])
+def test_an_offset_of_zero_moves_nothing(tmp_path: Path, value: object) -> None:
+    roi = only(tmp_path, offset_item(value))
+    assert (len(roi.contours), roi.refused) == (1, "")
+
+
+def test_a_region_with_a_moved_contour_is_refused_whole(tmp_path: Path) -> None:
+    dataset = {"Parotid_L": [SQUARE, offset_item([0, 0, 2.5])], "Parotid_R": [SQUARE]}
+    left, right = structures(tmp_path, dataset).rois
+    assert (left.contours, left.skipped) == ((), {"contours moved by an offset": 2})
+    assert (right.refused, len(right.contours)) == ("", 1)
+    assert match([left, right], ("parotid_right",), DEFAULT_PATTERNS) == {"parotid_right": right}
+    with pytest.raises(DataError) as caught:
+        match([left, right], ("parotid_left", "parotid_right"), DEFAULT_PATTERNS)
+    assert str(caught.value) == (
+        "parotid_left ('Parotid_L'): its contours must lie where their points say, but it has a "
+        "Contour Offset Vector (3006,0045), which is no longer in use and read in two ways; export "
+        "the structure set without it"
+    )
 
 
 def test_regions_and_contours_are_joined_by_number(tmp_path: Path) -> None:

@@ -13,12 +13,14 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.pixels import apply_modality_lut
 
+from harness.config.data import DicomConfig
 from harness.data.dicom.geometry import Grid
-from harness.data.dicom.pairing import pair
+from harness.data.dicom.pairing import BY_IMAGES, BY_POSITIONS, Claim, Images, Refused, judge
+from harness.data.dicom.people import folder_files
 from harness.data.dicom.raster import Drawn, draw
-from harness.data.dicom.series import Series, open_series
+from harness.data.dicom.series import Series, all_series
 from harness.data.dicom.structures import Roi, StructureSet, read_structures
-from harness.data.dicom.walk import walk
+from harness.data.dicom.walk import SETS, Header
 from harness.data.scan import Excluded, Scan
 from harness.data.sources.dicom import DicomFolder
 
@@ -33,15 +35,13 @@ pytestmark = [
 
 
 @cache
-def case(name: str, private: Path) -> tuple[list[tuple[Series, str]], list[StructureSet]]:
-    headers = walk(FOLDER / name, private / name)
-    by_uid: dict[str, list] = {}
-    for header in headers:
-        if header.kind == "ct":
-            by_uid.setdefault(header.series, []).append(header)
-    series = [(open_series(found), found[0].frame) for found in by_uid.values()]
-    sets = [read_structures(Path(h.path)) for h in headers if h.kind == "rtstruct"]
-    return series, sets
+def case(name: str, private: Path) -> tuple[list[Series], list[Claim | Refused]]:
+    """Usable series of a case, and what its structure sets are drawn on."""
+    headers = folder_files(FOLDER / name, private / name, DicomConfig())
+    stacks = list(all_series([header for header in headers if header.kind == "ct"]))
+    sets = [header for header in headers if header.kind in SETS]
+    judged = [judge(header, stacks, Images(headers)) for header in sets]
+    return [series for _, series, _ in stacks if series], judged
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,9 @@ def private(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def paired(name: str, private: Path) -> tuple[StructureSet, Grid]:
-    series, [structures] = case(name, private)
-    return structures, pair(structures, series)[0].grid
+    _, [claim] = case(name, private)
+    assert isinstance(claim, Claim)
+    return claim.structures, claim.series.grid
 
 
 def roi_of(structures: StructureSet, name: str) -> Roi:
@@ -59,8 +60,9 @@ def roi_of(structures: StructureSet, name: str) -> Roi:
     return found
 
 
-# Voxels of plastimatch 1.9.4 with --xor-contours; after dropping exact repeats for the two regions
-# that have some, which we drop too.
+# Voxels of plastimatch 1.9.4 with --xor-contours, of 1,SUV_primair after dropping exact repeats; of
+# Lung L without that option: its repeats are rounded, so that no rule of counting gets them right,
+# and it has no holes.
 PLASTIMATCH = [
     ("lung1-001", "Patient", 9642662),
     ("lung1-001", "GTV-1", 54449),
@@ -77,7 +79,7 @@ PLASTIMATCH = [
     ("lung1-002", "Spinal cord", 22216),
     ("lung1-002", "Esophagus", 19236),
     ("lung1-002", "Heart", 373247),
-    ("lung1-002", "Lung L", 633389),
+    ("lung1-002", "Lung L", 686334),
     ("lung1-002", "Lung R", 658479),
     ("lung1-002", "contrast", 84306),
     ("ibsi1-ct", "GTV-1", 125256),
@@ -131,15 +133,38 @@ def test_voxel_counts_are_plastimatchs_but_for_ties(
 
 
 @pytest.mark.parametrize(
-    ("name", "region", "repeats"), [("lung1-001", "1,SUV_primair", 85), ("lung1-002", "Lung L", 23)]
+    ("name", "region", "repeats", "near"),
+    [("lung1-001", "1,SUV_primair", 85, 0), ("lung1-002", "Lung L", 23, 39)],
 )
-def test_repeats_are_dropped(private: Path, name: str, region: str, repeats: int) -> None:
+def test_repeats_are_dropped(
+    private: Path, name: str, region: str, repeats: int, near: int
+) -> None:
     structures, grid = paired(name, private)
     roi = roi_of(structures, region)
     found = draw(roi.contours, grid)
-    assert (found.repeats, found.drawn) == (repeats, len(roi.contours) - repeats)
-    others = [r for r in structures.rois if r.name != region]
-    assert sum(draw(r.contours, grid).repeats for r in others if r.name != "Patient") == 0
+    assert (found.repeats, found.near_repeats) == (repeats, near)
+    assert found.drawn == len(roi.contours) - repeats - near
+    others = [draw(r.contours, grid) for r in structures.rois if r.name != region]
+    assert sum(other.repeats + other.near_repeats for other in others) == 0
+
+
+def test_a_lung_whose_outline_is_listed_many_times_has_no_empty_slice(private: Path) -> None:
+    """From other points, up to 0.07 mm off: counted, an even number is nothing."""
+    structures, grid = paired("lung1-002", private)
+    areas = draw(roi_of(structures, "Lung L").contours, grid).mask.sum((1, 2))
+    there = areas[areas > 0]
+    assert len(there) == np.ptp(np.flatnonzero(areas)) + 1
+    assert np.abs(np.diff(there)).max() < 0.25 * there.max()
+
+
+def test_of_all_real_regions_one_overlaps_itself(private: Path) -> None:
+    for name in sorted({case for case, _, _ in PLASTIMATCH}):
+        structures, grid = paired(name, private)
+        for roi in structures.rois:
+            found = draw(roi.contours, grid)
+            assert bool(found.crossing) == ((name, roi.name) == ("lung1-002", "contrast")), roi.name
+            assert not found.overrun
+            assert found.off_slice == 0
 
 
 def test_regions_and_what_is_skipped(private: Path) -> None:
@@ -157,10 +182,10 @@ def test_regions_and_what_is_skipped(private: Path) -> None:
 def test_dead_references_do_not_hide_contours(private: Path) -> None:
     """Each contour of lung1 names an image by the identifier that it had before anonymising."""
     for name in ("lung1-001", "lung1-002"):
-        series, [structures] = case(name, private)
-        images = {header.sop for entry, _ in series for header in entry.headers}
-        assert structures.images - images
-        assert pair(structures, series) == (series[0][0], True)
+        [series], [claim] = case(name, private)
+        assert isinstance(claim, Claim)
+        assert claim.structures.images - series.images
+        assert (claim.series, claim.level) == (series, BY_IMAGES)
 
 
 def test_an_incomplete_export_is_drawn_where_images_are(private: Path) -> None:
@@ -182,13 +207,17 @@ def test_a_set_without_a_usable_reference_is_paired_by_position(
     private: Path, file: str, name: str, regions: dict[str, int]
 ) -> None:
     """Re-exports of the same contours, one without references, one to another series."""
-    structures = read_structures(FOLDER / "odd-rs" / file)
-    series, _ = case(name, private)
-    assert not structures.series & {entry.uid for entry, _ in series}
-    found, named = pair(structures, series)
-    assert named == bool(structures.frames & {frame for _, frame in series})
+    [series], _ = case(name, private)
+    header = Header(1, str(FOLDER / "odd-rs" / file), 0, 0, "rtstruct")
+    stacks = [(list(series.headers), series, "")]
+    refused = judge(header, stacks, Images(series.headers))
+    assert isinstance(refused, Refused)
+    assert "must lie in the frame of reference of its CT series" in refused.reason
+    found = judge(header, stacks, Images(series.headers), trust=True)
+    assert isinstance(found, Claim)
+    assert found.level == BY_POSITIONS
     for region, voxels in regions.items():
-        count = draw(roi_of(structures, region).contours, found.grid).mask.sum()
+        count = draw(roi_of(found.structures, region).contours, found.series.grid).mask.sum()
         assert count == pytest.approx(voxels, rel=0.01)
 
 
@@ -226,8 +255,8 @@ def voxel_of(scan: Scan, point: NDArray[np.float64]) -> NDArray[np.float64]:
 def test_oblique_series_keep_each_voxels_place(private: Path) -> None:
     series, sets = case("oblique-ct-synthetic", private)
     assert sets == []
-    assert [entry.grid.shape for entry, _ in series] == [(3, 50, 100)] * 2
-    for entry, _ in series:
+    assert [entry.grid.shape for entry in series] == [(3, 50, 100)] * 2
+    for entry in series:
         for index, header in enumerate(entry.headers):
             file = pydicom.dcmread(header.path)
             # The standard's equation C.7.6.2.1-1 for row 20, column 30.

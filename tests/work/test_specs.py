@@ -123,6 +123,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "data.dicom.series": ("(?i)planning", NONE),
     "data.dicom.structure_sets": ("(?i)final", NONE),
     "data.dicom.trust_positions": (True, NONE),
+    "data.dicom.overlap": ("union", NONE),
     "data.images.layout": ("pddca", NONE),
     "data.images.image": ("^scan$", NONE),
     "data.images.labels": ({"parotid_left": 1}, NONE),

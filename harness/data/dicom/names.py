@@ -25,16 +25,19 @@ def match(
             usual names, and one that has none under its own name, ignoring case.
 
     Raises:
-        DataError: two ROIs match one structure, or no wanted structure is there; names are listed.
+        DataError: two ROIs match one structure, its ROI is `refused`, or no wanted structure is
+            there; names are listed.
     """
     chosen = {}
     for structure, named in matches(rois, structures, patterns).items():
-        with_contours = [roi for roi in named if roi.contours]
+        with_contours = [roi for roi in named if roi.contours or roi.refused]
         if len(with_contours) > 1:
             both = ", ".join(f"'{roi.name}'" for roi in with_contours)
             raise DataError(
                 f"one ROI must match {structure}, but got {both}; narrow data.patterns.{structure}"
             )
+        if with_contours and with_contours[0].refused:
+            raise DataError(f"{structure} ('{with_contours[0].name}'): {with_contours[0].refused}")
         if with_contours:
             chosen[structure] = with_contours[0]
     if not chosen:

@@ -19,7 +19,8 @@ import numpy as np
 from harness.base.errors import DataError
 from harness.base.text import first_of, some
 from harness.data.dicom.names import is_named, listed, match
-from harness.data.dicom.raster import near_repeat, repeat_tolerance
+from harness.data.dicom.notes import POSITIONS_DECIDE
+from harness.data.dicom.rings import near_repeat, tolerance_mm
 from harness.data.dicom.segmentation import read_set
 from harness.data.dicom.series import Opened, Series
 from harness.data.dicom.structures import Roi, StructureSet
@@ -30,7 +31,6 @@ BESIDE = 0.5 + 1e-3  # of them, where the images are named: drawn on another rec
 LEAST_SHARE = 0.5  # of the contours, that must lie on slices of the series
 SOME = 1e-9  # of them, where its images are named one by one: an incomplete export
 BY_IMAGES, BY_SERIES, BY_FRAME, BY_POSITIONS = 3, 2, 1, 0
-POSITIONS_DECIDE = "the structure set names no series here; its positions decide"
 NOTHING_TO_DRAW_ON = "no usable series of its patient is here: nothing to draw on"
 _WHY = ("it names the images most directly", "it is approved", "it is the newest", "they are alike")
 
@@ -355,7 +355,7 @@ def _merged(
 
 def _alike(first: Roi, second: Roi, series: Series) -> bool:
     """Every contour of either is one of the other but for rounding."""
-    tolerance = repeat_tolerance(series.planes)
+    tolerance = tolerance_mm(series.planes)
     return all(
         any(near_repeat(contour, other, tolerance) for other in others)
         for contours, others in (

@@ -1,33 +1,41 @@
 """Closed planar contours to a mask.
 
 Rule: a voxel is inside if its centre is enclosed by an odd number of the contours of its slice
-(holes, islands and keyholes follow), after exact repeats of a contour were dropped. Where contours
-of several planes are nearest to one slice, the nearest plane alone is drawn. A centre on an
-edge belongs to the side toward the patient's back, left and head (half-open), so that two regions
-that share an edge share no voxel, and the same voxels written in another order give the same mask.
-Coordinates are rounded to 1e-4 voxel first, which decides such cases alike on every machine.
+(holes, islands and keyholes follow), after repeats of a contour were dropped; or, if asked, by any
+contour. Where contours of several planes are nearest to one slice, the nearest plane alone is
+drawn. A centre on an edge belongs to the side toward the patient's back, left and head (half-open),
+so that two regions that share an edge share no voxel, and the same voxels written in another order
+give the same mask. Coordinates are rounded to 1e-4 voxel first, which decides such cases alike on
+every machine.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.text import some
+from harness.base.text import first_of, some
+from harness.data.dicom import notes
 from harness.data.dicom.geometry import Grid, Vector, reorient
+from harness.data.dicom.overlaps import Plane, boxes_meet, overlap, overrun
+from harness.data.dicom.rings import near_repeat, tolerance_mm
+from harness.data.dicom.scanline import DECIMALS, Whole, boxes_of, enclosed, fill, within
 
-DECIMALS = 4  # of a voxel
 PLANAR = 0.25  # slices, half the largest spread of a contour that still lies in an image plane
 ON_PLANE = 0.5  # slices, farthest that a contour may lie from the slice it is drawn on
+OFF_PLANE = 0.1  # slices, beyond which it is said
 SAME_PLANE = 0.05  # slices, contours of one plane agree to this
-SAME_POINT_MM = 1e-3  # repeats of a contour agree to this
-AT_ONCE = 2**20  # crossings of edges and rows computed at once; bounds the memory
+SAME_POINT_MM = 1e-3  # exact repeats of a contour agree to this
+SHOWN = 3  # slices that a note names
+
+Overlap = Literal["xor", "union"]
+Placed = tuple[float, Vector, Vector]  # level in slices; row and column in voxels; LPS mm
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,12 @@ class Drawn:
         off_plane: contours that do not lie in an image plane.
         between: contours between slices, farther from theirs than another plane's.
         bare: slices without a contour between the first and the last that have one.
+        near_repeats: repeats but for rounding that were dropped.
+        off_slice, off_mm: drawn contours beside their slice, and how far the farthest lies.
+        crossing: under "xor", slices where contours overlap in part (mm along the normal) -> what
+            "union" would decide otherwise there, ml.
+        overrun: slices where a contour runs over itself -> what it goes around twice, ml.
+        united: under "union", what "xor" would leave out, ml; holes too.
     """
 
     mask: NDArray[np.bool_]
@@ -51,27 +65,81 @@ class Drawn:
     off_plane: int
     between: int
     bare: int = 0
+    near_repeats: int = 0
+    off_slice: int = 0
+    off_mm: float = 0.0
+    crossing: Mapping[float, float] = field(default_factory=dict)
+    overrun: Mapping[float, float] = field(default_factory=dict)
+    united: float = 0.0
 
     @property
     def notes(self) -> list[str]:
-        """What was left out, in words."""
+        """What was left out and what is in doubt, in words; `notes.at_stake` tells the latter."""
         counts = {
             "repeated contours dropped": self.repeats,
+            "nearly repeated contours dropped": self.near_repeats,
             "contours on planes without an image left out": self.off_image,
             "contours outside image planes left out": self.off_plane,
             "contours between slices left out": self.between,
-            "slices between its contours without any": self.bare,
+            f"slices {notes.BARE}": self.bare,
         }
-        return [some(count, what) for what, count in counts.items() if count]
+        return [*(some(count, what) for what, count in counts.items() if count), *self._doubts()]
+
+    def _doubts(self) -> Iterator[str]:
+        if self.off_slice:
+            all_of = self.off_slice == self.drawn
+            said = some(self.drawn, "contours lie up to")
+            said = f"all {said}" if all_of else f"{self.off_slice} of {said}"
+            yield f"{said} {self.off_mm:.2f} mm {notes.OFF_SLICES}"
+        if self.crossing:
+            yield (
+                f"on {_slices(self.crossing)} some {notes.CROSS}: {_ml(self.crossing)} ml that two "
+                "of them enclose is left out; data.dicom.overlap: union takes it"
+            )
+        if self.overrun:
+            yield (
+                f"on {_slices(self.overrun)} some {notes.OVERRUN}: {_ml(self.overrun)} ml that one "
+                "goes around twice is left out; draw them again"
+            )
+        if self.united:
+            yield f"{self.united:.2f} ml that two of its contours enclose is taken, holes too"
 
 
-def draw(contours: Sequence[Vector], grid: Grid) -> Drawn:
-    """Rasterise closed contours, each (n, 3) in LPS mm with n >= 3, on a grid."""
+def _slices(stakes: Mapping[float, float]) -> str:
+    levels = [f"{level:.2f} mm" for level in sorted(stakes)]
+    return f"{some(len(levels), 'slices')} (at {first_of(levels, SHOWN)})"
+
+
+def _ml(stakes: Mapping[float, float]) -> str:
+    return f"{sum(stakes.values()):.2f}"
+
+
+def draw(contours: Sequence[Vector], grid: Grid, overlap: Overlap = "xor") -> Drawn:
+    """Rasterise closed contours, each (n, 3) in LPS mm with n >= 3, on a grid.
+
+    Args:
+        overlap: "xor" takes a voxel that an odd number of contours encloses; "union" one that any
+            encloses, which fills holes that are contours of their own.
+    """
     upright, axes, flips = _upright(grid)
-    drawn = _draw(contours, upright)
+    drawn = _draw(contours, upright, overlap)
     # `axes` swaps or keeps, so turning back is turning again, with the flips of the other place.
     back = reorient(drawn.mask, axes, [flips[axis] for axis in axes])
-    return replace(drawn, mask=back)
+    levels = _levels_mm(grid)[:: -1 if flips[0] else 1]
+    crossing, over = (
+        {float(levels[int(index)]): ml for index, ml in stakes.items()}
+        for stakes in (drawn.crossing, drawn.overrun)
+    )
+    return replace(drawn, mask=back, crossing=crossing, overrun=over)
+
+
+def _levels_mm(grid: Grid) -> Vector:
+    """Where each slice lies along the normal, as messages about a series say it."""
+    step, rows, columns = grid.affine[:3, :3].T
+    normal = np.cross(columns, rows)
+    normal = normal / np.linalg.norm(normal)
+    levels = np.arange(grid.shape[0]) if grid.levels is None else np.array(grid.levels)
+    return np.asarray(grid.affine[:3, 3] @ normal + levels * (step @ normal))
 
 
 def _upright(grid: Grid) -> tuple[Grid, tuple[int, int, int], tuple[bool, bool, bool]]:
@@ -87,50 +155,158 @@ def _upright(grid: Grid) -> tuple[Grid, tuple[int, int, int], tuple[bool, bool, 
     return grid.turned(axes, (a, b, c)), axes, (a, b, c)
 
 
-def _draw(contours: Sequence[Vector], grid: Grid) -> Drawn:
-    """Of an upright grid."""
-    kept = _distinct(contours)
-    placed_on: dict[int, list[tuple[float, Vector]]] = {}
+def _draw(contours: Sequence[Vector], grid: Grid, overlap: Overlap) -> Drawn:
+    """Of an upright grid; slices at stake by their index."""
+    once = _distinct(contours)
+    placed, off_image, off_plane = _placed(once, grid)
+    on_slice: dict[int, list[Placed]] = {}
+    for index, entry in zip(_nearest_slices(placed, grid.shape[0]), placed, strict=True):
+        on_slice.setdefault(index, []).append(entry)
+    nearest = {index: _nearest_plane(those, index) for index, those in on_slice.items()}
+    kept = {index: _without_near_repeats(those, grid) for index, those in nearest.items()}
+    rings = {index: [points for _, points, _ in those] for index, those in kept.items()}
+    near = sum(map(len, nearest.values())) - sum(map(len, kept.values()))
+    away = [abs(level - index) for index, those in kept.items() for level, _, _ in those]
+    off = [distance for distance in away if distance > OFF_PLANE]
+    mask, crossing, over, united = _filled(rings, grid, overlap)
+    return Drawn(
+        mask,
+        drawn=len(away),
+        repeats=len(contours) - len(once),
+        off_image=off_image,
+        off_plane=off_plane,
+        between=len(placed) - len(away) - near,
+        bare=max(kept) - min(kept) + 1 - len(kept) if kept else 0,
+        near_repeats=near,
+        off_slice=len(off),
+        off_mm=max(off, default=0.0) * _step_mm(grid),
+        crossing=crossing,
+        overrun=over,
+        united=united,
+    )
+
+
+def _step_mm(grid: Grid) -> float:
+    """Between slices, along their normal."""
+    return float(abs(np.linalg.det(grid.affine[:3, :3])) / _pixel_mm(grid).prod())
+
+
+def _pixel_mm(grid: Grid) -> Vector:
+    return np.asarray(np.linalg.norm(grid.affine[:3, 1:3], axis=0))
+
+
+def _placed(contours: Sequence[Vector], grid: Grid) -> tuple[list[Placed], int, int]:
+    """Contours that lie on slices; how many lie beyond the images, and how many across planes."""
+    placed: list[Placed] = []
     off_image = off_plane = 0
-    for contour in kept:
-        placed = np.round(grid.indices(contour), DECIMALS)
-        level = float(placed[:, 0].mean())
-        if np.ptp(placed[:, 0]) > 2 * PLANAR:
+    every = np.round(grid.indices(np.concatenate([np.empty((0, 3)), *contours])), DECIMALS)
+    borders = np.cumsum([len(contour) for contour in contours])[:-1]
+    for contour, points in zip(contours, np.split(every, borders) if contours else (), strict=True):
+        level = float(points[:, 0].mean())
+        if np.ptp(points[:, 0]) > 2 * PLANAR:
             off_plane += 1
         elif not -ON_PLANE <= level <= grid.shape[0] - 1 + ON_PLANE:
             off_image += 1
         else:
-            index = min(max(math.floor(level + 0.5), 0), grid.shape[0] - 1)
-            placed_on.setdefault(index, []).append((level, placed[:, 1:]))
-    edges = [
-        _edges(points, index)
-        for index, contours_there in placed_on.items()
-        for points in _nearest_plane(contours_there, index)
-    ]
-    mask = _fill(np.concatenate(edges), grid.shape) if edges else np.zeros(grid.shape, np.bool_)
-    between = sum(len(contours_there) for contours_there in placed_on.values()) - len(edges)
-    bare = max(placed_on) - min(placed_on) + 1 - len(placed_on) if placed_on else 0
-    repeats = len(contours) - len(kept)
-    return Drawn(mask, len(edges), repeats, off_image, off_plane, between, bare)
+            placed.append((level, points[:, 1:], contour))
+    return placed, off_image, off_plane
 
 
-def _nearest_plane(contours: Sequence[tuple[float, Vector]], index: int) -> list[Vector]:
+def _nearest_slices(placed: Sequence[Placed], count: int) -> list[int]:
+    """The slice of each contour.
+
+    Those half-way between two slices all go to one side: the one that puts fewer planes on one
+    slice, then leaves fewer slices bare, then moves the whole of the contours less, then the head.
+    """
+    levels = np.array([level for level, _, _ in placed])
+    below = np.floor(levels)
+    half = np.abs(levels - below - 0.5) <= SAME_PLANE
+
+    def toward(side: int) -> Whole:
+        slices = np.where(half, below + side, np.floor(levels + 0.5))
+        return np.clip(slices, 0, count - 1).astype(np.int64)
+
+    def cost(slices: Whole) -> tuple[int, int, float]:
+        moved = abs(float((slices - levels).mean()))
+        return -len(np.unique(slices)), int(np.ptp(slices)), round(moved, 2)  # not by rounding
+
+    return min((toward(1), toward(0)), key=cost).tolist() if half.any() else toward(1).tolist()
+
+
+def _nearest_plane(placed: Sequence[Placed], index: int) -> list[Placed]:
     """Of the contours placed on a slice, those of the plane nearest to it."""
-    nearest = min((level for level, _ in contours), key=lambda level: (abs(level - index), level))
-    return [points for level, points in contours if abs(level - nearest) <= SAME_PLANE]
+    nearest = min((entry[0] for entry in placed), key=lambda level: (abs(level - index), level))
+    return [entry for entry in placed if abs(entry[0] - nearest) <= SAME_PLANE]
+
+
+def _without_near_repeats(placed: Sequence[Placed], grid: Grid) -> list[Placed]:
+    """The first of all contours of a plane that are one but for rounding."""
+    if len(placed) < 2:
+        return list(placed)
+    apart = tolerance_mm(grid)
+    boxes = np.array([[*contour.min(0), *contour.max(0)] for _, _, contour in placed])
+    kept: list[int] = []
+    for index, (_, _, contour) in enumerate(placed):
+        alike = (np.abs(boxes[kept] - boxes[index]) <= apart).all(1)
+        others = [placed[kept[place]][2] for place in np.flatnonzero(alike)]
+        if not any(near_repeat(contour, other, apart) for other in others):
+            kept.append(index)
+    return [placed[index] for index in kept]
+
+
+def _filled(
+    rings: Mapping[int, Sequence[Vector]], grid: Grid, rule: Overlap
+) -> tuple[NDArray[np.bool_], dict[float, float], dict[float, float], float]:
+    """The mask; by slice what is at stake where contours cross and run over themselves, ml; and
+    what a union adds."""
+    every = [ring for those in rings.values() for ring in those]
+    slices = [index for index, those in rings.items() for _ in those]
+    mask, sums = fill(every, slices, grid.shape)
+    boxes = boxes_of(every, grid.shape)
+    voxel_ml = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
+    crossing, over, united, end = {}, {}, 0, 0
+    for index, those in rings.items():
+        end += len(those)
+        box, size = boxes[end - len(those) : end], np.abs(sums[end - len(those) : end])
+        meet = len(those) > 1 and boxes_meet(box)
+        drawn = np.count_nonzero(mask[index, box[:, 0].min() : box[:, 2].max()])
+        if not meet and size.sum() == drawn:
+            continue
+        plane = Plane.of(those, grid.shape[1:], _pixel_mm(grid), tolerance_mm(grid))
+        inside = [enclosed(*of) for of in zip(those, box, strict=True)]
+        crossed = [n for n, of in enumerate(inside) if np.count_nonzero(of) != size[n]]
+        if voxels := sum(overrun(plane, plane.rings[n]) for n in crossed):
+            over[float(index)] = voxels * voxel_ml
+        if rule == "union":
+            united += _unite(mask[index], box, inside)
+        elif meet and (shared := overlap(plane)) is not None:
+            crossing[float(index)] = shared * voxel_ml
+    return mask, crossing, over, united * voxel_ml
+
+
+def _unite(mask: NDArray[np.bool_], boxes: Whole, inside: Sequence[NDArray[np.bool_]]) -> int:
+    """Add to a slice what any ring encloses; returns how many voxels that adds."""
+    before = np.count_nonzero(mask)
+    for box, enclosed_there in zip(boxes, inside, strict=True):
+        mask[within(box)] |= enclosed_there
+    return int(np.count_nonzero(mask) - before)
 
 
 def _distinct(contours: Sequence[Vector]) -> list[Vector]:
     """Contours without exact repeats: same edges, from any point and in any direction."""
-    seen, kept = set(), []
-    for contour in contours:
-        points = np.round(contour / SAME_POINT_MM).astype(np.int64)
-        moves = (points != np.roll(points, 1, axis=0)).any(1)  # the closing point does not
-        key = _ring_key(points[moves] if moves.any() else points[:1])
-        if key not in seen:
-            seen.add(key)
-            kept.append(contour)
-    return kept
+    rings = [_moving(np.round(contour / SAME_POINT_MM).astype(np.int64)) for contour in contours]
+    sums = [(len(ring), *ring.sum(0).tolist()) for ring in rings]  # alike for equal rings
+    shared = Counter(sums)
+    kept: dict[object, Vector] = {}
+    for contour, ring, of in zip(contours, rings, sums, strict=True):
+        kept.setdefault(_ring_key(ring) if shared[of] > 1 else of, contour)
+    return list(kept.values())
+
+
+def _moving(points: Whole) -> Whole:
+    """Without points where the ring does not move, as its closing point."""
+    moves = (points != points[np.arange(len(points)) - 1]).any(1)
+    return points[moves] if moves.any() else points[:1]
 
 
 def _ring_key(points: NDArray[np.int64]) -> bytes:
@@ -145,62 +321,3 @@ def _ring_key(points: NDArray[np.int64]) -> bytes:
     backwards = (first < 0)[:, None]
     edges = np.hstack([np.where(backwards, following, points), np.where(backwards, -apart, apart)])
     return hashlib.sha256(edges[np.lexsort(edges.T)].tobytes()).digest()
-
-
-def _edges(points: Vector, index: int) -> Vector:
-    """(n, 5): slice, row and column of the start, row and column of the end."""
-    level = np.full((len(points), 1), float(index))
-    return np.concatenate([level, points, np.roll(points, -1, axis=0)], axis=1)
-
-
-def _fill(edges: Vector, shape: tuple[int, int, int]) -> NDArray[np.bool_]:
-    """Even-odd over all edges at once: each edge toggles the voxels right of it, row by row."""
-    mask = np.zeros(shape, np.bool_)
-    upward = edges[:, 1] > edges[:, 3]
-    edges[upward] = edges[upward][:, [0, 3, 4, 1, 2]]
-    first = np.clip(np.ceil(edges[:, 1]), 0, shape[1]).astype(np.int64)
-    last = np.clip(np.ceil(edges[:, 3]), 0, shape[1]).astype(np.int64)
-    crossing = last > first
-    edges, first, last = edges[crossing], first[crossing], last[crossing]
-    if not len(edges):
-        return mask
-    for part in _parts(last - first):
-        _toggle(mask, edges[part], first[part], last[part])
-    slices = edges[:, 0].astype(np.int64)
-    left = max(math.floor(edges[:, [2, 4]].min()) - 1, 0)
-    box = mask[slices.min() : slices.max() + 1, first.min() : last.max(), left:]
-    np.bitwise_xor.accumulate(box, axis=2, out=box)
-    return mask
-
-
-def _parts(rows: NDArray[np.int64]) -> list[slice]:
-    """Edges in parts that cross about `AT_ONCE` rows each."""
-    ends = np.cumsum(rows)
-    starts = np.flatnonzero(np.diff(ends // AT_ONCE, prepend=0))
-    borders = [0, *(starts + 1).tolist(), len(rows)]
-    return [slice(a, b) for a, b in itertools.pairwise(borders) if a < b]
-
-
-def _toggle(
-    mask: NDArray[np.bool_], edges: Vector, first: NDArray[np.int64], last: NDArray[np.int64]
-) -> None:
-    """Flip the first voxel at or after each crossing of an edge with a row."""
-    count = last - first
-    which = np.repeat(np.arange(len(edges)), count)
-    starts = np.concatenate([[0], np.cumsum(count)[:-1]])
-    rows = first[which] + np.arange(len(which)) - starts[which]
-    level, top, left, bottom, right = edges[which].T
-    crossing = left + (rows - top) * (right - left) / (bottom - top)
-    columns = np.ceil(np.round(crossing, DECIMALS + 2))
-    inside = columns < mask.shape[2]
-    columns = np.maximum(columns[inside], 0).astype(np.int64)
-    voxels = (level[inside].astype(np.int64), rows[inside], columns)
-    np.bitwise_xor.at(mask.reshape(-1), np.ravel_multi_index(voxels, mask.shape), True)
-
-
-def repeat_tolerance(grid):
-    return 0.25 * float(np.linalg.norm(grid.affine[:3, 1]))
-
-
-def near_repeat(first, second, tolerance_mm):
-    return len(first) == len(second) and bool(np.abs(first - second).max() < tolerance_mm)

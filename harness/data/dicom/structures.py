@@ -14,12 +14,19 @@ from pydicom.dataset import Dataset
 
 from harness.base.errors import DataError
 from harness.base.text import some
+from harness.data.dicom import notes
 from harness.data.dicom.geometry import Vector
 from harness.data.dicom.walk import is_whole, quietly, read, text
 
 CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "")
 NOT_CLOSED = ("POINT", "OPEN_PLANAR", "OPEN_NONPLANAR")
 LEAST_POINTS = 3
+BINARY = ("FD", "FL", "SL", "SS", "SV", "UL", "US", "UV")  # numbers that are no text
+OFFSET, COUNT, CONTOUR_DATA = (0x3006, 0x0045), (0x3006, 0x0046), (0x3006, 0x0050)
+MOVED = (
+    "its contours must lie where their points say, but it has a Contour Offset Vector (3006,0045), "
+    "which is no longer in use and read in two ways; export the structure set without it"
+)
 FARTHEST_MM = 1e6  # of a point from the origin; what is farther is no coordinate of a body
 _IMAGES = ("ContourSequence", "ContourImageSequence")
 LONGEST_NAME = 64  # letters, the most that the standard allows
@@ -38,6 +45,8 @@ class Roi:
         interpreted: RT ROI Interpreted Type (ORGAN, PTV, ISOCENTER, ...), "" where not given.
         frame: frame of reference UID that it gives, "" where none.
         images: SOP instance UIDs of the images that its contours name.
+        refused: why its contours cannot be trusted, in a sentence; it then has none. "" as a rule.
+        miscounted: kept contours whose number of points is not the one that they state.
     """
 
     number: int
@@ -47,11 +56,15 @@ class Roi:
     interpreted: str = ""
     frame: str = ""
     images: frozenset[str] = frozenset()
+    refused: str = ""
+    miscounted: int = 0
 
     @property
     def left_out(self) -> list[str]:
-        """What of it is no closed contour, in words."""
-        return [some(count, f"{what} left out") for what, count in self.skipped.items()]
+        """What of it is no closed contour, and what contradicts itself, in words."""
+        odd = f"contours of another number of points {notes.MISCOUNTED}"
+        said = [some(count, f"{what} left out") for what, count in self.skipped.items()]
+        return [*said, some(self.miscounted, odd)] if self.miscounted else said
 
 
 @dataclass(frozen=True)
@@ -162,10 +175,11 @@ def sequence(dataset: Dataset, keyword: str) -> list[Dataset]:
 
 def _roi(item: Dataset, drawn: Sequence[Dataset], observed: Sequence[Dataset], sharing: int) -> Roi:
     """`sharing`: how many regions have its number; contours of several belong to none for sure."""
-    kept, skipped = [], Counter[str]()
+    kept, skipped, miscounted, moved = [], Counter[str](), 0, False
     for contour in below(drawn, "ContourSequence"):
         kind = text(contour, "ContourGeometricType").strip().upper()
         points = _points(contour)
+        moved |= _is_moved(contour)
         if sharing > 1:
             skipped["contours of a number that several ROIs have"] += 1
         elif points is None:
@@ -177,11 +191,27 @@ def _roi(item: Dataset, drawn: Sequence[Dataset], observed: Sequence[Dataset], s
             skipped["contours of one or two points"] += 1
         else:
             kept.append(points)
+            miscounted += _is_miscounted(contour, len(points))
     kind = next((printable(text(entry, "RTROIInterpretedType")) for entry in observed), "")
     name = printable(text(item, "ROIName"))
+    number = int(item.ROINumber)
     frame = text(item, "ReferencedFrameOfReferenceUID")
     images = uids(below(drawn, *_IMAGES), "ReferencedSOPInstanceUID")
-    return Roi(int(item.ROINumber), name, tuple(kept), dict(skipped), kind, frame, images)
+    if moved:
+        skipped["contours moved by an offset"] += len(kept)
+        return Roi(number, name, (), dict(+skipped), kind, frame, images, MOVED)
+    return Roi(number, name, tuple(kept), dict(skipped), kind, frame, images, "", miscounted)
+
+
+def _is_moved(contour: Dataset) -> bool:
+    """Whether it has an offset that is not zero, or one that cannot be read."""
+    given = _numbers(contour, OFFSET)
+    return OFFSET in contour and (given is None or bool(given.any()))
+
+
+def _is_miscounted(contour: Dataset, points: int) -> bool:
+    stated = _numbers(contour, COUNT)
+    return stated is not None and bool((stated != points).any())
 
 
 def printable(words: str) -> str:
@@ -191,28 +221,45 @@ def printable(words: str) -> str:
 
 
 def _points(contour: Dataset) -> Vector | None:
-    """(n, 3), or None if the numbers are missing, not finite, too far away, or no triplets.
+    """(n, 3), or None if the numbers are missing, not finite, too far away, or no triplets."""
+    values = _numbers(contour, CONTOUR_DATA)
+    if values is None or not values.size or values.size % 3:
+        return None
+    return values.reshape(-1, 3) if (np.abs(values) < FARTHEST_MM).all() else None
 
-    Numbers are taken from the bytes of the file: a decimal string object for each would cost more
+
+def _numbers(item: Dataset, tag: tuple[int, int]) -> Vector | None:
+    """The numbers of an element; none where it is empty, None where one cannot be read.
+
+    They are taken from the bytes of the file: a decimal string object for each would cost more
     than all else. Contour data beyond 64 kB come as VR UN from writers that cannot state their
     length.
     """
     try:
-        element: Any = contour.get_item("ContourData")
-        if isinstance(element, RawDataElement) and element.VR in (None, "DS", "UN"):
+        element: Any = item.get_item(tag)
+        if isinstance(element, RawDataElement) and element.VR not in BINARY:
             value: Any = element.value
         else:
-            value = contour.get("ContourData")
-        if value is None:
-            return None
+            value = item[tag].value if tag in item else None
+        if isinstance(value, str):
+            value = value.encode()
         if isinstance(value, bytes):
-            value = value.strip(b"\0 ").split(b"\\")
-        values = np.array([float(number) for number in value], np.float64)
+            value = _with_points(value.strip(b"\0 ")).split(b"\\")
+        if value is None or value == [b""]:
+            return np.empty(0)
+        several = value if isinstance(value, Sequence) else [value]
+        return np.array([float(number) for number in several], np.float64)
     except (ValueError, TypeError):
         return None
-    if not values.size or values.size % 3 or not (np.abs(values) < FARTHEST_MM).all():
-        return None
-    return values.reshape(-1, 3)
+
+
+def _with_points(numbers: bytes) -> bytes:
+    """Decimal commas as points, where no number has a point or two commas."""
+    if b"," not in numbers or b"." in numbers:
+        return numbers
+    if any(number.count(b",") > 1 for number in numbers.split(b"\\")):
+        return numbers
+    return numbers.replace(b",", b".")
 
 
 def _references(dataset: Dataset) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:

@@ -13,7 +13,7 @@ from harness.base.text import first_of, some
 from harness.config.data import DicomConfig
 from harness.data.dicom.names import matches
 from harness.data.dicom.pairing import Claim, Images, Refused, choose, judge
-from harness.data.dicom.raster import draw
+from harness.data.dicom.raster import Overlap, draw
 from harness.data.dicom.series import Series, all_series
 from harness.data.dicom.structures import Roi
 from harness.data.dicom.walk import IMAGES, SETS, Header
@@ -148,7 +148,7 @@ def survey(
         mine = [entry for entry in series if entry.patient == header.patient]
         stacks = [(list(entry.files), entry.series, "; ".join(entry.warnings)) for entry in mine]
         judged.append(judge(header, stacks, images, dicom.trust_positions))
-        sets.append(_set(number, judged[-1], mine, structures, patterns, keep))
+        sets.append(_set(number, judged[-1], mine, structures, patterns, keep, dicom.overlap))
     progress(total, total)
     ignored = tuple(header for header in headers if not header.kind)
     people = tuple(_patients(judged, wanted, patterns)) if wanted else ()
@@ -213,6 +213,7 @@ def _set(
     structures: Sequence[str],
     patterns: Mapping[str, Sequence[str]],
     keep: Keep | None,
+    overlap: Overlap,
 ) -> FoundSet:
     header, read = judged.header, judged.structures
     drawn_on = None
@@ -228,7 +229,7 @@ def _set(
         structure = next((n for n, those in names.items() if any(r is roi for r in those)), None)
         rivals = [other for other in names.get(structure or "", ()) if other.contours]
         on = None if roi.number in left_out else drawn_on
-        rois.append(_roi(number, roi, structure, rivals, on, keep))
+        rois.append(_roi(number, roi, structure, rivals, on, keep, overlap))
     return FoundSet(number, header.patient, header, drawn_on, tuple(rois), tuple(warnings))
 
 
@@ -239,15 +240,18 @@ def _roi(
     rivals: Sequence[Roi],
     drawn_on: FoundSeries | None,
     keep: Keep | None,
+    overlap: Overlap,
 ) -> FoundRoi:
     contours = len(roi.contours) + sum(roi.skipped.values())
     warnings = list(roi.left_out) if contours else ["it has no contours"]
+    if roi.refused:
+        warnings.append(roi.refused)
     if roi.contours and len(rivals) > 1:
         both = ", ".join(f"'{other.name}'" for other in rivals)
         warnings.append(f"one ROI must match {structure}, but {both} do; narrow data.patterns")
     voxels = volume = None
     if drawn_on is not None and drawn_on.series is not None:
-        drawn = draw(roi.contours, drawn_on.series.planes)
+        drawn = draw(roi.contours, drawn_on.series.planes, overlap)
         mask = drawn_on.series.to_grid(drawn.mask)
         voxels = int(np.count_nonzero(mask))
         volume = voxels * abs(float(np.linalg.det(drawn_on.series.grid.affine[:3, :3]))) / 1000

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.dicom.notes import POSITIONS_DECIDE, at_stake
 from harness.data.quality.scan_summary import AIR_HU, HU_EDGES, ScanSummary
 
 LEAST_PATIENTS = 5
@@ -46,7 +47,8 @@ class QualityWarning:
     """One thing to look at.
 
     Attributes:
-        of: "volume", "hu", "spacing", "side" or "contours".
+        of: "volume", "hu", "spacing", "side", "contours", or "positions" where nothing but
+            positions says whose the contours are.
         structure: whose; "" for the whole scan.
         words: what, and what the others have.
     """
@@ -170,8 +172,9 @@ def _place(known: Known) -> Iterator[QualityWarning]:
             )
             yield QualityWarning("contours", structure, words)
     for note in known.notes:
-        if note.endswith("without any"):  # slices between contours
-            yield QualityWarning("contours", "", note)
+        if at_stake(note):
+            of = "positions" if note == POSITIONS_DECIDE else "contours"
+            yield QualityWarning(of, "", note)
 
 
 def _sides(known: Known, medians: Mapping[str, float]) -> Iterator[QualityWarning]:

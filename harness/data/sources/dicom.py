@@ -53,7 +53,7 @@ class DicomFolder:
         self._private = private
         self._pseudonyms = Pseudonyms(private, key)
         wanted = chosen or DicomConfig()
-        self._trust = wanted.trust_positions
+        self._chosen = wanted
         self._headers = folder_files(root, private, wanted)
         self._images = Images(self._headers)
 
@@ -98,7 +98,9 @@ class DicomFolder:
     def _read(self, patient: str, headers: Sequence[Header], labels: list[str]) -> Scan:
         sets = [header for header in headers if header.kind in SETS]
         stacks = list(all_series([header for header in headers if header.kind == "ct"]))
-        judged = [judge(header, stacks, self._images, self._trust) for header in sets]
+        judged = [
+            judge(header, stacks, self._images, self._chosen.trust_positions) for header in sets
+        ]
         labels += labels_of(judged)
         if not stacks or not sets:
             lacking = "structure set" if stacks else "CT slices"
@@ -116,7 +118,7 @@ class DicomFolder:
         labels[:] = chosen.labels
         masks = {}
         for structure, (roi, _) in chosen.rois.items():
-            drawn = draw(roi.contours, chosen.series.planes)
+            drawn = draw(roi.contours, chosen.series.planes, self._chosen.overlap)
             words = [*drawn.notes, *roi.left_out]
             if drawn.mask.any():
                 masks[structure] = chosen.series.to_grid(drawn.mask)
