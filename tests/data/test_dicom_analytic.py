@@ -372,6 +372,6 @@ def test_the_setting_reaches_the_masks_and_the_survey(tmp_path: Path) -> None:
         assert isinstance(scan, Scan)
         assert scan.masks["gland"].sum() * 0.003 == pytest.approx(area * 0.03, rel=0.02)
         assert any(map(at_stake, scan.notes)) == (overlap == "xor")
-        [found] = survey(walk(files, None), ("gland",), {}, overlap=chosen.overlap).sets
+        [found] = survey(walk(files, None), ("gland",), {}, dicom=chosen).sets
         assert found.rois[0].voxels == scan.masks["gland"].sum()
         assert scan.notes == tuple(f"gland: {words}" for words in found.rois[0].warnings)

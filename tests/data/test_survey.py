@@ -105,7 +105,7 @@ def test_what_cannot_be_drawn_is_listed_with_its_reason(tmp_path: Path) -> None:
     found = look(tmp_path)
     [series], [drawn], [ignored] = found.series, found.sets, found.ignored
     assert series.series is None
-    assert series.warnings[0].startswith("slices of a series must be of one volume")
+    assert series.warnings[0].startswith("no block of slices may be missing")
     assert drawn.warnings == ("no usable series of its patient is here: nothing to draw on",)
     assert (drawn.rois[0].voxels, drawn.rois[0].contours) == (None, 3)
     assert ignored.reason == "it is neither CT nor MR nor a structure set, but RT Dose Storage"

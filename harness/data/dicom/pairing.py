@@ -167,7 +167,7 @@ def _series(
         raise DataError(
             "a structure set must fit one CT series, but it names none of them alone and "
             f"{len(fitting)} series have slices where its contours lie (with "
-            f"{first_of(files, 5)}); name one by data.dicom.series"
+            f"{first_of(files, 5)}); name one by data.dicom.series, or leave the others out"
         )
     return level, fitting[0]
 
@@ -260,6 +260,7 @@ def _share(structures: StructureSet, series: Series, within: float) -> float:
 
 
 def choose(
+    stacks: Sequence[Opened],
     judged: Sequence[Claim | Refused],
     structures: Sequence[str],
     patterns: Mapping[str, Sequence[str]],
@@ -267,11 +268,14 @@ def choose(
     """The wanted structures of a patient's sets: on the series that has most of them.
 
     Args:
+        stacks: the patient's CT, usable or not.
+        judged: the patient's structure sets.
         structures, patterns: as of `names.match`.
 
     Raises:
         DataError: none is there, or two sets of equal claim say different things.
     """
+    _check_there(stacks, judged)
     unused = [(entry.header, entry.reason) for entry in judged if isinstance(entry, Refused)]
     by_series: dict[int, list[tuple[Claim, Mapping[str, Roi]]]] = {}
     for claim in judged:
@@ -289,6 +293,8 @@ def choose(
         )
     best = max(by_series.values(), key=_strength)
     rois, notes = _merged(best)
+    useless = [reason for _, series, reason in stacks if not series]
+    notes += [f"a CT series of {len(stacks)} is not used: {reason}" for reason in useless]
     others = [claim for group in by_series.values() if group is not best for claim, _ in group]
     unused += [(claim.header, "it is drawn on another series") for claim in others]
     notes += [f"a structure set is not used: file {h.number}: {why}" for h, why in unused]
@@ -304,6 +310,19 @@ def choose(
             where = f"in file {having.number}, but not used" if having else "not contoured"
             notes.append(f"{name} is {where}")
     return Chosen(series, rois, tuple(dict.fromkeys(notes)), labels([claim for claim, _ in best]))
+
+
+def _check_there(stacks: Sequence[Opened], judged: Sequence[Claim | Refused]) -> None:
+    """Raises DataError without CT slices, a usable series of them, or a structure set."""
+    if not stacks or not judged:
+        lacking = "structure set" if stacks else "CT slices"
+        reasons = {e.reason for e in judged if isinstance(e, Refused)} - {NOTHING_TO_DRAW_ON}
+        raise DataError(
+            f"a patient must have CT slices and a structure set, but got no {lacking}"
+            + "".join(f"; {reason}" for reason in sorted(reasons))
+        )
+    if not any(series for _, series, _ in stacks):
+        raise DataError("; ".join(reason for _, _, reason in stacks))
 
 
 def _holds(entry: Claim | Refused, structure: str, patterns: Mapping[str, Sequence[str]]) -> bool:

@@ -14,7 +14,7 @@ from harness.config.data import DicomConfig
 from harness.data.dicom.names import matches
 from harness.data.dicom.pairing import Claim, Images, Refused, choose, judge
 from harness.data.dicom.raster import Overlap, draw
-from harness.data.dicom.series import Series, all_series
+from harness.data.dicom.series import Opened, Series, all_series
 from harness.data.dicom.structures import Roi
 from harness.data.dicom.walk import IMAGES, SETS, Header
 
@@ -44,6 +44,11 @@ class FoundSeries:
     files: tuple[Header, ...]
     series: Series | None
     warnings: tuple[str, ...]
+
+    @property
+    def opened(self) -> Opened:
+        """As of `all_series`."""
+        return list(self.files), self.series, "" if self.series else "; ".join(self.warnings)
 
 
 @dataclass(frozen=True)
@@ -146,26 +151,30 @@ def survey(
     for number, header in enumerate(files, 1):
         progress(len(series) + number - 1, total)
         mine = [entry for entry in series if entry.patient == header.patient]
-        stacks = [(list(entry.files), entry.series, "; ".join(entry.warnings)) for entry in mine]
+        stacks = [entry.opened for entry in mine]
         judged.append(judge(header, stacks, images, dicom.trust_positions))
         sets.append(_set(number, judged[-1], mine, structures, patterns, keep, dicom.overlap))
     progress(total, total)
     ignored = tuple(header for header in headers if not header.kind)
-    people = tuple(_patients(judged, wanted, patterns)) if wanted else ()
+    people = tuple(_patients(series, judged, wanted, patterns)) if wanted else ()
     return Survey(tuple(series), tuple(sets), people, ignored)
 
 
 def _patients(
+    series: Sequence[FoundSeries],
     judged: Sequence[Claim | Refused],
     wanted: Sequence[str],
     patterns: Mapping[str, Sequence[str]],
 ) -> Iterator[FoundPatient]:
     """By the rule of `prepare`, which reads CT alone."""
     numbers = {entry.header.number: number for number, entry in enumerate(judged, 1)}
-    for patient in dict.fromkeys(entry.header.patient for entry in judged):
+    ct = [entry for entry in series if entry.modality == "CT"]
+    everyone = [*(entry.patient for entry in ct), *(entry.header.patient for entry in judged)]
+    for patient in dict.fromkeys(everyone):
+        stacks = [entry.opened for entry in ct if entry.patient == patient]
         mine = [_on_ct(entry) for entry in judged if entry.header.patient == patient]
         try:
-            chosen = choose(mine, wanted, patterns)
+            chosen = choose(stacks, mine, wanted, patterns)
         except DataError as error:
             yield FoundPatient(patient, {}, (str(error),))
         else:

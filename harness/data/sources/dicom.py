@@ -12,7 +12,7 @@ from harness.base.errors import DataError
 from harness.base.files import digest_of
 from harness.config.data import DataConfig, DicomConfig
 from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
-from harness.data.dicom.pairing import NOTHING_TO_DRAW_ON, Images, Refused, choose, judge
+from harness.data.dicom.pairing import Images, choose, judge
 from harness.data.dicom.pairing import labels as labels_of
 from harness.data.dicom.people import folder_files
 from harness.data.dicom.private import Pseudonyms, write_private_json
@@ -102,19 +102,8 @@ class DicomFolder:
             judge(header, stacks, self._images, self._chosen.trust_positions) for header in sets
         ]
         labels += labels_of(judged)
-        if not stacks or not sets:
-            lacking = "structure set" if stacks else "CT slices"
-            reasons = {e.reason for e in judged if isinstance(e, Refused)} - {NOTHING_TO_DRAW_ON}
-            raise DataError(
-                f"a patient must have CT slices and a structure set, but got no {lacking}"
-                + "".join(f"; {reason}" for reason in sorted(reasons))
-            )
-        useless = [reason for _, series, reason in stacks if not series]
-        if len(useless) == len(stacks):
-            raise DataError("; ".join(useless))
-        chosen = choose(judged, self._structures, self._patterns)
-        notes = [f"a CT series of {len(stacks)} is not used: {reason}" for reason in useless]
-        notes += chosen.notes
+        chosen = choose(stacks, judged, self._structures, self._patterns)
+        notes = list(chosen.notes)
         labels[:] = chosen.labels
         masks = {}
         for structure, (roi, _) in chosen.rois.items():
