@@ -76,7 +76,14 @@ def _numbers(fields: Mapping[str, str], *names: str) -> Vector:
 
 
 def _affine(fields: Mapping[str, str]) -> Vector:
-    """A row of the matrix is the direction of one axis."""
+    """A row of the matrix is the direction of one axis.
+
+    Raises:
+        DataError: no geometry, or another unit than mm, which most readers pass over.
+    """
+    unit = fields.get("DistanceUnits", "").lower()
+    if unit not in ("", "?", "mm"):
+        raise DataError("a volume must be measured in mm, but one is not; export it again")
     directions = _numbers(fields, "TransformMatrix", "Rotation", "Orientation")
     dimension = int(fields["NDims"])
     steps = directions.reshape(dimension, dimension).T * _numbers(fields, "ElementSpacing")

@@ -30,6 +30,7 @@ from harness.data.voxel_files import (
     beside,
     composed,
     must_be,
+    unreadable,
 )
 
 DETACHED = ".nhdr"
@@ -88,10 +89,7 @@ def read_segments(path: Path) -> tuple[Segment, ...]:
     except DataError:
         raise
     except Exception as error:
-        raise DataError(
-            f"a segmentation must say in its header what its segments are, but one does not "
-            f"({type(error).__name__}); export it again"
-        ) from error
+        raise unreadable("a segmentation must have a readable header", error) from error
 
 
 def _segments(header: Mapping[str, Any], layers: int) -> tuple[Segment, ...]:

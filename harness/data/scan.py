@@ -72,7 +72,7 @@ def check_hu(values: NDArray[Any], declared: bool = False) -> None:
         DataError: there is no air.
     """
     least, most = values.min(), values.max()
-    if least > AIR_HU and not declared:
+    if least >= AIR_HU and not declared:
         raise DataError(
             f"values must be HU, with air below {AIR_HU}, but got {least:g} to {most:g}; export "
             "the CT without scaling or windowing"

@@ -7,6 +7,7 @@ the fastest axis first, and NIfTI counts millimetres in RAS.
 from __future__ import annotations
 
 import gzip
+import math
 import re
 from itertools import product
 from pathlib import Path
@@ -19,7 +20,7 @@ from harness.base.errors import DataError
 from harness.data.bounds import check_voxels
 from harness.data.metaimage_files import read_metaimage
 from harness.data.nrrd_files import read_nrrd
-from harness.data.voxel_files import NO_GEOMETRY, Read, Vector, beside, must_be
+from harness.data.voxel_files import NO_GEOMETRY, Read, Vector, beside, must_be, unreadable
 
 SUFFIXES = {"nifti": ".nii.gz", "nrrd": ".nrrd"}
 """What is written; see `READABLE` for what is read."""
@@ -83,7 +84,19 @@ def read_volume(path: Path, form: Form | None = None) -> tuple[NDArray[Any], Vec
     Raises:
         DataError: as of `read_layers`, or several numbers for each voxel.
     """
-    layers, affine = read_layers(path, form)
+    return _single(*read_layers(path, form))
+
+
+def read_stored(path: Path) -> tuple[NDArray[Any], Vector | None]:
+    """A volume as of `read_volume`; of a NIfTI of two axes, or that says nowhere how it lies, the
+    array in the order of its file, (columns, rows[, slices[, frames]]), and None."""
+    values, affine, axis = _read(path, None)
+    if affine is None:
+        return values, None
+    return _single(*_placed(values, affine, axis))
+
+
+def _single(layers: NDArray[Any], affine: Vector) -> tuple[NDArray[Any], Vector]:
     if len(layers) != 1:
         raise DataError(
             f"a volume must have one number a voxel, but one has {len(layers)}; "
@@ -101,22 +114,30 @@ def read_layers(path: Path, form: Form | None = None) -> tuple[NDArray[Any], Vec
     Raises:
         DataError: no volume, no geometry, or cannot be read; the message names no path.
     """
+    return _placed(*_read(path, form))
+
+
+def _read(path: Path, form: Form | None) -> Read:
     name = path.name.lower()
     try:
         if name.endswith((".nrrd", ".nhdr")):
-            values, affine, axis = read_nrrd(path)
-        elif name.endswith((".mha", ".mhd")):
-            values, affine, axis = read_metaimage(path)
-        else:
-            values, affine, axis = _nifti(path, form)
+            return read_nrrd(path)
+        if name.endswith((".mha", ".mhd")):
+            return read_metaimage(path)
+        return _nifti(path, form)
     except DataError:
         raise
     except Exception as error:
-        raise DataError(
-            f"a volume must be a readable NIfTI, NRRD or MetaImage file, but one is not "
-            f"({type(error).__name__}); export it again"
-        ) from error
+        rule = "a volume must be a readable NIfTI, NRRD or MetaImage file"
+        raise unreadable(rule, error) from error
+
+
+def _placed(
+    values: NDArray[Any], affine: Vector | None, axis: int | None
+) -> tuple[NDArray[Any], Vector]:
     layers = _layers_first(values, axis)
+    if affine is None:
+        raise DataError(NO_GEOMETRY)
     if 0 in layers.shape:
         raise DataError("a volume must have voxels, but one has none; export it again")
     if layers.dtype.kind not in "iufb":
@@ -142,7 +163,13 @@ def _nifti(path: Path, form: Form | None) -> Read:
     """Voxels, (columns, rows, slices) or with layers behind, (column, row, slice, 1) -> LPS mm, and
     the axis of layers if there is one."""
     if path.name.lower().endswith(PAIRS):
-        return _nifti_voxels(_pair(path), form)
+        image = _pair(path)
+        read = _nifti_voxels(image, form)
+        voxels = image.dataobj
+        with image.file_map["image"].get_prepare_fileobj("rb") as rest:
+            rest.seek(voxels.offset + math.prod(voxels.shape) * voxels.dtype.itemsize)
+            must_be(0, len(rest.read(1)))
+        return read
     import nibabel
 
     with open(path, "rb") as file:
@@ -165,6 +192,7 @@ def _pair(path: Path) -> Any:
 
     voxels = {"hdr": "img", "HDR": "IMG"}
     beside(path, re.sub(r"(hdr|HDR)(?=(\.\w+)?$)", lambda match: voxels[match[0]], path.name))
+    path.open("rb").close()  # nibabel gives no reason where it cannot
     image = nibabel.load(str(path), mmap=False)
     if not isinstance(image, nibabel.Nifti1Pair):
         raise DataError(
@@ -177,7 +205,7 @@ def _pair(path: Path) -> Any:
 
 def _nifti_voxels(image: Any, form: Form | None) -> Read:
     header, shape = image.header, image.shape
-    affine = _RAS @ _nifti_affine(header, shape, form)
+    affine = _nifti_affine(header, shape, form)
     unit = header.get_xyzt_units()[0]
     if unit not in ("mm", "unknown"):
         raise DataError(f"a volume must be measured in mm, but one is in {unit}; export it again")
@@ -186,19 +214,20 @@ def _nifti_voxels(image: Any, form: Form | None) -> Read:
     values = np.asarray(image.dataobj)
     while values.ndim > 4 and values.shape[-1] == 1:
         values = values[..., 0]
-    return values, affine, 3 if values.ndim == 4 else None
+    return values, None if affine is None else _RAS @ affine, 3 if values.ndim == 4 else None
 
 
-def _nifti_affine(header: Any, shape: tuple[int, ...], form: Form | None) -> Vector:
-    """(column, row, slice, 1) -> RAS mm, by the `form` that is asked for, or by the one given.
+def _nifti_affine(header: Any, shape: tuple[int, ...], form: Form | None) -> Vector | None:
+    """(column, row, slice, 1) -> RAS mm, by the `form` that is asked for, or by the one given; None
+    where neither is, or there are no three axes.
 
     Raises:
-        DataError: neither is given, or both differ and none is asked for.
+        DataError: both differ and none is asked for.
     """
     codes = {"sform": int(header["sform_code"]), "qform": int(header["qform_code"])}
     given = [name for name, code in codes.items() if code > 0]
-    if not given:
-        raise DataError(NO_GEOMETRY)
+    if not given or len(shape) < 3:
+        return None
     chosen = form if form in given else given[0]
     if form in given or len(given) == 1:
         return header.get_sform() if chosen == "sform" else header.get_qform()
@@ -208,8 +237,8 @@ def _nifti_affine(header: Any, shape: tuple[int, ...], form: Form | None) -> Vec
     if not apart <= SAME_FORM * np.linalg.norm(qform[:3, :3], axis=0).min():  # nor where NaN
         raise DataError(
             "the sform and the qform of a NIfTI volume must agree, but they place its voxels up to "
-            f"{apart:.3g} mm apart (sform code {codes['sform']}, qform code {codes['qform']}); say "
-            "which is right with data.images.nifti_form (code 1 is the scanner's own), or "
-            "correct the header"
+            f"{apart:.3g} mm apart (sform code {codes['sform']}, qform code {codes['qform']}); "
+            "correct the header (code 1 is the scanner's own), or let source `images` take the "
+            "right one with data.images.nifti_form"
         )
     return sform

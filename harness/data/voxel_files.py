@@ -19,8 +19,9 @@ NO_GEOMETRY = (
 LONGEST_LINE = 1 << 20
 """Bytes of a header's line; a file without lines is not read whole in search of its end."""
 Vector = NDArray[np.float64]
-Read = tuple[NDArray[Any], Vector, int | None]
-"""Voxels, fastest axis first; (column, row, slice, 1) -> LPS mm; the axis of layers, if any."""
+Read = tuple[NDArray[Any], Vector | None, int | None]
+"""Voxels, fastest axis first; (column, row, slice, 1) -> LPS mm, None where nothing says it; the
+axis of layers, if any."""
 
 
 def beside(header: Path, name: str) -> Path:
@@ -36,6 +37,16 @@ def beside(header: Path, name: str) -> Path:
     if not data.is_file():
         raise DataError(f"{rule}, but there is none of the name that it gives; add the file")
     return data
+
+
+def unreadable(rule: str, error: Exception) -> DataError:
+    """The sentence about a file that breaks a rule since it cannot be opened, or read."""
+    if isinstance(error, OSError) and error.strerror:  # says no path
+        return DataError(
+            f"{rule}, but one cannot be opened ({error.strerror}); check the file, its "
+            "permissions or its link"
+        )
+    return DataError(f"{rule}, but one is not ({type(error).__name__}); export it again")
 
 
 def must_be(expected: int, found: int) -> None:

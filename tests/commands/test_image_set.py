@@ -92,6 +92,17 @@ def test_values_without_a_window_must_be_in_0_to_1(tmp_path: Path) -> None:
     )
 
 
+def test_what_float32_leaves_beyond_1_is_no_other_unit(tmp_path: Path) -> None:
+    image = grey(0).astype(np.float32)
+    image[0, :2] = np.nextafter(np.float32(1), np.float32(2)), -1e-7
+    np.save(tmp_path / "a.npy", image)
+    found = read_images(tmp_path, "real").images
+    np.testing.assert_array_equal(found[0], np.clip(image, 0, 1))
+    image[0, 0] = 1.001
+    np.save(tmp_path / "a.npy", image)
+    assert refused(tmp_path).startswith("NPY files must hold values in [0, 1] or have a window")
+
+
 @pytest.mark.parametrize("ending", ["nii", "nii.gz"])
 def test_a_volume_is_slices_of_one_patient(tmp_path: Path, ending: str) -> None:
     voxels = np.random.default_rng(0).integers(0, 100, (EDGE, EDGE + 4, 3)).astype(np.int16)

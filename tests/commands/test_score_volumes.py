@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,43 @@ def test_volumes_without_geometry_stay_as_stored_and_it_is_said(tmp_path: Path) 
         "all volumes of a set must say how they lie, or none, but got no geometry in "
         f"'{tmp_path / 'a.nii'}' and one in '{tmp_path / 'b.nii'}'; keep them apart"
     )
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.hdr"])
+def test_volumes_without_geometry_are_read_as_strictly(tmp_path: Path, name: str) -> None:
+    values = np.random.default_rng(0).random(SHAPE).astype(np.float32)
+    image = without_geometry(values)
+    if name == "a.hdr":
+        image = nibabel.Nifti1Pair(values, None, image.header)
+    path = keep(image, tmp_path / name)
+    np.testing.assert_array_equal(read_images(tmp_path, "real").images, values.transpose(2, 0, 1))
+    voxels = path.with_suffix(".img") if name == "a.hdr" else path
+    voxels.write_bytes(voxels.read_bytes() + (gzip.compress(b"1") if "gz" in name else b"1"))
+    with pytest.raises(DataError, match=r"as many voxels as its header says, but one has more"):
+        read_images(tmp_path, "real")
+
+
+def test_a_packed_volume_without_geometry_must_be_whole(tmp_path: Path) -> None:
+    """One voxel is another one: the checksum says so."""
+    values = np.random.default_rng(0).random(SHAPE).astype(np.float32)
+    path = keep(without_geometry(values), tmp_path / "a.nii.gz")
+    packed = path.read_bytes()
+    other = bytearray(gzip.decompress(packed))
+    other[-1] ^= 1
+    path.write_bytes(gzip.compress(bytes(other))[:-8] + packed[-8:])
+    with pytest.raises(DataError, match=r"'.*a\.nii\.gz' \(.*BadGzipFile.*repair or remove it$"):
+        read_images(tmp_path, "real")
+
+
+def test_a_place_that_a_file_gives_twice_is_refused_to_the_end_of_the_sentence(
+    tmp_path: Path,
+) -> None:
+    image = anatomy()
+    image.set_qform(image.affine, 1)
+    image.set_sform(np.diag([-1.0, 1, 1, 1]) @ image.affine, 2)
+    keep(image, tmp_path / "a.nii")
+    with pytest.raises(DataError, match=r"with data\.images\.nifti_form\); repair or remove it$"):
+        read_images(tmp_path, "real", WINDOW)
 
 
 def test_a_single_coronal_slice_is_an_image(tmp_path: Path) -> None:

@@ -350,7 +350,7 @@ def test_segments_must_have_places_of_their_own(tmp_path: Path, keys: list[str])
 
 def test_a_value_that_is_no_number_is_refused(tmp_path: Path) -> None:
     path = segmentation(tmp_path, 0, "Segment0_LabelValue:=one", "Segment0_Layer:=0")
-    with pytest.raises(DataError, match=r"must say in its header what its segments are, but one"):
+    with pytest.raises(DataError, match=r"must have a readable header, but one is not"):
         read_segments(path)
 
 
@@ -505,6 +505,20 @@ def test_a_pair_in_capitals(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_volume(tmp_path / "V.HDR")[0], numbered())
 
 
+@pytest.mark.parametrize("suffix", ["img", "img.gz"])
+def test_a_pair_with_more_voxels_than_its_header_says_is_refused(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"v.{suffix}"
+    nibabel.save(nibabel.Nifti1Pair(numbered().transpose(2, 1, 0), np.eye(4)), path)
+    header = path.with_name(path.name.replace("img", "hdr"))
+    np.testing.assert_array_equal(read_volume(header)[0], numbered())
+    pack = gzip.compress if suffix == "img.gz" else bytes
+    path.write_bytes(path.read_bytes() + pack(b"12"))
+    with pytest.raises(DataError, match=r"as many voxels as its header says, but one has more"):
+        read_volume(header)
+
+
 def test_half_a_pair_is_refused(tmp_path: Path) -> None:
     sitk.WriteImage(placed(numbered(), GEOMETRIES["axial"]), str(tmp_path / "v.hdr"))
     (tmp_path / "v.img").unlink()
@@ -544,8 +558,8 @@ def test_an_sform_against_its_qform_is_an_error_unless_one_is_chosen(tmp_path: P
         read_volume(path)
     assert str(caught.value) == (
         "the sform and the qform of a NIfTI volume must agree, but they place its voxels up to "
-        "16 mm apart (sform code 2, qform code 1); say which is right with data.images.nifti_form "
-        "(code 1 is the scanner's own), or correct the header"
+        "16 mm apart (sform code 2, qform code 1); correct the header (code 1 is the scanner's "
+        "own), or let source `images` take the right one with data.images.nifti_form"
     )
     for form, ras in (("sform", np.eye(4)), ("qform", TURNED)):
         values, affine = read_volume(path, form)  # type: ignore[arg-type]
@@ -608,6 +622,31 @@ def huge(path: Path) -> Path:
         header[42:48] = np.full(3, 30000, np.int16).tobytes()  # dim
         path.write_bytes(gzip.compress(bytes(header)))
     return path
+
+
+@pytest.mark.parametrize("unit", ["?", "mm", "um", "cm"])
+def test_a_metaimage_is_measured_in_mm(tmp_path: Path, unit: str) -> None:
+    """`DistanceUnits` of MetaIO, which ITK keeps and does not apply."""
+    path = meta(tmp_path / "v.mha", numbered().tobytes(), DistanceUnits=unit)
+    if unit in ("?", "mm"):
+        np.testing.assert_array_equal(read_volume(path)[0], numbered())
+        return
+    with pytest.raises(DataError, match=r"^a volume must be measured in mm, but one is not"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".seg.nrrd", ".nii.gz", ".mha", ".hdr"])
+def test_a_file_that_cannot_be_opened_is_not_called_damaged(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"v{suffix}"
+    path.symlink_to("v.nowhere")
+    if suffix == ".hdr":
+        path.with_suffix(".img").touch()
+    with pytest.raises(DataError) as caught:
+        read_volume(path)
+    assert str(caught.value) == (
+        "a volume must be a readable NIfTI, NRRD or MetaImage file, but one cannot be opened (No "
+        "such file or directory); check the file, its permissions or its link"
+    )
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha", ".nii.gz"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import factories.image as material
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813
 from factories.image import (
     BOTH,
     LAYOUTS,
@@ -75,7 +76,7 @@ def test_another_layout_than_the_named_one_is_an_error(root: Path, layout: str) 
     with pytest.raises(
         DataError,
         match=r"^data\.root must hold images and masks in the layout that data\.images\.layout "
-        rf"says \('{other}'\), but got [1-4] NRRD, NIfTI or MetaImage files without"
+        rf"says \('{other}'\), but got [1-4] NRRD, NIfTI or MetaImage files in another"
         r"(, and 1 \.json file)?; see docs/own-data\.md$",
     ):
         source(root, images={"layout": other}).patients()
@@ -92,8 +93,8 @@ def test_nobody_there(root: Path) -> None:
         source(root).patients()
     assert str(caught.value) == (
         "data.root must hold images and masks in the layout that data.images.layout says ('auto'), "
-        "but got no NRRD, NIfTI or MetaImage files without, and 40 .dcm files, which source "
-        "`dicom` reads, and 1 .txt file, and 1 file of another kind; see docs/own-data.md"
+        "but got no NRRD, NIfTI or MetaImage files, and 40 .dcm files, which source `dicom` "
+        "reads, and 1 .txt file, and 1 file of another kind; see docs/own-data.md"
     )
 
 
@@ -161,6 +162,13 @@ def test_an_unusable_dataset_json_is_an_error(root: Path, text: str) -> None:
     (root / "dataset.json").write_text(text)
     with pytest.raises(DataError, match=r"^dataset\.json must give names and values of its labels"):
         source(root).patients()
+
+
+def test_a_dataset_json_of_windows(root: Path) -> None:
+    material.nnunet(root, 1, draw())
+    path = root / "dataset.json"
+    path.write_text("\ufeff" + path.read_text())
+    assert set(only(root).masks) == {"parotid_left", "parotid_right"}
 
 
 def test_nnunet_case_without_labels_or_image(root: Path) -> None:
@@ -233,6 +241,58 @@ def test_label_maps_with_names(root: Path) -> None:
     os.rename(root / "P1" / "anything.nii.gz", root / "P1" / "P1_labels.nii.gz")
     assert set(only(root, images=images).masks) == {"parotid_left", "parotid_right"}
     assert reason(root).startswith("parotid_left, parotid_right must have masks, but got 'dose'")
+
+
+def test_a_segmentation_is_no_image_and_its_names_are_no_labels(root: Path) -> None:
+    """Slicer numbers segments in the order in which they were made."""
+    drawn = draw()
+    layers = np.stack([2 * sitk.GetArrayFromImage(drawn.masks["Parotid_L"])])
+    layers += sitk.GetArrayFromImage(drawn.masks["Parotid_R"])
+    save(drawn.ct, root / "P1" / "ct.nrrd")
+    segments = [("Parotid_R", 0, 1), ("Parotid_L", 0, 2)]
+    material.seg_nrrd(root / "P1" / "ct.seg.nrrd", layers, drawn.ct, segments)
+    np.testing.assert_array_equal(only(root).masks["parotid_left"], filled(LEFT))
+    said = reason(root, images={"labels": {"parotid_left": 1, "parotid_right": 2}})
+    assert said == (
+        "file 2: a segmentation that names its segments must not have labels as well, for both may "
+        "differ; leave data.images.labels out"
+    )
+
+
+def test_names_of_several_folders_may_stand_in_front(root: Path) -> None:
+    for n, name in enumerate(("P1_2020_Parotid_L", "2020_P1_Parotid_L", "P1_Parotid_L")):
+        save(draw().ct, root / str(n) / "P1" / "2020" / "ct.nrrd")
+        save(draw().masks["Parotid_L"], root / str(n) / "P1" / "2020" / f"{name}.nrrd")
+    assert [list(scan.masks) for scan in read_all(root)] == [["parotid_left"]] * 3
+
+
+def test_a_mask_named_after_its_patient_names_nobody(root: Path) -> None:
+    save(draw().ct, root / "Wintermute" / "ct.nrrd")
+    save(draw().masks["Parotid_L"], root / "Wintermute" / "WINTERMUTE.nrrd")
+    assert "must have masks, but got 'mask'" in reason(root)
+
+
+def test_links_to_folders_are_followed_once(root: Path) -> None:
+    """A patient elsewhere, one that is there already, the folder itself, and one that it is in."""
+    material.folders(root, 1, draw(1))
+    material.folders(root.parent / "elsewhere", 2, draw(2))
+    [real] = root.iterdir()
+    [far] = (root.parent / "elsewhere").iterdir()
+    (root / far.name).symlink_to(far)
+    (root / "0").symlink_to(real)
+    (real / "self").symlink_to(real)
+    (real / "up").symlink_to(root.parent)
+    scans = read_all(root)
+    assert [type(scan) for scan in scans] == [Scan, Scan]
+    [listed] = (root.parent / "work").rglob("files.json")
+    assert sorted(json.loads(listed.read_text())["patients"].values()) == [real.name, far.name]
+
+
+def test_links_to_nowhere_are_said(root: Path) -> None:
+    material.folders(root, 1, draw(1))
+    (root / "P9").symlink_to(root.parent / "not mounted")
+    with pytest.raises(DataError, match=r"^every link below data\.root must lead to a file or"):
+        source(root)
 
 
 def test_a_structure_of_its_own_name_needs_no_pattern(root: Path) -> None:

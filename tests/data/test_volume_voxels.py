@@ -229,6 +229,31 @@ def test_one_segment_may_lie_in_any_layer(root: Path) -> None:
     assert scan.labels == ("Parotid_L", "Parotid_R")
 
 
+@pytest.mark.parametrize("file", ["P1", "Segmentation_1", "P1_by me", "Segmentation"])
+def test_one_segment_names_a_file_that_does_not(root: Path, file: str) -> None:
+    drawn = draw()
+    save(drawn.ct, root / "P1" / "ct.nrrd")
+    layers = sitk.GetArrayFromImage(drawn.masks["Parotid_R"])[None]
+    material.seg_nrrd(root / "P1" / f"{file}.seg.nrrd", layers, drawn.ct, [("rt parotid", 0, 1)])
+    scan = only(root)
+    assert scan.labels == ("rt parotid",)
+    np.testing.assert_array_equal(scan.masks["parotid_right"], filled(RIGHT))
+
+
+@pytest.mark.parametrize("wanted", ["parotid_left", "parotid_right"])
+def test_a_file_and_its_segment_of_other_names_are_refused(root: Path, wanted: str) -> None:
+    """Also where one of them alone is wanted: it may be the other side."""
+    drawn = draw()
+    save(drawn.ct, root / "P1" / "ct.nrrd")
+    layers = sitk.GetArrayFromImage(drawn.masks["Parotid_R"])[None]
+    path = root / "P1" / "Parotid_L.seg.nrrd"
+    material.seg_nrrd(path, layers, drawn.ct, [("Parotid_R", 0, 1)])
+    assert reason(root, structures=(wanted,)) == (
+        "file 1: a segmentation and its one segment must be named alike, but got 'Parotid_L' and "
+        "'Parotid_R'; rename one of them"
+    )
+
+
 def test_an_empty_segmentation_is_one_voxel(root: Path) -> None:
     drawn = draw()
     material.han_seg(root, 1, drawn)
@@ -307,6 +332,7 @@ def test_values_must_be_hu(root: Path) -> None:
         (hu.astype(np.int32) + 1024, "24 to 1113"),
         (((hu - hu.mean()) / hu.std()).astype(np.float64), "-"),
         (np.clip(hu, -160, 240), "-160 to 89"),
+        (np.clip(hu, -200, 300), "-200 to 89"),
     ):
         said = with_image(root, values)
         assert said.startswith(f"{rule}, with air below -200, but got {got}")
@@ -407,8 +433,8 @@ def test_two_masks_of_one_structure(root: Path) -> None:
     drawn = draw(boxes={"Parotid_L": LEFT, "left parotid": LEFT})
     material.pddca(root, 1, drawn)
     assert reason(root) == (
-        "one mask must match parotid_left, but got 'Parotid_L', 'left parotid'; narrow "
-        "data.patterns.parotid_left"
+        "one mask must match parotid_left, but got 'Parotid_L' (file 2), 'left parotid' (file 3); "
+        "narrow data.patterns.parotid_left, or leave one"
     )
     empty = like(np.zeros(SHAPE, np.uint8), drawn.ct)
     save(empty, next(root.rglob("left parotid.nrrd")))

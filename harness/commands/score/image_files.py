@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
-from harness.data.volume_files import READABLE, SEGMENTATIONS, read_volume, suffix_of
+from harness.data.volume_files import READABLE, SEGMENTATIONS, read_stored, suffix_of
 
 VOLUMES = tuple(end for end in READABLE if end not in SEGMENTATIONS)
 READ = f"PNG, NPY, volumes ({', '.join(VOLUMES)}) or DICOM series"
@@ -129,8 +129,10 @@ def in_order(volume: NDArray[Any], affine: NDArray[np.float64]) -> Stack:
 
 def _unreadable(kind: str, name: str, reason: object) -> DataError:
     text = " ".join(str(reason).split()) or type(reason).__name__
+    if not isinstance(reason, DataError):  # a library's, of any length
+        text = text[:240]
     return DataError(
-        f"every {kind} file must be readable, but got '{name}' ({text[:240]}); repair or remove it"
+        f"every {kind} file must be readable, but got '{name}' ({text}); repair or remove it"
     )
 
 
@@ -204,28 +206,13 @@ def _read_npy(path: Path, name: str) -> Stack:
 
 def _read_volume(path: Path, name: str) -> Stack:
     try:
-        stored = _without_geometry(path) if suffix_of(path.name) in _NIFTI else None
-        if stored is None:
-            return in_order(*read_volume(path))
+        values, affine = read_stored(path)
+        if affine is not None:
+            return in_order(values, affine)
     except Exception as error:  # broken files raise anything
         raise _unreadable("volume", name, error) from error
-    return _stored(stored, name, "volume", "slices x H x W for a volume")
-
-
-_NIFTI = (".nii", ".nii.gz")
-
-
-def _without_geometry(path: Path) -> NDArray[Any] | None:
-    """Voxels of a NIfTI of two axes, or that says nowhere how it lies, slices first; else None."""
-    import nibabel
-
-    image: Any = nibabel.load(path, mmap=False)
-    codes = [int(image.header.get(code, 0)) for code in ("qform_code", "sform_code")]
-    flat = len(image.shape) == 2
-    if any(codes) and not flat:
-        return None
-    array = np.asarray(image.dataobj)
-    return array if flat else np.moveaxis(array, -1, 0)
+    slices = values if values.ndim == 2 else np.moveaxis(values, -1, 0)
+    return _stored(slices, name, "volume", "slices x H x W for a volume")
 
 
 def _stored(array: NDArray[Any], name: str, kind: str, several: str) -> Stack:

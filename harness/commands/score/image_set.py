@@ -26,6 +26,8 @@ LOW_CONTRAST = 0.1
 """A set that spans less than this share of [0, 1] was probably given the wrong window or depth."""
 CLIPPED = 0.01
 MOST_CLIPPED = 0.95
+ROUNDING = 1e-6
+"""By which float32 leaves [0, 1] where nothing else does."""
 MOST_LABELS, LOOKED_AT = 32, 10**5
 """Different values of a label map; pixels of a file that are looked at for it."""
 Window = tuple[float, float]
@@ -267,13 +269,13 @@ def _windowed(
     """Values in [0, 1], and what the window cut off."""
     low, high = float(images.min()), float(images.max())
     if window is None:
-        if low < 0 or high > 1:
+        if low < -ROUNDING or high > 1 + ROUNDING:
             raise DataError(
                 f"{kind} files must hold values in [0, 1] or have a window, but got {low:g} to "
                 f"{high:g} in '{folder}'; type --window LOW HIGH in the files' units, e.g. "
                 f"--window {low:g} {high:g} for all of it"
             )
-        return images, []
+        return np.clip(images, 0, 1), []
     bottom, top = window
     outside = float(((images < bottom) | (images > top)).mean())
     if outside > MOST_CLIPPED:

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.base.errors import DataError
 from harness.base.text import counted
 from harness.data.dicom.walk import refuse
-from harness.data.volume_files import HEADERS, VOXELS, suffix_of
+from harness.data.volume_files import HEADERS, SEGMENTATIONS, VOXELS, suffix_of
 from harness.data.voxel_files import composed
 
 OTHER_SOURCES = {".dcm": "dicom", ".dicom": "dicom", ".ima": "dicom"}
@@ -47,6 +47,11 @@ class File:
     folder: tuple[str, ...] = field(repr=False)
     stem: str = field(repr=False)
     seen: tuple[int, ...]
+
+    @property
+    def is_segmentation(self) -> bool:
+        """Whether its name says that 3D Slicer wrote it, with segments in its header."""
+        return self.path.name.lower().endswith(SEGMENTATIONS)
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,8 @@ def _listed(counts: Iterable[Counter[str]]) -> str:
 
 
 def list_files(root: Path) -> tuple[list[File], Others]:
-    """All volumes below `root`, in path order, and what else is there; without hidden files.
+    """All volumes below `root`, in path order, of linked folders last, and what else is there;
+    without hidden files.
 
     Raises:
         DataError: there is no such folder, or it cannot be listed.
@@ -156,13 +162,35 @@ def list_files(root: Path) -> tuple[list[File], Others]:
 
 def _folders(root: Path) -> Iterator[tuple[Path, list[Path], list[Path]]]:
     """Each folder with its volumes and its other files."""
-    for folder, names, files in os.walk(root, onerror=refuse):
-        names[:] = sorted(name for name in names if not name.startswith("."))
+    for folder, files in _tree(root):
         paths = [Path(folder, name) for name in sorted(files) if not name.startswith(".")]
         # Opening a pipe would wait for its writer; a link to nowhere stays and is refused.
         usual = [path for path in paths if path.is_file() or not path.exists()]
+        lost = sum(not path.exists() and not _ending(path.name) for path in usual)
+        if lost:  # of folders that are not mounted, as far as one can see
+            raise DataError(
+                "every link below data.root must lead to a file or folder, but in one folder "
+                f"{lost} lead nowhere; repair them or take them out"
+            )
         volumes = [path for path in usual if suffix_of(path.name)]
         yield Path(folder), volumes, [path for path in usual if not suffix_of(path.name)]
+
+
+def _tree(root: Path) -> Iterator[tuple[str, list[str]]]:
+    """Folders that are not hidden and the names of their files. Links are followed, each folder
+    once by its real path, and after all folders of their own name; not those that lead above it."""
+    read, starts = set[str](), [str(root)]
+    for start in starts:
+        if start != str(root) and root.is_relative_to(os.path.realpath(start)):
+            continue
+        for folder, names, files in os.walk(start, onerror=refuse):
+            if (real := os.path.realpath(folder)) in read:
+                names.clear()
+                continue
+            read.add(real)
+            names[:] = sorted(name for name in names if not name.startswith("."))
+            starts += [at for at in (os.path.join(folder, n) for n in names) if os.path.islink(at)]
+            yield folder, files
 
 
 def _ending(name: str) -> str:

@@ -24,7 +24,7 @@ Folder = tuple[str, ...]
 def folders(root: Path, files: Sequence[File], config: ImagesConfig) -> list[Case]:
     """Cases of every folder with an image or with masks alone; [] if there is no image at all."""
     pattern = re.compile(composed(config.image))
-    images = {f.number for f in files if pattern.search(_name(f))}
+    images = {f.number for f in files if not f.is_segmentation and pattern.search(_name(f))}
     if not images:
         return []
     below: dict[Folder, list[File]] = {}
@@ -95,11 +95,12 @@ def _case(folder: Folder, image: File, files: Sequence[File], config: ImagesConf
 
 
 def _mask_name(file: File, folder: Folder) -> str:
-    """Without its folder's name in front, nor that of any folder of its image."""
+    """Without its folder's name in front, nor those of folders of its image, in either order."""
     name = _name(file)
-    for owner in reversed(folder):
+    for owner in (*folder, *reversed(folder)):
         name = plain_name(name, owner)
-    return name
+    # Says only whose it is, which no message may.
+    return "mask" if name.casefold() in map(str.casefold, folder) else name
 
 
 def _without(below: dict[Folder, list[File]], orphans: dict[Folder, list[File]]) -> list[Case]:

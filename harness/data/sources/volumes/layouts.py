@@ -14,6 +14,7 @@ al. 2018; Isensee et al. 2021, "dataset format").
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -21,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.errors import DataError
-from harness.base.files import read_json
 from harness.config.data import ImagesConfig
 from harness.data.sources.volumes.cases import Case, File, Mask, one_image
 from harness.data.sources.volumes.folders import folders
@@ -90,7 +90,7 @@ def _dataset(path: Path) -> tuple[dict[str, tuple[int, ...]], int]:
     label of several values is a region.
     """
     try:
-        described = read_json(path)
+        described = json.loads(path.read_text("utf-8-sig"))  # Windows writes a mark in front
         labels = dict(_label(*entry) for entry in described["labels"].items())
         channels = described.get("channel_names") or described.get("modality") or {}
         named = [int(n) for n, name in channels.items() if str(name).strip().upper() == "CT"]
@@ -137,6 +137,6 @@ def find_cases(root: Path, files: Sequence[File], config: ImagesConfig, others: 
         return sorted(cases, key=lambda case: case.identity)
     raise DataError(
         f"data.root must hold images and masks in the layout that data.images.layout says "
-        f"('{config.layout}'), but got {len(files) or 'no'} NRRD, NIfTI or MetaImage files "
-        f"without{others}; see docs/own-data.md"
+        f"('{config.layout}'), but got {len(files) or 'no'} NRRD, NIfTI or MetaImage files"
+        f"{' in another' if files else ''}{others}; see docs/own-data.md"
     )

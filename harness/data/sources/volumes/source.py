@@ -30,7 +30,7 @@ from harness.data.sources.volumes.grids import (
     open_mask,
 )
 from harness.data.sources.volumes.layouts import find_cases
-from harness.data.volume_files import SEGMENTATIONS, Form
+from harness.data.volume_files import Form
 from harness.data.voxel_files import composed
 
 NO_IMAGE = (
@@ -110,7 +110,7 @@ class ImageFolder:
         return (match[1] if match else None) or case.identity
 
     def _read(self, patient: str, case: Case, labels: list[str]) -> Scan:
-        masks = _with_segments(case.masks)
+        masks = self._with_segments(case.masks)
         labels += dict.fromkeys(mask.name for mask in masks)
         if case.image is None or case.problem:
             raise DataError(case.problem or NO_IMAGE.format(self._others.beside(case)))
@@ -130,6 +130,53 @@ class ImageFolder:
             raise DataError("masks must have voxels, but those of all wanted structures are empty")
         return Scan(patient, hu, volumes, grid.affine, None, tuple(notes), tuple(labels))
 
+    def _with_segments(self, masks: Sequence[Mask]) -> list[Mask]:
+        """Segments instead of the files that hold them; a file of one has its own name or the
+        segment's."""
+        split: list[Mask] = []
+        for mask in masks:
+            if not mask.file.is_segmentation:
+                split.append(mask)
+                continue
+            with _of(mask.file):
+                segments = read_segments(mask.file.path)
+                if segments and mask.values:
+                    raise DataError(
+                        "a segmentation that names its segments must not have labels as well, for "
+                        "both may differ; leave data.images.labels out"
+                    )
+                if len(segments) == 1 and self._is_named_by_file(mask.name, segments[0].name):
+                    split.append(replace(mask, layer=segments[0].layer))
+                    continue
+            split += [
+                Mask(s.name, mask.file, () if s.value is None else (s.value,), s.layer)
+                for s in segments
+            ] or [mask]
+        return split
+
+    def _is_named_by_file(self, file: str, segment: str) -> bool:
+        """Whether a file of one segment says what it is, and not its segment alone.
+
+        Raises:
+            DataError: each says that it is another structure.
+        """
+        by_file, by_segment = map(self._structures_of, (file, segment))
+        if by_file and by_segment and by_file.isdisjoint(by_segment):
+            raise DataError(
+                "a segmentation and its one segment must be named alike, but got "
+                f"'{file}' and '{segment}'; rename one of them"
+            )
+        return bool(by_file) or not (by_segment or LABEL_MAP.fullmatch(file))
+
+    def _structures_of(self, name: str) -> set[str]:
+        """What is called so, as names of ROIs are looked up, and by its own name; not only what is
+        wanted."""
+        return {
+            structure
+            for structure in (*self._structures, *self._patterns)
+            if name == composed(structure) or is_named(name, structure, self._patterns)
+        }
+
     def _named(self, masks: Sequence[Mask], others: str) -> dict[str, list[Mask]]:
         """The masks of each structure, looked up as names of ROIs are, and by its own name.
 
@@ -137,11 +184,7 @@ class ImageFolder:
             DataError: there is none of any; the names are listed, and what `others` says.
         """
         named = {
-            name: [
-                m
-                for m in masks
-                if m.name == composed(name) or is_named(m.name, name, self._patterns)
-            ]
+            name: [mask for mask in masks if name in self._structures_of(mask.name)]
             for name in self._structures
         }
         if any(named.values()):
@@ -174,12 +217,13 @@ class _Masks:
         Raises:
             DataError: two have voxels, or one cannot be used.
         """
-        drawn = [(mask.name, self._draw(mask)) for mask in masks]
-        there = [(name, voxels) for name, voxels in drawn if voxels.any()]
+        drawn = [(mask, self._draw(mask)) for mask in masks]
+        there = [(mask, voxels) for mask, voxels in drawn if voxels.any()]
         if len(there) > 1:
-            both = ", ".join(f"'{name}'" for name, _ in there)
+            both = ", ".join(f"'{mask.name}' (file {mask.file.number})" for mask, _ in there)
             raise DataError(
-                f"one mask must match {structure}, but got {both}; narrow data.patterns.{structure}"
+                f"one mask must match {structure}, but got {both}; narrow "
+                f"data.patterns.{structure}, or leave one"
             )
         return there[0][1] if there else None
 
@@ -189,7 +233,7 @@ class _Masks:
             if self._read is None or self._read[0] != key:
                 self._read = None  # makes room first
                 values, gap = open_mask(
-                    file.path, mask.layer, self._grid, _is_segmentation(file), self._form
+                    file.path, mask.layer, self._grid, file.is_segmentation, self._form
                 )
                 self._read = key, values
                 self._note(gap, file)
@@ -199,32 +243,6 @@ class _Masks:
         note = f"file {file.number}: a mask's header lies up to {gap_mm:.3g} mm beside its image's"
         if gap_mm > UNSAID_MM and note not in self.notes:
             self.notes.append(note)
-
-
-def _is_segmentation(file: File) -> bool:
-    return file.path.name.lower().endswith(SEGMENTATIONS)
-
-
-def _with_segments(masks: Sequence[Mask]) -> list[Mask]:
-    """Segments instead of the files that hold several; a file of one is named by the file, unless
-    that says only what it is ("Segmentation")."""
-    split: list[Mask] = []
-    for mask in masks:
-        if mask.values or not _is_segmentation(mask.file):
-            split.append(mask)
-            continue
-        with _of(mask.file):
-            segments = read_segments(mask.file.path)
-        if len(segments) == 1 and not LABEL_MAP.fullmatch(mask.name):
-            split.append(replace(mask, layer=segments[0].layer))
-        elif segments:
-            split += [
-                Mask(s.name, mask.file, () if s.value is None else (s.value,), s.layer)
-                for s in segments
-            ]
-        else:
-            split.append(mask)
-    return split
 
 
 @contextmanager
