@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -275,6 +276,41 @@ def test_masks_among_images_are_doubted(tmp_path: Path) -> None:
         "real: 2 of 6 files hold no more than 32 different values (e.g. 'labels.png'): are they "
         "masks or label maps?",
     )
+
+
+def test_a_side_of_masks_against_images_is_doubted(tmp_path: Path) -> None:
+    for side in ("real", "synthetic"):
+        for seed in range(3):
+            put(tmp_path / side / f"{seed}.png", seed)
+            mask = Image.fromarray((grey(seed) > 99).astype(np.uint8) * 255)
+            (tmp_path / f"masks of {side}").mkdir(exist_ok=True)
+            mask.save(tmp_path / f"masks of {side}" / f"{seed}.png")
+    doubt = (
+        "the synthetic images hold no more than 32 different values, others more: are they masks "
+        "or label maps?"
+    )
+    for real, synthetic, said in (
+        ("real", "synthetic", False),
+        ("real", "masks of synthetic", True),
+        ("masks of real", "masks of synthetic", False),
+    ):
+        request = ScoreRequest(tmp_path / real, tmp_path / synthetic)
+        notes = drawn_sets(read_sets(request), request)[2]
+        assert (doubt in notes) == said, notes
+
+
+@pytest.mark.parametrize("ending", [".mhd", ".nhdr"])
+def test_voxels_of_another_name_than_their_header_are_not_left_out(
+    tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"a{ending}"
+    volume = SimpleITK.GetImageFromArray(np.random.default_rng(0).random((3, EDGE, EDGE)))
+    SimpleITK.WriteImage(volume, str(path))
+    (tmp_path / "a.raw").rename(tmp_path / "my voxels.raw")
+    path.write_text(path.read_text().replace("a.raw", "my voxels.raw"))
+    (tmp_path / "other.raw").write_bytes(b"1")
+    [said] = [note for note in read_images(tmp_path, "real").notes if "left out" in note]
+    assert said.startswith("real: left out 1 image of a kind that is not read (.raw)")
 
 
 def test_images_that_a_set_holds_twice_are_said(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import unicodedata
 from collections import Counter, deque
@@ -18,7 +19,7 @@ from pathlib import Path
 from harness.base.errors import DataError
 from harness.base.text import counted, first_of
 from harness.commands.score.image_files import READ, kind_of, stem_of
-from harness.data.volume_files import SEGMENTATIONS, VOXELS, suffix_of
+from harness.data.volume_files import HEADERS, SEGMENTATIONS, VOXELS, suffix_of
 
 SHOWN = 3
 
@@ -34,6 +35,10 @@ _OTHER_IMAGES = (
     *(".pt", ".img", ".mgh", ".mgz", ".mnc", ".vtk", ".vti", ".par", ".rec", ".raw"),
 )
 _DICOM = (".dcm", ".dicom", ".ima")
+_DATA_FILE = re.compile(r"(?m)^(?:ElementDataFile *=|data ?file *:)[ \t]*(\S.*?)[ \t\r]*$")
+"""How .mhd and .nhdr say where their voxels are."""
+_HEADER = 1 << 16
+"""Bytes of a file in which its header of text ends, voxels may follow."""
 _PREAMBLE = 128
 _GROUPS = (b"\x02\x00", b"\x08\x00")
 """What DICOM files without preamble begin with."""
@@ -124,9 +129,12 @@ def list_images(folder: Path, side: str) -> tuple[list[Found], list[str]]:
             found.append(Found(path, plain(path.relative_to(folder).as_posix()), kind))
         else:
             others.append(path)
-    heads = {stem_of(str(file.path)) for file in found if file.kind == "volume"}
+    heads = [file.path for file in found if suffix_of(file.path.name) in HEADERS]
+    stems = {stem_of(str(path)) for path in heads}
+    named = {path.with_name(_voxels_of(path)) for path in heads}
     for path in others:
-        _leave(path, heads, left)
+        if path not in named:
+            _leave(path, stems, left)
     _check_kinds(found, left, folder, side)
     found.sort(key=lambda file: file.name.split("/"))
     told = zip(left.phrases(), left.advice(), strict=True)
@@ -218,6 +226,17 @@ def _is_dicom(path: Path) -> bool:
     # Names that are UIDs end in a number.
     bare = head[:2] in _GROUPS and not path.suffix[1:].strip("0123456789")
     return head[_PREAMBLE:] == b"DICM" or (bare and len(head) > _PREAMBLE)
+
+
+def _voxels_of(head: Path) -> str:
+    """The file of voxels that a header of text names; its own name where it names none."""
+    try:
+        with open(head, "rb") as file:
+            text = os.fsdecode(file.read(_HEADER))
+    except OSError as error:
+        raise unreadable("file", str(head), error) from error
+    match = _DATA_FILE.search(text)
+    return os.path.basename(match[1]) if match else head.name
 
 
 def _leave(path: Path, heads: set[str], left: Left) -> None:

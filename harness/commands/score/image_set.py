@@ -249,7 +249,7 @@ def _oddities(parts: Sequence[tuple[str, Stack]], kind: str, side: str) -> Itera
     """What may be wrong with a set that can be read."""
     if kind == "volume" and parts[0][1].spacing is None:
         yield f"{side}: volumes without geometry are read as stored, slices along the last axis"
-    masks = [name for name, stack in parts if _is_labels(stack.images)]
+    masks = [name for name, stack in parts if is_labels(stack.images)]
     if 0 < len(masks) < len(parts):
         yield (
             f"{side}: {len(masks)} of {len(parts)} files hold no more than {MOST_LABELS} different "
@@ -257,7 +257,7 @@ def _oddities(parts: Sequence[tuple[str, Stack]], kind: str, side: str) -> Itera
         )
 
 
-def _is_labels(images: NDArray[np.float32]) -> bool:
+def is_labels(images: NDArray[np.float32]) -> bool:
     """Whether few values are all there are; blank images are none."""
     some = images.ravel()[:: max(1, images.size // LOOKED_AT)]
     return 1 < len(np.unique(some)) <= MOST_LABELS

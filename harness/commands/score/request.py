@@ -14,7 +14,7 @@ from harness.base.errors import ConfigError, DataError, EnvironmentFault
 from harness.commands.output_folder import unwritable
 from harness.commands.score.features import drawn
 from harness.commands.score.image_patients import with_patients
-from harness.commands.score.image_set import ImageSet, Window, read_images
+from harness.commands.score.image_set import MOST_LABELS, ImageSet, Window, is_labels, read_images
 from harness.commands.score.pixels import apart
 from harness.metrics.extractors.registry import NO_FILES, ExtractorFiles, identify
 from harness.metrics.extractors.weights import INCEPTION_FILE, INCEPTION_URL, find_inception
@@ -246,6 +246,12 @@ def drawn_sets(sets: Sets, request: ScoreRequest) -> tuple[ImageSet, ImageSet, l
 def _compared(sets: Sets) -> Iterator[str]:
     """What differs in the geometry of the sets, where their files tell."""
     sides = dict(zip(("real", "synthetic", "held-out"), sets.every, strict=False))
+    labels = [side for side, images in sides.items() if is_labels(images.images)]
+    if 0 < len(labels) < len(sides):
+        yield (
+            f"the {' and '.join(labels)} images hold no more than {MOST_LABELS} different values, "
+            "others more: are they masks or label maps?"
+        )
     placed = {side: images for side, images in sides.items() if images.spacings}
     if 0 < len(placed) < len(sides):
         others = " and ".join(side for side in sides if side not in placed)
