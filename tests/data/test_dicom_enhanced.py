@@ -81,6 +81,11 @@ def slices_of(hu: NDArray[np.int64] = HU) -> list[Dataset]:
     return series_datasets(hu, GEOMETRY)
 
 
+def frames_of(sop: str, count: int) -> set[str]:
+    """What a structure set may call a file of many frames."""
+    return {sop, *(f"{sop}#{number}" for number in range(1, count + 1))}
+
+
 def opened(folder: Path, *datasets: Dataset) -> Series:
     save_series(datasets, folder / "in")
     return open_series(walk(folder / "in", None))
@@ -93,7 +98,7 @@ def test_frames_in_any_order_are_a_volume(tmp_path: Path, storage: str) -> None:
     series = opened(tmp_path, dataset)
     assert np.array_equal(read_hu(series), HU)
     assert series.grid.affine == pytest.approx(GEOMETRY, abs=1e-5)
-    assert (series.images, series.frame, series.notes) == ({uid(4, 7)}, uid(1, 9), ())
+    assert (series.images, series.frame, series.notes) == (frames_of(uid(4, 7), 7), uid(1, 9), ())
 
 
 def test_places_are_those_of_another_library(tmp_path: Path) -> None:
@@ -137,7 +142,7 @@ def test_a_volume_in_two_files(tmp_path: Path) -> None:
     slices = slices_of()
     series = opened(tmp_path, enhanced(slices[::2]), enhanced(slices[1::2]))
     assert np.array_equal(read_hu(series), HU)
-    assert series.images == {uid(4, 4), uid(4, 3)}
+    assert series.images == frames_of(uid(4, 4), 4) | frames_of(uid(4, 3), 3)
 
 
 def test_a_copy_of_the_file_is_a_repeat(tmp_path: Path) -> None:
@@ -167,7 +172,7 @@ def test_images_that_it_was_converted_from_are_its_own(tmp_path: Path) -> None:
         source = item(ReferencedSOPInstanceUID=uid(6, index))
         frame.ConversionSourceAttributesSequence = [source]
     images = opened(tmp_path, dataset).images
-    assert images == {uid(4, 7), *(uid(6, index) for index in range(7))}
+    assert images == frames_of(uid(4, 7), 7) | {uid(6, index) for index in range(7)}
 
 
 def lacking(keyword: str) -> Callable[[Dataset], None]:
@@ -213,3 +218,19 @@ def test_contours_are_drawn_on_it(root: Path) -> None:
         "parotid_left": 100,
         "parotid_right": 70,
     }
+
+
+@pytest.mark.parametrize("phase", [0, 1])
+def test_the_frames_that_contours_name_tell_which_volume_of_a_file(root: Path, phase: int) -> None:
+    """Both volumes lie in one file, at the same places."""
+    parts = [series_datasets(volume(value), AFFINE) for value in (30, 70)]
+    stacks = [item(StackID=str(number)) for number in (1, 2)]
+    count = SHAPE[0]
+    save(enhanced([*parts[0], *parts[1]], lambda n: stacks[n // count]), root / "ct.dcm")
+    dataset = structure_dataset(BOTH, images=[uid(4, 2 * count)], series=uid(1, 1, 1))
+    for drawn, level in zip(dataset.ROIContourSequence, (2, 3), strict=True):
+        frame = item(ReferencedSOPInstanceUID=uid(4, 2 * count))
+        frame.ReferencedFrameNumber = phase * count + level + 1
+        drawn.ContourSequence[0].ContourImageSequence = [frame]
+    save(dataset, root / "rs.dcm")
+    assert only(root).hu.max() == (30, 70)[phase]

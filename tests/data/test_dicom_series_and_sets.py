@@ -33,7 +33,7 @@ from factories.dicom import (
 from pydicom.dataset import Dataset
 
 from harness.config.data import DEFAULT_PATTERNS, DicomConfig
-from harness.data.dicom.notes import POSITIONS_DECIDE
+from harness.data.dicom.notes import FRAME_DECIDES, POSITIONS_DECIDE
 from harness.data.scan import Excluded, Scan
 from harness.data.sources.dicom import DicomFolder
 
@@ -62,7 +62,9 @@ def two_series(root: Path, offset: float = 0.0, frames: Sequence[str] = (uid(1, 
 def test_references_decide_in_order(root: Path, references: dict[str, Any]) -> None:
     two_series(root, frames=(uid(9, 11), uid(9, 12)))
     save(structure_dataset(BOTH, **references), root / "rs.dcm")
-    assert (only(root).hu.max(), only(root).notes) == (20, ())
+    scan = only(root)
+    absent = references.get("series") == "1.2.3" and "images" not in references
+    assert (scan.hu.max(), scan.notes) == (20, (FRAME_DECIDES,) * absent)
 
 
 def test_positions_decide_where_nothing_that_is_named_is_here_and_that_is_noted(root: Path) -> None:

@@ -64,6 +64,9 @@ ATTRIBUTES: list[dict[str, Sequence[Any] | Callable[[int, int], Any]]] = [
     {"TriggerTime": ("0", "400")},
     {"NominalPercentageOfCardiacPhase": (0.0, 50.0)},
     {"ImageType": (["ORIGINAL", "PRIMARY", "AXIAL"], ["DERIVED", "SECONDARY", "AXIAL"])},
+    {"NominalPercentageOfRespiratoryPhase": (0.0, 50.0)},
+    {"SliceThickness": ("3", "1")},
+    {"ImageComments": ("0 %", "50 %")},
     {"KVP": ("80", "140")},
     {"ConvolutionKernel": ("B30", "B60")},
     {"SeriesNumber": (3, 4)},
@@ -195,6 +198,24 @@ def test_a_scout_is_left_out_in_words(tmp_path: Path) -> None:
         )
 
 
+def test_thin_slices_between_thick_ones_are_two_volumes(tmp_path: Path) -> None:
+    """Reconstructions of one scan, whose places are not the same."""
+    thick = part(-1, (0, 0, 0.75), spacing=(6.0, 1, 1), SliceThickness="6")
+    thin = part(-2, slices=16, SliceThickness="3")
+    assert volumes(tmp_path, thick, thin) == {-1: SHAPE, -2: (16, *SHAPE[1:])}
+
+
+def test_a_step_that_changes_and_changes_back_is_one_volume(tmp_path: Path) -> None:
+    """Thickness changes with it: what lies among other slices is no volume of its own."""
+    parts = [
+        part(5, (0, 0, start), spacing=(step, 1, 1), SliceThickness=str(step))
+        for start, step in ((0, 3.0), (27, 6.0), (75, 3.0))
+    ]
+    [(_, series, _)] = looked(tmp_path, *parts)
+    assert series is not None
+    assert series.grid.shape[0] == (75 + 21) // 3 + 1
+
+
 def report() -> Dataset:
     [made] = part(11, slices=1)
     for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
@@ -207,15 +228,32 @@ def test_a_report_without_a_place_is_left_out_in_words(tmp_path: Path) -> None:
     assert volume[1] is not None
     assert volume[1].grid.shape == SHAPE
     assert beside[1] is None
-    assert beside[2].endswith("claim no place in a body, as reports do; left out")
+    assert beside[2].endswith(": no place in a body or in colour, as reports are; left out")
 
 
-def test_what_may_be_a_missing_slice_is_not_left_out(tmp_path: Path) -> None:
+def coloured() -> Dataset:
+    [made] = part(11, slices=1)
+    made.SamplesPerPixel, made.PhotometricInterpretation, made.PlanarConfiguration = 3, "RGB", 0
+    made.PixelData = 3 * made.PixelData
+    return made
+
+
+def test_a_report_in_colour_is_left_out_wherever_it_says_it_lies(tmp_path: Path) -> None:
+    volume, beside = looked(tmp_path, part(-1), [coloured()])
+    assert volume[1] is not None
+    assert volume[1].grid.shape == SHAPE
+    assert beside[2].endswith(": no place in a body or in colour, as reports are; left out")
+
+
+@pytest.mark.parametrize("made", [report, coloured])
+def test_what_may_be_a_missing_slice_is_not_left_out(
+    tmp_path: Path, made: Callable[[], Dataset]
+) -> None:
     datasets = part(-1)
     del datasets[3]
-    [(_, series, reason)] = looked(tmp_path, datasets, [report()])
+    [(_, series, reason)] = looked(tmp_path, datasets, [made()])
     assert series is None
-    assert reason.startswith("every slice must give its position, orientation, pixel spacing")
+    assert reason.startswith("every slice must be grey and give its position, but file ")
 
 
 def test_two_frames_of_reference_are_refused_with_their_files(tmp_path: Path) -> None:

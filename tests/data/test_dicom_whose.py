@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 from dicom_folder import AFFINE, BOTH, LEFT, RIGHT, SHAPE, only, reason, renumber, source, volume
-from factories.dicom import rectangle, save, save_series, series_datasets, structure_dataset, uid
+from factories.dicom import (
+    placed,
+    rectangle,
+    save,
+    save_series,
+    series_datasets,
+    structure_dataset,
+    uid,
+)
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     EnhancedMRImageStorage,
@@ -20,6 +28,7 @@ from pydicom.uid import (
 
 from harness.commands.inspect.command import inspect_folder
 from harness.config.data import DEFAULT_PATTERNS, DataConfig, DicomConfig
+from harness.data.dicom.notes import at_stake
 from harness.data.scan import Excluded, Scan
 from harness.data.sources.dicom import DicomFolder
 
@@ -162,6 +171,102 @@ def test_a_region_drawn_on_other_images_is_left_out_of_a_set_for_both(root: Path
     assert "1 ROI drawn on other images left out: 'Parotid_R'" in scan.notes
 
 
+def naming(images: Sequence[str], left: str, right: str) -> Dataset:
+    """A set whose glands' contours name one image each."""
+    dataset = structure_dataset(BOTH, images=images, series=CT)
+    for item, name in zip(dataset.ROIContourSequence, (left, right), strict=True):
+        entry = Dataset()
+        entry.ReferencedSOPInstanceUID = name
+        item.ContourSequence[0].ContourImageSequence = [entry]
+    return dataset
+
+
+def test_inspect_and_prepare_draw_a_set_for_ct_and_mr_on_the_ct(root: Path) -> None:
+    """Though it lists every MR image, and one CT image alone."""
+    ct(root)
+    images = others(root, MRImageStorage, FRAME)
+    save(naming(images, SLICES[2], images[3]), root / "rs.dcm")
+    assert set(only(root).masks) == set(used(root)) == {"parotid_left"}
+
+
+def test_contours_that_name_mr_images_alone_are_not_drawn_on_a_ct_that_the_set_lists(
+    root: Path,
+) -> None:
+    ct(root)
+    images = others(root, MRImageStorage, FRAME)
+    save(naming([*SLICES, *images], images[2], images[3]), root / "rs.dcm")
+    assert reason(root).endswith("it is an MR slice, not CT)")
+    assert used(root) == {}
+
+
+@pytest.mark.parametrize("of_images", [True, False])
+def test_frames_of_reference_of_regions_contradict_each_other_where_the_ct_gives_none(
+    root: Path, of_images: bool
+) -> None:
+    """Unless those whose contours name the images of the CT have one."""
+    ct(root, "")
+    dataset = naming(SLICES, SLICES[2], SLICES[3])
+    dataset.StructureSetROISequence[1].ReferencedFrameOfReferenceUID = ELSEWHERE
+    if of_images:
+        del dataset.ROIContourSequence[1].ContourSequence[0].ContourImageSequence
+    save(dataset, root / "rs.dcm")
+    if of_images:
+        assert set(only(root).masks) == set(used(root)) == {"parotid_left"}
+        return
+    assert reason(root) == (
+        "ROIs of a structure set must lie in one frame of reference, but these have 2 and the "
+        "images give none; if all positions are right nonetheless, set data.dicom.trust_positions"
+    )
+    assert used(root) == {}
+    assert used(root, trust_positions=True) == {"parotid_left": 1, "parotid_right": 1}
+
+
+def test_a_rejected_set_is_said(root: Path) -> None:
+    ct(root)
+    save(claiming(LEFT, 1, images=SLICES, series=CT, ApprovalStatus="REJECTED"), root / "rs.dcm")
+    assert only(root).notes[0] == "the structure set is marked as rejected"
+    assert at_stake(only(root).notes[0])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_two_series_with_sets_of_equal_claim_are_said(root: Path, turned: bool) -> None:
+    """Names of files do not choose."""
+    save_series(series_datasets(volume(30), AFFINE), root / "ct")
+    save_series(renumber(series_datasets(volume(70), AFFINE), 8), root / "again")
+    names = ("b.dcm", "a.dcm") if turned else ("a.dcm", "b.dcm")
+    for number, (name, series) in enumerate(zip(names, (CT, OTHER), strict=True), 1):
+        save(structure_dataset(BOTH, series=series, number=number), root / name)
+    scan = only(root)
+    assert scan.hu.max() == 70
+    assert scan.notes[0] == (
+        f"a structure set is not used: file {1 + turned}: it is drawn on another series, with "
+        "equal claim; name one by data.dicom.series or data.dicom.structure_sets"
+    )
+
+
+def test_contours_across_the_slices_of_a_series_do_not_lie_on_it(root: Path) -> None:
+    """A sagittal reformat has a slice through the middle of the gland."""
+    ct(root)
+    first = (LEFT.min(0) + LEFT.max(0)) / 2 + np.array([4, -20, 15])
+    sagittal = placed((9, 30, 40), (1, 1, 1), (0, 1, 0, 0, 0, -1), first)
+    reformat = renumber(series_datasets(volume(shape=(9, 30, 40)), sagittal), 8, FRAME)
+    save_series(reformat, root / "reformat")
+    save(structure_dataset({"Parotid_L": [LEFT]}), root / "rs.dcm")
+    assert only(root).hu.shape == SHAPE
+    assert used(root) == {"parotid_left": 1}
+
+
+def test_a_region_may_be_called_as_a_file_is(root: Path) -> None:
+    ct(root)
+    names = ["file 2", "file 999", "x' file 999"]
+    dataset = structure_dataset({**BOTH, **{name: [LEFT] for name in names}}, series=CT)
+    for roi in dataset.StructureSetROISequence[2:]:
+        roi.ReferencedFrameOfReferenceUID = ELSEWHERE
+    save(dataset, root / "rs.dcm")
+    [entry] = inspect_folder(root, workdir=root.parent / "none")["used"]
+    assert "left out: 'file 2', 'file 999', 'x' file 999'" in entry["notes"][0]
+
+
 def test_a_set_per_organ_gives_all_organs(root: Path) -> None:
     ct(root)
     for number, (name, points) in enumerate((("Parotid_L", LEFT), ("Parotid_R", RIGHT)), 1):
@@ -274,6 +379,25 @@ def test_slices_without_a_patient_id_join_their_series(root: Path) -> None:
     save_series(datasets, root / "ct")
     save(structure_dataset(BOTH, series=CT), root / "rs.dcm")
     assert only(root).hu.shape == SHAPE
+
+
+@pytest.mark.parametrize("named", [{"images": SLICES[1:3], "series": "1.2.3"}, {"series": CT}])
+def test_images_without_a_patient_id_join_the_sets_that_name_them(
+    root: Path, named: dict[str, Any]
+) -> None:
+    """Of another study, too; not where two people's sets do."""
+    datasets = series_datasets(volume(), AFFINE)
+    for dataset in datasets:
+        dataset.PatientID, dataset.StudyInstanceUID = "", uid(7, 7)
+    save_series(datasets, root / "ct")
+    save(structure_dataset(BOTH, **named), root / "rs.dcm")
+    assert only(root).hu.shape == SHAPE
+    assert used(root) == {"parotid_left": 1, "parotid_right": 1}
+    second = structure_dataset(BOTH, number=2, **named)
+    second.PatientID = "2"
+    save(second, root / "second.dcm")
+    folder = source(root)
+    assert len([folder.read(reference) for reference in folder.patients()]) == 3
 
 
 def test_a_study_of_two_people_joins_nobody(root: Path) -> None:

@@ -32,7 +32,8 @@ from harness.data.volume_files import SUFFIXES, write_volume
 PLAIN = 0.999
 """Least cosine of a slice normal and a body axis for the plane's name: 2.6 degrees."""
 
-FILE = re.compile(r"\bfile (\d+)\b")
+FILE = re.compile(r"(?<!\w)'[^']*'|\bfile (\d+)\b")
+"""A file that a message names by its number, or what it quotes: an ROI may be called "file 2"."""
 SAFE = re.compile(r"[^\w+\-]+")
 
 
@@ -185,7 +186,14 @@ def _to_dict(
 
     def named(message: str) -> str:
         """Files by name where a message has their number."""
-        return FILE.sub(lambda match: f"'{place(headers[int(match[1]) - 1].path)}'", message)
+        return FILE.sub(
+            lambda match: (
+                f"'{place(headers[int(match[1]) - 1].path)}'"
+                if 0 < int(match[1] or 0) <= len(headers)
+                else match[0]
+            ),
+            message,
+        )
 
     series = []
     for entry in found.series:

@@ -19,7 +19,8 @@ import numpy as np
 from harness.base.errors import DataError
 from harness.base.text import first_of, some
 from harness.data.dicom.names import is_named, listed, match
-from harness.data.dicom.notes import POSITIONS_DECIDE
+from harness.data.dicom.notes import FRAME_DECIDES, POSITIONS_DECIDE, REJECTED
+from harness.data.dicom.raster import PLANAR
 from harness.data.dicom.rings import near_repeat, tolerance_mm
 from harness.data.dicom.segmentation import read_set
 from harness.data.dicom.series import Opened, Series
@@ -32,6 +33,7 @@ LEAST_SHARE = 0.5  # of the contours, that must lie on slices of the series
 SOME = 1e-9  # of them, where its images are named one by one: an incomplete export
 BY_IMAGES, BY_SERIES, BY_FRAME, BY_POSITIONS = 3, 2, 1, 0
 NOTHING_TO_DRAW_ON = "no usable series of its patient is here: nothing to draw on"
+EQUAL_CLAIM = ", with equal claim; name one by data.dicom.series or data.dicom.structure_sets"
 _WHY = ("it names the images most directly", "it is approved", "it is the newest", "they are alike")
 
 
@@ -80,6 +82,9 @@ class Claim:
         """What a reader should know of the set, in words."""
         notes = list(self.structures.notes)
         notes += [POSITIONS_DECIDE] * (self.level == BY_POSITIONS)
+        elsewhere = self.structures.images or self.structures.series
+        notes += [FRAME_DECIDES] * (self.level == BY_FRAME and bool(elsewhere))
+        notes += [REJECTED] * (self.structures.approval == 0)
         for why in dict.fromkeys(self.left_out.values()):
             rois = [roi for roi in self.structures.rois if self.left_out.get(roi.number) == why]
             names = [roi.name for roi in rois]
@@ -181,14 +186,17 @@ def _named(
         DataError: it names images or a series of the folder that are not used.
     """
     usable = [series for _, series, _ in stacks if series]
-    shares = [len(structures.images & series.images) / len(series.images) for series in usable]
-    if any(shares):
-        pairs = zip(shares, usable, strict=True)
-        return BY_IMAGES, [series for share, series in pairs if share == max(shares)]
-    _check_used(header, structures.images, images.by_image, stacks)
+    by_contours = frozenset[str]().union(*(roi.images for roi in structures.rois if roi.contours))
+    for names in (by_contours, structures.images):
+        named = _ct_first([series for series in usable if names & series.images])
+        if named:
+            shares = [len(names & series.images) / len(series.images) for series in named]
+            pairs = zip(shares, named, strict=True)
+            return BY_IMAGES, [series for share, series in pairs if share == max(shares)]
+        _check_used(header, names, images.by_image, stacks)
     named = [series for series in usable if series.uid in structures.series]
     if named:
-        return BY_SERIES, named
+        return BY_SERIES, _ct_first(named)
     _check_used(header, structures.series, images.by_series, stacks)
     framed = [series for series in usable if series.frame in structures.frames - {""}]
     return (BY_FRAME, _ct_first(framed)) if framed else (BY_POSITIONS, _ct_first(usable))
@@ -228,12 +236,13 @@ def _left_out(
     """Contoured regions that do not belong to the series, by number: why.
 
     Raises:
-        DataError: none does.
+        DataError: none does, or nothing says which do.
     """
     contoured = [roi for roi in structures.rois if roi.contours]
+    frame = series.frame or _frame_of(contoured, series, trust)
     left_out = {}
     for roi in contoured:
-        if not trust and roi.frame and series.frame and roi.frame != series.frame:
+        if not trust and roi.frame and frame and roi.frame != frame:
             left_out[roi.number] = "in another frame of reference"
         elif not roi.images & series.images and any(name in images.by_image for name in roi.images):
             left_out[roi.number] = "drawn on other images"
@@ -246,15 +255,37 @@ def _left_out(
     return left_out
 
 
+def _frame_of(rois: Sequence[Roi], series: Series, trust: bool) -> str:
+    """Frame of reference of a series that gives none, by the regions that may be drawn on it.
+
+    Raises:
+        DataError: they have several, and none is that of all that name its images.
+    """
+    naming = [roi for roi in rois if roi.images & series.images]
+    frames = {roi.frame for roi in naming or rois} - {""}
+    if len(frames) > 1 and not trust:
+        raise DataError(
+            f"ROIs of a structure set must lie in one frame of reference, but these have "
+            f"{len(frames)} and the images give none; if all positions are right nonetheless, set "
+            "data.dicom.trust_positions"
+        )
+    return min(frames, default="")
+
+
 def _share(structures: StructureSet, series: Series, within: float) -> float:
-    """Share of all closed contours that lie within that many slices of one of the series, inside
-    its images."""
-    contours = [contour.mean(0) for roi in structures.rois for contour in roi.contours]
+    """Share of all closed contours that lie in the plane of a slice of the series, inside its
+    images, no farther from it than that many slices."""
+    contours = [contour for roi in structures.rois for contour in roi.contours]
     if not contours:
         return 1.0
     slices, rows, columns = series.planes.shape
-    level, row, column = series.planes.indices(np.array(contours)).T
-    on = np.abs(level - np.clip(np.round(level), 0, slices - 1)) <= within
+    means = np.array([contour.mean(0) for contour in contours])
+    level, row, column = series.planes.indices(means).T
+    starts = np.cumsum([0, *map(len, contours)])[:-1]
+    levels = series.planes.indices(np.concatenate(contours))[:, 0]
+    spread = np.maximum.reduceat(levels, starts) - np.minimum.reduceat(levels, starts)
+    on = spread <= 2 * PLANAR
+    on &= np.abs(level - np.clip(np.round(level), 0, slices - 1)) <= within
     on &= (row >= -0.5) & (row <= rows - 0.5) & (column >= -0.5) & (column <= columns - 0.5)
     return float(on.mean())
 
@@ -291,12 +322,14 @@ def choose(
         raise DataError(
             "; ".join(f"file {h.number}: {why}" if several else why for h, why in unused)
         )
-    best = max(by_series.values(), key=_strength)
+    best = max(by_series.values(), key=lambda group: (_strength(group), group[0][0].series.uid))
     rois, notes = _merged(best)
     useless = [reason for _, series, reason in stacks if not series]
     notes += [f"a CT series of {len(stacks)} is not used: {reason}" for reason in useless]
-    others = [claim for group in by_series.values() if group is not best for claim, _ in group]
-    unused += [(claim.header, "it is drawn on another series") for claim in others]
+    for group in (group for group in by_series.values() if group is not best):
+        equal = _strength(group) == _strength(best)
+        why = "it is drawn on another series" + EQUAL_CLAIM * equal
+        unused += [(claim.header, why) for claim, _ in group]
     notes += [f"a structure set is not used: file {h.number}: {why}" for h, why in unused]
     for claim in {id(claim): claim for _, claim in rois.values()}.values():
         notes += claim.notes

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from harness.base.errors import DataError
 from harness.config.data import DicomConfig
 from harness.data.dicom.segmentation import read_set
-from harness.data.dicom.walk import SETS, Header, digest, walk
+from harness.data.dicom.walk import IMAGES, SETS, Header, digest, walk
 
 
 def folder_files(root: Path, private: Path | None, wanted: DicomConfig) -> list[Header]:
@@ -37,7 +37,8 @@ def _asked(header: Header, wanted: DicomConfig) -> Header:
 
 def with_patients(headers: Sequence[Header]) -> list[Header]:
     """Give a file without a patient ID the one of the images that it names, of the series that it
-    names, of its own series or of its study: the first of these that all belong to one patient.
+    names, of its own series or of its study, or of the structure sets that name its series: the
+    first of these that all belong to one patient.
     Files that find none belong together where a study, a series or what they name ties them."""
     owners: dict[str, set[str]] = {}
     for header in headers:
@@ -45,12 +46,14 @@ def with_patients(headers: Sequence[Header]) -> list[Header]:
             for uid in (header.sop, header.series, header.study):
                 owners.setdefault(uid, set()).add(header.patient)
     series_of = {header.sop: header.series for header in headers}
+    claimed = _claimed(headers, series_of)
     alone, found = _Tied(), dict[int, str]()
     for header in headers:
         if header.kind and not header.patient:
             images, series = _names(header)
-            for uids in (images, series, {header.series}, {header.study}):
-                owner = set[str]().union(*(owners.get(uid, ()) for uid in uids if uid))
+            places = [(owners, of) for of in (images, series, {header.series}, {header.study})]
+            for known, uids in (*places, (claimed, {header.series})):
+                owner = set[str]().union(*(known.get(uid, ()) for uid in uids if uid))
                 if len(owner) == 1:
                     found[header.number] = owner.pop()
                     break
@@ -60,6 +63,19 @@ def with_patients(headers: Sequence[Header]) -> list[Header]:
                 alone.tie(header.number, [*ties, f"study {header.study}"])
     found |= {number: digest(name) for number, name in alone.groups()}
     return [replace(h, patient=found.get(h.number, h.patient)) for h in headers]
+
+
+def _claimed(headers: Sequence[Header], series_of: Mapping[str, str]) -> dict[str, set[str]]:
+    """The patients of the structure sets that name each series, or images of it, where images have
+    no patient ID."""
+    claimed: dict[str, set[str]] = {}
+    if any(header.kind in IMAGES.values() and not header.patient for header in headers):
+        for header in headers:
+            if header.kind in SETS and header.patient:
+                images, series = _names(header)
+                for uid in series | {series_of.get(uid, "") for uid in images}:
+                    claimed.setdefault(uid, set()).add(header.patient)
+    return claimed
 
 
 def _names(header: Header) -> tuple[frozenset[str], frozenset[str]]:

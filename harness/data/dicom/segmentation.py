@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from skimage.measure import find_contours
 
+from harness.base.text import some
 from harness.data.bounds import check_voxels
 from harness.data.dicom.geometry import Vector
 from harness.data.dicom.numbers import numbers
@@ -24,6 +25,7 @@ from harness.data.dicom.structures import (
     Roi,
     StructureSet,
     below,
+    images_of,
     printable,
     read_structures,
     sequence,
@@ -51,7 +53,7 @@ def _parsed(dataset: Dataset) -> StructureSet:
     frames = np.reshape(dataset.pixel_array, shape)
     kind = text(dataset, "SegmentationType").upper()
     if kind == "FRACTIONAL":
-        frames = frames * 2 >= int(dataset.MaximumFractionalValue)
+        frames = frames >= int(dataset.MaximumFractionalValue) / 2  # whole numbers would overflow
     drawn: dict[int, list[Vector]] = {}
     for place, frame in enumerate(frames):
         groups = groups_of(dataset, place)
@@ -63,6 +65,9 @@ def _parsed(dataset: Dataset) -> StructureSet:
         for segment in sequence(dataset, "SegmentSequence")
         for number in [int(segment.SegmentNumber)]
     )
+    said = [HALF] * (kind == "FRACTIONAL")
+    if orphans := len(drawn.keys() - {roi.number for roi in rois}):
+        said.append(some(orphans, "labels of no segment left out"))
     series = sequence(dataset, "ReferencedSeriesSequence")
     sources = [
         source
@@ -71,11 +76,11 @@ def _parsed(dataset: Dataset) -> StructureSet:
     ]
     return StructureSet(
         rois,
-        uids([*below(series, "ReferencedInstanceSequence"), *sources], "ReferencedSOPInstanceUID"),
+        images_of([*below(series, "ReferencedInstanceSequence"), *sources]),
         uids(series, "SeriesInstanceUID"),
         frozenset({frame_of_reference} - {""}),
         written(dataset),
-        (HALF,) if kind == "FRACTIONAL" else (),
+        tuple(said),
     )
 
 

@@ -12,7 +12,7 @@ from harness.base.errors import DataError
 from harness.data.bounds import check_voxels
 from harness.data.dicom.geometry import Grid
 from harness.data.dicom.pixels import read_pixels
-from harness.data.dicom.slices import Slice, listed, read_slices, without_geometry
+from harness.data.dicom.slices import Slice, listed, no_slices, read_slices
 from harness.data.dicom.stacks import Stack, split
 from harness.data.dicom.uneven import even_mask, even_volume
 from harness.data.dicom.walk import Header
@@ -34,7 +34,8 @@ class Series:
         grid: where the voxels of the volume lie; other than `planes` where steps are uneven.
         repeats: slices left out because they are copies of another (same position and pixels).
         cut: numbers of files too small for their pixels, where these are not compressed.
-        images: SOP instance UIDs of its files, copies too, and of what they were converted from.
+        images: SOP instance UIDs of its files, copies too, and of what they were converted from;
+            `walk.frame_name` of the frames of a file that has several.
         frame: frame of reference UID of its files, "" where none gives one.
         notes: what a reader should know of how it was read, in words.
     """
@@ -104,11 +105,12 @@ def all_series(headers: Sequence[Header]) -> Iterator[Opened]:
                 yield own, series, ""
         if placeless:
             names = listed([header.number for header in placeless])
-            yield placeless, None, f"{names} claim no place in a body, as reports do; left out"
+            words = "no place in a body or in colour, as reports are; left out"
+            yield placeless, None, f"{names}: {words}"
 
 
 def _stacks(files: Sequence[Header]) -> tuple[list[Stack], list[Header]]:
-    """Stacks of one series, and files beside them that claim no place.
+    """Stacks of one series, and files beside them that are none.
 
     Raises:
         DataError: files lack geometry, or the stacks, uneven or none, lack what may be those files.
@@ -117,7 +119,7 @@ def _stacks(files: Sequence[Header]) -> tuple[list[Stack], list[Header]]:
     stacks = split(slices, LEAST_HU)
     whole = any(stack.grid is not None for stack in stacks)
     if placeless and not (whole and all(s.grid is None or s.grid.levels is None for s in stacks)):
-        raise without_geometry(placeless)
+        raise no_slices(placeless)
     return stacks, placeless
 
 
@@ -136,7 +138,7 @@ def _series(stack: Stack) -> Series:
         grid,
         len(stack.slices) - len(stack.kept),
         _cut(stack.kept),
-        frozenset(uid for e in stack.slices for uid in (e.header.sop, e.source)) - {""},
+        frozenset(uid for e in stack.slices for uid in (*e.names, e.source)) - {""},
         _frame(stack.kept),
         tuple(note for note in notes if note),
     )
@@ -178,7 +180,7 @@ def _of_units(slices: Sequence[Slice], kind: str) -> Iterator[str]:
     if 0 < len(set(bare)) < len({entry.header.number for entry in slices}):
         raise DataError(
             "all slices of a series must say how stored values become HU, but "
-            f"{listed(bare)} do not; export the series again"
+            f"{listed(bare)} {'does' if len(set(bare)) == 1 else 'do'} not; export the series again"
         )
     if bare:
         yield "its files do not say how stored values become HU; they are taken as they are"

@@ -14,7 +14,7 @@ from harness.base.errors import DataError
 from harness.base.text import first_of
 from harness.data.dicom.geometry import MOST_NAMED, Plane
 from harness.data.dicom.numbers import is_given, number, numbers, whole
-from harness.data.dicom.walk import Header, quietly, read, text
+from harness.data.dicom.walk import Header, frame_name, quietly, read, text
 
 MOST_SIDE = 8192  # rows or columns of a slice
 FARTHEST_MM = 1e6  # of a position from the origin
@@ -35,12 +35,18 @@ PARTING: dict[str, tuple[str, ...]] = {
         "TriggerTime",
     ),
     "image type": ("ImageType", "FrameType"),
+    "respiratory phase": (
+        "NominalPercentageOfRespiratoryPhase",
+        "StartingRespiratoryPhase",
+        "NominalRespiratoryTriggerDelayTime",
+    ),
     "gantry tilt": ("GantryDetectorTilt",),
     "tube voltage": ("KVP",),
     "filter": ("FilterType", "ConvolutionKernel"),
+    "slice thickness": ("SliceThickness",),
     "contrast agent": ("ContrastBolusAgent",),
     "series number": ("SeriesNumber",),
-    "description": ("SeriesDescription",),
+    "description": ("SeriesDescription", "ImageComments"),
     "frame of reference": ("FrameOfReferenceUID",),
     "series time": ("SeriesTime",),
     "acquisition time": ("AcquisitionTime", "AcquisitionDateTime", "FrameAcquisitionDateTime"),
@@ -55,6 +61,7 @@ _TAGS = [
     "PixelSpacing",
     "Rows",
     "Columns",
+    "SamplesPerPixel",
     "SliceThickness",
     "BitsAllocated",
     "PixelRepresentation",
@@ -77,6 +84,7 @@ class Slice:
         rescaled: whether its file says how stored values become HU.
         changed: whether these are other values.
         unit: of the rescaled values, "HU" where nothing is said.
+        several: whether its file has more frames.
     """
 
     header: Header
@@ -86,11 +94,19 @@ class Slice:
     rescaled: bool = True
     changed: bool = True
     unit: str = "HU"
+    several: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a structure set may call it: the SOP instance UID of its file, and its frame."""
+        sop = self.header.sop
+        return (sop, frame_name(sop, self.frame + 1)) if self.several else (sop,)
 
 
 @quietly()
 def read_slices(headers: Sequence[Header]) -> tuple[list[Slice], list[Header]]:
-    """All slices of files, in their order, and the files that claim no place in a body.
+    """All slices of files, in their order, and the files that are none, as reports: they claim no
+    place in a body, or are in colour.
 
     Raises:
         DataError: files lack geometry, or their sizes are absurd; up to five are named.
@@ -102,7 +118,8 @@ def read_slices(headers: Sequence[Header]) -> tuple[list[Slice], list[Header]]:
             dataset = read(Path(header.path), _TAGS)
             if dataset is None:
                 raise ValueError("unreadable")
-            if any(keyword in dataset for keyword in (*_PLACE, _FRAMES)):
+            grey = (whole(dataset, "SamplesPerPixel") or 1) == 1
+            if grey and any(keyword in dataset for keyword in (*_PLACE, _FRAMES)):
                 found += _slices(header, dataset)
             else:
                 placeless.append(header)
@@ -111,7 +128,7 @@ def read_slices(headers: Sequence[Header]) -> tuple[list[Slice], list[Header]]:
         except Exception:  # noqa: BLE001 - elements are parsed when asked for; the file is named
             bad.append(header)
     if bad or not found:
-        raise without_geometry(bad or placeless)
+        raise without_geometry(bad) if bad else no_slices(placeless)
     return found, placeless
 
 
@@ -121,6 +138,15 @@ def without_geometry(files: Sequence[Header]) -> DataError:
         "every slice must give its position, orientation, pixel spacing and size, but "
         f"{listed([file.number for file in files])} {'does' if len(files) == 1 else 'do'} not; "
         "export the series again"
+    )
+
+
+def no_slices(files: Sequence[Header]) -> DataError:
+    """The refusal of files that may be reports, where slices may be missing."""
+    return DataError(
+        "every slice must be grey and give its position, but "
+        f"{listed([file.number for file in files])} {'does' if len(files) == 1 else 'do'} not; "
+        "export the series again, or leave them out where they are reports"
     )
 
 
@@ -188,6 +214,7 @@ def _slice(header: Header, frame: int, groups: Sequence[Dataset], least_bytes: i
         text(legacy[0], "ReferencedSOPInstanceUID") if legacy else "",
         *_rescale(groups),
         text(holder(groups, "RescaleType"), "RescaleType").strip().upper() or "HU",
+        len(groups[-1].get(_FRAMES) or ()) > 1,
     )
 
 

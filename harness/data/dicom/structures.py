@@ -16,7 +16,8 @@ from harness.base.errors import DataError
 from harness.base.text import some
 from harness.data.dicom import notes
 from harness.data.dicom.geometry import Vector
-from harness.data.dicom.walk import is_whole, quietly, read, text
+from harness.data.dicom.numbers import numbers
+from harness.data.dicom.walk import frame_name, is_whole, quietly, read, text
 
 CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "")
 NOT_CLOSED = ("POINT", "OPEN_PLANAR", "OPEN_NONPLANAR")
@@ -28,6 +29,7 @@ MOVED = (
     "which is no longer in use and read in two ways; export the structure set without it"
 )
 FARTHEST_MM = 1e6  # of a point from the origin; what is farther is no coordinate of a body
+SOP = "ReferencedSOPInstanceUID"
 _IMAGES = ("ContourSequence", "ContourImageSequence")
 LONGEST_NAME = 64  # letters, the most that the standard allows
 
@@ -196,7 +198,7 @@ def _roi(item: Dataset, drawn: Sequence[Dataset], observed: Sequence[Dataset], s
     name = printable(text(item, "ROIName"))
     number = int(item.ROINumber)
     frame = text(item, "ReferencedFrameOfReferenceUID")
-    images = uids(below(drawn, *_IMAGES), "ReferencedSOPInstanceUID")
+    images = images_of(below(drawn, *_IMAGES))
     if moved:
         skipped["contours moved by an offset"] += len(kept)
         return Roi(number, name, (), dict(+skipped), kind, frame, images, MOVED)
@@ -270,7 +272,7 @@ def _references(dataset: Dataset) -> tuple[frozenset[str], frozenset[str], froze
     images = [*below(series, "ContourImageSequence"), *contours]
     rois = sequence(dataset, "StructureSetROISequence")
     return (
-        uids(images, "ReferencedSOPInstanceUID"),
+        images_of(images),
         uids(series, "SeriesInstanceUID"),
         uids([dataset, *frames], "FrameOfReferenceUID")
         | uids(rois, "ReferencedFrameOfReferenceUID"),
@@ -282,6 +284,15 @@ def below(items: Sequence[Dataset], *keywords: str) -> list[Dataset]:
     found = list(items)
     for keyword in keywords:
         found = [inner for item in found for inner in sequence(item, keyword)]
+    return found
+
+
+def images_of(items: Sequence[Dataset]) -> frozenset[str]:
+    """SOP instance UIDs that items refer to, and `frame_name` of the frames."""
+    found = uids(items, SOP)
+    for item in items:
+        for number in numbers(item, "ReferencedFrameNumber") or ():
+            found |= {frame_name(text(item, SOP), int(number))}
     return found
 
 

@@ -292,6 +292,11 @@ def _looks_bare(path: Path) -> bool:
     return head[_PREAMBLE:] != b"DICM" and head[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 
 
+def frame_name(sop: str, number: int) -> str:
+    """What stands for a frame, counted from 1, beside the SOP instance UID of its file."""
+    return f"{sop}#{number}"
+
+
 def text(dataset: Dataset, keyword: str) -> str:
     """An element as text, "" where it is missing or cannot be read."""
     try:
