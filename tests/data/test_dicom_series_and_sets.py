@@ -105,8 +105,8 @@ def test_two_series_that_fit_alike_are_refused(root: Path) -> None:
     save(structure_dataset(BOTH), root / "rs.dcm")
     assert reason(root) == (
         "a structure set must fit one CT series, but it names none of them alone and 2 series have "
-        "slices where its contours lie (with file 2, file 8); name one by data.dicom.series, or "
-        "leave the others out"
+        "slices where its contours lie (with file 2, file 8); name one by data.dicom.series, "
+        "leave the others out, or export each as a series of its own"
     )
 
 

@@ -189,6 +189,18 @@ def test_inspect_and_prepare_draw_a_set_for_ct_and_mr_on_the_ct(root: Path) -> N
     assert set(only(root).masks) == set(used(root)) == {"parotid_left"}
 
 
+@pytest.mark.parametrize("storage", [MRImageStorage, PositronEmissionTomographyImageStorage])
+def test_a_region_that_names_other_images_does_not_take_those_that_name_none_along(
+    root: Path, storage: str
+) -> None:
+    ct(root)
+    images = others(root, storage, FRAME)
+    dataset = naming([*SLICES, *images], SLICES[2], images[3])
+    del dataset.ROIContourSequence[0].ContourSequence[0].ContourImageSequence
+    save(dataset, root / "rs.dcm")
+    assert set(only(root).masks) == set(used(root)) == {"parotid_left"}
+
+
 def test_contours_that_name_mr_images_alone_are_not_drawn_on_a_ct_that_the_set_lists(
     root: Path,
 ) -> None:

@@ -172,7 +172,8 @@ def _series(
         raise DataError(
             "a structure set must fit one CT series, but it names none of them alone and "
             f"{len(fitting)} series have slices where its contours lie (with "
-            f"{first_of(files, 5)}); name one by data.dicom.series, or leave the others out"
+            f"{first_of(files, 5)}); name one by data.dicom.series, leave the others out, or "
+            "export each as a series of its own"
         )
     return level, fitting[0]
 
@@ -186,7 +187,8 @@ def _named(
         DataError: it names images or a series of the folder that are not used.
     """
     usable = [series for _, series, _ in stacks if series]
-    by_contours = frozenset[str]().union(*(roi.images for roi in structures.rois if roi.contours))
+    own = [roi.images for roi in structures.rois if roi.contours]
+    by_contours = frozenset[str]().union(*own) if all(own) else frozenset[str]()
     for names in (by_contours, structures.images):
         named = _ct_first([series for series in usable if names & series.images])
         if named:
