@@ -132,7 +132,13 @@ class Options:
 
         EXECUTORS.get(self.engine)
         return Session(
-            experiment, self.workdir, self.console, self.workers, self.engine, self.address
+            experiment,
+            self.workdir,
+            self.console,
+            self.workers,
+            self.engine,
+            self.address,
+            tuple(sys.argv[1:]),
         )
 
     def next(self, command: str, *options: str) -> str:

@@ -1,0 +1,43 @@
+"""Commands about a work folder and this machine, which need no experiment file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.base.console import Console, emit_json
+from harness.cli.options import DEFAULT_WORKDIR, Json, Workdir, app
+
+
+def _print(lines: list[str]) -> None:
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+@app.command()
+def status(
+    experiment: Annotated[
+        Path | None,
+        typer.Argument(metavar="[EXPERIMENT]", help="its file, or its name in the work folder"),
+    ] = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    json: Json = False,
+) -> None:
+    """What goes on: jobs, epochs, losses, time left, failures.
+
+    Only reads, so it may be typed at any time, beside a running command. Without an experiment it
+    lists those of the work folder.
+    """
+    from harness.commands import status_text as text
+    from harness.commands.status import status as find
+
+    found = find(workdir, experiment)
+    if json:
+        emit_json(found)
+    else:
+        _print(text.overview(found) if experiment is None else text.in_full(found))
+    if experiment is not None and text.then(found):
+        Console().say(f"next: {text.then(found)}")
