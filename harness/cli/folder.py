@@ -21,7 +21,7 @@ def _print(lines: list[str]) -> None:
 def status(
     experiment: Annotated[
         Path | None,
-        typer.Argument(metavar="[EXPERIMENT]", help="its file, or its name in the work folder"),
+        typer.Argument(metavar="EXPERIMENT", help="its file, or its name in the work folder"),
     ] = None,
     workdir: Workdir = DEFAULT_WORKDIR,
     json: Json = False,
@@ -41,3 +41,21 @@ def status(
         _print(text.overview(found) if experiment is None else text.in_full(found))
     if experiment is not None and text.then(found):
         Console().say(f"next: {text.then(found)}")
+
+
+@app.command()
+def doctor(workdir: Workdir = DEFAULT_WORKDIR, json: Json = False) -> None:
+    """Is this machine ready? GPU, memory, disk, packages, weights.
+
+    Every line is ok, a warning with what to do, or a fault. Exits with 3 where runs are impossible.
+    """
+    from harness.commands.doctor.command import doctor as examine
+    from harness.commands.doctor.command import lines
+
+    found = examine(workdir)
+    if json:
+        emit_json(found)
+    else:
+        _print(lines(found))
+    if not found["possible"]:
+        raise typer.Exit(3)
