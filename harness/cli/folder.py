@@ -59,3 +59,23 @@ def doctor(workdir: Workdir = DEFAULT_WORKDIR, json: Json = False) -> None:
         _print(lines(found))
     if not found["possible"]:
         raise typer.Exit(3)
+
+
+@app.command()
+def clean(
+    workdir: Workdir = DEFAULT_WORKDIR,
+    yes: Annotated[bool, typer.Option("--yes", help="delete it; without, it is listed")] = False,
+    json: Json = False,
+) -> None:
+    """List what nothing needs any more; with --yes, delete it.
+
+    Results, checkpoints, journals, chosen settings and openings stay, whoever made them.
+    """
+    from harness.commands.clean import clean as tidy
+    from harness.commands.clean import lines
+
+    found = tidy(workdir, delete=yes)
+    if json:
+        emit_json(found)
+    else:
+        _print(lines(found))

@@ -32,6 +32,7 @@ GROUPS = {
     "Tools": {
         "score": "score real/ synthetic/ --paired",
         "decide": "decide scores.csv --baseline none --candidate gan",
+        "clean": "clean --workdir /data/harness-work --yes",
     },
 }
 

@@ -19,7 +19,7 @@ HEAVY = ("torch", "rich", "mlflow", "optuna", "monai", "matplotlib", "pandas", "
 
 COMMANDS = (
     "run", "prepare", "sweep", "compare", "collapse", "calibrate", "report", "ui", "config", "init",
-    "inspect", "score", "export", "decide", "status", "doctor",
+    "inspect", "score", "export", "decide", "status", "doctor", "clean",
 )  # fmt: skip
 
 
