@@ -57,22 +57,25 @@ class Planned:
 
     def add(self, requests: Iterable[Request]) -> None:
         """Note what a planning pass asked for."""
-        before = dict(self.jobs)
+        jobs = dict(self.jobs)
         for request in requests:
             digest = request.spec.digest
-            known = before.get(digest)
+            known = self.jobs.get(digest)
             epochs = tuple(sorted({*request.epochs, *(known.epochs if known else ())}))
             label = request.label or request.spec.kind
-            self.jobs[digest] = PlannedJob(request.spec.kind, digest, epochs, label)
-        if self.jobs != before:
-            self.write()
+            jobs[digest] = PlannedJob(request.spec.kind, digest, epochs, label)
+        if jobs != self.jobs:
+            self._write(jobs, None)
 
     def end(self) -> None:
         """Note that the command came to its end."""
-        self.ended = time.time()
-        self.write()
+        self._write(self.jobs, time.time())
 
     def write(self) -> None:
-        jobs = [[job.kind, job.digest, list(job.epochs), job.label] for job in self.jobs.values()]
-        note = {"owner": self.owner, "command": self.command, "jobs": jobs, "ended": self.ended}
+        self._write(self.jobs, self.ended)
+
+    def _write(self, jobs: dict[str, PlannedJob], ended: float | None) -> None:
+        listed = [[job.kind, job.digest, list(job.epochs), job.label] for job in jobs.values()]
+        note = {"owner": self.owner, "command": self.command, "jobs": listed, "ended": ended}
         write_json(self.folder / FILE, note)
+        self.jobs, self.ended = jobs, ended  # after the file: a full disk is tried again
