@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from harness.base.console import prepare_streams, run_guarded
-from harness.cli import experiments, standalone  # noqa: F401 - they register, in this order
+from harness.cli import experiments, folder, standalone  # noqa: F401 - they register, in this order
 from harness.cli.options import app
 
 __all__ = ["app", "main"]

@@ -158,9 +158,11 @@ def report(
             metavar="<path>", help="copy it to FOLDER/NAME too, listed in FOLDER/README.md"
         ),
     ] = None,
+    show: Annotated[bool, typer.Option("--open", help="open the page in the browser")] = False,
 ) -> None:
     """Write the page and tables from what is finished."""
     session = options.session()
+    from harness.commands.browser import open_page
     from harness.commands.report import write_page
 
     if publish is not None and not publish.strip():
@@ -170,6 +172,8 @@ def report(
     where = f"report: {found['report']}"
     if found["published"]:
         where += f"\npublished: {found['published']}"
+    if show:
+        where += f"\n{open_page(Path(found['report']))}".rstrip()
     options.finish(found, where, then)
 
 

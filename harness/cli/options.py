@@ -16,6 +16,7 @@ import typer
 
 from harness.base.console import Console, emit_json
 from harness.base.errors import ConfigError
+from harness.cli.groups import Groups
 from harness.commands.output_folder import unwritable
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Does GAN-made training data improve a CT segmentation network?",
+    cls=Groups,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -132,7 +133,13 @@ class Options:
 
         EXECUTORS.get(self.engine)
         return Session(
-            experiment, self.workdir, self.console, self.workers, self.engine, self.address
+            experiment,
+            self.workdir,
+            self.console,
+            self.workers,
+            self.engine,
+            self.address,
+            tuple(sys.argv[1:]),
         )
 
     def next(self, command: str, *options: str) -> str:

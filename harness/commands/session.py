@@ -19,6 +19,7 @@ from harness.commands.compute import (
     resolve_compute,
     resolve_extractor,
 )
+from harness.commands.typed import keep
 from harness.config.experiment import Experiment, to_dict
 from harness.config.render import render, sanitised
 from harness.jobs.driver import Driver, Planner
@@ -26,6 +27,7 @@ from harness.jobs.executors.base import EXECUTORS, Executor
 from harness.jobs.folder import WorkFolder
 from harness.jobs.graph import JobGraph
 from harness.jobs.lease import lease
+from harness.jobs.planned import Planned
 from harness.jobs.spec import Spec
 from harness.tracking.run_view import RunView
 from harness.work.prepare.patient_index import PatientIndex, index_patients
@@ -52,6 +54,7 @@ class Session:
         workers: worker processes; None takes the device's default, or what the cluster holds.
         engine: executor by name.
         address: of the Ray cluster that computes; None: this machine.
+        typed: the command line without `harness`, for whoever goes on with it.
         views: runs to show in MLflow, by part of the program; the tracker's thread reads them.
     """
 
@@ -61,8 +64,10 @@ class Session:
     workers: int | None = None
     engine: str = "processes"
     address: str | None = None
+    typed: tuple[str, ...] = ()
     views: dict[str, list[RunView]] = field(default_factory=dict)
     _executor: Executor | None = None
+    _planned: Planned | None = None
 
     @cached_property
     def work(self) -> WorkFolder:
@@ -152,8 +157,15 @@ class Session:
         return JobGraph(self.work, self.runtime(), self.experiment.tracking.sample_grids)
 
     def drive(self, planner: Planner) -> Any:
-        """Run a planner to its end."""
-        return Driver(self.work, self._start_executor(), self.console, self.graph).drive(planner)
+        """Run a planner to its end; what it asks for is noted."""
+
+        def noted(graph: JobGraph) -> Any:
+            plan = planner(graph)
+            if self._planned is not None:
+                self._planned.add(graph.wanted())
+            return plan
+
+        return Driver(self.work, self._start_executor(), self.console, self.graph).drive(noted)
 
     def _start_executor(self) -> Executor:
         if self._executor is None:
@@ -168,17 +180,27 @@ class Session:
 
     @contextlib.contextmanager
     def open(self, track: bool = True) -> Iterator[Session]:
-        """Hold the work folder: one driver at a time; workers and tracker end with the block."""
+        """Hold the work folder: one driver at a time; workers and tracker end with the block.
+
+        Args:
+            track: show the command in MLflow, and to those who look on.
+        """
         self.work.begin()
         with lease(self.root / "driver.lease.json", f"the work folder '{self.root.name}'"):
             public = type(self.experiment).model_validate(sanitised(self.experiment))
             write_text(self.home / "experiment.yaml", render(public))
+            if track:
+                keep(self.root, self.experiment.name, self.typed)
+                self._planned = Planned(self.home, self.typed[0] if self.typed else "")
+                self._planned.write()
             tracker = None
             try:
                 if self.engine == "ray":  # patients take long: what is wrong with it is said before
                     self._start_executor()
                 tracker = self._track() if track else None
                 yield self
+                if self._planned is not None:
+                    self._planned.end()
             finally:
                 if self._executor is not None:
                     self._executor.close()

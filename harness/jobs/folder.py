@@ -32,6 +32,8 @@ from harness.jobs.spec import Input, Spec
 
 FORMAT = 2
 """Of what this page describes; folders without a number have the first one."""
+LEFTOVERS = (".*.tmp", ".part.*")
+"""Names of what a writer had not finished (`base.files`)."""
 
 
 class JobFolder:
@@ -68,7 +70,7 @@ class JobFolder:
     def open(self, spec: Spec) -> None:
         """Make the folder, store the spec, sweep up what a killed owner was still writing."""
         self.path.mkdir(parents=True, exist_ok=True)
-        for name in (".*.tmp", ".part.*"):
+        for name in LEFTOVERS:
             for rest in self.path.rglob(name):
                 rest.unlink()
         if not (self.path / "spec.json").exists():

@@ -14,7 +14,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,12 @@ def me() -> dict[str, Any]:
     return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
 
 
+def same_owner(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two names of an owner are those of one process."""
+    named = all(one[key] == other[key] for key in ("host", "pid"))
+    return named and abs(one["started"] - other["started"]) < SAME_START_SECONDS
+
+
 def holder(path: Path) -> dict[str, Any] | None:
     """The living owner of the lease at `path`, or None if it is free to take."""
     try:
@@ -53,9 +59,8 @@ def holder(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     if owner["host"] == socket.gethostname():
-        started = _started(owner["pid"])
-        same = started is not None and abs(started - owner["started"]) < SAME_START_SECONDS
-        return owner if same else None
+        now = {**owner, "started": _started(owner["pid"])}
+        return owner if now["started"] is not None and same_owner(now, owner) else None
     return owner if age < LAPSE_SECONDS else None
 
 

@@ -7,9 +7,10 @@ beginning and comes to the same weights.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from harness.jobs.folder import WorkFolder
+from harness.jobs.folder import JobFolder, WorkFolder
 from harness.sweep.plan import SweepPlan
 
 
@@ -20,12 +21,24 @@ def drop_states(plan: SweepPlan, work: WorkFolder) -> int:
         Bytes that became free.
     """
     folders = [work.job(spec) for _, seed in plan.seeds() for spec in seed.phases.jobs]
-    states = {f.branch(epoch) for f in folders for epoch in f.checkpoints()}
-    states |= {folder.state for folder in folders}
-    return sum(_remove(path) for path in states if path.exists())
+    return sum(map(remove, states(folders)))
 
 
-def _remove(path: Path) -> int:
-    size = path.stat().st_size if path.stat().st_nlink == 1 else 0  # a linked one stays elsewhere
+def states(folders: Sequence[JobFolder]) -> list[Path]:
+    """The full states that trainings keep: their latest one, and those that a decay goes on
+    from."""
+    kept = {folder.branch(epoch) for folder in folders for epoch in folder.checkpoints()}
+    return sorted(path for path in kept | {f.state for f in folders} if path.exists())
+
+
+def bytes_of(path: Path) -> int:
+    """What removing a file would free: nothing of a linked one, which stays elsewhere."""
+    stat = path.stat()
+    return stat.st_size if stat.st_nlink == 1 else 0
+
+
+def remove(path: Path) -> int:
+    """Remove a file; returns the bytes that became free."""
+    freed = bytes_of(path)
     path.unlink()
-    return size
+    return freed

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 import subprocess
 import sys
 import time
 
 import pytest
+import typer
 from factories.cli import run_cli
 
-HEAVY = ("torch", "mlflow", "optuna", "monai", "matplotlib", "pandas", "scipy", "sklearn")
+from harness.cli import app
+from harness.cli.groups import GROUPS
+
+HEAVY = ("torch", "rich", "mlflow", "optuna", "monai", "matplotlib", "pandas", "scipy", "sklearn")
 
 COMMANDS = (
     "run", "prepare", "sweep", "compare", "collapse", "calibrate", "report", "ui", "config", "init",
-    "inspect", "score", "export", "decide",
+    "inspect", "score", "export", "decide", "status", "doctor", "clean",
 )  # fmt: skip
 
 
@@ -51,7 +56,35 @@ def test_every_command_has_help_and_speaks_json(command: str) -> None:
     assert "--json" in answer.out
 
 
+def test_every_command_has_its_group_and_an_example_that_is_one() -> None:
+    """No command is left out of the help, and each example parses: its options exist."""
+    commands = typer.main.get_command(app)
+    examples = {name: words for group in GROUPS.values() for name, words in group.items()}
+    assert list(examples) == list(dict.fromkeys(examples))
+    assert examples.keys() == set(commands.commands) == set(COMMANDS)  # type: ignore[attr-defined]
+    shown = run_cli("--help").out
+    assert [shown.index(f"\n{title}:") for title in GROUPS] == sorted(
+        shown.index(f"\n{title}:") for title in GROUPS
+    )
+    for name, words in examples.items():
+        command = commands.commands[name]  # type: ignore[attr-defined]
+        first, *rest = shlex.split(words)
+        assert first == name
+        command.make_context(name, rest)  # raises what a wrong option is told
+        assert f"Example: harness {words}" in run_cli(name, "--help").out
+
+
+def test_a_shell_completes_commands_and_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_HARNESS_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "harness st")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert run_cli().out.split() == ["status"]
+    monkeypatch.setenv("COMP_WORDS", "harness run --wor")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert run_cli().out.split() == ["--workdir", "--workers"]
+
+
 def test_nothing_typed_shows_the_help() -> None:
     answer = run_cli()
-    assert "Commands:" in answer.out + answer.err
+    assert "Run an experiment:" in answer.out + answer.err
     assert answer.code == 2

@@ -44,8 +44,12 @@ def kept_scan(entry: Path, known: Mapping[str, Any]) -> Scan | None:
     return Scan(known["patient"], hu, named, np.array(kept["affine"]))
 
 
+def kept_files(folder: Path) -> list[Path]:
+    """The files of every kept scan of a patient index."""
+    return sorted(file for end in ("hu", "masks") for file in folder.glob(f"*.{end}.npy"))
+
+
 def drop_kept(folder: Path) -> None:
     """Remove every kept scan of a patient index."""
-    for pattern in ("*.hu.npy", "*.masks.npy"):
-        for file in folder.glob(pattern):
-            file.unlink(missing_ok=True)
+    for file in kept_files(folder):
+        file.unlink(missing_ok=True)

@@ -1,0 +1,81 @@
+"""What a command plans, noted for those who look on.
+
+experiments/<name>/planned.json
+    owner      the command's process, as leases name it
+    command    its name, e.g. "run"
+    jobs       what it asked for so far: kind, digest, epochs, label
+    ended      seconds since 1970; null while it runs, and where it stopped or was killed
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.base.files import read_json, write_json
+from harness.jobs.lease import me
+from harness.jobs.spec import Request
+
+FILE = "planned.json"
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job that a command asked for; `epochs` are the checkpoints wanted of a training."""
+
+    kind: str
+    digest: str
+    epochs: tuple[int, ...]
+    label: str
+
+
+@dataclass
+class Planned:
+    """The note of one command; written when it changes."""
+
+    folder: Path
+    command: str = ""
+    owner: dict[str, Any] = field(default_factory=me)
+    jobs: dict[str, PlannedJob] = field(default_factory=dict)
+    ended: float | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> Planned | None:
+        """The note in an experiment's folder; None before its first command."""
+        path = folder / FILE
+        if not path.exists():
+            return None
+        note = read_json(path)
+        listed = [
+            PlannedJob(kind, digest, tuple(e), label) for kind, digest, e, label in note["jobs"]
+        ]
+        jobs = {job.digest: job for job in listed}
+        return cls(folder, note["command"], note["owner"], jobs, note["ended"])
+
+    def add(self, requests: Iterable[Request]) -> None:
+        """Note what a planning pass asked for."""
+        jobs = dict(self.jobs)
+        for request in requests:
+            digest = request.spec.digest
+            known = self.jobs.get(digest)
+            epochs = tuple(sorted({*request.epochs, *(known.epochs if known else ())}))
+            label = request.label or request.spec.kind
+            jobs[digest] = PlannedJob(request.spec.kind, digest, epochs, label)
+        if jobs != self.jobs:
+            self._write(jobs, None)
+
+    def end(self) -> None:
+        """Note that the command came to its end."""
+        self._write(self.jobs, time.time())
+
+    def write(self) -> None:
+        self._write(self.jobs, self.ended)
+
+    def _write(self, jobs: dict[str, PlannedJob], ended: float | None) -> None:
+        listed = [[job.kind, job.digest, list(job.epochs), job.label] for job in jobs.values()]
+        note = {"owner": self.owner, "command": self.command, "jobs": listed, "ended": ended}
+        write_json(self.folder / FILE, note)
+        self.jobs, self.ended = jobs, ended  # after the file: a full disk is tried again
