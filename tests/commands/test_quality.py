@@ -33,9 +33,10 @@ def no_set(patient: Path) -> None:
         path.unlink()
 
 
-def no_rescale(patient: Path) -> None:
+def wrong_rescale(patient: Path) -> None:
+    """Said, and so believed; not left out, which would be refused."""
     for path, dataset in files(patient, "CT"):
-        dataset.RescaleIntercept = 0
+        dataset.RescaleIntercept = 100
         dataset.save_as(path)
 
 
@@ -82,7 +83,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     base = tmp_path_factory.mktemp("quality")
     made = write_phantoms(base / "made", PHANTOMS)
     folder = Path(shutil.copytree(made, base / "patients"))
-    spoil = (no_set, no_rescale, swapped, shrunk)
+    spoil = (no_set, wrong_rescale, swapped, shrunk)
     for patient, how in zip(sorted(folder.iterdir()), spoil, strict=False):
         how(patient)
     (folder / "readme.txt").write_text("x")

@@ -78,9 +78,9 @@ class Drawn:
         counts = {
             "repeated contours dropped": self.repeats,
             "nearly repeated contours dropped": self.near_repeats,
-            "contours on planes without an image left out": self.off_image,
-            "contours outside image planes left out": self.off_plane,
-            "contours between slices left out": self.between,
+            f"contours {notes.NO_IMAGE}": self.off_image,
+            f"contours {notes.ACROSS}": self.off_plane,
+            f"contours {notes.BETWEEN}": self.between,
             f"slices {notes.BARE}": self.bare,
         }
         return [*(some(count, what) for what, count in counts.items() if count), *self._doubts()]
