@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from harness.base.version import DISTRIBUTION
 from harness.commands.doctor.command import doctor, lines
 from harness.commands.doctor.finding import Finding
-from harness.commands.doctor.gpu import Build, Machine, _on_the_bus, judge
+from harness.commands.doctor.gpu import Build, Machine, _on_the_bus, judge, look
 from harness.commands.doctor.machine import _limits, disk, file_system, place, usable_cores
 from harness.commands.doctor.software import databases, declared, judge_package, requirement
 
@@ -33,21 +33,26 @@ def index(finding: Finding) -> str:
 @pytest.mark.parametrize(
     ("machine", "build", "wheel", "words"),
     [
-        (Machine(H200, (12, 4)), CPU_BUILD, "cu126", "is a CPU build (the driver runs CUDA 12.4)"),
-        (Machine(H200, (12, 8)), CPU_BUILD, "cu128", "is a CPU build"),
-        (Machine(H200, (13, 1)), CPU_BUILD, "cu130", "is a CPU build"),
-        (Machine(H200, (11, 8)), CPU_BUILD, "", "CUDA 11.8, which is too little"),
-        (Machine(H200, (12, 4)), Build("2.9.0+cu130", "13.0"), "cu126", "no GPU answers to it"),
-        (Machine(("GTX",), (13, 0)), Build("2.9.0+cu130", "13.0", NO_KERNEL), "cu126", "no kernel"),
-        (Machine(("B200",), (13, 0)), Build("2.9.0+cu126", "12.6", NO_KERNEL), "cu128", NO_KERNEL),
+        (Machine(H200, 550), CPU_BUILD, "cu126", "is a CPU build (driver 550)"),
+        (Machine(H200, 570), CPU_BUILD, "cu128", "is a CPU build"),
+        (Machine(H200, 590), CPU_BUILD, "cu130", "is a CPU build"),
         (
-            Machine(H200, (13, 0)),
+            Machine(H200, 470),
+            CPU_BUILD,
+            "",
+            "its driver 470 is too old for torch 2.9.0",
+        ),
+        (Machine(H200, 550), Build("2.9.0+cu130", "13.0"), "cu126", "no GPU answers to it"),
+        (Machine(("GTX",), 580), Build("2.9.0+cu130", "13.0", NO_KERNEL), "cu126", "no kernel"),
+        (Machine(("B200",), 580), Build("2.9.0+cu126", "12.6", NO_KERNEL), "cu128", NO_KERNEL),
+        (
+            Machine(H200, 580),
             Build("2.9.0+cu130", "13.0", "CUDA out of memory"),
             "",
             "end them",
         ),
         (
-            Machine(H200, (13, 0)),
+            Machine(H200, 580),
             Build("2.9.0+cu130", "13.0", "CUDA_VISIBLE_DEVICES hides it"),
             "",
             "CUDA_VISIBLE_DEVICES hides it; unset it",
@@ -63,15 +68,28 @@ def test_a_gpu_that_torch_cannot_use_is_named_with_the_mend(
     assert found.said.startswith(f"the machine has {machine.names[0]}, but ")
     assert words in found.said
     assert index(found) == wheel
+    listed = build.refused and "hides" not in build.refused  # by torch, so that auto takes it
+    assert found.said.endswith("add -s compute.device=cpu" if listed else "runs take the CPU")
     if wheel:
         assert f"pip install --force-reinstall '{requirement('torch')}' --index-url" in found.said
 
 
 def test_a_gpu_that_is_used_and_a_machine_without_one_are_fine() -> None:
-    used = judge(Machine(H200, (12, 8)), Build("2.9.0+cu128", "12.8"), usable=True)
+    used = judge(Machine(H200, 570), Build("2.9.0+cu128", "12.8"), usable=True)
     assert used == Finding("device", "ok", "cuda: torch 2.9.0+cu128")
     none = judge(Machine(), CPU_BUILD, usable=False)
     assert (none.level, none.said[:20]) == ("ok", "cpu: torch 2.9.0+cpu")
+
+
+def test_gpus_are_those_of_nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it prints for two GPUs; then a driver that does not answer, with its exit code."""
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text('#!/bin/sh\necho "NVIDIA A40, 550.54.15"\necho "NVIDIA L4, 550.54.15"\n')
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert look() == Machine(("NVIDIA A40", "NVIDIA L4"), 550)
+    smi.write_text('#!/bin/sh\necho "NVIDIA-SMI has failed"\nexit 9\n')
+    assert look().driver is None
 
 
 def test_gpus_are_found_on_the_bus(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -13,8 +12,10 @@ from harness.base.text import first_of, size
 from harness.commands.doctor.finding import Finding
 from harness.commands.doctor.software import requirement
 
-WHEELS = ((13, 0, "cu130"), (12, 8, "cu128"), (12, 0, "cu126"))
-"""Newest builds of torch first: the least CUDA version of a driver that runs them, their index."""
+WHEELS = ((580, "cu130"), (570, "cu128"), (525, "cu126"))
+"""Newest builds of torch first: the least driver that runs them (NVIDIA's table of CUDA's releases;
+within CUDA 12 any driver from 525 on runs a build for 12.6), and the index that has them."""
+SMI_SECONDS = 30.0
 HIDDEN = "CUDA_VISIBLE_DEVICES"
 NVIDIA, DISPLAY = "0x10de", "0x03"
 """PCI vendor, and how the class of GPUs begins."""
@@ -26,11 +27,11 @@ class Machine:
 
     Attributes:
         names: of each GPU.
-        cuda: the newest CUDA that the driver runs, e.g. (12, 4); None without a driver.
+        driver: its major version, e.g. 550; None where none answers.
     """
 
     names: tuple[str, ...] = ()
-    cuda: tuple[int, int] | None = None
+    driver: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,27 +78,28 @@ def judge(machine: Machine, build: Build, usable: bool) -> Finding:
     if not machine.names:
         return Finding("device", "ok", f"cpu: {torch}; the machine shows no NVIDIA GPU")
     said = f"the machine has {first_of(machine.names, 3)}, but {_why(machine, build, torch)}"
-    return Finding("device", "warning", f"{said}; until then runs take the CPU")
+    # One that torch lists is taken by compute.device auto, although it does not compute.
+    listed = build.refused and HIDDEN not in build.refused
+    meanwhile = "add -s compute.device=cpu" if listed else "runs take the CPU"
+    return Finding("device", "warning", f"{said}; until then {meanwhile}")
 
 
 def _why(machine: Machine, build: Build, torch: str) -> str:
     """Why a GPU that is there cannot be used, and what to do."""
-    if machine.cuda is None:
+    if machine.driver is None:
         return "no driver answers; install NVIDIA's driver"
-    runs = f"the driver runs CUDA {machine.cuda[0]}.{machine.cuda[1]}"
-    wheel = _wheel(machine.cuda, build)
+    driver = f"driver {machine.driver}"
+    wheel = _wheel(machine.driver, build)
     if build.cuda is not None and HIDDEN in build.refused:
         return f"{build.refused}; unset it"
     if "out of memory" in build.refused:
         return "other programs hold its memory; end them"
     if wheel is None:
-        return f"{runs}, which is too little for {torch}; update the driver"
+        return f"its {driver} is too old for {torch}; update the driver"
     if build.cuda is None:
-        return f"{torch} is a CPU build ({runs}); {pip_line(wheel)}"
-    refused = build.refused or "no GPU answers to it"
-    return f"{torch}, made for CUDA {build.cuda}, cannot use it ({refused}; {runs}); " + pip_line(
-        wheel
-    )
+        return f"{torch} is a CPU build ({driver}); {pip_line(wheel)}"
+    refused = f"{build.refused or 'no GPU answers to it'}; {driver}"
+    return f"{torch}, made for CUDA {build.cuda}, cannot use it ({refused}); {pip_line(wheel)}"
 
 
 def pip_line(wheel: str) -> str:
@@ -108,13 +110,13 @@ def pip_line(wheel: str) -> str:
     )
 
 
-def _wheel(cuda: tuple[int, int], build: Build) -> str | None:
+def _wheel(driver: int, build: Build) -> str | None:
     """The build to install: another one than there is, and one that the driver runs.
 
     The newest one; where the present one has no kernels for the GPU, the oldest, which has those
     for older GPUs.
     """
-    runnable = [wheel for *least, wheel in WHEELS if cuda >= tuple(least)]
+    runnable = [wheel for least, wheel in WHEELS if driver >= least]
     other = [wheel for wheel in runnable if not build.version.endswith(f"+{wheel}")]
     old_gpu = "no kernel image" in build.refused
     return (other[-1] if old_gpu else other[0]) if other else None
@@ -122,18 +124,22 @@ def _wheel(cuda: tuple[int, int], build: Build) -> str | None:
 
 def look() -> Machine:
     """GPUs by nvidia-smi; else, without their names, on the PCI bus."""
-    smi = shutil.which("nvidia-smi")
-    if smi is not None:
-        listed = _said(smi, "--query-gpu=name", "--format=csv,noheader").splitlines()
-        version = re.search(r"CUDA Version: (\d+)\.(\d+)", _said(smi))
-        if version and listed:
-            return Machine(tuple(listed), (int(version[1]), int(version[2])))
+    listed = [line.rsplit(", ", 1) for line in _smi().splitlines()]
+    if listed:
+        return Machine(tuple(name for name, _ in listed), int(listed[0][1].partition(".")[0]))
     return Machine(tuple(_on_the_bus(Path("/sys/bus/pci/devices"))))
 
 
-def _said(*command: str) -> str:
-    """What a command prints; "" where it fails."""
-    done = subprocess.run(command, capture_output=True, text=True)
+def _smi() -> str:
+    """Name and driver of each GPU in a line; "" where nvidia-smi is missing, fails or hangs."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return ""
+    asked = [command, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=SMI_SECONDS)
+    except subprocess.TimeoutExpired:  # which is then said: no driver answers
+        return ""
     return done.stdout if done.returncode == 0 else ""
 
 
