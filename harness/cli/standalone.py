@@ -74,7 +74,7 @@ def init(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Look at your own patients and write an experiment that suits them.
+    """Write a starter experiment that suits your own patients.
 
     Prints names of ROIs and files of your own data.
     """

@@ -35,11 +35,13 @@ class Person:
 
     Attributes:
         reference: what a source reads the patient by.
+        place: where the first file lies, below the folder.
         names: of the contoured regions, as they are written.
         structures: of those with usual names, the ones that `prepare` would take.
     """
 
     reference: Reference
+    place: str
     names: frozenset[str]
     structures: frozenset[str]
 
@@ -73,11 +75,10 @@ class Looked:
         return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
     @property
-    def unusable(self) -> str:
-        """How many patients cannot be used and why, "" for none."""
+    def why(self) -> str:
+        """Why patients cannot be used: how many for each reason."""
         found = Counter(self.reasons).most_common()
-        shown = first_of([f"{count}: {reason}" for reason, count in found], MOST_REASONS)
-        return f"{counted(len(self.reasons), 'patient')} cannot be used ({shown})" if found else ""
+        return first_of([f"{count}: {reason}" for reason, count in found], MOST_REASONS)
 
 
 def look(root: Path, private: Path, console: Console) -> Looked:
@@ -103,7 +104,8 @@ def look(root: Path, private: Path, console: Console) -> Looked:
             found = _volumes(root, private, found.reasons)
         progress.finish("look", counted(len(found.people), "patient") + " with CT and contours")
     if not found.people:
-        what = f"{found.unusable}; harness inspect says more" if found.reasons else held(headers)
+        without = f"{counted(len(found.reasons), 'patient')} without ({found.why})"
+        what = without if found.reasons else held(headers)
         raise DataError(
             "harness init needs patients with CT and contours (DICOM series with structure sets, "
             f"or NIfTI, NRRD or MetaImage files with masks), but got {what} in '{root}'"
@@ -120,7 +122,8 @@ def _dicom(root: Path, private: Path, headers: Sequence[Header], progress: Progr
     images, people, reasons = Images(headers), [], []
     for number, reference in enumerate(references):
         progress(number, len(references))
-        found = _person(reference, images)
+        place = Path(files[reference.location[0].number - 1]).parent.as_posix()
+        found = _person(reference, place, images)
         if isinstance(found, Person):
             people.append(found)
         else:
@@ -128,7 +131,7 @@ def _dicom(root: Path, private: Path, headers: Sequence[Header], progress: Progr
     return Looked("dicom", tuple(people), tuple(reasons), files)
 
 
-def _person(reference: Reference, images: Images) -> Person | str:
+def _person(reference: Reference, place: str, images: Images) -> Person | str:
     """A patient by the rule of `prepare`, or in words why it is none."""
     headers: Sequence[Header] = reference.location
     stacks = list(all_series([header for header in headers if header.kind == "ct"]))
@@ -139,7 +142,7 @@ def _person(reference: Reference, images: Images) -> Person | str:
         return _why_not(stacks, judged, "a structure")
     usual = [s for s in USUAL_NAMES if any(is_named(name, s, {}) for name in names)]
     taken = frozenset(s for s in usual if not _why_not(stacks, judged, s))
-    return Person(reference, names, taken)
+    return Person(reference, place, names, taken)
 
 
 def _why_not(stacks: Sequence[Opened], judged: Sequence[Claim | Refused], structure: str) -> str:
@@ -171,7 +174,7 @@ def _volumes(root: Path, private: Path, reasons: Sequence[str]) -> Looked:
         names = frozenset(found.labels)
         if usable and names:
             usual = frozenset(s for s in USUAL_NAMES if any(is_named(n, s, {}) for n in names))
-            people.append(Person(reference, names, usual))
+            people.append(Person(reference, reference.location[0].identity, names, usual))
         else:
             refused.append(named(NO_MASK if usable else found.reason, paths))
     return Looked("images", tuple(people), tuple(refused), paths)

@@ -27,13 +27,14 @@ LEAST_WIDTH_HU = 400
 """The usual window of soft tissue."""
 DEFAULT_SPACING_MM = 1.0
 PERCENTILES = (1, 99)
+STRAY = 0.001
 REACH_HU = (-1000, 3000)
 
 
 @dataclass(frozen=True)
 class Measured:
     """A patient's structures: 1st and 99th percentile of HU inside, and in the box about them; the
-    longest edge in the plane, mm."""
+    longest edge in the plane, mm, without the outermost `STRAY` of its voxels."""
 
     inside: tuple[float, float]
     around: tuple[float, float]
@@ -73,7 +74,7 @@ def propose(data: DataConfig, target: Target, work: Path, console: Console) -> P
         for person in _spread(target.people):
             scan = source.read(person.reference)
             if isinstance(scan, Excluded):
-                excluded.append(scan.reason)
+                excluded.append(f"'{person.place}': {scan.reason}")
             else:
                 measured.append(measure(scan))
             progress.update("read", len(measured), f"of {MOST_READ}")
@@ -97,7 +98,7 @@ def measure(scan: Scan) -> Measured:
     """Of all structures of a scan together."""
     inside, around, extents = [], [], []
     for mask in scan.masks.values():
-        ends = [np.flatnonzero(mask.any(others))[[0, -1]] for others in ((1, 2), (0, 2), (0, 1))]
+        ends = [_span(mask.sum(others)) for others in ((1, 2), (0, 2), (0, 1))]
         room = (0, *(math.ceil(MARGIN_MM / size) for size in scan.spacing_mm[1:]))
         box = (slice(max(0, a - r), b + r + 1) for (a, b), r in zip(ends, room, strict=True))
         inside.append(scan.hu[mask])
@@ -105,6 +106,14 @@ def measure(scan: Scan) -> Measured:
         edges = zip(ends[1:], scan.spacing_mm[1:], strict=True)
         extents += [float(last - first + 1) * size for (first, last), size in edges]
     return Measured(_ends(inside), _ends(around), max(extents))
+
+
+def _span(voxels: NDArray[np.int_]) -> tuple[int, int]:
+    """First and last place along an axis but for the `STRAY` share at either end: a contour that
+    slipped to another place would else make the crop of everyone."""
+    share = np.cumsum(voxels) / voxels.sum()
+    first, last = np.searchsorted(share, (STRAY, 1 - STRAY))
+    return int(first), int(last)
 
 
 def _ends(values: Sequence[NDArray[Any]]) -> tuple[float, float]:
