@@ -121,7 +121,7 @@ def starter(
 
     Args:
         name: the experiment's name.
-        data: source, root, structures, patterns, window and spacing.
+        data: source, root, labels, structures, patterns, window and spacing.
         words: what a comment says of the structures found ("found"), of the names that they have
             ("named"), of the window ("window") and the crops ("crop"), and the command that times a
             search ("cost").
@@ -146,7 +146,10 @@ def starter(
         if key in comments:
             return "\n".join(comment_lines(comments[key], indent))
         if key in values:
-            return textwrap.indent(write_yaml({key: values[key]}).rstrip("\n"), indent)
+            block = {key: values[key]}
+            if key == "source" and data.images.labels:
+                block["images"] = {"labels": dict(data.images.labels)}
+            return textwrap.indent(write_yaml(block).rstrip("\n"), indent)
         return f"{indent}{numbers[key]}"
 
     text = re.sub(r"(?m)(^ *)?@(\w+)", filled, TEMPLATE)

@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 from factories.dicom import save_series, series_datasets
-from factories.image import LAYOUTS, draw
+from factories.image import LAYOUTS, draw, save
 from factories.patients import AFFINE, BOX_HU, GLANDS, SHAPE, TISSUE_HU, Box, write_patients
 
 from harness.base.console import Console
@@ -198,12 +198,26 @@ def test_five_patients_are_read_at_most(tmp_path: Path) -> None:
 # --- what is there --------------------------------------------------------------------------------
 
 
-def test_who_will_be_excluded_is_said(tmp_path: Path) -> None:
-    root = write_patients(tmp_path / "ct", [{}] * 3)
-    for path in (root / "p02").glob("im*.dcm"):
+def _cut(folder: Path) -> None:
+    """Pixels of slices lost."""
+    for path in folder.glob("im*.dcm"):
         dataset = pydicom.dcmread(path)
         dataset.PixelData = dataset.PixelData[:100]
         dataset.save_as(path)
+
+
+def test_nobody_who_can_be_read_is_refused(tmp_path: Path) -> None:
+    root = write_patients(tmp_path / "ct", [{}])
+    _cut(root / "p01")
+    said = refused(root)
+    assert said.startswith("parotid_left + parotid_right must be readable in someone, but is not: ")
+    assert "'p01/im0000.dcm'" in said
+    assert "file " not in said
+
+
+def test_who_will_be_excluded_is_said(tmp_path: Path) -> None:
+    root = write_patients(tmp_path / "ct", [{}] * 3)
+    _cut(root / "p02")
     stream = io.StringIO()
     init(root, console=Console(stream=stream))
     said = [line for line in stream.getvalue().splitlines() if line.startswith("warning")]
@@ -232,6 +246,25 @@ def test_volume_files_of_every_layout(tmp_path: Path, layout: str) -> None:
     assert (found["source"], found["patients"]) == ("images", 2)
     assert loaded.data.source == "images"
     assert loaded.data.structures == ("parotid_left", "parotid_right")
+
+
+def test_values_of_a_label_map_are_named(tmp_path: Path) -> None:
+    root = tmp_path / "scans"
+    for number in (1, 2, 3):
+        patient = draw(number)
+        save(patient.ct, root / f"P{number}" / "ct.nii.gz")
+        save(patient.label_map(), root / f"P{number}" / "labels.nii.gz")
+    assert refused(root).endswith(
+        "but got 'labels'; name one with --structures, those in a label map by their values: "
+        "parotid_left=1,parotid_right=2"
+    )
+    found, loaded = init(root, structures="parotid_left=1,parotid_right=2")
+    assert loaded.data.images.labels == {"parotid_left": 1, "parotid_right": 2}
+    assert loaded.data.structures == tuple(found["structures"]) == ("parotid_left", "parotid_right")
+    # The factory's boxes have 5 and 5 columns of 1.25 mm, 5 and 7 rows of 1.5 mm.
+    assert "The longest edge of a structure in these patients is 10 mm" in " ".join(
+        (tmp_path / "mine.yaml").read_text().split()
+    )
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

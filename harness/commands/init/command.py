@@ -16,7 +16,7 @@ from harness.commands.init.proposal import Proposal, propose
 from harness.commands.init.targets import Target, choose_target, offers
 from harness.commands.init.text import comments, found, proposed, warnings
 from harness.commands.output_folder import unwritable
-from harness.config.data import DataConfig
+from harness.config.data import DataConfig, ImagesConfig
 from harness.config.json_schema import json_schema
 from harness.config.load import parse_experiment
 from harness.config.starter import Sizes, starter
@@ -62,9 +62,10 @@ def write_starter(
             root=str(root),
             structures=target.structures,
             patterns=dict(target.patterns),
+            images=ImagesConfig(labels=dict(target.labels)),
         )
-        proposal = propose(data, target, Path(work), console)
-    for line in warnings(looked, target, proposal):
+        proposal = propose(data, target, looked.files, Path(work), console)
+    for line in warnings(target, proposal):
         console.warn(line)
     console.say(proposed(proposal))
     data = data.model_copy(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from harness.base.console import Console
 from harness.base.errors import DataError
 from harness.base.text import first_of
-from harness.commands.init.look import Person
+from harness.commands.init.look import Person, named
 from harness.commands.init.targets import Target
 from harness.config.data import CropConfig, DataConfig
 from harness.data.scan import Excluded, Scan
@@ -49,7 +49,7 @@ class Proposal:
         patients: how many were read.
         inside: medians over them of the percentiles inside, HU.
         extent_mm: the longest edge of a structure in the plane.
-        excluded: why patients that were tried cannot be used, in words.
+        excluded: where each patient lies that was tried and cannot be used, and why, in words.
     """
 
     patients: int
@@ -60,8 +60,14 @@ class Proposal:
     excluded: tuple[str, ...] = ()
 
 
-def propose(data: DataConfig, target: Target, work: Path, console: Console) -> Proposal:
+def propose(
+    data: DataConfig, target: Target, files: Sequence[str], work: Path, console: Console
+) -> Proposal:
     """Read the CT of at most `MOST_READ` patients, spread over all that have the structures.
+
+    Args:
+        files: names of the files by number.
+        work: folder where `look` kept its pseudonyms, which are needed again.
 
     Raises:
         DataError: none of them can be read.
@@ -71,10 +77,12 @@ def propose(data: DataConfig, target: Target, work: Path, console: Console) -> P
     with console.progress() as progress:
         progress.start("read", f"read the CT of at most {MOST_READ} patients")
         source = make_source(data, work)
+        # Again: what a reference says may depend on the settings, as with label maps.
+        references = {reference.patient: reference for reference in source.patients()}
         for person in _spread(target.people):
-            scan = source.read(person.reference)
+            scan = source.read(references[person.reference.patient])
             if isinstance(scan, Excluded):
-                excluded.append(f"'{person.place}': {scan.reason}")
+                excluded.append(f"'{person.place}': {named(scan.reason, files)}")
             else:
                 measured.append(measure(scan))
             progress.update("read", len(measured), f"of {MOST_READ}")

@@ -31,11 +31,13 @@ class Target:
         structures: their names in the experiment.
         people: who has at least one.
         patterns: regular expressions of those that have no usual names.
+        labels: their values in a label map, where they are in one.
     """
 
     structures: tuple[str, ...]
     people: tuple[Person, ...]
     patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    labels: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def words(self) -> str:
@@ -89,7 +91,7 @@ def choose_target(looked: Looked, asked: str | None) -> Target:
         raise DataError(
             "a structure must be chosen where no name is a usual one (docs/own-data.md), but got "
             f"{listed(names)}; name one with --structures"
-            + "; the values of a label map are named by data.images.labels"
+            + ", those in a label map by their values: parotid_left=1,parotid_right=2"
             * maps
         )
     favourite = [target for target in known if target.structures[0].startswith(FAVOURITE)]
@@ -101,6 +103,9 @@ def choose_target(looked: Looked, asked: str | None) -> Target:
 def _asked(looked: Looked, asked: str) -> Target:
     names = [name for name, _ in looked.names]
     words = [asked] if asked in names else [word.strip() for word in asked.split(",")]
+    if values := _values(words, looked):
+        _check(list(values))
+        return Target(tuple(values), looked.people, {}, values)
     patterns: dict[str, tuple[str, ...]] = {}
     for word in words:
         for structure, own in _resolved(word, looked):
@@ -110,9 +115,26 @@ def _asked(looked: Looked, asked: str) -> Target:
     for structure in structures:
         if not any(person.has(structure, patterns) for person in looked.people):
             raise _nobody(structure, looked)
-    tree = {"name": "x", "data": {"structures": structures}}
-    parse_experiment(write_yaml(tree), "--structures")  # which refuses more than a pair
+    _check(structures)
     return _target(looked, structures, patterns)
+
+
+def _check(structures: list[str]) -> None:
+    """Refuse more than a pair, in the words of the experiment."""
+    tree = {"name": "x", "data": {"structures": structures}}
+    parse_experiment(write_yaml(tree), "--structures")
+
+
+def _values(words: Sequence[str], looked: Looked) -> dict[str, int]:
+    """Values of structures in label maps, where all words give one; {} elsewhere."""
+    parts = [word.partition("=") for word in words]
+    maps = looked.source == "images" and all(
+        len(person.names) == 1 or any(map(LABEL_MAP.fullmatch, person.names))
+        for person in looked.people
+    )
+    if not maps or not all(re.fullmatch(r"0*[1-9]\d*", value.strip()) for _, _, value in parts):
+        return {}
+    return {_side(name.strip()): int(value) for name, _, value in parts}
 
 
 def _resolved(word: str, looked: Looked) -> list[tuple[str, tuple[str, ...]]]:

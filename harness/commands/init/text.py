@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.base.text import counted, first_of
-from harness.commands.init.look import Looked, named, shown
+from harness.commands.init.look import Looked, shown
 from harness.commands.init.proposal import (
     DEFAULT_SPACING_MM,
     LEAST_WIDTH_HU,
@@ -46,10 +46,10 @@ def found(looked: Looked, root: Path) -> Iterator[str]:
     )
 
 
-def warnings(looked: Looked, target: Target, proposal: Proposal) -> Iterator[str]:
+def warnings(target: Target, proposal: Proposal) -> Iterator[str]:
     """What will not work."""
     for reason in proposal.excluded:
-        yield f"a patient will be excluded: {named(reason, looked.files)}"
+        yield f"a patient will be excluded: {reason}"
     if len(target.people) < len(ROLES):
         yield (
             f"an experiment needs {len(ROLES)} patients or more, one for each role, but "
@@ -88,6 +88,8 @@ def _of_target(looked: Looked, target: Target) -> str:
 
 
 def _of_names(target: Target) -> str:
+    if target.labels:
+        return "values of a label map (data.images.labels)"
     return first_of([f"'{shown(name)}' ({n})" for name, n in target.names.items()], SHOWN)
 
 
