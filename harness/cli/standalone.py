@@ -13,7 +13,6 @@ from harness.base.console import Console, emit_json
 from harness.base.errors import ConfigError
 from harness.cli.options import (
     DEFAULT_WORKDIR,
-    ExperimentFile,
     Json,
     Options,
     Overrides,
@@ -25,11 +24,26 @@ from harness.cli.options import (
 
 
 @app.command()
-def config(experiment: ExperimentFile, overrides: Overrides = None, json: Json = False) -> None:
+def config(
+    experiment: Annotated[
+        Path | None, typer.Argument(metavar="EXPERIMENT", help="experiment file (YAML)")
+    ] = None,
+    overrides: Overrides = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="print the JSON schema of experiments instead")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Print the experiment resolved, each setting documented."""
+    from harness.config.json_schema import json_schema
     from harness.config.load import load_experiment
     from harness.config.render import render
 
+    if schema:
+        emit_json(json_schema())
+        return
+    if experiment is None:
+        raise ConfigError("config needs an experiment file, but got none; name one, or --schema")
     loaded = load_experiment(experiment, overrides or [])
     if json:
         emit_json(loaded.model_dump(mode="json"))
@@ -39,20 +53,38 @@ def config(experiment: ExperimentFile, overrides: Overrides = None, json: Json =
 
 @app.command()
 def init(
-    root: Annotated[Path, typer.Argument(metavar="FOLDER", help="your DICOM folder")],
+    root: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="your patients: DICOM, NIfTI, NRRD, MetaImage")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="file to write")] = Path(
         "experiment.yaml"
     ),
     name: Annotated[str, typer.Option(help="name of the experiment")] = "my-experiment",
+    structures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[,NAME]",
+            help="what it is about: a structure, the left and right one, or names of your ROIs; "
+            "default: what most patients have",
+        ),
+    ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="also write the JSON schema, for editors")
+    ] = False,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Write a starter experiment for your own DICOM folder."""
-    from harness.commands.init import write_starter
+    """Write a starter experiment that suits your own patients.
 
-    write_starter(root, output, name)
+    Prints names of ROIs and files of your own data.
+    """
+    from harness.commands.init.command import write_starter
+
+    console = Console(quiet=quiet)
+    found = write_starter(root, output, name, structures, schema, console)
     if json:
-        emit_json({"experiment": str(output)})
-    Console().say(f"wrote {output}\nnext: {shlex.join(['harness', 'prepare', str(output)])}")
+        emit_json(found)
+    console.say(f"wrote {output}\nnext: {shlex.join(['harness', 'prepare', str(output)])}")
 
 
 @app.command()

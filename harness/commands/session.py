@@ -20,6 +20,7 @@ from harness.commands.compute import (
     resolve_extractor,
 )
 from harness.commands.typed import keep
+from harness.config.data import OF_A_FOLDER, DataConfig
 from harness.config.experiment import Experiment, to_dict
 from harness.config.render import render, sanitised
 from harness.jobs.driver import Driver, Planner
@@ -102,6 +103,7 @@ class Session:
     def patient_index(self) -> PatientIndex:
         """All patients of the source, each read once while unchanged."""
         config = self.experiment.data
+        _check_root(config)
         with self.console.progress() as progress:
             progress.start("patients", "read patients")
             source = make_source(config, self.root)
@@ -230,3 +232,13 @@ class Session:
                 f"{counts.pending} values are not in MLflow yet; the folders have them, and the "
                 "next command sends them"
             )
+
+
+def _check_root(config: DataConfig) -> None:
+    """Say where the patients' folder was looked for; what jobs store says no paths."""
+    if config.source in OF_A_FOLDER and config.folder is not None and not config.folder.is_dir():
+        raise DataError(
+            f"data.root must be the folder of the patients, but '{config.folder.absolute()}' is "
+            f"{'a file' if config.folder.is_file() else 'not there'}; correct data.root, which is "
+            "seen from the folder of the experiment file, or give -s data.root=FOLDER"
+        )

@@ -170,7 +170,11 @@ class DataConfig(Section):
     """Patients, roles, pairs."""
 
     source: Annotated[str, OneOf(SOURCES)] = Field("phantom", description="where patients are")
-    root: str | None = Field(None, description="folder of the patients; not used by `phantom`")
+    root: str | None = Field(
+        None,
+        description="folder of the patients; a relative one is seen from the experiment file's "
+        "folder; not used by `phantom`",
+    )
     phantom: PhantomConfig = Field(PhantomConfig(), description="for `source: phantom`")
     dicom: DicomConfig = Field(DicomConfig(), description="for `source: dicom`")
     images: ImagesConfig = Field(ImagesConfig(), description="for `source: images`")

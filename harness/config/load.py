@@ -16,6 +16,7 @@ from harness.base.errors import ConfigError
 from harness.base.text import meant
 from harness.config.experiment import Experiment, model_of, to_dict
 from harness.config.messages import Problem, problems_of, show
+from harness.config.render import ROOT_PLACEHOLDER
 from harness.config.schema import Keys, Place, of_field, resolve
 from harness.config.section import Section
 from harness.config.yaml_text import read_yaml
@@ -33,6 +34,9 @@ class Override:
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     """Read, override and check an experiment file.
 
+    A relative `data.root` is seen from the file's folder; in an override, as in any command, from
+    the current one.
+
     Args:
         path: the YAML file.
         overrides: `a.b.c=VALUE`, VALUE as YAML; later ones win.
@@ -40,15 +44,20 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     Raises:
         ConfigError: one line per broken rule, each with the file and line, or the override.
     """
-    return parse_experiment(_read_text(path), path.name, overrides)
+    return parse_experiment(_read_text(path), path.name, overrides, path.parent)
 
 
-def parse_experiment(text: str, name: str, overrides: Sequence[str] = ()) -> Experiment:
-    """As `load_experiment`, from a text; `name` is what messages call it."""
+def parse_experiment(
+    text: str, name: str, overrides: Sequence[str] = (), folder: Path | None = None
+) -> Experiment:
+    """As `load_experiment`, from a text; `name` is what messages call it. Without a `folder` its
+    `data.root` stays as it is written."""
     tree, lines = read_yaml(text, name)
     if not isinstance(tree, dict):
         got = "nothing" if tree is None else show(tree)
         raise ConfigError(f"{name}: the file must be a mapping (`name: ...`), but got {got}")
+    if folder is not None:
+        tree = _with_root(tree, (), folder)
     model: type[Experiment] = Experiment
     given: list[Override] = []
     for _ in range(2):  # overrides may name other networks, whose settings have other paths
@@ -107,7 +116,18 @@ def _parse_override(text: str, model: type[Experiment]) -> Override:
     parts = path.split(".")
     # An unknown path is set all the same: the models then name it, as they do in the file.
     keys = resolve(Place(model), parts) or tuple(parts)
-    return Override(path, keys, read_yaml(value, f"-s {path}")[0])
+    return Override(path, keys, _with_root(read_yaml(value, f"-s {path}")[0], keys, Path()))
+
+
+def _with_root(value: Any, keys: tuple[str, ...], folder: Path) -> Any:
+    """What stands at `keys`, with a relative `data.root` in it made absolute from `folder`."""
+    if keys == ("data", "root"):
+        written = isinstance(value, str) and value not in ("", ROOT_PLACEHOLDER)
+        return str(Path(folder, value).absolute()) if written and value[0] != "~" else value
+    below = {(): "data", ("data",): "root"}.get(keys)
+    if below is not None and isinstance(value, dict) and below in value:
+        return {**value, below: _with_root(value[below], (*keys, below), folder)}
+    return value
 
 
 def _set(tree: dict[str, Any], override: Override, model: type[Experiment]) -> None:

@@ -56,7 +56,7 @@ def _section_lines(section: Section, indent: str) -> list[str]:
             lines.append("")
         after_section = isinstance(value, Section)
         if isinstance(value, Section):
-            lines += _comment(meaning, indent)
+            lines += comment_lines(meaning, indent)
             lines += [f"{indent}{name}:", *_section_lines(value, indent + "  ")]
             continue
         default = None if field.is_required() else field.get_default(call_default_factory=True)
@@ -72,10 +72,11 @@ def _setting_lines(name: str, value: Any, comment: str, indent: str) -> list[str
     text = textwrap.indent(write_yaml({name: value}).rstrip("\n"), indent)
     if "\n" not in text and len(text) + len(comment) + 4 <= WIDTH:
         return [f"{text}  # {comment}"]
-    return [*_comment(comment, indent), *text.split("\n")]
+    return [*comment_lines(comment, indent), *text.split("\n")]
 
 
-def _comment(text: str, indent: str) -> list[str]:
+def comment_lines(text: str, indent: str) -> list[str]:
+    """A comment of YAML, on lines of at most `WIDTH` letters where its words allow it."""
     start = f"{indent}# "
     return textwrap.wrap(
         text,

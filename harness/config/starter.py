@@ -1,11 +1,20 @@
-"""The experiment that `harness init` writes for one's own DICOM folder."""
+"""The experiment that `harness init` writes for one's own folder of patients."""
 
 from __future__ import annotations
 
-from harness.config.data import DEFAULT_PATTERNS
+import re
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.base.text import counted
+from harness.config.data import DataConfig
+from harness.config.experiment import to_dict
 from harness.config.load import parse_experiment
+from harness.config.render import comment_lines
 from harness.config.yaml_text import write_yaml
 
+MANY_CORES = 8
 TEMPLATE = r"""# One file is one question. Each line can be changed here, or for one command with
 #   -s section.setting=VALUE        (e.g. -s data.limit.train=20)
 # Settings that are left out keep their recommended values; `harness config` prints
@@ -15,42 +24,41 @@ TEMPLATE = r"""# One file is one question. Each line can be changed here, or for
 question: Does GAN-made training data improve the segmentation network on our patients?
 
 data:
-  source: dicom
-  # One folder, searched with all its subfolders: CT series and their RTSTRUCT in any order.
-  # `harness prepare` lists who is in it, who is excluded and why, and the ROI names that it found
-  # where none matched.
+  @source
+  # One folder, searched with all its subfolders; a relative one is seen from this file's folder.
+  # `harness prepare` lists who is in it, who is excluded and why.
   @root
-  structures: [parotid_left, parotid_right]
-  # How your structure sets call them: regular expressions, tried on each ROI name in turn.
-  # `(?i)` ignores capitals, `^` and `$` are the name's two ends. The first two of each match
-  # L_Parotid, Parotid_L, LT PAROTID ...; the third is a name of one clinic: put yours there.
-  patterns:
-    parotid_left:
-      @parotid_left
-      - (?i)^ohrspeicheld.*li(nks)?$
-    parotid_right:
-      @parotid_right
-      - (?i)^ohrspeicheld.*re(chts)?$
+  @found
+  @structures
+  # Regular expressions of a structure's names, tried on each name in turn: `(?i)` ignores
+  # capitals, `^` and `$` are the name's two ends. A structure without any goes by its usual names
+  # (docs/own-data.md).
+  @named
+  @patterns
   # Patients, not slices, are divided, before anything is fitted. The test patients decide the
   # question once: with fewer than about 20 of them only large differences can be seen.
   roles: {by: random, validation: 0.15, test: 0.3, seed: 0}
   # null uses all; `train: 20` is a first look at small cost.
   limit: {train: null, validation: null, test: null}
-  window_hu: [-324, 176]  # soft tissue; everything outside becomes black or white
-  spacing_mm: 1.0         # pixels of the crops; finer than your scans adds cost, not detail
+  @window
+  @window_hu
+  @crop
+  @spacing_mm
+  crop: {frame_px: 128, mask_px: 64}
 
 # Costs on two CPU cores, images a second (a GPU takes a small fraction of the time):
 #   mask stage, 64 x 64:    width 16: about 600,  width 32: 300,  width 64: 120
 #   image stage, 128 x 128: width 16: about  75,  width 24:  65,  width 64:  11
 # Duration = epochs x training slices / that figure, for every seed.
+@machine
 mask:
-  width: 64               # 16 to try things out, 64 for results
+  width: @mask_width               # 16 to try things out, 64 for results
   batch_size: 12          # large batches fail here: 64 gave noise where 12 gave structures
-  schedule: {epochs: 300}
+  schedule: {epochs: @mask_epochs}
 image:
-  width: 64
+  width: @image_width
   batch_size: 4
-  schedule: {epochs: 300}
+  schedule: {epochs: @image_epochs}
 
 synthesis:
   pairs: 300              # about as many as there are training slices
@@ -77,21 +85,75 @@ decision:
 """
 
 
-def starter(data_root: str, name: str) -> str:
-    """A short commented experiment for the DICOM folder `data_root`.
+@dataclass(frozen=True)
+class Sizes:
+    """What a machine can train in a night.
+
+    Attributes:
+        words: of what machine.
+        mask, image: width and epochs of each stage.
+    """
+
+    words: str
+    mask: tuple[int, int]
+    image: tuple[int, int]
+
+    @classmethod
+    def of(cls, cores: int, gpu: bool) -> Sizes:
+        """The thesis's networks on a GPU; without one narrow ones, on few cores fewer epochs of the
+        image stage, which takes most of the time."""
+        where = f"{counted(cores, 'core')} without a GPU"
+        if gpu:
+            return cls("a GPU", (64, 300), (64, 300))
+        if cores >= MANY_CORES:
+            return cls(where, (32, 300), (24, 300))
+        return cls(where, (16, 300), (16, 100))
+
+
+def starter(
+    name: str,
+    data: DataConfig,
+    words: Mapping[str, str],
+    sizes: Sizes,
+    schema: str | None = None,
+) -> str:
+    """A short commented experiment.
 
     Args:
-        data_root: the folder, as the user typed it (`~` may stand at its start).
         name: the experiment's name.
+        data: source, root, labels, structures, patterns, window and spacing.
+        words: what a comment says of the structures found ("found"), of the names that they have
+            ("named"), of the window ("window") and the crops ("crop"), and the command that times a
+            search ("cost").
+        schema: file of the JSON schema of experiments, which lies beside.
 
     Raises:
-        ConfigError: `name` is not a valid name, or `data_root` is empty.
+        ConfigError: `name` is not a valid name, or a setting breaks a rule.
     """
     parse_experiment(write_yaml({"name": name}), "the new experiment")
-    text = TEMPLATE.replace("@name", write_yaml({"name": name}).strip(), 1)
-    text = text.replace("@root", write_yaml({"root": data_root}).strip(), 1)
-    for structure, patterns in DEFAULT_PATTERNS.items():
-        lines = "\n      ".join(f"- {pattern}" for pattern in patterns)
-        text = text.replace(f"@{structure}", lines, 1)
+    machine = (
+        f"Widths and epochs below are for {sizes.words}. `{words['cost']}` times both stages on "
+        "the machine where it is typed, says how long a search takes, and trains nothing."
+    )
+    comments = {**words, "named": f"Here: {words['named']}.", "machine": machine}
+    values = {"name": name, **to_dict(data)}
+    values["window_hu"] = [int(end) if float(end).is_integer() else end for end in data.window_hu]
+    numbers = dict(zip(("mask_width", "mask_epochs"), sizes.mask, strict=True))
+    numbers |= zip(("image_width", "image_epochs"), sizes.image, strict=True)
+
+    def filled(match: re.Match[str]) -> str:
+        indent, key = match[1] or "", match[2]
+        if key in comments:
+            return "\n".join(comment_lines(comments[key], indent))
+        if key in values:
+            block = {key: values[key]}
+            if key == "source" and data.images.labels:
+                block["images"] = {"labels": dict(data.images.labels)}
+            return textwrap.indent(write_yaml(block).rstrip("\n"), indent)
+        return f"{indent}{numbers[key]}"
+
+    text = re.sub(r"(?m)(^ *)?@(\w+)", filled, TEMPLATE)
+    if schema is not None:
+        text = f"# yaml-language-server: $schema={schema}\n{text}"
     parse_experiment(text, f"{name}.yaml")
     return text

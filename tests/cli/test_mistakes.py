@@ -37,8 +37,8 @@ MISTAKES: list[tuple[list[str], str]] = [
     ),
     (
         ["prepare", "tiny.yaml", "-s", "data.root=nowhere"],
-        "data.root must be a clone of the OpenKBP repository (with provided-data/train-pats ...), "
-        "but got no folder of that name; check data.root",
+        "/nowhere' is not there; correct data.root, which is seen from the folder of the "
+        "experiment file, or give -s data.root=FOLDER",
     ),
     (
         ["prepare", "tiny.yaml", "-s", "data.source=openkpb"],
@@ -116,8 +116,13 @@ MISTAKES: list[tuple[list[str], str]] = [
     ),
     (["config", "tiny.yaml", "-s", "seed=-1"], "seed must be a whole number >= 0, but got -1"),
     (
+        ["prepare", "tiny.yaml", "-s", "data.root=tiny.yaml"],
+        "/tiny.yaml' is a file; correct data.root",
+    ),
+    (["config"], "config needs an experiment file, but got none; name one, or --schema"),
+    (
         ["init", "nowhere"],
-        "harness init needs an existing DICOM folder, but got 'nowhere'",
+        "/nowhere': there is none of that name",
     ),
     (
         ["init", ".", "-o", "tiny.yaml"],

@@ -126,6 +126,33 @@ def test_a_file_in_another_encoding_is_said(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "section", ["{{source: dicom, root: {}}}", "\n  source: dicom\n  root: {}"]
+)
+def test_a_relative_root_is_seen_from_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str
+) -> None:
+    study, elsewhere = tmp_path / "study", tmp_path / "elsewhere"
+    study.mkdir()
+    elsewhere.mkdir()
+
+    def root(written: str, path: Path, *overrides: str) -> str | None:
+        (study / "a.yaml").write_text("name: x\ndata: " + section.format(written))
+        return load_experiment(path, overrides).data.root
+
+    monkeypatch.chdir(elsewhere)
+    assert root("ct", study / "a.yaml") == str(study / "ct")
+    assert root("ct", Path("../study/a.yaml")) == f"{elsewhere}/../study/ct"
+    assert root("/far/ct", study / "a.yaml") == "/far/ct"
+    assert root("~/ct", study / "a.yaml") == "~/ct"
+    assert root("ct", study / "a.yaml", "data.root=mine") == str(elsewhere / "mine")
+    given = "data={source: dicom, root: mine}"
+    assert root("ct", study / "a.yaml", given) == str(elsewhere / "mine")
+    assert root("<data.root>", study / "a.yaml") == "<data.root>"  # as it is stored: nowhere
+    monkeypatch.chdir(study)
+    assert root("ct", Path("a.yaml")) == str(study / "ct")
+
+
 def test_the_root_is_expanded_where_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/somewhere")
     loaded = parse_experiment("name: x\ndata: {source: dicom, root: ~/ct}", "a")

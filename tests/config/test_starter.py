@@ -2,62 +2,90 @@
 
 from __future__ import annotations
 
-import re
+from typing import Any
 
 import pytest
 
 from harness.base.errors import ConfigError
+from harness.config.data import DataConfig
 from harness.config.experiment import Experiment
 from harness.config.load import parse_experiment
-from harness.config.starter import starter
+from harness.config.starter import Sizes, starter
 
-ROOTS = ["~/ct", "/data/a b", "D:\\CT: old # 2", "it's", "@name", "100", "no", "größe", "a\\1"]
+ROOTS = [
+    "/ct",
+    "/data/a b",
+    "D:\\CT: old # 2",
+    "it's",
+    "@name",
+    "100",
+    "no",
+    "größe",
+    "a\\1",
+    "@found",
+]
+WORDS = {
+    "found": "3 of 4 patients have these.",
+    "named": "'Parotid_L' (3), '@root: # x' (1)",
+    "window": "From somebody's CT.",
+    "crop": "They fit.",
+    "cost": "harness sweep mine.yaml --dry-run",
+}
+GPU = Sizes.of(2, gpu=True)
+
+
+def written(name: str = "my-study", sizes: Sizes = GPU, **data: Any) -> str:
+    settings = {"source": "dicom", "root": "/x", "patterns": {}, **data}
+    return starter(name, DataConfig(**settings), WORDS, sizes)
 
 
 @pytest.mark.parametrize("root", ROOTS)
 def test_it_loads_with_any_folder_name(root: str) -> None:
-    loaded = parse_experiment(starter(root, "my-study"), "a")
+    loaded = parse_experiment(written(root=root), "a")
     assert (loaded.name, loaded.data.source, loaded.data.root) == ("my-study", "dicom", root)
 
 
 def test_it_asks_the_recommended_question() -> None:
-    loaded = parse_experiment(starter("/x", "my-study"), "a")
+    loaded = parse_experiment(written(), "a")
     default = Experiment(name="my-study")
     for section in ("mask", "image", "synthesis", "segmentation", "arms", "replicates", "decision"):
         assert getattr(loaded, section) == getattr(default, section)
     assert loaded.data.roles == default.data.roles
+    assert loaded.data.crop == default.data.crop
 
 
-@pytest.mark.parametrize(
-    ("side", "names"),
-    [
-        (
-            "parotid_left",
-            ["L_Parotid", "Parotid_L", "LT PAROTID", "parotid left", "Ohrspeicheld. li"],
-        ),
-        ("parotid_right", ["R_Parotid", "Parotid_R", "RT PAROTID", "Ohrspeicheld. re"]),
-    ],
-)
-def test_its_patterns_match_the_names_that_it_lists(side: str, names: list[str]) -> None:
-    patterns = parse_experiment(starter("/x", "s"), "a").data.patterns
-    other = {"parotid_left": "parotid_right", "parotid_right": "parotid_left"}[side]
-    for name in names:
-        assert any(re.search(pattern, name) for pattern in patterns[side])
-        assert not any(re.search(pattern, name) for pattern in patterns[other])
+def test_it_holds_the_settings_that_it_is_given() -> None:
+    data = {
+        "source": "images",
+        "structures": ("gtv: a",),
+        "patterns": {"gtv: a": (r"^GTV\ \#1$", "^it's$")},
+        "window_hu": (-1000, 360.5),
+        "spacing_mm": 3.6,
+    }
+    loaded = parse_experiment(written(**data), "a").data
+    assert {name: getattr(loaded, name) for name in data} == data
+
+
+def test_a_machine_without_gpu_gets_narrow_networks() -> None:
+    few, many = (
+        parse_experiment(written(sizes=Sizes.of(cores, gpu=False)), "a") for cores in (2, 16)
+    )
+    assert (few.mask.width, few.image.width, few.image.schedule.epochs) == (16, 16, 100)
+    assert (many.mask.width, many.image.width, many.image.schedule.epochs) == (32, 24, 300)
+    text = written(sizes=Sizes.of(1, gpu=False))
+    assert "# Widths and epochs below are for 1 core without a GPU. `harness sweep" in text
 
 
 def test_it_is_short_and_fits_a_screen_in_width() -> None:
-    lines = starter("/x", "my-study").splitlines()
+    lines = written().splitlines()
     assert len(lines) < 90
     assert max(map(len, lines)) <= 100
 
 
 def test_a_name_that_cannot_be_a_folder_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
-        starter("/x", "my study")
+        written("my study")
     assert str(caught.value) == (
         "the new experiment, line 1: name must be 1 to 61 letters, digits, '_', '.' and '-', "
         "first a letter or digit, but got 'my study'"
     )
-    with pytest.raises(ConfigError, match=r"data\.root must name the folder of the patients"):
-        starter("", "my-study")

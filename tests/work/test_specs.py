@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from harness.compare.protocol import Comparison
 from harness.compare.replicate import ReplicatePlanner
 from harness.config.arms import NAMED, arm_of
 from harness.config.experiment import Experiment, to_dict
+from harness.config.load import load_experiment
+from harness.config.render import sanitised
 from harness.config.schema import settings
 from harness.data.roles import assign_roles
 from harness.jobs.kinds import KINDS
@@ -432,3 +435,17 @@ def test_no_path_of_this_machine_is_in_a_spec() -> None:
     }
     for spec in jobs(experiment_with(secret)).values():
         assert "someone" not in json.dumps(spec.to_dict())
+
+
+def test_an_experiment_is_the_same_wherever_it_lies(tmp_path: Path) -> None:
+    found = []
+    for place in ("here", "over there"):
+        path = tmp_path / place / "mine.yaml"
+        path.parent.mkdir()
+        path.write_text("name: x\ndata: {source: dicom, root: ct}")
+        loaded = load_experiment(path)
+        assert loaded.data.root == str(tmp_path / place / "ct")
+        found.append({name: spec.digest for name, spec in jobs(loaded).items()})
+        stored = json.dumps([spec.config for spec in jobs(loaded).values()])
+        assert str(tmp_path) not in stored + json.dumps(sanitised(loaded))
+    assert found[0] == found[1]

@@ -1,0 +1,1 @@
+"""`harness init`: a commented experiment for a folder of patients."""
