@@ -22,6 +22,12 @@ from harness.data.dicom.scanline import Whole, boxes_of, enclosed, winding, with
 Mask = NDArray[np.bool_]
 
 
+MOST_LOOPS = 100  # of one ring, and
+MOST_COMPARED = (
+    1000  # pairs of rings of a plane, that are told apart; beyond, all count as crossing
+)
+
+
 @dataclass(frozen=True)
 class Plane:
     """The rings of a slice, cut to the box that holds them.
@@ -75,6 +81,9 @@ def overlap(plane: Plane) -> int | None:
 def overrun(plane: Plane, ring: Vector) -> int:
     """Voxels that a ring of the plane goes around twice by crossing itself; not a keyhole's."""
     parts = loops(ring)
+    if len(parts) > MOST_LOOPS:
+        turns_of_all = winding(ring, plane.shape)
+        return int(np.count_nonzero((turns_of_all != 0) & (turns_of_all % 2 == 0)))
     turns = [winding(part, plane.shape) for part in parts]
     twice = [np.argwhere((of != 0) & (of % 2 == 0)) for of in turns]
     crossed = sum(len(voxels) for voxels in twice if plane.beyond(voxels, ring))
@@ -100,6 +109,7 @@ def _crossing(plane: Plane, boxes: Whole, masks: Sequence[Mask]) -> set[int]:
     order = np.argsort([-np.count_nonzero(mask) for mask in masks], kind="stable")
     colours = np.zeros(plane.shape, np.int32)
     found: set[int] = set()
+    compared = 0
     for rank, index in enumerate(order.tolist()):
         under = colours[within(boxes[index])][masks[index]]
         if not len(under):
@@ -109,7 +119,12 @@ def _crossing(plane: Plane, boxes: Whole, masks: Sequence[Mask]) -> set[int]:
             larger = order[:rank]
             others = larger[_meeting(boxes[larger], boxes[index])].tolist()
         for other in others:
-            if not {index, other} <= found and _cross(plane, (index, other), boxes, masks):
+            if {index, other} <= found:
+                continue
+            compared += 1
+            if compared > MOST_COMPARED:
+                return set(range(len(masks)))
+            if _cross(plane, (index, other), boxes, masks):
                 found |= {index, other}
         colours[within(boxes[index])][masks[index]] = index + 1
     return found

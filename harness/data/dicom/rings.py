@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 from harness.data.dicom.geometry import Grid, Vector
 
 SHARE = 0.5  # of a voxel's shortest edge, within which two rings are one
-MOST_POINTS = 2**20  # along a line: hundreds of metres of contour, which no body has
+MOST_POINTS = 2**16  # along a line: tens of metres of contour, which no body has
 
 
 def tolerance_mm(grid: Grid) -> float:
