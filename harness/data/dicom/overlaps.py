@@ -21,11 +21,8 @@ from harness.data.dicom.scanline import Whole, boxes_of, enclosed, winding, with
 
 Mask = NDArray[np.bool_]
 
-
-MOST_LOOPS = 100  # of one ring, and
-MOST_COMPARED = (
-    1000  # pairs of rings of a plane, that are told apart; beyond, all count as crossing
-)
+MOST_LOOPS = 100  # of one ring that are looked at; no organ has more
+MOST_COMPARED = 1000  # pairs of rings of a plane; beyond, all of them count as crossing
 
 
 @dataclass(frozen=True)
