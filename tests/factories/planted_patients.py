@@ -16,6 +16,7 @@ BROKEN = ("cut off", "no pixels", "no set", "two of a name")
 GEOMETRY = (
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
     "RescaleSlope", "RescaleIntercept", "Rows", "Columns", "PixelRepresentation",
+    "FrameOfReferenceUID",
 )  # fmt: skip
 
 
