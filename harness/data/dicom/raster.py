@@ -33,6 +33,7 @@ OFF_PLANE = 0.1  # slices, beyond which it is said
 SAME_PLANE = 0.05  # slices, contours of one plane agree to this
 SAME_POINT_MM = 1e-3  # exact repeats of a contour agree to this
 SHOWN = 3  # slices that a note names
+LONGEST = 2**16  # points of a ring that is looked at closely; no organ's has more
 
 Overlap = Literal["xor", "union"]
 Placed = tuple[float, Vector, Vector]  # level in slices; row and column in voxels; LPS mm
@@ -271,6 +272,10 @@ def _filled(
         meet = len(those) > 1 and boxes_meet(box)
         drawn = np.count_nonzero(mask[index, box[:, 0].min() : box[:, 2].max()])
         if not meet and size.sum() == drawn:
+            continue
+        if rule == "xor" and max(map(len, those)) > LONGEST:
+            twice = max(1, abs(int(size.sum()) - int(drawn)) // 2)
+            over[float(index)] = twice * voxel_ml
             continue
         plane = Plane.of(those, grid.shape[1:], _pixel_mm(grid), tolerance_mm(grid))
         inside = [enclosed(*of) for of in zip(those, box, strict=True)]
