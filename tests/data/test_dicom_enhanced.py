@@ -13,6 +13,7 @@ import SimpleITK
 from dicom_folder import AFFINE, BOTH, SHAPE, STRUCTURES, only, volume
 from factories.dicom import (
     compress,
+    open_series,
     placed,
     save,
     save_series,
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
 
-from harness.data.dicom.series import Series, all_series, open_series, read_hu
+from harness.data.dicom.series import Series, all_series, read_hu
 from harness.data.dicom.walk import walk
 
 HU = np.random.default_rng(3).integers(-1000, 2000, (7, 6, 9))

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factories.dicom import AXIAL, placed, save, save_series, series_datasets, to_mm, uid
+from factories.dicom import (
+    AXIAL,
+    open_series,
+    placed,
+    save,
+    save_series,
+    series_datasets,
+    to_mm,
+    uid,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -15,7 +24,7 @@ from pydicom.dataset import Dataset
 
 from harness.base.errors import DataError
 from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
-from harness.data.dicom.series import Series, open_series, read_hu
+from harness.data.dicom.series import Series, read_hu
 from harness.data.dicom.walk import walk
 
 SHAPE = (7, 6, 9)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factories.dicom import placed, save, series_datasets
+from factories.dicom import open_series, placed, save, series_datasets
 from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -17,7 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from harness.base.errors import DataError
 from harness.data.dicom.numbers import numbers, whole
-from harness.data.dicom.series import open_series, read_hu
+from harness.data.dicom.series import read_hu
 from harness.data.dicom.walk import walk
 
 SHAPE = (3, 6, 9)

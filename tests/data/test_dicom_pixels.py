@@ -8,7 +8,7 @@ from pathlib import Path
 import gdcm
 import numpy as np
 import pytest
-from factories.dicom import compress, placed, save, save_series, series_datasets
+from factories.dicom import compress, open_series, placed, save, save_series, series_datasets
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -21,7 +21,7 @@ from pydicom.uid import (
 )
 
 from harness.base.errors import DataError
-from harness.data.dicom.series import LEAST_HU, open_series, read_hu
+from harness.data.dicom.series import LEAST_HU, read_hu
 from harness.data.dicom.walk import walk
 from harness.data.sources.volumes.grids import hounsfield
 

@@ -9,10 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 from dicom_folder import BOTH, only
-from factories.dicom import placed, save, save_series, series_datasets, structure_dataset, uid
+from factories.dicom import (
+    open_series,
+    placed,
+    save,
+    save_series,
+    series_datasets,
+    structure_dataset,
+    uid,
+)
 from pydicom.dataset import Dataset
 
-from harness.data.dicom.series import Series, all_series, open_series, read_hu
+from harness.data.dicom.series import Series, all_series, read_hu
 from harness.data.dicom.walk import walk
 
 SHAPE = (8, 6, 9)

@@ -7,11 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_folder import only
-from factories.dicom import placed, save, save_series, series_datasets, structure_dataset
+from factories.dicom import (
+    open_series,
+    placed,
+    save,
+    save_series,
+    series_datasets,
+    structure_dataset,
+)
 from numpy.typing import NDArray
 
 from harness.data.dicom.raster import draw
-from harness.data.dicom.series import Series, open_series, read_hu
+from harness.data.dicom.series import Series, read_hu
 from harness.data.dicom.walk import walk
 
 RADIUS = 15.0

@@ -15,6 +15,10 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RTStructureSetStorage
 
+from harness.base.errors import DataError
+from harness.data.dicom.series import Series, all_series
+from harness.data.dicom.walk import Header
+
 UID = "1.2.826.0.1.3680043.8.498"
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 STORED_OFFSET = 1024
@@ -199,3 +203,21 @@ def rectangle(
     (top, bottom), (left, right) = rows, columns
     corners = [(top, left), (top, right), (bottom, right), (bottom, left)]
     return to_mm(affine, np.array([(level, row, column) for row, column in corners]))
+
+
+def open_series(headers: Sequence[Header]) -> Series:
+    """The one volume that files make.
+
+    Raises:
+        DataError: they make none, or several.
+    """
+    found = list(all_series(headers))
+    usable = [series for _, series, _ in found if series]
+    if len(usable) == 1:
+        return usable[0]
+    reasons = "; ".join(reason for _, series, reason in found if not series)
+    raise DataError(
+        f"slices must make one volume, but they make {len(usable)}; name one by data.dicom.series"
+        if usable
+        else reasons
+    )

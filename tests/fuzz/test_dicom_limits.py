@@ -24,6 +24,7 @@ from dicom_tree import (
 )
 from factories.dicom import (
     contour_item,
+    open_series,
     placed,
     rectangle,
     save,
@@ -37,7 +38,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from harness.base.errors import DataError
 from harness.data.dicom.geometry import Grid
 from harness.data.dicom.raster import draw
-from harness.data.dicom.series import open_series, read_hu
+from harness.data.dicom.series import read_hu
 from harness.data.dicom.slices import MOST_SIDE
 from harness.data.dicom.structures import FARTHEST_MM, LONGEST_NAME, read_structures
 from harness.data.dicom.walk import MOST_INFLATED, walk

@@ -14,7 +14,8 @@ from pydicom.dataset import Dataset
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 """Of a rescale a comma may part thousands here; places and spacings are no thousands of mm."""
-_BINARY = ("FL", "FD", "SL", "SS", "SV", "UL", "US", "UV")
+BINARY = ("FL", "FD", "SL", "SS", "SV", "UL", "US", "UV")
+"""Representations of numbers that are no text."""
 
 
 def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...] | None:
@@ -61,7 +62,7 @@ def normalise(dataset: Dataset, keywords: Sequence[str]) -> None:
 
 def _is_text(vr: str | None, keyword: str) -> bool:
     known = dictionary_VR(keyword) if vr in (None, "UN") else vr
-    return known not in _BINARY and " or " not in str(known)
+    return known not in BINARY and " or " not in str(known)
 
 
 def _entries(value: Any) -> Sequence[Any]:

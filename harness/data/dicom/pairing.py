@@ -17,13 +17,14 @@ from functools import cached_property
 import numpy as np
 
 from harness.base.errors import DataError
-from harness.base.text import first_of, some
+from harness.base.text import some
 from harness.data.dicom.names import is_named, listed, match
 from harness.data.dicom.notes import FRAME_DECIDES, POSITIONS_DECIDE, REJECTED
 from harness.data.dicom.raster import PLANAR
 from harness.data.dicom.rings import near_repeat, tolerance_mm
 from harness.data.dicom.segmentation import read_set
 from harness.data.dicom.series import Opened, Series
+from harness.data.dicom.slices import listed as files_listed
 from harness.data.dicom.structures import Roi, StructureSet
 from harness.data.dicom.walk import SETS, Header
 
@@ -168,11 +169,11 @@ def _series(
         )
     fitting = [series for share, series in shares if share > most - 1e-6]
     if len(fitting) > 1:
-        files = [f"file {min(header.number for header in one.headers)}" for one in fitting]
+        files = [min(header.number for header in one.headers) for one in fitting]
         raise DataError(
             "a structure set must fit one CT series, but it names none of them alone and "
             f"{len(fitting)} series have slices where its contours lie (with "
-            f"{first_of(files, 5)}); name one by data.dicom.series, leave the others out, or "
+            f"{files_listed(files)}); name one by data.dicom.series, leave the others out, or "
             "export each as a series of its own"
         )
     return level, fitting[0]

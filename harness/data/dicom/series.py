@@ -60,24 +60,6 @@ class Series:
         return mask if self.planes is self.grid else even_mask(mask, self.planes, self.grid)
 
 
-def open_series(headers: Sequence[Header]) -> Series:
-    """The one volume that files make.
-
-    Raises:
-        DataError: they make none, or several.
-    """
-    found = list(all_series(headers))
-    usable = [series for _, series, _ in found if series]
-    if len(usable) == 1:
-        return usable[0]
-    reasons = "; ".join(reason for _, series, reason in found if not series)
-    raise DataError(
-        f"slices must make one volume, but they make {len(usable)}; name one by data.dicom.series"
-        if usable
-        else reasons
-    )
-
-
 Opened = tuple[list[Header], Series | None, str]
 """Files of a stack of slices, its series, and in words why there is none where there is none."""
 

@@ -16,14 +16,12 @@ from harness.base.errors import DataError
 from harness.base.text import some
 from harness.data.dicom import notes
 from harness.data.dicom.geometry import Vector
-from harness.data.dicom.numbers import numbers
+from harness.data.dicom.numbers import BINARY, is_given, numbers
 from harness.data.dicom.walk import frame_name, is_whole, quietly, read, text
 
 CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "")
 NOT_CLOSED = ("POINT", "OPEN_PLANAR", "OPEN_NONPLANAR")
 LEAST_POINTS = 3
-BINARY = ("FD", "FL", "SL", "SS", "SV", "UL", "US", "UV")  # numbers that are no text
-OFFSET, COUNT, CONTOUR_DATA = (0x3006, 0x0045), (0x3006, 0x0046), (0x3006, 0x0050)
 MOVED = (
     "its contours must lie where their points say, but it has a Contour Offset Vector (3006,0045), "
     "which is no longer in use and read in two ways; export the structure set without it"
@@ -207,13 +205,13 @@ def _roi(item: Dataset, drawn: Sequence[Dataset], observed: Sequence[Dataset], s
 
 def _is_moved(contour: Dataset) -> bool:
     """Whether it has an offset that is not zero, or one that cannot be read."""
-    given = _numbers(contour, OFFSET)
-    return OFFSET in contour and (given is None or bool(given.any()))
+    given = numbers(contour, "ContourOffsetVector")
+    return is_given(contour, "ContourOffsetVector") and (given is None or any(given))
 
 
 def _is_miscounted(contour: Dataset, points: int) -> bool:
-    stated = _numbers(contour, COUNT)
-    return stated is not None and bool((stated != points).any())
+    stated = numbers(contour, "NumberOfContourPoints")
+    return stated is not None and stated != (points,)
 
 
 def printable(words: str) -> str:
@@ -224,25 +222,25 @@ def printable(words: str) -> str:
 
 def _points(contour: Dataset) -> Vector | None:
     """(n, 3), or None if the numbers are missing, not finite, too far away, or no triplets."""
-    values = _numbers(contour, CONTOUR_DATA)
+    values = _coordinates(contour)
     if values is None or not values.size or values.size % 3:
         return None
     return values.reshape(-1, 3) if (np.abs(values) < FARTHEST_MM).all() else None
 
 
-def _numbers(item: Dataset, tag: tuple[int, int]) -> Vector | None:
-    """The numbers of an element; none where it is empty, None where one cannot be read.
+def _coordinates(contour: Dataset) -> Vector | None:
+    """The numbers of the contour data; none where it is empty, None where one cannot be read.
 
-    They are taken from the bytes of the file: a decimal string object for each would cost more
-    than all else. Contour data beyond 64 kB come as VR UN from writers that cannot state their
-    length.
+    They are taken from the bytes of the file, all at once: `numbers`, which looks at each, would
+    cost more than all else. Contour data beyond 64 kB come as VR UN from writers that cannot state
+    their length.
     """
     try:
-        element: Any = item.get_item(tag)
+        element: Any = contour.get_item("ContourData")
         if isinstance(element, RawDataElement) and element.VR not in BINARY:
             value: Any = element.value
         else:
-            value = item[tag].value if tag in item else None
+            value = contour.get("ContourData")
         if isinstance(value, str):
             value = value.encode()
         if isinstance(value, bytes):

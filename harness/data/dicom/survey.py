@@ -9,17 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.base.text import first_of, some
+from harness.base.text import some
 from harness.config.data import DicomConfig
 from harness.data.dicom.names import matches
 from harness.data.dicom.pairing import Claim, Images, Refused, choose, judge
 from harness.data.dicom.raster import Overlap, draw
 from harness.data.dicom.series import Opened, Series, all_series
+from harness.data.dicom.slices import listed
 from harness.data.dicom.structures import Roi
 from harness.data.dicom.walk import IMAGES, SETS, Header
-
-MOST_NAMED = 5
-"""Files that one warning names."""
 
 TILT_DEGREES = 0.1
 """A slice axis nearer to the normal of its slices is straight; positions are rounded."""
@@ -209,8 +207,7 @@ def _series_warnings(series: Series) -> Iterator[str]:
     if tilt > TILT_DEGREES:
         yield f"the gantry was tilted by {tilt:.1f} degrees; masks are drawn on the tilted slices"
     if series.cut:
-        files = first_of([f"file {number}" for number in series.cut], MOST_NAMED)
-        yield f"{files} cut off: too small for the pixels; export the series again"
+        yield f"{listed(series.cut)} cut off: too small for the pixels; export the series again"
     if len(series.headers) == 1:
         yield f"it has one slice, taken to be {np.linalg.norm(step):.3g} mm thick"
 
