@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from factories.cli import run_cli
 
 from harness import __version__
@@ -35,3 +36,8 @@ def test_another_distribution_of_the_package_is_named(
     assert found.code == 0
     assert "harness-of-others" in found.err
     assert "uninstall it: pip uninstall" in found.err
+
+
+def test_the_citation_names_this_version() -> None:
+    cited = yaml.safe_load((Path(__file__).parents[2] / "CITATION.cff").read_text())
+    assert cited["version"] == __version__

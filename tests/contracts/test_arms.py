@@ -151,8 +151,8 @@ def test_empty_places_make_batches_smaller(tmp_path: Path) -> None:
     assert batches.images(1) == 2 * batches.updates(1)
 
 
-def test_every_arm_stands_in_the_readme_in_its_own_words() -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_every_arm_stands_in_its_table_in_its_own_words() -> None:
+    text = (Path(__file__).parents[2] / "docs/arms.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \| (.*) \| (yes|no) \|$", text, re.MULTILINE)
     listed = {name: (words, augmented == "yes") for name, words, augmented in rows}
     arms = {name: arm_of(name) for name in Experiment.model_fields["arms"].default}
