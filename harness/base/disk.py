@@ -56,5 +56,5 @@ def full_words(folder: Path | str, wanted: int) -> str:
     return (
         f"the disk of '{folder}' must have room, but {size(usage.free, 1)} of "
         f"{size(usage.total, 1)} are free; make it at least {size(wanted, 1)} "
-        "(`harness sweep --dry-run` says what a sweep takes)"
+        "(`harness run EXPERIMENT --dry-run` says what a run takes)"
     )

@@ -12,16 +12,24 @@ from harness.base.console import emit_json
 from harness.base.errors import ConfigError
 from harness.cli.options import Options, experiment_command
 
+NOTHING = "nothing was trained"
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="say jobs, time, memory and disk; train nothing")
+]
+
 
 @experiment_command()
-def run(options: Options) -> None:
+def run(options: Options, only_say: DryRun = False) -> None:
     """Prepare, sweep, compare and report, as the experiment declares."""
     session = options.session()
-    from harness.commands.run import run_all
+    from harness.commands.run import dry_run, run_all
 
-    with session.open():
-        found = run_all(session)
-    options.finish(found, f"report: {found['report']}", options.pages())
+    with session.open(track=not only_say):
+        found = dry_run(session) if only_say else run_all(session)
+    where = NOTHING if only_say else f"report: {found['report']}"
+    then = options.next("run") if only_say else options.next("report", "--open")
+    options.finish(found, where, then)
 
 
 @experiment_command()
@@ -43,9 +51,7 @@ def sweep(
     stage: Annotated[str, typer.Option(help="mask, image, segmentation or all")] = "all",
     trials: Annotated[int | None, typer.Option(min=1, help="settings to try, per stage")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="trainings per trial")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="plan, cost, disk; trains nothing")
-    ] = False,
+    only_say: DryRun = False,
 ) -> None:
     """Search the settings of both stages; freeze the best."""
     loaded = options.experiment()
@@ -57,23 +63,24 @@ def sweep(
     if trials is not None:
         studies = [name for name in stages if name != "segmentation"]  # which has no study
         options.override(*(f"sweep.{name}.trials={trials}" for name in studies))
-    with options.session().open(track=not dry_run) as session:
-        found = dry_run_sweep(session, stages) if dry_run else run_sweep(session, stages)
-    where = "nothing was trained" if dry_run else f"chosen settings: {found['chosen'] or 'none'}"
+    with options.session().open(track=not only_say) as session:
+        found = dry_run_sweep(session, stages) if only_say else run_sweep(session, stages)
+    where = NOTHING if only_say else f"chosen settings: {found['chosen'] or 'none'}"
     then = "compare" if session.experiment.mask.learns == "mask" else "report"
     again = options.next("sweep", *(() if stage == "all" else ("--stage", stage)))
-    options.finish(found, where, again if dry_run else options.next(then))
+    options.finish(found, where, again if only_say else options.next(then))
 
 
 @experiment_command()
-def compare(options: Options) -> None:
+def compare(options: Options, only_say: DryRun = False) -> None:
     """Train every arm, evaluate on the test patients once, decide."""
     session = options.session()
-    from harness.commands.compare import run_compare
+    from harness.commands.compare import dry_run, run_compare
 
-    with session.open():
-        found = run_compare(session)
-    options.finish(found, f"scores: {found['scores']}", options.next("report"))
+    with session.open(track=not only_say):
+        found = dry_run(session) if only_say else run_compare(session)
+    where = NOTHING if only_say else f"scores: {found['scores']}"
+    options.finish(found, where, options.next("compare" if only_say else "report"))
 
 
 @experiment_command()

@@ -205,7 +205,7 @@ def tuning_of(session: Session, graph: JobGraph | None = None) -> TuningPlan | N
     nothing."""
     if why_untunable(session.experiment):
         return None
-    found = _tuning(session, choice(session)).plan(graph or session.graph())
+    found = tuning_under(session, choice(session)).plan(graph or session.graph())
     begun = [
         spec
         for candidates in found.candidates.values()
@@ -236,7 +236,8 @@ def why_untunable(experiment: Experiment) -> str:
     return untunable(experiment.decision.baseline, experiment.decision.candidate)
 
 
-def _tuning(session: Session, chosen: Choice) -> Tuning:
+def tuning_under(session: Session, chosen: Choice) -> Tuning:
+    """The planner of the choice of magnitude and fraction under both stages' settings."""
     return Tuning(ReplicatePlanner(session.specs, session.store, chosen.mask, chosen.image))
 
 
@@ -277,7 +278,7 @@ def _tune(session: Session, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Train the candidates; what was found, as it enters `chosen.yaml`."""
     need_validation(session)
     settings = _choice(session, chosen)
-    planner = _tuning(session, settings)
+    planner = tuning_under(session, settings)
 
     def plan(graph: JobGraph) -> TuningPlan:
         found = planner.plan(graph)

@@ -10,13 +10,25 @@ from harness.commands import audit, steps
 from harness.commands.chosen_settings import candidates_of, finished_sweeps
 from harness.commands.compare_text import dose_lines, table_lines, verdict_lines
 from harness.commands.costs.arms import arm_costs
+from harness.commands.costs.forecast import foresee
 from harness.commands.session import Session
 from harness.inference.arm_summary import arm_means
 from harness.report.results import patient_measures
 
 
+def dry_run(session: Session) -> dict[str, Any]:
+    """What a comparison takes on this machine; patients are prepared, nothing is trained."""
+    from harness.commands.costs.dry_run import dry_run as say  # by torch, which takes seconds
+
+    steps.prepare(session)
+    return say(session, ["comparison"])
+
+
 def run_compare(session: Session) -> dict[str, Any]:
     """Compare, print the arms and the verdicts, write the scores."""
+    if session.forecast is None:  # of this command alone
+        steps.prepare(session)
+        foresee(session, ["comparison"])
     compared = steps.compare(session)
     path = session.home / "scores.csv"
     measures = patient_measures(session.work, compared.plan.tests)

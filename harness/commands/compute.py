@@ -42,6 +42,12 @@ class Precisions(Mapping[str, str]):
             self._known = frozen["precision"]
         return str(self._known[key]["precision"])
 
+    def rate(self, section: str) -> float | None:
+        """Images per second of the network in its precision, as timed when that was chosen; None
+        in a folder that does not say."""
+        rates = self._known[self._keys[section]]["images_per_second"] if self[section] else {}
+        return rates.get(self[section])  # type: ignore[no-any-return]
+
     def __iter__(self) -> Iterator[str]:
         return (section for section, key in self._keys.items() if key in self._known)
 
@@ -49,7 +55,7 @@ class Precisions(Mapping[str, str]):
         return len(list(iter(self)))
 
     def _time(self, section: str) -> Any:
-        from harness.commands.costs.precision_timing import choose_precision
+        from harness.commands.costs.step_timing import choose_precision
 
         given = self._experiment, section, self._asked["device"], self._asked["threads"]
         if self._address is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.commands import steps
 from harness.commands.compare import run_compare
+from harness.commands.costs.forecast import foresee
 from harness.commands.prepare import prepare_data
 from harness.commands.report import write_page
 from harness.commands.session import Session
@@ -20,9 +21,18 @@ def run_all(session: Session) -> dict[str, Any]:
         session.console.warn("this experiment shows the path; it is too short to conclude")
     found = {"prepare": prepare_data(session)}
     stages = swept_stages(experiment)
+    foresee(session, [*stages, "comparison"])
     if stages:
         found["sweep"] = sweep_stages(session, stages)
     found["compare"] = run_compare(session)
     page = write_page(session)
     steps.show_report(session, Path(page["report"]))
     return {**found, **page}
+
+
+def dry_run(session: Session) -> dict[str, Any]:
+    """What `run_all` takes on this machine; patients are prepared, nothing is trained."""
+    from harness.commands.costs.dry_run import dry_run as say  # by torch, which takes seconds
+
+    prepare_data(session)
+    return say(session, [*swept_stages(session.experiment), "comparison"])

@@ -26,6 +26,7 @@ from harness.config.render import render, sanitised
 from harness.jobs.driver import Driver, Planner
 from harness.jobs.executors.base import EXECUTORS, Executor
 from harness.jobs.folder import WorkFolder
+from harness.jobs.forecast import Forecast
 from harness.jobs.graph import JobGraph
 from harness.jobs.lease import lease
 from harness.jobs.planned import Planned
@@ -56,6 +57,7 @@ class Session:
         engine: executor by name.
         address: of the Ray cluster that computes; None: this machine.
         typed: the command line without `harness`, for whoever goes on with it.
+        forecast: of the command, once it can be made: how many jobs and how long.
         views: runs to show in MLflow, by part of the program; the tracker's thread reads them.
     """
 
@@ -67,6 +69,7 @@ class Session:
     address: str | None = None
     typed: tuple[str, ...] = ()
     views: dict[str, list[RunView]] = field(default_factory=dict)
+    forecast: Forecast | None = None
     _executor: Executor | None = None
     _planned: Planned | None = None
 
@@ -167,7 +170,8 @@ class Session:
                 self._planned.add(graph.wanted())
             return plan
 
-        return Driver(self.work, self._start_executor(), self.console, self.graph).drive(noted)
+        executor = self._start_executor()
+        return Driver(self.work, executor, self.console, self.graph, self.forecast).drive(noted)
 
     def _start_executor(self) -> Executor:
         if self._executor is None:

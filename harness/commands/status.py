@@ -167,13 +167,9 @@ def _running(job: PlannedJob, path: Path, owner: Mapping[str, Any]) -> Running:
     if not lines:
         return Running(*where, epoch=0, epochs=total)
     epoch = lines[-1].step
-    values = {line.name: line.value for line in lines if line.step == epoch and _shown(line.name)}
+    values = {line.name: line.value for line in lines if line.step == epoch}
     ends = {line.step: line.time / 1000 for line in lines}
     return Running(*where, epoch, total, values, _left(ends, total))
-
-
-def _shown(name: str) -> bool:
-    return name.endswith(("loss", "images_per_second", "dice"))
 
 
 def _left(ends: Mapping[int, float], total: int) -> float | None:

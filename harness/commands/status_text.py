@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from harness.base.text import counted, duration, short, size
+from harness.base.text import counted, duration, size
+from harness.jobs.journal import in_words
 
 
 def overview(found: Mapping[str, Any]) -> list[str]:
@@ -94,13 +95,9 @@ def _running(job: Mapping[str, Any]) -> str:
     if job["epochs"] is None:
         return f"running: {job['label']}"
     words = [f"running: {job['label']}, epoch {job['epoch']} of {job['epochs']}"]
-    words += [f"{name.split('/')[-1]} {short(value)}" for name, value in _values(job)]
+    words += in_words(job["values"] or {})
     words += [] if job["left"] is None else [f"about {duration(job['left'])} left"]
     return ", ".join(words)
-
-
-def _values(job: Mapping[str, Any]) -> list[tuple[str, float]]:
-    return list((job["values"] or {}).items())
 
 
 def _disk(found: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from harness.base.text import counted, size
 from harness.commands.chosen_settings import Choice, choice, choose, stage_sweep
 from harness.commands.session import Session
 from harness.commands.sweep_files import SweepFiles
+from harness.commands.sweep_text import trial_line
 from harness.compare.protocol import Comparison, ComparisonPlan
 from harness.inference.budget import at_budget
 from harness.inference.crossed_t import PATIENTS_FOR_INTERVAL, REPLICATES_FOR_INTERVAL
@@ -83,13 +84,20 @@ def _tidy(session: Session, plans: Sequence[SweepPlan]) -> None:
 def _sweep_stage(session: Session, stage: str) -> SweepPlan:
     planner = stage_sweep(session, stage)
     files = SweepFiles(session, stage)
+    told = {trial.number for trial in planner.study.trials() if trial.value is not None}
 
     def plan(graph: JobGraph) -> SweepPlan:
         found = planner.plan(graph)
+        for run in found.trials:
+            if run.trial.value is not None and run.trial.number not in told:
+                told.add(run.trial.number)
+                session.console.say(trial_line(run, found))
         _show_sweep(session, found, files)
         return found
 
-    session.console.heading(f"Sweep of the {stage} stage ({planner.study.total()} trials)")
+    seeds = counted(session.experiment.sweep.seeds, "seed")
+    trials = counted(planner.study.total(), "trial")
+    session.console.heading(f"Sweep of the {stage} stage ({trials} of {seeds})")
     return session.drive(plan)  # type: ignore[no-any-return]
 
 

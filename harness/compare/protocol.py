@@ -77,8 +77,12 @@ class Comparison:
     def experiment(self) -> Experiment:
         return self.replicates.specs.experiment
 
-    def plan(self, graph: JobGraph) -> ComparisonPlan:
-        """Ask for everything that can be asked for now."""
+    def plan(self, graph: JobGraph, ahead: bool = False) -> ComparisonPlan:
+        """Ask for everything that can be asked for now.
+
+        Args:
+            ahead: ask for what comes after all training too; of a graph that runs nothing.
+        """
         rule = self.rule()  # what makes the opening impossible is said before anything is trained
         arms = self.experiment.arms
         plan = ComparisonPlan(
@@ -94,7 +98,7 @@ class Comparison:
             for replicate in dose_plan.replicates:
                 segmenters = replicate.trained(plan.segmenter_epochs)
                 trained |= {f"{head}/{name}": spec for name, spec in segmenters.items()}
-        if graph.pending():
+        if graph.pending() and not ahead:
             return plan
         plan.opening = self.replicates.specs.opening(self.replicates.store, trained, rule)
         opened = graph.need(plan.opening, label="opening of the test")

@@ -91,8 +91,13 @@ class Tuning:
 
     replicates: ReplicatePlanner
 
-    def plan(self, graph: JobGraph) -> TuningPlan:
-        """Ask for the magnitudes' segmenters, then for the shares' under the best magnitude."""
+    def plan(self, graph: JobGraph, ahead: bool = False) -> TuningPlan:
+        """Ask for the magnitudes' segmenters, then for the shares' under the best magnitude.
+
+        Args:
+            ahead: ask for the shares' too where no magnitude is best yet, under the experiment's
+                own; of a graph that runs nothing.
+        """
         experiment = self.replicates.specs.experiment
         asked, rule = experiment.sweep.segmentation, experiment.decision
         assert asked is not None
@@ -103,6 +108,8 @@ class Tuning:
         ]
         plan.candidates["magnitude"] = magnitudes
         magnitude = _best(magnitudes, experiment.segmentation.augmentation.magnitude)
+        if magnitude is None and ahead:
+            magnitude = experiment.segmentation.augmentation.magnitude
         if magnitude is None:
             return plan
         plan.chosen["magnitude"] = magnitude

@@ -252,6 +252,21 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _frames_fit_networks(self) -> Experiment:
+        for part, edge in {
+            "mask": "mask_px",
+            "image": "frame_px",
+            "segmentation": "frame_px",
+        }.items():
+            section, found = getattr(self, part), getattr(self.data.crop, edge)
+            if wanted := section.wants(found):
+                raise full_sentences(
+                    f"data.crop.{edge} must be {wanted} for {part}.network '{section.network}', "
+                    f"but got {found}; change it"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _sweeps_fit_stages(self) -> Experiment:
         problems = self.sweep.problems(self.mask, self.image)
         if problems:

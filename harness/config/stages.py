@@ -110,6 +110,10 @@ class StageConfig(Section):
         """How many of a training's epochs have a constant rate; the rest, if any, decays."""
         return epochs
 
+    def wants(self, edge: int) -> str:
+        """Which edge in pixels its network needs instead of this one; empty where it takes it."""
+        return ""
+
 
 class MaskStageConfig(StageConfig):
     """Stage I: noise -> mask."""
@@ -140,6 +144,9 @@ class DcganConfig(MaskStageConfig):
     noise: Literal["normal", "uniform"] = Field("normal", description="`uniform` is on [-1, 1]")
     real_label: Share = Field(1.0, description="0.9 smooths the label of real images")
 
+    def wants(self, edge: int) -> str:
+        return "" if edge == 64 else "64"
+
 
 class ImageStageConfig(StageConfig):
     """Stage II: mask -> CT."""
@@ -165,6 +172,15 @@ class Pix2pixConfig(ImageStageConfig):
         description="BatchNorm when sampling: running averages, or each image by itself "
         "(as the official code does)",
     )
+
+    def wants(self, edge: int) -> str:
+        return "" if pix2pix_levels(edge) >= 5 else "a multiple of 32"
+
+
+def pix2pix_levels(edge: int) -> int:
+    """Halvings of a frame in pix2pix: seven as in the official `unet_128`, fewer where the edge has
+    fewer (64 pixels: six)."""
+    return min(7, (edge & -edge).bit_length() - 1)
 
 
 class SegmentationAugmentation(Section):
@@ -218,6 +234,10 @@ class SegmentationConfig(Section):
     )
     pretrain: PretrainConfig = Field(PretrainConfig(), description="of `pretrain-finetune`")
 
+    def wants(self, edge: int) -> str:
+        """Which edge in pixels its network needs instead of this one; empty where it takes it."""
+        return ""
+
     def extra_slots(self, share: float | None = None) -> int:
         """Places of a batch that a synthetic fraction, by default the config's own, comes to."""
         return extra_slots(self.batch_size, self.synthetic_fraction if share is None else share)
@@ -231,6 +251,10 @@ class UnetConfig(SegmentationConfig):
     )
     residual_units: int = Field(2, ge=0, description="per level")
     learning_rate: PositiveFloat = Field(1e-3, description="Adam, cosine to zero")
+
+    def wants(self, edge: int) -> str:
+        step = 2 ** (len(self.channels) - 1)
+        return f"a multiple of {step}" if edge % step else ""
 
 
 _ADVERSARIAL = {

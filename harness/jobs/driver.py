@@ -16,8 +16,9 @@ from harness.base.disk import free_bytes, full_words, is_full
 from harness.base.errors import JobFailed, Outage, Stopped
 from harness.jobs.executors.base import Event, Executor
 from harness.jobs.folder import WorkFolder
+from harness.jobs.forecast import Forecast, UnderWay, first_epoch
 from harness.jobs.graph import JobGraph
-from harness.jobs.journal import read_lines
+from harness.jobs.journal import JournalLine, in_words, read_lines
 from harness.jobs.runner import Outcome
 from harness.jobs.spec import Request
 from harness.jobs.status import missing
@@ -33,23 +34,36 @@ LEAST_ROOM = 16_000_000
 
 @dataclass
 class _Run:
+    """A submitted request; `began` (monotonic seconds) and `first` (epoch) when it was taken up."""
+
     request: Request
     offset: int = 0
-    started: bool = False
+    began: float | None = None
+    first: int = 0
+    epoch: int = 0
 
     @property
     def key(self) -> str:
         return self.request.spec.digest
 
+    def under_way(self) -> UnderWay:
+        took = 0.0 if self.began is None else time.monotonic() - self.began
+        return UnderWay(self.request, self.epoch, self.epoch - self.first, took)
+
 
 @dataclass
 class Driver:
-    """Drives planners to their end on one executor; `graph` makes the graph of a planning pass."""
+    """Drives planners to their end on one executor; `graph` makes the graph of a planning pass.
+
+    Attributes:
+        forecast: of the command that this is a part of; None: nobody is told how long it takes.
+    """
 
     work: WorkFolder
     executor: Executor
     console: Console
     graph: Callable[[], JobGraph]
+    forecast: Forecast | None = None
     running: dict[int, _Run] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)
@@ -73,6 +87,8 @@ class Driver:
                 try:
                     plan = planner(graph)
                     pending = graph.pending()
+                    if self.forecast is not None:
+                        self.forecast.ask(self.work, graph.wanted())
                     self._need_room()
                 except (Outage, OSError) as error:
                     trouble = self._why(error)
@@ -104,8 +120,8 @@ class Driver:
 
     def _poll(self, progress: Any) -> bool:
         """Take in what happened in a moment; whether a job ended."""
-        events = self.executor.wait(POLL_SECONDS)
         self._show(progress)
+        events = self.executor.wait(POLL_SECONDS)
         for event in events:
             self._end(event, progress)
         if self.asked_to_stop:
@@ -152,12 +168,13 @@ class Driver:
 
     def _end(self, event: Event, progress: Any) -> None:
         run = self.running.pop(event.handle)
-        if not run.started:
-            progress.start(run.key, run.request.label or run.request.spec.kind)
+        if run.began is None:
+            self._take_up(run, progress)
         outcome = event.outcome
         if outcome.state == "done" and missing(self.work, run.request):
             outcome = Outcome("failed", "it ended without its results", 1)
         if outcome.state == "done":
+            self._measure(run)
             progress.finish(run.key, outcome.reason)
         elif outcome.state == "stopped":
             progress.finish(run.key, "stopped, state saved")
@@ -192,22 +209,35 @@ class Driver:
     def _show(self, progress: Any) -> None:
         for handle in self.executor.busy() & set(self.running):
             run = self.running[handle]
-            if not run.started:
-                run.started = True
-                total = run.request.epochs[-1] if run.request.epochs else None
-                progress.start(run.key, run.request.label or run.request.spec.kind, total)
-            journal = self.work.job(run.request.spec).journal
-            lines, run.offset = read_lines(journal, run.offset)
-            if not lines or not run.request.epochs:
-                continue
-            shown = lines[-1].step
-            values = {line.name: line.value for line in lines if line.step == shown}
-            text = "  ".join(
-                f"{name.split('/')[-1]} {value:.4g}"
-                for name, value in values.items()
-                if name.endswith(("loss", "images_per_second", "dice"))
-            )
-            progress.update(run.key, shown, text)
+            if run.began is None:
+                self._take_up(run, progress)
+            lines = self._new_lines(run)
+            if lines and run.request.epochs:
+                run.epoch = lines[-1].step
+                values = {line.name: line.value for line in lines if line.step == run.epoch}
+                progress.update(run.key, run.epoch, ", ".join(in_words(values)))
+        if self.forecast is not None:
+            left = self.forecast.left([run.under_way() for run in self.running.values()])
+            progress.overall(*self.forecast.counts(), left)
+
+    def _take_up(self, run: _Run, progress: Any) -> None:
+        """A worker began with it, where an earlier one may have left it."""
+        epochs = run.request.epochs
+        label = run.request.label or run.request.spec.kind
+        progress.start(run.key, label, epochs[-1] if epochs else None, minor=not epochs)
+        run.began = time.monotonic()
+        lines = self._new_lines(run) if epochs else []
+        run.first = run.epoch = lines[-1].step if lines else first_epoch(run.request)
+
+    def _new_lines(self, run: _Run) -> list[JournalLine]:
+        lines, run.offset = read_lines(self.work.job(run.request.spec).journal, run.offset)
+        return lines
+
+    def _measure(self, run: _Run) -> None:
+        """Tell the forecast what a finished job took."""
+        if self.forecast is not None:
+            run.epoch = run.request.epochs[-1] if run.request.epochs else run.first + 1
+            self.forecast.measure(run.under_way())
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

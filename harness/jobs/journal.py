@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.base.files import read_json, write_json
+from harness.base.text import short
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,19 @@ def _decode(text: bytes) -> JournalLine:
     entry = json.loads(text)
     value = entry["value"] if entry["value"] is not None else float(entry["flag"])
     return JournalLine(entry["step"], entry["name"], float(value), entry["time"])
+
+
+def in_words(values: Mapping[str, float]) -> list[str]:
+    """What a person wants to see of an epoch: losses, Dice, rate."""
+    words = []
+    for name, value in values.items():
+        word = name.rpartition("/")[2].replace("_", " ")
+        if word == "images per second":
+            words.append(f"{value:.0f} images/s")
+        elif word.endswith(("loss", "dice")):
+            short_forms = {"d loss": "D loss", "g loss": "G loss", "validation dice": "Dice"}
+            words.append(f"{short_forms.get(word, word)} {short(value)}")
+    return words
 
 
 def read_lines(path: Path, start: int = 0, end: int | None = None) -> tuple[list[JournalLine], int]:

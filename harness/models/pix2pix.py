@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from harness.base.errors import ConfigError
 from harness.models.dcgan import doublings
 
-# Halvings of the edge: 128 pixels end as one.
 LEVELS = 7
-STEP = 2**LEVELS
+"""Halvings of the edge: 128 pixels end as one."""
 
 
 class _Level(nn.Module):
@@ -46,19 +45,28 @@ class _Level(nn.Module):
 
 
 class UnetGenerator(nn.Module):
-    """(N, in_channels, 128, 128) -> (N, out_channels, 128, 128) in [-1, 1].
+    """(N, in_channels, H, W) -> (N, out_channels, H, W) in [-1, 1].
 
-    Dropout of a half follows the two levels around the innermost, as in the official `unet_128`.
-    Edges must be multiples of 128 pixels, else ConfigError.
+    Dropout of a half follows the levels between the innermost and the three outermost, as in the
+    official `unet_128`. H and W must be multiples of 2^levels, else ConfigError.
+
+    Args:
+        levels: halvings of the edge, five at least; 7 is `unet_128`.
     """
 
     def __init__(
-        self, width: int = 64, in_channels: int = 1, out_channels: int = 1, dropout: bool = True
+        self,
+        width: int = 64,
+        in_channels: int = 1,
+        out_channels: int = 1,
+        dropout: bool = True,
+        levels: int = LEVELS,
     ) -> None:
         super().__init__()
         wide = width * 8
+        self.step = 2**levels
         level = _Level(wide, wide, None, dropout=False)
-        for _ in range(LEVELS - 5):
+        for _ in range(levels - 5):
             level = _Level(wide, wide, level, dropout)
         for outer in (width * 4, width * 2, width):
             level = _Level(outer, outer * 2, level, dropout=False)
@@ -70,10 +78,10 @@ class UnetGenerator(nn.Module):
 
     def forward(self, masks: Tensor) -> Tensor:
         rows, columns = masks.shape[-2:]
-        if rows % STEP or columns % STEP:
+        if rows % self.step or columns % self.step:
             raise ConfigError(
-                f"frames of pix2pix must be multiples of {STEP} pixels, but got "
-                f"{rows} x {columns}; set data.crop.frame_px to {STEP}"
+                f"frames of pix2pix must be multiples of {self.step} pixels, but got "
+                f"{rows} x {columns}; set data.crop.frame_px to {self.step}"
             )
         return self.last(self.levels(self.first(masks)))
 

@@ -14,7 +14,7 @@ from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Phases, Spec
 from harness.sweep.costs import count_costs
 from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
-from harness.sweep.space import apply, grid_cells, listed_epochs, longest
+from harness.sweep.space import apply, grid_cells, listed_epochs, longest, random_cells
 from harness.sweep.study import Study, Trial
 from harness.training.schedule import scored_epochs
 from harness.work.specs import Specs
@@ -93,13 +93,18 @@ class StageSweep:
             finished=len(told) == len(asked) >= min(self.study.total(), self.study.ended_at()),
         )
 
-    def preview(self, graph: JobGraph) -> SweepPlan | None:
-        """A grid as it will be asked; None for samplers whose trials depend on results."""
+    def preview(self, graph: JobGraph) -> SweepPlan:
+        """The sweep as it will be asked: a grid as it is; of other samplers the trials that are
+        asked, and others drawn at random in the place of those that depend on results."""
         seed, sweep = self.specs.experiment.sweep.seed, self._sweep()
-        if self.specs.experiment.sweep.sampler != "grid":
-            return None
-        cells = grid_cells(sweep.space, seed)[: self.study.total()]
-        runs = [self._trial(graph, Trial(n, cell, None, 0)) for n, cell in enumerate(cells)]
+        total, trials = self.study.total(), list[Trial]()
+        if self.specs.experiment.sweep.sampler == "grid":
+            cells = grid_cells(sweep.space, seed)[:total]
+        else:
+            trials = [t for t in self.study.trials() if t.checkpoint_of is None]
+            cells = random_cells(sweep.space, seed, max(0, total - len(trials)))
+        trials += [Trial(n, cell, None, 0) for n, cell in enumerate(cells, len(trials))]
+        runs = [self._trial(graph, trial) for trial in trials]
         return SweepPlan(self.stage, self.study.name, sweep.objective, sweep.towards, runs)
 
     def _may_ask(self, graph: JobGraph) -> bool:

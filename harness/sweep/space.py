@@ -58,6 +58,14 @@ def ask(trial: Trial, space: Mapping[str, AxisConfig]) -> dict[str, Any]:
     return dict(trial.params)
 
 
+def random_cells(space: Mapping[str, AxisConfig], seed: int, count: int) -> list[dict[str, Any]]:
+    """So many settings drawn from a space, as a random search asks them."""
+    from optuna import create_study, samplers
+
+    study = create_study(sampler=samplers.RandomSampler(seed))
+    return [ask(study.ask(), space) for _ in range(count)]
+
+
 def grid_cells(space: Mapping[str, AxisConfig], seed: int) -> list[dict[str, Any]]:
     """Every combination of a space of listed values, in a shuffled, repeatable order; each once
     where axes that do not apply leave two of them equal.

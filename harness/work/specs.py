@@ -23,11 +23,15 @@ BASELINE_SPLITS = 20
 
 _SHOWN = ("mask", "ct")
 
-_NETWORKS = {
+_SECTIONS = {
     **dict.fromkeys(("mask-stage", "mask-decay", "mask-score"), "mask"),
     **dict.fromkeys(("segmenter", "test-score"), "segmentation"),
 }
-"""Section of the network that a kind of job computes with; of all others, `image`."""
+
+
+def section_of(kind: str) -> str:
+    """The experiment's section of the network that a kind of job computes with."""
+    return _SECTIONS.get(kind, "image")
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Specs:
         """Device, threads and the one precision of a kind of job."""
         precision = self.compute["precision"]
         if not isinstance(precision, str):
-            precision = precision[_NETWORKS.get(kind, "image")]
+            precision = precision[section_of(kind)]
         return {**self.compute, "precision": precision}
 
     def prepare(self, roles: Mapping[str, str]) -> Spec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import math
 import os
 import pty
 import re
@@ -18,6 +19,7 @@ import pytest
 import typer
 
 from harness import __version__
+from harness.base import progress as progress_module
 from harness.base.console import Console, emit_json, prepare_streams, run_guarded
 from harness.base.errors import ConfigError, EnvironmentFault, JobFailed, Stopped
 from harness.base.progress import elapsed
@@ -69,6 +71,40 @@ def test_plain_progress_says_how_far_when_it_is_time() -> None:
         progress.start("a", "mask", 300)
         progress.update("a", 12, "D 0.3")
     assert stream.getvalue().splitlines()[1] == "at      mask 12/300  D 0.3"
+
+
+def test_plain_progress_of_a_command_is_a_line_for_all_its_jobs() -> None:
+    stream = io.StringIO()
+    with Console(stream=stream, interval_s=0).progress() as progress:
+        progress.start("a", "mask, seed 0", 300)
+        progress.start("b", "score of it", minor=True)
+        progress.update("a", 12, "D loss 0.3")
+        progress.overall(4, 40, 700.0)
+        progress.finish("b")
+        progress.start("c", "score again", minor=True)
+        progress.finish("c", "no room", failed=True)
+        progress.overall(5, 40, None)
+        progress.finish("a")
+    lines = [re.sub(r"\d s$", "N s", line) for line in stream.getvalue().splitlines()]
+    assert lines[0] == "start   mask, seed 0"
+    assert "at      [4/40 jobs] about 12 min left: mask, seed 0 12/300  D loss 0.3" in lines
+    assert "failed  [6/40 jobs] score again  no room, N s" in lines
+    assert lines[-1] == "done    [6/40 jobs] mask, seed 0  N s"
+    assert not any("score of it" in line for line in lines)
+
+
+def test_a_line_that_is_repeated_becomes_rarer_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now)
+    stream = io.StringIO()
+    with Console(stream=stream, interval_s=10).progress() as progress:
+        progress.start("a", "mask", 300)
+        for _ in range(4 * 3600):
+            now += 1
+            progress.overall(1, 10, 60.0)
+    lines = stream.getvalue().count("at ")
+    # 100 lines in the first 1,000 s, then one in a hundredth of the time so far.
+    assert 100 + 100 * math.log(14.4) - 40 < lines < 100 + 100 * math.log(14.4) + 40
 
 
 def test_jobs_that_end_unannounced_still_leave_a_line() -> None:

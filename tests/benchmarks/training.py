@@ -27,7 +27,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.commands.compute import resolve_here
-from harness.commands.costs.precision_timing import WORTH
+from harness.commands.costs.step_timing import WORTH
 from harness.config.experiment import to_dict
 from harness.config.stages import DcganConfig, Pix2pixConfig, SegmentationAugmentation, UnetConfig
 from harness.models.dcgan import Discriminator, Generator

@@ -18,6 +18,7 @@ from harness.commands.chosen_settings import choice, stage_sweep
 from harness.commands.session import Session
 from harness.commands.steps import comparison_of
 from harness.config.load import load_experiment
+from harness.jobs.forecast import TRAINING_IN_JOBS
 from harness.jobs.spec import Spec
 from harness.metrics.segmentation.structure_scores import MEASURES
 
@@ -61,18 +62,20 @@ def test_the_path_command_by_command(here: Path, experiment: str, prepared: Path
     assert pairs.err.count("patients: ") == 1
 
     dry = run_cli("sweep", *own, "--stage", "mask", "--dry-run", "--trials", "1", "--json")
-    (plan,) = dry.json["plan"]
-    assert (plan["trials"], plan["seeds"], plan["epochs"], plan["pairs"]) == (1, 2, 2, 30)
-    seconds = 1 * 2 * 2 * 30 / plan["images_per_second"]
-    assert plan["training_seconds"] <= seconds * 1.001
-    assert plan["scores"] == 2
-    ratio = plan["scoring_seconds"] / plan["training_seconds"]
-    assert ratio == pytest.approx(2 * plan["seconds_per_score"] * plan["images_per_second"] / 60)
-    assert plan["seconds"] == pytest.approx(plan["training_seconds"] + plan["scoring_seconds"])
+    plan, (part,) = dry.json["plan"], dry.json["plan"]["parts"]
+    # 2 seeds of 2 epochs, scored at both, and what real images are like.
+    assert (part["part"], part["trainings"], part["jobs"]) == ("mask sweep", 2, 2 + 4 + 1)
+    each = plan["seconds_per_unit"]
+    training, scoring = 2 * 2 * each["mask-stage"], 4 * each["mask-score"]
+    diversity = 2 * each["mask-stage"] / TRAINING_IN_JOBS
+    assert part["seconds"] == pytest.approx((training + scoring + diversity) / plan["workers"])
+    assert plan["memory"]["worker"] > 100_000_000
+    assert plan["problems"] == []
     # A training of a second is nothing beside two passes through a feature network.
-    assert f"scoring takes {100 * ratio:.0f} % of the mask stage's training time" in dry.err
+    share = f"scoring takes {100 * scoring / training:.0f} % of the mask stage's training time"
+    assert share in dry.err
     assert "lower metrics.scored_epochs or metrics.images" in dry.err
-    assert "mask sweep: 1 trial x 2 seeds, at most 2 epochs of 30 pairs each, 4 in all" in dry.err
+    assert "this machine has it" in dry.err
     assert "nothing was trained" in dry.err
     assert dry.then == ["harness", "sweep", experiment, "--stage", "mask", *changes, "-s",
                         "sweep.mask.trials=1", "--workdir", "my work"]  # fmt: skip
@@ -91,7 +94,7 @@ def test_the_path_command_by_command(here: Path, experiment: str, prepared: Path
     values = {t["params"]["batch_size"]: t["value"] for t in entry["trials"]}
     assert values == {6: 6.0, 12: 12.0}
     assert chosen["mask"]["params"] == {"batch_size": 6}
-    assert f" * trial   {entry['best']}: 6  (batch_size 6)" in swept.err
+    assert f" * trial   {entry['best']}: 6  (batch size 6)" in swept.err
     assert swept.then == ["harness", "compare", *repeated]
 
     collapsed = run_cli("collapse", *own, "--json")

@@ -11,7 +11,7 @@ import pytest
 from harness.base.errors import EnvironmentFault
 from harness.base.files import read_json, write_json
 from harness.commands.compute import resolve_compute, resolve_here
-from harness.commands.costs.precision_timing import faster
+from harness.commands.costs.step_timing import faster
 from harness.config.experiment import Experiment
 from harness.training.precision import PRECISIONS, has_bfloat16
 from harness.work.specs import Specs

@@ -160,10 +160,10 @@ def test_time_left_is_the_pace_of_epochs_whatever_pauses_lie_between(tmp_path: P
         journal.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 8, "na')
         (running,) = entry(work)["running"]
         assert (running["epoch"], running["epochs"]) == (7, 12)
-        assert running["values"] == {"train/g_loss": 3.5}
+        assert running["values"] == {"train/g_loss": 3.5, "train/learning_rate": 0.1}
         assert running["left"] == pytest.approx(50 - (time.time() - now), abs=1)
         shown = "\n".join(in_full(status(tmp_path)))
-        assert "running: counts, epoch 7 of 12, g_loss 3.5, about " in shown
+        assert "running: counts, epoch 7 of 12, G loss 3.5, about " in shown
 
 
 def test_another_commands_lease_is_not_this_experiments(tmp_path: Path) -> None:

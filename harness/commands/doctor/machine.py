@@ -51,15 +51,23 @@ def usable_cores() -> int:
 
 def memory() -> Finding:
     """Whether memory is there for the workers."""
-    there = psutil.virtual_memory()
-    total = min([there.total, *(int(text) for text in _limits("memory.max") if text != "max")])
-    free = min(there.available, total)
+    total, free = _total_memory(), free_memory()
     said = f"{size(free)} of {size(total)} free"
     fitting = max(1, free // A_WORKER)
     if fitting < usable_cores():
         said += f", a worker takes about {size(A_WORKER)} or more; add --workers {fitting}"
         return Finding("memory", "warning", said)
     return Finding("memory", "ok", said)
+
+
+def free_memory() -> int:
+    """Bytes that may still be taken: of the machine, or of the process's control group."""
+    return min(psutil.virtual_memory().available, _total_memory())
+
+
+def _total_memory() -> int:
+    limits = (int(text) for text in _limits("memory.max") if text != "max")
+    return min([psutil.virtual_memory().total, *limits])
 
 
 def _limits(name: str, root: Path = Path("/sys/fs/cgroup")) -> list[str]:
@@ -93,7 +101,7 @@ def disk(workdir: Path) -> Finding:
     if usage.free < LEAST_DISK:
         return Finding("disk", "fault", f"{said}; make room, or name another --workdir")
     if usage.free < LITTLE_DISK:
-        said += "; `harness sweep EXPERIMENT --dry-run` says what a sweep takes"
+        said += "; `harness run EXPERIMENT --dry-run` says what a run takes"
         return Finding("disk", "warning", said)
     if kind in PASSING:
         return Finding("disk", "warning", f"{said}; {PASSING[kind]}")

@@ -15,7 +15,9 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
     CTImageStorage,
@@ -187,7 +189,11 @@ def _contour(order: Order, anatomy: Anatomy, ring: Vector) -> Dataset:
     contour.ContourImageSequence = [_image(order, index)]
     contour.ContourGeometricType = "CLOSED_PLANAR"
     contour.NumberOfContourPoints = len(ring)
-    contour.ContourData = [f"{v:.{DECIMALS}f}" for v in (ring + ORIGIN_MM).ravel()]
+    points = "\\".join(f"{v:.{DECIMALS}f}" for v in (ring + ORIGIN_MM).ravel()).encode()
+    points += b" " * (len(points) % 2)
+    # As it will lie in the file: pydicom takes longer to check thousands of points than to write.
+    tag = Tag("ContourData")
+    contour[tag] = RawDataElement(tag, "DS", len(points), points, 0, True, True)
     return contour
 
 

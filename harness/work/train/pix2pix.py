@@ -1,6 +1,7 @@
 """The image network `pix2pix`: mask -> CT.
 
-Method: Isola et al. 2017 with the official settings: BatchNorm U-Net of seven levels, 3-layer
+Method: Isola et al. 2017 with the official settings: BatchNorm U-Net (`unet_128`; one level fewer
+for 64 pixels), 3-layer
 PatchGAN on the (mask, CT) pair, vanilla GAN loss + `l1_weight` x L1, one D step (losses halved) and
 one G step on the same fake.
 """
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
 
+from harness.config.stages import pix2pix_levels
 from harness.models.pix2pix import PatchDiscriminator, UnetGenerator
 from harness.training.precision import Precision
 from harness.work.train.gan import Adversaries
@@ -32,7 +34,7 @@ class Pix2pix(Adversaries):
         super().__init__(
             config,
             precision,
-            UnetGenerator(width=width, in_channels=channels, dropout=config["dropout"]),
+            UnetGenerator(width, channels, dropout=config["dropout"], levels=pix2pix_levels(edge)),
             lambda: PatchDiscriminator(width=width, in_channels=channels + 1),
         )
 

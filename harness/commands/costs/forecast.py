@@ -1,0 +1,132 @@
+"""What a command takes on this machine: its jobs, known ahead, and time from timed steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.commands.audit import read_audits
+from harness.commands.chosen_settings import choice, stage_sweep, tuning_under
+from harness.commands.compute import Precisions, default_workers
+from harness.commands.session import Session
+from harness.commands.steps import comparison_of
+from harness.data.pairs.store import Store
+from harness.jobs.forecast import Forecast, Work
+from harness.jobs.graph import JobGraph
+from harness.jobs.kinds import KINDS
+from harness.jobs.spec import Request
+from harness.jobs.status import missing
+
+NAMES = {
+    "mask": "mask sweep",
+    "image": "image sweep",
+    "segmentation": "choice for all arms",
+    "comparison": "comparison",
+}
+"""What a command may consist of, in its order."""
+
+TRAININGS = {
+    "mask": ("mask-stage",),
+    "image": ("image-stage", "image-decay"),
+    "segmentation": ("segmenter",),
+}
+"""Kinds of jobs that train the network of a section."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a command.
+
+    Attributes:
+        requests: jobs that the parts before it do not ask for; finished ones are among them.
+    """
+
+    key: str
+    requests: tuple[Request, ...]
+
+    @property
+    def name(self) -> str:
+        return NAMES[self.key]
+
+    @property
+    def trainings(self) -> int:
+        """Trainings, each with its decay."""
+        kinds = [request.spec.kind for request in self.requests]
+        return sum(KINDS.get(k).training and not k.endswith("-decay") for k in kinds)
+
+
+def plan_ahead(session: Session, keys: Iterable[str]) -> list[Part]:
+    """The jobs of a command's parts, as far as they can be known before they are asked for.
+
+    Trials that a sampler would choose are drawn at random; what a sweep would choose has the
+    experiment's settings, or those of an earlier choice.
+    """
+    seen: dict[str, Request] = {}
+    found = []
+    for key in keys:
+        graph = JobGraph(session.work)
+        if key in ("mask", "image"):
+            stage_sweep(session, key).preview(graph)
+        elif key == "segmentation":
+            tuning_under(session, choice(session)).plan(graph, ahead=True)
+        else:
+            plan = comparison_of(session, choice(session)).plan(graph, ahead=True)
+            read_audits(session, plan, graph)
+        wanted = {request.spec.digest: request for request in graph.wanted()}
+        found.append(Part(key, tuple(r for digest, r in wanted.items() if digest not in seen)))
+        seen |= wanted
+    return found
+
+
+def seconds_per_unit(session: Session) -> dict[str, float]:
+    """Seconds of a worker for an epoch of each kind of training, from timed steps; {} where
+    another machine computes."""
+    if session.address is not None:
+        return {}
+    store = Store.open(session.work.job(session.store).path / "store")
+    pairs, settings = (
+        len(store.select(role="train", selected=True)),
+        session.experiment.segmentation,
+    )
+    images = {
+        "mask": pairs,
+        "image": pairs,
+        "segmentation": settings.updates_per_epoch * settings.batch_size,
+    }
+    rates = {section: image_rate(session, section) for section in images}
+    return {
+        kind: images[section] / rates[section]
+        for section, kinds in TRAININGS.items()
+        for kind in kinds
+    }
+
+
+def image_rate(session: Session, section: str) -> float:
+    """Images per second of a network's steps: as frozen in the work folder, else timed now."""
+    from harness.commands.costs.step_timing import image_rate as timed  # takes torch
+
+    precisions = session.compute["precision"]
+    frozen = precisions.rate(section) if isinstance(precisions, Precisions) else None
+    compute = session.specs.compute_of(TRAININGS[section][0])
+    return frozen or timed(session.experiment, section, compute)
+
+
+def forecast(session: Session, parts: Sequence[Part], per_unit: Mapping[str, float]) -> Forecast:
+    """Of parts of a command; nothing of them is asked for yet."""
+    requests = [request for part in parts for request in part.requests]
+    workers = session.workers or default_workers(session.compute)
+    return Forecast(Work.of(requests), per_unit, 1 if session.engine == "inline" else workers)
+
+
+def seconds_left(session: Session, parts: Sequence[Part], per_unit: Mapping[str, float]) -> float:
+    """How long the workers take for what of the parts is not done."""
+    found = forecast(session, parts, per_unit)
+    found.ask(session.work, [request for part in parts for request in part.requests])
+    return found.left([]) or 0.0
+
+
+def foresee(session: Session, keys: Sequence[str]) -> None:
+    """Let the session's command say how long it takes, before it begins and while it runs."""
+    parts = plan_ahead(session, keys)
+    if any(missing(session.work, request) for part in parts for request in part.requests):
+        session.forecast = forecast(session, parts, seconds_per_unit(session))

@@ -1,0 +1,144 @@
+"""How much of a command is left: its work by kind of job, at the pace measured so far.
+
+The unit of work is an epoch of a training, else a job. What a command will ask for later (the next
+trials of a sweep, the scores of the test) is expected; what it has asked for is counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from harness.jobs.folder import WorkFolder
+from harness.jobs.kinds import KINDS
+from harness.jobs.spec import Request
+from harness.jobs.status import missing
+
+TRAINING_IN_JOBS = 12
+"""A training takes as long as so many jobs of a kind that was neither timed nor measured yet."""
+
+
+@dataclass
+class Work:
+    """Work by kind of job: how many jobs, how many units."""
+
+    jobs: Counter[str] = field(default_factory=Counter)
+    units: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, requests: Iterable[Request]) -> Work:
+        """What requests come to, each done from its beginning."""
+        found = cls()
+        for request in requests:
+            found.jobs[request.spec.kind] += 1
+            found.units[request.spec.kind] += units_after(request, first_epoch(request))
+        return found
+
+    def add(self, other: Work, times: float = 1.0) -> None:
+        """Add other work, so many times; counts are rounded up."""
+        for own, more in ((self.jobs, other.jobs), (self.units, other.units)):
+            for kind, count in more.items():
+                own[kind] += -int(-count * times // 1)
+
+
+def first_epoch(request: Request) -> int:
+    """The epoch after which a training begins: a decay goes on from another one's checkpoint."""
+    return max((entry.epoch or 0 for entry in request.spec.inputs.values()), default=0)
+
+
+def units_after(request: Request, epoch: int) -> int:
+    """Units of a request that are left when a training of it has come to an epoch."""
+    if not KINDS.get(request.spec.kind).training:
+        return 1
+    return max(0, max(request.epochs, default=0) - epoch)
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """A job that a worker computes now.
+
+    Attributes:
+        epoch: that a training has reached.
+        units, seconds: that it did since it was taken up, and took for them.
+    """
+
+    request: Request
+    epoch: int
+    units: int
+    seconds: float
+
+
+@dataclass
+class Forecast:
+    """What is left of one command.
+
+    Attributes:
+        expected: all of its work, as far as that can be known before it begins.
+        seconds: of a worker for a unit of a kind, before any was measured.
+        workers: that share the work.
+    """
+
+    expected: Work
+    seconds: Mapping[str, float]
+    workers: int = 1
+    _asked: dict[str, Request] = field(default_factory=dict)
+    _open: dict[str, tuple[Request, int]] = field(default_factory=dict)
+    _units: dict[str, float] = field(default_factory=dict)
+    _taken: dict[str, float] = field(default_factory=dict)
+
+    def ask(self, work: WorkFolder, requests: Iterable[Request]) -> None:
+        """Take in a planning pass: what was asked for, and what of it is not there yet."""
+        for request in requests:
+            digest = request.spec.digest
+            self._asked[digest] = request
+            self._open.pop(digest, None)
+            lacking = missing(work, request)
+            if lacking:
+                there = [epoch for epoch in request.epochs if epoch not in lacking]
+                self._open[digest] = request, max([first_epoch(request), *there])
+
+    def measure(self, job: UnderWay) -> None:
+        """Take in what a job that ended took."""
+        kind = job.request.spec.kind
+        self._units[kind] = self._units.get(kind, 0) + job.units
+        self._taken[kind] = self._taken.get(kind, 0) + job.seconds
+
+    def counts(self) -> tuple[int, int]:
+        """Jobs that are done, and jobs in all."""
+        in_all = Work.of(self._asked.values()).jobs | self.expected.jobs
+        return len(self._asked) - len(self._open), sum(in_all.values())
+
+    def left(self, running: Iterable[UnderWay]) -> float | None:
+        """Seconds to the end; None where nothing is known of the pace."""
+        pace = self._pace(running)
+        at = {job.request.spec.digest: job.epoch for job in running}
+        units, asked = Counter[str](), Work.of(self._asked.values()).units
+        longest = 0.0
+        for digest, (request, epoch) in self._open.items():
+            kind, more = request.spec.kind, units_after(request, max(epoch, at.get(digest, 0)))
+            units[kind] += more
+            longest = max(longest, more * pace.get(kind, 0.0))
+        units += self.expected.units - asked
+        trainings = {k: n for k, n in self.expected.jobs.items() if KINDS.get(k).training and n}
+        whole = [self.expected.units[k] / n * pace[k] for k, n in trainings.items() if k in pace]
+        if not pace:
+            return None
+        other = sum(whole) / max(1, len(whole)) / TRAINING_IN_JOBS
+        total = sum(count * pace.get(kind, other) for kind, count in units.items())
+        return max(total / self.workers, longest)
+
+    def _pace(self, running: Iterable[UnderWay]) -> dict[str, float]:
+        """Seconds for a unit by kind: as measured here, else as timed before, corrected by what
+        those of other kinds took beside what was timed of them."""
+        done, taken = dict(self._units), dict(self._taken)
+        for job in running:
+            if job.units:
+                kind = job.request.spec.kind
+                done[kind] = done.get(kind, 0) + job.units
+                taken[kind] = taken.get(kind, 0) + job.seconds
+        pace = {kind: taken[kind] / count for kind, count in done.items() if count}
+        both = [kind for kind in pace if kind in self.seconds]
+        timed = sum(done[kind] * self.seconds[kind] for kind in both)
+        slower = sum(taken[kind] for kind in both) / timed if timed else 1.0
+        return {kind: slower * seconds for kind, seconds in self.seconds.items()} | pace
