@@ -5,9 +5,12 @@ Heavy libraries are imported inside commands, so that `--help` is quick.
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import Any
 
 from harness.base.console import prepare_streams, run_guarded
+from harness.base.errors import EnvironmentFault
 from harness.cli import experiments, folder, standalone  # noqa: F401 - they register, in this order
 from harness.cli.options import app
 
@@ -17,4 +20,13 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Entry point of the `harness` command."""
     prepare_streams()
-    sys.exit(run_guarded(lambda: app(standalone_mode=False), "--json" in sys.argv))
+    sys.exit(run_guarded(_call, "--json" in sys.argv))
+
+
+def _call() -> Any:
+    if os.name == "nt":
+        raise EnvironmentFault(
+            "harness locks its files as POSIX systems do, but got Windows; install it in WSL2, "
+            "which is Linux"
+        )
+    return app(standalone_mode=False)

@@ -124,7 +124,7 @@ def starter(
         data: source, root, labels, structures, patterns, window and spacing.
         words: what a comment says of the structures found ("found"), of the names that they have
             ("named"), of the window ("window") and the crops ("crop"), and the command that times a
-            search ("cost").
+            run ("cost").
         schema: file of the JSON schema of experiments, which lies beside.
 
     Raises:
@@ -132,8 +132,8 @@ def starter(
     """
     parse_experiment(write_yaml({"name": name}), "the new experiment")
     machine = (
-        f"Widths and epochs below are for {sizes.words}. `{words['cost']}` times both stages on "
-        "the machine where it is typed, says how long a search takes, and trains nothing."
+        f"Widths and epochs below are for {sizes.words}. `{words['cost']}` times the networks on "
+        "the machine where it is typed, says how long each part takes, and trains nothing."
     )
     comments = {**words, "named": f"Here: {words['named']}.", "machine": machine}
     values = {"name": name, **to_dict(data)}

@@ -29,7 +29,7 @@ WORDS = {
     "named": "'Parotid_L' (3), '@root: # x' (1)",
     "window": "From somebody's CT.",
     "crop": "They fit.",
-    "cost": "harness sweep mine.yaml --dry-run",
+    "cost": "harness run mine.yaml --dry-run",
 }
 GPU = Sizes.of(2, gpu=True)
 

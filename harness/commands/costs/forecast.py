@@ -79,15 +79,10 @@ def plan_ahead(session: Session, keys: Iterable[str]) -> list[Part]:
 
 
 def seconds_per_unit(session: Session) -> dict[str, float]:
-    """Seconds of a worker for an epoch of each kind of training, from timed steps; {} where
-    another machine computes."""
-    if session.address is not None:
-        return {}
+    """Seconds of a worker for an epoch of each kind of training, from steps on this machine."""
     store = Store.open(session.work.job(session.store).path / "store")
-    pairs, settings = (
-        len(store.select(role="train", selected=True)),
-        session.experiment.segmentation,
-    )
+    pairs = len(store.select(role="train", selected=True))
+    settings = session.experiment.segmentation
     images = {
         "mask": pairs,
         "image": pairs,
@@ -129,4 +124,5 @@ def foresee(session: Session, keys: Sequence[str]) -> None:
     """Let the session's command say how long it takes, before it begins and while it runs."""
     parts = plan_ahead(session, keys)
     if any(missing(session.work, request) for part in parts for request in part.requests):
-        session.forecast = forecast(session, parts, seconds_per_unit(session))
+        here = session.address is None  # else the pace is known when the first jobs have ended
+        session.forecast = forecast(session, parts, seconds_per_unit(session) if here else {})

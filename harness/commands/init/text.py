@@ -73,7 +73,7 @@ def comments(looked: Looked, target: Target, proposal: Proposal, output: Path) -
         "named": _of_names(target),
         "window": _of_window(proposal),
         "crop": _of_crop(proposal),
-        "cost": shlex.join(["harness", "sweep", str(output), "--dry-run", "-s", "sweep={}"]),
+        "cost": shlex.join(["harness", "run", str(output), "--dry-run"]),
     }
 
 
