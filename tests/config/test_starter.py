@@ -73,7 +73,7 @@ def test_a_machine_without_gpu_gets_narrow_networks() -> None:
     assert (few.mask.width, few.image.width, few.image.schedule.epochs) == (16, 16, 100)
     assert (many.mask.width, many.image.width, many.image.schedule.epochs) == (32, 24, 300)
     text = written(sizes=Sizes.of(1, gpu=False))
-    assert "# Widths and epochs below are for 1 core without a GPU. `harness sweep" in text
+    assert "# Widths and epochs below are for 1 core without a GPU. `harness run" in text
 
 
 def test_it_is_short_and_fits_a_screen_in_width() -> None:
