@@ -17,4 +17,6 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Entry point of the `harness` command."""
     prepare_streams()
-    sys.exit(run_guarded(lambda: app(standalone_mode=False), "--json" in sys.argv))
+    sys.exit(
+        run_guarded(lambda: app(prog_name="harness", standalone_mode=False), "--json" in sys.argv)
+    )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.base.text import DASH, short
+from harness.base.text import DASH, aligned, short
 from harness.metrics.records import record_of
 
 _TITLES = {
@@ -114,12 +114,3 @@ def _notes(scores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             about.setdefault(note, []).append(_title(name))
     for note, names in about.items():
         yield f"  {', '.join(names)}: {note}"
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns of one width: the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = [first.ljust(widths[0])]
-        cells += [text.rjust(width) for text, width in zip(others, widths[1:], strict=True)]
-        yield "  " + "   ".join(cells).rstrip()
