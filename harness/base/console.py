@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from harness import __version__
 from harness.base.errors import HarnessError
 from harness.base.progress import JobProgress, PlainProgress, TerminalProgress
+from harness.base.usage import usage_sentence
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -167,23 +168,19 @@ def run_guarded(main: Callable[[], int | None], json_mode: bool = False) -> int:
 
 
 def _parser_exit(error: Any, json_mode: bool) -> int:
-    """What the command line's parser raises: an exit, Ctrl-C, or usage (which it shows itself)."""
+    """What the command line's parser raises: an exit, Ctrl-C, or what it refuses."""
     if not hasattr(error, "exit_code"):
         return _report("Interrupted", _INTERRUPTED, EXIT_INTERRUPTED, json_mode, "")
     code = int(error.exit_code)
-    if hasattr(error, "format_message"):
+    if type(error).__name__ == "NoArgsIsHelpError":  # `harness` alone: its message is the help
         error.show(file=sys.stderr)
-        if json_mode:
-            _emit_error("UsageError", error.format_message(), code)
+    elif hasattr(error, "format_message"):
+        return _report("UsageError", usage_sentence(error), code, json_mode)
     return code
 
 
 def _report(kind: str, message: str, code: int, json_mode: bool, prefix: str = "error: ") -> int:
     Console().stream.write(f"{prefix}{message}\n")
     if json_mode:
-        _emit_error(kind, message, code)
+        emit_json({"error": {"kind": kind, "message": message, "exit_code": code}})
     return code
-
-
-def _emit_error(kind: str, message: str, code: int) -> None:
-    emit_json({"error": {"kind": kind, "message": message, "exit_code": code}})

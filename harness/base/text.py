@@ -114,20 +114,22 @@ def meant(name: str, valid: Iterable[str], otherwise: str = "") -> str:
     return f"; did you mean '{near}'?" if near else otherwise
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns of one width: the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = [first.ljust(widths[0])]
-        cells += [text.rjust(width) for text, width in zip(others, widths[1:], strict=True)]
-        yield "  " + "   ".join(cells).rstrip()
-
-
 def settings_text(params: Mapping[str, object]) -> str:
     """A trial's settings on one line, by the last part of their paths, in words."""
     values = {path: f"{v:.3g}" if isinstance(v, float) else v for path, v in params.items()}
-    words = {path: path.rpartition(".")[2].replace("_", " ") for path in params}
-    return ", ".join(f"{words[path]} {value}" for path, value in values.items())
+    names = {path: path.rpartition(".")[2].replace("_", " ") for path in params}
+    return ", ".join(f"{names[path]} {value}" for path, value in values.items())
+
+
+def aligned(
+    rows: Sequence[Sequence[str]], others: Callable[[str, int], str] = str.rjust
+) -> Iterator[str]:
+    """Columns of one width: the first to the left, the others to the right, or as told."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *rest in rows:
+        cells = [first.ljust(widths[0])]
+        cells += [others(text, width) for text, width in zip(rest, widths[1:], strict=True)]
+        yield "  " + "   ".join(cells).rstrip()
 
 
 def day(seconds: float) -> str:

@@ -29,4 +29,4 @@ def _call() -> Any:
             "harness locks its files as POSIX systems do, but got Windows; install it in WSL2, "
             "which is Linux"
         )
-    return app(standalone_mode=False)
+    return app(prog_name="harness", standalone_mode=False)

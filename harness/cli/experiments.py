@@ -10,6 +10,7 @@ import typer
 
 from harness.base.console import emit_json
 from harness.base.errors import ConfigError
+from harness.base.text import meant
 from harness.cli.options import Options, experiment_command
 
 NOTHING = "nothing was trained"
@@ -92,15 +93,17 @@ def collapse(
 ) -> None:
     """Judge every seed of the sweeps against real patients."""
     if fail_on not in (None, "collapse"):
-        raise ConfigError(f"--fail-on must be collapse, but got '{fail_on}'")
-    session = options.session()
+        raise ConfigError(f"--fail-on must be collapse, but got '{fail_on}'; type collapse")
+    session = options.session(reads_patients=False)
     from harness.commands.collapse import run_collapse
 
     with session.open():
         found = run_collapse(session)
     if not options.json:
         sys.stdout.write(found["verdict"] + "\n")
-    options.finish(found, f"evidence: {found['report']}", options.pages())
+    sound = not found["collapsed"] and session.experiment.mask.learns == "mask"
+    then = options.next("compare") if sound else options.next("report", "--open")
+    options.finish(found, f"evidence: {found['report']}", then)
     if fail_on and found["collapsed"]:
         raise typer.Exit(4)
 
@@ -125,11 +128,10 @@ def calibrate(
 
     Counts false alarms as well. `comparison` simulates Dice tables: false positives and power.
     """
-    if what not in ("collapse", "memorisation", "comparison"):
-        raise ConfigError(
-            "calibrate needs one of: collapse, memorisation, comparison; "
-            f"but got '{what}'; name one of them"
-        )
+    known = ("collapse", "memorisation", "comparison")
+    if what not in known:
+        hint = meant(what, known, "; name one of them")
+        raise ConfigError(f"calibrate needs one of: {', '.join(known)}; but got '{what}'{hint}")
     if what == "comparison" and images:
         raise ConfigError(
             "--images must be left out of calibrate comparison, which simulates Dice and draws no "
@@ -160,7 +162,7 @@ def calibrate(
 def report(
     options: Options,
     publish: Annotated[
-        str | None,
+        Path | None,
         typer.Option(
             metavar="<path>", help="copy it to FOLDER/NAME too, listed in FOLDER/README.md"
         ),
@@ -168,13 +170,11 @@ def report(
     show: Annotated[bool, typer.Option("--open", help="open the page in the browser")] = False,
 ) -> None:
     """Write the page and tables from what is finished."""
-    session = options.session()
+    session = options.session(reads_patients=False)
     from harness.commands.browser import open_page
     from harness.commands.report import write_page
 
-    if publish is not None and not publish.strip():
-        raise ConfigError("--publish must name a folder, but got ''; name one, or leave it out")
-    found = write_page(session, Path(publish) if publish else None)
+    found = write_page(session, publish)
     then = options.pages() if found["finished"] else options.next("run")
     where = f"report: {found['report']}"
     if found["published"]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from typer.core import TyperGroup
+
+from harness.base.errors import ConfigError
 
 GROUPS = {
     "Run an experiment": {
@@ -39,6 +42,18 @@ GROUPS = {
 
 class Groups(TyperGroup):
     """The group of all commands, whose help and epilogs come from `GROUPS`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse empty values: as a path '' would be the present folder."""
+        for before, value in itertools.pairwise(["harness", *args]):
+            name, equals, rest = value.partition("=")
+            empty = not value or (name.startswith("--") and equals and not rest)
+            if empty and not ctx.resilient_parsing:
+                raise ConfigError(
+                    f"a value must not be empty, but got '' for {name or before}; give one, or "
+                    "leave it out (is a variable of the shell not set?)"
+                )
+        return super().parse_args(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command with its example."""

@@ -109,8 +109,11 @@ class Options:
 
         WorkFolder(self.workdir).check_format()
 
-    def session(self) -> Session:
+    def session(self, reads_patients: bool = True) -> Session:
         """A session of the loaded experiment.
+
+        Args:
+            reads_patients: as of `Session`.
 
         Raises:
             ConfigError: the work folder cannot be made or is of another format, no executor has
@@ -139,6 +142,7 @@ class Options:
             self.workers,
             self.engine,
             self.address,
+            reads_patients,
             tuple(sys.argv[1:]),
         )
 

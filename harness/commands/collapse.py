@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.errors import DataError
-from harness.base.text import counted, settings_text
+from harness.base.text import DASH, aligned, counted, settings_text
 from harness.commands.chosen_settings import finished_sweeps, has_study, stage_sweep
 from harness.commands.report import write_page
 from harness.commands.session import Session
@@ -30,7 +30,7 @@ def judge_sweeps(session: Session) -> list[Verdicts]:
     """
     found = []
     for stage in ("mask", "image"):
-        if not has_study(session, stage):
+        if not session.patients_known or not has_study(session, stage):
             continue
         planner = stage_sweep(session, stage)
         plan = session.drive(planner.rescore)
@@ -75,30 +75,53 @@ def _sheet(session: Session, sweep: SweepPlan, verdicts: Verdicts) -> Path | Non
     return path
 
 
-def lines(verdicts: Verdicts) -> list[str]:
-    """What the console says after the verdict: settings, then the seeds that collapsed."""
-    text = [verdicts.caution] if verdicts.caution else []
-    by_trial = {row.trial: row for row in verdicts.seeds}
-    for rate in verdicts.settings:
-        row = by_trial[rate.value]
-        share = f"{rate.collapsed} of {counted(rate.of, 'seed')} collapsed"
-        if rate.interval is not None:
-            low, high = (round(100 * end) for end in rate.interval)
-            share += f" (95 % interval {low} to {high} %)"
-        counts = ", ".join(f"{count} {verdict}" for verdict, count in rate.words.items())
-        text.append(f"trial {rate.value} ({settings_text(row.params)}): {share}: {counts}")
-    text += [
-        f"trial {row.trial} seed {row.seed}: {row.sentence}{_since(row)}"
-        for row in verdicts.seeds
-        if row.collapsed
+def lines(found: Verdicts) -> list[str]:
+    """What the console says of a stage: a line per seed, how many collapsed and where, what to
+    do."""
+    rows = [("trial", "seed", "verdict", "since epoch", "setting")]
+    rows += [
+        (str(row.trial), str(row.seed), row.word, _since(row), settings_text(row.params))
+        for row in found.seeds
     ]
+    space = f"sweep.{found.stage}.space"
+    bad = [row for row in found.seeds if row.collapsed]
+    unclear = [row for row in found.seeds if row.word == "undecided"]
+    text = [*aligned(rows, str.ljust), _summary(bad, found.seeds)]
+    if found.caution:
+        text.append(found.caution)
+    if bad:
+        text.append(f"The page has samples of every seed; narrow {space} and sweep again.")
+    if unclear:
+        text.append(f"{counted(len(unclear), 'seed')} undecided, the first: {unclear[0].sentence}")
     return text
 
 
 def _since(row: SeedVerdict) -> str:
-    if row.onset is not None or row.seen is None:
-        return ""
-    return f" Seen at every scored epoch from {row.seen} on."
+    """What showed it, and from which epoch on."""
+    since = {"losses": row.onset, "samples": row.seen}
+    return ", ".join(f"{n} ({what})" for what, n in since.items() if n is not None) or DASH
+
+
+def _summary(bad: Sequence[SeedVerdict], seeds: Sequence[SeedVerdict]) -> str:
+    """How many collapsed, and where others did not."""
+    text = f"{len(bad)} of {counted(len(seeds), 'seed')} collapsed"
+    common = _common(bad, seeds) if 0 < len(bad) < len(seeds) else ""
+    if common:
+        text += f", {'all ' if len(bad) > 1 else ''}{common}"
+    return text + "."
+
+
+def _common(bad: Sequence[SeedVerdict], seeds: Sequence[SeedVerdict]) -> str:
+    """The trial that has the collapsed seeds, or settings that not all seeds have; "" for none."""
+    if len({row.trial for row in bad}) == 1:
+        return f"in trial {bad[0].trial}"
+    told = {
+        path: value
+        for path, value in bad[0].params.items()
+        if all(row.params.get(path) == value for row in bad)
+        and any(row.params.get(path) != value for row in seeds)
+    }
+    return f"at {settings_text(told)}" if told else ""
 
 
 def run_collapse(session: Session) -> dict[str, Any]:
@@ -112,6 +135,7 @@ def run_collapse(session: Session) -> dict[str, Any]:
     page = write_page(session)
     show_verdicts(session, found, Path(page["report"]))
     for verdicts in found:
+        session.console.heading(f"{verdicts.stage.capitalize()} stage")
         for line in lines(verdicts):
             session.console.say(line)
     return {

@@ -54,13 +54,14 @@ def results(workdir: str | Path, experiment: str | Path, overrides: Sequence[str
 
     Raises:
         ConfigError: the file breaks a rule, or the folder is of another format.
-        DataError: there is no such work folder.
+        DataError: there is no such work folder, or it knows of no patients.
     """
     folder = Path(workdir)
     if not folder.is_dir():
         raise DataError(f"a work folder must exist to be read, but got '{folder}'; name another")
     WorkFolder(folder).check_format()
-    session = Session(load_experiment(Path(experiment), overrides), folder, Console(quiet=True))
+    loaded = load_experiment(Path(experiment), overrides)
+    session = Session(loaded, folder, Console(quiet=True), reads_patients=False)
     return frames(gather(session))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.base.console import Console
 from harness.base.errors import DataError
-from harness.base.files import write_text
+from harness.base.files import digest_of, write_text
 from harness.commands.compute import (
     default_workers,
     resolve_auditors,
@@ -32,7 +32,12 @@ from harness.jobs.lease import lease
 from harness.jobs.planned import Planned
 from harness.jobs.spec import Spec
 from harness.tracking.run_view import RunView
-from harness.work.prepare.patient_index import PatientIndex, index_patients
+from harness.work.prepare.patient_index import (
+    INDEX_VERSION,
+    PatientIndex,
+    index_patients,
+    recorded_index,
+)
 from harness.work.prepare.sources import make_source
 from harness.work.specs import Specs
 
@@ -56,6 +61,7 @@ class Session:
         workers: worker processes; None takes the device's default, or what the cluster holds.
         engine: executor by name.
         address: of the Ray cluster that computes; None: this machine.
+        reads_patients: False leaves the source alone and takes what an earlier command read.
         typed: the command line without `harness`, for whoever goes on with it.
         forecast: of the command, once it can be made: how many jobs and how long.
         views: runs to show in MLflow, by part of the program; the tracker's thread reads them.
@@ -67,6 +73,7 @@ class Session:
     workers: int | None = None
     engine: str = "processes"
     address: str | None = None
+    reads_patients: bool = True
     typed: tuple[str, ...] = ()
     views: dict[str, list[RunView]] = field(default_factory=dict)
     forecast: Forecast | None = None
@@ -102,10 +109,33 @@ class Session:
             return 1
         return self.workers or (os.cpu_count() or 1)
 
+    @property
+    def _record(self) -> Path:
+        """Which patients were read last; wherever they lie, under these settings of `data`."""
+        asked = digest_of([INDEX_VERSION, sanitised(self.experiment)["data"]])
+        return self.home / f"patients-{asked}.json"
+
+    @property
+    def patients_known(self) -> bool:
+        """Whether a command has read the patients."""
+        return recorded_index(self._record, self.root) is not None
+
     @cached_property
     def patient_index(self) -> PatientIndex:
-        """All patients of the source, each read once while unchanged."""
+        """All patients of the source, each read once while unchanged.
+
+        Raises:
+            DataError: they were not read, and this session reads none; or their folder is away.
+        """
         config = self.experiment.data
+        if not self.reads_patients:
+            known = recorded_index(self._record, self.root)
+            if known is None:
+                raise DataError(
+                    f"the patients of '{self.experiment.name}' must have been read under these "
+                    f"settings of data, but '{self.root}' knows of none; harness prepare reads them"
+                )
+            return known
         _check_root(config)
         with self.console.progress() as progress:
             progress.start("patients", "read patients")
@@ -116,6 +146,7 @@ class Session:
                 self.root,
                 lambda n, of: progress.update("patients", n, f"of {of}"),
                 self.readers,
+                self._record,
             )
             progress.finish(
                 "patients",

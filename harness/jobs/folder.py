@@ -170,10 +170,16 @@ class WorkFolder:
         """Leave a folder of another format alone.
 
         Raises:
-            ConfigError: it is one.
+            ConfigError: it is one, or somebody else's.
         """
         known = self._format.exists()
-        number = read_json(self._format)["format"] if known else 1
+        try:
+            number = read_json(self._format)["format"] if known else 1
+        except (ValueError, TypeError, KeyError) as error:
+            raise ConfigError(
+                f"'{self._format}' must hold the format of a work folder, but holds something "
+                "else; give --workdir another folder"
+            ) from error
         if number != FORMAT and (known or self.jobs.exists()):
             raise ConfigError(
                 f"'{self.root}' was made by format {number} of harness; this version begins anew "

@@ -42,10 +42,17 @@ def test_the_verdict_on_collapse_is_the_first_line(here: Path, swept: str) -> No
     answer = run_cli("collapse", swept)
     assert answer.code == 0
     assert answer.out.splitlines() == [VERDICT]
-    lost = [line for line in answer.err.splitlines() if "seed 1: Mode collapse" in line]
-    assert len(lost) == 1
-    assert lost[0].endswith("Seen at every scored epoch from 2 on.")
-    assert "1 of 2 seeds collapsed (95 % interval 9 to 91 %)" in answer.err
+    shown = answer.err.strip().partition("\n\nevidence: ")[0]
+    heading, head, *rows, summary, advice = shown.splitlines()
+    assert heading == "Mask stage"
+    assert head.split() == ["trial", "seed", "verdict", "since", "epoch", "setting"]
+    assert len({row.index("batch size") for row in rows}) == 1  # columns are aligned
+    lost = [row.split() for row in rows if "mode collapse" in row]
+    assert lost == [[lost[0][0], "1", "mode", "collapse", "2", "(samples)", "batch", "size", "12"]]
+    assert sum("healthy" in row for row in rows) == 3
+    assert summary == f"1 of 4 seeds collapsed, in trial {lost[0][0]}."
+    assert advice.endswith("narrow sweep.mask.space and sweep again.")
+    assert answer.then == ["harness", "report", "tiny.yaml", "--open"]
     assert "evidence: harness-work/experiments/tiny/report/index.html#collapse" in answer.err
     page = (here / "harness-work/experiments/tiny/report/index.html").read_text()
     assert VERDICT in page
@@ -81,4 +88,30 @@ def test_a_sweep_chosen_by_outcome_has_no_rates_of_collapse(
     scored.drive(lambda graph: stage_sweep(session, "mask").plan(graph))
     answer = run_cli("collapse", experiment, *changes)
     assert "so counts are not rates" in answer.err
-    assert "95 % interval" not in answer.err
+
+
+def test_a_summary_says_what_the_collapsed_seeds_share(
+    here: Path, experiment: str, prepared: Path
+) -> None:
+    shutil.copytree(prepared, here / "harness-work")
+    rates = "{batch_size: {values: [6, 12]}, optimiser.learning_rate: {values: [0.0002, 0.001]}}"
+    changes = ["-s", f"sweep.mask.space={rates}", "-s", "sweep.mask.trials=4"]
+    loaded = load_experiment(here / experiment, changes[1::2])
+    session = Session(loaded, here / "harness-work", Console(True))
+
+    def score(config: Any, seed: int, epoch: int) -> dict[str, Any]:
+        lost = config["optimiser"]["learning_rate"] == 0.001 and (config["batch_size"] > 6 or seed)
+        return {"quality/kid": 0.1, "collapse": verdict("mode collapse" if lost else "healthy")}
+
+    FakeExecutor(session.work, score).drive(lambda graph: stage_sweep(session, "mask").plan(graph))
+    answer = run_cli("collapse", experiment, *changes)
+    assert "\n3 of 8 seeds collapsed, all at learning rate 0.001.\n" in answer.err
+
+
+def test_where_nothing_was_swept_collapse_reads_nobody(here: Path, experiment: str) -> None:
+    answer = run_cli("collapse", experiment)
+    assert (answer.code, answer.out) == (2, "")
+    assert "but this experiment has none in this work folder; run harness sweep" in answer.err
+    assert "read patients" not in answer.err
+    assert not (here / "harness-work" / "patient-index").exists()
+    assert not (here / "harness-work" / "jobs").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -87,7 +89,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     ),
     (
         ["run", "tiny.yaml", "--engine", "proceses"],
-        "executor must be one of: processes, ray, inline; but got 'proceses'; did you mean "
+        "--engine must be one of: processes, ray, inline; but got 'proceses'; did you mean "
         "'processes'?",
     ),
     (
@@ -97,7 +99,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     ),
     (
         ["calibrate", "collapse", "tiny.yaml", "--engine", "dask"],
-        "executor must be one of: processes, ray, inline; but got 'dask'",
+        "--engine must be one of: processes, ray, inline; but got 'dask'",
     ),
     (
         ["report", "tiny.yaml", "--workdir", "tiny.yaml"],
@@ -156,27 +158,103 @@ def test_a_mistake_is_one_object_for_machines(
     assert answer.json["error"]["exit_code"] == 2
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["run"],
-        ["rum", "tiny.yaml"],
-        ["run", "tiny.yaml", "--worker", "2"],
-        ["run", "tiny.yaml", "--workers", "0"],
-        ["ui", "tiny.yaml", "--port", "70000"],
-        ["sweep", "tiny.yaml", "--trials", "none"],
-    ],
+COMMANDS = (
+    "a command must be one of: run, prepare, sweep, compare, collapse, calibrate, report, ui, "
+    "status, doctor, clean, config, init, inspect, score, export, decide; but got "
 )
-def test_what_the_parser_refuses(experiment: str, words: list[str]) -> None:
+EMPTY = "give one, or leave it out (is a variable of the shell not set?)"
+REFUSED: dict[str, str] = {
+    "rum tiny.yaml": COMMANDS + "'rum'; did you mean 'run'?",
+    "colapse tiny.yaml": COMMANDS + "'colapse'; did you mean 'collapse'?",
+    "train tiny.yaml": COMMANDS + "'train'; type harness --help",
+    "--verison": "an option of harness must be one it has, but got '--verison'; did you mean "
+    "'--version'?",
+    "run": "harness run needs EXPERIMENT, but got none; type harness run --help",
+    "calibrate collapse": "harness calibrate needs EXPERIMENT, but got none; type harness "
+    "calibrate --help",
+    "score real": "harness score needs SYNTHETIC, but got none; type harness score --help",
+    "export nnunet tiny.yaml": "harness export needs --output, but got none; type harness export "
+    "--help",
+    "run tiny.yaml --worker 2": "an option of harness run must be one it has, but got '--worker'; "
+    "did you mean '--workers'?",
+    "sweep tiny.yaml --stgae mask": "an option of harness sweep must be one it has, but got "
+    "'--stgae'; did you mean '--stage'?",
+    "run tiny.yaml -x": "an option of harness run must be one it has, but got '-x'; type harness "
+    "run --help",
+    "clean --ye": "an option of harness clean must be one it has, but got '--ye'; did you mean "
+    "'--yes'?",
+    "run tiny.yaml --workers 0": "--workers must be >= 1, but got '0'",
+    "run tiny.yaml --workers many": "--workers must be a whole number, but got 'many'",
+    "ui tiny.yaml --port 99999999": "--port must be <= 65535, but got '99999999'",
+    "sweep tiny.yaml --trials none": "--trials must be a whole number, but got 'none'",
+    "calibrate collapse tiny.yaml --images 5": "--images must be >= 20, but got '5'",
+    "score real fake --window a b": "--window must be a number, but got 'a'",
+    "decide scores.csv --margin x": "--margin must be a number, but got 'x'",
+    "run tiny.yaml -s": "-s needs a value, but got none; add it",
+    "score real fake --window 1": "--window needs 2 values, but got fewer; add it",
+    "clean --yes=3": "--yes takes no value, but got one; leave it out",
+    "status a b": "harness status must get no further argument, but got 'b'; leave it out",
+    "run tiny.yaml mask.width=8": "harness run must get no further argument, but got "
+    "'mask.width=8'; did you mean '-s mask.width=8'?",
+    "run ''": f"a value must not be empty, but got '' for run; {EMPTY}",
+    "run tiny.yaml --workdir ''": f"a value must not be empty, but got '' for --workdir; {EMPTY}",
+    "report tiny.yaml --publish=": f"a value must not be empty, but got '' for --publish; {EMPTY}",
+    "run empty.yaml": "empty.yaml: the file must be a mapping (`name: ...`), but got nothing",
+    "run list.yaml": 'list.yaml: the file must be a mapping (`name: ...`), but got ["a", "b"]',
+    "run folder": "the experiment must be a readable YAML file, but got 'folder' (Is a directory)",
+    "run open.yaml": "open.yaml, line 2: the text must be YAML, but reading stopped: while parsing "
+    "a flow node expected the node content, but found '<stream end>'",
+    "config tiny.yaml -s seed=": "-s seed: seed must be a whole number >= 0, but got null",
+    "status --workdir foreign": "'foreign/format.json' must hold the format of a work folder, but "
+    "holds something else; give --workdir another folder",
+    "status --workdir nowhere": "a work folder must exist to be looked at, but got 'nowhere'; name "
+    "it with --workdir",
+    "clean --workdir nowhere": "a work folder must exist to be cleaned, but got 'nowhere'; name "
+    "another",
+    "inspect nowhere": "inspect needs an existing folder of DICOM files, but got 'nowhere': there "
+    "is none of that name; check the path",
+    "inspect folder --format nift": "--format must be nifti or nrrd, but got 'nift'; did you mean "
+    "'nifti'?",
+    "calibrate colapse tiny.yaml": "calibrate needs one of: collapse, memorisation, comparison; "
+    "but got 'colapse'; did you mean 'collapse'?",
+    "score nowhere folder": "the real images must be in an existing folder, but got 'nowhere'; "
+    "check the path",
+    "decide nowhere.csv": "SCORES must be a CSV file that can be read, but got 'nowhere.csv' (No "
+    "such file or directory); name another one",
+    "export nnunte tiny.yaml -o x": "export knows the format nnunet, but got 'nnunte'; type nnunet",
+    "report tiny.yaml": "the patients of 'tiny' must have been read under these settings of data, "
+    "but 'harness-work' knows of none; harness prepare reads them",
+}
+
+
+@pytest.fixture
+def odd_files(here: Path, experiment: str) -> None:
+    """What commands may be pointed at by mistake, beside the experiment."""
+    (here / "empty.yaml").touch()
+    (here / "list.yaml").write_text("- a\n- b\n")
+    (here / "open.yaml").write_text("name: [\n")
+    (here / "folder").mkdir()
+    (here / "foreign").mkdir()
+    (here / "foreign" / "format.json").write_text("[1]")
+
+
+@pytest.mark.parametrize("line", REFUSED)
+@pytest.mark.usefixtures("odd_files")
+def test_every_refusal_is_one_sentence_in_words_and_as_an_object(line: str) -> None:
+    words, sentence = shlex.split(line), REFUSED[line]
     answer = run_cli(*words)
-    assert (answer.code, answer.out) == (2, "")
-    assert answer.err.splitlines()[-1].startswith("Error: ")
+    assert (answer.code, answer.out, answer.err) == (2, "", f"error: {sentence}\n")
     machine = run_cli(*words, "--json")
     assert machine.code == 2
-    assert machine.json["error"]["kind"] == "UsageError"
+    assert list(machine.json) == ["error"]
+    if not sentence.endswith("; add it"):  # where --json is taken for the value
+        assert machine.json["error"]["message"] == sentence
 
 
-def test_a_second_driver_of_a_work_folder_is_told_who_holds_it(here: Path, experiment: str) -> None:
+def test_a_second_driver_of_a_work_folder_is_told_who_holds_it(
+    here: Path, experiment: str, prepared: Path
+) -> None:
+    shutil.copytree(prepared, here / "harness-work")
     with lease(here / "harness-work" / "driver.lease.json", "the work folder"):
         answer = run_cli("prepare", experiment)
         assert answer.code == 3

@@ -116,6 +116,8 @@ def test_it_trains_nothing_and_leaves_the_test_closed(here: Path) -> None:
     made = sorted(
         p.name for p in (here / "harness-work").rglob("*") if p.parent.name != "patient-index"
     )
+    (record,) = (name for name in made if name.startswith("patients-"))
+    made.remove(record)
     assert made == [
         "calibration-comparison.csv",
         "experiments",

@@ -18,7 +18,7 @@ from harness.data.dicom.pairing import Claim, Images, Refused, choose, judge
 from harness.data.dicom.people import folder_files
 from harness.data.dicom.series import Opened, all_series
 from harness.data.dicom.usual_names import USUAL_NAMES
-from harness.data.dicom.walk import SETS, Header, held, ignored_for
+from harness.data.dicom.walk import SETS, Header, held, no_folder
 from harness.data.scan import Excluded, Reference
 from harness.data.sources.dicom import READ, DicomFolder
 from harness.data.sources.volumes.cases import list_files
@@ -91,10 +91,8 @@ def look(root: Path, private: Path, console: Console) -> Looked:
         DataError: nobody in it has CT and contours; the sentence says what is there.
     """
     if not root.is_dir():
-        reason = ignored_for(root) if root.exists() else "there is none of that name"
         raise DataError(
-            f"harness init needs a folder of patients, but got '{root}': "
-            f"{reason or 'it is a file; name its folder'}"
+            f"harness init needs a folder of patients, but got '{root}': {no_folder(root)}"
         )
     with console.progress() as progress:
         progress.start("look", f"look at every file in '{root}'")

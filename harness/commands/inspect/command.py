@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from harness.base.console import Console
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import write_json
+from harness.base.text import meant
 from harness.commands.output_folder import appearing
 from harness.config.data import DataConfig
 from harness.data.dicom.geometry import Grid
@@ -26,7 +27,7 @@ from harness.data.dicom.series import LEAST_HU, read_hu
 from harness.data.dicom.structures import Roi
 from harness.data.dicom.survey import FoundRoi, FoundSeries, Survey, survey
 from harness.data.dicom.usual_names import USUAL_NAMES
-from harness.data.dicom.walk import Header, held, ignored_for
+from harness.data.dicom.walk import Header, held, no_folder
 from harness.data.volume_files import SUFFIXES, write_volume
 
 PLAIN = 0.999
@@ -68,11 +69,12 @@ def inspect_folder(
     names = tuple(dict.fromkeys((*data.structures, *data.patterns, *USUAL_NAMES)))
     kind = kind.lower()
     if kind not in SUFFIXES:
-        raise ConfigError(f"--format must be nifti or nrrd, but got '{kind}'")
+        hint = meant(kind, SUFFIXES, "; name one of them")
+        raise ConfigError(f"--format must be nifti or nrrd, but got '{kind}'{hint}")
     if not folder.is_dir():
-        what = ignored_for(folder) or "it is a file; name its folder"
         raise ConfigError(
-            f"inspect needs an existing folder of DICOM files, but got '{folder}': {what}"
+            "inspect needs an existing folder of DICOM files, but got "
+            f"'{folder}': {no_folder(folder)}"
         )
     with tempfile.TemporaryDirectory() as none, _filled(masks, folder) as part:
         private = Path(workdir) / "private" / "dicom"

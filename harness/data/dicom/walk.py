@@ -192,9 +192,11 @@ def _header(number: int, path: Path, cache: dict[str, dict[str, Any]]) -> Header
     return _described(seen, dataset)
 
 
-def ignored_for(path: Path) -> str:
-    """Why a file is ignored, "" if it is not."""
-    return _header(1, path, {}).reason
+def no_folder(path: Path) -> str:
+    """Why a path is no folder of patients, and what to do."""
+    if not path.exists():
+        return "there is none of that name; check the path"
+    return _header(1, path, {}).reason or "it is a file; name its folder"
 
 
 def held(headers: Sequence[Header]) -> str:

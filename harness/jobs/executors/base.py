@@ -80,7 +80,7 @@ class ExecutorFactory(Protocol):
 
 
 EXECUTORS: Registry[ExecutorFactory] = Registry(
-    "executor",
+    "--engine",
     "harness.executors",
     {
         "processes": "harness.jobs.executors.processes:ProcessExecutor",

@@ -74,12 +74,14 @@ def index_patients(
     root: Path,
     progress: Callable[[int, int], None],
     readers: int = 1,
+    record: Path | None = None,
 ) -> PatientIndex:
     """Index every patient of the source.
 
     Args:
         progress: called with patients done, and how many there are, after each.
         readers: processes that read side by side.
+        record: where to note whose entries they are, for `recorded_index`.
     """
     references = source.patients()
     paths = [_path(reference, config, root / "patient-index") for reference in references]
@@ -90,8 +92,20 @@ def index_patients(
     for count, _ in enumerate(read_each(_index, new, source, readers), done + 1):
         progress(count, len(references))
     # Only sources that look at every file know those that they do not use.
-    ignored: Sequence[tuple[int, str]] = getattr(source, "ignored", tuple)()
-    return _sorted(paths, Counter(reason for _, reason in ignored))
+    ignored = Counter(reason for _, reason in getattr(source, "ignored", tuple)())
+    if record is not None:
+        write_json(record, {"entries": [path.name for path in paths], "ignored": dict(ignored)})
+    return _sorted(paths, ignored)
+
+
+def recorded_index(record: Path, root: Path) -> PatientIndex | None:
+    """What `index_patients` found last, without a look at the source; None where nobody did, or
+    its entries are gone."""
+    if not record.exists():
+        return None
+    found = read_json(record)
+    paths = [root / "patient-index" / name for name in found["entries"]]
+    return _sorted(paths, found["ignored"]) if all(path.exists() for path in paths) else None
 
 
 def _sorted(paths: Sequence[Path], ignored: Mapping[str, int]) -> PatientIndex:
