@@ -198,7 +198,8 @@ class Session:
         def noted(graph: JobGraph) -> Any:
             plan = planner(graph)
             if self._planned is not None:
-                self._planned.add(graph.wanted())
+                known = self.forecast.foreseen() if self.forecast is not None else None
+                self._planned.add(graph.wanted(), known)
             return plan
 
         executor = self._start_executor()

@@ -100,11 +100,16 @@ def look(work: WorkFolder, name: str, driver: Mapping[str, Any] | None) -> dict[
     if planned is None:
         return found
     jobs = _Jobs(work, planned)
+    foreseen = None
+    if planned.foreseen is not None:
+        total, until = planned.foreseen
+        foreseen = {"jobs": total, "seconds_left": max(0.0, until - time.time())}
     runs = driver is not None and same_owner(driver, planned.owner)
     return found | {
         "state": "running" if runs else "finished" if planned.ended else jobs.why_not(),
         "command": {"name": planned.command, **planned.owner, "ended": planned.ended},
         "jobs": jobs.counts(),
+        "foreseen": foreseen,
         "running": [asdict(job) for job in jobs.running],
         "failures": jobs.failures[:FAILURES],
         "again": again(work.root, name),

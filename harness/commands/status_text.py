@@ -60,11 +60,13 @@ def _head(entry: Mapping[str, Any], driver: Mapping[str, Any] | None) -> str:
         return f"{name}: no command of it was noted yet"
     command = entry["command"]
     what = f"harness {command['name']}".rstrip()
-    done = _done(entry["jobs"])
+    done = _done(entry["jobs"], entry["foreseen"])
     if state == "finished":
         return f"{name}: finished: {what} ended {_when(command['ended'])}"
     if state == "running":
-        return f"{name}: running: {what}, {_owner(command)}; {done}"
+        seen = entry["foreseen"]
+        left = f", about {duration(seen['seconds_left'])} left" if seen else ""
+        return f"{name}: running: {what}, {_owner(command)}; {done}{left}"
     saving = len(entry["running"])
     leaving = f"; {counted(saving, 'job')} of it still at work" if saving else ""
     was = f"process {command['pid']} on {command['host']} is gone"
@@ -73,11 +75,13 @@ def _head(entry: Mapping[str, Any], driver: Mapping[str, Any] | None) -> str:
     return f"{name}: {why}: {what} did not end, {was}; {done}{leaving}{held}"
 
 
-def _done(jobs: Mapping[str, Mapping[str, int]]) -> str:
+def _done(jobs: Mapping[str, Mapping[str, int]], foreseen: Mapping[str, Any] | None) -> str:
     if not jobs:
         return "no job is planned yet, patients come first"
     done = sum(counts["done"] for counts in jobs.values())
     planned = sum(sum(counts.values()) for counts in jobs.values())
+    if foreseen:
+        return f"{done} of {counted(max(planned, foreseen['jobs']), 'job')} done"
     return f"{done} of {counted(planned, 'job')} planned so far done"
 
 

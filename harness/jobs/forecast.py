@@ -6,6 +6,7 @@ trials of a sweep, the scores of the test) is expected; what it has asked for is
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -103,6 +104,11 @@ class Forecast:
         kind = job.request.spec.kind
         self._units[kind] = self._units.get(kind, 0) + job.units
         self._taken[kind] = self._taken.get(kind, 0) + job.seconds
+
+    def foreseen(self) -> tuple[int, float] | None:
+        """Jobs in all, and the time at which they will be done; None where that cannot be told."""
+        left = self.left([])
+        return None if left is None else (self.counts()[1], time.time() + left)
 
     def counts(self) -> tuple[int, int]:
         """Jobs that are done, and jobs in all."""

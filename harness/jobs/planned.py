@@ -4,6 +4,8 @@ experiments/<name>/planned.json
     owner      the command's process, as leases name it
     command    its name, e.g. "run"
     jobs       what it asked for so far: kind, digest, epochs, label
+    foreseen   jobs in all, and when they will be done (seconds since 1970), as of the last job that
+               ended; null where nobody can tell
     ended      seconds since 1970; null while it runs, and where it stopped or was killed
 """
 
@@ -41,6 +43,7 @@ class Planned:
     owner: dict[str, Any] = field(default_factory=me)
     jobs: dict[str, PlannedJob] = field(default_factory=dict)
     ended: float | None = None
+    foreseen: tuple[int, float] | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Planned | None:
@@ -53,10 +56,12 @@ class Planned:
             PlannedJob(kind, digest, tuple(e), label) for kind, digest, e, label in note["jobs"]
         ]
         jobs = {job.digest: job for job in listed}
-        return cls(folder, note["command"], note["owner"], jobs, note["ended"])
+        seen = note.get("foreseen")
+        foreseen = None if seen is None else (int(seen[0]), float(seen[1]))
+        return cls(folder, note["command"], note["owner"], jobs, note["ended"], foreseen)
 
-    def add(self, requests: Iterable[Request]) -> None:
-        """Note what a planning pass asked for."""
+    def add(self, requests: Iterable[Request], foreseen: tuple[int, float] | None = None) -> None:
+        """Note what a planning pass asked for, and how many jobs until when are foreseen."""
         jobs = dict(self.jobs)
         for request in requests:
             digest = request.spec.digest
@@ -64,7 +69,8 @@ class Planned:
             epochs = tuple(sorted({*request.epochs, *(known.epochs if known else ())}))
             label = request.label or request.spec.kind
             jobs[digest] = PlannedJob(request.spec.kind, digest, epochs, label)
-        if jobs != self.jobs:
+        if jobs != self.jobs or foreseen is not None:
+            self.foreseen = foreseen
             self._write(jobs, None)
 
     def end(self) -> None:
@@ -76,6 +82,12 @@ class Planned:
 
     def _write(self, jobs: dict[str, PlannedJob], ended: float | None) -> None:
         listed = [[job.kind, job.digest, list(job.epochs), job.label] for job in jobs.values()]
-        note = {"owner": self.owner, "command": self.command, "jobs": listed, "ended": ended}
+        note = {
+            "owner": self.owner,
+            "command": self.command,
+            "jobs": listed,
+            "foreseen": self.foreseen,
+            "ended": ended,
+        }
         write_json(self.folder / FILE, note)
         self.jobs, self.ended = jobs, ended  # after the file: a full disk is tried again

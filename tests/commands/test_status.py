@@ -166,6 +166,20 @@ def test_time_left_is_the_pace_of_epochs_whatever_pauses_lie_between(tmp_path: P
         assert "running: counts, epoch 7 of 12, G loss 3.5, about " in shown
 
 
+def test_what_is_foreseen_is_said_while_it_runs(tmp_path: Path) -> None:
+    work = WorkFolder(tmp_path)
+    work.begin()
+    spec = count()
+    with driver(work, [Request(spec, (12,), label="counts")], spec):
+        planned = Planned.read(tmp_path / "experiments" / "tiny")
+        assert planned is not None
+        planned.add([Request(spec, (12,), label="counts")], (214, time.time() + 720))
+        seen = entry(work)["foreseen"]
+        assert seen == {"jobs": 214, "seconds_left": pytest.approx(720, abs=2)}
+        (line, *_) = in_full(status(tmp_path))
+        assert line.endswith("; 0 of 214 jobs done, about 12 min left")
+
+
 def test_another_commands_lease_is_not_this_experiments(tmp_path: Path) -> None:
     """Two experiments of one folder: the first stopped, the second runs."""
     work = WorkFolder(tmp_path)
