@@ -12,6 +12,7 @@ import pydicom
 import pytest
 from factories.dicom import save_series, series_datasets
 from factories.image import LAYOUTS, draw, save
+from factories.openkbp import write_openkbp
 from factories.patients import AFFINE, BOX_HU, GLANDS, SHAPE, TISSUE_HU, Box, write_patients
 
 from harness.base.console import Console
@@ -276,6 +277,13 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     )
     (root / "notes.txt").write_text("none")
     assert "but got 1 file without either (1: it is not a readable DICOM file)" in refused(root)
+
+
+def test_openkbp_is_sent_to_the_experiments_that_read_it(tmp_path: Path) -> None:
+    root = write_openkbp(tmp_path / "open kbp")
+    sentence = refused(root)
+    assert f"but got OpenKBP in '{root}'" in sentence
+    assert sentence.endswith(f"smoke.yaml -s data.root='{root}'")
 
 
 def test_patients_without_contours_are_counted_with_the_reason(tmp_path: Path) -> None:

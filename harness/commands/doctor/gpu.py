@@ -105,7 +105,7 @@ def _why(machine: Machine, build: Build, torch: str) -> str:
 def pip_line(wheel: str) -> str:
     """What installs a build of torch in the place of the present one."""
     return (
-        f"pip install --force-reinstall '{requirement('torch')}' "
+        f"pip install --force-reinstall '{requirement('torch')}' torchvision "
         f"--index-url https://download.pytorch.org/whl/{wheel}"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,6 +102,12 @@ def look(root: Path, private: Path, console: Console) -> Looked:
         if not found.people:
             found = _volumes(root, private, found.reasons)
         progress.finish("look", counted(len(found.people), "patient") + " with CT and contours")
+    if not found.people and any(root.rglob("pt_*/ct.csv")):
+        raise DataError(
+            f"harness init reads DICOM, NIfTI, NRRD and MetaImage, but got OpenKBP in '{root}'; "
+            "its experiments are written: harness run experiments/openkbp/smoke.yaml "
+            f"-s data.root={shlex.quote(str(root))}"
+        )
     if not found.people:
         without = f"{counted(len(found.reasons), 'patient')} without ({found.why})"
         what = without if found.reasons else held(headers)
