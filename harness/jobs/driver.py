@@ -34,21 +34,23 @@ LEAST_ROOM = 16_000_000
 
 @dataclass
 class _Run:
-    """A submitted request; `began` (monotonic seconds) and `first` (epoch) when it was taken up."""
+    """A submitted request; `began` (monotonic seconds) and `first` (epoch) when it was taken up,
+    `seen` both when its first epoch here had ended: what comes before is imports and data."""
 
     request: Request
     offset: int = 0
     began: float | None = None
     first: int = 0
     epoch: int = 0
+    seen: tuple[float, int] | None = None
 
     @property
     def key(self) -> str:
         return self.request.spec.digest
 
     def under_way(self) -> UnderWay:
-        took = 0.0 if self.began is None else time.monotonic() - self.began
-        return UnderWay(self.request, self.epoch, self.epoch - self.first, took)
+        since, epoch = self.seen or (self.began or time.monotonic(), self.first)
+        return UnderWay(self.request, self.epoch, self.epoch - epoch, time.monotonic() - since)
 
 
 @dataclass
@@ -214,6 +216,7 @@ class Driver:
             lines = self._new_lines(run)
             if lines and run.request.epochs:
                 run.epoch = lines[-1].step
+                run.seen = run.seen or (time.monotonic(), run.epoch)
                 values = {line.name: line.value for line in lines if line.step == run.epoch}
                 progress.update(run.key, run.epoch, ", ".join(in_words(values)))
         if self.forecast is not None:
@@ -237,6 +240,7 @@ class Driver:
         """Tell the forecast what a finished job took."""
         if self.forecast is not None:
             run.epoch = run.request.epochs[-1] if run.request.epochs else run.first + 1
+            run.seen = None  # all of it counts
             self.forecast.measure(run.under_way())
 
     @contextmanager

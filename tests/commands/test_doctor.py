@@ -71,7 +71,8 @@ def test_a_gpu_that_torch_cannot_use_is_named_with_the_mend(
     listed = build.refused and "hides" not in build.refused  # by torch, so that auto takes it
     assert found.said.endswith("add -s compute.device=cpu" if listed else "runs take the CPU")
     if wheel:
-        assert f"pip install --force-reinstall '{requirement('torch')}' torchvision --index-url" in found.said
+        install = f"pip install --force-reinstall '{requirement('torch')}' torchvision --index-url"
+        assert install in found.said
 
 
 def test_a_gpu_that_is_used_and_a_machine_without_one_are_fine() -> None:
