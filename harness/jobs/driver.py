@@ -35,7 +35,8 @@ LEAST_ROOM = 16_000_000
 @dataclass
 class _Run:
     """A submitted request; `began` (monotonic seconds) and `first` (epoch) when it was taken up,
-    `seen` both when its first epoch here had ended: what comes before is imports and data."""
+    `seen` both when its first epoch here had ended (what comes before is imports and data), `last`
+    when the newest had."""
 
     request: Request
     offset: int = 0
@@ -43,6 +44,7 @@ class _Run:
     first: int = 0
     epoch: int = 0
     seen: tuple[float, int] | None = None
+    last: float = 0.0
 
     @property
     def key(self) -> str:
@@ -50,7 +52,8 @@ class _Run:
 
     def under_way(self) -> UnderWay:
         since, epoch = self.seen or (self.began or time.monotonic(), self.first)
-        return UnderWay(self.request, self.epoch, self.epoch - epoch, time.monotonic() - since)
+        until = self.last if self.seen else time.monotonic()
+        return UnderWay(self.request, self.epoch, self.epoch - epoch, until - since)
 
 
 @dataclass
@@ -216,7 +219,8 @@ class Driver:
             lines = self._new_lines(run)
             if lines and run.request.epochs:
                 run.epoch = lines[-1].step
-                run.seen = run.seen or (time.monotonic(), run.epoch)
+                run.last = time.monotonic()
+                run.seen = run.seen or (run.last, run.epoch)
                 values = {line.name: line.value for line in lines if line.step == run.epoch}
                 progress.update(run.key, run.epoch, ", ".join(in_words(values)))
         if self.forecast is not None:
