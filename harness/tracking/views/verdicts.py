@@ -29,7 +29,11 @@ def collapse_view(verdicts: Verdicts, files: Sequence[tuple[Path, str]] = ()) ->
     return RunView(
         (f"collapse-{verdicts.stage}",),
         f"collapse {verdicts.stage}",
-        tags={"kind": "collapse", "stage": verdicts.stage},
+        tags={
+            "kind": "collapse",
+            "stage": verdicts.stage,
+            "verdict": f"{sum(counts[name] for name in COLLAPSED)} of {len(verdicts.seeds)} collapsed",
+        },
         summary=summary,
         summary_time=verdicts.finished,
         note=" ".join(part for part in (verdicts.sentence, verdicts.caution) if part),
