@@ -33,13 +33,13 @@ def comparison_views(
     plan: ComparisonPlan, graph: JobGraph, effects: Sequence[Effect], report: Path | None
 ) -> list[RunView]:
     """The runs of a comparison: its arms, and its replicates with their stages and segmenters."""
+    verdicts = [effect.word or "no verdict" for effect in effects if effect.primary]
     views = [
         RunView(
             COMPARISON,
             "comparison",
             params={"objective": "test/dice", "direction": "maximize"},
-            tags={"kind": "comparison"}
-            | {"verdict": effect.word or "no verdict" for effect in effects if effect.primary},
+            tags={"kind": "comparison"} | ({"verdict": verdicts[0]} if verdicts else {}),
             note="\n\n".join(effect.sentence for effect in effects),
             artifacts=((report, "report"),) if report else (),
             status="finished" if plan.finished else "running",
