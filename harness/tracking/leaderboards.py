@@ -24,7 +24,7 @@ _LISTED = {"sweep": "trial", "comparison": "arm"}
 """What a table lists, by the kind of run that has them below it."""
 _NAME, _CREATED = "attributes.`Run Name`", "runDateAndNestInfo"
 _DESCRIPTION, _VERDICT = "attributes.`Description`", "tags.`verdict`"
-_WIDTHS = {_NAME: 235, _CREATED: 130, _DESCRIPTION: 300, _VERDICT: 150}
+_WIDTHS = {_CREATED: 130, _DESCRIPTION: 300, _VERDICT: 150}
 """MLflow shows some 40 letters of a description, however wide its column is."""
 
 
@@ -86,6 +86,7 @@ def _state(where: str, order: str, ascending: bool, columns: Sequence[str]) -> s
     """How MLflow writes down what a table of runs looks like."""
     shown = list(dict.fromkeys(columns))
     widths = {name: max(80, 24 + 7 * len(name.split("`")[1])) for name in shown} | _WIDTHS
+    widths[_NAME] = 190 if where else 235  # names of a tree are indented
     places = [_NAME, _CREATED, *shown]
     state = {
         "searchFilter": where,
