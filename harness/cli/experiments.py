@@ -189,7 +189,7 @@ def ui(
     options: Options,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 5000,
 ) -> None:
-    """Open the runs in MLflow: start its server, print the links, and Optuna's dashboard."""
+    """Open the runs in MLflow: start its server, print the links."""
     from harness.commands.studies import dashboards
     from harness.tracking.ui import ui as start
 
