@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from harness.base.console import emit_json
-from harness.base.errors import ConfigError
+from harness.base.errors import ConfigError, EnvironmentFault
 from harness.base.text import meant
 from harness.cli.options import Options, experiment_command
 
@@ -190,10 +190,16 @@ def ui(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 5000,
 ) -> None:
     """Open the runs in MLflow: start its server, print the links."""
+    from harness.commands.studies import dashboards
     from harness.tracking.ui import ui as start
 
     loaded = options.experiment()
     options.check_workdir()
+    try:
+        studies = dashboards(loaded, options.workdir)
+    except EnvironmentFault as fault:  # MLflow's pages open all the same
+        options.console.say(str(fault))
+        studies = {}
     start(
         options.workdir,
         loaded.tracking.uri,
@@ -201,4 +207,5 @@ def ui(
         port,
         options.console.say,
         emit_json if options.json else lambda links: None,
+        studies,
     )

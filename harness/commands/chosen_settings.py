@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import digest_of
 from harness.base.text import counted
 from harness.commands.session import Session
+from harness.commands.studies import study_file, study_server
 from harness.compare.replicate import ReplicatePlanner
 from harness.compare.tuning import Tuning, TuningPlan, untunable
 from harness.config.experiment import Experiment, to_dict
 from harness.config.stages import ImageStageConfig, MaskStageConfig
 from harness.inference.dose import AXIS_NAMES
 from harness.jobs.graph import JobGraph
-from harness.jobs.identity import folder_identity
 from harness.jobs.waiting import wait_out
 from harness.sweep.chosen import newest_chosen, read_chosen, write_chosen
 from harness.sweep.plan import SweepPlan
 from harness.sweep.planner import StageSweep
-from harness.sweep.storage import Server, is_begun
+from harness.sweep.storage import is_begun
 from harness.sweep.study import Study, study_name
 from harness.tracking.views.comparison import tuning_views
 
@@ -36,22 +35,12 @@ def stage_sweep(session: Session, stage: str) -> StageSweep:
         raise ConfigError(
             f"a sweep of the {stage} stage needs sweep.{stage}, but it is null; give it a space"
         )
-    path, server, base = _file(session, stage), _server(session), _base(session, stage)
+    path, server = study_file(session.root, stage), study_server(experiment, session.root)
+    base = _base(session, stage)
     study = wait_out(
         session.console, lambda: Study(path, stage, experiment.sweep, settings, base, server)
     )
     return StageSweep(stage, session.specs, session.store, study)
-
-
-def _file(session: Session, stage: str) -> Path:
-    """The stage's studies, where no server has them."""
-    return session.root / "studies" / f"{stage}.db"
-
-
-def _server(session: Session) -> Server | None:
-    """The server that `sweep.storage` names, as this work folder uses it."""
-    url = session.experiment.sweep.storage
-    return None if url is None else Server(url, folder_identity(session.root))
 
 
 def _base(session: Session, stage: str) -> str:
@@ -84,7 +73,8 @@ def has_study(session: Session, stage: str) -> bool:
     """Whether the experiment sweeps a stage and some study of it was begun."""
     if getattr(session.experiment.sweep, stage) is None:
         return False
-    path, server = _file(session, stage), _server(session)
+    path = study_file(session.root, stage)
+    server = study_server(session.experiment, session.root)
     return wait_out(session.console, lambda: is_begun(path, stage, server))
 
 

@@ -16,8 +16,11 @@ write that was cut is found whole, or done again.
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sqlite3
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -68,12 +71,14 @@ def open_study(
     path: Path,
     name: str,
     directions: Sequence[Literal["minimize", "maximize"]],
+    titles: Sequence[str],
     server: Server | None = None,
 ) -> optuna.Study:
     """A study with its storage, made by the first user.
 
     Args:
         path: sqlite file, where there is no server.
+        titles: what dashboards call the objectives.
 
     Raises:
         EnvironmentFault: the server does not let us in, or a library to reach it is missing.
@@ -81,12 +86,17 @@ def open_study(
     """
     import optuna
 
-    return optuna.create_study(
+    study = optuna.create_study(
         storage=_file(path) if server is None else _answering(server.url),
         study_name=name if server is None else server.called(name),
         directions=list(directions),
         load_if_exists=True,
     )
+    if study.metric_names != list(titles):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(titles))
+    return study
 
 
 def is_begun(path: Path, stage: str, server: Server | None = None) -> bool:
@@ -136,7 +146,7 @@ def _answering(url: str) -> optuna.storages.RDBStorage:
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
-    given = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    given = _dialect(url)
     settings: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
     if given.startswith("postgresql+psycopg:"):
         settings["connect_args"] = _POSTGRESQL
@@ -163,6 +173,19 @@ def _answering(url: str) -> optuna.storages.RDBStorage:
             _raise_outages(storage.engine)
             return storage
     raise fault
+
+
+def _dialect(url: str) -> str:
+    """The URL with the driver that is installed here."""
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def dashboard(path: Path, server: Server | None = None) -> str:
+    """The command that opens Optuna's dashboard of the studies, to paste; it holds no login."""
+    url = f"sqlite:///{path.resolve()}"
+    if server is not None:
+        url = re.sub(r"://[^/?]*@", "://", _dialect(server.url))
+    return f"optuna-dashboard {shlex.quote(url)}"
 
 
 def _missing(url: str, error: ImportError) -> str:

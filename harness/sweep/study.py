@@ -24,6 +24,7 @@ from harness.base.files import digest_of
 from harness.base.rng import seed_of
 from harness.config.experiment import to_dict
 from harness.config.search import StageSweepConfig, SweepConfig
+from harness.metrics.records import title_of
 from harness.sweep.space import ask, distributions, grid_cells
 from harness.sweep.storage import Server, open_study
 
@@ -113,7 +114,8 @@ class Study:
         self._settings = settings
         self._directions = [settings.towards, *settings.further_objectives.values()]
         self.name = study_name(stage, sweep, settings, base)
-        self._study = open_study(path, self.name, self._directions, server)
+        names = [title_of(settings.objective), *map(title_of, settings.further_objectives)]
+        self._study = open_study(path, self.name, self._directions, names, server)
         self._space = distributions(settings.space)
         self._conditional = any(axis.when for axis in settings.space.values())
 
@@ -263,7 +265,7 @@ class Study:
         frozen = self._study.get_trials(deepcopy=False)[number]
         trial = optuna.trial.Trial(self._study, frozen._trial_id)
         trial.set_user_attr("failed_seeds", failed_seeds)
-        trial.set_user_attr("seed_values", list(values))
+        trial.set_user_attr("seed_values", _readable(values))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # told again after a cut: the value is there already
             trial.set_constraint("failed_seeds", float(failed_seeds))
@@ -309,7 +311,7 @@ class Study:
         further: Sequence[Sequence[float | None]] = (),
     ) -> None:
         """Enter what trial `of` was at an earlier epoch as a finished trial."""
-        told = {"failed_seeds": failed_seeds, "seed_values": list(values), CHECKPOINT_OF: of}
+        told = {"failed_seeds": failed_seeds, "seed_values": _readable(values), CHECKPOINT_OF: of}
         self._enter(
             params,
             values=self._means([values, *further]),
@@ -353,3 +355,8 @@ def running_means(values: Sequence[float | None]) -> list[float]:
             break
         means.append(((means[-1] if means else 0.0) * (count - 1) + value) / count)
     return means
+
+
+def _readable(values: Sequence[float | None]) -> list[float | None]:
+    """Values in four digits, for people: the exact ones are in the job folders."""
+    return [None if value is None else float(f"{value:.4g}") for value in values]

@@ -2,6 +2,9 @@
 
 Each is kept as a tag of the experiment: MLflow's pages open a table as such a tag describes it.
 Nobody documents the tag; a version that does not know it shows its plain table of runs.
+
+MLflow shows a metric with all its digits, cut off at the column's edge. A table is therefore sorted
+by the metric and shows the run's tag of the score's title, which holds it in three digits.
 """
 
 from __future__ import annotations
@@ -9,6 +12,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from harness.base.text import short
+from harness.metrics.records import record_of, title_of
 from harness.tracking.mlflow_format import clean_name
 from harness.tracking.run_view import RunView
 
@@ -17,16 +22,10 @@ _SUFFIX = "-leaderboard"
 _TAG_LENGTH = 5000  # of an experiment's tag, by MLflow's limit
 _LISTED = {"sweep": "trial", "comparison": "arm"}
 """What a table lists, by the kind of run that has them below it."""
-_OVERVIEW = (
-    "tags.`verdict`",
-    "metrics.`quality/kid`",
-    "params.`batch_size`",
-    "params.`learning_rate`",
-    "params.`epochs`",
-    "metrics.`validation/dice`",
-    "metrics.`test/dice`",
-)
-"""Columns of the table of all runs."""
+_NAME, _CREATED = "attributes.`Run Name`", "runDateAndNestInfo"
+_DESCRIPTION, _VERDICT = "attributes.`Description`", "tags.`verdict`"
+_WIDTHS = {_CREATED: 130, _DESCRIPTION: 300, _VERDICT: 150}
+"""MLflow shows some 40 letters of a description, however wide its column is."""
 
 
 def leaderboard_tags(views: Sequence[RunView]) -> dict[str, str]:
@@ -36,7 +35,9 @@ def leaderboard_tags(views: Sequence[RunView]) -> dict[str, str]:
     A sweep's newest study is the one shown: an earlier one, of another space, would mix other
     columns in.
     """
-    tags = {f"{SHARED_VIEW}runs{_SUFFIX}": _state("", "attributes.start_time", False, _OVERVIEW)}
+    scores = map(_column, ("quality/kid", "test/dice", "validation/dice"))
+    overview = _state("", "attributes.start_time", False, [_DESCRIPTION, _VERDICT, *scores])
+    tags = {f"{SHARED_VIEW}runs{_SUFFIX}": overview}
     for top in views:
         listed = _LISTED.get(top.tags.get("kind", ""))
         if listed is None or "objective" not in top.params:
@@ -58,18 +59,35 @@ def leaderboard_tags(views: Sequence[RunView]) -> dict[str, str]:
 
 
 def _columns(objective: str, rows: Sequence[RunView]) -> list[str]:
-    """Verdict, scores, settings; MLflow groups them by kind and sorts each group by name.
+    """Verdict, scores, settings.
 
     Of a GAN's scores the objective alone: seven of them would push the verdict out of sight.
     """
     scores = [name for row in rows for name in row.summary if not name.startswith("quality/")]
-    names = [f"metrics.`{clean_name(name)}`" for name in (objective, *scores)]
+    names = [_column(name) for name in (objective, *scores)]
     names += [f"params.`{clean_name(name)}`" for row in rows for name in row.params]
-    return (["tags.`verdict`"] if any("verdict" in row.tags for row in rows) else []) + names
+    return ([_VERDICT] if any("verdict" in row.tags for row in rows) else []) + names
+
+
+def score_tags(scores: Mapping[str, float | None]) -> dict[str, str]:
+    """Scores as a table shows them: title, and the value in three digits."""
+    return {_title(name): short(value) for name, value in scores.items()}
+
+
+def _title(name: str) -> str:
+    return title_of(name) if record_of(name) else name.replace("/", " ").replace("_", " ")
+
+
+def _column(score: str) -> str:
+    return f"tags.`{_title(score)}`"
 
 
 def _state(where: str, order: str, ascending: bool, columns: Sequence[str]) -> str:
     """How MLflow writes down what a table of runs looks like."""
+    shown = list(dict.fromkeys(columns))
+    widths = {name: max(80, 24 + 7 * len(name.split("`")[1])) for name in shown} | _WIDTHS
+    widths[_NAME] = 190 if where else 235  # names of a tree are indented
+    places = [_NAME, _CREATED, *shown]
     state = {
         "searchFilter": where,
         "orderByKey": order,
@@ -78,7 +96,9 @@ def _state(where: str, order: str, ascending: bool, columns: Sequence[str]) -> s
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": list(dict.fromkeys(columns)),
+        "selectedColumns": shown,
+        "columnOrder": places,
+        "columnWidths": {name: widths[name] for name in places},
         "runsExpanded": {},
         "runsPinned": [],
         "runsHidden": [],

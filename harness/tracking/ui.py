@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import re
 import signal
@@ -11,11 +12,12 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.base.errors import EnvironmentFault, UserError
 from harness.tracking.leaderboards import leaderboard_names
@@ -44,7 +46,8 @@ def ui(
     experiment: str,
     port: int,
     say: Callable[[str], None],
-    links: Callable[[dict[str, str]], None] = lambda addresses: None,
+    links: Callable[[dict[str, Any]], None] = lambda addresses: None,
+    dashboards: Mapping[str, str] = types.MappingProxyType({}),
 ) -> None:
     """Show an experiment's runs until Ctrl-C; a store that is a server already is only named.
 
@@ -54,7 +57,8 @@ def ui(
         experiment: name of the MLflow experiment.
         port: port on this machine; 0 takes a free one.
         say: takes lines for a person; the first one is the address to open.
-        links: takes the same addresses by name, once.
+        links: takes the same addresses by name, once, with `dashboards` under that name.
+        dashboards: the command that opens Optuna's dashboard, by stage with a study.
 
     Raises:
         UserError: nothing was tracked under that name yet.
@@ -65,14 +69,14 @@ def ui(
         raise UserError(_nothing(experiment))
     if store.uri.startswith("http"):
         pages = _links(_without_login(store.uri), store, experiment)
-        _say(pages, say)
-        links(pages)
+        _say(pages, dashboards, say)
+        links(pages | {"dashboards": dict(dashboards)})
         return
     with contextlib.suppress(KeyboardInterrupt), serving(store, workdir, port) as (base, server):
         pages = _links(base, store, experiment)
-        _say(pages, say)
+        _say(pages, dashboards, say)
         say("Ctrl-C ends it")
-        links(pages)
+        links(pages | {"dashboards": dict(dashboards)})
         server.wait()
         raise EnvironmentFault(
             f"the MLflow server must run until Ctrl-C, but got its end with code "
@@ -80,7 +84,7 @@ def ui(
         )
 
 
-def _links(base: str, store: MlflowStore, experiment: str) -> dict[str, str]:
+def _links(base: str, store: MlflowStore, experiment: str) -> dict[str, Any]:
     """The runs; the comparison; the arms and each stage's trials as tables, best first, where there
     are any; the seeds of both GAN stages' sweeps as curves and sample grids, best first."""
     client, tracked = _experiment(store, experiment)
@@ -99,9 +103,15 @@ def _links(base: str, store: MlflowStore, experiment: str) -> dict[str, str]:
     return links
 
 
-def _say(links: dict[str, str], say: Callable[[str], None]) -> None:
+def _say(
+    links: Mapping[str, str], dashboards: Mapping[str, str], say: Callable[[str], None]
+) -> None:
     for name, address in links.items():
         say(address if name == "runs" else f"{name}: {address}")
+    for stage, command in dashboards.items():
+        say(f"{stage} study in Optuna's dashboard: {command}")
+    if dashboards and importlib.util.find_spec("optuna_dashboard") is None:
+        say("optuna-dashboard is not installed; pip install optuna-dashboard")
 
 
 @contextlib.contextmanager

@@ -109,9 +109,12 @@ def test_the_run_of_a_sweep_says_what_was_found(
         "sweep/failed_trials": 1.0,
         "quality/kid": sweep.best.value,
     }
-    assert top.note.startswith(
-        "Search of the mask stage for the lowest KID on validation patients: 4 trials finished, 1 "
-        f"with a failed seed; the best is trial {sweep.best.number} (batch size "
+    best, _, rest = top.note.partition("); ")
+    kid = f"{sweep.best.value:.3g}"
+    assert best.startswith(f"Lowest KID {kid}: trial {sweep.best.number} (batch size ")
+    assert rest.startswith(
+        "search of the mask stage for the lowest KID on validation patients; 4 trials finished, 1 "
+        "with a failed seed; figures "
     )
     assert top.note.count(". ") == 0
 

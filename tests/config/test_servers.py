@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from harness.config.experiment import Experiment
 from harness.config.load import parse_experiment
 from harness.config.render import render, sanitised
 from harness.config.search import StageSweepConfig, SweepConfig
-from harness.sweep.storage import Server
+from harness.sweep.storage import Server, dashboard
 from harness.sweep.study import Study
 
 SECRET = "ge-heim"
@@ -95,6 +96,23 @@ def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "sweep.storage needs a library to reach its database, but 'psycopg' is not installed; "
         "pip install 'harness[distributed]'"
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://anna@host:5432/studies", "postgresql+psycopg://host:5432/studies"),
+        ("postgresql:///studies?host=/a@b", "'postgresql+psycopg:///studies?host=/a@b'"),
+    ],
+)
+def test_the_dashboards_command_has_no_login(url: str, shown: str) -> None:
+    assert dashboard(Path("mask.db"), Server(url, "folder")) == f"optuna-dashboard {shown}"
+
+
+def test_a_file_is_named_by_its_whole_path(tmp_path: Path) -> None:
+    (tmp_path / "my work").mkdir()
+    path = tmp_path / "my work" / "mask.db"
+    assert shlex.split(dashboard(path)) == ["optuna-dashboard", f"sqlite:///{path}"]
 
 
 def test_the_teams_servers_are_well_formed_and_hold_no_password() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from harness.base.errors import ConfigError
@@ -45,7 +46,11 @@ def study(folder: Path, trials: int = 16, base: str = "b", **more: Any) -> Study
     if not (folder / "mask.db").exists() and empty:
         folder.mkdir(exist_ok=True)
         (folder / "mask.db").write_bytes(empty[0])
-    stage = {k: more.pop(k) for k in ("space", "direction", "objective") if k in more}
+    stage = {
+        k: more.pop(k)
+        for k in ("space", "direction", "objective", "further_objectives")
+        if k in more
+    }
     sweep = SweepConfig.model_validate({"trials_per_batch": 4, **more})
     return Study(folder / "mask.db", "mask", sweep, settings(trials, **stage), base)
 
@@ -70,6 +75,28 @@ def finish(opened: Study, value: Callable[[Any], float] = loss) -> list[Trial]:
 
 def params(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     return [dict(trial.params) for trial in trials]
+
+
+def dashboard_of(folder: Path) -> optuna.Study:
+    (name,) = optuna.get_all_study_names(f"sqlite:///{folder / 'mask.db'}")
+    return optuna.load_study(study_name=name, storage=f"sqlite:///{folder / 'mask.db'}")
+
+
+def test_dashboards_call_the_objectives_by_their_titles(
+    folder: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    study(folder, 1, further_objectives={"cost/epochs": "minimize"})
+    assert dashboard_of(folder).metric_names == ["KID", "epochs a seed"]
+    # One that was made without names gets them when it is opened again.
+    older = dashboard_of(folder)
+    older._storage.set_study_system_attr(older._study_id, "study:metric_names", None)
+    opened = study(folder, 1, further_objectives={"cost/epochs": "minimize"})
+    assert dashboard_of(folder).metric_names == ["KID", "epochs a seed"]
+    assert not [w for w in recwarn if w.category.__name__ == "ExperimentalWarning"]
+    (trial,) = opened.ask_wave()
+    opened.tell(trial.number, [0.123456789, None], 1, further=[[30.0, 30.0]])
+    (told,) = dashboard_of(folder).trials
+    assert told.user_attrs == {"failed_seeds": 1, "seed_values": [0.1235, None]}
 
 
 @pytest.fixture(scope="module", autouse=True)

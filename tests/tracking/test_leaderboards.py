@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.tracking.leaderboards import SHARED_VIEW, leaderboard_names, leaderboard_tags
+from harness.base.text import DASH
+from harness.tracking.leaderboards import (
+    SHARED_VIEW,
+    leaderboard_names,
+    leaderboard_tags,
+    score_tags,
+)
 from harness.tracking.run_view import RunView
 from harness.tracking.store import open_client, resolve
 from harness.tracking.sync import MlflowSync
@@ -49,8 +56,10 @@ def test_the_store_describes_a_table_of_the_trials(workdir: Path) -> None:
     assert state["orderByKey"] == "metrics.`quality/kid`"
     assert state["orderByAsc"] is True
     assert state["selectedColumns"] == [
-        "tags.`verdict`", "metrics.`quality/kid`", "params.`batch_size`", "params.`beta1`",
+        "tags.`verdict`", "tags.`KID`", "params.`batch_size`", "params.`beta1`",
     ]  # fmt: skip
+    assert state["columnOrder"][2:] == state["selectedColumns"]
+    assert state["columnWidths"].keys() == set(state["columnOrder"])
     assert leaderboard_names(stored(workdir)) == {"mask": "mask-leaderboard"}
     # The words find the trial and nothing else.
     client = open_client(resolve(workdir, None))
@@ -75,6 +84,11 @@ def test_a_new_axis_is_a_new_column_and_a_replay_changes_nothing(workdir: Path) 
 def test_the_greatest_comes_first_where_it_is_the_best() -> None:
     (text,) = boards(leaderboard_tags(sweep("maximize"))).values()
     assert json.loads(text)["orderByAsc"] is False
+
+
+def test_a_table_shows_scores_by_title_in_three_digits() -> None:
+    scores = {"quality/kid": 0.09966236, "test/hd95_mm": 5.18834, "validation/dice": math.nan}
+    assert score_tags(scores) == {"KID": "0.0997", "test hd95 mm": "5.19", "validation dice": DASH}
 
 
 def test_nothing_to_show_is_no_leaderboard(workdir: Path) -> None:

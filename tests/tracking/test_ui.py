@@ -62,7 +62,11 @@ def test_links_open_while_it_runs_and_ctrl_c_leaves_nothing(workdir: Path, tmp_p
     )
     trial = RunView(("a", "b"), "trial", ("a",), tags={"kind": "trial"}, status="finished")
     MlflowSync(workdir, "demo", None).sync([sweep, trial])
-    (tmp_path / "e.yaml").write_text("name: demo\n")
+    (tmp_path / "e.yaml").write_text("name: demo\nsweep: {mask: {space: {width: {values: [4]}}}}\n")
+    database = workdir / "studies" / "mask.db"
+    database.parent.mkdir()
+    database.touch()
+    dashboard = f"optuna-dashboard sqlite:///{database}"
     command = [sys.executable, "-m", "harness", "ui", "e.yaml", "--workdir", str(workdir)]
     process = subprocess.Popen(
         [*command, "--port", "0", "--json"],
@@ -74,9 +78,9 @@ def test_links_open_while_it_runs_and_ctrl_c_leaves_nothing(workdir: Path, tmp_p
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        said = [process.stderr.readline().strip() for _ in range(5)]
+        said = [process.stderr.readline().strip() for _ in range(6)]
         text = ""
-        while not text.endswith("}\n"):
+        while not text.endswith("\n}\n"):
             text += process.stdout.readline()
         links = json.loads(text)
         base = links["runs"].partition("/#/")[0]
@@ -87,12 +91,14 @@ def test_links_open_while_it_runs_and_ctrl_c_leaves_nothing(workdir: Path, tmp_p
             f"mask leaderboard: {links['mask leaderboard']}",
             f"mask sweep: {links['mask sweep']}",
             f"image sweep: {links['image sweep']}",
+            f"mask study in Optuna's dashboard: {dashboard}",
             "Ctrl-C ends it",
         ]
+        assert links["dashboards"] == {"mask": dashboard}
         # The same server as someone's own tracking server: named, not started.
         heard: list[str] = []
         ui(tmp_path, base.replace("://", "://me:hunter2@"), "demo", 0, heard.append)
-        assert heard == said[:4]
+        assert heard == said[:4]  # nothing is said of studies where there are none
         with pytest.raises(UserError, match="need tracked runs of 'other'"):
             ui(workdir, base, "other", 0, heard.append)
         servers = psutil.Process(process.pid).children(recursive=True)

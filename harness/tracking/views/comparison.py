@@ -18,6 +18,7 @@ from harness.figures.axes import value_words
 from harness.inference.effect import Effect
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Spec
+from harness.tracking.leaderboards import score_tags
 from harness.tracking.run_view import JournalPart, RunView
 from harness.tracking.views.sweep import finished_part, last_finished, training_parts
 
@@ -32,12 +33,13 @@ def comparison_views(
     plan: ComparisonPlan, graph: JobGraph, effects: Sequence[Effect], report: Path | None
 ) -> list[RunView]:
     """The runs of a comparison: its arms, and its replicates with their stages and segmenters."""
+    verdicts = [effect.word or "no verdict" for effect in effects if effect.primary]
     views = [
         RunView(
             COMPARISON,
             "comparison",
             params={"objective": "test/dice", "direction": "maximize"},
-            tags={"kind": "comparison"},
+            tags={"kind": "comparison"} | ({"verdict": verdicts[0]} if verdicts else {}),
             note="\n\n".join(effect.sentence for effect in effects),
             artifacts=((report, "report"),) if report else (),
             status="finished" if plan.finished else "running",
@@ -74,15 +76,18 @@ def _arm_view(
     tests = [tested.get((arm, replicate.seed)) for replicate in replicates]
     validation = [{"validation/dice": r["values"]["validation_dice"]} for r in trained if r]
     summary = _means(validation) if len(validation) == len(specs) else {}
+    summary = _means([_test_scores(test) for test in tests]) | summary
+    scores = score_tags(summary)
     return RunView(
         (*COMPARISON, f"arm {arm}{at}"),
         f"arm {arm}{at}",
         COMPARISON,
         _filling(specs[0].config),
-        {"kind": "arm", "arm": arm},
-        summary=summary | _means([_test_scores(test) for test in tests]),
+        {"kind": "arm", "arm": arm, **scores},
+        summary=summary,
         summary_time=last_finished([*trained, *tests]),
-        note=f"Means over {counted(len(replicates), 'replicate')}.",
+        note=f"Means over {counted(len(replicates), 'replicate')}"
+        + (f": {', '.join(map(' '.join, scores.items()))}." if scores else "."),
         status="finished" if plan.finished else "running",
     )
 
@@ -132,14 +137,16 @@ def _candidate_views(
     results = [graph.folder(s).result(plan.segmenter_epochs) for _, s in candidate.segmenters()]
     told = candidate.mean is not None
     chosen = plan.chosen.get(axis) == candidate.value
+    summary = {"validation/dice": candidate.mean or 0.0} if told else {}
     views = [
         RunView(
             key,
             name + (" (chosen)" if chosen else ""),
             top,
             params,
-            {"kind": "trial", "stage": "segmentation", "chosen": str(chosen).lower()},
-            summary={"validation/dice": candidate.mean or 0.0} if told else {},
+            {"kind": "trial", "stage": "segmentation", "chosen": str(chosen).lower()}
+            | score_tags(summary),
+            summary=summary,
             summary_time=last_finished(results),
             status="finished" if told else "running",
         )
@@ -184,7 +191,9 @@ def _replicate_views(
         parts = (JournalPart(graph.folder(spec).path),)
         view = _part(key, f"segmenter {arm}", seed, "segmenter", parts, spec, done)
         test = tested.get((arm, seed))
-        views.append(replace(view, summary=_test_scores(test), summary_time=last_finished([test])))
+        scores = _test_scores(test)
+        tags = {**view.tags, **score_tags(scores)}
+        views.append(replace(view, tags=tags, summary=scores, summary_time=last_finished([test])))
     return views
 
 

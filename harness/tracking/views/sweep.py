@@ -13,9 +13,10 @@ from harness.jobs.folder import WorkFolder
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Input, Phases, Spec
 from harness.metrics.collapse.verdict import COLLAPSED
-from harness.report.results import sample_grids, trial_runs, values_of
+from harness.report.results import sample_grids, seed_value, trial_runs, values_of
 from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
 from harness.sweep.planner import TOO_LARGE
+from harness.tracking.leaderboards import score_tags
 from harness.tracking.run_view import JournalPart, RunView
 from harness.tracking.views import sweep_notes
 
@@ -33,14 +34,16 @@ def sweep_views(plan: SweepPlan, graph: JobGraph, files: Path | None = None) -> 
     """
     top = (f"sweep-{plan.stage}", plan.study)
     figures = sorted(files.glob("*.png")) if files else []
+    # Counts on the way would leave points that depend on when somebody looked.
+    counts = _counts(plan) if plan.finished else {}
+    best = {name: value for name, value in counts.items() if name == plan.objective}
     views = [
         RunView(
             top,
             f"sweep {plan.stage}",
             params={"objective": plan.objective, "direction": plan.direction},
-            tags={"kind": "sweep", "stage": plan.stage, "study": plan.study},
-            # Counts on the way would leave points that depend on when somebody looked.
-            summary=_counts(plan) if plan.finished else {},
+            tags={"kind": "sweep", "stage": plan.stage, "study": plan.study, **score_tags(best)},
+            summary=counts,
             summary_time=last_finished(seed.result for run in plan.trials for seed in run.seeds),
             note=sweep_notes.of_sweep(plan, bool(figures)),
             artifacts=tuple((path, "sweep") for path in figures),
@@ -82,8 +85,10 @@ def _trial_views(
         "failed_seeds": str(run.trial.failed_seeds),
         "chosen": str(best).lower(),
     }
+    means = _means(run.seeds) if told else {}
     if told:
         tags["verdict"] = _verdicts(run.seeds)
+        tags |= score_tags({plan.objective: means.get(plan.objective)})
     if run.trial.pruned:
         tags["pruned"] = f"{run.pruned_seeds} seeds left out"
     if run.trial.checkpoint_of is not None:
@@ -95,7 +100,7 @@ def _trial_views(
             top,
             params,
             tags | (_weight_tags(run.seeds) if best else {}),
-            summary=_means(run.seeds) if told else {},
+            summary=means,
             summary_time=last_finished(seed.result for seed in run.seeds),
             note=sweep_notes.of_trial(plan, run, best),
             artifacts=_belongings(run, graph, files) if best else (),
@@ -112,7 +117,7 @@ def _trial_views(
                 f"{plan.stage} trial {number:03d} seed {seed.seed}",
                 key,
                 {**params, "seed": str(seed.seed)},
-                tags | _verdict_tags(seed),
+                tags | _verdict_tags(seed) | _score_tags(seed, plan.objective),
                 tuple(parts),
                 note=sweep_notes.of_seed(plan, run, seed),
                 status="failed" if seed.too_large else "finished" if seed.result else "running",
@@ -171,6 +176,10 @@ def _verdict_tags(seed: SeedRun) -> dict[str, str]:
         return {"verdict": TOO_LARGE, "because": seed.too_large}
     verdict = values_of(seed.result).get("collapse")
     return {"verdict": verdict["word"], "because": verdict["sentence"]} if verdict else {}
+
+
+def _score_tags(seed: SeedRun, objective: str) -> dict[str, str]:
+    return score_tags({objective: seed_value(seed, objective)}) if seed.result else {}
 
 
 def _verdicts(seeds: Sequence[SeedRun]) -> str:

@@ -17,20 +17,22 @@ def of_sweep(plan: SweepPlan, figures: bool) -> str:
     """
     told = [run for run in plan.trials if run.trial.value is not None]
     least = "lowest" if plan.direction == "minimize" else "highest"
-    note = f"Search of the {plan.stage} stage for the {least} {title_of(plan.objective)} on "
-    note += f"validation patients: {counted(len(told), 'trial')} finished"
+    what = f"{least} {title_of(plan.objective)}"
+    best = next((r for r in told if plan.best and r.trial.number == plan.best.number), None)
+    note = ""
+    if best is not None:
+        note = f"{what} {short(best.trial.value)}: {_trial(best)}; "
+    note += f"search of the {plan.stage} stage for the {what} on validation patients; "
+    note += f"{counted(len(told), 'trial')} finished"
     checkpoints = sum(run.trial.checkpoint_of is not None for run in told)
     note += f", {checkpoints} of them read out of longer ones" if checkpoints else ""
     failed = sum(map(is_failed, told))
     note += f", {failed} with a failed seed" if failed else ""
-    best = next((r for r in told if plan.best and r.trial.number == plan.best.number), None)
-    if best is not None:
-        note += f"; the best is {_trial(best)} with {short(best.trial.value)}"
-    elif told:
+    if told and best is None:
         note += "; none can be chosen"
     if figures:
         note += "; figures and a grid of samples by setting are among the artifacts, in `sweep/`"
-    return f"{note}."
+    return f"{note[0].upper()}{note[1:]}."
 
 
 def of_trial(plan: SweepPlan, run: TrialRun, best: bool) -> str:

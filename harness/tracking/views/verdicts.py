@@ -21,6 +21,7 @@ def collapse_view(verdicts: Verdicts, files: Sequence[tuple[Path, str]] = ()) ->
     """A run of its own for the verdicts of one stage: counts, rates, files in their folders."""
     counts = Counter(row.word for row in verdicts.seeds)
     names = (*COLLAPSED, "healthy", "undecided")  # all: a later run of the command may lower one
+    collapsed = f"{sum(counts[name] for name in COLLAPSED)} of {len(verdicts.seeds)}"
     summary = {f"collapse/{name.replace(' ', '_')}": float(counts[name]) for name in names}
     for rate in verdicts.axes if not verdicts.caution else ():
         if rate.of:
@@ -29,7 +30,7 @@ def collapse_view(verdicts: Verdicts, files: Sequence[tuple[Path, str]] = ()) ->
     return RunView(
         (f"collapse-{verdicts.stage}",),
         f"collapse {verdicts.stage}",
-        tags={"kind": "collapse", "stage": verdicts.stage},
+        tags={"kind": "collapse", "stage": verdicts.stage, "verdict": f"{collapsed} collapsed"},
         summary=summary,
         summary_time=verdicts.finished,
         note=" ".join(part for part in (verdicts.sentence, verdicts.caution) if part),
