@@ -26,7 +26,7 @@ def dry_run(session: Session) -> dict[str, Any]:
 
 def run_compare(session: Session) -> dict[str, Any]:
     """Compare, print the arms and the verdicts, write the scores."""
-    if session.forecast is None:  # of this command alone
+    if session.ahead is None:  # no part of a larger command
         steps.prepare(session)
         foresee(session, ["comparison"])
     compared = steps.compare(session)

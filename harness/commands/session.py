@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -63,7 +63,8 @@ class Session:
         address: of the Ray cluster that computes; None: this machine.
         reads_patients: False leaves the source alone and takes what an earlier command read.
         typed: the command line without `harness`, for whoever goes on with it.
-        forecast: of the command, once it can be made: how many jobs and how long.
+        ahead: makes `forecast`, of the whole command: how many jobs and how long; asked when a
+            job is to run.
         views: runs to show in MLflow, by part of the program; the tracker's thread reads them.
     """
 
@@ -76,6 +77,7 @@ class Session:
     reads_patients: bool = True
     typed: tuple[str, ...] = ()
     views: dict[str, list[RunView]] = field(default_factory=dict)
+    ahead: Callable[[], Forecast] | None = None
     forecast: Forecast | None = None
     _executor: Executor | None = None
     _planned: Planned | None = None
@@ -197,13 +199,16 @@ class Session:
 
         def noted(graph: JobGraph) -> Any:
             plan = planner(graph)
+            if self.forecast is None and self.ahead is not None and graph.pending():
+                self.forecast = self.ahead()
             if self._planned is not None:
                 known = self.forecast.foreseen() if self.forecast is not None else None
                 self._planned.add(graph.wanted(), known)
             return plan
 
         executor = self._start_executor()
-        return Driver(self.work, executor, self.console, self.graph, self.forecast).drive(noted)
+        driver = Driver(self.work, executor, self.console, self.graph, lambda: self.forecast)
+        return driver.drive(noted)
 
     def _start_executor(self) -> Executor:
         if self._executor is None:

@@ -61,14 +61,14 @@ class Driver:
     """Drives planners to their end on one executor; `graph` makes the graph of a planning pass.
 
     Attributes:
-        forecast: of the command that this is a part of; None: nobody is told how long it takes.
+        forecast: gives that of the command that this is a part of, once there is one.
     """
 
     work: WorkFolder
     executor: Executor
     console: Console
     graph: Callable[[], JobGraph]
-    forecast: Forecast | None = None
+    forecast: Callable[[], Forecast | None] = lambda: None
     running: dict[int, _Run] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)
@@ -92,8 +92,8 @@ class Driver:
                 try:
                     plan = planner(graph)
                     pending = graph.pending()
-                    if self.forecast is not None:
-                        self.forecast.ask(self.work, graph.wanted())
+                    if (forecast := self.forecast()) is not None:
+                        forecast.ask(self.work, graph.wanted())
                     self._need_room()
                 except (Outage, OSError) as error:
                     trouble = self._why(error)
@@ -223,9 +223,9 @@ class Driver:
                 run.seen = run.seen or (run.last, run.epoch)
                 values = {line.name: line.value for line in lines if line.step == run.epoch}
                 progress.update(run.key, run.epoch, ", ".join(in_words(values)))
-        if self.forecast is not None:
-            left = self.forecast.left([run.under_way() for run in self.running.values()])
-            progress.overall(*self.forecast.counts(), left)
+        if (forecast := self.forecast()) is not None:
+            left = forecast.left([run.under_way() for run in self.running.values()])
+            progress.overall(*forecast.counts(), left)
 
     def _take_up(self, run: _Run, progress: Any) -> None:
         """A worker began with it, where an earlier one may have left it."""
@@ -242,10 +242,10 @@ class Driver:
 
     def _measure(self, run: _Run) -> None:
         """Tell the forecast what a finished job took."""
-        if self.forecast is not None:
+        if (forecast := self.forecast()) is not None:
             run.epoch = run.request.epochs[-1] if run.request.epochs else run.first + 1
             run.seen = None  # all of it counts
-            self.forecast.measure(run.under_way())
+            forecast.measure(run.under_way())
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

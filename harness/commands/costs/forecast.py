@@ -15,7 +15,6 @@ from harness.jobs.forecast import Forecast, Work
 from harness.jobs.graph import JobGraph
 from harness.jobs.kinds import KINDS
 from harness.jobs.spec import Request
-from harness.jobs.status import missing
 
 NAMES = {
     "mask": "mask sweep",
@@ -121,8 +120,11 @@ def seconds_left(session: Session, parts: Sequence[Part], per_unit: Mapping[str,
 
 
 def foresee(session: Session, keys: Sequence[str]) -> None:
-    """Let the session's command say how long it takes, before it begins and while it runs."""
-    parts = plan_ahead(session, keys)
-    if any(missing(session.work, request) for part in parts for request in part.requests):
+    """Let the session's command say how long it takes, from its first job on."""
+
+    def ahead() -> Forecast:
         here = session.address is None  # else the pace is known when the first jobs have ended
-        session.forecast = forecast(session, parts, seconds_per_unit(session) if here else {})
+        parts = plan_ahead(session, keys)
+        return forecast(session, parts, seconds_per_unit(session) if here else {})
+
+    session.ahead = ahead
