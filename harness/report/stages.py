@@ -59,6 +59,7 @@ class StageView:
     scored_with: str = ""
     scores: list[ScoreLine] = field(default_factory=list)
     settings: str = ""
+    searched: bool = True
 
 
 def make_stage(data: ReportData, stage: str, budget: PictureBudget) -> StageView:
@@ -91,6 +92,7 @@ def make_stage(data: ReportData, stage: str, budget: PictureBudget) -> StageView
         scored_with=scored_with,
         scores=lines,
         settings=yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True) if chosen else "",
+        searched=getattr(data.experiment.sweep, stage) is not None,
     )
 
 
