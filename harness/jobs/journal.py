@@ -54,7 +54,7 @@ def in_words(values: Mapping[str, float]) -> list[str]:
         if word == "images per second":
             words.append(f"{value:.0f} images/s")
         elif word.endswith(("loss", "dice")):
-            short_forms = {"d loss": "D loss", "g loss": "G loss", "validation dice": "Dice"}
+            short_forms = {"d loss": "D loss", "g loss": "G loss", "dice": "Dice"}
             words.append(f"{short_forms.get(word, word)} {short(value)}")
     return words
 
