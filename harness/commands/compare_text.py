@@ -24,16 +24,17 @@ def table_lines(
     """A line per arm: mean test Dice with its interval, every replicate, what it cost; then what a
     training of each saw."""
     costs = {cost.arm: cost for cost in arm_costs}
+    width = max(18, *map(len, compared.table.arms))
     lines = ["mean Dice on test patients (95 % interval; each replicate; cost):"]
     for entry in arm_means(compared.table):
         wide = entry.interval_95
         interval = f"({wide[0]:.3f} to {wide[1]:.3f})" if wide else "(no interval)"
         each = ", ".join(f"{value:.3f}" for value in entry.replicate_means)
         cost = cost_words(costs[entry.arm]) if entry.arm in costs else ""
-        lines.append(f"  {entry.arm:18s} {entry.mean:.3f} {interval}   {each}   {cost}")
+        lines.append(f"  {entry.arm:{width}s} {entry.mean:.3f} {interval}   {each}   {cost}")
     lines.append("a training saw (passes over real slices; over those with the structure; pairs):")
     return lines + [
-        f"  {arm:18s} {seen.real_passes:.1f}; {seen.structure_passes:.1f}; "
+        f"  {arm:{width}s} {seen.real_passes:.1f}; {seen.structure_passes:.1f}; "
         f"{seen.synthetic_pairs} synthetic"
         for arm, seen in exposures.items()
     ]
