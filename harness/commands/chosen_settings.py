@@ -234,13 +234,15 @@ def tuning_under(session: Session, chosen: Choice) -> Tuning:
 def _tuning_base(session: Session, mask: MaskStageConfig, image: ImageStageConfig) -> str:
     """Digest of what the choice of augmentation magnitude and synthetic fraction depends on."""
     experiment = session.experiment
+    segmentation = to_dict(experiment.segmentation)
+    del segmentation["synthetic_weight"]  # no candidate adds pairs
     return digest_of(
         [
             session.store.digest,
             to_dict(mask),
             to_dict(image),
             to_dict(experiment.synthesis),
-            to_dict(experiment.segmentation),
+            segmentation,
             to_dict(experiment.sweep.segmentation) if experiment.sweep.segmentation else None,
             experiment.sweep.seeds,
             [experiment.decision.baseline, experiment.decision.candidate],

@@ -9,7 +9,7 @@ from harness.base.files import write_text
 from harness.commands import audit, steps
 from harness.commands.chosen_settings import candidates_of, finished_sweeps
 from harness.commands.compare_text import dose_lines, table_lines, verdict_lines
-from harness.commands.costs.arms import arm_costs
+from harness.commands.costs.arms import arm_costs, arm_exposures
 from harness.commands.costs.forecast import foresee
 from harness.commands.session import Session
 from harness.inference.arm_summary import arm_means
@@ -39,7 +39,8 @@ def run_compare(session: Session) -> dict[str, Any]:
     graph = session.graph()
     sweeps, candidates = finished_sweeps(session, graph), candidates_of(session, graph)
     costs = arm_costs(session, compared.plan, sweeps, candidates)
-    for line in table_lines(compared, costs):
+    exposures = arm_exposures(session, compared.plan)
+    for line in table_lines(compared, costs, exposures):
         say(line)
     audits = audit.audit(session, compared.plan)
     for line in (*audit.lines(audits), *dose_lines(compared), *verdict_lines(compared)):
@@ -49,6 +50,8 @@ def run_compare(session: Session) -> dict[str, Any]:
         "audits": audits,
         "means": {entry.arm: entry.mean for entry in arm_means(compared.table)},
         "costs": [asdict(cost) for cost in costs],
+        "exposures": {arm: asdict(seen) for arm, seen in exposures.items()},
+        "question": session.experiment.decision.question,
         "effects": [effect.to_dict() for effect in compared.effects],
         "doses": [asdict(dose) for dose in compared.doses],
         "verdicts": [effect.sentence for effect in compared.effects],

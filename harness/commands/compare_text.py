@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,22 +12,32 @@ from harness.inference.dose import AXIS_WORDS
 from harness.inference.effect import Effect
 from harness.inference.table import Table
 from harness.report.arms import cost_words
+from harness.work.slots import Exposure
 
 SHOWN_PATIENTS = 5
 """Patients named at each end of a list of differences."""
 
 
-def table_lines(compared: Compared, arm_costs: Sequence[ArmCost]) -> list[str]:
-    """A line per arm: mean test Dice with its interval, every replicate, what it cost."""
+def table_lines(
+    compared: Compared, arm_costs: Sequence[ArmCost], exposures: Mapping[str, Exposure]
+) -> list[str]:
+    """A line per arm: mean test Dice with its interval, every replicate, what it cost; then what a
+    training of each saw."""
     costs = {cost.arm: cost for cost in arm_costs}
+    width = max(18, *map(len, compared.table.arms))
     lines = ["mean Dice on test patients (95 % interval; each replicate; cost):"]
     for entry in arm_means(compared.table):
         wide = entry.interval_95
         interval = f"({wide[0]:.3f} to {wide[1]:.3f})" if wide else "(no interval)"
         each = ", ".join(f"{value:.3f}" for value in entry.replicate_means)
         cost = cost_words(costs[entry.arm]) if entry.arm in costs else ""
-        lines.append(f"  {entry.arm:18s} {entry.mean:.3f} {interval}   {each}   {cost}")
-    return lines
+        lines.append(f"  {entry.arm:{width}s} {entry.mean:.3f} {interval}   {each}   {cost}")
+    lines.append("a training saw (passes over real slices; over those with the structure; pairs):")
+    return lines + [
+        f"  {arm:{width}s} {seen.real_passes:.1f}; {seen.structure_passes:.1f}; "
+        f"{seen.synthetic_pairs} synthetic"
+        for arm, seen in exposures.items()
+    ]
 
 
 def dose_lines(compared: Compared) -> list[str]:

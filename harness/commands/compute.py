@@ -65,7 +65,8 @@ class Precisions(Mapping[str, str]):
     def _key(self, section: str) -> str:
         """Of a timing: what its rates depend on."""
         settings, data = to_dict(getattr(self._experiment, section)), self._experiment.data
-        settings.pop("schedule", None)
+        for name in ("schedule", "synthetic_weight"):  # of no weight in a step's time
+            settings.pop(name, None)
         size = to_dict(data.crop), data.structures, data.mirror
         return f"{section} {digest_of([settings, *size, dict(self._asked)])[:12]}"
 

@@ -14,7 +14,7 @@ from harness.base.version import code_version
 from harness.commands import steps
 from harness.commands.audit import audit_folders, read_audits
 from harness.commands.chosen_settings import candidates_of, choice, finished_sweeps
-from harness.commands.costs.arms import arm_costs
+from harness.commands.costs.arms import arm_costs, arm_exposures
 from harness.commands.session import Session
 from harness.config.render import sanitised
 from harness.jobs.folder import versions
@@ -58,6 +58,7 @@ def gather(session: Session) -> ReportData:
         effects=compared.effects if compared else (),
         doses=compared.doses if compared else (),
         costs=arm_costs(session, compared.plan, sweeps, candidates) if compared else (),
+        exposures=arm_exposures(session, compared.plan) if compared and prepared else {},
         audits=audits,
         audit_folders=audit_folders(session, plan) if plan else {},
         provenance=_provenance(session, results),

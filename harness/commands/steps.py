@@ -210,11 +210,10 @@ def read_comparison(session: Session, plan: ComparisonPlan) -> Compared:
 
 def _validation_curves(session: Session, plan: ComparisonPlan) -> list[list[float]]:
     """Validation Dice by epoch of the primary comparison's segmenters."""
-    rule = session.experiment.decision
     return [
         series(session.work.job(replicate.segmenters[arm]).journal, "validation/dice")[1]
         for replicate in plan.replicates
-        for arm in (rule.baseline, rule.candidate)
+        for arm in session.experiment.decision.primary
     ]
 
 

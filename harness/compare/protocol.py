@@ -146,7 +146,7 @@ class Comparison:
         return Level("patients", count, replace(self.replicates, store=store))
 
     def _level(self, graph: JobGraph, level: Level) -> LevelPlan:
-        arms = self.experiment.decision.baseline, self.experiment.decision.candidate
+        arms = self.experiment.decision.primary
         graph.need(level.replicates.store, label=f"prepare pairs, {level.name}")
         replicates = [
             level.replicates.plan(graph, seed, arms, f"replicate {seed}, {level.name}")
@@ -183,6 +183,8 @@ class Comparison:
             )
         decision = to_dict(experiment.decision)
         del decision["assumed"]  # what was assumed while planning decides nothing
+        if decision["question"] == "replace":  # left out: rules from before are still the same
+            del decision["question"]
         rule = {
             "arms": list(experiment.arms),
             "replicates": list(self.seeds()),

@@ -82,7 +82,7 @@ def untunable(baseline: str, candidate: str) -> str:
 
 def mixes_synthetic_pairs(arm: str) -> bool:
     """Whether an arm's batches hold pairs that were made beside real ones."""
-    return bool(arm_of(arm).pairs.generated) and arm_of(arm).order == "mixed"
+    return bool(arm_of(arm).pairs.generated) and arm_of(arm).order in ("mixed", "added")
 
 
 @dataclass(frozen=True)

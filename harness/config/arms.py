@@ -11,7 +11,7 @@ from harness.base.errors import ConfigError
 from harness.base.text import meant
 from harness.config.choices import FILLINGS, OneOf
 
-Order = Literal["mixed", "only", "first"]
+Order = Literal["mixed", "only", "first", "added"]
 AUGMENTED = "traditional+"
 
 
@@ -23,7 +23,8 @@ class Arm:
         augmented: ordinary augmentation, of all pairs.
         filling: of the extra places; a name of `choices.FILLINGS`.
         order: extra pairs in every batch beside the real ones ("mixed"), no real pairs at all
-            ("only"), or extra pairs alone before real ones alone ("first").
+            ("only"), extra pairs alone before real ones alone ("first"), or beside the real ones
+            with a loss of their own, so that real pairs train as if nothing were there ("added").
     """
 
     augmented: bool
@@ -43,6 +44,7 @@ class Arm:
             "mixed": f"{words}: {purpose}" if purpose else words,
             "only": f"{words} alone; batches shared with no arm",
             "first": f"{words} first, then real pairs; batches shared with no arm",
+            "added": f"{words} on top of the same real ones, by a loss of their own",
         }[self.order]
 
     @property
@@ -53,13 +55,25 @@ class Arm:
 
     @property
     def colour(self) -> str:
-        """In every figure, "#rrggbb": the filling's, lighter for "only" and darker for "first"."""
+        """In every figure, "#rrggbb": the filling's, lighter for "only", darker for the two that
+        are neither that nor "mixed"."""
         plain, augmented = self.pairs.colours
         colour: str = augmented if self.augmented else plain
-        white, black = {"mixed": (0.0, 0.0), "only": (0.3, 0.0), "first": (0.0, 0.5)}[self.order]
+        white, black = {
+            "mixed": (0.0, 0.0),
+            "only": (0.3, 0.0),
+            "first": (0.0, 0.5),
+            "added": (0.0, 0.25),
+        }[self.order]
         parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
         kept = 1 - white - black
         return "#" + "".join(f"{round(part * kept + 255 * white):02x}" for part in parts)
+
+    @property
+    def product(self) -> str:
+        """Its name as `[traditional+]FILLING[:ORDER]`."""
+        end = "" if self.order == "mixed" else f":{self.order}"
+        return f"{AUGMENTED if self.augmented else ''}{self.filling}{end}"
 
 
 NAMED: dict[str, Arm] = {
@@ -74,7 +88,7 @@ NAMED: dict[str, Arm] = {
     "synthetic-only": Arm(True, "gan", "only"),
     "pretrain-finetune": Arm(True, "gan", "first"),
 }
-"""Arms with a name of their own; any other one is `[traditional+]FILLING[:only|:first]`."""
+"""Arms with a name of their own; any other one is `[traditional+]FILLING[:only|:first|:added]`."""
 
 DEFAULT = ("none", "traditional", "gan", "traditional+gan", "duplicate")
 """The arms of an experiment that names none."""
@@ -82,7 +96,7 @@ DEFAULT = ("none", "traditional", "gan", "traditional+gan", "duplicate")
 
 def known_arms() -> list[str]:
     """Every arm's name: those of their own, then the products."""
-    ends = ("", ":only", ":first")
+    ends = ("", ":only", ":first", ":added")
     made = product(FILLINGS.names(), ("", AUGMENTED), ends)
     return list(dict.fromkeys([*NAMED, *(f"{start}{name}{end}" for name, start, end in made)]))
 
@@ -120,7 +134,8 @@ def arm_problems(arms: Sequence[str], source: str) -> list[str]:
                 f"made, but got '{source}'; remove it from `arms`"
             )
         if arm.pairs.empty and arm.order != "mixed":
-            found.append(f"arms must train on pairs, but got '{name}'; remove it from `arms`")
+            must = "add pairs" if arm.order == "added" else "train on pairs"
+            found.append(f"arms must {must}, but got '{name}'; remove it from `arms`")
     return found
 
 
@@ -136,6 +151,6 @@ class ArmName(OneOf):
     def rule(self) -> str:
         fillings = ", ".join(FILLINGS.names())
         return (
-            f"one of: {', '.join(NAMED)}; or [{AUGMENTED}]FILLING[:only|:first] with a filling of: "
-            f"{fillings}"
+            f"one of: {', '.join(NAMED)}; or [{AUGMENTED}]FILLING[:only|:first|:added] with a "
+            f"filling of: {fillings}"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -11,9 +11,10 @@ from pydantic import Field, create_model, field_validator, model_validator
 
 from harness.base.errors import EnvironmentFault
 from harness.base.registry import Registry
-from harness.config.arms import DEFAULT, ArmName, arm_problems
+from harness.config.arms import DEFAULT, ArmName, arm_of, arm_problems
 from harness.config.choices import EXTRACTORS, IMAGE_NETWORKS, MASK_NETWORKS, SEGMENTERS, OneOf
 from harness.config.data import DataConfig
+from harness.config.questions import Asked, Question, asked, question_pairs
 from harness.config.search import SweepConfig
 from harness.config.section import Positive, PositiveFloat, Section, full_sentences, must_differ
 from harness.config.stages import (
@@ -131,6 +132,11 @@ class AssumedComponents(Section):
 class DecisionConfig(Section):
     """Fixed before the test evaluation, and hashed into its record (all but `assumed`)."""
 
+    question: Question = Field(
+        "replace",
+        description="the primary one: what the candidate's extra pairs are worth in the place of "
+        "the baseline's, or on top of the same real pairs (`add`)",
+    )
     baseline: OfArm = Field("traditional", description="arm A of the primary comparison")
     candidate: OfArm = Field("traditional+gan", description="arm B of the primary comparison")
     secondary: tuple[tuple[OfArm, OfArm], ...] = Field(
@@ -148,9 +154,43 @@ class DecisionConfig(Section):
                 raise ValueError(f"a comparison needs two arms, but got '{one}' twice")
         return self
 
+    @model_validator(mode="after")
+    def _question_has_its_arms(self) -> DecisionConfig:
+        for side, name in (("baseline", self.baseline), ("candidate", self.candidate)):
+            arm = arm_of(name)
+            if arm.order == "added":
+                plain = arm.product.removesuffix(":added")
+                raise full_sentences(
+                    f"decision.{side} must be an arm whose pairs are not added, but got '{name}'; "
+                    f"name '{plain}' and set decision.question to add, which adds its pairs"
+                )
+        if self.question not in question_pairs(self.baseline, self.candidate):
+            raise full_sentences(
+                "decision.question may be 'add' for two arms that differ only in what fills a part "
+                f"of every batch, but got '{self.baseline}' and '{self.candidate}'; name others, "
+                "such as traditional and traditional+gan"
+            )
+        return self
+
+    @property
+    def primary(self) -> tuple[str, str]:
+        """Baseline and candidate of the primary question."""
+        return question_pairs(self.baseline, self.candidate)[self.question]
+
+    def comparisons(self, arms: Collection[str]) -> list[Asked]:
+        """The primary comparison, then that of the other question where both of its arms are among
+        `arms`, then the secondaries in their order."""
+        pairs = question_pairs(self.baseline, self.candidate)
+        other = [
+            pair
+            for question, pair in pairs.items()
+            if question != self.question and pair not in self.secondary and set(pair) <= set(arms)
+        ]
+        return [asked(*pair) for pair in (self.primary, *other, *self.secondary)]
+
 
 class DoseResponseConfig(Section):
-    """Further levels at which `decision.baseline` and `decision.candidate` are compared.
+    """Further levels at which the arms of the primary comparison are compared.
 
     Every replicate trains both arms at each level. Estimates and intervals only: the declared
     comparison alone has a verdict.
@@ -294,13 +334,27 @@ class Experiment(Section):
         problems = arm_problems(self.arms, self.data.source)
         if problems:
             raise full_sentences(*problems)
-        named = {self.decision.baseline, self.decision.candidate}
-        named |= {arm for pair in self.decision.secondary for arm in pair}
+        primary = self.decision.primary
+        named = {*primary, *(arm for pair in self.decision.secondary for arm in pair)}
         missing = sorted(named - set(self.arms))
         if missing:
+            why = ""
+            if self.decision.question == "add" and not {*primary} <= {*self.arms}:
+                why = f" (decision.question 'add' compares {primary[1]} with {primary[0]})"
             raise ValueError(
                 "decision must name arms that are trained, but got "
-                f"{', '.join(missing)}; add them to `arms`"
+                f"{', '.join(missing)}{why}; add them to `arms`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _segmenter_takes_added_pairs(self) -> Experiment:
+        added = [name for name in self.arms if arm_of(name).order == "added"]
+        if added and not network_of(self, "segmentation").takes_added:
+            raise full_sentences(
+                f"segmentation.network must take added pairs for the arm '{added[0]}', but got "
+                f"'{self.segmentation.network}', which cannot tell them from real ones; remove the "
+                "arm from `arms`, or name another network"
             )
         return self
 

@@ -28,11 +28,13 @@ class NetworkRecord:
         losses: what the training's figures show, {axis: {scalar of `step`: word}}.
         code: "module:class" of a `harness.work.train.networks.MaskNetwork`, `ImageNetwork` or
             `Segmenter`; not imported before a job needs it.
+        takes_added: of a segmenter: its class has `step_added`, for arms of the order "added".
     """
 
     section: type[Section]
     losses: Mapping[str, Mapping[str, str]]
     code: str
+    takes_added: bool = False
 
     def load(self) -> Any:
         """The class.
@@ -225,6 +227,9 @@ class SegmentationConfig(Section):
     synthetic_fraction: Share = Field(
         0.5, description="of the batch, in arms with pairs beside the real ones"
     )
+    synthetic_weight: float = Field(
+        1.0, ge=0, description="of the loss of added pairs, beside that of the real ones (`:added`)"
+    )
     updates: Positive = Field(2000, description="optimiser steps, the same in every arm")
     updates_per_epoch: Positive = Field(
         100, description="an epoch of the journal: validation Dice is logged at each"
@@ -267,7 +272,10 @@ PIX2PIX = NetworkRecord(
     "harness.work.train.pix2pix:Pix2pix",
 )
 UNET = NetworkRecord(
-    UnetConfig, {"loss (Dice + cross-entropy)": {"loss": "U-Net"}}, "harness.work.train.unet:Unet"
+    UnetConfig,
+    {"loss (Dice + cross-entropy)": {"loss": "U-Net"}},
+    "harness.work.train.unet:Unet",
+    takes_added=True,
 )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from harness.config.questions import Asked
 from harness.inference.crossed_t import Inference, crossed_weighted_t, holm
 from harness.inference.design import PlanFacts, plan_facts
 from harness.inference.effect import Effect
@@ -35,6 +36,15 @@ class DecisionRule:
     margin: float
     secondary: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def primary(self) -> tuple[str, str]:
+        """Baseline and candidate of the primary comparison."""
+        return self.baseline, self.candidate
+
+    def comparisons(self, arms: Collection[str]) -> list[Asked]:
+        """The primary comparison, then the secondaries; nothing is known of what arms hold."""
+        return [Asked(*pair) for pair in (self.primary, *self.secondary)]
+
 
 def decide(
     table: Table,
@@ -44,7 +54,7 @@ def decide(
     measure: str = "Dice",
     lower_is_better: bool = False,
 ) -> list[Effect]:
-    """The primary effect, then the secondaries in their order.
+    """The primary effect, then that of the other question, then the secondaries in their order.
 
     Args:
         table: cells of the test patients.
@@ -54,13 +64,13 @@ def decide(
         measure: what the cells are, in the sentences.
         lower_is_better: a candidate below the baseline helps; estimates keep their sign.
     """
-    pairs = [(decision.baseline, decision.candidate), *decision.secondary]
-    found = [crossed_weighted_t(table.difference(*pair)) for pair in pairs]
+    asked = decision.comparisons(table.arms)
+    found = [crossed_weighted_t(table.difference(*each.pair)) for each in asked]
     say = partial(sentence, at_budget=at_budget, measure=measure, lower_is_better=lower_is_better)
     return [
-        _effect(pair, inference, decision.margin, number == 0, p, extended, lower_is_better, say)
-        for number, (pair, inference, p) in enumerate(
-            zip(pairs, found, [None, *_adjusted(found[1:])], strict=True)
+        _effect(each, inference, decision.margin, number == 0, p, extended, lower_is_better, say)
+        for number, (each, inference, p) in enumerate(
+            zip(asked, found, [None, *_adjusted(found[1:])], strict=True)
         )
     ]
 
@@ -76,7 +86,7 @@ def _adjusted(secondaries: Sequence[Inference]) -> list[float | None]:
 
 
 def _effect(
-    pair: tuple[str, str],
+    asked: Asked,
     inference: Inference,
     margin: float,
     primary: bool,
@@ -93,7 +103,7 @@ def _effect(
     lacks = re.sub(r"\b(1 of \d+ lack)$", r"\1s", inference.note or "")  # one lacks, several lack
     needed = "; ".join(part for part in (lacks, opened) if part)
     return Effect(
-        *pair,
+        *asked.pair,
         primary,
         inference,
         _design(inference, margin),
@@ -101,7 +111,11 @@ def _effect(
         p=inference.p if judged else None,
         p_adjusted=adjusted if judged else None,
         word=word or "",
-        sentence=say(pair, inference, margin, word, needed, adjusted_p=adjusted),
+        sentence=say(
+            asked.pair, inference, margin, word, needed, adjusted_p=adjusted, asked=asked.words
+        ),
+        question=asked.question,
+        asked=asked.words,
     )
 
 

@@ -73,13 +73,14 @@ def _dose(
     axis: str, value: float, table: Table, declared: bool, rule: DecisionConfig | DecisionRule
 ) -> Dose:
     means = {entry.arm: entry for entry in arm_means(table)}
-    inference = crossed_weighted_t(table.difference(rule.baseline, rule.candidate))
+    baseline, candidate = rule.primary
+    inference = crossed_weighted_t(table.difference(baseline, candidate))
     return Dose(
         axis,
         value,
         declared,
-        means[rule.baseline],
-        means[rule.candidate],
+        means[baseline],
+        means[candidate],
         inference.mean,
         inference.interval_95,
     )

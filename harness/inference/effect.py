@@ -23,6 +23,7 @@ class Effect:
         word: "helps" or "harms" (also ", by less than the margin"), "no useful effect",
             "undecided", or "" without a verdict.
         sentence: the verdict or estimate in one sentence.
+        question: "replace", "add", or "" where it is neither; `asked` in words.
     """
 
     baseline: str
@@ -35,6 +36,8 @@ class Effect:
     p_adjusted: float | None
     word: str
     sentence: str
+    question: str = ""
+    asked: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Flat, in the words of the page; what there is not is None."""
@@ -43,6 +46,7 @@ class Effect:
             "baseline": self.baseline,
             "candidate": self.candidate,
             "primary": self.primary,
+            "question": self.question,
             "status": about.status,
             "needed": self.needed,
             "patients": about.patients,

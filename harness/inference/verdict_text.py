@@ -66,6 +66,7 @@ def sentence(
     at_budget: bool = False,
     measure: str = "Dice",
     lower_is_better: bool = False,
+    asked: str = "",
 ) -> str:
     """One sentence.
 
@@ -79,9 +80,12 @@ def sentence(
         at_budget: training was stopped before validation Dice had flattened.
         measure: what the cells are.
         lower_is_better: of the cells; said, as the word is no longer that of the sign.
+        asked: the question that the pair answers, in words.
     """
     baseline, candidate = pair
     named = f"{candidate} against {baseline}"
+    if asked:
+        named += f" ({asked})"
     if lower_is_better:
         named += f" ({LOWER_IS_BETTER})"
     if inference.status == "cells only":

@@ -104,7 +104,9 @@ def _sentence(effect: Effect, extended: bool) -> str:
     """The effect's own sentence; after an extension, the estimate and nothing more."""
     if not extended:
         return typeset(effect.sentence)
-    text = f"{effect.candidate} minus {effect.baseline}: {signed(effect.inference.mean)} test Dice"
+    asked = f" ({effect.asked})" if effect.asked else ""
+    text = f"{effect.candidate} minus {effect.baseline}{asked}: "
+    text += f"{signed(effect.inference.mean)} test Dice"
     if effect.inference.interval_95:
         text += f" (95 % interval {interval(effect.inference.interval_95)})"
     patients = counted(effect.inference.patients, "patient")
@@ -124,7 +126,8 @@ def _status_notes(effect: Effect) -> list[str]:
 
 def _view(data: ReportData, effect: Effect, budget: PictureBudget) -> EffectView:
     kind = "primary" if effect.primary else "secondary"
-    title = f"{effect.candidate} against {effect.baseline} ({kind})"
+    about = f"{kind}: {effect.asked}" if effect.asked else kind
+    title = f"{effect.candidate} against {effect.baseline} ({about})"
     picture = heat_map = None
     if data.table is not None:
         picture = _dots_picture(data.table, effect, data.experiment.decision.margin, budget)

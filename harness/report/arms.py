@@ -22,6 +22,7 @@ from harness.report.data import ReportData
 from harness.report.observers import ObserverAgreement, observer_agreement
 from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import Run, checkpoint, curves
+from harness.work.slots import Exposure
 
 # More cells than this are left to scores.csv.
 MOST_CELLS = 4000
@@ -40,6 +41,7 @@ class ArmLine:
     missing: int
     validation: str
     cost: str
+    exposure: Exposure | None = None
     rows: tuple[tuple[str, tuple[float, ...], float], ...] = ()
 
 
@@ -106,6 +108,7 @@ def _line(data: ReportData, table: Table, summary: ArmMean, with_cells: bool) ->
         missing=int(np.isnan(cells).sum()),
         validation=_validation(data, arm),
         cost="".join(cost_words(cost) for cost in data.costs if cost.arm == arm),
+        exposure=data.exposures.get(arm),
         rows=rows if with_cells else (),
     )
 

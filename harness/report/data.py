@@ -16,6 +16,7 @@ from harness.inference.table import Table
 from harness.jobs.folder import WorkFolder
 from harness.sweep.plan import SweepPlan
 from harness.sweep.verdicts import Verdicts
+from harness.work.slots import Exposure
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class ReportData:
         "segmentation", in words.
     candidates: of magnitude and share, by axis as `TuningPlan.plain` has them.
     superseded: a comparison is finished under other settings, and none under these.
-    comparison, table, effects, doses, costs: None / empty before the comparison is finished.
+    comparison, table, effects, doses, costs, exposures: None / empty before the comparison is
+        finished.
     audits, audit_folders: values and job folder of each replicate's finished audit, by seed.
     provenance: lines of (what, value): code version, digests, library versions, machine, cost.
     ledger: cost per kind of job: {kind: {"jobs": n, "seconds": s}}.
@@ -67,6 +69,7 @@ class ReportData:
     effects: Sequence[Effect] = ()
     doses: Sequence[Dose] = ()
     costs: Sequence[ArmCost] = ()
+    exposures: Mapping[str, Exposure] = field(default_factory=dict)
     audits: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     audit_folders: Mapping[int, Path] = field(default_factory=dict)
     provenance: Sequence[tuple[str, str]] = ()

@@ -126,6 +126,7 @@ def _summary(
                 "replicate_means": list(line.summary.replicate_means),
                 "worst_patient": line.worst_patient,
                 "worst_patient_dice": line.worst_value,
+                "exposure": asdict(line.exposure) if line.exposure else None,
             }
             for line in arms.lines
         },

@@ -42,8 +42,8 @@ def _costs(data: ReportData) -> str:
 
 def _effects(data: ReportData) -> str:
     names = (
-        "baseline", "candidate", "primary", "status", "patients", "replicates", "mean", "p",
-        "p_adjusted", "sd_patient", "sd_replicate", "sd_residual", "detectable", "word",
+        "baseline", "candidate", "primary", "question", "status", "patients", "replicates", "mean",
+        "p", "p_adjusted", "sd_patient", "sd_replicate", "sd_residual", "detectable", "word",
     )  # fmt: skip
     head = (*names, "low95", "high95", "low90", "high90", "margin", "extended")
     rows = []

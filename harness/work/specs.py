@@ -217,8 +217,10 @@ class Specs:
             del settings["augmentation"]
         if of.order != "first":
             del settings["pretrain"]
-        if of.order != "mixed":
+        if of.order not in ("mixed", "added"):
             del settings["synthetic_fraction"]
+        if of.order != "added":
+            del settings["synthetic_weight"]
         inputs = {"store": store.done()}
         if extra is not None:
             inputs["extra"] = extra.done()

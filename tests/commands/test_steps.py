@@ -6,21 +6,24 @@ import io
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from factories.fake_executor import FakeExecutor
 from factories.openkbp import write_experiment, write_openkbp
 
 from harness.base.console import Console
 from harness.base.errors import ConfigError, DataError
-from harness.base.files import write_json, write_text
+from harness.base.files import write_text
 from harness.commands import steps
 from harness.commands.chosen_settings import choice, finished_sweeps, need_validation, stage_sweep
 from harness.commands.gather import gather
 from harness.commands.session import Session
 from harness.config.load import load_experiment
+from harness.data.pairs.store import PairRow, write_store
 from harness.jobs.spec import Spec
 from harness.metrics.segmentation.structure_scores import MEASURES
 from harness.report.answer import make_answer
@@ -53,13 +56,19 @@ class Work:
         if store.result() is None:  # planners read its result alone
             store.open(session.store)
             store.finish([], {"patients": {}, "pairs": {}, "lost": {}}, {}, {"seconds": 0.0}, {})
-            write_json(store.path / "store" / "meta.json", self.meta(session))
+            self.pairs(session, store.path / "store")
         return session
 
-    def meta(self, session: Session) -> dict[str, Any]:
-        """As much of a store as the opening reads."""
+    def pairs(self, session: Session, folder: Path) -> None:
+        """As much of a store as the opening and the count of what trainings saw read."""
         patients = [{"digest": digest, "role": role} for digest, role in session.roles.items()]
-        return {"version": 1, "patients": patients, "channels": ["parotid"]}
+        rows = [
+            replace(PairRow.synthetic(number, 9), patient_digest=digest, role=role)
+            for number, (digest, role) in enumerate(session.roles.items())
+        ]
+        empty = np.zeros((len(rows), 1, 8, 8), np.float32)
+        meta = {"patients": patients, "channels": ["parotid"]}
+        write_store(folder, empty, empty.astype(np.uint8), rows, meta)
 
     def hands(self, session: Session) -> FakeExecutor:
         def score(config: Any, seed: int, epoch: int) -> dict[str, Any]:
@@ -302,6 +311,10 @@ def test_a_finished_comparison_is_gathered_with_its_table(work: Work) -> None:
     assert data.table.patients == ("pt_5",)
     (effect,) = data.effects
     assert (effect.inference.status, round(effect.inference.mean, 9)) == ("cells only", 0.01)
+    real, replaced = (data.exposures[arm] for arm in ("traditional", "traditional+gan"))
+    assert (real.real_passes, real.synthetic_pairs) == (2 * replaced.real_passes, 0)
+    slices = list(session.roles.values()).count("train")  # one a patient; half of a batch is real
+    assert replaced.synthetic_pairs == pytest.approx(replaced.real_passes * slices)
     assert not data.superseded
     write_text(session.home / "scores.csv", data.table.to_csv())  # as `compare` leaves it
     other = gather(work.session("segmentation.updates=7"))

@@ -166,6 +166,21 @@ def test_whatever_is_added_after_the_opening_is_marked(tmp_path: Path, change: A
     assert not Protocol(tmp_path).run().extended  # the first rule keeps its verdict
 
 
+def test_the_rule_names_the_question_where_it_adds_and_is_as_ever_where_it_replaces(
+    tmp_path: Path,
+) -> None:
+    """Rules of comparisons made before there were two questions stay what they were."""
+    assert "question" not in Protocol(tmp_path).planner.rule()["decision"]
+    pair = ("traditional+nothing", "traditional+gan:added")
+    more = {"arms": pair, "decision": {"question": "add", "secondary": []}}
+    protocol = Protocol(tmp_path / "add", **more, dose_response={"patients": [2]})
+    assert protocol.planner.rule()["decision"]["question"] == "add"
+    plan = protocol.run()
+    assert plan.finished
+    (level,) = plan.levels  # the primary comparison at fewer patients: that of the question
+    assert [tuple(replicate.segmenters) for replicate in level.replicates] == [pair] * 2
+
+
 def test_another_question_about_other_patients_is_no_extension(tmp_path: Path) -> None:
     assert not Protocol(tmp_path).run().extended
     protocol = Protocol(tmp_path, decision={"margin": 0.02})

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import cast, get_args
 
 import numpy as np
 import pytest
 import torch
-from factories.tiny import CPU, EXTRACTOR, Tiny, tiny_experiment
+from factories.tiny import CPU, EXTRACTOR, StopAfter, Tiny, tiny_experiment, weights_at
 
 from harness.compare.replicate import Replicate, ReplicatePlanner
-from harness.config.arms import Arm, arm_of, known_arms
+from harness.config.arms import Arm, Order, arm_of, known_arms
 from harness.config.choices import FILLINGS
 from harness.config.experiment import Experiment
 from harness.data.pairs.store import Store
@@ -64,14 +64,15 @@ def test_what_is_said_of_it_can_be_printed_and_drawn(name: str) -> None:
     assert plain != augmented
     assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in filling.colours)
     assert set(filling.stages) <= {"mask", "image"}
-    arms = [Arm(augments, name, order) for augments in (0, 1) for order in ("mixed", "only")]  # type: ignore[arg-type]
-    assert len({arm.words for arm in arms}) == len({arm.colour for arm in arms}) == 4
+    arms = [Arm(augments, name, order) for augments in (False, True) for order in get_args(Order)]
+    assert len({arm.words for arm in arms}) == len({arm.colour for arm in arms}) == 8
+    assert all(arm_of(arm.product) == arm for arm in arms)
 
 
 def test_its_arms_are_named_and_plan_one_store(name: str, tmp_path: Path) -> None:
-    arms = (name, f"traditional+{name}")
+    arms = (name, f"traditional+{name}", f"traditional+{name}:added")
     assert {*arms, f"{name}:only", f"traditional+{name}:first"} <= set(known_arms())
-    assert [arm_of(arm).augmented for arm in arms] == [False, True]
+    assert [arm_of(arm).augmented for arm in arms] == [False, True, True]
     tiny = Tiny(tmp_path)
     graph = JobGraph(tiny.work)
     chain = planned(tiny, graph, *arms)
@@ -97,6 +98,8 @@ def test_its_pairs_are_those_of_a_store_and_the_same_again(name: str, tmp_path: 
     assert torch.isfinite(ct).all()
     assert ct.abs().max() <= 1 if len(ct) else FILLINGS.get(name).empty
     assert set(masks.unique().tolist()) <= {0, 1}
+    own = FILLINGS.get(name).rows(store)
+    assert len(own) == (0 if FILLINGS.get(name).generated else len(ct))
     again = FILLINGS.get(name).pairs(context, store)
     assert torch.equal(ct, again[0])
     assert torch.equal(masks, again[1])
@@ -106,10 +109,18 @@ def test_a_segmenter_trains_on_it_and_on_no_patient_kept_from_it(name: str, tmp_
     if name in NEEDS_PATIENTS:
         pytest.skip("its job needs a prepared work folder")
     tiny = Tiny(tmp_path, LARGER)
-    arm = f"traditional+{name}"
-    spec = finished(tiny, arm).segmenters[arm]
-    folder = tiny.must(spec, tiny.specs.segmenter_epochs())
-    assert folder.result(tiny.specs.segmenter_epochs()) is not None
+    arms = (f"traditional+{name}", f"traditional+{name}:added")
+    spec, on_top = finished(tiny, *arms).segmenters.values()
+    epochs = tiny.specs.segmenter_epochs()
+    folder = tiny.must(spec, epochs)
+    assert folder.result(epochs) is not None
+    # On top of real pairs it trains too, stopped and resumed with the same bits.
+    other = Tiny(tmp_path / "resumed", LARGER)
+    finished(other, *arms)
+    assert other.run(on_top, epochs, stop=StopAfter(2)).state == "stopped"
+    weights = weights_at(other.must(on_top, epochs), epochs)
+    assert weights == weights_at(tiny.must(on_top, epochs), epochs)
+    assert (weights == weights_at(folder, epochs)) == FILLINGS.get(name).empty
     # Other pictures of all who are not training patients change no weight.
     other = Tiny(tmp_path / "other", LARGER)
     ct = np.array(Store.open(other.store_folder).ct)

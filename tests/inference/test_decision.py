@@ -16,6 +16,7 @@ from harness.inference.table import Cell, Table
 from harness.inference.verdict_text import exchanged
 
 A, B = "traditional", "traditional+gan"
+AGAINST = f"{B} against {A} (synthetic pairs in the place of real ones)"
 
 
 def vector(patients: int = 10, replicates: int = 5) -> np.ndarray:
@@ -75,8 +76,9 @@ def test_the_hand_worked_vector() -> None:
     assert effect.inference.components.residual == pytest.approx(0.00328769, rel=1e-5)
     assert effect.word == "helps"
     assert effect.sentence == (
-        "traditional+gan against traditional: helps; mean difference in Dice +0.0127, 95 % "
-        "interval +0.0010 to +0.0244 (10 test patients, 5 replicates, given this training cohort)."
+        "traditional+gan against traditional (synthetic pairs in the place of real ones): helps; "
+        "mean difference in Dice +0.0127, 95 % interval +0.0010 to +0.0244 (10 test patients, "
+        "5 replicates, given this training cohort)."
     )
 
 
@@ -103,7 +105,7 @@ def test_the_smallest_effect_lies_beyond_half_the_interval() -> None:
 def test_words(mean: float, spread: float, word: str, said: str) -> None:
     effect = primary(around(mean, spread))
     assert effect.word == word
-    assert effect.sentence.startswith(f"{B} against {A}: {said}; mean difference in Dice ")
+    assert effect.sentence.startswith(f"{AGAINST}: {said}; mean difference in Dice ")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_words_where_lower_is_better(mean: float, spread: float, word: str) -> N
     cells = table(around(mean, spread))
     (effect,) = decide(cells, rule(), lower_is_better=True)
     assert effect.word == word
-    assert effect.sentence.startswith(f"{B} against {A} (lower is better): {word.split(',')[0]}")
+    assert effect.sentence.startswith(f"{AGAINST} (lower is better): {word.split(',')[0]}")
     (usual,) = decide(cells, rule())
     assert replace(effect, word="", sentence="") == replace(usual, word="", sentence="")
 
@@ -173,7 +175,7 @@ def test_a_pilot_says_what_it_saw_and_what_a_verdict_needs() -> None:
 
 def test_cells_alone_give_no_interval_in_words_either() -> None:
     assert primary(around(0.05, 0.3, 3, 2)).sentence == (
-        f"{B} against {A}: no interval and no verdict; an interval needs at least 5 patients and 3 "
+        f"{AGAINST}: no interval and no verdict; an interval needs at least 5 patients and 3 "
         "replicates, but got 3 patients and 2 replicates."
     )
 
@@ -258,6 +260,39 @@ def test_secondaries_may_compare_any_two_arms() -> None:
     effect = decide(cells, rule(secondary=[("gan", B)]))[1]
     assert (effect.baseline, effect.candidate) == ("gan", B)
     assert effect.inference.mean == pytest.approx(0.02)
+
+
+# --- the two questions ----------------------------------------------------------------------
+
+
+def test_the_primary_question_has_the_verdict_and_the_other_stands_beside_it() -> None:
+    """Nothing changes in the numbers: each question is the contrast of its two arms."""
+    cells = table(vector(), traditional_nothing=around(-0.02), gan=around(0.001))
+    more = table(around(-0.03, 0.4)).cells
+    on_top = [replace(c, arm="traditional+gan:added") for c in more if c.arm == B]
+    cells = Table([*cells.cells, *on_top])
+    pair = ("traditional+nothing", "traditional+gan:added")
+    secondary = [(A, "gan")]
+    replaced, added, gan = decide(cells, rule(secondary=secondary))
+    assert (replaced.primary, replaced.question, added.question) == (True, "replace", "add")
+    assert (added.baseline, added.candidate) == pair
+    assert (added.primary, gan.question) == (False, "")
+    assert added.inference.mean == pytest.approx(-0.01)
+    assert added.sentence.startswith(
+        "traditional+gan:added against traditional+nothing (synthetic pairs on top of the same "
+        "real ones): "
+    )
+    first, second, _ = decide(cells, rule(question="add", secondary=secondary))
+    assert (first.primary, first.question, first.p_adjusted) == (True, "add", None)
+    assert (second.question, second.primary) == ("replace", False)
+    assert second.inference == replaced.inference
+    assert first.inference == added.inference
+    assert added.p is not None
+    assert gan.p is not None
+    assert added.p < gan.p  # Holm over the two
+    assert added.p_adjusted == pytest.approx(2 * added.p)
+    assert gan.p_adjusted == pytest.approx(max(2 * added.p, gan.p))
+    assert first.to_dict()["question"] == "add"
 
 
 # --- after the opening ----------------------------------------------------------------------

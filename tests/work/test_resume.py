@@ -47,7 +47,13 @@ def segmenter(root: Path) -> tuple[Tiny, Spec]:
     return tiny, tiny.specs.segmenter(tiny.store, "traditional", None, 0)
 
 
-STAGES = pytest.mark.parametrize("make", [mask_stage, image_stage, segmenter])
+def segmenter_with_added_pairs(root: Path) -> tuple[Tiny, Spec]:
+    tiny = Tiny(root)
+    return tiny, tiny.specs.segmenter(tiny.store, "traditional+real:added", None, 0)
+
+
+EACH = [mask_stage, image_stage, segmenter, segmenter_with_added_pairs]
+STAGES = pytest.mark.parametrize("make", EACH)
 
 
 @STAGES

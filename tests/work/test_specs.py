@@ -24,7 +24,8 @@ from harness.work.specs import Specs
 
 # --- every kind of job of one replicate -----------------------------------------------------------
 
-ARMS = tuple(NAMED)
+ADDED = "traditional+gan:added"
+ARMS = (*NAMED, ADDED)
 PATIENTS = {f"{n:024x}": ("train", "train", "validation", "test")[n % 4] for n in range(24)}
 CPU = {"device": "cpu", "precision": "float32", "threads": 1}
 
@@ -87,7 +88,7 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
 
 NONE: set[str] = set()
 TEST = {"opening", "test-score"}
-GAN_ARMS = {f"segmenter {name}" for name, arm in NAMED.items() if arm.filling == "gan"}
+GAN_ARMS = {f"segmenter {name}" for name in ARMS if arm_of(name).filling == "gan"}
 PLAIN = {"segmenter none", "segmenter gan"}
 AUGMENTED = {f"segmenter {arm}" for arm in ARMS} - PLAIN | TEST
 PRETRAINED = {"segmenter pretrain-finetune"} | TEST
@@ -188,6 +189,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "segmentation.residual_units": (1, SEGMENTERS),
     "segmentation.batch_size": (8, SEGMENTERS),
     "segmentation.synthetic_fraction": (0.25, SEGMENTERS - UNMIXED),
+    "segmentation.synthetic_weight": (0.5, {f"segmenter {ADDED}"} | TEST),
     "segmentation.updates": (1000, SEGMENTERS),
     "segmentation.updates_per_epoch": (50, SEGMENTERS),
     "segmentation.learning_rate": (1e-4, SEGMENTERS),
@@ -242,6 +244,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "sweep.segmentation.synthetic_fraction": ([0.1, 0.2, 0.3], NONE),
     "dose_response.patients": ([2], TEST),
     "dose_response.synthetic_fraction": ([0.25], TEST),
+    "decision.question": ("add", TEST),
     "decision.baseline": ("none", TEST),
     "decision.candidate": ("gan", TEST),
     "decision.secondary": ([], TEST),
@@ -258,7 +261,12 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
 }
 
 # What else must be said for a value to be valid.
-TOGETHER = {"data.source": {"data.root": "/somewhere"}}
+TOGETHER = {
+    "data.source": {"data.root": "/somewhere"},
+    "decision.question": {
+        "arms": ["traditional", "traditional+gan", "gan", "traditional+nothing", ADDED]
+    },
+}
 BASE: dict[str, Any] = {"name": "base"}
 
 
@@ -385,6 +393,7 @@ def test_arms_differ_in_what_they_say_and_in_nothing_else() -> None:
     arms = {arm: dict(replicate[f"segmenter {arm}"].config) for arm in ARMS}
     fills = {arm: config.pop("fill") for arm, config in arms.items()}
     shared = set(arms["none"]) - {"synthetic_fraction"}
+    assert {arm for arm, config in arms.items() if "synthetic_weight" in config} == {ADDED}
     assert all(
         {k: c[k] for k in shared} == {k: arms["none"][k] for k in shared} for c in arms.values()
     )
@@ -395,17 +404,19 @@ def test_arms_differ_in_what_they_say_and_in_nothing_else() -> None:
     assert {arm for arm, names in more.items() if "pretrain" in names} == {"pretrain-finetune"}
     assert len({replicate[f"segmenter {arm}"].seed for arm in ARMS}) == 1
     assert {arm: fill["extra"] for arm, fill in fills.items()} == {
-        name: arm.filling for name, arm in NAMED.items()
+        name: arm_of(name).filling for name in ARMS
     }
     assert {arm: fill["order"] for arm, fill in fills.items() if fill["order"] != "mixed"} == {
         "synthetic-only": "only",
         "pretrain-finetune": "first",
+        ADDED: "added",
     }
     inputs = {arm: replicate[f"segmenter {arm}"].inputs.get("extra") for arm in ARMS}
     kinds = {arm: source.digest for arm, source in inputs.items() if source is not None}
     assert kinds == {
         "gan": replicate["gan"].digest,
         "traditional+gan": replicate["gan"].digest,
+        ADDED: replicate["gan"].digest,
         "synthetic-only": replicate["gan"].digest,
         "pretrain-finetune": replicate["gan"].digest,
         "real-mask": replicate["gan-on-real-masks"].digest,

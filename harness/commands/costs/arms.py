@@ -1,4 +1,4 @@
-"""What each arm of a comparison cost: tuning and compute."""
+"""What each arm of a comparison cost, tuning and compute, and what its trainings saw."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from harness.commands.session import Session
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.tuning import mixes_synthetic_pairs
 from harness.config.arms import arm_of
+from harness.data.pairs.store import Store
 from harness.inference.arm_summary import ArmCost
 from harness.jobs.spec import Spec
 from harness.sweep.plan import SweepPlan
+from harness.work.slots import Exposure, exposure
 
 
 def arm_costs(
@@ -40,6 +42,13 @@ def arm_costs(
         )
         for arm in session.experiment.arms
     ]
+
+
+def arm_exposures(session: Session, plan: ComparisonPlan) -> dict[str, Exposure]:
+    """What one training of each arm saw; the same in every replicate."""
+    store = Store.open(session.work.job(session.store).path / "store")
+    segmenters = plan.replicates[0].segmenters
+    return {arm: exposure(spec.config, store) for arm, spec in segmenters.items()}
 
 
 def _cost(session: Session, plan: ComparisonPlan, arm: str, tried: int) -> ArmCost:

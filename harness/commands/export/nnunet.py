@@ -97,6 +97,11 @@ def _check(experiment: Experiment, request: ExportRequest) -> None:
             "turn; export its pairs alone (synthetic-only) and traditional, and hand the first "
             "training's weights to the second with nnUNetv2_train -pretrained_weights"
         )
+    if arm is not None and arm_of(arm).order == "added":
+        raise ConfigError(
+            f"an exported arm must be one training set, but got '{arm}', whose added pairs have a "
+            f"loss of their own; export '{arm.removesuffix(':added')}', which mixes them"
+        )
     if arm is not None and arm_of(arm).pairs.not_exported:
         raise ConfigError(
             f"an exported arm must have labels that belong to its images, but got '{arm}', "

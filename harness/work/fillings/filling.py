@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from harness.data.pairs.store import Store
@@ -64,6 +66,12 @@ class Filling:
     def job(self, needs: Needs) -> Spec | None:
         """The job that makes its store of pairs, all that it reads asked for; None without one."""
         return None
+
+    def rows(self, store: Store) -> NDArray[np.intp]:
+        """Rows of the patients' own store whose slices its pairs show: the training pairs that the
+        GAN stages learn from, or none where its pairs are none of the patients' own."""
+        rows = store.select(role="train", selected=True)
+        return rows[:0] if self.generated or self.empty else rows
 
     def pairs(self, context: Context, store: Store) -> tuple[Tensor, Tensor]:
         """CT (n, 1, F, F) in [-1, 1] and masks (n, C, F, F) 0/1 for the extra places.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from harness.work.fillings.filling import Filling
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ class Real(Filling):
     def pairs(self, context: Context, store: Store) -> tuple[Tensor, Tensor]:
         from harness.work.train.batches import load_pairs
 
-        return load_pairs(store, store.select(role="train", selected=True))
+        return load_pairs(store, self.rows(store))
 
 
 class ExchangedLabels(Real):
@@ -32,15 +30,6 @@ class ExchangedLabels(Real):
 
         ct, masks = super().pairs(context, store)
         return ct, masks[others(len(masks), context.spec.seed)]
-
-
-class Nothing(Filling):
-    """The places stay empty: batches are smaller."""
-
-    def pairs(self, context: Context, store: Store) -> tuple[Tensor, Tensor]:
-        from harness.work.train.batches import load_pairs
-
-        return load_pairs(store, np.zeros(0, np.intp))
 
 
 REAL = Real("real pairs", ("#9a9a9a", "#0173b2"))
@@ -56,4 +45,4 @@ EXCHANGED_LABELS = ExchangedLabels(
     "must harm",
     not_exported="whose labels are other pairs' on purpose",
 )
-NOTHING = Nothing("nothing, so that batches are smaller", ("#c9c9c9", "#56b4e9"), empty=True)
+NOTHING = Real("nothing, so that batches are smaller", ("#c9c9c9", "#56b4e9"), empty=True)

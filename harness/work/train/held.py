@@ -53,12 +53,20 @@ class Held:
             self._refuse("name its networks and optimisers", f"{[type(p).__name__ for p in parts]}")
 
     def step(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        scalars = self._network.step(batch)
+        return self._scalars("step", self._network.step(batch))
+
+    def step_added(
+        self, batch: Mapping[str, Tensor], added: Mapping[str, Tensor], weight: float
+    ) -> Mapping[str, Tensor]:
+        return self._scalars("step_added", self._network.step_added(batch, added, weight))
+
+    def _scalars(self, method: str, scalars: Any) -> Mapping[str, Tensor]:
         if not isinstance(scalars, Mapping) or not scalars:
-            self._refuse("give scalars by name from `step`", repr(scalars)[:60])
+            self._refuse(f"give scalars by name from `{method}`", repr(scalars)[:60])
         for name, value in scalars.items():
             if not (isinstance(value, Tensor) and value.ndim == 0 and value.is_floating_point()):
-                self._refuse("give scalar tensors from `step`", f"{repr(value)[:60]} for '{name}'")
+                got = f"{repr(value)[:60]} for '{name}'"
+                self._refuse(f"give scalar tensors from `{method}`", got)
             fits = isinstance(name, str) and SCALAR.fullmatch(name)
             if name in OF_THE_LOOP or not fits:
                 self._refuse(
@@ -67,7 +75,8 @@ class Held:
                     repr(name),
                 )
         if self._names and list(scalars) != self._names:
-            self._refuse(f"give the scalars {self._names} from every `step`", str(list(scalars)))
+            rule = f"give the scalars {self._names} from every `{method}`"
+            self._refuse(rule, str(list(scalars)))
         self._names = list(scalars)
         return scalars
 

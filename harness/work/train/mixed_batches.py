@@ -18,10 +18,11 @@ from torch import Tensor
 from harness.base.errors import DataError
 from harness.base.rng import torch_generator
 from harness.config.choices import FILLINGS
-from harness.config.stages import SegmentationAugmentation, extra_slots
+from harness.config.stages import SegmentationAugmentation
 from harness.data.pairs.store import Store
 from harness.jobs.context import Context
 from harness.training.augmentation import augment_pairs
+from harness.work.slots import slot_plan
 from harness.work.train.batches import load_pairs
 
 
@@ -74,6 +75,7 @@ class SlotBatches:
         self._updates, self._per_epoch = config["updates"], config["updates_per_epoch"]
         self._seed = seed
         fill = config["fill"]
+        self._adds = fill["order"] == "added"
         self._augmentation = (
             SegmentationAugmentation.model_validate(config["augmentation"])
             if fill["augment"]
@@ -98,13 +100,17 @@ class SlotBatches:
         return sum(self._plan[0][1].values()) * self.updates(epoch)
 
     def batch(self, epoch: int, index: int) -> dict[str, Tensor]:
+        """`ct` and `masks`; the extra slots of an arm that adds them stand apart, as `added_ct` and
+        `added_masks`."""
         update = (epoch - 1) * self._per_epoch + index
         first, counts = next(part for part in reversed(self._plan) if part[0] <= update)
-        parts = [self._part(pool, first, update) for pool in counts]
-        return {
-            "ct": torch.cat([ct for ct, _ in parts]),
-            "masks": torch.cat([masks for _, masks in parts]),
+        parts = {pool: self._part(pool, first, update) for pool in counts}
+        added = parts.pop("extra", None) if self._adds else None
+        batch = {
+            "ct": torch.cat([ct for ct, _ in parts.values()]),
+            "masks": torch.cat([masks for _, masks in parts.values()]),
         }
+        return batch if added is None else {**batch, "added_ct": added[0], "added_masks": added[1]}
 
     def _part(self, pool: str, first: int, update: int) -> tuple[Tensor, Tensor]:
         rows = self._slots[first, pool].at(update - first)
@@ -114,26 +120,6 @@ class SlotBatches:
             return ct, masks
         source = torch_generator(self._seed, "augment", self._streams[pool], update)
         return augment_pairs(ct, masks, self._augmentation, source)
-
-
-def slot_plan(config: Mapping[str, Any]) -> list[tuple[int, dict[str, int]]]:
-    """From which update on how many slots of a batch are real and extra.
-
-    Args:
-        config: the segmenter spec's config; `fill.order` is "mixed" (both kinds in every batch),
-            "only" (extra slots alone) or "first" (extra slots alone, then real ones alone).
-
-    Returns:
-        [(first update, {"real": slots, "extra": slots})], ascending.
-    """
-    size, order = config["batch_size"], config["fill"]["order"]
-    if order == "only":
-        return [(0, {"extra": size})]
-    if order == "first":
-        turn = round(config["updates"] * config["pretrain"]["updates_fraction"])
-        return [(0, {"extra": size}), (turn, {"real": size})]
-    extra = extra_slots(size, config["synthetic_fraction"])
-    return [(0, {"real": size - extra, "extra": extra})]
 
 
 def filled(name: str, context: Context, store: Store) -> tuple[Tensor, Tensor]:

@@ -81,7 +81,17 @@ class ImageNetwork(TrainedNetwork, Protocol):
 
 
 class Segmenter(TrainedNetwork, Protocol):
-    """CT -> masks; `step` gets `ct` (N, 1, E, E) in [-1, 1] and `masks` (N, C, E, E) 0/1."""
+    """CT -> masks; `step` gets `ct` (N, 1, E, E) in [-1, 1] and `masks` (N, C, E, E) 0/1.
+
+    One whose record says `takes_added` has `step_added` too; others train no arm that adds pairs.
+    """
+
+    def step_added(
+        self, batch: Mapping[str, Tensor], added: Mapping[str, Tensor], weight: float
+    ) -> Mapping[str, Tensor]:
+        """One update by the loss that `step` has of `batch`, computed as if `added` were not there,
+        plus `weight` times the same loss of `added`; the scalars of `step`, and any of its own."""
+        ...
 
     def rate_factor(self, share: float) -> float:
         """Factor of the learning rate when `share` in [0, 1] of the updates are done."""
@@ -119,8 +129,11 @@ def segmenter(
     config: Mapping[str, Any], meta: Mapping[str, Any], precision: Precision
 ) -> Segmenter:
     """The network of a `segmenter` spec."""
-    size, asked = (len(meta["channels"]), meta["frame_px"]), ("predict", "features")
-    return cast(Segmenter, _made(SEGMENTERS, config, size, precision, *asked, "rate_factor"))
+    size = len(meta["channels"]), meta["frame_px"]
+    asked = ["predict", "features", "rate_factor"]
+    if config.get("fill", {}).get("order") == "added":
+        asked.append("step_added")
+    return cast(Segmenter, _made(SEGMENTERS, config, size, precision, *asked))
 
 
 def _made(

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from harness.base.errors import DataError
 from harness.data.pairs.framing import channel_of
@@ -32,8 +33,14 @@ class SegmenterStage:
     ) -> None:
         self.network, self.config = network, config
         self.networks, self.optimisers = network.networks, network.optimisers
-        self.step, self.weights = network.step, network.weights
+        self.weights = network.weights
         self._validation = validation
+
+    def step(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        if "added_ct" not in batch:
+            return self.network.step(batch)
+        own, added = ({n: batch[f"{kind}{n}"] for n in ("ct", "masks")} for kind in ("", "added_"))
+        return self.network.step_added(own, added, self.config["synthetic_weight"])
 
     def rate_factor(self, epoch: int, share: float) -> float:
         updates, per_epoch = self.config["updates"], self.config["updates_per_epoch"]

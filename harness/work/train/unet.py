@@ -46,17 +46,31 @@ class Unet:
         self._dice = DiceLoss(sigmoid=True, batch=True)
 
     def step(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        loss = self._loss(batch)
+        self._down(loss)
+        return {"loss": loss}
+
+    def step_added(
+        self, batch: Mapping[str, Tensor], added: Mapping[str, Tensor], weight: float
+    ) -> dict[str, Tensor]:
+        loss, more = self._loss(batch), self._loss(added)
+        self._down(loss + weight * more)
+        return {"loss": loss, "added_loss": more}
+
+    def _loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         ct, masks = self._batch(batch["ct"]), self._batch(batch["masks"])
         with self.precision.autocast():
             logits = self.networks["unet"](ct)
         logits = logits.float()
         # Not MONAI's DiceCELoss: with several channels its cross-entropy is a softmax over them.
-        loss = self._dice(logits, masks) + binary_cross_entropy_with_logits(logits, masks)
+        dice: Tensor = self._dice(logits, masks)
+        return dice + binary_cross_entropy_with_logits(logits, masks)
+
+    def _down(self, loss: Tensor) -> None:
         optimiser = self.optimisers["unet"]
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        return {"loss": loss}
 
     def _batch(self, tensor: Tensor) -> Tensor:
         return self.precision.batch(tensor) if self._last else tensor.float()

@@ -27,7 +27,10 @@ GLAND_HU = 90.0  # what `write_openkbp` fills structures with
 
 MADE = 6
 
-ARMS = "arms=[traditional, traditional+gan, real-mask, synthetic-only, shuffled, pretrain-finetune]"
+ARMS = (
+    "arms=[traditional, traditional+gan, real-mask, synthetic-only, shuffled, pretrain-finetune, "
+    "traditional+gan:added]"
+)
 
 
 @dataclass

@@ -39,6 +39,7 @@ REFUSED: list[tuple[dict[str, Any], type[HarnessError], str]] = [
     ({"arm": "oracle"}, ConfigError, "but got 'oracle'; name one of them"),
     ({"arm": "shuffled"}, ConfigError, "labels are other pairs' on purpose; name another arm"),
     ({"arm": "pretrain-finetune"}, ConfigError, "which trains on two in turn; export its pairs"),
+    ({"arm": "traditional+gan:added"}, ConfigError, "loss of their own; export 'traditional+gan',"),
     ({"replicate": 1000}, ConfigError, "but got 1000 with no --arm; leave it out"),
     (
         {"arm": "traditional", "replicate": 1000},
