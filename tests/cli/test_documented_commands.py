@@ -44,7 +44,6 @@ ONLY_PARSED = {
     "sweep EXPERIMENT": BY_STEPS,
     "sweep EXPERIMENT --stage segmentation": "trains; tests/compare/test_tuning.py",
     "run EXPERIMENT --dry-run": "times for many seconds; tests/cli/test_command_path.py",
-    "sweep EXPERIMENT --dry-run": "the same of its part",
     "sweep EXPERIMENT --workdir /shared/work": "needs Slurm; tests/cluster/test_slurm.py",
     "sweep EXPERIMENT --workdir /shared/work --engine ray --address auto": "tests/cluster: Ray",
     "compare EXPERIMENT": BY_STEPS,

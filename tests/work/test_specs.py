@@ -151,7 +151,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "data.crop.fixed_row": (100, NONE),  # read under `placement: fixed` alone
     "data.crop.fixed_column": (100, NONE),
     "data.crop.frame_px": (256, ALL),
-    "data.crop.mask_px": (32, ALL),
+    "data.crop.mask_px": (ONE_CHOICE, ALL),  # of the built-in mask network
     "data.background_slice_fraction": (0.2, ALL),
     "mask.network": (ONE_CHOICE, MASK),
     "mask.learns": ("ct", MASK | {"diversity"}),
