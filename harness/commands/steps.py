@@ -85,9 +85,14 @@ def _sweep_stage(session: Session, stage: str) -> SweepPlan:
     planner = stage_sweep(session, stage)
     files = SweepFiles(session, stage)
     told = {trial.number for trial in planner.study.trials() if trial.value is not None}
+    asked = len(planner.study.asked())
 
     def plan(graph: JobGraph) -> SweepPlan:
+        nonlocal asked
         found = planner.plan(graph)
+        if session.forecast is not None and len(planner.study.asked()) > asked:
+            session.forecast.renew()
+        asked = len(planner.study.asked())
         for run in found.trials:
             if run.trial.value is not None and run.trial.number not in told:
                 told.add(run.trial.number)

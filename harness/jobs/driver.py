@@ -234,7 +234,10 @@ class Driver:
         progress.start(run.key, label, epochs[-1] if epochs else None, minor=not epochs)
         run.began = time.monotonic()
         lines = self._new_lines(run) if epochs else []
-        run.first = run.epoch = lines[-1].step if lines else first_epoch(run.request)
+        first = first_epoch(run.request)
+        # A journal that is further belongs to a longer training: this one goes back.
+        further = bool(lines) and lines[-1].step >= epochs[-1]
+        run.first = run.epoch = lines[-1].step if lines and not further else first
 
     def _new_lines(self, run: _Run) -> list[JournalLine]:
         lines, run.offset = read_lines(self.work.job(run.request.spec).journal, run.offset)

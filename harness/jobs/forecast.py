@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from harness.jobs.folder import WorkFolder
@@ -75,18 +75,27 @@ class Forecast:
     """What is left of one command.
 
     Attributes:
-        expected: all of its work, as far as that can be known before it begins.
+        expect: counts all of its work, as far as that can be known.
         seconds: of a worker for a unit of a kind, before any was measured.
         workers: that share the work.
+        expected: what `expect` counted last.
     """
 
-    expected: Work
+    expect: Callable[[], Work]
     seconds: Mapping[str, float]
     workers: int = 1
+    expected: Work = field(default_factory=Work)
     _asked: dict[str, Request] = field(default_factory=dict)
     _open: dict[str, tuple[Request, int]] = field(default_factory=dict)
     _units: dict[str, float] = field(default_factory=dict)
     _taken: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Count anew what is expected: a sweep has asked for trials that nobody could foresee."""
+        self.expected = self.expect()
 
     def ask(self, work: WorkFolder, requests: Iterable[Request]) -> None:
         """Take in a planning pass: what was asked for, and what of it is not there yet."""

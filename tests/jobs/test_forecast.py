@@ -48,7 +48,7 @@ def test_what_is_expected_becomes_what_is_asked_for_and_then_what_is_left(
 ) -> None:
     both = [training(seed, 20) for seed in (1, 2)]
     scores = [score(n) for n in (1, 2)]
-    forecast = Forecast(Work.of([*both, *scores]), {"image-stage": 3.0, "image-score": 5.0})
+    forecast = Forecast(lambda: Work.of([*both, *scores]), {"image-stage": 3.0, "image-score": 5.0})
     assert forecast.counts() == (0, 4)
     assert forecast.left([]) == pytest.approx(2 * 20 * 3 + 2 * 5)
     forecast.ask(work, both)  # a sweep asks for scores later; nothing is counted twice
@@ -69,7 +69,7 @@ def test_what_is_expected_becomes_what_is_asked_for_and_then_what_is_left(
 
 def test_a_checkpoint_that_is_there_is_not_left(work: WorkFolder) -> None:
     finish(work, training(1, 15))
-    forecast = Forecast(Work.of([training(1, 15, 20)]), {"image-stage": 2.0})
+    forecast = Forecast(lambda: Work.of([training(1, 15, 20)]), {"image-stage": 2.0})
     forecast.ask(work, [training(1, 15, 20)])
     assert forecast.left([]) == pytest.approx(5 * 2)
 
@@ -77,7 +77,7 @@ def test_a_checkpoint_that_is_there_is_not_left(work: WorkFolder) -> None:
 def test_the_pace_is_the_measured_one_and_corrects_what_was_only_timed(work: WorkFolder) -> None:
     first, second, decay = training(1, 20), training(2, 20), training(2, 30, after=20)
     forecast = Forecast(
-        Work.of([first, second, decay]), {"image-stage": 1.0, "image-decay": 2.0}, workers=1
+        lambda: Work.of([first, second, decay]), {"image-stage": 1.0, "image-decay": 2.0}, workers=1
     )
     finish(work, first)
     forecast.measure(UnderWay(first, 20, 20, 60.0))  # three times as slow as timed
@@ -89,7 +89,7 @@ def test_the_pace_is_the_measured_one_and_corrects_what_was_only_timed(work: Wor
 
 def test_workers_share_the_work_but_not_a_training(work: WorkFolder) -> None:
     requests = [training(seed, 10) for seed in range(6)]
-    forecast = Forecast(Work.of(requests), {"image-stage": 1.0}, workers=3)
+    forecast = Forecast(lambda: Work.of(requests), {"image-stage": 1.0}, workers=3)
     forecast.ask(work, requests)
     assert forecast.left([]) == pytest.approx(20)
     for request in requests[1:]:
@@ -100,6 +100,16 @@ def test_workers_share_the_work_but_not_a_training(work: WorkFolder) -> None:
 
 def test_a_kind_that_nobody_timed_takes_a_twelfth_of_a_training(work: WorkFolder) -> None:
     requests = [training(1, 24), training(2, 24), score(1), score(2), score(3)]
-    forecast = Forecast(Work.of(requests), {"image-stage": 1.0})
+    forecast = Forecast(lambda: Work.of(requests), {"image-stage": 1.0})
     assert forecast.left([]) == pytest.approx(48 + 3 * 24 / 12)
-    assert Forecast(Work.of(requests), {}).left([]) is None
+    assert Forecast(lambda: Work.of(requests), {}).left([]) is None
+
+
+def test_what_a_sweep_asked_for_takes_the_place_of_what_was_drawn(work: WorkFolder) -> None:
+    drawn = [training(seed, 100) for seed in (8, 9)]
+    forecast = Forecast(lambda: Work.of(drawn), {"image-stage": 1.0})
+    drawn[0] = training(1, 10)  # the first trial was asked, and is a short one
+    forecast.ask(work, [training(1, 10)])
+    assert forecast.left([]) == pytest.approx(200)
+    forecast.renew()
+    assert forecast.left([]) == pytest.approx(110)

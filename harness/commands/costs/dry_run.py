@@ -46,7 +46,7 @@ def dry_run(session: Session, keys: Sequence[str]) -> dict[str, Any]:
         "seconds": ahead.seconds_left(session, parts, per_unit),
         "bytes": sum(part["bytes"] for part in told),
         "free_bytes": free_bytes(session.root),
-        "workers": ahead.forecast(session, parts, per_unit).workers,
+        "workers": ahead.workers_of(session),
         "memory": vars(memory),
         "seconds_per_unit": per_unit,
     }

@@ -107,9 +107,18 @@ def image_rate(session: Session, section: str) -> float:
 
 def forecast(session: Session, parts: Sequence[Part], per_unit: Mapping[str, float]) -> Forecast:
     """Of parts of a command; nothing of them is asked for yet."""
-    requests = [request for part in parts for request in part.requests]
-    workers = session.workers or default_workers(session.compute)
-    return Forecast(Work.of(requests), per_unit, 1 if session.engine == "inline" else workers)
+    return Forecast(lambda: _work(parts), per_unit, workers_of(session))
+
+
+def workers_of(session: Session) -> int:
+    """How many jobs the session runs side by side."""
+    if session.engine == "inline":
+        return 1
+    return session.workers or default_workers(session.compute)
+
+
+def _work(parts: Iterable[Part]) -> Work:
+    return Work.of(request for part in parts for request in part.requests)
 
 
 def seconds_left(session: Session, parts: Sequence[Part], per_unit: Mapping[str, float]) -> float:
@@ -124,7 +133,7 @@ def foresee(session: Session, keys: Sequence[str]) -> None:
 
     def ahead() -> Forecast:
         here = session.address is None  # else the pace is known when the first jobs have ended
-        parts = plan_ahead(session, keys)
-        return forecast(session, parts, seconds_per_unit(session) if here else {})
+        per_unit = seconds_per_unit(session) if here else {}
+        return Forecast(lambda: _work(plan_ahead(session, keys)), per_unit, workers_of(session))
 
     session.ahead = ahead
