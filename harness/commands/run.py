@@ -17,6 +17,7 @@ from harness.commands.sweep import sweep_stages, swept_stages
 def run_all(session: Session) -> dict[str, Any]:
     """Everything that the experiment declares, in order."""
     experiment = session.experiment
+    steps.need_masks(session)
     if not experiment.conclusive:
         session.console.warn("this experiment shows the path; it is too short to conclude")
     found = {"prepare": prepare_data(session)}
@@ -34,5 +35,6 @@ def dry_run(session: Session) -> dict[str, Any]:
     """What `run_all` takes on this machine; patients are prepared, nothing is trained."""
     from harness.commands.costs.dry_run import dry_run as say  # by torch, which takes seconds
 
+    steps.need_masks(session)
     prepare_data(session)
     return say(session, [*swept_stages(session.experiment), "comparison"])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.base.console import Console
-from harness.base.errors import DataError
+from harness.base.errors import DataError, UserError
 from harness.base.files import digest_of, write_text
 from harness.commands.compute import (
     default_workers,
@@ -232,6 +232,7 @@ class Session:
         with lease(self.root / "driver.lease.json", f"the work folder '{self.root.name}'"):
             public = type(self.experiment).model_validate(sanitised(self.experiment))
             write_text(self.home / "experiment.yaml", render(public))
+            before = Planned.read(self.home) if track else None
             if track:
                 keep(self.root, self.experiment.name, self.typed)
                 self._planned = Planned(self.home, self.typed[0] if self.typed else "")
@@ -244,6 +245,10 @@ class Session:
                 yield self
                 if self._planned is not None:
                     self._planned.end()
+            except UserError:  # refused: what the command before did is still what is to be known
+                if self._planned is not None and not self._planned.jobs and before is not None:
+                    before.write()
+                raise
             finally:
                 if self._executor is not None:
                     self._executor.close()

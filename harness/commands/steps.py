@@ -171,13 +171,22 @@ def plan_lines(session: Session) -> list[str]:
     return [assumed, detectable_words(facts), equivalence_words(facts)]
 
 
-def comparison_of(session: Session, chosen: Choice) -> Comparison:
-    """The planner of the experiment's comparison."""
+def need_masks(session: Session) -> None:
+    """Refuse a comparison whose mask stage makes no masks, before patients are read.
+
+    Raises:
+        ConfigError: `mask.learns` is 'ct'.
+    """
     if session.experiment.mask.learns == "ct":
         raise ConfigError(
             "a comparison needs masks from the mask stage, but mask.learns is 'ct'; set it to "
             "'mask'"
         )
+
+
+def comparison_of(session: Session, chosen: Choice) -> Comparison:
+    """The planner of the experiment's comparison."""
+    need_masks(session)
     return Comparison(chosen.replicates(session), session.roles)
 
 

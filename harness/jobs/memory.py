@@ -49,6 +49,11 @@ def explain(error: BaseException, context: Context) -> HarnessError | None:
         return None
 
 
+def wants_memory(error: BaseException) -> bool:
+    """Whether an error says that there is not the memory, on the machine or on a GPU."""
+    return _refused_by_the_machine(error) or _says(error, *ON_A_GPU)
+
+
 def others_hold_it(
     tried: float | None, reserved: int, free: int, total: int, share: int, sharers: int
 ) -> bool:

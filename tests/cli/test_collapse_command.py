@@ -115,3 +115,13 @@ def test_where_nothing_was_swept_collapse_reads_nobody(here: Path, experiment: s
     assert "read patients" not in answer.err
     assert not (here / "harness-work" / "patient-index").exists()
     assert not (here / "harness-work" / "jobs").exists()
+
+
+def test_a_refused_command_leaves_the_note_of_the_one_before(
+    here: Path, experiment: str, prepared: Path
+) -> None:
+    shutil.copytree(prepared, here / "harness-work")
+    assert run_cli("prepare", experiment, "--engine", "inline").code == 0
+    assert run_cli("collapse", experiment).code == 2
+    told = run_cli("status", experiment)
+    assert "finished: harness prepare ended" in told.out + told.err

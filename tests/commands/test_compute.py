@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
-from harness.base.errors import EnvironmentFault
+from harness.base.errors import EnvironmentFault, OutOfMemory
 from harness.base.files import read_json, write_json
 from harness.commands.compute import resolve_compute, resolve_here
-from harness.commands.costs.step_timing import faster
+from harness.commands.costs.step_timing import faster, within_memory
 from harness.config.experiment import Experiment
 from harness.training.precision import PRECISIONS, has_bfloat16
 from harness.work.specs import Specs
@@ -41,6 +43,16 @@ def test_the_faster_precision_is_taken_and_float32_where_it_makes_no_difference(
     assert found["precision"] == chosen
     assert found["images_per_second"]["float32"] == pytest.approx(8 / float32, rel=0.1)
     assert found["images_per_second"]["bfloat16"] == pytest.approx(8 / bfloat16, rel=0.1)
+
+
+def test_a_step_that_wants_more_memory_than_is_free_is_refused_in_a_sentence() -> None:
+    settings, before = AUTO.image, resource.getrlimit(resource.RLIMIT_AS)
+    said = r"a step of the image network must fit in the .* free"
+    with pytest.raises(OutOfMemory, match=said), within_memory("image", settings):
+        torch.empty(2**43, dtype=torch.uint8)
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+    with pytest.raises(RuntimeError, match="something else"), within_memory("image", settings):
+        raise RuntimeError("something else")
 
 
 def test_a_first_slow_step_decides_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -209,11 +210,13 @@ def test_500_jobs_are_looked_at_in_two_seconds_without_heavy_libraries(tmp_path:
         "finally: print([m for m in ('torch', 'mlflow', 'optuna', 'pandas') if m in sys.modules], "
         "file=sys.stderr)"
     )
-    began = time.monotonic()
+    before = os.times()
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
     )
-    assert time.monotonic() - began < 2
+    after = os.times()
+    taken = [getattr(after, n) - getattr(before, n) for n in ("children_user", "children_system")]
+    assert sum(taken) < 2  # of a core: other tests run beside
     assert json.loads(done.stdout)["experiments"][0]["jobs"]["test-score"]["done"] == 500
     assert done.stderr == "[]\n"
 

@@ -307,6 +307,8 @@ def test_too_little_to_compare_with_is_said() -> None:
     assert real_diversity(few, 50, rng) == "needs 20 real images a side, but got 9"
     many = real_set(rng, 6)
     assert real_diversity(many, 12, rng) == "needs 20 real images a side, but got 12"
+    twins = RealSet.of(np.tile(rng.normal(size=(30, D)), (6, 1)), np.repeat(range(6), 30))
+    assert "is somebody there twice?" in str(real_diversity(twins, 40, rng))
     # More images a side than the smallest half has are no error.
     assert reference_of(many, n=1000).n == 3 * SLICES
 

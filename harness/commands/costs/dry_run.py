@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,6 +54,11 @@ def dry_run(session: Session, keys: Sequence[str]) -> dict[str, Any]:
     found["problems"] = [*_memory_problem(found["workers"], memory), *_disk_problem(found)]
     for line in _lines(found, memory):
         session.console.say(line)
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if busy > 1.5 * (os.cpu_count() or 1):
+        session.console.warn(
+            f"the machine is busy (load {busy:.1f}): times are of now, and alone they are shorter"
+        )
     for text in (*_score_warnings(parts, per_unit), *_at_most(session, parts), *found["problems"]):
         session.console.warn(text)
     return {"plan": found}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.base.errors import OutOfMemory
 from harness.commands.audit import read_audits
 from harness.commands.chosen_settings import choice, stage_sweep, tuning_under
 from harness.commands.compute import Precisions, default_workers
@@ -19,7 +20,7 @@ from harness.jobs.spec import Request
 NAMES = {
     "mask": "mask sweep",
     "image": "image sweep",
-    "segmentation": "choice for all arms",
+    "segmentation": "magnitude and fraction",
     "comparison": "comparison",
 }
 """What a command may consist of, in its order."""
@@ -133,7 +134,10 @@ def foresee(session: Session, keys: Sequence[str]) -> None:
 
     def ahead() -> Forecast:
         here = session.address is None  # else the pace is known when the first jobs have ended
-        per_unit = seconds_per_unit(session) if here else {}
+        try:
+            per_unit = seconds_per_unit(session) if here else {}
+        except OutOfMemory:  # which the job itself will meet, and say
+            per_unit = {}
         return Forecast(lambda: _work(plan_ahead(session, keys)), per_unit, workers_of(session))
 
     session.ahead = ahead

@@ -5,17 +5,25 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
 import torch
 
-from harness.base.errors import EnvironmentFault
+try:
+    import resource
+except ImportError:  # not a POSIX system
+    resource = None  # type: ignore[assignment]
+
+from harness.base.errors import EnvironmentFault, OutOfMemory
+from harness.base.text import size
 from harness.commands.doctor.machine import free_memory
 from harness.config.experiment import Experiment, to_dict
 from harness.data.pairs.framing import channels_of
+from harness.jobs.memory import SIZES, wants_memory
 from harness.training.precision import PRECISIONS, Precision, has_bfloat16
 from harness.work.train.networks import image_network, mask_network, segmenter
 
@@ -56,9 +64,7 @@ def memory_here(device: str) -> Memory:
         return Memory(CONTEXT + torch.cuda.max_memory_reserved(), free, len(gpus), True)
     own = psutil.Process().memory_info()
     peak = getattr(own, "peak_wset", own.rss)  # of Windows
-    if sys.platform != "win32":
-        import resource
-
+    if resource:
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         peak = most if sys.platform == "darwin" else most * 1024
     return Memory(peak, free_memory() + own.rss, 1, False)
@@ -81,16 +87,54 @@ def choose_precision(experiment: Experiment, section: str, device: str, threads:
         )
     names = PRECISIONS if has_bfloat16(device) else ("float32",)
     computes = {name: {"device": device, "precision": name, "threads": threads} for name in names}
-    steps = {name: _step(experiment, section, compute) for name, compute in computes.items()}
-    return faster(steps, getattr(experiment, section).batch_size, device)
+    settings = getattr(experiment, section)
+    with within_memory(section, settings):
+        steps = {name: _step(experiment, section, compute) for name, compute in computes.items()}
+        return faster(steps, settings.batch_size, device)
+
+
+@contextmanager
+def within_memory(section: str, settings: Any) -> Iterator[None]:
+    """Where the block wants more memory than is free, it is refused in a sentence; without a bound
+    the system would end this process, and others.
+
+    Raises:
+        OutOfMemory: it wants more.
+    """
+    limit = getattr(resource, "RLIMIT_AS", None) if resource else None
+    free = int(0.9 * free_memory())  # others want some as well
+    if limit is not None:
+        before = resource.getrlimit(limit)
+        bound = psutil.Process().memory_info().vms + free
+        hard = before[1]
+        most = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
+        resource.setrlimit(limit, (most, hard))
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not wants_memory(error):
+            raise
+        sizes = ", ".join(
+            f"{name.replace('_', ' ')} {getattr(settings, name)}"
+            for name in SIZES
+            if hasattr(settings, name)
+        )
+        raise OutOfMemory(
+            f"a step of the {section} network must fit in the {size(free)} that are free, "
+            f"but got one that does not ({sizes}); take smaller sizes"
+        ) from error
+    finally:
+        if limit is not None:
+            resource.setrlimit(limit, before)
 
 
 def image_rate(experiment: Experiment, section: str, compute: Mapping[str, Any]) -> float:
     """Images per second of a network's steps in the precision, on the device and with the threads
     of `compute`."""
-    precision = compute["precision"]
-    steps = {precision: _step(experiment, section, compute)}
-    timed = faster(steps, getattr(experiment, section).batch_size, compute["device"])
+    precision, settings = compute["precision"], getattr(experiment, section)
+    with within_memory(section, settings):
+        steps = {precision: _step(experiment, section, compute)}
+        timed = faster(steps, settings.batch_size, compute["device"])
     return float(timed["images_per_second"][precision])
 
 
@@ -98,7 +142,8 @@ def network_size(
     experiment: Experiment, section: str, compute: Mapping[str, Any]
 ) -> tuple[int, int]:
     """Parameters of all networks that a section trains, and numbers in a checkpoint of it."""
-    network = _network(experiment, section, compute)
+    with within_memory(section, getattr(experiment, section)):
+        network = _network(experiment, section, compute)
     parameters = [p for part in network.networks.values() for p in part.parameters()]
     kept = network.weights().values()
     return sum(p.numel() for p in parameters), sum(value.numel() for value in kept)

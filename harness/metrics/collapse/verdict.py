@@ -200,6 +200,11 @@ def real_diversity(real: RealSet, n: int, rng: np.random.Generator) -> RealDiver
         return f"needs {FEWEST_IMAGES} real images a side, but got {n}"
     nearest = to_others(real.distances, real.codes).min(axis=1)
     scale = float(np.median(nearest)), float(np.quantile(nearest, NEAR_COPY))
+    if not scale[0]:
+        return (
+            "needs patients that differ, but got images of which most have an equal one of another "
+            "patient; is somebody there twice?"
+        )
     levels: list[list[float]] = []
     gaps: list[list[float]] = []
     for pair in halves:
