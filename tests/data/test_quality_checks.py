@@ -115,6 +115,10 @@ def test_one_who_differs_is_found_and_said(
     assert first.words.startswith(words)
 
 
+def test_lungs_may_hold_air() -> None:
+    assert with_one({"air": {"lung_left": 0.88, "parotid_right": 0.0}}) == {}
+
+
 @pytest.mark.parametrize(
     "note",
     [

@@ -58,6 +58,10 @@ class QualityWarning:
     words: str
 
 
+OF_AIR = ("lung", "trachea", "bronch", "airway")
+"""How the names of structures begin that hold air."""
+
+
 @dataclass(frozen=True)
 class Known:
     """What is known of a patient: summary, column of each structure's centre (growing to the
@@ -165,7 +169,7 @@ def _scale(scan_summary: ScanSummary) -> Iterator[QualityWarning]:
 def _place(known: Known) -> Iterator[QualityWarning]:
     """Contours must lie in the body, on every slice that the structure crosses."""
     for structure, share in known.scan_summary.air.items():
-        if share > MOST_AIR:
+        if share > MOST_AIR and not structure.startswith(OF_AIR):
             words = (
                 f"{100 * share:.0f} % of {structure} is air (below {AIR_HU:.0f} HU): do its "
                 "contours lie in the body?"
