@@ -228,7 +228,7 @@ def test_six_phantoms_are_prepared(tmp_path: Path) -> None:
             "name": "images",
             "tracking": {"enabled": False},
             "data": {"source": "images", "root": str(tmp_path / "in"), "spacing_mm": 3.0,
-                     "crop": {"frame_px": 64, "mask_px": 32}},
+                     "crop": {"frame_px": 64}},
         }
     )  # fmt: skip
     work = tmp_path / "work"

@@ -110,7 +110,8 @@ def request_of(config: DataConfig, work: Path) -> tuple[Request, dict[str, Index
     }
     ordered = sorted(patient_index, key=lambda look: densest[look.patient])
     roles = {look.digest: role for look, role in zip(ordered, ROLES, strict=True)}
-    experiment = Experiment(name="pairs", data=config)
+    # Copied, since frames as small as these suit no network.
+    experiment = Experiment(name="pairs").model_copy(update={"data": config})
     spec = Specs(experiment, {}, {}).prepare(roles)
     runtime = {
         "data": to_dict(config),
