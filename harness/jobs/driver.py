@@ -93,7 +93,7 @@ class Driver:
                     plan = planner(graph)
                     pending = graph.pending()
                     if (forecast := self.forecast()) is not None:
-                        forecast.ask(self.work, graph.wanted())
+                        forecast.ask(self.work, graph.wanted(), pending)
                     self._need_room()
                 except (Outage, OSError) as error:
                     trouble = self._why(error)

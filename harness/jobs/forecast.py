@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.jobs.folder import WorkFolder
@@ -35,12 +35,6 @@ class Work:
             found.jobs[request.spec.kind] += 1
             found.units[request.spec.kind] += units_after(request, first_epoch(request))
         return found
-
-    def add(self, other: Work, times: float = 1.0) -> None:
-        """Add other work, so many times; counts are rounded up."""
-        for own, more in ((self.jobs, other.jobs), (self.units, other.units)):
-            for kind, count in more.items():
-                own[kind] += -int(-count * times // 1)
 
 
 def first_epoch(request: Request) -> int:
@@ -97,16 +91,17 @@ class Forecast:
         """Count anew what is expected: a sweep has asked for trials that nobody could foresee."""
         self.expected = self.expect()
 
-    def ask(self, work: WorkFolder, requests: Iterable[Request]) -> None:
+    def ask(
+        self, work: WorkFolder, requests: Iterable[Request], pending: Iterable[Request]
+    ) -> None:
         """Take in a planning pass: what was asked for, and what of it is not there yet."""
         for request in requests:
-            digest = request.spec.digest
-            self._asked[digest] = request
-            self._open.pop(digest, None)
+            self._asked[request.spec.digest] = request
+            self._open.pop(request.spec.digest, None)
+        for request in pending:
             lacking = missing(work, request)
-            if lacking:
-                there = [epoch for epoch in request.epochs if epoch not in lacking]
-                self._open[digest] = request, max([first_epoch(request), *there])
+            there = [epoch for epoch in request.epochs if epoch not in lacking]
+            self._open[request.spec.digest] = request, max([first_epoch(request), *there])
 
     def measure(self, job: UnderWay) -> None:
         """Take in what a job that ended took."""
@@ -124,7 +119,7 @@ class Forecast:
         in_all = Work.of(self._asked.values()).jobs | self.expected.jobs
         return len(self._asked) - len(self._open), sum(in_all.values())
 
-    def left(self, running: Iterable[UnderWay]) -> float | None:
+    def left(self, running: Sequence[UnderWay]) -> float | None:
         """Seconds to the end; None where nothing is known of the pace."""
         pace = self._pace(running)
         at = {job.request.spec.digest: job.epoch for job in running}
@@ -143,7 +138,7 @@ class Forecast:
         total = sum(count * pace.get(kind, other) for kind, count in units.items())
         return max(total / self.workers, longest)
 
-    def _pace(self, running: Iterable[UnderWay]) -> dict[str, float]:
+    def _pace(self, running: Sequence[UnderWay]) -> dict[str, float]:
         """Seconds for a unit by kind: as measured here, else as timed before, corrected by what
         those of other kinds took beside what was timed of them."""
         done, taken = dict(self._units), dict(self._taken)

@@ -22,7 +22,8 @@ FEW = 6
 """Patients enough for all roles; the cost of the GAN stages grows with those for training."""
 
 MOST_STEPS = 40_000
-"""Reference steps that the trainings of the quickstart may take: 35,000 when this was written."""
+"""Reference steps that the trainings of the quickstart may take: 14,000 where this was written; on
+other processors the two kinds of step stand otherwise to each other."""
 
 
 def reference_seconds() -> float:
@@ -62,5 +63,4 @@ def test_its_trainings_take_no_more_reference_steps_than_the_readme_promises(
         for kind, count in units.items()
         if KINDS.get(kind).training
     )
-    print(taken, reference, taken / reference)
     assert taken / reference < MOST_STEPS, f"{taken / reference:.0f} steps of {reference:.4f} s"

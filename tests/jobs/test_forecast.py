@@ -9,6 +9,7 @@ import pytest
 from harness.jobs.folder import WorkFolder
 from harness.jobs.forecast import Forecast, UnderWay, Work
 from harness.jobs.spec import Input, Request, Spec
+from harness.jobs.status import missing
 
 
 def training(seed: int, *epochs: int, after: int | None = None) -> Request:
@@ -28,6 +29,11 @@ def work(tmp_path: Path) -> WorkFolder:
     found = WorkFolder(tmp_path / "work")
     found.begin()
     return found
+
+
+def ask(forecast: Forecast, work: WorkFolder, requests: list[Request]) -> None:
+    """As a planning pass does."""
+    forecast.ask(work, requests, [r for r in requests if missing(work, r)])
 
 
 def finish(work: WorkFolder, request: Request) -> None:
@@ -51,18 +57,18 @@ def test_what_is_expected_becomes_what_is_asked_for_and_then_what_is_left(
     forecast = Forecast(lambda: Work.of([*both, *scores]), {"image-stage": 3.0, "image-score": 5.0})
     assert forecast.counts() == (0, 4)
     assert forecast.left([]) == pytest.approx(2 * 20 * 3 + 2 * 5)
-    forecast.ask(work, both)  # a sweep asks for scores later; nothing is counted twice
+    ask(forecast, work, both)  # a sweep asks for scores later; nothing is counted twice
     assert forecast.counts() == (0, 4)
     assert forecast.left([]) == pytest.approx(130)
     finish(work, both[0])
-    forecast.ask(work, [*both, *scores])
+    ask(forecast, work, [*both, *scores])
     assert forecast.counts() == (1, 4)
     assert forecast.left([]) == pytest.approx(20 * 3 + 2 * 5)
-    forecast.ask(work, [training(seed, 20) for seed in (3, 4)])  # more than was expected
+    ask(forecast, work, [training(seed, 20) for seed in (3, 4)])  # more than was expected
     assert forecast.counts() == (1, 6)
     for request in (*both, *scores, training(3, 20), training(4, 20)):
         finish(work, request)
-    forecast.ask(work, [*both, *scores, training(3, 20), training(4, 20)])
+    ask(forecast, work, [*both, *scores, training(3, 20), training(4, 20)])
     assert forecast.counts() == (6, 6)
     assert forecast.left([]) == 0
 
@@ -70,7 +76,7 @@ def test_what_is_expected_becomes_what_is_asked_for_and_then_what_is_left(
 def test_a_checkpoint_that_is_there_is_not_left(work: WorkFolder) -> None:
     finish(work, training(1, 15))
     forecast = Forecast(lambda: Work.of([training(1, 15, 20)]), {"image-stage": 2.0})
-    forecast.ask(work, [training(1, 15, 20)])
+    ask(forecast, work, [training(1, 15, 20)])
     assert forecast.left([]) == pytest.approx(5 * 2)
 
 
@@ -81,7 +87,7 @@ def test_the_pace_is_the_measured_one_and_corrects_what_was_only_timed(work: Wor
     )
     finish(work, first)
     forecast.measure(UnderWay(first, 20, 20, 60.0))  # three times as slow as timed
-    forecast.ask(work, [first, second, decay])
+    ask(forecast, work, [first, second, decay])
     assert forecast.left([]) == pytest.approx(20 * 3 + 10 * 2 * 3)
     # 10 more epochs in 90 s: 150 s for 30 epochs in all.
     assert forecast.left([UnderWay(second, 10, 10, 90.0)]) == pytest.approx(10 * 5 + 10 * 2 * 5)
@@ -90,11 +96,11 @@ def test_the_pace_is_the_measured_one_and_corrects_what_was_only_timed(work: Wor
 def test_workers_share_the_work_but_not_a_training(work: WorkFolder) -> None:
     requests = [training(seed, 10) for seed in range(6)]
     forecast = Forecast(lambda: Work.of(requests), {"image-stage": 1.0}, workers=3)
-    forecast.ask(work, requests)
+    ask(forecast, work, requests)
     assert forecast.left([]) == pytest.approx(20)
     for request in requests[1:]:
         finish(work, request)
-    forecast.ask(work, requests)
+    ask(forecast, work, requests)
     assert forecast.left([]) == pytest.approx(10), "of the one that is left, two workers do none"
 
 
@@ -109,7 +115,7 @@ def test_what_a_sweep_asked_for_takes_the_place_of_what_was_drawn(work: WorkFold
     drawn = [training(seed, 100) for seed in (8, 9)]
     forecast = Forecast(lambda: Work.of(drawn), {"image-stage": 1.0})
     drawn[0] = training(1, 10)  # the first trial was asked, and is a short one
-    forecast.ask(work, [training(1, 10)])
+    ask(forecast, work, [training(1, 10)])
     assert forecast.left([]) == pytest.approx(200)
     forecast.renew()
     assert forecast.left([]) == pytest.approx(110)

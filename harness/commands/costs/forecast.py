@@ -16,6 +16,7 @@ from harness.jobs.forecast import Forecast, Work
 from harness.jobs.graph import JobGraph
 from harness.jobs.kinds import KINDS
 from harness.jobs.spec import Request
+from harness.jobs.status import missing
 
 NAMES = {
     "mask": "mask sweep",
@@ -125,7 +126,8 @@ def _work(parts: Iterable[Part]) -> Work:
 def seconds_left(session: Session, parts: Sequence[Part], per_unit: Mapping[str, float]) -> float:
     """How long the workers take for what of the parts is not done."""
     found = forecast(session, parts, per_unit)
-    found.ask(session.work, [request for part in parts for request in part.requests])
+    requests = [request for part in parts for request in part.requests]
+    found.ask(session.work, requests, [r for r in requests if missing(session.work, r)])
     return found.left([]) or 0.0
 
 

@@ -1,9 +1,8 @@
 """The image network `pix2pix`: mask -> CT.
 
 Method: Isola et al. 2017 with the official settings: BatchNorm U-Net (`unet_128`; one level fewer
-for 64 pixels), 3-layer
-PatchGAN on the (mask, CT) pair, vanilla GAN loss + `l1_weight` x L1, one D step (losses halved) and
-one G step on the same fake.
+for 64 pixels), 3-layer PatchGAN on the (mask, CT) pair, vanilla GAN loss + `l1_weight` x L1, one D
+step (losses halved) and one G step on the same fake.
 """
 
 from __future__ import annotations
