@@ -184,9 +184,9 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     left = found["others"]
     if left["jobs"]:
         told.append(
-            f"left alone: {counted(left['jobs'], 'job')} ({size(left['bytes'], 1)}) that no "
-            "experiment's last command asked for: the folder cannot tell whether an earlier one "
-            "is still to go on"
+            f"left alone: {counted(left['jobs'], 'job')} ({size(left['bytes'], 1)}) of earlier "
+            "commands or settings: no experiment's latest command uses them, but a repeat of an "
+            "earlier one would; they go with the whole work folder alone"
         )
     if not found["rests"]:
         return [*told, "nothing can go"]

@@ -26,7 +26,8 @@ def prepare_data(session: Session) -> dict[str, Any]:
     for role, numbers in values["pairs"].items():
         say(f"{role}: " + ", ".join(f"{number} {what}" for what, number in numbers.items()))
     for name, share in values["lost"].items():
-        say(f"{name}: {100 * share:.2f} %")
+        if share:
+            say(f"{name}: {100 * share:.2g} %")
     page = quality.write_page(session)
     say(f"{read_json(page.with_name('quality.json'))['summary']}; quality page: {page}")
     return {

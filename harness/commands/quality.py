@@ -8,11 +8,12 @@ from pathlib import Path
 from harness.base.files import digest_of, read_json, write_json
 from harness.commands.session import RESOLVED, Session
 from harness.data.dicom.names import is_named
+from harness.report.patients import window_words
 from harness.report.quality import DATA, PAGE, Patient, QualityData, write_quality
 from harness.tracking.run_view import RunView
 from harness.work.prepare.patient_index import IndexedPatient
 
-PAGE_VERSION = 2
+PAGE_VERSION = 3
 STAMP = "made-of.json"
 RESOLVE = (
     "`private/{source}/files.json` in the work folder, which only its owner can read, says who the "
@@ -58,6 +59,7 @@ def _data(session: Session) -> QualityData:
         structures=config.structures,
         patients=[_patient(session, patient) for patient in patient_index.usable],
         excluded={entry.patient: entry.reason for entry in patient_index.excluded},
+        window=window_words(config.window_hu),
         labels=_labels(session),
         ignored=dict(Counter(patient_index.ignored).most_common()),
         resolve=RESOLVE.format(source=config.source) if config.source in RESOLVED else "",

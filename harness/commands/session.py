@@ -139,6 +139,7 @@ class Session:
                 )
             return known
         _check_root(config)
+        before = recorded_index(self._record, self.root)
         with self.console.progress() as progress:
             progress.start("patients", "read patients")
             source = make_source(config, self.root)
@@ -154,13 +155,21 @@ class Session:
                 "patients",
                 f"{len(patient_index.usable)} usable, {len(patient_index.excluded)} excluded",
             )
-        for entry in patient_index.excluded:  # before anything else can fail
-            self.console.warn(f"{entry.patient} excluded: {entry.reason}")
-        if patient_index.excluded and config.source in RESOLVED:
-            self.console.say(
-                f"(pseudonyms and file numbers: {self.root}/private/{config.source}/files.json)"
-            )
+        if before != patient_index or self.typed[:1] == ("prepare",):
+            self._say_excluded(patient_index)  # before anything else can fail
         return patient_index
+
+    def _say_excluded(self, patient_index: PatientIndex) -> None:
+        patients: dict[str, list[str]] = {}
+        for entry in patient_index.excluded:
+            patients.setdefault(entry.reason, []).append(entry.patient)
+        for reason, names in patients.items():
+            self.console.warn(f"{', '.join(names)} excluded: {reason}")
+        source = self.experiment.data.source
+        if patients and source in RESOLVED:
+            self.console.say(
+                f"(pseudonyms and file numbers: {self.root}/private/{source}/files.json)"
+            )
 
     @cached_property
     def roles(self) -> dict[str, str]:

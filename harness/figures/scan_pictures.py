@@ -16,9 +16,6 @@ from harness.figures.pictures import edge_of
 
 Picture = NDArray[np.uint8]
 
-WINDOW_HU = (-160.0, 240.0)
-"""Soft tissue, as head-and-neck scans are looked at."""
-
 TILE_PX = 144
 BODY_HU = -300.0
 MARGIN_MM = 10.0
@@ -38,9 +35,10 @@ def colours_of(structures: Sequence[str]) -> dict[str, tuple[int, int, int]]:
     return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(structures)}
 
 
-def draw_scan(scan: Scan, structures: tuple[str, ...]) -> Picture:
+def draw_scan(scan: Scan, structures: tuple[str, ...], window_hu: tuple[float, float]) -> Picture:
     """Three tiles side by side, (TILE_PX, 3 * TILE_PX, 3): two axial slices through the structures,
-    at a quarter and three quarters of their extent, and the coronal one through their middle."""
+    at a quarter and three quarters of their extent, and the coronal one through their middle;
+    black and white are the ends of the window, HU."""
     masks = {name: scan.masks[name] for name in structures if name in scan.masks}
     union = np.any(np.stack(list(masks.values())), axis=0)
     levels = np.flatnonzero(union.any(axis=(1, 2)))
@@ -49,12 +47,12 @@ def draw_scan(scan: Scan, structures: tuple[str, ...]) -> Picture:
     colours = colours_of(structures)
     size = scan.spacing_mm
     tiles = [
-        _tile(scan.hu[level], {n: m[level] for n, m in masks.items()}, size[1:], colours)
+        _tile(scan.hu[level], {n: m[level] for n, m in masks.items()}, size[1:], colours, window_hu)
         for level in (low, high)
     ]
     middle = rows[len(rows) // 2]
     upright = {n: m[::-1, middle] for n, m in masks.items()}
-    tiles.append(_tile(scan.hu[::-1, middle], upright, (size[0], size[2]), colours))
+    tiles.append(_tile(scan.hu[::-1, middle], upright, (size[0], size[2]), colours, window_hu))
     return np.concatenate(tiles, axis=1)
 
 
@@ -69,6 +67,7 @@ def _tile(
     masks: Mapping[str, NDArray[np.bool_]],
     spacing: tuple[float, float],
     colours: Mapping[str, tuple[int, int, int]],
+    window_hu: tuple[float, float],
 ) -> Picture:
     """The body of one slice in true proportions on a black square, structures outlined."""
     box = _body(hu, masks, spacing)
@@ -77,7 +76,7 @@ def _tile(
         max(1, round((side.stop - side.start) * mm / edge * TILE_PX))
         for side, mm in zip(box, spacing, strict=True)
     )
-    low, high = WINDOW_HU
+    low, high = window_hu
     grey = np.clip((hu[box].astype(np.float32) - low) / (high - low) * 255, 0, 255).astype(np.uint8)
     drawn = np.stack([_resized(grey, height, width, Image.Resampling.BICUBIC)] * 3, axis=-1)
     for name, mask in masks.items():

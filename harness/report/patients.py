@@ -54,6 +54,11 @@ def _values(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     return flat(rest) + [(name, f"{100 * share:.2f} %") for name, share in lost.items()]
 
 
+def window_words(window_hu: tuple[float, float]) -> str:
+    """Its two ends, HU."""
+    return "{:g} to {:g} HU".format(*window_hu).replace("-", MINUS)
+
+
 def role_place(role: str) -> int:
     """Where a role stands among them; another word comes last."""
     return ROLES.index(role) if role in ROLES else len(ROLES)
@@ -63,8 +68,7 @@ def _pairs(data: ReportData, budget: PictureBudget) -> Picture | None:
     sheet = real_pairs(data.store, PAIRS_SHOWN)
     if sheet is None:
         return None
-    low, high = data.experiment.data.window_hu
-    window = f"{low:g} to {high:g} HU".replace("-", MINUS)
+    window = window_words(data.experiment.data.window_hu)
     caption = (
         "Real pairs of training patients, spread evenly over the store: CT in the window "
         f"{window}, mask outlined."

@@ -43,6 +43,7 @@ class Patient(Known):
 class QualityData:
     """Attributes:
     structures: wanted ones, in the order of the experiment.
+    window: in which pictures are drawn, in words.
     labels: name of a contoured region -> (patients that have it, structure that it is or "").
     excluded: pseudonym -> reason.
     ignored: reason -> files that are not used for it.
@@ -53,6 +54,7 @@ class QualityData:
     structures: Sequence[str]
     patients: Sequence[Patient]
     excluded: Mapping[str, str]
+    window: str = ""
     labels: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     ignored: Mapping[str, int] = field(default_factory=dict)
     resolve: str = ""
@@ -86,6 +88,7 @@ def write_quality(data: QualityData, folder: Path) -> Path:
         odd=odd,
         missing=_missing(data),
         colours=colours_of(data.structures),
+        window=data.window,
     )
     write_json(folder / DATA, _plain(data, odd))
     write_text(folder / PAGE, text)

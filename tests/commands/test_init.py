@@ -67,8 +67,15 @@ def test_it_offers_what_most_patients_have(clinic: Path) -> None:
 
 def test_parotids_come_first_where_half_as_many_have_them(tmp_path: Path) -> None:
     cord: Mapping[str, Box] = {"SpinalCord": SMALL}
-    root = write_patients(tmp_path / "ct", [cord, cord, {**cord, **GLANDS}, {**cord, **GLANDS}])
+    both = [{**cord, **GLANDS}] * 3
+    root = write_patients(tmp_path / "ct", [cord, cord, cord, *both])
     assert init(root)[1].data.structures == ("parotid_left", "parotid_right")
+
+
+def test_what_too_few_patients_have_for_every_role_comes_last(tmp_path: Path) -> None:
+    cord: Mapping[str, Box] = {"SpinalCord": SMALL}
+    root = write_patients(tmp_path / "ct", [cord, {**cord, **GLANDS}, {**cord, **GLANDS}])
+    assert init(root)[1].data.structures == ("spinal_cord",)
 
 
 @pytest.mark.parametrize(

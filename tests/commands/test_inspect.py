@@ -99,6 +99,28 @@ def test_nothing_is_written_into_the_folder(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
+def test_what_prepare_takes_is_said_of_any_usual_structure(tmp_path: Path) -> None:
+    save_series(series_datasets(np.zeros(SHAPE, int), TURNED), tmp_path)
+    box = rectangle(TURNED, LEVEL, ROWS, COLUMNS)
+    save(structure_dataset({"SpinalCord": [box], "GTV": [box]}), tmp_path / "rs.dcm")
+    [entry] = look(tmp_path)["used"]
+    assert (entry["structures"], entry["notes"]) == ({"spinal_cord": 1}, [])
+    save(structure_dataset({"GTV": [box]}), tmp_path / "rs.dcm")
+    [entry] = look(tmp_path)["used"]
+    assert "no region has a usual name" in entry["notes"][0]
+
+
+def test_whose_pseudonyms_are_shown_is_said(folder: Path, tmp_path: Path) -> None:
+    key = tmp_path / "private" / "dicom"
+    stream, kept = io.StringIO(), io.StringIO()
+    show(look(folder), stream)
+    key.mkdir(parents=True)
+    (key / "key").write_bytes(b"k" * 32)
+    show(look(folder, tmp_path), kept)
+    assert "named for this listing alone" in stream.getvalue()
+    assert "named for this listing alone" not in kept.getvalue()
+
+
 def test_the_table(folder: Path) -> None:
     stream = io.StringIO()
     show(look(folder), stream)

@@ -22,6 +22,8 @@ from harness.training.precision import Precision
 from harness.work.specs import section_of
 
 BYTES_PER_WEIGHT = 4
+SKIPPED_BY_NULL = ("mask", "image", "segmentation")
+"""Parts that `sweep` declares."""
 BYTES_PER_STATE_WEIGHT = 12
 """Of a saved state: weights and Adam's two moments, float32."""
 
@@ -88,6 +90,7 @@ def _told(
 ) -> dict[str, Any]:
     return {
         "part": part.name,
+        "key": part.key,
         "jobs": len(part.requests),
         "trainings": part.trainings,
         "seconds": ahead.seconds_left(session, [part], per_unit),
@@ -113,8 +116,11 @@ def _lines(found: dict[str, Any], memory: Memory) -> list[str]:
         numbers = str(part["trainings"]), str(part["jobs"])
         rows.append((part["part"], *numbers, duration(part["seconds"]), size(part["bytes"])))
     workers, fits = found["workers"], "" if found["problems"] else "; this machine has it"
+    left_out = [part["key"] for part in found["parts"] if part["key"] in SKIPPED_BY_NULL]
+    skip = " ".join(f"-s sweep.{key}=null" for key in left_out)
     return [
         *aligned(rows),
+        *([f"without the searches: {skip}"] if skip else []),
         f"with {counted(workers, 'worker')} of {size(memory.worker)} memory each, of which "
         f"{size(memory.free)} are free, and {size(found['free_bytes'])} free on the disk{fits}",
     ]

@@ -13,6 +13,7 @@ from harness.config.load import parse_experiment
 from harness.config.yaml_text import write_yaml
 from harness.data.dicom.names import is_named
 from harness.data.dicom.usual_names import USUAL_NAMES
+from harness.data.roles import ROLES
 from harness.data.sources.volumes.folders import LABEL_MAP
 
 FAVOURITE = "parotid"
@@ -76,7 +77,8 @@ def choose_target(looked: Looked, asked: str | None) -> Target:
     Args:
         asked: names of structures or regions, with commas between them; `STRUCTURE=REGION` gives a
             region its structure. None takes the known ones that most patients have, or the
-            parotids where at least half as many have them.
+            parotids where at least half as many have them; those that too few patients for an
+            experiment have only where nothing else is there.
 
     Raises:
         ConfigError: what is asked for is more than an experiment holds.
@@ -94,6 +96,7 @@ def choose_target(looked: Looked, asked: str | None) -> Target:
             + ", those in a label map by their values: parotid_left=1,parotid_right=2"
             * maps
         )
+    known = [target for target in known if len(target.people) >= len(ROLES)] or known
     favourite = [target for target in known if target.structures[0].startswith(FAVOURITE)]
     if favourite and 2 * len(favourite[0].people) >= len(known[0].people):
         return favourite[0]

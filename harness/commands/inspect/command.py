@@ -30,6 +30,7 @@ from harness.data.dicom.usual_names import USUAL_NAMES
 from harness.data.dicom.walk import Header, held, no_folder
 from harness.data.volume_files import SUFFIXES, write_volume
 
+LISTING = "this listing"
 PLAIN = 0.999
 """Least cosine of a slice normal and a body axis for the plane's name: 2.6 degrees."""
 
@@ -52,19 +53,22 @@ def inspect_folder(
         folder: of DICOM files.
         masks: folder for the masks of all ROIs with their images; must be new or empty.
         data: its structures and patterns, and the usual names, are what ROI names are looked up
-            in; its `dicom` settings say what is read and how. None takes the defaults.
+            in; its `dicom` settings say what is read and how. None takes the defaults, and
+            what `prepare` could take is said of every structure of a usual name.
         workdir: pseudonyms are those of this work folder, where it has any.
         kind: "nifti" or "nrrd".
 
     Returns:
         Plain data: `series`, `structure_sets` with their `rois`, `used` (what `prepare` takes the
-        structures of each patient from), `ignored`, and `masks`.
+        structures of each patient from), `ignored`, `masks`, and `names`, whose the pseudonyms
+        are: the work folder's, or "this listing".
 
     Raises:
         ConfigError: there is no such folder, `masks` cannot be made, or `kind` is no format.
         DataError: there is nothing to inspect.
     """
     folder, masks = Path(folder), None if masks is None else Path(masks)
+    wanted = None if data is None else data.structures
     data, console = data or DataConfig(), console or Console(quiet=True)
     names = tuple(dict.fromkeys((*data.structures, *data.patterns, *USUAL_NAMES)))
     kind = kind.lower()
@@ -78,7 +82,8 @@ def inspect_folder(
         )
     with tempfile.TemporaryDirectory() as none, _filled(masks, folder) as part:
         private = Path(workdir) / "private" / "dicom"
-        pseudonyms = Pseudonyms(private if (private / "key").exists() else Path(none))
+        kept = (private / "key").exists()
+        pseudonyms = Pseudonyms(private if kept else Path(none))
         headers = folder_files(folder, None, data.dicom)
         if not any(header.kind for header in headers):
             raise DataError(
@@ -94,7 +99,7 @@ def inspect_folder(
                 data.patterns,
                 files.keep if files else None,
                 lambda done, of: progress.update("inspect", done, f"of {of}"),
-                data.structures,
+                wanted,
                 data.dicom,
             )
             progress.finish(
@@ -102,6 +107,7 @@ def inspect_folder(
             )
         failed = files.finish(found) if files else {}
         answer = _to_dict(found, folder, headers, pseudonyms.of, failed)
+        answer["names"] = str(workdir) if kept else LISTING
         answer["masks"] = {"folder": str(masks), "files": files.written} if files else None
         return answer
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from harness.base.text import DASH, counted, first_of
+from harness.commands.inspect.command import LISTING
 
 MOST_FILES = 5
 """Ignored files that are named for each reason."""
@@ -37,14 +38,26 @@ def show(found: Mapping[str, Any], stream: TextIO) -> None:
     if found["used"]:
         console.print()
     for entry in found["used"]:
-        taken = [f"{name} of structure set {of}" for name, of in entry["structures"].items()]
-        console.print(f"prepare takes of {entry['patient']}: {', '.join(taken) or 'nothing'}")
+        console.print(f"prepare takes of {entry['patient']}: {_taken(entry['structures'])}")
         for note in entry["notes"]:
             console.print(f"  {note}")
+    if found["names"] == LISTING:
+        console.print(
+            "patients are named for this listing alone; a work folder that has prepared patients "
+            "(--workdir) lends its names"
+        )
     if found["ignored"]:
         console.print()
         for line in _ignored(found["ignored"]):
             console.print(line)
+
+
+def _taken(structures: Mapping[str, int]) -> str:
+    """Structures by the set that they are taken from."""
+    names: dict[int, list[str]] = {}
+    for name, number in structures.items():
+        names.setdefault(number, []).append(name)
+    return "; ".join(f"{', '.join(own)} of set {n}" for n, own in names.items()) or "nothing"
 
 
 WRAPPED = ("folder", "warnings")

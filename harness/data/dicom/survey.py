@@ -19,6 +19,7 @@ from harness.data.dicom.slices import listed
 from harness.data.dicom.structures import Roi
 from harness.data.dicom.walk import IMAGES, SETS, Header
 
+UNNAMED = "no region has a usual name; `harness init FOLDER --structures` takes any"
 TILT_DEGREES = 0.1
 """A slice axis nearer to the normal of its slices is straight; positions are rounded."""
 
@@ -127,7 +128,7 @@ def survey(
     patterns: Mapping[str, Sequence[str]],
     keep: Keep | None = None,
     progress: Callable[[int, int], None] = lambda done, of: None,
-    wanted: Sequence[str] = (),
+    wanted: Sequence[str] | None = (),
     dicom: DicomConfig | None = None,
 ) -> Survey:
     """Look at every series and draw every region; reads no pixels but those of segmentations.
@@ -137,7 +138,8 @@ def survey(
         structures, patterns: what names are looked up in; as of `names.match`.
         keep: takes each mask as it is drawn.
         progress: called with series and sets done, and how many there are.
-        wanted: the structures of which it is said what `prepare` takes them from.
+        wanted: the structures of which it is said what `prepare` takes them from; None for those
+            that each patient has.
         dicom: how sets are drawn, as `prepare` does.
     """
     dicom = dicom or DicomConfig()
@@ -154,14 +156,15 @@ def survey(
         sets.append(_set(number, judged[-1], mine, structures, patterns, keep, dicom.overlap))
     progress(total, total)
     ignored = tuple(header for header in headers if not header.kind)
-    people = tuple(_patients(series, judged, wanted, patterns)) if wanted else ()
+    people = tuple(_patients(series, sets, judged, wanted, patterns)) if wanted != () else ()
     return Survey(tuple(series), tuple(sets), people, ignored)
 
 
 def _patients(
     series: Sequence[FoundSeries],
+    sets: Sequence[FoundSet],
     judged: Sequence[Claim | Refused],
-    wanted: Sequence[str],
+    wanted: Sequence[str] | None,
     patterns: Mapping[str, Sequence[str]],
 ) -> Iterator[FoundPatient]:
     """By the rule of `prepare`, which reads CT alone."""
@@ -171,13 +174,22 @@ def _patients(
     for patient in dict.fromkeys(everyone):
         stacks = [entry.opened for entry in ct if entry.patient == patient]
         mine = [_on_ct(entry) for entry in judged if entry.header.patient == patient]
+        asked = _named(patient, sets) if wanted is None else wanted
+        if not asked and any(isinstance(entry, Claim) for entry in mine):
+            yield FoundPatient(patient, {}, (UNNAMED,))
+            continue
         try:
-            chosen = choose(stacks, mine, wanted, patterns)
+            chosen = choose(stacks, mine, asked, patterns)
         except DataError as error:
             yield FoundPatient(patient, {}, (str(error),))
         else:
             used = {name: numbers[claim.header.number] for name, (_, claim) in chosen.rois.items()}
             yield FoundPatient(patient, used, chosen.notes)
+
+
+def _named(patient: str, sets: Sequence[FoundSet]) -> tuple[str, ...]:
+    rois = [roi for entry in sets if entry.patient == patient for roi in entry.rois]
+    return tuple(sorted({roi.structure for roi in rois if roi.structure and roi.contours}))
 
 
 def _on_ct(entry: Claim | Refused) -> Claim | Refused:

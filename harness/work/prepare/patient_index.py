@@ -138,6 +138,7 @@ def _path(reference: Reference, config: DataConfig, folder: Path) -> Path:
         "patterns": {name: list(p) for name, p in config.patterns.items()},
         "dicom": config.dicom.model_dump(mode="json"),
         "images": config.images.model_dump(mode="json"),
+        "window_hu": list(config.window_hu),  # of the picture
     }
     return folder / f"{digest_of(asked)}.json"
 
@@ -153,7 +154,9 @@ def _index(source: Source, asked: tuple[Reference, Path, DataConfig]) -> None:
         kept = {"patient": scan.patient, "reason": scan.reason, "labels": list(scan.labels)}
         write_json(path, kept)
         return
-    write_scan_picture(path.with_suffix(".png"), draw_scan(scan, config.structures))
+    write_scan_picture(
+        path.with_suffix(".png"), draw_scan(scan, config.structures, config.window_hu)
+    )
     write_json(
         path,
         {
