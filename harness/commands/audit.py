@@ -67,7 +67,7 @@ def _judge(plan: ComparisonPlan) -> Input | None:
         for name, arm in arms.items()
         if not (arm.pairs.generated or arm.pairs.not_exported)
     ]
-    return replicate.segmenters[min(real)[2]].done(plan.segmenter_epochs) if real else None
+    return replicate.done(min(real)[2]) if real else None
 
 
 def lines(found: dict[int, dict[str, Any]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the sweeps chose: settings of both stages, then what all arms share; frozen in a file."""
+"""What sweeps chose: settings of both stages, then of each arm's segmenter; frozen in a file."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import digest_of
-from harness.base.text import counted
+from harness.base.text import counted, settings_text
 from harness.commands.session import Session
 from harness.commands.studies import study_file, study_server
 from harness.compare.replicate import ReplicatePlanner
-from harness.compare.tuning import Tuning, TuningPlan, untunable
+from harness.compare.tuning import Tuning, TuningPlan, settings_source, tuned_arms, untunable
+from harness.config.axes import apply
 from harness.config.experiment import Experiment, to_dict
-from harness.config.stages import ImageStageConfig, MaskStageConfig
-from harness.inference.dose import AXIS_NAMES
+from harness.config.stages import ImageStageConfig, MaskStageConfig, SegmentationConfig
 from harness.jobs.graph import JobGraph
 from harness.jobs.waiting import wait_out
 from harness.sweep.chosen import newest_chosen, read_chosen, write_chosen
@@ -78,26 +78,28 @@ def has_study(session: Session, stage: str) -> bool:
     return wait_out(session.console, lambda: is_begun(path, stage, server))
 
 
+OWN = "the experiment's own settings of the segmenter, in every arm"
+
+
 @dataclass(frozen=True)
 class Choice:
     """Settings for the comparison, and where each came from.
 
     Attributes:
-        magnitude, synthetic_fraction: of the augmentation and of the batch, the same
-            in all arms.
+        of_arm: settings of the segmenters of arms that chose their own or take another arm's.
         origin: in a phrase, by "mask", "image" and "segmentation".
     """
 
     mask: MaskStageConfig
     image: ImageStageConfig
-    magnitude: float
-    synthetic_fraction: float
+    of_arm: Mapping[str, SegmentationConfig]
     origin: Mapping[str, str]
 
     def replicates(self, session: Session) -> ReplicatePlanner:
         """Plans replicates under these settings."""
-        own = ReplicatePlanner(session.specs, session.store, self.mask, self.image)
-        return own.with_segmentation(self.magnitude, self.synthetic_fraction)
+        return ReplicatePlanner(
+            session.specs, session.store, self.mask, self.image, dict(self.of_arm)
+        )
 
 
 def choose(session: Session, with_segmentation: bool) -> None:
@@ -106,8 +108,8 @@ def choose(session: Session, with_segmentation: bool) -> None:
     A stage whose sweep is not finished keeps the choice that it had.
 
     Args:
-        with_segmentation: train the candidates of magnitude and fraction under these settings
-            first, and choose among them.
+        with_segmentation: train the candidates of the arms' segmenters under these settings first,
+            and choose among them.
     """
     chosen: dict[str, Any] = read_chosen(session.home) or {}
     for plan in finished_sweeps(session):
@@ -159,93 +161,98 @@ def _choice(session: Session, chosen: Mapping[str, Any]) -> Choice:
         origin[stage] = f"trial {chosen[stage]['trial']} of study {study}"
         if study != study_name(stage, experiment.sweep, sweep, _base(session, stage)):
             origin[stage] += ", whose data, settings or search space differ from the experiment's"
-    own = experiment.segmentation
-    given = {"magnitude": own.augmentation.magnitude, "synthetic_fraction": own.synthetic_fraction}
-    values, paths = given, ("augmentation.magnitude", "synthetic_fraction")
-    text = (
-        "the experiment's own augmentation magnitude {magnitude:g} and synthetic fraction "
-        "{synthetic_fraction:g}"
-    )
-    if "segmentation" in chosen and experiment.sweep.segmentation is not None:
-        entry = chosen["segmentation"]
-        values = {axis: float(entry[axis]["chosen"]) for axis in given}
-        tried = len(entry["magnitude"]["candidates"])
-        text = (
-            "augmentation magnitude {magnitude:g} and synthetic fraction {synthetic_fraction:g}, "
-            f"by validation Dice among {counted(tried, 'candidate')} each"
+    of_arm, origin["segmentation"] = _of_arms(session, chosen.get("segmentation"), settings)
+    return Choice(settings["mask"], settings["image"], of_arm, origin)
+
+
+def _of_arms(
+    session: Session, entry: Mapping[str, Any] | None, stages: Mapping[str, Any]
+) -> tuple[dict[str, SegmentationConfig], str]:
+    """Settings of the segmenters by arm as `chosen.yaml` has them, and the phrase on them."""
+    experiment = session.experiment
+    if entry is None or why_untunable(experiment):
+        return {}, OWN
+    if "arms" not in entry:
+        return {}, f"{OWN}: an earlier version's choice is not used; `harness sweep` chooses again"
+    tuned = [arm for arm in tuned_arms(experiment) if arm in entry["arms"]]
+    if len(tuned) < 2:
+        return {}, (
+            f"{OWN}: a choice was made by {' and '.join(entry['arms'])}, not by all that are "
+            "compared; `harness sweep` chooses again"
         )
-        unused = [
-            f"segmentation.{path} {given[axis]:g}"
-            for path, axis in zip(paths, given, strict=True)
-            if given[axis] != values[axis]
-        ]
-        if unused:
-            text += f"; the experiment's {' and '.join(unused)} not used"
-        if entry["base"] != _tuning_base(session, settings["mask"], settings["image"]):
-            text += (
-                "; chosen under data or settings that differ from the experiment's: "
-                "`harness sweep` chooses again"
-            )
-    origin["segmentation"] = text.format(**values)
-    return Choice(settings["mask"], settings["image"], **values, origin=origin)
+    own = experiment.segmentation
+    found = {arm: apply(own, entry["arms"][arm]["chosen"]) for arm in tuned}
+    every = dict.fromkeys([*experiment.arms, *experiment.decision.primary, *tuned])
+    of_arm: dict[str, SegmentationConfig] = {
+        arm: found[settings_source(arm, tuned)] for arm in every
+    }
+    words = [f"{arm}: {settings_text(entry['arms'][arm]['chosen']) or 'its own'}" for arm in tuned]
+    text = (
+        f"{'; '.join(words)} (by validation Dice of whole volumes, among "
+        f"{counted(len(entry['arms'][tuned[0]]['candidates']), 'setting')} each; other arms train "
+        "under those of the arm that they control)"
+    )
+    if entry["base"] != _tuning_base(session, stages["mask"], stages["image"]):
+        text += (
+            "; chosen under data or settings that differ from the experiment's: `harness sweep` "
+            "chooses again"
+        )
+    return of_arm, text
 
 
 def tuning_of(session: Session, graph: JobGraph | None = None) -> TuningPlan | None:
-    """The candidates of magnitude and fraction as they stand, None if none began; trains
-    nothing."""
+    """The candidates of the arms' settings as they stand, None if none began; trains nothing."""
     if why_untunable(session.experiment):
         return None
     found = tuning_under(session, choice(session)).plan(graph or session.graph())
     begun = [
         spec
-        for candidates in found.candidates.values()
-        for candidate in candidates
-        for _, spec in candidate.segmenters()
+        for arm in found.arms.values()
+        for rung in (rung for candidate in arm.candidates for rung in candidate.rungs)
+        for replicate in rung.replicates
+        for spec in replicate.segmenters.values()
         if session.work.job(spec).path.exists()
     ]
     return found if begun else None
 
 
 def candidates_of(session: Session, graph: JobGraph) -> dict[str, Any]:
-    """What was tried of magnitude and fraction, by axis as `TuningPlan.to_dict` has it: as the
-    newest choice records it, before there is one as far as it is trained. Their jobs enter the
-    graph."""
+    """What was tried, by arm as `TuningPlan.to_dict` has it: as the newest choice records it,
+    before there is one as far as it is trained. Their jobs enter the graph."""
     begun = tuning_of(session, graph)
     recorded = (read_chosen(session.home) or {}).get("segmentation")
     if recorded is not None and session.experiment.sweep.segmentation is not None:
-        return {axis: recorded[axis] for axis in AXIS_NAMES}
+        return dict(recorded.get("arms", {}))
     return begun.to_dict() if begun is not None else {}
 
 
 def why_untunable(experiment: Experiment) -> str:
-    """Why augmentation magnitude and synthetic fraction are not chosen; empty if they can be."""
+    """Why the arms do not choose settings of their own; empty if they can."""
     if experiment.sweep.segmentation is None:
         return "sweep.segmentation is null"
     if experiment.mask.learns == "ct":
         return "mask.learns is 'ct'"
-    return untunable(experiment.decision.baseline, experiment.decision.candidate)
+    return untunable(experiment)
 
 
 def tuning_under(session: Session, chosen: Choice) -> Tuning:
-    """The planner of the choice of magnitude and fraction under both stages' settings."""
+    """The planner of the arms' choice under both stages' settings."""
     return Tuning(ReplicatePlanner(session.specs, session.store, chosen.mask, chosen.image))
 
 
 def _tuning_base(session: Session, mask: MaskStageConfig, image: ImageStageConfig) -> str:
-    """Digest of what the choice of augmentation magnitude and synthetic fraction depends on."""
+    """Digest of what the arms' choice of their settings depends on."""
     experiment = session.experiment
-    segmentation = to_dict(experiment.segmentation)
-    del segmentation["synthetic_weight"]  # no candidate adds pairs
     return digest_of(
         [
             session.store.digest,
             to_dict(mask),
             to_dict(image),
             to_dict(experiment.synthesis),
-            segmentation,
+            to_dict(experiment.segmentation),
             to_dict(experiment.sweep.segmentation) if experiment.sweep.segmentation else None,
-            experiment.sweep.seeds,
-            [experiment.decision.baseline, experiment.decision.candidate],
+            [experiment.sweep.seeds, experiment.sweep.seed],
+            tuned_arms(experiment),
             session.specs.compute_of("segmenter"),
             experiment.seed,
         ]
@@ -253,16 +260,15 @@ def _tuning_base(session: Session, mask: MaskStageConfig, image: ImageStageConfi
 
 
 def need_validation(session: Session) -> None:
-    """Whether there is somebody to choose augmentation magnitude and synthetic fraction by.
+    """Whether there is somebody to choose the segmenters' settings by.
 
     Raises:
         DataError: no patient is for validation.
     """
     if "validation" not in session.roles.values():
         raise DataError(
-            "the choice of augmentation magnitude and synthetic fraction needs validation "
-            "patients, but no patient has that role; change data.roles, or set "
-            "sweep.segmentation to null"
+            "the choice of the segmenters' settings needs validation patients, but no patient has "
+            "that role; change data.roles, or set sweep.segmentation to null"
         )
 
 
@@ -277,6 +283,7 @@ def _tune(session: Session, chosen: Mapping[str, Any]) -> dict[str, Any]:
         session.views["sweep-segmentation"] = tuning_views(found, graph)
         return found
 
-    session.console.heading("Choice of augmentation magnitude and synthetic fraction")
+    session.console.heading("Choice of the segmenters' settings")
     found: TuningPlan = session.drive(plan)
-    return {"base": _tuning_base(session, settings.mask, settings.image), **found.to_dict()}
+    base = _tuning_base(session, settings.mask, settings.image)
+    return {"base": base, "arms": found.to_dict()}

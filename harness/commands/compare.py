@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from harness.base.files import write_text
 from harness.commands import audit, steps
 from harness.commands.chosen_settings import candidates_of, finished_sweeps
-from harness.commands.compare_text import dose_lines, table_lines, verdict_lines
+from harness.commands.compare_text import (
+    budget_lines,
+    dose_lines,
+    table_lines,
+    verdict_lines,
+)
 from harness.commands.costs.arms import arm_costs, arm_exposures
 from harness.commands.costs.forecast import foresee
 from harness.commands.session import Session
@@ -43,7 +49,8 @@ def run_compare(session: Session) -> dict[str, Any]:
     for line in table_lines(compared, costs, exposures):
         say(line)
     audits = audit.audit(session, compared.plan)
-    for line in (*audit.lines(audits), *dose_lines(compared), *verdict_lines(compared)):
+    told = dose_lines(compared), budget_lines(compared), verdict_lines(compared)
+    for line in (*audit.lines(audits), *chain(*told)):
         say(line)
     return {
         "scores": str(path),
@@ -54,6 +61,7 @@ def run_compare(session: Session) -> dict[str, Any]:
         "question": session.experiment.decision.question,
         "effects": [effect.to_dict() for effect in compared.effects],
         "doses": [asdict(dose) for dose in compared.doses],
+        "budget": asdict(compared.budget),
         "verdicts": [effect.sentence for effect in compared.effects],
         "chosen": dict(compared.choice.origin),
     }

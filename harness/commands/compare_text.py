@@ -60,6 +60,19 @@ def dose_lines(compared: Compared) -> list[str]:
     return lines
 
 
+def budget_lines(compared: Compared) -> list[str]:
+    """Both arms at every budget, and whether the declared one was shown to suffice."""
+    found = compared.budget
+    lines = ["validation Dice by updates (twice the declared ones gain; 90 % interval):"]
+    for arm in found.arms:
+        each = ", ".join(f"{u}: {d:.3f}" for u, d in zip(arm.updates, arm.means, strict=True))
+        ends = arm.doubling.interval_90
+        wide = f"({ends[0]:+.4f} to {ends[1]:+.4f})" if ends else "(no interval)"
+        lines.append(f"  {arm.arm}: {each}; {arm.doubling.mean:+.4f} {wide}")
+    said = "suffice" if found.sufficient else f"were not shown to suffice: {found.words}"
+    return [*(lines if found.arms else []), f"the updates {said}"]
+
+
 def verdict_lines(compared: Compared) -> list[str]:
     """The patients' paired differences, then a sentence per comparison, the primary one last."""
     primary = next(effect for effect in compared.effects if effect.primary)

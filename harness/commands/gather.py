@@ -17,6 +17,7 @@ from harness.commands.chosen_settings import candidates_of, choice, finished_swe
 from harness.commands.costs.arms import arm_costs, arm_exposures
 from harness.commands.session import Session
 from harness.config.render import sanitised
+from harness.inference.budget import NOT_ASKED
 from harness.jobs.folder import versions
 from harness.jobs.graph import JobGraph
 from harness.report.data import PatientLine, ReportData
@@ -57,6 +58,7 @@ def gather(session: Session) -> ReportData:
         table=compared.table if compared else None,
         effects=compared.effects if compared else (),
         doses=compared.doses if compared else (),
+        budget=compared.budget if compared else NOT_ASKED,
         costs=arm_costs(session, compared.plan, sweeps, candidates) if compared else (),
         exposures=arm_exposures(session, compared.plan) if compared and prepared else {},
         audits=audits,

@@ -14,7 +14,7 @@ from harness.commands.session import Session
 from harness.commands.sweep_files import SweepFiles
 from harness.commands.sweep_text import trial_line
 from harness.compare.protocol import Comparison, ComparisonPlan
-from harness.inference.budget import at_budget
+from harness.inference.budget import FACTORS, NOT_ASKED, Budget, judge_budget
 from harness.inference.crossed_t import PATIENTS_FOR_INTERVAL, REPLICATES_FOR_INTERVAL
 from harness.inference.decision import decide
 from harness.inference.design import (
@@ -27,7 +27,6 @@ from harness.inference.dose import Dose, doses
 from harness.inference.effect import Effect
 from harness.inference.table import Table
 from harness.jobs.graph import JobGraph
-from harness.jobs.journal import series
 from harness.report.results import measured_tables
 from harness.sweep.plan import SweepPlan
 from harness.sweep.retention import drop_states
@@ -54,7 +53,7 @@ def sweep(
 ) -> list[SweepPlan]:
     """Run the sweeps of `stages` to their end, then freeze what they chose.
 
-    "segmentation" among them has no study: magnitude and fraction are chosen after both stages.
+    "segmentation" among them has no study: the arms choose their settings after both stages.
 
     Args:
         ended: called with each stage's sweep when it ends, before the next one begins.
@@ -121,6 +120,7 @@ class Compared:
     effects: tuple[Effect, ...]
     choice: Choice
     doses: tuple[Dose, ...] = ()
+    budget: Budget = NOT_ASKED
 
 
 def compare(session: Session) -> Compared:
@@ -146,7 +146,7 @@ def compare(session: Session) -> Compared:
 
 def _same_doses(session: Session, planner: Comparison) -> list[str]:
     """Synthetic fractions asked for as doses that are the declared comparison's own."""
-    settings = planner.experiment.segmentation
+    settings = planner.replicates.settings_of(planner.experiment.decision.primary[1])
     return [
         f"dose_response.synthetic_fraction {fraction:g}: the declared comparison fills as many "
         "places of a batch; it is not trained twice, and stands among the doses as declared"
@@ -208,27 +208,32 @@ def read_comparison(session: Session, plan: ComparisonPlan) -> Compared:
     """The table of a finished comparison and its decision."""
     table = measured_tables(session.work, plan.tests)["mean"]["dice"]
     rule = session.experiment.decision
-    rising = at_budget(_validation_curves(session, plan), rule.margin)
-    effects = decide(table, rule, extended=plan.extended, at_budget=rising)
+    budget = _budget(session, plan)
+    effects = decide(table, rule, extended=plan.extended, at_budget=not budget.sufficient)
     chosen = choice(session)
     levels = [
         (p.level.axis, p.level.value, measured_tables(session.work, p.tests)["mean"]["dice"])
         for p in plan.levels
     ]
+    candidate = chosen.replicates(session).settings_of(rule.primary[1])
     declared = {
         "patients": sum(role == "train" for role in session.roles.values()),
-        "synthetic_fraction": chosen.synthetic_fraction,
+        "synthetic_fraction": candidate.synthetic_fraction,
     }
-    return Compared(plan, table, tuple(effects), chosen, doses(table, declared, levels, rule))
+    at_doses = doses(table, declared, levels, rule)
+    return Compared(plan, table, tuple(effects), chosen, at_doses, budget)
 
 
-def _validation_curves(session: Session, plan: ComparisonPlan) -> list[list[float]]:
-    """Validation Dice by epoch of the primary comparison's segmenters."""
-    return [
-        series(session.work.job(replicate.segmenters[arm]).journal, "validation/dice")[1]
-        for replicate in plan.replicates
-        for arm in session.experiment.decision.primary
-    ]
+def _budget(session: Session, plan: ComparisonPlan) -> Budget:
+    """Whether the declared updates were shown to suffice."""
+    if not plan.budget.scores:
+        return NOT_ASKED
+    experiment = session.experiment
+    tables = {
+        factor: measured_tables(session.work, plan.budget.scores[factor])["mean"]["dice"]
+        for factor in FACTORS
+    }
+    return judge_budget(tables, experiment.segmentation.updates, experiment.decision.margin)
 
 
 def show_report(session: Session, page: Path) -> None:

@@ -1,4 +1,4 @@
-"""Search the settings of both stages; then choose, once, what all arms share."""
+"""Search the settings of both stages; then each arm chooses those of its segmenter."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from harness.commands.costs.forecast import foresee
 from harness.commands.prepare import prepare_data
 from harness.commands.session import Session
 from harness.commands.sweep_text import candidate_lines, trial_lines, trial_mean
+from harness.compare.tuning import candidates_of_arm, tuned_arms
 from harness.config.experiment import Experiment
 from harness.sweep.chosen import newest_chosen
 from harness.sweep.costs import Costs, count_costs
@@ -40,16 +41,14 @@ def stages_of(stage: str, experiment: Experiment) -> tuple[str, ...]:
         return wanted
     if stage == "segmentation" and experiment.sweep.segmentation is not None:
         why = why_untunable(experiment)
-        raise ConfigError(
-            f"augmentation magnitude and synthetic fraction cannot be chosen here: {why}"
-        )
+        raise ConfigError(f"the segmenters' settings cannot be chosen here: {why}")
     paths = " or ".join(f"sweep.{name}" for name in (STAGES if stage == "all" else (stage,)))
     raise ConfigError(f"a sweep needs {paths}, but got null; give it a space of settings")
 
 
 def swept_stages(experiment: Experiment) -> tuple[str, ...]:
-    """What `harness sweep` would search: stages with a space, magnitude and fraction if they can
-    be."""
+    """What `harness sweep` would search: stages with a space, the segmenters' settings if arms have
+    any to choose among."""
     swept = (name for name in STAGES if getattr(experiment.sweep, name) is not None)
     why = why_untunable(experiment)
     return tuple(name for name in swept if name != "segmentation" or not why)
@@ -121,11 +120,10 @@ def _sweep_to_dict(plan: SweepPlan, costs: Costs) -> dict[str, Any]:
 
 def _choice_plan(experiment: Experiment) -> str:
     """What the choice would train, in a sentence."""
-    asked, rule = experiment.sweep.segmentation, experiment.decision
-    assert asked is not None
-    each = f"{counted(len(asked.magnitude), 'candidate')} each x "
-    each += counted(experiment.sweep.seeds, "seed")
+    arms = tuned_arms(experiment)
+    each = min(len(candidates_of_arm(experiment, arm)) for arm in arms)
     return (
-        f"augmentation magnitude of '{rule.baseline}', synthetic fraction of '{rule.candidate}': "
-        f"{each}, {experiment.segmentation.updates} updates a segmenter"
+        f"{' and '.join(arms)} choose among {counted(each, 'setting')} each, on "
+        f"{counted(experiment.sweep.seeds, 'seed')}, of up to {experiment.segmentation.updates} "
+        "updates a segmenter"
     )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from harness.base.text import counted, duration, settings_text, size
-from harness.compare.tuning import TuningPlan
+from harness.compare.tuning import TuningPlan, lead_words
 from harness.config.experiment import Experiment
-from harness.inference.dose import AXIS_NAMES
 from harness.metrics.records import title_of
 from harness.report.results import seed_value
 from harness.report.sweeps import epochs_words
@@ -69,15 +68,17 @@ def _mean_text(run: TrialRun, plan: SweepPlan) -> str:
 
 
 def candidate_lines(plan: TuningPlan) -> list[str]:
-    """A line per candidate, the chosen one marked."""
+    """A line per candidate of each arm, the chosen one marked, with every rung that it reached."""
     found = []
-    for axis, candidates in plan.candidates.items():
-        found.append(
-            f"{AXIS_NAMES[axis]}, validation Dice of '{candidates[0].arm}' (mean; each seed):"
-        )
-        for candidate in candidates:
-            mark = "*" if plan.chosen.get(axis) == candidate.value else " "
-            mean = "running" if candidate.mean is None else f"{candidate.mean:.4f}"
-            seeds = ", ".join("running" if d is None else f"{d:.4f}" for d in candidate.dice)
-            found.append(f" {mark} {candidate.value:g}: {mean}  ({seeds})")
+    for name, arm in plan.arms.items():
+        found.append(f"settings of '{name}', validation Dice of whole volumes after each length:")
+        for candidate in arm.candidates:
+            mark = "*" if candidate is arm.chosen else " "
+            rungs = ", ".join(
+                f"{rung.updates} updates {'running' if rung.mean is None else f'{rung.mean:.4f}'}"
+                for rung in candidate.rungs
+            )
+            found.append(f" {mark} {candidate.words}: {rungs}")
+        if arm.lead is not None:
+            found.append(f"   {lead_words(arm.lead)}")
     return found

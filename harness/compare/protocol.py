@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import digest_of
+from harness.compare.budget import BudgetPlan, plan_budget
 from harness.compare.replicate import Replicate, ReplicatePlanner
 from harness.config.experiment import Experiment, to_dict
 from harness.jobs.graph import JobGraph
@@ -53,8 +54,8 @@ class ComparisonPlan:
     """A comparison as planned so far. `tests` maps (arm, seed) to test-score specs."""
 
     replicates: list[Replicate]
-    segmenter_epochs: int
     levels: list[LevelPlan] = field(default_factory=list)
+    budget: BudgetPlan = field(default_factory=BudgetPlan)
     opening: Spec | None = None
     tests: dict[tuple[str, int], Spec] = field(default_factory=dict)
     extended: bool = False
@@ -86,17 +87,17 @@ class Comparison:
         rule = self.rule()  # what makes the opening impossible is said before anything is trained
         arms = self.experiment.arms
         plan = ComparisonPlan(
-            [self.replicates.plan(graph, seed, arms, f"replicate {seed}") for seed in self.seeds()],
-            self.replicates.specs.segmenter_epochs(),
+            [self.replicates.plan(graph, seed, arms, f"replicate {seed}") for seed in self.seeds()]
         )
         plan.levels = [self._level(graph, level) for level in self.levels()]
+        plan.budget = plan_budget(self.replicates, graph)
         trained: dict[str, Input] = {}
         for replicate in plan.replicates:
-            trained |= replicate.trained(plan.segmenter_epochs)
+            trained |= replicate.trained()
         for dose_plan in plan.levels:
             head = f"{dose_plan.level.axis}={dose_plan.level.value:g}"
             for replicate in dose_plan.replicates:
-                segmenters = replicate.trained(plan.segmenter_epochs)
+                segmenters = replicate.trained()
                 trained |= {f"{head}/{name}": spec for name, spec in segmenters.items()}
         if graph.pending() and not ahead:
             return plan
@@ -123,9 +124,9 @@ class Comparison:
         """
         asked = self.experiment.dose_response
         fewer = [self._fewer(count) for count in sorted(asked.patients)]
-        settings, under = self.experiment.segmentation, self.replicates.with_segmentation
+        settings = self.replicates.settings_of(self.experiment.decision.primary[1])
         return fewer + [
-            Level("synthetic_fraction", share, under(synthetic_fraction=share))
+            Level("synthetic_fraction", share, self.replicates.with_fraction(share))
             for share in sorted(asked.synthetic_fraction)
             if settings.extra_slots(share) != settings.extra_slots()
         ]
@@ -166,9 +167,9 @@ class Comparison:
         assert plan.opening is not None
         tests = {}
         for replicate in planned:
-            for arm, segmenter in replicate.segmenters.items():
-                trained = segmenter.done(plan.segmenter_epochs)
-                spec = replicates.specs.test_score(replicates.store, trained, plan.opening)
+            for arm in replicate.segmenters:
+                segmenter = replicate.done(arm)
+                spec = replicates.specs.test_score(replicates.store, segmenter, plan.opening)
                 graph.need(spec, label=f"test of {arm}, replicate {replicate.seed}{at}")
                 tests[arm, replicate.seed] = spec
         return tests
@@ -183,8 +184,9 @@ class Comparison:
             )
         decision = to_dict(experiment.decision)
         del decision["assumed"]  # what was assumed while planning decides nothing
-        if decision["question"] == "replace":  # left out: rules from before are still the same
-            del decision["question"]
+        for name, usual in {"question": "replace", "budget_seeds": 0}.items():
+            if decision[name] == usual:  # left out: rules from before are still the same
+                del decision[name]
         rule = {
             "arms": list(experiment.arms),
             "replicates": list(self.seeds()),

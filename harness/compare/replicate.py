@@ -6,7 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from harness.config.arms import arm_of
-from harness.config.stages import ImageStageConfig, MaskStageConfig, StageConfig
+from harness.config.stages import (
+    ImageStageConfig,
+    MaskStageConfig,
+    SegmentationConfig,
+    StageConfig,
+)
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Input, Phases, Spec
 from harness.work.specs import Specs
@@ -17,13 +22,14 @@ class Replicate:
     """One seed's specs.
 
     Attributes:
-        segmenters: by arm.
+        segmenters: by arm; `epochs` of the journal that each trains.
         stages, scores: by "mask" and "image"; without those that no arm needs.
         stores: that fill extra places, by filling.
     """
 
     seed: int
     segmenters: Mapping[str, Spec]
+    epochs: Mapping[str, int]
     stages: Mapping[str, Phases] = field(default_factory=dict)
     scores: Mapping[str, Spec] = field(default_factory=dict)
     stores: Mapping[str, Spec] = field(default_factory=dict)
@@ -33,9 +39,13 @@ class Replicate:
         """What both stages generate."""
         return self.stores.get("gan")
 
-    def trained(self, epochs: int) -> dict[str, Input]:
+    def done(self, arm: str) -> Input:
+        """An arm's trained segmenter."""
+        return self.segmenters[arm].done(self.epochs[arm])
+
+    def trained(self) -> dict[str, Input]:
         """The trained segmenters, by "arm/seed"."""
-        return {f"{arm}/{self.seed}": spec.done(epochs) for arm, spec in self.segmenters.items()}
+        return {f"{arm}/{self.seed}": self.done(arm) for arm in self.segmenters}
 
 
 @dataclass(frozen=True)
@@ -46,26 +56,26 @@ class ReplicatePlanner:
         specs: builds specs; its experiment's `segmentation` is what segmenters train under.
         store: spec of the store.
         mask, image: settings of both stages.
+        of_arm: settings of the segmenters of arms that have their own.
     """
 
     specs: Specs
     store: Spec
     mask: MaskStageConfig
     image: ImageStageConfig
+    of_arm: Mapping[str, SegmentationConfig] = field(default_factory=dict)
 
-    def with_segmentation(
-        self, magnitude: float | None = None, synthetic_fraction: float | None = None
-    ) -> ReplicatePlanner:
-        """The same with another magnitude of augmentation or synthetic fraction."""
-        experiment = self.specs.experiment
-        settings = experiment.segmentation
-        if magnitude is not None:
-            augmentation = settings.augmentation.model_copy(update={"magnitude": magnitude})
-            settings = settings.model_copy(update={"augmentation": augmentation})
-        if synthetic_fraction is not None:
-            settings = settings.model_copy(update={"synthetic_fraction": synthetic_fraction})
-        changed = experiment.model_copy(update={"segmentation": settings})
-        return replace(self, specs=replace(self.specs, experiment=changed))
+    def settings_of(self, arm: str) -> SegmentationConfig:
+        """What an arm's segmenters train under."""
+        return self.of_arm.get(arm, self.specs.experiment.segmentation)
+
+    def with_fraction(self, synthetic_fraction: float) -> ReplicatePlanner:
+        """The same with another synthetic fraction, in every arm."""
+        change, experiment = {"synthetic_fraction": synthetic_fraction}, self.specs.experiment
+        own = experiment.segmentation.model_copy(update=change)
+        specs = replace(self.specs, experiment=experiment.model_copy(update={"segmentation": own}))
+        of_arm = {arm: settings.model_copy(update=change) for arm, settings in self.of_arm.items()}
+        return replace(self, specs=specs, of_arm=of_arm)
 
     def plan(self, graph: JobGraph, seed: int, arms: Iterable[str], name: str) -> Replicate:
         """Ask for everything that the arms' segmenters of a seed need, and for them.
@@ -76,15 +86,17 @@ class ReplicatePlanner:
         chain = _Chain(self, graph, seed, name)
         stores: dict[str, Spec] = {}
         segmenters: dict[str, Spec] = {}
+        epochs: dict[str, int] = {}
         planned = {arm: arm_of(arm) for arm in arms}
         for arm in planned.values():
             if arm.filling not in stores and (spec := arm.pairs.job(chain)) is not None:
                 stores[arm.filling] = spec
         for label, arm in planned.items():
-            spec = self.specs.segmenter(self.store, label, stores.get(arm.filling), seed)
-            graph.need(spec, self.specs.segmenter_epochs(), f"segmenter {label}, {name}")
-            segmenters[label] = spec
-        return Replicate(seed, segmenters, chain.stages, chain.scores, stores)
+            settings, extra = self.settings_of(label), stores.get(arm.filling)
+            spec = self.specs.segmenter(self.store, label, extra, seed, settings)
+            graph.need(spec, settings.epochs, f"segmenter {label}, {name}")
+            segmenters[label], epochs[label] = spec, settings.epochs
+        return Replicate(seed, segmenters, epochs, chain.stages, chain.scores, stores)
 
 
 class _Chain:

@@ -1,88 +1,192 @@
-"""Choose what all arms share, once: magnitude of augmentation, then the synthetic fraction.
+"""Each side of a comparison chooses its own settings: equally many, by successive halving.
 
-Both sides of the primary comparison get as many candidates. Each is trained on the sweep's seeds,
-which no replicate uses, and judged by validation Dice alone.
+Candidates of an arm are the experiment's own settings and others drawn from
+`sweep.segmentation.space`. All train for a fraction of the updates, the better half for twice as
+many, until the last ones train as long as the comparison will (Karnin, Koren and Somekh 2013,
+*Almost optimal exploration in multi-armed bandits*). They are judged by what the comparison
+measures, Dice of whole volumes, on validation patients and on the sweep's seeds, which no replicate
+uses. Arms that nobody compares directly take the settings of the one that they control.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
+import numpy as np
+
 from harness.base.errors import DataError
+from harness.base.rng import generator
+from harness.base.text import settings_text
+from harness.compare.budget import scored, with_updates
 from harness.compare.replicate import Replicate, ReplicatePlanner
 from harness.config.arms import arm_of
-from harness.inference.dose import AXIS_NAMES
+from harness.config.axes import apply
+from harness.config.experiment import Experiment
+from harness.config.stages import SegmentationConfig
+from harness.inference.crossed_t import crossed_weighted_t
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Spec
+from harness.work.specs import segmenter_settings
+
+RUNGS = (0.25, 0.5, 1.0)
+"""Fractions of the declared updates; half of the candidates pass from each to the next."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A candidate at one length of training.
+
+    Attributes:
+        dice: validation Dice (patients, seeds); None until every seed is known.
+    """
+
+    updates: int
+    replicates: tuple[Replicate, ...]
+    dice: tuple[tuple[float, ...], ...] | None
+
+    @property
+    def mean(self) -> float | None:
+        return None if self.dice is None else float(np.mean(self.dice))
+
+    @property
+    def seeds(self) -> list[float]:
+        """Mean of each seed over patients; [] until all are known."""
+        return [] if self.dice is None else np.mean(self.dice, axis=0).tolist()
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One value of an axis, with the segmenters that judge it.
+    """Settings that an arm may take.
 
     Attributes:
-        dice: validation Dice of each seed at the end of its training, None until it is known.
+        params: what differs from the experiment's, by path inside `segmentation`; {} for its own.
+        rungs: that it reached, ascending.
     """
 
-    axis: str
-    value: float
+    number: int
+    params: Mapping[str, Any]
+    rungs: tuple[Rung, ...] = ()
+
+    @property
+    def words(self) -> str:
+        return settings_text(self.params) if self.params else "the experiment's own"
+
+
+@dataclass(frozen=True)
+class ArmTuning:
+    """What an arm chose, as far as it is known.
+
+    Attributes:
+        chosen: None until the last rung is known.
+        lead: of the chosen candidate over the next one, in validation Dice, with its standard
+            error; None with one candidate at the end.
+    """
+
     arm: str
-    replicates: tuple[Replicate, ...]
-    dice: tuple[float | None, ...]
-
-    @property
-    def mean(self) -> float | None:
-        known = [value for value in self.dice if value is not None]
-        return sum(known) / len(known) if len(known) == len(self.dice) else None
-
-    def segmenters(self) -> list[tuple[int, Spec]]:
-        """(seed, spec) of each."""
-        return [(replicate.seed, replicate.segmenters[self.arm]) for replicate in self.replicates]
-
-
-@dataclass
-class TuningPlan:
-    """The choice as planned so far: candidates by axis, and the value chosen of each."""
-
-    segmenter_epochs: int
-    candidates: dict[str, list[Candidate]]
-    chosen: dict[str, float]
-
-    @property
-    def finished(self) -> bool:
-        return all(axis in self.chosen for axis in AXIS_NAMES)
+    candidates: tuple[Candidate, ...]
+    chosen: Candidate | None = None
+    lead: tuple[float, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data by axis: the value chosen, the arm that judged, every candidate."""
         return {
-            axis: {
-                "chosen": self.chosen.get(axis),
-                "arm": candidates[0].arm,
-                "candidates": [
-                    {"value": c.value, "validation_dice": c.mean, "seeds": list(c.dice)}
-                    for c in candidates
-                ],
-            }
-            for axis, candidates in self.candidates.items()
+            "chosen": None if self.chosen is None else dict(self.chosen.params),
+            "lead": self.lead,
+            "candidates": [
+                {
+                    "settings": dict(candidate.params),
+                    "rungs": [
+                        {"updates": rung.updates, "validation_dice": rung.mean, "seeds": rung.seeds}
+                        for rung in candidate.rungs
+                    ],
+                }
+                for candidate in self.candidates
+            ],
         }
 
 
-def untunable(baseline: str, candidate: str) -> str:
-    """Why the sides of a comparison have nothing to choose; empty where they have."""
-    if not arm_of(baseline).augmented:
-        return f"the baseline '{baseline}' does not augment"
-    if not arm_of(candidate).pairs.generated:
-        return f"the extra places of '{candidate}' hold no synthetic pairs"
-    if not mixes_synthetic_pairs(candidate):
-        return f"'{candidate}' does not mix its pairs with real ones"
+@dataclass(frozen=True)
+class TuningPlan:
+    """The choice as planned so far, by arm."""
+
+    arms: Mapping[str, ArmTuning]
+
+    @property
+    def finished(self) -> bool:
+        return all(arm.chosen is not None for arm in self.arms.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data by arm."""
+        return {name: arm.to_dict() for name, arm in self.arms.items()}
+
+
+def lead_words(lead: tuple[float, float]) -> str:
+    """How clear a choice was."""
+    ahead, error = lead
+    hair = ": chosen by a hair" if not ahead >= error else ""
+    return f"{ahead:.4f} ahead of the next one, standard error {error:.4f}{hair}"
+
+
+def tuned_arms(experiment: Experiment) -> list[str]:
+    """The arms that choose for themselves: both of each question that is answered."""
+    asked = experiment.decision.comparisons(experiment.arms)
+    pairs = [each.pair for number, each in enumerate(asked) if number == 0 or each.question]
+    return list(dict.fromkeys(arm for pair in pairs for arm in pair))
+
+
+def settings_source(arm: str, tuned: Sequence[str]) -> str:
+    """Whose settings an arm trains under: its own, else those of the arm that it controls.
+
+    Args:
+        tuned: of `tuned_arms`: baseline and candidate of the primary question first.
+    """
+    if arm in tuned:
+        return arm
+    of = arm_of(arm)
+    alike = [name for name in tuned if arm_of(name).order == of.order]
+    baseline, candidate = tuned[:2]
+    if of.order == "mixed" and of.filling == arm_of(baseline).filling:
+        return baseline
+    others = [name for name in alike if arm_of(name).pairs.generated]
+    return others[0] if others else candidate
+
+
+def candidates_of_arm(experiment: Experiment, arm: str) -> list[dict[str, Any]]:
+    """Settings for an arm to choose among, as many as `sweep.segmentation.candidates`, its own
+    first; fewer where the space has fewer that differ in this arm."""
+    asked = experiment.sweep.segmentation
+    assert asked is not None
+    own = experiment.segmentation
+    axes = [path for path in asked.space if _varies(path, arm, own)]
+    values = [asked.space[path].values or () for path in axes]
+    points = [dict(zip(axes, point, strict=True)) for point in product(*values)]
+    order = generator(experiment.sweep.seed, "segmenter settings").permutation(len(points))
+    found: dict[str, dict[str, Any]] = {}
+    for params in ({}, *(points[place] for place in order)):
+        key = repr(segmenter_settings(apply(own, params), arm))
+        found.setdefault(key, params)
+    return list(found.values())[: asked.candidates]
+
+
+def _varies(path: str, arm: str, own: SegmentationConfig) -> bool:
+    """Whether an arm may choose a setting: one that bears on it, and that leaves the question."""
+    of = arm_of(arm)
+    if path == "synthetic_fraction":
+        return of.order == "mixed" and of.pairs.generated
+    if path == "structure_share" and (of.order == "added" or of.pairs.empty):
+        return False  # both arms of "add" see the same real pairs
+    return path.split(".")[0] in segmenter_settings(own, arm)
+
+
+def untunable(experiment: Experiment) -> str:
+    """Why the arms have nothing to choose among; empty where they have."""
+    for arm in tuned_arms(experiment):
+        if len(candidates_of_arm(experiment, arm)) < 2:
+            return f"sweep.segmentation.space has no setting of the arm '{arm}' with another value"
     return ""
-
-
-def mixes_synthetic_pairs(arm: str) -> bool:
-    """Whether an arm's batches hold pairs that were made beside real ones."""
-    return bool(arm_of(arm).pairs.generated) and arm_of(arm).order in ("mixed", "added")
 
 
 @dataclass(frozen=True)
@@ -92,62 +196,79 @@ class Tuning:
     replicates: ReplicatePlanner
 
     def plan(self, graph: JobGraph, ahead: bool = False) -> TuningPlan:
-        """Ask for the magnitudes' segmenters, then for the shares' under the best magnitude.
+        """Ask for what every arm's halving needs next.
 
         Args:
-            ahead: ask for the shares' too where no magnitude is best yet, under the experiment's
-                own; of a graph that runs nothing.
+            ahead: ask for later rungs too where the earlier ones are not known; of a graph that
+                runs nothing.
         """
         experiment = self.replicates.specs.experiment
-        asked, rule = experiment.sweep.segmentation, experiment.decision
-        assert asked is not None
-        plan = TuningPlan(self.replicates.specs.segmenter_epochs(), {}, {})
-        under = self.replicates.with_segmentation
-        magnitudes = [
-            self._candidate(graph, "magnitude", m, rule.baseline, under(m)) for m in asked.magnitude
-        ]
-        plan.candidates["magnitude"] = magnitudes
-        magnitude = _best(magnitudes, experiment.segmentation.augmentation.magnitude)
-        if magnitude is None and ahead:
-            magnitude = experiment.segmentation.augmentation.magnitude
-        if magnitude is None:
-            return plan
-        plan.chosen["magnitude"] = magnitude
-        shares = [
-            self._candidate(graph, "synthetic_fraction", s, rule.candidate, under(magnitude, s))
-            for s in asked.synthetic_fraction
-        ]
-        plan.candidates["synthetic_fraction"] = shares
-        share = _best(shares, experiment.segmentation.synthetic_fraction)
-        if share is not None:
-            plan.chosen["synthetic_fraction"] = share
-        return plan
+        arms = tuned_arms(experiment)
+        settings = {arm: candidates_of_arm(experiment, arm) for arm in arms}
+        least = min(map(len, settings.values()))
+        return TuningPlan({a: self._arm(graph, a, settings[a][:least], ahead) for a in arms})
 
-    def _candidate(
-        self, graph: JobGraph, axis: str, value: float, arm: str, replicates: ReplicatePlanner
-    ) -> Candidate:
-        planned, dice = [], []
-        for seed in range(replicates.specs.experiment.sweep.seeds):
-            replicate = replicates.plan(graph, seed, (arm,), f"{axis} {value:g}, seed {seed}")
-            epochs = replicates.specs.segmenter_epochs()
-            result = graph.folder(replicate.segmenters[arm]).result(epochs)
-            if result is not None and result["values"]["validation_dice"] is None:
-                raise DataError(
-                    "the choice of magnitude and share needs validation patients with "
-                    "contours, but validation Dice is not defined; change data.roles, or "
-                    "set sweep.segmentation to null"
-                )
-            planned.append(replicate)
-            dice.append(result["values"]["validation_dice"] if result else None)
-        return Candidate(axis, value, arm, tuple(planned), tuple(dice))
+    def _arm(
+        self, graph: JobGraph, arm: str, settings: Sequence[Mapping[str, Any]], ahead: bool
+    ) -> ArmTuning:
+        candidates = {n: Candidate(n, params) for n, params in enumerate(settings)}
+        alive = list(candidates)
+        for factor in RUNGS:
+            for number in alive:
+                rung = self._rung(graph, arm, candidates[number], factor)
+                there = candidates[number]
+                candidates[number] = replace(there, rungs=(*there.rungs, rung))
+            known = all(candidates[number].rungs[-1].dice is not None for number in alive)
+            if not known and not ahead:
+                return ArmTuning(arm, tuple(candidates.values()))
+            if known:
+                alive.sort(key=lambda n: (-(candidates[n].rungs[-1].mean or 0.0), n))
+            if factor != RUNGS[-1]:
+                alive = alive[: math.ceil(len(alive) / 2)]
+        if not known:
+            return ArmTuning(arm, tuple(candidates.values()))
+        best = [candidates[number] for number in alive]
+        return ArmTuning(arm, tuple(candidates.values()), best[0], _lead(best))
+
+    def _rung(self, graph: JobGraph, arm: str, candidate: Candidate, factor: float) -> Rung:
+        planner = with_updates(self._under(arm, candidate.params), factor)
+        named = f"setting {candidate.number + 1} of {arm}, {factor:g} x the updates"
+        seeds = range(planner.specs.experiment.sweep.seeds)
+        planned = [planner.plan(graph, s, (arm,), f"{named}, sweep seed {s}") for s in seeds]
+        specs = scored(planner, graph, planned, named)
+        columns = [_dice(graph, spec) for spec in specs.values()]
+        known = [column for column in columns if column is not None]
+        dice = tuple(zip(*known, strict=True)) if len(known) == len(columns) else None
+        return Rung(planner.settings_of(arm).updates, tuple(planned), dice)
+
+    def _under(self, arm: str, params: Mapping[str, Any]) -> ReplicatePlanner:
+        own: SegmentationConfig = self.replicates.specs.experiment.segmentation
+        return replace(self.replicates, of_arm={arm: apply(own, params)})
 
 
-def _best(candidates: Iterable[Candidate], own: float) -> float | None:
-    """The value of the highest mean, of equal ones the nearest to the experiment's own; None while
-    one is unknown."""
-    ranked = []
-    for candidate in candidates:
-        if candidate.mean is None:
-            return None
-        ranked.append((-candidate.mean, abs(candidate.value - own), candidate.value))
-    return min(ranked)[2]
+def _dice(graph: JobGraph, spec: Spec) -> list[float] | None:
+    """Validation Dice by patient, in the order of their digests."""
+    result = graph.folder(spec).result()
+    if result is None:
+        return None
+    values = sorted(result["values"]["measures"]["dice"].items())
+    defined = [float(value) for _, value in values if value is not None]
+    if not defined or len(defined) < len(values):
+        raise DataError(
+            "the choice of the segmenters' settings needs validation patients with contours, but "
+            "Dice of one is not defined; change data.roles, or set sweep.segmentation to null"
+        )
+    return defined
+
+
+def _lead(ranked: Sequence[Candidate]) -> tuple[float, float] | None:
+    """How far the first is ahead of the second, and the standard error of that."""
+    tables: Iterable[Any] = [np.array(entry.rungs[-1].dice) for entry in ranked[:2]]
+    first, *second = tables
+    if not second:
+        return None
+    ahead = first - second[0]
+    error = crossed_weighted_t(ahead).standard_error
+    if error is None:  # too few patients or seeds for the crossed one
+        error = float(ahead.std(ddof=1) / math.sqrt(ahead.size)) if ahead.size > 1 else math.nan
+    return float(ahead.mean()), error

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from harness.base.errors import ConfigError
 from harness.base.text import nearest
+from harness.config.messages import problems_of
 from harness.config.schema import Place, settings
 from harness.config.section import Section
+
+S = TypeVar("S", bound=Section)
 
 
 class AxisConfig(Section):
@@ -43,6 +47,25 @@ class AxisConfig(Section):
         assert self.low is not None
         assert self.high is not None
         return self.low, self.high
+
+
+def apply(settings: S, params: Mapping[str, Any]) -> S:
+    """The stage's settings with a trial's values put in their places; validated again."""
+    changed: dict[str, Any] = settings.model_dump()
+    for path, value in params.items():
+        *parents, last = path.split(".")
+        section = changed
+        for parent in parents:
+            section = section[parent]
+        section[last] = value
+    try:
+        return type(settings).model_validate(changed)
+    except ValidationError as error:
+        words = "; ".join(problem.sentence for problem in problems_of(error, type(settings)))
+        raise ConfigError(
+            f"a trial must have settings that fit together, but got {dict(params)} ({words}); "
+            "change the space, for instance by `when`"
+        ) from error
 
 
 def axis_problems(stage: type[Section], space: Mapping[str, AxisConfig], name: str) -> list[str]:

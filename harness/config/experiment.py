@@ -129,6 +129,10 @@ class AssumedComponents(Section):
     residual: float = Field(0.02, ge=0, description="likewise, what patient and replicate leave")
 
 
+BUDGET_SEEDS = 3
+"""Fewest seeds with an interval over them."""
+
+
 class DecisionConfig(Section):
     """Fixed before the test evaluation, and hashed into its record (all but `assumed`)."""
 
@@ -143,6 +147,13 @@ class DecisionConfig(Section):
         (("traditional", "gan"),), description="further pairs [baseline, candidate], Holm-adjusted"
     )
     margin: PositiveFloat = Field(0.01, description="Dice; the smallest difference that matters")
+    budget_seeds: int = Field(
+        0,
+        ge=0,
+        description="sweep seeds, 3 or more, on which both arms of the primary question are also "
+        "trained for half and twice the updates, to see whether these suffice; 0 leaves it open, "
+        "and the verdict says so",
+    )
     assumed: AssumedComponents = Field(
         AssumedComponents(), description="for planning only; no part of the rule, moves no result"
     )
@@ -153,6 +164,15 @@ class DecisionConfig(Section):
             if one == other:
                 raise ValueError(f"a comparison needs two arms, but got '{one}' twice")
         return self
+
+    @field_validator("budget_seeds")
+    @classmethod
+    def _seeds_for_an_interval(cls, value: int) -> int:
+        if 0 < value < BUDGET_SEEDS:
+            raise ValueError(
+                f"must be {BUDGET_SEEDS} or more, or 0, but got {value}: an interval needs as many"
+            )
+        return value
 
     @model_validator(mode="after")
     def _question_has_its_arms(self) -> DecisionConfig:
@@ -308,10 +328,15 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _sweeps_fit_stages(self) -> Experiment:
-        problems = self.sweep.problems(self.mask, self.image)
+        problems = self.sweep.problems(self.segmentation, self.mask, self.image)
         if problems:
             raise full_sentences(*problems)
         return self
+
+    def _fractions_swept(self) -> tuple[float, ...]:
+        swept = self.sweep.segmentation
+        axis = swept.space.get("synthetic_fraction") if swept is not None else None
+        return tuple(map(float, axis.values or ())) if axis is not None else ()
 
     @model_validator(mode="after")
     def _shares_are_slots(self) -> Experiment:
@@ -319,9 +344,7 @@ class Experiment(Section):
             self.segmentation,
             {
                 "segmentation.synthetic_fraction": (self.segmentation.synthetic_fraction,),
-                "sweep.segmentation.synthetic_fraction": self.sweep.segmentation.synthetic_fraction
-                if self.sweep.segmentation is not None
-                else (),
+                "sweep.segmentation.space.synthetic_fraction.values": self._fractions_swept(),
                 "dose_response.synthetic_fraction": self.dose_response.synthetic_fraction,
             },
         )

@@ -1,15 +1,15 @@
-"""`sweep:` what is searched, and how: two stages by Optuna, then what all arms share."""
+"""`sweep:` what is searched, and how: two stages by Optuna, then the segmenter of each arm."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from harness.base.text import meant
 from harness.config.axes import AxisConfig, axis_problems
 from harness.config.choices import OFFERS, SCORES
-from harness.config.section import Positive, PositiveFloat, Section, full_sentences, must_differ
+from harness.config.section import Positive, PositiveFloat, Section, full_sentences
 from harness.config.servers import storage_problem
 from harness.config.stages import StageConfig
 
@@ -88,32 +88,35 @@ def _space(batch_sizes: tuple[int, ...], epochs: tuple[int, ...]) -> dict[str, A
 
 
 class SegmentationSweepConfig(Section):
-    """Candidates of what all arms of the comparison share, as many for one side as for the other.
+    """What each side of the comparison chooses for itself, among equally many settings.
 
-    Both are chosen once, on the sweep's seeds, by validation Dice: magnitudes as
-    `decision.baseline` trains under them, then synthetic fractions as `decision.candidate` does
-    under the chosen magnitude. That needs a baseline that augments and a candidate that trains on
-    synthetic pairs.
+    Baseline and candidate of each question that is answered choose on the sweep's seeds, by Dice of
+    whole volumes of validation patients and by successive halving: all candidates train for a
+    quarter of the updates, the better half for half of them, the better half of these for all.
+    Arms that control one of them take its settings. Keys of `space` are dotted paths inside
+    `segmentation`; an arm varies those that it has.
     """
 
-    magnitude: tuple[Annotated[float, Field(ge=0)], ...] = Field(
-        (0.5, 1.0, 2.0), min_length=1, description="of `segmentation.augmentation.magnitude`"
+    candidates: int = Field(
+        6, ge=2, description="settings that an arm chooses among, the experiment's own first"
     )
-    synthetic_fraction: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        (0.25, 0.5, 0.75), min_length=1, description="of `segmentation.synthetic_fraction`"
+    space: dict[str, AxisConfig] = Field(
+        {
+            "augmentation.magnitude": AxisConfig(values=(0.5, 1.0, 2.0)),
+            "synthetic_fraction": AxisConfig(values=(0.25, 0.5, 0.75)),
+            "structure_share": AxisConfig(values=(0.33, 0.67)),
+        },
+        min_length=1,
+        description="axes, each with `values`",
     )
 
-    @model_validator(mode="after")
-    def _as_many(self) -> SegmentationSweepConfig:
-        must_differ("candidates of magnitude", self.magnitude)
-        must_differ("candidates of synthetic_fraction", self.synthetic_fraction)
-        if len(self.magnitude) != len(self.synthetic_fraction):
-            raise ValueError(
-                "both sides must have as many candidates, but got "
-                f"{len(self.magnitude)} of magnitude and {len(self.synthetic_fraction)} of "
-                f"synthetic_fraction"
-            )
-        return self
+    @field_validator("space")
+    @classmethod
+    def _lists_values(cls, value: dict[str, AxisConfig]) -> dict[str, AxisConfig]:
+        for path, axis in value.items():
+            if axis.values is None or axis.when:
+                raise ValueError(f"an axis here must be a list of `values`, but {path} is not")
+        return value
 
 
 class BudgetConfig(Section):
@@ -130,7 +133,7 @@ class BudgetConfig(Section):
 
 
 class SweepConfig(Section):
-    """Optuna over both stages, each a study of its own; then what all arms share."""
+    """Optuna over both stages, each a study of its own; then the segmenter of each arm."""
 
     seeds: Positive = Field(3, description="trainings per trial; seeds 0, 1, 2 ...")
     seed: int = Field(0, description="of the sampler")
@@ -167,7 +170,7 @@ class SweepConfig(Section):
     )
     segmentation: SegmentationSweepConfig | None = Field(
         SegmentationSweepConfig(),
-        description="null keeps the experiment's own augmentation magnitude and synthetic fraction",
+        description="null keeps the experiment's own settings of the segmenter in every arm",
     )
 
     @field_validator("storage", mode="before")
@@ -197,10 +200,11 @@ class SweepConfig(Section):
                 )
         return self
 
-    def problems(self, *stages: StageConfig) -> list[str]:
-        """A full sentence for each axis and objective that does not fit the stage of an
-        experiment."""
+    def problems(self, segmentation: Section, *stages: StageConfig) -> list[str]:
+        """A full sentence for each axis and objective that does not fit the experiment."""
         found: list[str] = []
+        if self.segmentation is not None:
+            found += axis_problems(type(segmentation), self.segmentation.space, "segmentation")
         for settings in stages:
             sweep = getattr(self, settings.stage)
             if sweep is not None:

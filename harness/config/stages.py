@@ -230,6 +230,11 @@ class SegmentationConfig(Section):
     synthetic_weight: float = Field(
         1.0, ge=0, description="of the loss of added pairs, beside that of the real ones (`:added`)"
     )
+    structure_share: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="of the places that real pairs fill: the share that holds a slice with the "
+        "structure; null as often as slices have it",
+    )
     updates: Positive = Field(2000, description="optimiser steps, the same in every arm")
     updates_per_epoch: Positive = Field(
         100, description="an epoch of the journal: validation Dice is logged at each"
@@ -242,6 +247,11 @@ class SegmentationConfig(Section):
     def wants(self, edge: int) -> str:
         """Which edge in pixels its network needs instead of this one; empty where it takes it."""
         return ""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the journal that the updates make."""
+        return -(-self.updates // self.updates_per_epoch)
 
     def extra_slots(self, share: float | None = None) -> int:
         """Places of a batch that a synthetic fraction, by default the config's own, comes to."""

@@ -47,13 +47,12 @@ class ArmCost:
         generator_seconds: both GAN stages and what they made, where the arm uses them; arms that
             share generators each count them whole.
         settings_tried: settings of its generators that the sweeps tried on validation patients.
-        magnitudes_tried, shares_tried: candidates of augmentation magnitude and share of extra
-            slots behind what the arm trains under, chosen among on validation patients.
+        candidates: settings of the segmenter that what the arm trains under was chosen among, on
+            validation patients; by the arm itself or by the one that it controls.
     """
 
     arm: str
     segmenter_seconds: float
     generator_seconds: float
     settings_tried: int
-    magnitudes_tried: int = 0
-    shares_tried: int = 0
+    candidates: int = 0

@@ -1,39 +1,84 @@
-"""Had validation Dice flattened when training stopped?"""
+"""Did the segmenters train long enough? Trainings at several budgets answer, a curve cannot.
+
+Under a rate that falls to zero every curve of validation Dice ends flat, whatever more updates
+would have brought. So both arms are trained anew at fractions and multiples of the declared
+updates, and the question is what doubling them gains.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-import numpy as np
+from harness.base.errors import RuleError
+from harness.base.text import counted, interval, signed
+from harness.inference.crossed_t import Inference, crossed_weighted_t
+from harness.inference.table import Table
 
-LEAST_POINTS = 5
-"""Fewest epochs of a curve that can be cut into fifths."""
+FACTORS = (0.5, 1.0, 2.0)
+"""Of the declared updates."""
 
 
-def late_rise(curves: Iterable[Sequence[float]]) -> float:
-    """How much the curves still rose at their end.
+@dataclass(frozen=True)
+class ArmBudget:
+    """One arm at every budget.
+
+    Attributes:
+        updates: of each budget, ascending.
+        means: mean validation Dice of each.
+        doubling: the gain from the declared updates to twice as many, patients and seeds random.
+    """
+
+    arm: str
+    updates: tuple[int, ...]
+    means: tuple[float, ...]
+    doubling: Inference
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Whether the declared updates suffice.
+
+    Attributes:
+        arms: the compared ones; () where no training was made for it.
+        sufficient: the upper end of every gain's 90 % interval, 5 % on its side, lies below the
+            margin.
+        words: why not, in words; "" where they suffice.
+    """
+
+    arms: tuple[ArmBudget, ...]
+    sufficient: bool
+    words: str
+
+
+NOT_ASKED = Budget((), False, "no trainings at half and twice the updates (decision.budget_seeds)")
+
+
+def judge_budget(tables: Mapping[float, Table], updates: int, margin: float) -> Budget:
+    """Judge validation Dice at the budgets.
 
     Args:
-        curves: validation Dice by epoch, one sequence a training; shorter ones than `LEAST_POINTS`
-            and ones with NaN in their last two fifths are left out.
+        tables: by factor of `FACTORS`: Dice of validation patients under each arm and seed.
+        updates: the declared ones.
+        margin: smallest gain that matters.
 
-    Returns:
-        Mean over the last fifth of the epochs minus mean over the fifth before, mean over curves;
-        NaN where no curve is left.
+    Raises:
+        RuleError: a factor is missing.
     """
-    rises = []
-    for curve in curves:
-        part = len(curve) // LEAST_POINTS
-        if part:
-            values = np.asarray(curve, np.float64)
-            rises.append(values[-part:].mean() - values[-2 * part : -part].mean())
-    finite = [rise for rise in rises if np.isfinite(rise)]
-    return float(np.mean(finite)) if finite else float("nan")
-
-
-def at_budget(curves: Iterable[Sequence[float]], margin: float) -> bool:
-    """Whether longer training would likely have moved Dice by more than the margin.
-
-    False too where nothing is known: without validation patients no curve exists.
-    """
-    return late_rise(curves) > margin
+    if set(tables) != set(FACTORS):
+        raise RuleError(f"a budget is judged at {FACTORS}, but got {sorted(tables)}")
+    arms, reasons = [], []
+    for arm in tables[1.0].arms:
+        gain = crossed_weighted_t(tables[2.0].values(arm) - tables[1.0].values(arm))
+        means = tuple(float(tables[factor].values(arm).mean()) for factor in FACTORS)
+        counts = tuple(round(factor * updates) for factor in FACTORS)
+        arms.append(ArmBudget(arm, counts, means, gain))
+        if gain.interval_90 is None:
+            reasons.append(f"{arm}: no interval of the gain of doubling ({gain.note})")
+        elif gain.interval_90[1] >= margin:
+            reasons.append(
+                f"{arm}: twice the updates gain {signed(gain.mean)} validation Dice (90 % interval "
+                f"{interval(gain.interval_90)}, {counted(gain.patients, 'patient')}, "
+                f"{counted(gain.replicates, 'seed')}), which may reach the margin {margin:g}"
+            )
+    return Budget(tuple(arms), not reasons, "; ".join(reasons))

@@ -60,7 +60,7 @@ def decide(
         table: cells of the test patients.
         decision: the declared rule.
         extended: the test had been opened before under another rule; no verdict is given.
-        at_budget: validation Dice had not flattened when training stopped; the sentences say so.
+        at_budget: more updates were not shown to gain less than the margin; the sentences say so.
         measure: what the cells are, in the sentences.
         lower_is_better: a candidate below the baseline helps; estimates keep their sign.
     """

@@ -14,14 +14,9 @@ from harness.inference.table import Table
 if TYPE_CHECKING:
     from harness.config.experiment import DecisionConfig
 
-AXIS_NAMES = {
-    "magnitude": "augmentation magnitude",
-    "synthetic_fraction": "synthetic fraction of the batch",
-}
-
 AXIS_WORDS = {
     "patients": "number of training patients",
-    "synthetic_fraction": AXIS_NAMES["synthetic_fraction"],
+    "synthetic_fraction": "synthetic fraction of the batch",
 }
 
 

@@ -16,7 +16,7 @@ Word = Literal[
 ]
 
 COHORT = "given this training cohort"
-AT_BUDGET = "at this budget: validation Dice had not flattened"
+AT_BUDGET = "at a budget not shown to suffice"
 LOWER_IS_BETTER = "lower is better"
 
 _EXCHANGED: dict[Word, Word] = {
@@ -77,7 +77,7 @@ def sentence(
         word: the verdict; None where none is allowed.
         needed: what a verdict lacks, in words.
         adjusted_p: Holm-adjusted p of a secondary comparison; None for the primary one.
-        at_budget: training was stopped before validation Dice had flattened.
+        at_budget: more updates were not shown to gain less than the margin.
         measure: what the cells are.
         lower_is_better: of the cells; said, as the word is no longer that of the sign.
         asked: the question that the pair answers, in words.

@@ -54,5 +54,8 @@ KINDS: Registry[Kind] = Registry(
         "segmenter": Kind("harness.work.train.segmenter:train_segmenter", 6, training=True),
         "opening": Kind("harness.work.evaluate.opening:open_test", 2),
         "test-score": Kind("harness.work.evaluate.segmentation_scores:score_test_patients", 3),
+        "validation-score": Kind(
+            "harness.work.evaluate.segmentation_scores:score_validation_patients", 1
+        ),
     },
 )

@@ -29,6 +29,7 @@ from harness.report.results import converged
 
 EXTENDED = "extended after opening: no verdict"
 SHORT_PATH = "shows the path, too short to conclude"
+BUDGET = "the budget was not shown to suffice: longer training might decide otherwise"
 NO_COMPARISON = (
     "No answer yet: no comparison has been run. `harness compare` with this experiment trains "
     "every arm, then scores them once on the test patients."
@@ -78,6 +79,8 @@ def make_answer(data: ReportData, budget: PictureBudget) -> Answer:
         return Answer(" ".join([*told, ALONE]) if told else NO_COMPARISON, None, banners)
     if not data.comparison.finished or not data.effects:
         return Answer(_under_way(data.work, data.comparison), None, banners)
+    if not banners and not data.budget.sufficient:
+        banners.append(BUDGET)
     extended = data.extended
     if extended:
         banners.append(EXTENDED)
@@ -91,8 +94,12 @@ def make_answer(data: ReportData, budget: PictureBudget) -> Answer:
 
 
 def _under_way(work: WorkFolder, plan: ComparisonPlan) -> str:
-    specs = [spec for replicate in plan.replicates for spec in replicate.segmenters.values()]
-    done = sum(work.job(s).result(plan.segmenter_epochs) is not None for s in specs)
+    specs = [
+        (spec, replicate.epochs[arm])
+        for replicate in plan.replicates
+        for arm, spec in replicate.segmenters.items()
+    ]
+    done = sum(work.job(spec).result(epochs) is not None for spec, epochs in specs)
     scored = sum(work.job(s).result() is not None for s in plan.tests.values())
     return (
         f"No answer yet: {done} of {counted(len(specs), 'segmenter')} trained, {scored} scored on "

@@ -133,20 +133,17 @@ def cost_words(cost: ArmCost) -> str:
     if cost.generator_seconds:
         words += f" + {duration(cost.generator_seconds)} of generators"
     if cost.settings_tried:
-        words += f", {counted(cost.settings_tried, 'setting')} tried"
-    if cost.magnitudes_tried:
-        words += f", {counted(cost.magnitudes_tried, 'magnitude')} tried"
-    if cost.shares_tried:
-        words += f", {counted(cost.shares_tried, 'synthetic fraction')} tried"
+        words += f", {counted(cost.settings_tried, 'setting')} of them tried"
+    if cost.candidates:
+        words += f", segmenter chosen among {counted(cost.candidates, 'setting')}"
     return words
 
 
 def _segmenters(data: ReportData, arm: str) -> list[Run]:
     if data.comparison is None:
         return []
-    epochs = data.comparison.segmenter_epochs
     return [
-        Run(f"replicate {replicate.seed}", replicate.segmenters[arm], epochs)
+        Run(f"replicate {replicate.seed}", replicate.segmenters[arm], replicate.epochs[arm])
         for replicate in data.comparison.replicates
         if arm in replicate.segmenters
     ]

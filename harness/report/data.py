@@ -10,6 +10,7 @@ from typing import Any
 from harness.compare.protocol import ComparisonPlan
 from harness.config.experiment import Experiment
 from harness.inference.arm_summary import ArmCost
+from harness.inference.budget import NOT_ASKED, Budget
 from harness.inference.dose import Dose
 from harness.inference.effect import Effect
 from harness.inference.table import Table
@@ -42,10 +43,10 @@ class ReportData:
     chosen: chosen settings, or None when the experiment's own were used.
     origin: where each of the comparison's settings came from, by "mask", "image" and
         "segmentation", in words.
-    candidates: of magnitude and share, by axis as `TuningPlan.plain` has them.
+    candidates: of the segmenters' settings, by arm as `TuningPlan.to_dict` has them.
     superseded: a comparison is finished under other settings, and none under these.
-    comparison, table, effects, doses, costs, exposures: None / empty before the comparison is
-        finished.
+    comparison, table, effects, doses, budget, costs, exposures: None / empty before the comparison
+        is finished.
     audits, audit_folders: values and job folder of each replicate's finished audit, by seed.
     provenance: lines of (what, value): code version, digests, library versions, machine, cost.
     ledger: cost per kind of job: {kind: {"jobs": n, "seconds": s}}.
@@ -68,6 +69,7 @@ class ReportData:
     table: Table | None = None
     effects: Sequence[Effect] = ()
     doses: Sequence[Dose] = ()
+    budget: Budget = NOT_ASKED
     costs: Sequence[ArmCost] = ()
     exposures: Mapping[str, Exposure] = field(default_factory=dict)
     audits: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)

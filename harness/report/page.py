@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from harness import __version__
 from harness.base import text as formats
 from harness.base.files import without_nan, write_json, write_text
-from harness.inference.dose import AXIS_NAMES
+from harness.compare.tuning import lead_words
 from harness.inference.effect import Effect
 from harness.metrics.collapse.verdict import SIGNS
 from harness.metrics.records import score_name
@@ -58,7 +58,6 @@ def write_report(data: ReportData, folder: Path) -> Path:
         arms=arms,
         measures=make_measures(data),
         doses=make_doses(data, budget),
-        axis_names=AXIS_NAMES,
         collapse=make_collapse(data, budget),
         meanings=MEANINGS,
         signs=SIGNS,
@@ -99,6 +98,8 @@ def render(template: str, **values: Any) -> str:
         "counted": formats.counted,
         "glued": formats.glued,
         "score_name": score_name,
+        "settings": formats.settings_text,
+        "lead": lead_words,
     }
     return environment.get_template(template).render(version=__version__, **values)
 
@@ -116,7 +117,8 @@ def _summary(
         "headline": answer.headline,
         "verdict": answer.verdict,
         "status": first.inference.status if first else "no comparison",
-        "conclusive": data.experiment.conclusive,
+        "conclusive": data.experiment.conclusive and (not data.effects or data.budget.sufficient),
+        "budget": asdict(data.budget) if data.effects else None,
         "extended": data.extended,
         "patients": arms.patients,
         "replicates": list(arms.replicates),

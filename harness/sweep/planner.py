@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.base.errors import ConfigError
+from harness.config.axes import apply
 from harness.config.stages import StageConfig
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Phases, Spec
 from harness.sweep.costs import count_costs
 from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
-from harness.sweep.space import apply, grid_cells, listed_epochs, longest, random_cells
+from harness.sweep.space import grid_cells, listed_epochs, longest, random_cells
 from harness.sweep.study import Study, Trial
 from harness.training.schedule import scored_epochs
 from harness.work.specs import Specs

@@ -6,12 +6,9 @@ import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ValidationError
-
 from harness.base.errors import ConfigError
 from harness.base.rng import generator
 from harness.config.axes import AxisConfig
-from harness.config.messages import problems_of
 from harness.config.search import StageSweepConfig
 from harness.config.section import Section
 
@@ -89,25 +86,6 @@ def grid_cells(space: Mapping[str, AxisConfig], seed: int) -> list[dict[str, Any
             cells.append(cell)
     order = generator(seed, "grid").permutation(len(cells))
     return [cells[index] for index in order]
-
-
-def apply(settings: S, params: Mapping[str, Any]) -> S:
-    """The stage's settings with a trial's values put in their places; validated again."""
-    changed: dict[str, Any] = settings.model_dump()
-    for path, value in params.items():
-        *parents, last = path.split(".")
-        section = changed
-        for parent in parents:
-            section = section[parent]
-        section[last] = value
-    try:
-        return type(settings).model_validate(changed)
-    except ValidationError as error:
-        words = "; ".join(problem.sentence for problem in problems_of(error, type(settings)))
-        raise ConfigError(
-            f"a trial must have settings that fit together, but got {dict(params)} ({words}); "
-            "change the space, for instance by `when`"
-        ) from error
 
 
 def longest(sweep: StageSweepConfig, configured: int) -> int:

@@ -66,10 +66,18 @@ def exposure(config: Mapping[str, Any], store: Store) -> Exposure:
             drawn[pool] += slots * (last - first)
     every, holding = store.select(role="train"), set(store.select(with_structure=True).tolist())
     seen = with_structure = 0.0
-    for rows, times in ((every, drawn["real"]), (filling.rows(store), drawn["extra"])):
+    own = config.get("structure_share")
+    others = None if filling.not_exported else own  # drawn by labels that are not their own
+    for rows, times, set_share in (
+        (every, drawn["real"], own),
+        (filling.rows(store), drawn["extra"], others),
+    ):
         if len(rows):
             seen += times
-            with_structure += times * len(holding.intersection(rows.tolist())) / len(rows)
+            share = len(holding.intersection(rows.tolist())) / len(rows)
+            if set_share is not None and 0 < share < 1:  # where there are slices of both sorts
+                share = set_share
+            with_structure += times * share
     held = len(holding.intersection(every.tolist()))
     return Exposure(
         seen / len(every),

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.config.arms import arm_of
 from harness.config.experiment import Experiment, to_dict
-from harness.config.stages import StageConfig
+from harness.config.stages import SegmentationConfig, StageConfig
 from harness.jobs.kinds import KINDS
 from harness.jobs.spec import Input, Phases, Spec
 
@@ -25,13 +25,29 @@ _SHOWN = ("mask", "ct")
 
 _SECTIONS = {
     **dict.fromkeys(("mask-stage", "mask-decay", "mask-score"), "mask"),
-    **dict.fromkeys(("segmenter", "test-score"), "segmentation"),
+    **dict.fromkeys(("segmenter", "test-score", "validation-score"), "segmentation"),
 }
 
 
 def section_of(kind: str) -> str:
     """The experiment's section of the network that a kind of job computes with."""
     return _SECTIONS.get(kind, "image")
+
+
+def segmenter_settings(settings: SegmentationConfig, arm: str) -> dict[str, Any]:
+    """What of the settings bears on an arm's trainings, as plain data."""
+    config, of = to_dict(settings), arm_of(arm)
+    if not of.augmented:
+        del config["augmentation"]
+    if of.order != "first":
+        del config["pretrain"]
+    if of.order not in ("mixed", "added"):
+        del config["synthetic_fraction"]
+    if of.order != "added":
+        del config["synthetic_weight"]
+    if config["structure_share"] is None:  # left out: trainings are the same as ever
+        del config["structure_share"]
+    return config
 
 
 @dataclass(frozen=True)
@@ -206,30 +222,26 @@ class Specs:
         config: dict[str, Any] = {"phantom": to_dict(data.phantom), "pairs": pairs}
         return self.make("fresh-phantoms", config, {"store": store.done()}, compute=False)
 
-    def segmenter(self, store: Spec, arm: str, extra: Spec | None, seed: int) -> Spec:
+    def segmenter(
+        self,
+        store: Spec,
+        arm: str,
+        extra: Spec | None,
+        seed: int,
+        settings: SegmentationConfig | None = None,
+    ) -> Spec:
         """One arm's segmenter of one replicate; the initial weights depend on the seed alone.
 
-        `extra` makes the pairs of the arm's extra places, where a job does.
+        Args:
+            extra: makes the pairs of the arm's extra places, where a job does.
+            settings: other ones than the experiment's.
         """
-        settings, of = to_dict(self.experiment.segmentation), arm_of(arm)
+        config, of = segmenter_settings(settings or self.experiment.segmentation, arm), arm_of(arm)
         fill = {"extra": of.filling, "augment": of.augmented, "order": of.order}
-        if not of.augmented:
-            del settings["augmentation"]
-        if of.order != "first":
-            del settings["pretrain"]
-        if of.order not in ("mixed", "added"):
-            del settings["synthetic_fraction"]
-        if of.order != "added":
-            del settings["synthetic_weight"]
         inputs = {"store": store.done()}
         if extra is not None:
             inputs["extra"] = extra.done()
-        return self.make("segmenter", {**settings, "fill": fill}, inputs, seed)
-
-    def segmenter_epochs(self) -> int:
-        """Epochs of the journal that a segmenter's updates make."""
-        settings = self.experiment.segmentation
-        return -(-settings.updates // settings.updates_per_epoch)
+        return self.make("segmenter", {**config, "fill": fill}, inputs, seed)
 
     def opening(
         self, store: Spec, segmenters: Mapping[str, Input], rule: Mapping[str, Any]
@@ -242,3 +254,8 @@ class Specs:
         """Dice of one segmenter on the test patients."""
         inputs = {"store": store.done(), "segmenter": segmenter, "opening": opening.done()}
         return self.make("test-score", {}, inputs)
+
+    def validation_score(self, store: Spec, segmenter: Input) -> Spec:
+        """Dice of one segmenter on the validation patients, as `test_score` computes it."""
+        inputs = {"store": store.done(), "segmenter": segmenter}
+        return self.make("validation-score", {}, inputs)

@@ -74,9 +74,11 @@ MISTAKES: list[tuple[list[str], str]] = [
             "decision.secondary=[]",
             "-s",
             "arms=[none, traditional]",
+            "-s",
+            "sweep.segmentation={space: {synthetic_fraction: {values: [0.25]}}}",
         ],
-        "augmentation magnitude and synthetic fraction cannot be chosen here: the extra places of "
-        "'none' hold no synthetic pairs",
+        "the segmenters' settings cannot be chosen here: sweep.segmentation.space has no setting "
+        "of the arm 'traditional' with another value",
     ),
     (
         ["collapse", "tiny.yaml"],

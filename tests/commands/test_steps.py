@@ -131,10 +131,10 @@ def test_before_any_sweep_the_experiments_own_settings_count(work: Work) -> None
     settled = choice(work.session())
     assert (settled.mask.batch_size, settled.image.batch_size) == (12, 8)
     assert settled.origin["mask"] == settled.origin["image"] == "the experiment's own settings"
-    assert (settled.magnitude, settled.synthetic_fraction) == (1.0, 0.5)
+    assert settled.of_arm == {}
     assert (
         settled.origin["segmentation"]
-        == "the experiment's own augmentation magnitude 1 and synthetic fraction 0.5"
+        == "the experiment's own settings of the segmenter, in every arm"
     )
 
 
@@ -172,51 +172,70 @@ def test_a_choice_of_another_question_is_said_to_be_one(work: Work) -> None:
     assert "differ" not in more.origin["mask"]
 
 
-def tried(magnitude: float, share: float) -> dict[str, Any]:
-    """A choice of magnitude and share as `chosen.yaml` has it, made under some other settings."""
-
-    def axis(value: float, arm: str) -> dict[str, Any]:
-        candidates = [{"value": value, "validation_dice": 0.7, "seeds": [0.7]}]
-        return {"chosen": value, "arm": arm, "candidates": candidates}
-
-    return {
-        "base": "other",
-        "magnitude": axis(magnitude, "traditional"),
-        "synthetic_fraction": axis(share, "traditional+gan"),
-    }
+TUNED = "sweep.segmentation={space: {augmentation.magnitude: {values: [2, 4]}}}"
 
 
-def test_a_choice_of_strength_and_share_says_what_it_replaces(work: Work) -> None:
-    session = work.session("sweep.segmentation={magnitude: [2], synthetic_fraction: [0.25]}")
-    write_chosen(session.home, {"segmentation": tried(2.0, 0.25)})
+def tried(baseline: float, candidate: float) -> dict[str, Any]:
+    """Choices as `chosen.yaml` has them, made under some other settings."""
+
+    def arm(value: float) -> dict[str, Any]:
+        path = "augmentation.magnitude"
+        rungs = [{"updates": 30, "validation_dice": 0.7, "seeds": [0.7]}]
+        settings: list[dict[str, float]] = [{}, {path: value}]
+        return {
+            "chosen": {path: value},
+            "lead": [0.01, 0.02],
+            "candidates": [{"settings": each, "rungs": rungs} for each in settings],
+        }
+
+    arms = {"traditional": arm(baseline), "traditional+gan": arm(candidate)}
+    return {"base": "other", "arms": arms}
+
+
+def test_each_arm_trains_under_what_it_or_the_arm_it_controls_chose(work: Work) -> None:
+    session = work.session(TUNED)
+    write_chosen(session.home, {"segmentation": tried(2.0, 4.0)})
     settled = choice(session)
-    assert (settled.magnitude, settled.synthetic_fraction) == (2.0, 0.25)
+    strength = {arm: settings.augmentation.magnitude for arm, settings in settled.of_arm.items()}
+    assert (strength["traditional"], strength["traditional+gan"]) == (2.0, 4.0)
+    assert (strength["none"], strength["gan"], strength["duplicate"]) == (2.0, 4.0, 4.0)
     words = settled.origin["segmentation"]
-    assert words.startswith(
-        "augmentation magnitude 2 and synthetic fraction 0.25, by validation Dice among "
-        "1 candidate each"
-    )
-    assert "magnitude 1 and segmentation.synthetic_fraction 0.5 not used; chosen under" in words
+    assert words.startswith("traditional: magnitude 2; traditional+gan: magnitude 4 (by validation")
+    assert "among 2 settings each" in words
     assert words.endswith("`harness sweep` chooses again")
+    planned = settled.replicates(session)
+    spec = planned.specs.segmenter(
+        session.store, "duplicate", None, 0, planned.settings_of("duplicate")
+    )
+    assert spec.config["augmentation"]["magnitude"] == 4.0
+
+
+def test_a_choice_by_arms_that_are_not_compared_is_not_used(work: Work) -> None:
+    session = work.session(TUNED)
+    entry = tried(2.0, 4.0)
+    entry["arms"]["gan"] = entry["arms"].pop("traditional+gan")
+    write_chosen(session.home, {"segmentation": entry})
+    assert choice(session).of_arm == {}
+    assert "not by all that are compared" in choice(session).origin["segmentation"]
+    write_chosen(session.home, {"segmentation": {"base": "x", "magnitude": {"chosen": 2.0}}})
+    assert choice(session).of_arm == {}
+    assert "an earlier version's choice is not used" in choice(session).origin["segmentation"]
 
 
 def test_the_page_shows_the_candidates_of_the_choice_that_counts(work: Work) -> None:
-    changes = "sweep.segmentation={magnitude: [2, 4], synthetic_fraction: [0.25, 0.5]}"
-    session = work.session(changes)
+    session = work.session(TUNED)
     assert gather(session).candidates == {}
-    write_chosen(session.home, {"segmentation": tried(4.0, 0.75)})
-    shown = gather(work.session(changes))
-    assert shown.candidates["magnitude"]["chosen"] == 4.0
-    assert [c["value"] for c in shown.candidates["synthetic_fraction"]["candidates"]] == [0.75]
+    write_chosen(session.home, {"segmentation": tried(4.0, 2.0)})
+    shown = gather(work.session(TUNED))
+    assert shown.candidates["traditional"]["chosen"] == {"augmentation.magnitude": 4.0}
+    assert len(shown.candidates["traditional+gan"]["candidates"]) == 2
     assert "chosen under data or settings" in shown.origin["segmentation"]
     assert gather(work.session("sweep.segmentation=null")).candidates == {}
 
 
 def test_a_dry_run_refuses_what_the_sweep_would(work: Work) -> None:
     session = work.session("data.roles={by: random, validation: 0, test: 0.4}")
-    with pytest.raises(
-        DataError, match="magnitude and synthetic fraction needs validation patients"
-    ):
+    with pytest.raises(DataError, match="segmenters' settings needs validation patients"):
         need_validation(session)
     need_validation(work.session())
 

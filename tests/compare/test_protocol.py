@@ -86,7 +86,7 @@ def test_test_scores_name_the_opening_and_their_segmenter(tmp_path: Path) -> Non
     assert plan.opening is not None
     assert set(plan.tests) == {(arm, seed) for arm in ARMS for seed in (1000, 1001)}
     segmenters = {
-        (arm, replicate.seed): spec.done(plan.segmenter_epochs)
+        (arm, replicate.seed): replicate.done(arm)
         for replicate in plan.replicates
         for arm, spec in replicate.segmenters.items()
     }

@@ -9,12 +9,12 @@ from config_complaint import complaint
 from pydantic import Field
 
 from harness.base.errors import ConfigError, EnvironmentFault
+from harness.config.axes import apply
 from harness.config.choices import MASK_NETWORKS
 from harness.config.experiment import model_of, network_of, to_dict
 from harness.config.load import parse_experiment
 from harness.config.render import render
 from harness.config.stages import MaskStageConfig, NetworkRecord, Pix2pixConfig
-from harness.sweep.space import apply
 
 
 class Blobs(MaskStageConfig):

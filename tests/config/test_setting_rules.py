@@ -70,8 +70,9 @@ from config_complaint import MASK_KEYS, complaint
             "dose_response.synthetic_fraction[0] must be a number in (0, 1), but got 1",
         ),
         (
-            "sweep: {segmentation: {magnitude: [1], synthetic_fraction: [0]}}",
-            "sweep.segmentation.synthetic_fraction[0] must be a number in (0, 1), but got 0",
+            "sweep: {segmentation: {space: {synthetic_fraction: {values: [0]}}}}",
+            "sweep.segmentation.space.synthetic_fraction.values[0] must be a number in (0, 1), but "
+            "got 0",
         ),
         (
             "segmentation: {synthetic_fraction: 0.02}",

@@ -111,7 +111,7 @@ def test_a_segmenter_trains_on_it_and_on_no_patient_kept_from_it(name: str, tmp_
     tiny = Tiny(tmp_path, LARGER)
     arms = (f"traditional+{name}", f"traditional+{name}:added")
     spec, on_top = finished(tiny, *arms).segmenters.values()
-    epochs = tiny.specs.segmenter_epochs()
+    epochs = tiny.specs.experiment.segmentation.epochs
     folder = tiny.must(spec, epochs)
     assert folder.result(epochs) is not None
     # On top of real pairs it trains too, stopped and resumed with the same bits.

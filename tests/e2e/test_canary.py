@@ -55,7 +55,7 @@ CHANGES = (
     "metrics.images=8",
     "sweep.seeds=1",
     "sweep.mask.space.batch_size.values=[4, 8]",
-    "sweep.segmentation={magnitude: [0.5, 2.0], synthetic_fraction: [0.25, 0.5]}",
+    "sweep.segmentation={candidates: 2, space: {augmentation.magnitude: {values: [0.5, 2.0]}}}",
 )
 TISSUE, GLAND, BRIGHT = 1064, 1114, 2500  # HU + 1024
 MOVED = 6  # voxels of 2 mm

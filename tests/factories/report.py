@@ -257,13 +257,13 @@ class Material:
         image = self.experiment.image.model_validate(
             {**to_dict(self.experiment.image), "schedule": {"epochs": epochs}}
         )
-        plan = ComparisonPlan([], self.specs.segmenter_epochs(), finished=True)
+        plan = ComparisonPlan([], finished=True)
         for index in range(replicates):
             plan.replicates.append(self._chain(mask, image, 1000 + index, epochs, index < failed))
         trained = {
-            f"{arm}/{replicate.seed}": spec.done(plan.segmenter_epochs)
+            name: segmenter
             for replicate in plan.replicates
-            for arm, spec in replicate.segmenters.items()
+            for name, segmenter in replicate.trained().items()
         }
         plan.opening = self.specs.opening(self.store, trained, {"arms": list(ARMS)})
         self.finish(plan.opening, {"extended": False})
@@ -308,10 +308,11 @@ class Material:
             self._segment(spec, 0.8 + GAIN[arm])
             segmenters[arm] = spec
         stages = {"mask": Phases(first, epochs, epochs), "image": Phases(second, epochs, epochs)}
-        return Replicate(seed, segmenters, stages, scores, {"gan": synthesis})
+        ends = dict.fromkeys(segmenters, self.experiment.segmentation.epochs)
+        return Replicate(seed, segmenters, ends, stages, scores, {"gan": synthesis})
 
     def _segment(self, spec: Spec, dice: float) -> None:
-        epochs = self.specs.segmenter_epochs()
+        epochs = self.specs.experiment.segmentation.epochs
         journal = Journal(self.work.job(spec).journal)
         for epoch in range(1, epochs + 1):
             value = dice * (1 - np.exp(-6 * epoch / epochs)) + self.rng.normal(0, 0.004)

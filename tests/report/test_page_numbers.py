@@ -13,7 +13,7 @@ from page_checks import rows_of
 from page_reader import Page
 from scipy import stats
 
-from harness.compare.tuning import Candidate, TuningPlan
+from harness.compare.tuning import ArmTuning, Candidate, Rung, TuningPlan
 from harness.inference.dose import doses
 from harness.inference.table import Cell, Table
 from harness.report.answer import collapse_bound
@@ -81,16 +81,14 @@ def test_doses_and_candidates_are_shown_and_never_judged(
     rule = everything.experiment.decision
     own = {"patients": 20.0, "synthetic_fraction": 0.5}
     found = doses(everything.table, own, [("patients", 5.0, few)], rule)
-    candidates = {
-        "magnitude": [
-            Candidate("magnitude", 0.5, "traditional", (), (0.61, 0.65)),
-            Candidate("magnitude", 1.0, "traditional", (), (0.7, 0.72)),
-        ],
-        "synthetic_fraction": [
-            Candidate("synthetic_fraction", 0.25, "traditional+gan", (), (0.7, None))
-        ],
+    gamma = {"augmentation.magnitude": 2.0}
+    rungs = [Rung(50, (), ((0.61,), (0.65,))), Rung(100, (), ((0.7, 0.72), (0.7, 0.74)))]
+    ends = Candidate(0, {}, tuple(rungs)), Candidate(1, gamma, (rungs[0],))
+    plan = {
+        "traditional": ArmTuning("traditional", ends, ends[0], (0.004, 0.005)),
+        "traditional+gan": ArmTuning("traditional+gan", (Candidate(0, {}, (Rung(50, (), None),)),)),
     }
-    tried = TuningPlan(10, candidates, {"magnitude": 1.0}).to_dict()
+    tried = TuningPlan(plan).to_dict()
     origin = {"segmentation": "magnitude 1 and share 0.5, by hand"}
     page = write_report(replace(everything, doses=found, candidates=tried, origin=origin), tmp_path)
     text, parsed = page.read_text(), Page(page.read_text())
@@ -103,8 +101,11 @@ def test_doses_and_candidates_are_shown_and_never_judged(
     assert [row[3] for row in levels] == [f"{gain + 0.1:+.3f}", f"{gain:+.3f}"]
     assert levels[0][1:3] == [f"{base.mean() - 0.1:.3f}", f"{candidate.mean():.3f}"]
     assert "goes by\nmagnitude 1 and share 0.5, by hand." in text
-    assert ["1 (chosen)", "0.710", "0.700 0.720"] in parsed.rows
-    assert ["0.25", "\u2013", "0.700 \u2013"] in parsed.rows
+    own = "the experiment's own"
+    assert [f"{own} (chosen)", "50: 0.630; 100: 0.715", "0.700 0.730"] in parsed.rows
+    assert ["magnitude 2", "50: 0.630", "0.630"] in parsed.rows
+    assert [own, "50: \u2013", ""] in parsed.rows
+    assert "0.0040 ahead of the next one, standard error 0.0050: chosen by a hair" in text
     section = text[text.index('id="doses"') :]
     section = section[: section.index("</section>")]
     assert not re.search("helps|harms|no useful effect", section)

@@ -82,7 +82,7 @@ def test_a_comparison_under_way_counts_what_is_there(
     everything: ReportData, material: Material, tmp_path: Path
 ) -> None:
     assert everything.comparison is not None
-    plan = ComparisonPlan(everything.comparison.replicates, material.specs.segmenter_epochs())
+    plan = ComparisonPlan(everything.comparison.replicates)
     data = nothing(everything, comparison=plan)
     page, summary = written(data, tmp_path)
     check(page)

@@ -7,10 +7,11 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from pydantic import ValidationError
 
 from harness.base.errors import ConfigError
+from harness.config.axes import apply
 from harness.config.experiment import Experiment
 from harness.config.search import StageSweepConfig
 from harness.config.stages import DcganConfig, Pix2pixConfig
-from harness.sweep.space import apply, distributions, grid_cells, listed_epochs, longest
+from harness.sweep.space import distributions, grid_cells, listed_epochs, longest
 
 
 def sweep(**space: object) -> StageSweepConfig:

@@ -162,7 +162,7 @@ def test_a_comparison_under_way(material: Material, comparison: ComparisonPlan) 
     spec = replicate.segmenters["gan"]
     missing = replace(spec, seed=spec.seed + 5000)
     replicate = replace(replicate, segmenters={**replicate.segmenters, "gan": missing})
-    plan = ComparisonPlan([comparison.replicates[0], replicate], comparison.segmenter_epochs)
+    plan = ComparisonPlan([comparison.replicates[0], replicate])
     views = check(comparison_views(plan, JobGraph(material.work), (), None))
     running = {view.key for view in views.values() if view.status == "running"}
     assert running == {

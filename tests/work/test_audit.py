@@ -53,8 +53,8 @@ class Case:
         self.image = self.tiny.image(1000)
         self.tiny.must(self.image, 1)
         segmenter = specs.segmenter(store, "none", None, 1000)
-        self.tiny.must(segmenter, specs.segmenter_epochs())
-        self.judge = segmenter.done(specs.segmenter_epochs())
+        self.tiny.must(segmenter, specs.experiment.segmentation.epochs)
+        self.judge = segmenter.done(specs.experiment.segmentation.epochs)
 
     def synthesis(self, seed: int, masks: NDArray[np.uint8], ct: NDArray[np.float32]) -> Spec:
         """A finished synthesis job that holds these pairs."""

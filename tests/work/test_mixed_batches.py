@@ -23,7 +23,7 @@ from harness.config.choices import FILLINGS
 from harness.data.pairs.store import Store, write_store
 from harness.jobs.context import Context
 from harness.work.train.batches import others
-from harness.work.train.mixed_batches import SlotBatches, Slots, filled, real_pairs
+from harness.work.train.mixed_batches import SharedSlots, SlotBatches, Slots, filled, real_pairs
 
 
 def batches(arm: str, seed: int = 5, **settings: Any) -> SlotBatches:
@@ -221,3 +221,15 @@ def test_a_filling_that_gives_no_pairs_is_named(
     monkeypatch.setitem(FILLINGS._known, "odd", odd)
     with pytest.raises(DataError, match=f"the filling 'odd' .*{said}"):
         filled("odd", context, store)
+
+
+def test_a_share_of_the_places_holds_the_structure_evenly_over_the_run() -> None:
+    holding = torch.tensor([True, False, False, True, False, False, False])
+    slots = SharedSlots(holding, 0.4, 5, 3, "real")
+    drawn = [slots.at(update) for update in range(14)]
+    assert [int(holding[batch].sum()) for batch in drawn] == [2] * 14
+    counts = torch.bincount(torch.cat(drawn), minlength=7)
+    assert counts[holding].tolist() == [14, 14]
+    assert sorted(counts[~holding].tolist()) == [8, 8, 8, 9, 9]
+    again = SharedSlots(holding, 0.4, 5, 3, "real")
+    assert torch.equal(again.at(13), drawn[13])  # of its place alone, not of those before

@@ -167,7 +167,7 @@ def test_as_many_updates_as_the_config_says(tmp_path: Path) -> None:
     experiment = tiny_experiment(segmentation={"updates": 10, "updates_per_epoch": 4})
     tiny = Tiny(tmp_path, experiment)
     spec = tiny.specs.segmenter(tiny.store, "none", None, 0)
-    assert tiny.specs.segmenter_epochs() == 3
+    assert tiny.specs.experiment.segmentation.epochs == 3
     folder = tiny.must(spec, 3)
     made = SlotBatches(numbered(9, 0), numbered(9, 0), spec.config, 0)
     assert [made.updates(epoch) for epoch in (1, 2, 3)] == [4, 4, 2]

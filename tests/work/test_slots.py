@@ -37,14 +37,17 @@ def pools(arm: str, tiny: Tiny, store: Store) -> tuple[dict[str, object], list[t
         *("pretrain-finetune", "shuffled"),
     ],
 )
-@pytest.mark.parametrize(("updates", "whole"), [(12, True), (11, False)])
+@pytest.mark.parametrize(
+    ("updates", "whole", "share"), [(12, True, None), (11, False, None), (12, False, 0.25)]
+)
 def test_exposure_is_what_the_batches_hold(
-    arm: str, updates: int, whole: bool, tmp_path: Path
+    arm: str, updates: int, whole: bool, share: float | None, tmp_path: Path
 ) -> None:
     """Twelve slices, three without the structure; two of four slots are real. Where the last pass
     is not whole, each slice has come once more or less than the mean."""
     still = {"magnitude": 0.0}
     settings = {"updates": updates, "updates_per_epoch": 4, "augmentation": still}
+    settings |= {"structure_share": share}
     tiny = Tiny(tmp_path, tiny_experiment(segmentation=settings))
     store = Store.open(tiny.store_folder)
     train = store.select(role="train")

@@ -59,7 +59,10 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
         "fresh-phantoms": specs.fresh(store),
     }
     arms = {arm: specs.segmenter(store, arm, made.get(arm_of(arm).filling), seed) for arm in ARMS}
-    trained = {f"{arm}/{seed}": spec.done(specs.segmenter_epochs()) for arm, spec in arms.items()}
+    trained = {
+        f"{arm}/{seed}": spec.done(specs.experiment.segmentation.epochs)
+        for arm, spec in arms.items()
+    }
     comparison = Comparison(
         ReplicatePlanner(specs, store, experiment.mask, experiment.image), roles
     )
@@ -81,6 +84,7 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
         **{f"segmenter {arm}": spec for arm, spec in arms.items()},
         "opening": opening,
         "test-score": specs.test_score(store, trained[f"none/{seed}"], opening),
+        "validation-score": specs.validation_score(store, trained[f"none/{seed}"]),
     }
 
 
@@ -95,7 +99,7 @@ PRETRAINED = {"segmenter pretrain-finetune"} | TEST
 UNMIXED = {"segmenter pretrain-finetune", "segmenter synthetic-only"}
 SYNTHESIS_ON_REAL_MASKS = {"gan-on-real-masks", "segmenter real-mask"} | TEST
 FRESH = {"fresh-phantoms", "segmenter oracle"} | TEST
-SEGMENTERS = {f"segmenter {arm}" for arm in ARMS} | TEST | {"audit"}
+SEGMENTERS = {f"segmenter {arm}" for arm in ARMS} | TEST | {"audit", "validation-score"}
 AUDIT = {"audit"}
 SYNTHESIS = {"gan"} | GAN_ARMS | TEST | AUDIT
 MASK_LENGTH = {"mask-score"} | SYNTHESIS
@@ -189,6 +193,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "segmentation.residual_units": (1, SEGMENTERS),
     "segmentation.batch_size": (8, SEGMENTERS),
     "segmentation.synthetic_fraction": (0.25, SEGMENTERS - UNMIXED),
+    "segmentation.structure_share": (0.5, SEGMENTERS),
     "segmentation.synthetic_weight": (0.5, {f"segmenter {ADDED}"} | TEST),
     "segmentation.updates": (1000, SEGMENTERS),
     "segmentation.updates_per_epoch": (50, SEGMENTERS),
@@ -240,8 +245,9 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "sweep.image.objective": ("quality/fid", NONE),
     "sweep.image.direction": ("maximize", NONE),
     "sweep.image.further_objectives": ({"quality/fid": "minimize"}, NONE),
-    "sweep.segmentation.magnitude": ([1.0, 3.0, 4.0], NONE),
-    "sweep.segmentation.synthetic_fraction": ([0.1, 0.2, 0.3], NONE),
+    "decision.budget_seeds": (3, TEST),
+    "sweep.segmentation.candidates": (3, NONE),
+    "sweep.segmentation.space": ({"learning_rate": {"values": [0.002]}}, NONE),
     "dose_response.patients": ([2], TEST),
     "dose_response.synthetic_fraction": ([0.25], TEST),
     "decision.question": ("add", TEST),

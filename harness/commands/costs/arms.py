@@ -8,7 +8,6 @@ from typing import Any
 
 from harness.commands.session import Session
 from harness.compare.protocol import ComparisonPlan
-from harness.compare.tuning import mixes_synthetic_pairs
 from harness.config.arms import arm_of
 from harness.data.pairs.store import Store
 from harness.inference.arm_summary import ArmCost
@@ -27,19 +26,12 @@ def arm_costs(
 
     Args:
         sweeps: of both stages.
-        candidates: of magnitude and share, by axis as `TuningPlan.to_dict` has them.
+        candidates: of the segmenters' settings, by arm as `TuningPlan.to_dict` has them.
     """
     tried = sum(len(sweep.trials) for sweep in sweeps)
-    magnitudes, shares = (
-        len(candidates[axis]["candidates"]) if axis in candidates else 0
-        for axis in ("magnitude", "synthetic_fraction")
-    )
+    least = min((len(entry["candidates"]) for entry in candidates.values()), default=0)
     return [
-        replace(
-            _cost(session, plan, arm, tried),
-            magnitudes_tried=magnitudes if arm_of(arm).augmented else 0,
-            shares_tried=shares if mixes_synthetic_pairs(arm) else 0,
-        )
+        replace(_cost(session, plan, arm, tried), candidates=least)
         for arm in session.experiment.arms
     ]
 
@@ -53,7 +45,7 @@ def arm_exposures(session: Session, plan: ComparisonPlan) -> dict[str, Exposure]
 
 def _cost(session: Session, plan: ComparisonPlan, arm: str, tried: int) -> ArmCost:
     trained = sum(
-        _seconds(session, replicate.segmenters[arm], plan.segmenter_epochs)
+        _seconds(session, replicate.segmenters[arm], replicate.epochs[arm])
         for replicate in plan.replicates
     )
     of = arm_of(arm)

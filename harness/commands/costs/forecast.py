@@ -21,7 +21,7 @@ from harness.jobs.status import missing
 NAMES = {
     "mask": "mask sweep",
     "image": "image sweep",
-    "segmentation": "magnitude and fraction",
+    "segmentation": "segmenters' settings",
     "comparison": "comparison",
 }
 """What a command may consist of, in its order."""

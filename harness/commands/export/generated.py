@@ -65,9 +65,9 @@ def find_generated(
             "generated pairs must come from training patients or from strangers, but "
             f"{len(odd)} of the patients behind them are neither; make the store again"
         )
-    settings = session.experiment.segmentation
+    settings = chosen.replicates(session).settings_of(arm)
     only = of.order == "only"
-    slots = settings.batch_size if only else settings.extra_slots(chosen.synthetic_fraction)
+    slots = settings.batch_size if only else settings.extra_slots()
     whose = seed if of.pairs.stages else None
     return GeneratedPairs(of.filling, store, spec, whose, slots / settings.batch_size, only)
 

@@ -13,7 +13,7 @@ import numpy as np
 from harness.base.text import counted
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.replicate import Replicate
-from harness.compare.tuning import Candidate, TuningPlan
+from harness.compare.tuning import ArmTuning, Candidate, TuningPlan
 from harness.figures.axes import value_words
 from harness.inference.effect import Effect
 from harness.jobs.graph import JobGraph
@@ -72,7 +72,7 @@ def _arm_view(
 ) -> RunView:
     """An arm's means over replicates, which are there once every replicate has its own."""
     specs = [replicate.segmenters[arm] for replicate in replicates]
-    trained = [graph.folder(spec).result(plan.segmenter_epochs) for spec in specs]
+    trained = [graph.folder(r.segmenters[arm]).result(r.epochs[arm]) for r in replicates]
     tests = [tested.get((arm, replicate.seed)) for replicate in replicates]
     validation = [{"validation/dice": r["values"]["validation_dice"]} for r in trained if r]
     summary = _means(validation) if len(validation) == len(specs) else {}
@@ -111,7 +111,7 @@ def _mean(values: Iterable[float | None]) -> float:
 
 
 def tuning_views(plan: TuningPlan, graph: JobGraph) -> list[RunView]:
-    """The runs of the choice of augmentation magnitude and synthetic fraction: candidate > seed."""
+    """The runs of the arms' choice of their settings: candidate > seed."""
     top = ("sweep-segmentation",)
     views = [
         RunView(
@@ -122,22 +122,23 @@ def tuning_views(plan: TuningPlan, graph: JobGraph) -> list[RunView]:
             status="finished" if plan.finished else "running",
         )
     ]
-    for axis, candidates in plan.candidates.items():
-        for candidate in candidates:
-            views += _candidate_views(plan, axis, candidate, top, graph)
+    for arm in plan.arms.values():
+        for candidate in arm.candidates:
+            views += _candidate_views(arm, candidate, top, graph)
     return views
 
 
 def _candidate_views(
-    plan: TuningPlan, axis: str, candidate: Candidate, top: tuple[str, ...], graph: JobGraph
+    arm: ArmTuning, candidate: Candidate, top: tuple[str, ...], graph: JobGraph
 ) -> list[RunView]:
-    key = (*top, f"{axis}-{candidate.value:g}")
-    params = {axis: f"{candidate.value:g}", "arm": candidate.arm}
-    name = f"{axis.replace('_', ' ')} {candidate.value:g}"
-    results = [graph.folder(s).result(plan.segmenter_epochs) for _, s in candidate.segmenters()]
-    told = candidate.mean is not None
-    chosen = plan.chosen.get(axis) == candidate.value
-    summary = {"validation/dice": candidate.mean or 0.0} if told else {}
+    """A candidate at the longest training that it reached: candidate > seed."""
+    name = f"{arm.arm}, setting {candidate.number + 1}"
+    key, rung = (*top, name), candidate.rungs[-1]
+    params = {path: str(value) for path, value in candidate.params.items()} | {"arm": arm.arm}
+    runs = [(r.seed, r.segmenters[arm.arm], r.epochs[arm.arm]) for r in rung.replicates]
+    results = [graph.folder(spec).result(epochs) for _, spec, epochs in runs]
+    chosen = candidate is arm.chosen
+    summary = {} if rung.mean is None else {"validation/dice": rung.mean}
     views = [
         RunView(
             key,
@@ -148,10 +149,10 @@ def _candidate_views(
             | score_tags(summary),
             summary=summary,
             summary_time=last_finished(results),
-            status="finished" if told else "running",
+            status="running" if rung.mean is None else "finished",
         )
     ]
-    for (seed, spec), result in zip(candidate.segmenters(), results, strict=True):
+    for (seed, spec, _), result in zip(runs, results, strict=True):
         views.append(
             RunView(
                 (*key, f"seed-{seed}"),
@@ -187,7 +188,7 @@ def _replicate_views(
         done = graph.folder(score).result() is not None
         views.append(_part(key, f"{stage} stage", seed, stage, parts, training.last, done))
     for arm, spec in replicate.segmenters.items():
-        done = graph.folder(spec).result(plan.segmenter_epochs) is not None
+        done = graph.folder(spec).result(replicate.epochs[arm]) is not None
         parts = (JournalPart(graph.folder(spec).path),)
         view = _part(key, f"segmenter {arm}", seed, "segmenter", parts, spec, done)
         test = tested.get((arm, seed))

@@ -1,4 +1,6 @@
-"""Job kind `test-score`: one segmenter on every test patient, in 3D on the source's own grid.
+"""Job kinds `test-score`, `validation-score`: one segmenter on every patient of a role.
+
+In 3D, on the source's own grid.
 
 All slices of a scan count. Predictions are made in the placed frame and slice range, pasted back to
 the source grid and thresholded at 0.5; structure voxels outside count as misses. The largest
@@ -46,10 +48,19 @@ def score_test_patients(context: Context) -> None:
             "not among them; run compare, which opens the test once after all training"
         )
     context.input_result("opening")  # entered, not only planned, before a label is read
+    _score_role(context, "test")
+
+
+def score_validation_patients(context: Context) -> None:
+    """Score one segmenter; what settings are chosen by may be read at any time."""
+    _score_role(context, "validation")
+
+
+def _score_role(context: Context, role: str) -> None:
     store = Store.open(context.input("store") / "store")
     network = trained(context, "segmenter", segmenter)
     table = []
-    for record in store.scans("test"):
+    for record in store.scans(role):
         table += _score(record, network, store)
     path = context.folder.path / "scores.csv"
     write_text(path, csv_text(list(table[0]), [[row[name] for name in table[0]] for row in table]))

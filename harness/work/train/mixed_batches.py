@@ -8,6 +8,7 @@ augmented.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,13 +28,17 @@ from harness.work.train.batches import load_pairs
 
 
 class Slots:
-    """Draws one kind of slot: an endless run of permutations of `count` images.
+    """Draws one kind of slot: an endless run of permutations of `count` images, or of the images at
+    `rows`.
 
     The draw of update `u` depends on (seed, stream, u) alone.
     """
 
-    def __init__(self, count: int, slots: int, seed: int, stream: str) -> None:
-        self._count = count
+    def __init__(
+        self, count: int, slots: int, seed: int, stream: str, rows: Tensor | None = None
+    ) -> None:
+        self._count = count if rows is None else len(rows)
+        self._rows = rows
         self._slots = slots
         self._seed = seed
         self._stream = stream
@@ -42,8 +47,13 @@ class Slots:
     def at(self, update: int) -> Tensor:
         """Indices (slots,) of 0-based `update`."""
         start = update * self._slots
-        picked = [self._one(position) for position in range(start, start + self._slots)]
+        picked = [self.one(start + place) for place in range(self._slots)]
         return torch.tensor(picked, dtype=torch.long)
+
+    def one(self, position: int) -> int:
+        """The image at a place of the whole run."""
+        picked = self._one(position)
+        return picked if self._rows is None else int(self._rows[picked])
 
     def _one(self, position: int) -> int:
         turn, index = divmod(position, self._count)
@@ -52,6 +62,33 @@ class Slots:
             source = torch_generator(self._seed, "slots", self._stream, turn)
             self._passes[turn] = torch.randperm(self._count, generator=source)
         return int(self._passes[turn][index])
+
+
+class SharedSlots:
+    """Slots of which a fixed share holds an image with the structure, spread evenly over the run;
+    both sides are runs of permutations of their own.
+
+    Args:
+        holding: (count,) whether an image has the structure; some do and some do not.
+    """
+
+    def __init__(self, holding: Tensor, share: float, slots: int, seed: int, stream: str) -> None:
+        self._share, self._slots = share, slots
+        self._sides = [
+            Slots(0, slots, seed, f"{stream}-{name}", torch.nonzero(side).flatten())
+            for name, side in (("without", ~holding), ("with", holding))
+        ]
+
+    def at(self, update: int) -> Tensor:
+        """Indices (slots,) of 0-based `update`."""
+        start = update * self._slots
+        picked = [self._one(start + place) for place in range(self._slots)]
+        return torch.tensor(picked, dtype=torch.long)
+
+    def _one(self, position: int) -> int:
+        before, after = (math.floor(self._share * place) for place in (position, position + 1))
+        without, holding = self._sides
+        return holding.one(before) if after > before else without.one(position - before)
 
 
 class SlotBatches:
@@ -85,12 +122,22 @@ class SlotBatches:
             (first, {pool: n for pool, n in counts.items() if len(self._pools[pool][0])})
             for first, counts in slot_plan(config)
         ]
-        self._streams = {"real": "real", "extra": f"extra-{FILLINGS.get(fill['extra']).stream}"}
+        filling, share = FILLINGS.get(fill["extra"]), config.get("structure_share")
+        shares = {"real": share, "extra": None if filling.not_exported else share}
+        self._streams = {"real": "real", "extra": f"extra-{filling.stream}"}
         self._slots = {
-            (first, pool): Slots(len(self._pools[pool][0]), slots, seed, self._streams[pool])
+            (first, pool): self._run(pool, slots, shares[pool])
             for first, counts in self._plan
             for pool, slots in counts.items()
         }
+
+    def _run(self, pool: str, slots: int, share: float | None) -> Slots | SharedSlots:
+        """The order of a pool's pairs; where all are of one sort, no share can be kept."""
+        masks, stream = self._pools[pool][1], self._streams[pool]
+        holding = masks.flatten(1).any(dim=1).bool()
+        if share is None or bool(holding.all()) or not bool(holding.any()):
+            return Slots(len(masks), slots, self._seed, stream)
+        return SharedSlots(holding, share, slots, self._seed, stream)
 
     def updates(self, epoch: int) -> int:
         """The last epoch makes what is left."""
