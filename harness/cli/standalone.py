@@ -259,7 +259,7 @@ def decide(
     ] = None,
     secondary: Annotated[
         list[str] | None,
-        typer.Option(metavar="BASELINE:CANDIDATE", help="Holm-adjusted; repeatable"),
+        typer.Option(metavar="BASELINE:CANDIDATE", help="adjusted for their number; repeatable"),
     ] = None,
     output: Annotated[
         Path | None,

@@ -144,7 +144,8 @@ class DecisionConfig(Section):
     baseline: OfArm = Field("traditional", description="arm A of the primary comparison")
     candidate: OfArm = Field("traditional+gan", description="arm B of the primary comparison")
     secondary: tuple[tuple[OfArm, OfArm], ...] = Field(
-        (("traditional", "gan"),), description="further pairs [baseline, candidate], Holm-adjusted"
+        (("traditional", "gan"),),
+        description="further pairs [baseline, candidate], adjusted for their number",
     )
     margin: PositiveFloat = Field(0.01, description="Dice; the smallest difference that matters")
     budget_seeds: int = Field(

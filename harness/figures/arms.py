@@ -62,7 +62,7 @@ class PairedDots:
         cls, table: Table, effect: Effect, margin: float, lower_is_better: bool = False
     ) -> PairedDots:
         """Those of one comparison in a table."""
-        cells, about = table.difference(effect.baseline, effect.candidate), effect.inference
+        cells, about = table.difference(effect.baseline, effect.candidate), effect.judged
         return cls(
             baseline=effect.baseline,
             candidate=effect.candidate,

@@ -13,8 +13,7 @@ fixed before the test was opened.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -76,6 +75,46 @@ class Inference:
     weight: float | None = None
     components: VarianceComponents | None = None
     note: str | None = None
+
+    def among(self, comparisons: int) -> Inference:
+        """As one of several comparisons (Bonferroni): simultaneous intervals and min(1, k p).
+
+        Of k such intervals at 95 % one or more miss their effect in at most 5 %; at any true effect
+        only one of "excludes 0" and "lies within the margin" can be false, so that words read off
+        both intervals are false in at most 5 % together.
+
+        Args:
+            comparisons: k, 1 or more; 1 changes nothing.
+        """
+        if self.p is None or comparisons == 1:
+            return self
+        return replace(
+            self,
+            interval_95=self._interval(0.05 / comparisons),
+            interval_90=self._interval(0.10 / comparisons),
+            p=min(1.0, comparisons * self.p),
+        )
+
+    def p_equivalence(self, margin: float) -> float | None:
+        """The larger p of two one-sided tests (TOST), of an effect above -margin and below margin.
+
+        Below 0.05 where the 90 % interval lies within the margin; None without an interval.
+        """
+        if self.standard_error is None or self.weight is None:
+            return None
+        size = self.patients, self.replicates
+        one_sided = []
+        for beyond in (self.mean + margin, margin - self.mean):
+            half = _p_value(abs(beyond) / self.standard_error, self.weight, *size) / 2
+            one_sided.append(half if beyond > 0 else 1 - half)
+        return max(one_sided)
+
+    def _interval(self, alpha: float) -> Interval | None:
+        if self.standard_error is None or self.weight is None:
+            return None
+        critical = critical_value(alpha, self.weight, self.patients, self.replicates)
+        half = critical * self.standard_error
+        return self.mean - half, self.mean + half
 
 
 def table_status(table: NDArray[Any]) -> tuple[Status, str | None]:
@@ -201,14 +240,3 @@ def components_of(squares: MeanSquares, patients: int, replicates: int) -> Varia
         math.sqrt(max(0.0, (squares.replicates - squares.residual) / patients)),
         math.sqrt(squares.residual),
     )
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p values, in the order given (Holm 1979)."""
-    count = len(p_values)
-    adjusted = [0.0] * count
-    running = 0.0
-    for rank, index in enumerate(sorted(range(count), key=lambda i: p_values[i])):
-        running = max(running, min(1.0, (count - rank) * p_values[index]))
-        adjusted[index] = running
-    return adjusted

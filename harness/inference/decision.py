@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.config.questions import Asked
-from harness.inference.crossed_t import Inference, crossed_weighted_t, holm
+from harness.inference.crossed_t import Inference, crossed_weighted_t
 from harness.inference.design import PlanFacts, plan_facts
 from harness.inference.effect import Effect
 from harness.inference.table import Table
@@ -28,7 +28,7 @@ class DecisionRule:
     Attributes:
         baseline, candidate: of the primary comparison.
         margin: smallest difference that matters, above 0, in the unit of the cells.
-        secondary: further pairs (baseline, candidate), Holm-adjusted.
+        secondary: further pairs (baseline, candidate), adjusted for their number.
     """
 
     baseline: str
@@ -56,6 +56,9 @@ def decide(
 ) -> list[Effect]:
     """The primary effect, then that of the other question, then the secondaries in their order.
 
+    The primary comparison is one family at 5 %. All others are a second one, adjusted for their
+    number, whether or not their cells allow a verdict: at most 10 % together.
+
     Args:
         table: cells of the test patients.
         decision: the declared rule.
@@ -66,36 +69,26 @@ def decide(
     """
     asked = decision.comparisons(table.arms)
     found = [crossed_weighted_t(table.difference(*each.pair)) for each in asked]
+    among_each = [None, *(len(asked) - 1 for _ in asked[1:])]
     say = partial(sentence, at_budget=at_budget, measure=measure, lower_is_better=lower_is_better)
     return [
-        _effect(each, inference, decision.margin, number == 0, p, extended, lower_is_better, say)
-        for number, (each, inference, p) in enumerate(
-            zip(asked, found, [None, *_adjusted(found[1:])], strict=True)
-        )
+        _effect(each, inference, decision.margin, among, extended, lower_is_better, say)
+        for each, inference, among in zip(asked, found, among_each, strict=True)
     ]
-
-
-def _adjusted(secondaries: Sequence[Inference]) -> list[float | None]:
-    """Holm over the secondaries that have a p."""
-    known = [i for i, inference in enumerate(secondaries) if inference.p is not None]
-    values = holm([p for i in known if (p := secondaries[i].p) is not None])
-    adjusted: list[float | None] = [None] * len(secondaries)
-    for place, value in zip(known, values, strict=True):
-        adjusted[place] = value
-    return adjusted
 
 
 def _effect(
     asked: Asked,
     inference: Inference,
     margin: float,
-    primary: bool,
-    adjusted: float | None,
+    among: int | None,
     extended: bool,
     lower_is_better: bool,
     say: Callable[..., str],
 ) -> Effect:
-    word = None if extended else verdict(inference, margin, adjusted)
+    """`among`: so many secondaries of which this is one; None of the primary comparison."""
+    adjusted = inference.among(among or 1)
+    word = None if extended else verdict(adjusted, margin)
     if lower_is_better:
         word = exchanged(word)
     judged = inference.status == "verdict" and not extended
@@ -104,18 +97,19 @@ def _effect(
     needed = "; ".join(part for part in (lacks, opened) if part)
     return Effect(
         *asked.pair,
-        primary,
+        among is None,
         inference,
         _design(inference, margin),
         needed,
         p=inference.p if judged else None,
-        p_adjusted=adjusted if judged else None,
+        p_equivalence=inference.p_equivalence(margin) if judged else None,
         word=word or "",
         sentence=say(
-            asked.pair, inference, margin, word, needed, adjusted_p=adjusted, asked=asked.words
+            asked.pair, adjusted, margin, word, needed, comparisons=among or 1, asked=asked.words
         ),
         question=asked.question,
         asked=asked.words,
+        comparisons=among,
     )
 
 

@@ -8,6 +8,9 @@ from typing import Any
 from harness.inference.crossed_t import Inference
 from harness.inference.design import PlanFacts
 
+P_VALUES = ("p", "p_adjusted", "p_equivalence", "p_equivalence_adjusted")
+"""Keys of `Effect.to_dict` that are None where no verdict is allowed."""
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -15,15 +18,18 @@ class Effect:
 
     Attributes:
         primary: the primary comparison of the decision rule; others are secondary.
-        inference: from the table of differences.
+        inference: from the table of differences, not adjusted.
         design: what this design can see with the standard deviations observed here; None where
             there is no interval.
         needed: what the status lacks, in words; empty under "verdict".
-        p, p_adjusted: two-sided; None where no verdict is allowed (p_adjusted: secondaries only).
+        p, p_equivalence: two-sided of no effect, and of an effect beyond the margin (TOST); not
+            adjusted, None where no verdict is allowed.
         word: "helps" or "harms" (also ", by less than the margin"), "no useful effect",
             "undecided", or "" without a verdict.
         sentence: the verdict or estimate in one sentence.
         question: "replace", "add", or "" where it is neither; `asked` in words.
+        comparisons: how many secondaries there are, itself among them, for which its word, interval
+            and p are adjusted; None for the primary one.
     """
 
     baseline: str
@@ -33,15 +39,35 @@ class Effect:
     design: PlanFacts | None
     needed: str
     p: float | None
-    p_adjusted: float | None
+    p_equivalence: float | None
     word: str
     sentence: str
     question: str = ""
     asked: str = ""
+    comparisons: int | None = None
+
+    @property
+    def judged(self) -> Inference:
+        """What the word goes by: adjusted for all secondaries, or that of the primary one."""
+        return self.inference.among(self.comparisons or 1)
+
+    @property
+    def p_adjusted(self) -> float | None:
+        """p as one of the secondaries; None for the primary comparison and without a verdict."""
+        return self._adjusted(self.p)
+
+    @property
+    def p_equivalence_adjusted(self) -> float | None:
+        """`p_equivalence` likewise."""
+        return self._adjusted(self.p_equivalence)
+
+    def _adjusted(self, p: float | None) -> float | None:
+        return None if p is None or self.comparisons is None else min(1.0, self.comparisons * p)
 
     def to_dict(self) -> dict[str, Any]:
         """Flat, in the words of the page; what there is not is None."""
         about, sd, design = self.inference, self.inference.components, self.design
+        adjusted: Inference | None = self.judged if self.comparisons else None
         return {
             "baseline": self.baseline,
             "candidate": self.candidate,
@@ -54,8 +80,13 @@ class Effect:
             "mean": about.mean,
             "interval_95": about.interval_95,
             "interval_90": about.interval_90,
+            "comparisons": self.comparisons,
+            "interval_95_adjusted": adjusted and adjusted.interval_95,
+            "interval_90_adjusted": adjusted and adjusted.interval_90,
             "p": self.p,
             "p_adjusted": self.p_adjusted,
+            "p_equivalence": self.p_equivalence,
+            "p_equivalence_adjusted": self.p_equivalence_adjusted,
             "sd_patient": sd and sd.patient,
             "sd_replicate": sd and sd.replicate,
             "sd_residual": sd and sd.residual,

@@ -18,6 +18,10 @@ Word = Literal[
 COHORT = "given this training cohort"
 AT_BUDGET = "at a budget not shown to suffice"
 LOWER_IS_BETTER = "lower is better"
+FAMILIES = (
+    "The primary comparison and the secondary ones are two families of 5 %, so that a verdict is "
+    "false in at most 10 % of studies together"
+)
 
 _EXCHANGED: dict[Word, Word] = {
     "helps": "harms",
@@ -27,14 +31,12 @@ _EXCHANGED: dict[Word, Word] = {
 }
 
 
-def verdict(inference: Inference, margin: float, adjusted_p: float | None = None) -> Word | None:
+def verdict(inference: Inference, margin: float) -> Word | None:
     """The one mapping from numbers to words, everywhere.
 
     Args:
-        inference: of candidate - baseline.
+        inference: of candidate - baseline; of one of several comparisons, `Inference.among` them.
         margin: smallest difference that matters, above 0.
-        adjusted_p: a secondary comparison's Holm-adjusted p; "helps" and "harms" then need it below
-            0.05 as well. "No useful effect" stays unadjusted.
 
     Returns:
         None where no verdict is allowed: "pilot", "cells only", or a table without spread.
@@ -43,10 +45,9 @@ def verdict(inference: Inference, margin: float, adjusted_p: float | None = None
     if inference.status != "verdict" or wide is None or narrow is None:
         return None
     within = -margin < narrow[0] and narrow[1] < margin
-    significant = adjusted_p is None or adjusted_p < 0.05
-    if wide[0] > 0 and significant:
+    if wide[0] > 0:
         return "helps, by less than the margin" if within else "helps"
-    if wide[1] < 0 and significant:
+    if wide[1] < 0:
         return "harms, by less than the margin" if within else "harms"
     return "no useful effect" if within else "undecided"
 
@@ -62,7 +63,7 @@ def sentence(
     margin: float,
     word: Word | None,
     needed: str,
-    adjusted_p: float | None = None,
+    comparisons: int = 1,
     at_budget: bool = False,
     measure: str = "Dice",
     lower_is_better: bool = False,
@@ -72,11 +73,11 @@ def sentence(
 
     Args:
         pair: baseline, candidate.
-        inference: of candidate - baseline.
+        inference: of candidate - baseline, among the `comparisons`.
         margin: smallest difference that matters.
         word: the verdict; None where none is allowed.
         needed: what a verdict lacks, in words.
-        adjusted_p: Holm-adjusted p of a secondary comparison; None for the primary one.
+        comparisons: so many the interval is adjusted for.
         at_budget: more updates were not shown to gain less than the margin.
         measure: what the cells are.
         lower_is_better: of the cells; said, as the word is no longer that of the sign.
@@ -93,34 +94,24 @@ def sentence(
     estimate = f"mean difference in {measure} {inference.mean:+.4f}"
     if inference.interval_95 is not None:
         low, high = inference.interval_95
-        estimate += f", 95 % interval {low:+.4f} to {high:+.4f}"
+        estimate += f", 95 % interval{adjusted_for(comparisons)} {low:+.4f} to {high:+.4f}"
     scope = f"{COHORT}, {AT_BUDGET}" if at_budget else COHORT
     size = f"{inference.patients} test patients, {inference.replicates} replicates, {scope}"
     if word is None:
         return f"{named}: {estimate} ({size}). No verdict: {needed}."
-    said = _verdict_words(word, inference, margin, adjusted_p, measure)
+    said = _verdict_words(word, margin, measure)
     return f"{named}: {said}; {estimate} ({size})."
 
 
-def _verdict_words(
-    word: Word, inference: Inference, margin: float, adjusted_p: float | None, measure: str
-) -> str:
+def adjusted_for(comparisons: int | None) -> str:
+    """What stands behind "interval" or "p" that is adjusted for several comparisons; else ""."""
+    return f" adjusted for {comparisons} comparisons" if (comparisons or 1) > 1 else ""
+
+
+def _verdict_words(word: Word, margin: float, measure: str) -> str:
     """The word, with what a reader would otherwise take it for."""
-    unit = f" {measure}" if measure == "Dice" else ""
-    within = f"within {margin:g}{unit}"
-    said: str = word
     if word == "undecided":
-        said = 'undecided, which is not "no difference"'
-    elif word == "no useful effect":
-        unadjusted = "" if adjusted_p is None else ", not adjusted for several comparisons"
-        said = f"no useful effect ({within}{unadjusted})"
-    elif word.endswith("margin") and adjusted_p is not None:
-        said = f"{word} (the margin not adjusted for several comparisons)"
-    wide = inference.interval_95
-    excludes_zero = wide is not None and (wide[0] > 0 or wide[1] < 0)
-    if adjusted_p is not None and adjusted_p >= 0.05 and excludes_zero:
-        said += (
-            "; its unadjusted 95 % interval excludes 0, but p adjusted for several comparisons is "
-            f"{adjusted_p:.3f}"
-        )
-    return said
+        return 'undecided, which is not "no difference"'
+    if word == "no useful effect":
+        return f"no useful effect (within {margin:g}{' Dice' if measure == 'Dice' else ''})"
+    return word

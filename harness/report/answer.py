@@ -22,6 +22,7 @@ from harness.figures.arms import PairedDots, difference_map, mean_over, paired_d
 from harness.inference.design import PlanFacts
 from harness.inference.effect import Effect
 from harness.inference.table import Table
+from harness.inference.verdict_text import adjusted_for
 from harness.jobs.folder import WorkFolder
 from harness.report.data import ReportData
 from harness.report.picture_budget import Picture, PictureBudget
@@ -114,8 +115,9 @@ def _sentence(effect: Effect, extended: bool) -> str:
     asked = f" ({effect.asked})" if effect.asked else ""
     text = f"{effect.candidate} minus {effect.baseline}{asked}: "
     text += f"{signed(effect.inference.mean)} test Dice"
-    if effect.inference.interval_95:
-        text += f" (95 % interval {interval(effect.inference.interval_95)})"
+    if effect.judged.interval_95:
+        wide = f"95 % interval{adjusted_for(effect.comparisons)}"
+        text += f" ({wide} {interval(effect.judged.interval_95)})"
     patients = counted(effect.inference.patients, "patient")
     return f"{text}, {patients}, {counted(effect.inference.replicates, 'replicate')}; {EXTENDED}."
 
@@ -154,8 +156,18 @@ def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
     ]
     if effect.inference.status == "verdict" and not data.extended:
         facts.append(("p, two-sided", probability(effect.p)))
-        if effect.p_adjusted is not None:
-            facts.append(("p, Holm-adjusted", probability(effect.p_adjusted)))
+        facts.append(("p, equivalence", probability(effect.p_equivalence)))
+    adjusted = adjusted_for(effect.comparisons)
+    if adjusted and effect.judged.interval_95:
+        facts += [
+            (f"95 % interval{adjusted}", interval(effect.judged.interval_95, 4)),
+            (f"90 % interval{adjusted}", interval(effect.judged.interval_90, 4)),
+        ]
+    if adjusted and effect.p_adjusted is not None:
+        facts += [
+            (f"p, two-sided,{adjusted}", probability(effect.p_adjusted)),
+            (f"p, equivalence,{adjusted}", probability(effect.p_equivalence_adjusted)),
+        ]
     facts += [
         ("n", f"{counted(effect.inference.patients, 'test patient')}, "
               f"{counted(effect.inference.replicates, 'replicate')}"),
@@ -236,7 +248,7 @@ def _dots_picture(table: Table, effect: Effect, margin: float, budget: PictureBu
         "named."
     )
     if inference.interval_95:
-        caption += " Thin bar: 95 % interval; thick: 90 %."
+        caption += f" Thin bar: 95 % interval; thick: 90 %{adjusted_for(effect.comparisons)}."
     alt = f"Dots of paired differences in Dice, {effect.candidate} {MINUS} {effect.baseline}"
     return budget.figure(paired_differences(PairedDots.of(table, effect, margin)), alt, caption)
 

@@ -13,7 +13,8 @@ from harness import __version__
 from harness.base import text as formats
 from harness.base.files import without_nan, write_json, write_text
 from harness.compare.tuning import lead_words
-from harness.inference.effect import Effect
+from harness.inference.effect import P_VALUES, Effect
+from harness.inference.verdict_text import FAMILIES
 from harness.metrics.collapse.verdict import SIGNS
 from harness.metrics.records import score_name
 from harness.report.answer import Answer, make_answer
@@ -55,6 +56,7 @@ def write_report(data: ReportData, folder: Path) -> Path:
         data=data,
         experiment=data.experiment,
         answer=answer,
+        families=FAMILIES,
         arms=arms,
         measures=make_measures(data),
         doses=make_doses(data, budget),
@@ -146,5 +148,5 @@ def _effect(effect: Effect, extended: bool) -> dict[str, Any]:
     """An effect as plain data; after an extension without what would read as a verdict."""
     values = effect.to_dict()
     if extended:
-        values |= {"word": "", "sentence": "", "p": None, "p_adjusted": None}
+        values |= {"word": "", "sentence": "", **dict.fromkeys(P_VALUES)}
     return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.base.files import csv_text
+from harness.inference.effect import P_VALUES
 from harness.metrics.collapse.verdict import SIGNS
 from harness.report.data import ReportData
 from harness.report.results import is_failed, patient_measures, seed_value, sweep_of, values_of
@@ -43,19 +44,21 @@ def _costs(data: ReportData) -> str:
 def _effects(data: ReportData) -> str:
     names = (
         "baseline", "candidate", "primary", "question", "status", "patients", "replicates", "mean",
-        "p", "p_adjusted", "sd_patient", "sd_replicate", "sd_residual", "detectable", "word",
+        *P_VALUES, "comparisons", "sd_patient", "sd_replicate", "sd_residual", "detectable", "word",
     )  # fmt: skip
-    head = (*names, "low95", "high95", "low90", "high90", "margin", "extended")
+    intervals = [f"interval_{level}{end}" for end in ("", "_adjusted") for level in (95, 90)]
+    ends = [
+        f"{end}{name.removeprefix('interval_')}" for name in intervals for end in ("low", "high")
+    ]
+    head = (*names, *ends, "margin", "extended")
     rows = []
     for effect in data.effects:
         found = effect.to_dict()
         if data.extended:
-            found |= {"p": None, "p_adjusted": None, "word": ""}
-        ends = [
-            end for name in ("interval_95", "interval_90") for end in found[name] or (None,) * 2
-        ]
+            found |= {"word": "", **dict.fromkeys(P_VALUES)}
         values = [found[name] for name in names]
-        rows.append((*values, *ends, data.experiment.decision.margin, data.extended))
+        values += [end for name in intervals for end in found[name] or (None,) * 2]
+        rows.append((*values, data.experiment.decision.margin, data.extended))
     return csv_text(head, rows)
 
 

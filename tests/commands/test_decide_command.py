@@ -143,7 +143,7 @@ def test_replicates_of_other_names_pair_nothing(tmp_path: Path) -> None:
     assert "failures:" not in out
 
 
-def test_holm_over_the_secondaries_alone(tmp_path: Path) -> None:
+def test_the_secondaries_are_adjusted_for_their_number(tmp_path: Path) -> None:
     scores = write(tmp_path / "s.csv", {"B": vector(), "C": vector(), "x:y": vector() - 0.01})
     code, out, _ = run_cli(
         "decide", scores, *AB, "--secondary", "A:C", "--secondary", "A:x:y", "--json"
@@ -154,8 +154,9 @@ def test_holm_over_the_secondaries_alone(tmp_path: Path) -> None:
     assert second["p_adjusted"] == pytest.approx(2 * first["p"])  # 0.076: two tests
     assert (first["word"], second["word"]) == ("helps", "undecided")
     shown = run_cli("decide", scores, *AB, "--secondary", "A:C", "--secondary", "A:x:y")[1]
-    assert "Holm-adjusted over them, intervals are not adjusted" in shown
-    assert "p adjusted for several comparisons is 0.076" in shown
+    assert "two families of 5 %, so that a verdict is false in at most 10 %" in shown
+    assert shown.count("95 % interval adjusted for 2 comparisons") == 2
+    assert "p, two-sided         0.076" in shown
 
 
 def test_rows_of_other_arms_are_counted_aloud(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from harness.inference.crossed_t import (
     Inference,
     critical_value,
     crossed_weighted_t,
-    holm,
     mean_squares,
 )
 from harness.inference.verdict_text import verdict
@@ -203,16 +202,80 @@ def test_words(wide: tuple[float, float], narrow: tuple[float, float], word: str
     assert verdict(made(wide, narrow), 0.01) == word
 
 
-def test_a_secondary_needs_its_adjusted_p_too() -> None:
-    clear = made((0.005, 0.035), (0.008, 0.032))
-    assert verdict(clear, 0.01, adjusted_p=0.04) == "helps"
-    assert verdict(clear, 0.01, adjusted_p=0.05) == "undecided"
-    small = made((0.001, 0.009), (0.002, 0.008))
-    assert verdict(small, 0.01, adjusted_p=0.2) == "no useful effect"
+def ten(values: tuple[float, float] | None) -> list[str]:
+    """As many digits as were published."""
+    assert values is not None
+    return [f"{value:.10g}" for value in values]
 
 
-def test_holm_on_a_hand_worked_case() -> None:
-    # Sorted .01 .02 .03 .04 times 4 3 2 1: .04 .06 .06 .04, then made monotone.
-    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert holm([0.6, 0.7]) == [1.0, 1.0]
-    assert holm([]) == []
+@pytest.mark.parametrize(
+    ("table", "p", "equivalence", "wide", "narrow", "word"),
+    [
+        (
+            vector(),
+            ("0.03824120868", "0.114723626"),
+            ("0.7115077944", "1"),
+            ["-0.003394628858", "0.02883462886"],
+            ["-0.0005359701232", "0.02597597012"],
+            "undecided",
+        ),
+        (
+            0.5 * vector(),
+            ("0.03824120868", "0.114723626"),
+            ("0.08535646723", "0.2560694017"),
+            ["-0.001697314429", "0.01441731443"],
+            ["-0.0002679850616", "0.01298798506"],
+            "undecided",
+        ),
+        (
+            0.3 * (vector() - 0.012),
+            ("0.8808296722", "1"),
+            ("0.0004549803052", "0.001364940916"),
+            ["-0.004618388657", "0.005050388657"],
+            ["-0.003760791037", "0.004192791037"],
+            "no useful effect",
+        ),
+    ],
+)
+def test_three_secondaries_to_every_published_digit(
+    table: np.ndarray,
+    p: tuple[str, str],
+    equivalence: tuple[str, str],
+    wide: list[str],
+    narrow: list[str],
+    word: str,
+) -> None:
+    alone = crossed_weighted_t(table)
+    found = alone.among(3)
+    both = alone.p_equivalence(0.01)
+    assert both is not None
+    assert (f"{alone.p:.10g}", f"{found.p:.10g}") == p
+    assert (f"{both:.10g}", f"{min(1.0, 3 * both):.10g}") == equivalence
+    assert ten(found.interval_95) == wide
+    assert ten(found.interval_90) == narrow
+    assert verdict(found, 0.01) == word
+    assert alone.among(1) == alone
+
+
+def test_words_of_several_agree_with_their_adjusted_p() -> None:
+    rng = np.random.default_rng(6)
+    seen = set()
+    for mean in np.linspace(-0.012, 0.012, 120):
+        alone = crossed_weighted_t(rng.normal(mean, rng.choice([0.004, 0.02]), (12, 6)))
+        for k in (1, 4):
+            word = verdict(alone.among(k), 0.01)
+            both = alone.p_equivalence(0.01)
+            assert word is not None
+            assert alone.p is not None
+            assert both is not None
+            seen.add(word)
+            assert word.startswith(("helps", "harms")) == (k * alone.p < 0.05)
+            assert ("margin" in word or word == "no useful effect") == (k * both < 0.05)
+    assert len(seen) == 6
+
+
+def test_without_an_interval_several_comparisons_change_nothing() -> None:
+    for table in (np.zeros((4, 6)), np.full((12, 6), 0.1)):
+        found = crossed_weighted_t(table)
+        assert found.among(4) == found
+        assert found.p_equivalence(0.01) is None

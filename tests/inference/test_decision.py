@@ -224,22 +224,31 @@ def secondaries() -> tuple[Table, DecisionConfig]:
     return found, rule(secondary=pairs)
 
 
-def test_holm_is_over_the_secondaries_alone() -> None:
+def test_the_adjustment_is_for_the_secondaries_alone() -> None:
     cells, decision = secondaries()
     first, *others = decide(cells, decision)
     assert first.p == pytest.approx(0.0382412, rel=1e-5)
     assert first.p_adjusted is None
     assert [effect.candidate for effect in others] == ["gan", "none", "duplicate"]
-    gan, none, duplicate = (effect.p or math.nan for effect in others)
-    assert none < gan < duplicate  # then Holm by hand: times 3, 2 and 1, never falling
-    expected = [max(3 * none, 2 * gan), 3 * none, max(3 * none, 2 * gan, duplicate)]
+    expected = [min(1.0, 3 * (effect.p or math.nan)) for effect in others]
     assert [effect.p_adjusted for effect in others] == pytest.approx(expected)
     for effect in others:
         alone = decide(cells, rule(baseline=A, candidate=effect.candidate))[0]
-        assert (
-            effect.inference.interval_95 == alone.inference.interval_95
-        )  # intervals are not adjusted
+        assert effect.inference == alone.inference
         assert effect.p == alone.p
+        shown = effect.to_dict()
+        (low, high), (lower, higher) = shown["interval_95"], shown["interval_95_adjusted"]
+        assert lower < low < high < higher
+        assert effect.comparisons == 3
+    assert first.to_dict()["interval_95_adjusted"] is None
+
+
+def test_secondaries_that_cannot_be_judged_count_too() -> None:
+    """What was declared was looked at, whatever became of it."""
+    cells = table(vector(), gan=vector())
+    _, gan, none = decide(cells, rule(secondary=[(A, "gan"), (A, "none")]))
+    assert (none.inference.status, none.p_adjusted) == ("cells only", None)
+    assert gan.p_adjusted == pytest.approx(2 * 0.0382412, rel=1e-5)
 
 
 def test_a_secondary_needs_its_adjusted_p() -> None:
@@ -289,9 +298,8 @@ def test_the_primary_question_has_the_verdict_and_the_other_stands_beside_it() -
     assert first.inference == added.inference
     assert added.p is not None
     assert gan.p is not None
-    assert added.p < gan.p  # Holm over the two
-    assert added.p_adjusted == pytest.approx(2 * added.p)
-    assert gan.p_adjusted == pytest.approx(max(2 * added.p, gan.p))
+    assert added.p_adjusted == pytest.approx(min(1.0, 2 * added.p))
+    assert gan.p_adjusted == pytest.approx(min(1.0, 2 * gan.p))
     assert first.to_dict()["question"] == "add"
 
 

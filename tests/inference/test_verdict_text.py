@@ -35,7 +35,7 @@ def rule(*secondary: str, **more: Any) -> DecisionRule:
     return DecisionRule("base", "first", more.get("margin", 0.01), pairs)
 
 
-def test_a_secondary_whose_interval_alone_excludes_0_says_so() -> None:
+def test_a_secondary_is_judged_and_printed_by_its_adjusted_interval() -> None:
     edge = differences(0.0095, 0.007)  # p about 0.03: enough alone, not three times
     cells = table(first=edge, second=edge, third=differences(0, 0.01), fourth=differences(0, 0.01))
     first, second, *_ = decide(cells, rule("second", "third", "fourth"))
@@ -45,30 +45,38 @@ def test_a_secondary_whose_interval_alone_excludes_0_says_so() -> None:
     assert "adjusted" not in first.sentence
     assert second.p_adjusted == pytest.approx(3 * first.p)
     assert second.word == "undecided"
+    assert second.inference == first.inference
+    assert second.inference.interval_95 is not None
+    assert second.inference.interval_95[0] > 0
+    assert second.judged.interval_95 is not None
+    low, high = second.judged.interval_95
+    assert low < 0
     assert (
-        'undecided, which is not "no difference"; its unadjusted 95 % interval excludes 0, but p '
-        f"adjusted for several comparisons is {3 * first.p:.3f}; mean difference"
+        'undecided, which is not "no difference"; mean difference in Dice +0.0095, 95 % interval '
+        f"adjusted for 3 comparisons {low:+.4f} to {high:+.4f} ("
     ) in second.sentence
 
 
-def test_a_secondary_without_useful_effect_is_labelled_unadjusted() -> None:
-    flat = differences(0.0, 0.001)
-    first, second = decide(table(first=flat, second=flat), rule("second"))
-    assert first.word == second.word == "no useful effect"
-    assert "no useful effect (within 0.01 Dice);" in first.sentence
-    assert (
-        "no useful effect (within 0.01 Dice, not adjusted for several comparisons);"
-        in second.sentence
+def test_no_useful_effect_of_a_secondary_needs_its_adjusted_interval() -> None:
+    flat = differences(0.0, 0.01)
+    first, second, third = decide(
+        table(first=flat, second=flat, third=flat), rule("second", "third")
     )
-    assert "excludes 0" not in second.sentence
+    assert first.p_equivalence is not None
+    assert 0.05 / 2 < first.p_equivalence < 0.05
+    assert first.word == "no useful effect"
+    assert "no useful effect (within 0.01 Dice);" in first.sentence
+    assert second.word == third.word == "undecided"
+    assert second.p_equivalence_adjusted == pytest.approx(2 * first.p_equivalence)
 
 
-def test_a_small_secondary_help_labels_its_margin_only() -> None:
+def test_a_single_secondary_is_not_adjusted() -> None:
     small = differences(0.004, 0.001)
     first, second = decide(table(first=small, second=small), rule("second"))
     assert first.word == second.word == "helps, by less than the margin"
-    assert "(the margin not adjusted for several comparisons)" in second.sentence
-    assert "adjusted" not in first.sentence
+    assert second.p_adjusted == second.p
+    assert "adjusted" not in second.sentence
+    assert (first.comparisons, first.p_adjusted, second.comparisons) == (None, None, 1)
 
 
 def test_an_unflattened_training_is_said_with_every_estimate() -> None:

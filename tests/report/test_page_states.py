@@ -114,7 +114,7 @@ def test_what_must_stand_beside_a_verdict(page: Path) -> None:
         "worst patient",
         "worst replicate",
         "1 of 5 replicates failed to converge (kept in the comparison); a rate up to 66 %",
-        "p is Holm-adjusted over the secondaries; intervals are not adjusted",
+        "two families of 5 %, so that a verdict is false in at most 10 % of studies together",
         "KID and FID compare only with others of the same extractor",
     ):
         assert words in shown

@@ -10,6 +10,7 @@ from harness.base.text import counted, interval, number, percent, probability, s
 from harness.commands.decide.request import LOWER
 from harness.inference.crossed_t import VarianceComponents
 from harness.inference.design import detectable_words, equivalence_words, plan_facts
+from harness.inference.verdict_text import FAMILIES, adjusted_for
 
 OVER = {"patient": "over patients", "replicate": "over replicates", "residual": "residual"}
 MOST_MEANS = 20
@@ -36,7 +37,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"scope: {found['scope']}"
     if others:
         yield ""
-        yield "secondary comparisons: p is Holm-adjusted over them, intervals are not adjusted"
+        yield f"{FAMILIES}."
     for effect in others:
         yield typeset(effect["sentence"])
         yield from _numbers(effect, found["margin"])
@@ -65,8 +66,14 @@ def _numbers(effect: Mapping[str, Any], margin: float) -> Iterator[str]:
     yield f"  90 % interval        {interval(effect['interval_90'], 4)}"
     if effect["p"] is not None:
         yield f"  p, two-sided         {probability(effect['p'])}"
-    if effect["p_adjusted"] is not None:
-        yield f"  p, Holm-adjusted     {probability(effect['p_adjusted'])}"
+        yield f"  p, equivalence       {probability(effect['p_equivalence'])}"
+    if adjusted_for(effect["comparisons"]):
+        yield f" {adjusted_for(effect['comparisons'])}:"
+        yield f"  95 % interval        {interval(effect['interval_95_adjusted'], 4)}"
+        yield f"  90 % interval        {interval(effect['interval_90_adjusted'], 4)}"
+        if effect["p_adjusted"] is not None:
+            yield f"  p, two-sided         {probability(effect['p_adjusted'])}"
+            yield f"  p, equivalence       {probability(effect['p_equivalence_adjusted'])}"
     deviations = ", ".join(f"{of} {number(effect[f'sd_{key}'], 4)}" for key, of in OVER.items())
     yield f"  standard deviations  {deviations}"
     components = VarianceComponents(*(effect[f"sd_{key}"] for key in OVER))
