@@ -29,8 +29,9 @@ def read_audits(
 ) -> dict[int, dict[str, Any]]:
     """Ask the graph for every audit and its parts; values of those that are finished, by seed."""
     specs = audit_specs(session, plan)
-    if specs:
-        for name, spec in session.specs.audit_parts(session.store, _judge(plan)).items():
+    for replicate in plan.replicates if specs else ():
+        parts = session.specs.audit_parts(replicate.store, _judge(plan, replicate))
+        for name, spec in parts.items():
             graph.need(spec, label=name.replace("-", " of real ", 1))
     results = {s: graph.need(spec, label=f"audit of replicate {s}") for s, spec in specs.items()}
     return {seed: result["values"] for seed, result in results.items() if result}
@@ -43,13 +44,12 @@ def audit_folders(session: Session, plan: ComparisonPlan) -> dict[int, Path]:
 
 def audit_specs(session: Session, plan: ComparisonPlan) -> dict[int, Spec]:
     """A replicate's audit by its seed."""
-    judge = _judge(plan)
     return {
         replicate.seed: session.specs.audit(
-            session.store,
+            replicate.store,
             replicate.synthesis,
             replicate.scores["image"].inputs["training"],
-            judge,
+            _judge(plan, replicate),
             replicate.seed,
         )
         for replicate in plan.replicates
@@ -57,10 +57,11 @@ def audit_specs(session: Session, plan: ComparisonPlan) -> dict[int, Spec]:
     }
 
 
-def _judge(plan: ComparisonPlan) -> Input | None:
-    """The segmenter that judges labels: the first replicate's that saw real pairs alone, all with
-    labels of their own; one that augments, if there is one."""
-    replicate: Replicate = plan.replicates[0]
+def _judge(plan: ComparisonPlan, of: Replicate) -> Input | None:
+    """The segmenter that judges a replicate's labels: that of the first replicate with the same
+    training patients that saw real pairs alone, all with labels of their own; one that augments, if
+    there is one."""
+    replicate = next(entry for entry in plan.replicates if entry.store == of.store)
     arms = {name: arm_of(name) for name in replicate.segmenters}
     real = [
         (arm.pairs.stream != "shared", not arm.augmented, name)

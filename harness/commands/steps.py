@@ -15,6 +15,7 @@ from harness.commands.sweep_files import SweepFiles
 from harness.commands.sweep_text import trial_line
 from harness.compare.protocol import Comparison, ComparisonPlan
 from harness.inference.budget import FACTORS, NOT_ASKED, Budget, judge_budget
+from harness.inference.cohorts import Cohorts, mean_overlap
 from harness.inference.crossed_t import PATIENTS_FOR_INTERVAL, REPLICATES_FOR_INTERVAL
 from harness.inference.decision import decide
 from harness.inference.design import (
@@ -208,9 +209,14 @@ def read_comparison(session: Session, plan: ComparisonPlan) -> Compared:
     """The table of a finished comparison and its decision."""
     table = measured_tables(session.work, plan.tests)["mean"]["dice"]
     rule = session.experiment.decision
-    budget = _budget(session, plan)
-    effects = decide(table, rule, extended=plan.extended, at_budget=not budget.sufficient)
-    chosen = choice(session)
+    budget, chosen = _budget(session, plan), choice(session)
+    effects = decide(
+        table,
+        rule,
+        extended=plan.extended,
+        at_budget=not budget.sufficient,
+        cohorts=_cohorts(session, chosen),
+    )
     levels = [
         (p.level.axis, p.level.value, measured_tables(session.work, p.tests)["mean"]["dice"])
         for p in plan.levels
@@ -222,6 +228,13 @@ def read_comparison(session: Session, plan: ComparisonPlan) -> Compared:
     }
     at_doses = doses(table, declared, levels, rule)
     return Compared(plan, table, tuple(effects), chosen, at_doses, budget)
+
+
+def _cohorts(session: Session, chosen: Choice) -> Cohorts:
+    """Whose training patients the replicates have."""
+    cohorts = comparison_of(session, chosen).cohorts()
+    way = session.experiment.replicates.cohorts
+    return Cohorts(way, len(cohorts[0]), mean_overlap(cohorts)) if cohorts else Cohorts()
 
 
 def _budget(session: Session, plan: ComparisonPlan) -> Budget:

@@ -7,13 +7,14 @@ patient's labels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import digest_of
 from harness.compare.budget import BudgetPlan, plan_budget
+from harness.compare.cohorts import deal_cohorts
 from harness.compare.replicate import Replicate, ReplicatePlanner
 from harness.config.experiment import Experiment, to_dict
 from harness.jobs.graph import JobGraph
@@ -86,9 +87,7 @@ class Comparison:
         """
         rule = self.rule()  # what makes the opening impossible is said before anything is trained
         arms = self.experiment.arms
-        plan = ComparisonPlan(
-            [self.replicates.plan(graph, seed, arms, f"replicate {seed}") for seed in self.seeds()]
-        )
+        plan = ComparisonPlan([self._replicate(graph, seed, arms) for seed in self.seeds()])
         plan.levels = [self._level(graph, level) for level in self.levels()]
         plan.budget = plan_budget(self.replicates, graph)
         trained: dict[str, Input] = {}
@@ -110,6 +109,25 @@ class Comparison:
         plan.extended = bool(opened and opened["values"]["extended"])
         plan.finished = not graph.pending()
         return plan
+
+    def cohorts(self) -> list[list[str]]:
+        """Content digests of each replicate's training patients; [] where all have the same.
+
+        Raises:
+            ConfigError: there are too few patients.
+        """
+        experiment = self.experiment
+        training = [digest for digest, role in self.roles.items() if role == "train"]
+        return deal_cohorts(training, experiment.replicates, experiment.seed)
+
+    def _replicate(self, graph: JobGraph, seed: int, arms: Sequence[str]) -> Replicate:
+        cohorts, planner, name = self.cohorts(), self.replicates, f"replicate {seed}"
+        if cohorts:
+            cohort = set(cohorts[seed - self.seeds().start])
+            roles = {d: r for d, r in self.roles.items() if r != "train" or d in cohort}
+            planner = replace(planner, store=planner.specs.prepare(roles))
+            graph.need(planner.store, label=f"prepare pairs of the cohort of {name}")
+        return planner.plan(graph, seed, arms, name)
 
     def seeds(self) -> range:
         """Replicate seeds; disjoint from the sweep's, which lie below 1000."""
@@ -169,7 +187,7 @@ class Comparison:
         for replicate in planned:
             for arm in replicate.segmenters:
                 segmenter = replicate.done(arm)
-                spec = replicates.specs.test_score(replicates.store, segmenter, plan.opening)
+                spec = replicates.specs.test_score(replicate.store, segmenter, plan.opening)
                 graph.need(spec, label=f"test of {arm}, replicate {replicate.seed}{at}")
                 tests[arm, replicate.seed] = spec
         return tests
@@ -193,6 +211,8 @@ class Comparison:
             "patients": patients,
             "decision": decision,
         }
+        if cohorts := self.cohorts():
+            rule["cohorts"] = cohorts
         asked = to_dict(experiment.dose_response)
         doses = {axis: levels for axis, levels in asked.items() if levels}
         return {**rule, "dose_response": doses} if doses else rule

@@ -22,12 +22,14 @@ class Replicate:
     """One seed's specs.
 
     Attributes:
+        store: spec of the pairs that it learns from.
         segmenters: by arm; `epochs` of the journal that each trains.
         stages, scores: by "mask" and "image"; without those that no arm needs.
         stores: that fill extra places, by filling.
     """
 
     seed: int
+    store: Spec
     segmenters: Mapping[str, Spec]
     epochs: Mapping[str, int]
     stages: Mapping[str, Phases] = field(default_factory=dict)
@@ -96,7 +98,7 @@ class ReplicatePlanner:
             spec = self.specs.segmenter(self.store, label, extra, seed, settings)
             graph.need(spec, settings.epochs, f"segmenter {label}, {name}")
             segmenters[label], epochs[label] = spec, settings.epochs
-        return Replicate(seed, segmenters, epochs, chain.stages, chain.scores, stores)
+        return Replicate(seed, self.store, segmenters, epochs, chain.stages, chain.scores, stores)
 
 
 class _Chain:

@@ -54,6 +54,25 @@ class ReplicatesConfig(Section):
         5, description="trainings of both stages and every arm; 5 or more allow a verdict"
     )
     seed: int = Field(1000, ge=1000, description="first seed; sweep seeds are below 1000")
+    cohorts: Literal["fixed", "disjoint", "drawn"] = Field(
+        "fixed",
+        description="training patients of a replicate: all of them in each, a part of its own that "
+        "shares nobody with another's, or a part drawn with overlap; parts carry the answer from "
+        "this cohort to ones like it",
+    )
+    cohort_size: Positive | None = Field(
+        None,
+        description="training patients of each cohort; null divides all by the replicates",
+    )
+
+    @model_validator(mode="after")
+    def _size_is_of_cohorts(self) -> ReplicatesConfig:
+        if self.cohorts == "fixed" and self.cohort_size is not None:
+            raise ValueError(
+                "cohort_size must be null where cohorts are fixed, but got "
+                f"{self.cohort_size}; set cohorts to disjoint or drawn, or data.limit.train"
+            )
+        return self
 
 
 class MetricsConfig(Section):
@@ -332,6 +351,15 @@ class Experiment(Section):
         problems = self.sweep.problems(self.segmentation, self.mask, self.image)
         if problems:
             raise full_sentences(*problems)
+        return self
+
+    @model_validator(mode="after")
+    def _levels_of_patients_have_one_cohort(self) -> Experiment:
+        if self.replicates.cohorts != "fixed" and self.dose_response.patients:
+            raise full_sentences(
+                "dose_response.patients must be empty where replicates.cohorts is "
+                f"'{self.replicates.cohorts}', but got levels; leave one of them out"
+            )
         return self
 
     def _fractions_swept(self) -> tuple[float, ...]:

@@ -196,11 +196,13 @@ def _p_value(ratio: float, weight: float, patients: int, replicates: int) -> flo
     return math.exp(brentq(excess, lowest, 0.0, xtol=1e-13, rtol=1e-13))
 
 
-def crossed_weighted_t(table: NDArray[Any]) -> Inference:
+def crossed_weighted_t(table: NDArray[Any], replicate_factor: float = 1.0) -> Inference:
     """Mean difference with 95 % and 90 % intervals and a two-sided p.
 
     Args:
         table: patients x replicates, d = candidate - baseline; NaN marks a missing cell.
+        replicate_factor: of the replicates' mean square, 1 or more; `Cohorts.factor`. Standard
+            deviations are those of the table.
     """
     d = np.asarray(table, np.float64)
     status, why = table_status(d)
@@ -210,7 +212,8 @@ def crossed_weighted_t(table: NDArray[Any]) -> Inference:
     if status == "cells only":
         return Inference(status, patients, replicates, mean, note=why)
     squares = mean_squares(d)
-    total, weight = variance_and_weight(squares)
+    corrected = replace(squares, replicates=replicate_factor * squares.replicates)
+    total, weight = variance_and_weight(corrected)
     if total == 0 or np.ptp(d) == 0:
         why = "all cells are equal: there is no spread to make an interval from"
         components = VarianceComponents(0.0, 0.0, 0.0)

@@ -32,7 +32,7 @@ class PlanFacts:
         margin: smallest difference that matters, above 0.
         detectable: the smallest true difference that is seen with 80 % power.
         patients_needed: fewest patients, at this number of replicates, that see the margin with
-            80 % power; None if 500 do not.
+            80 % power, and no fewer than a verdict needs; None if 500 do not.
         replicates_needed: likewise, replicates at this number of patients.
         equivalence_in_reach: whether "no useful effect" would be found with 80 % power if there
             were no difference.
@@ -65,8 +65,12 @@ def plan_facts(
         replicates=replicates,
         margin=margin,
         detectable=smallest_detectable_effect(components, patients, replicates),
-        patients_needed=patients_needed(components, replicates, margin),
-        replicates_needed=replicates_needed(components, patients, margin),
+        patients_needed=_at_least(
+            patients_needed(components, replicates, margin), PATIENTS_FOR_VERDICT
+        ),
+        replicates_needed=_at_least(
+            replicates_needed(components, patients, margin), REPLICATES_FOR_VERDICT
+        ),
         equivalence_in_reach=equivalence_in_reach(components, patients, replicates, margin),
     )
 
@@ -101,8 +105,7 @@ def equivalence_words(facts: PlanFacts) -> str:
 
 def _takes(facts: PlanFacts) -> str:
     """The ways to see the margin; each is alone, the other number staying as it is."""
-    patients = _at_least(facts.patients_needed, PATIENTS_FOR_VERDICT)
-    replicates = _at_least(facts.replicates_needed, REPLICATES_FOR_VERDICT)
+    patients, replicates = facts.patients_needed, facts.replicates_needed
     if patients is None and replicates is None:
         return f"is out of reach by patients alone and by replicates alone (up to {LARGEST_DESIGN})"
     if patients is None:

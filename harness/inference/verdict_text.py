@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from harness.inference.cohorts import COHORT
 from harness.inference.crossed_t import Inference
 
 Word = Literal[
@@ -15,7 +16,6 @@ Word = Literal[
     "undecided",
 ]
 
-COHORT = "given this training cohort"
 AT_BUDGET = "at a budget not shown to suffice"
 LOWER_IS_BETTER = "lower is better"
 FAMILIES = (
@@ -65,6 +65,7 @@ def sentence(
     needed: str,
     comparisons: int = 1,
     at_budget: bool = False,
+    scope: str = COHORT,
     measure: str = "Dice",
     lower_is_better: bool = False,
     asked: str = "",
@@ -79,6 +80,7 @@ def sentence(
         needed: what a verdict lacks, in words.
         comparisons: so many the interval is adjusted for.
         at_budget: more updates were not shown to gain less than the margin.
+        scope: for which training patients it is claimed, in words.
         measure: what the cells are.
         lower_is_better: of the cells; said, as the word is no longer that of the sign.
         asked: the question that the pair answers, in words.
@@ -95,7 +97,7 @@ def sentence(
     if inference.interval_95 is not None:
         low, high = inference.interval_95
         estimate += f", 95 % interval{adjusted_for(comparisons)} {low:+.4f} to {high:+.4f}"
-    scope = f"{COHORT}, {AT_BUDGET}" if at_budget else COHORT
+    scope += f", {AT_BUDGET}" if at_budget else ""
     size = f"{inference.patients} test patients, {inference.replicates} replicates, {scope}"
     if word is None:
         return f"{named}: {estimate} ({size}). No verdict: {needed}."

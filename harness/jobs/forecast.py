@@ -81,8 +81,7 @@ class Forecast:
     expected: Work = field(default_factory=Work)
     _asked: dict[str, Request] = field(default_factory=dict)
     _open: dict[str, tuple[Request, int]] = field(default_factory=dict)
-    _units: dict[str, float] = field(default_factory=dict)
-    _taken: dict[str, float] = field(default_factory=dict)
+    _took: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.renew()
@@ -105,9 +104,7 @@ class Forecast:
 
     def measure(self, job: UnderWay) -> None:
         """Take in what a job that ended took."""
-        kind = job.request.spec.kind
-        self._units[kind] = self._units.get(kind, 0) + job.units
-        self._taken[kind] = self._taken.get(kind, 0) + job.seconds
+        self._took.setdefault(job.request.spec.kind, []).append((job.units, job.seconds))
 
     def foreseen(self) -> tuple[int, float] | None:
         """Jobs in all, and the time at which they will be done; None where that cannot be told."""
@@ -140,8 +137,13 @@ class Forecast:
 
     def _pace(self, running: Sequence[UnderWay]) -> dict[str, float]:
         """Seconds for a unit by kind: as measured here, else as timed before, corrected by what
-        those of other kinds took beside what was timed of them."""
-        done, taken = dict(self._units), dict(self._taken)
+        those of other kinds took beside what was timed of them. A worker's first job of a kind also
+        loads what the kind needs, so that the first ones count only until there are others."""
+        done, taken = {}, {}
+        for kind, took in self._took.items():
+            counted = took[self.workers :] or took
+            done[kind] = sum(units for units, _ in counted)
+            taken[kind] = sum(seconds for _, seconds in counted)
         for job in running:
             if job.units:
                 kind = job.request.spec.kind

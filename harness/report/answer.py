@@ -174,7 +174,7 @@ def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
         ("sd over patients", number(shown["sd_patient"])),
         ("sd over replicates", number(shown["sd_replicate"])),
         ("sd, residual", number(shown["sd_residual"])),
-        ("smallest effect seen with 80 % power", number(shown["detectable"])),
+        ("smallest effect that this design sees in 80 %", number(shown["detectable"])),
         *_planned(effect.design),
         ("margin: smallest difference that matters", f"{data.experiment.decision.margin:g}"),
     ]  # fmt: skip
@@ -182,7 +182,7 @@ def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
     bound = collapse_words(data)
     if bound:
         facts.append(("generators that failed", bound))
-    facts.append(("scope", "given this training cohort"))
+    facts.append(("scope", effect.scope))
     return facts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -162,3 +163,21 @@ def test_the_same_patients_give_the_same_page(prepared: Prepared) -> None:
     with again.open(track=False):
         prepare_data(again)
     assert page.read_bytes() == before[0]
+
+
+def test_who_is_left_out_is_said_once_and_by_prepare_again(prepared: Prepared) -> None:
+    work, _, whose = prepared
+    said = []
+    for typed in (("compare",), ("prepare",)):
+        stream = io.StringIO()
+        session = Session(
+            experiment_of(work.parent / "patients"),
+            work,
+            Console(stream=stream),
+            engine="inline",
+            typed=typed,
+        )
+        assert len(session.patient_index.excluded) == 1
+        said.append(stream.getvalue())
+    assert "excluded:" not in said[0]
+    assert f"{whose[0]} excluded: " in said[1]

@@ -309,7 +309,7 @@ class Material:
             segmenters[arm] = spec
         stages = {"mask": Phases(first, epochs, epochs), "image": Phases(second, epochs, epochs)}
         ends = dict.fromkeys(segmenters, self.experiment.segmentation.epochs)
-        return Replicate(seed, segmenters, ends, stages, scores, {"gan": synthesis})
+        return Replicate(seed, self.store, segmenters, ends, stages, scores, {"gan": synthesis})
 
     def _segment(self, spec: Spec, dice: float) -> None:
         epochs = self.specs.experiment.segmentation.epochs

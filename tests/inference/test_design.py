@@ -62,7 +62,7 @@ def test_words_never_plan_a_pilot() -> None:
     """Fewer than 10 patients would see the margin; a verdict takes 10."""
     narrow = plan_facts(VarianceComponents(0.001, 0.001, 0.03), 6, 6, 0.017)
     assert narrow.detectable > 0.017
-    assert (narrow.patients_needed, narrow.replicates_needed) == (7, 7)
+    assert (narrow.patients_needed, narrow.replicates_needed) == (10, 7)
     assert "takes 10 patients, or 7 replicates" in detectable_words(narrow)
 
 

@@ -110,7 +110,7 @@ def test_what_must_stand_beside_a_verdict(page: Path) -> None:
     for words in (
         "12 test patients, 5 replicates",
         "given this training cohort",
-        "smallest effect seen with 80 % power",
+        "smallest effect that this design sees in 80 %",
         "worst patient",
         "worst replicate",
         "1 of 5 replicates failed to converge (kept in the comparison); a rate up to 66 %",

@@ -217,6 +217,8 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "arms": (["none", "traditional", "gan", "traditional+gan"], TEST),
     "replicates.count": (6, TEST),
     "replicates.seed": (2000, TRAINED),
+    "replicates.cohorts": ("drawn", TEST),
+    "replicates.cohort_size": (2, TEST),
     "metrics.extractor": ("inception-v3", SCORES | {"baseline"}),
     "metrics.audit_extractors": (["auto"], AUDIT),
     "metrics.inception_weights": ("/elsewhere/weights.pth", NONE),  # the weights' digest enters
@@ -268,6 +270,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
 
 # What else must be said for a value to be valid.
 TOGETHER = {
+    "replicates.cohort_size": {"replicates.cohorts": "drawn"},
     "data.source": {"data.root": "/somewhere"},
     "decision.question": {
         "arms": ["traditional", "traditional+gan", "gan", "traditional+nothing", ADDED]

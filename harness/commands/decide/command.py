@@ -24,12 +24,13 @@ from harness.commands.decide.request import (
 from harness.commands.output_folder import unwritable
 from harness.figures.arms import PairedDots, paired_differences
 from harness.figures.style import short_name, style
+from harness.inference.cohorts import COHORT
 from harness.inference.decision import decide
 from harness.inference.effect import Effect
 from harness.inference.power import collapse_rate_left_open
 from harness.inference.scores_file import read_scores_file
 from harness.inference.table import Table
-from harness.inference.verdict_text import COHORT, LOWER_IS_BETTER
+from harness.inference.verdict_text import LOWER_IS_BETTER
 
 MEASURE = "value"
 """The file does not say what was measured, so the sentences do not either."""
