@@ -106,10 +106,8 @@ def _stages(arms: dict[Arm, str]) -> Iterator[_Planned]:
         for other, both in arms.items():
             alike = (other.augmented, other.order) == (arm.augmented, arm.order)
             if alike and other.pairs.stages == ("mask", "image"):
-                shows = (
-                    "mask stage (Stage I): generated masks in the place of real ones, generated CT"
-                )
-                yield _pair("stage", shows, both, name)
+                shows = "mask stage (Stage I): generated masks in the place of real ones"
+                yield _pair("stage", f"{shows}, both with generated CT", both, name)
 
 
 def _factorial(arms: dict[Arm, str], candidate: Arm) -> Iterator[_Planned]:

@@ -64,10 +64,8 @@ def test_each_stage_has_its_sentence_where_real_masks_were_trained(
     shown = page.text.replace("\u2212", "-").replace("\xa0", " ")
     for one in stages:
         low, high = one["interval_95"]
-        sentence = (
-            f"{one['shows'][1:]}; {one['name']}: {one['mean']:+.4f} test Dice, 95 % interval "
-        )
-        assert f"{sentence}{low:+.4f} to {high:+.4f}." in shown
+        sentence = f"{one['shows'][1:]}; {one['name']}: {one['mean']:+.4f} test Dice"
+        assert f"{sentence}, 95 % interval {low:+.4f} to {high:+.4f}." in shown
 
 
 def test_two_arms_alone_have_nothing_beside_them(smaller: Smaller, tmp_path: Path) -> None:
@@ -80,11 +78,12 @@ def test_two_arms_alone_have_nothing_beside_them(smaller: Smaller, tmp_path: Pat
 
 
 def test_without_a_control_there_is_no_noise_floor(smaller: Smaller, tmp_path: Path) -> None:
-    data = smaller(3, 2)
+    data = with_arm(smaller(3, 2), "real-mask", "traditional", 0.005)
     assert data.table is not None
     data = replace(data, table=Table(c for c in data.table.cells if c.arm != "duplicate"))
     page, summary = written(data, tmp_path)
     check(page)
     assert "The answer and its parts" in page.text
     assert "noise floor" not in page.text
-    assert [one["interval_95"] for one in summary["contrasts"]] == [None] * 3
+    assert [one["interval_95"] for one in summary["contrasts"]] == [None] * 5
+    assert page.text.count("test Dice, no interval.") == 2
