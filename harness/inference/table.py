@@ -62,10 +62,14 @@ class Table:
 
     def difference(self, baseline: str, candidate: str) -> NDArray[np.float64]:
         """candidate - baseline (patients, replicates); NaN where either is missing."""
-        one, other = self.values(candidate), self.values(baseline)
-        found = one - other
+        return self.combination(((candidate, 1.0), (baseline, -1.0)))
+
+    def combination(self, weights: Iterable[tuple[str, float]]) -> NDArray[np.float64]:
+        """Weighted sum of arms (patients, replicates); NaN where one is missing."""
+        parts = np.array([weight * self.values(arm) for arm, weight in weights])
+        found = parts.sum(axis=0)
         # Decimals that all differ by one amount do so up to rounding, which is no spread.
-        if found.size and np.ptp(found) <= ROUNDING * max(np.abs(one).max(), np.abs(other).max()):
+        if found.size and np.ptp(found) <= ROUNDING * np.abs(parts).max():
             return np.full_like(found, found.mean())
         return np.asarray(found, np.float64)
 

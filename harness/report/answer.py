@@ -24,6 +24,7 @@ from harness.inference.effect import Effect
 from harness.inference.table import Table
 from harness.inference.verdict_text import adjusted_for
 from harness.jobs.folder import WorkFolder
+from harness.report.contrasts import Beside, make_contrasts
 from harness.report.data import ReportData
 from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import converged
@@ -67,6 +68,7 @@ class Answer:
     banners: list[str]
     notes: list[str] = field(default_factory=list)
     views: list[EffectView] = field(default_factory=list)
+    beside: Beside | None = None
 
 
 def make_answer(data: ReportData, budget: PictureBudget) -> Answer:
@@ -90,8 +92,9 @@ def make_answer(data: ReportData, budget: PictureBudget) -> Answer:
     sentence = _sentence(first, extended)
     allowed = first.inference.status == "verdict" and bool(first.word) and not extended
     notes = [] if extended else _status_notes(first)
+    beside = make_contrasts(data, first, budget)
     views = [_view(data, effect, budget) for effect in ordered]
-    return Answer(sentence, sentence if allowed else None, banners, notes, views)
+    return Answer(sentence, sentence if allowed else None, banners, notes, views, beside)
 
 
 def _under_way(work: WorkFolder, plan: ComparisonPlan) -> str:
@@ -248,7 +251,8 @@ def _dots_picture(table: Table, effect: Effect, margin: float, budget: PictureBu
         "named."
     )
     if inference.interval_95:
-        caption += f" Thin bar: 95 % interval; thick: 90 %{adjusted_for(effect.comparisons)}."
+        adjusted = adjusted_for(effect.comparisons)
+        caption += f" Thin bar: 95 % interval; thick: 90 %{adjusted and f', both{adjusted}'}."
     alt = f"Dots of paired differences in Dice, {effect.candidate} {MINUS} {effect.baseline}"
     return budget.figure(paired_differences(PairedDots.of(table, effect, margin)), alt, caption)
 

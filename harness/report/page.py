@@ -135,6 +135,7 @@ def _summary(
             for line in arms.lines
         },
         "effects": [_effect(view.effect, data.extended) for view in answer.views],
+        "contrasts": [c.to_dict() for c in answer.beside.contrasts] if answer.beside else [],
         "doses": [asdict(dose) for dose in data.doses],
         "collapse": collapse_summary(data.verdicts),
         "extractors": [asdict(entry) for entry in extractors(data)],

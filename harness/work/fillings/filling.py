@@ -44,7 +44,8 @@ class Filling:
     Attributes:
         words: the pairs, in sentences about an arm.
         colours: of its arms without and with augmentation, "#rrggbb".
-        purpose: what they are there to show; "" where that is plain.
+        purpose: what they are there to show, beside real pairs: its arms are controls; "" where
+            that is plain.
         stream: of the random numbers that draw the extra places: arms of one stream draw alike.
         stages: GAN stages that it needs, "mask" and "image".
         generated: its pairs are none of the patients' own; their fraction of a batch is tuned.

@@ -1,0 +1,66 @@
+"""What must be seen beside the answer: controls, each GAN stage's part, the factorial."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.base.text import MINUS, interval, signed
+from harness.figures.contrasts import noise_floor
+from harness.inference.contrasts import Contrast, contrasts
+from harness.inference.effect import Effect
+from harness.report.data import ReportData
+from harness.report.picture_budget import Picture, PictureBudget
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The contrasts, in one picture with the primary effect.
+
+    Attributes:
+        lines: name, what it shows, mean, interval.
+        stages: what each GAN stage contributes, a sentence each.
+    """
+
+    title: str
+    contrasts: Sequence[Contrast]
+    lines: list[tuple[str, str, str, str]]
+    stages: list[str]
+    picture: Picture
+
+
+def make_contrasts(data: ReportData, effect: Effect, budget: PictureBudget) -> Beside | None:
+    """Beside the primary effect; None where no arm for any of them was trained."""
+    found = contrasts(data.table, data.experiment.decision) if data.table is not None else []
+    if not found:
+        return None
+    controls = any(one.group == "control" for one in found)
+    title = f"The answer and its {'noise floor' if controls else 'parts'}"
+    margin = data.experiment.decision.margin
+    caption = (
+        "The primary effect (diamond) above what it is seen beside (circles): mean differences in "
+        f"test Dice with 95 % intervals, not adjusted; grey: within the margin of {margin:g}; an "
+        "arrow: beyond the axis."
+    )
+    name = f"{effect.candidate} - {effect.baseline}"
+    picture = budget.figure(noise_floor(name, effect.inference, found, margin), title, caption)
+    lines = [
+        (
+            _typeset(one.name),
+            one.shows,
+            signed(one.inference.mean, 4),
+            interval(one.inference.interval_95, 4),
+        )
+        for one in found
+    ]
+    stages = [
+        f"{shows[:1].upper()}{shows[1:]}; {name}: {mean} test Dice, "
+        + (f"95 % interval {wide}." if one.inference.interval_95 else "no interval.")
+        for one, (name, shows, mean, wide) in zip(found, lines, strict=True)
+        if one.group == "stage"
+    ]
+    return Beside(title, found, lines, stages, picture)
+
+
+def _typeset(name: str) -> str:
+    return name.replace(" - ", f" {MINUS} ")
