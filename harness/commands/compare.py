@@ -43,6 +43,7 @@ def run_compare(session: Session) -> dict[str, Any]:
     for line in table_lines(compared, costs, exposures):
         say(line)
     audits = audit.audit(session, compared.plan)
+    (session.console.warn if compared.earlier.trouble else say)(compared.earlier.sentence)
     for line in (*audit.lines(audits), *dose_lines(compared), *verdict_lines(compared)):
         say(line)
     return {
@@ -55,5 +56,6 @@ def run_compare(session: Session) -> dict[str, Any]:
         "effects": [effect.to_dict() for effect in compared.effects],
         "doses": [asdict(dose) for dose in compared.doses],
         "verdicts": [effect.sentence for effect in compared.effects],
+        "earlier_openings": compared.earlier.to_dict(),
         "chosen": dict(compared.choice.origin),
     }

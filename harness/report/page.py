@@ -118,6 +118,7 @@ def _summary(
         "status": first.inference.status if first else "no comparison",
         "conclusive": data.experiment.conclusive,
         "extended": data.extended,
+        "earlier_openings": data.earlier.to_dict() if data.earlier else None,
         "patients": arms.patients,
         "replicates": list(arms.replicates),
         "arms": {
