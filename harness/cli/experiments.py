@@ -73,15 +73,33 @@ def sweep(
 
 
 @experiment_command()
-def compare(options: Options, only_say: DryRun = False) -> None:
+def compare(
+    options: Options,
+    only_say: DryRun = False,
+    declare: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="write the decision rule, dated, to a new file; no more"),
+    ] = None,
+) -> None:
     """Train every arm, evaluate on the test patients once, decide."""
+    if only_say and declare is not None:
+        raise ConfigError(
+            f"--declare must be typed without --dry-run, but got '{declare}' and --dry-run; leave "
+            "one of them out"
+        )
     session = options.session()
     from harness.commands.compare import dry_run, run_compare
+    from harness.commands.declare import declare_rule
 
-    with session.open(track=not only_say):
-        found = dry_run(session) if only_say else run_compare(session)
-    where = NOTHING if only_say else f"scores: {found['scores']}"
-    options.finish(found, where, options.next("compare" if only_say else "report"))
+    with session.open(track=not only_say and declare is None):
+        if declare is not None:
+            found, where = declare_rule(session, declare), f"rule: {declare}"
+        elif only_say:
+            found, where = dry_run(session), NOTHING
+        else:
+            found = run_compare(session)
+            where = f"scores: {found['scores']}"
+    options.finish(found, where, options.next("report" if "scores" in found else "compare"))
 
 
 @experiment_command()

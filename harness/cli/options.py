@@ -61,7 +61,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("-s", "--set", metavar="KEY=VALUE", help="override a setting; repeatable"),
 ]
-Workdir = Annotated[Path, typer.Option(help="everything is written below this folder")]
+Workdir = Annotated[Path, typer.Option(help="what the command makes is written below this folder")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="warnings only")]
 DEFAULT_WORKDIR = Path("harness-work")

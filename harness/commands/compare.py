@@ -49,6 +49,7 @@ def run_compare(session: Session) -> dict[str, Any]:
     for line in table_lines(compared, costs, exposures):
         say(line)
     audits = audit.audit(session, compared.plan)
+    (session.console.warn if compared.earlier.trouble else say)(compared.earlier.sentence)
     told = dose_lines(compared), budget_lines(compared), verdict_lines(compared)
     for line in (*audit.lines(audits), *chain(*told)):
         say(line)
@@ -63,5 +64,6 @@ def run_compare(session: Session) -> dict[str, Any]:
         "doses": [asdict(dose) for dose in compared.doses],
         "budget": asdict(compared.budget),
         "verdicts": [effect.sentence for effect in compared.effects],
+        "earlier_openings": compared.earlier.to_dict(),
         "chosen": dict(compared.choice.origin),
     }

@@ -15,7 +15,9 @@ from harness.commands import steps
 from harness.commands.audit import audit_folders, read_audits
 from harness.commands.chosen_settings import candidates_of, choice, finished_sweeps
 from harness.commands.costs.arms import arm_costs, arm_exposures
+from harness.commands.declare import declared_on
 from harness.commands.session import Session
+from harness.compare.protocol import ComparisonPlan
 from harness.config.render import sanitised
 from harness.inference.budget import NOT_ASKED
 from harness.jobs.folder import versions
@@ -61,9 +63,10 @@ def gather(session: Session) -> ReportData:
         budget=compared.budget if compared else NOT_ASKED,
         costs=arm_costs(session, compared.plan, sweeps, candidates) if compared else (),
         exposures=arm_exposures(session, compared.plan) if compared and prepared else {},
+        earlier=compared.earlier if compared else None,
         audits=audits,
         audit_folders=audit_folders(session, plan) if plan else {},
-        provenance=_provenance(session, results),
+        provenance=[*_provenance(session, results), *_rule(session, plan)],
         ledger=_ledger(results),
         mlflow="`harness ui` with this experiment opens the runs of this work folder in MLflow.",
     )
@@ -102,6 +105,17 @@ def _provenance(session: Session, results: Results) -> list[tuple[str, str]]:
     ]
     numbers = _job_versions(results) or versions()
     return lines + [(f"version of {name}", number) for name, number in numbers.items()]
+
+
+def _rule(session: Session, plan: ComparisonPlan | None) -> list[tuple[str, str]]:
+    """The rule under which the test was opened; it is declared before that or not at all."""
+    opened = session.work.job(plan.opening).result() if plan and plan.opening else None
+    if opened is None:
+        return []
+    digest = str(opened["values"]["rule"])
+    declared = declared_on(session, digest)
+    before = f"; declared on {declared}, before the test was opened" if declared else ""
+    return [("decision rule", digest + before)]
 
 
 def _results(graph: JobGraph) -> Results:

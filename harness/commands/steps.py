@@ -14,6 +14,7 @@ from harness.commands.session import Session
 from harness.commands.sweep_files import SweepFiles
 from harness.commands.sweep_text import trial_line
 from harness.compare.protocol import Comparison, ComparisonPlan
+from harness.compare.user_register import EarlierOpenings, earlier_openings, enter_openings
 from harness.inference.budget import FACTORS, NOT_ASKED, Budget, judge_budget
 from harness.inference.cohorts import Cohorts, mean_overlap
 from harness.inference.crossed_t import PATIENTS_FOR_INTERVAL, REPLICATES_FOR_INTERVAL
@@ -114,12 +115,13 @@ def _show_sweep(session: Session, plan: SweepPlan, files: SweepFiles, last: bool
 
 @dataclass(frozen=True)
 class Compared:
-    """A finished comparison."""
+    """A finished comparison; `earlier`: openings of its test patients in other work folders."""
 
     plan: ComparisonPlan
     table: Table
     effects: tuple[Effect, ...]
     choice: Choice
+    earlier: EarlierOpenings
     doses: tuple[Dose, ...] = ()
     budget: Budget = NOT_ASKED
 
@@ -128,9 +130,13 @@ def compare(session: Session) -> Compared:
     """Train what is missing, evaluate on the test patients once, decide."""
     prepare(session)
     planner = comparison_of(session, choice(session))
+    trouble = ""
 
     def plan(graph: JobGraph) -> ComparisonPlan:
+        nonlocal trouble
         found = planner.plan(graph)
+        if found.opening is not None:  # entered before a test score is submitted
+            trouble = enter_openings(session.root)
         session.views["comparison"] = comparison_views(found, graph, (), None)
         return found
 
@@ -140,7 +146,7 @@ def compare(session: Session) -> Compared:
     for line in (*plan_lines(session), *_same_doses(session, planner)):
         session.console.say(line)
     found = session.drive(plan)
-    compared = read_comparison(session, found)
+    compared = read_comparison(session, found, trouble)
     session.views["comparison"] = comparison_views(found, session.graph(), compared.effects, None)
     return compared
 
@@ -205,8 +211,12 @@ def begun_comparison(session: Session, graph: JobGraph | None = None) -> Compari
     return found if any(session.work.job(spec).path.exists() for spec in specs) else None
 
 
-def read_comparison(session: Session, plan: ComparisonPlan) -> Compared:
-    """The table of a finished comparison and its decision."""
+def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -> Compared:
+    """The table of a finished comparison and its decision.
+
+    Args:
+        trouble: why its opening could not be entered in the user's register.
+    """
     table = measured_tables(session.work, plan.tests)["mean"]["dice"]
     rule = session.experiment.decision
     budget, chosen = _budget(session, plan), choice(session)
@@ -226,8 +236,13 @@ def read_comparison(session: Session, plan: ComparisonPlan) -> Compared:
         "patients": sum(role == "train" for role in session.roles.values()),
         "synthetic_fraction": candidate.synthetic_fraction,
     }
-    at_doses = doses(table, declared, levels, rule)
-    return Compared(plan, table, tuple(effects), chosen, at_doses, budget)
+    assert plan.opening is not None
+    opened = session.work.job(plan.opening).result()
+    assert opened is not None
+    entry = {name: opened["values"][name] for name in ("patients", "rule", "segmenters")}
+    earlier = earlier_openings(session.root, **entry, trouble=trouble)
+    found = doses(table, declared, levels, rule)
+    return Compared(plan, table, tuple(effects), chosen, earlier, found, budget)
 
 
 def _cohorts(session: Session, chosen: Choice) -> Cohorts:

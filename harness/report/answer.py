@@ -93,6 +93,7 @@ def make_answer(data: ReportData, budget: PictureBudget) -> Answer:
     allowed = first.inference.status == "verdict" and bool(first.word) and not extended
     notes = [] if extended else _status_notes(first)
     beside = make_contrasts(data, first, budget)
+    notes += [data.earlier.sentence] if data.earlier is not None else []
     views = [_view(data, effect, budget) for effect in ordered]
     return Answer(sentence, sentence if allowed else None, banners, notes, views, beside)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.compare.protocol import ComparisonPlan
+from harness.compare.user_register import EarlierOpenings
 from harness.config.experiment import Experiment
 from harness.inference.arm_summary import ArmCost
 from harness.inference.budget import NOT_ASKED, Budget
@@ -47,6 +48,8 @@ class ReportData:
     superseded: a comparison is finished under other settings, and none under these.
     comparison, table, effects, doses, budget, costs, exposures: None / empty before the comparison
         is finished.
+    earlier: openings of the test patients in other work folders; None before the comparison is
+        finished.
     audits, audit_folders: values and job folder of each replicate's finished audit, by seed.
     provenance: lines of (what, value): code version, digests, library versions, machine, cost.
     ledger: cost per kind of job: {kind: {"jobs": n, "seconds": s}}.
@@ -72,6 +75,7 @@ class ReportData:
     budget: Budget = NOT_ASKED
     costs: Sequence[ArmCost] = ()
     exposures: Mapping[str, Exposure] = field(default_factory=dict)
+    earlier: EarlierOpenings | None = None
     audits: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     audit_folders: Mapping[int, Path] = field(default_factory=dict)
     provenance: Sequence[tuple[str, str]] = ()

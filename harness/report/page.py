@@ -122,6 +122,7 @@ def _summary(
         "conclusive": data.experiment.conclusive and (not data.effects or data.budget.sufficient),
         "budget": asdict(data.budget) if data.effects else None,
         "extended": data.extended,
+        "earlier_openings": data.earlier.to_dict() if data.earlier else None,
         "patients": arms.patients,
         "replicates": list(arms.replicates),
         "arms": {

@@ -12,6 +12,7 @@ from page_checks import Smaller, check, nothing, rows_of, written
 from page_reader import Page
 
 from harness.compare.protocol import ComparisonPlan
+from harness.compare.user_register import EarlierOpening, EarlierOpenings
 from harness.inference.decision import decide
 from harness.inference.table import Table
 from harness.report.answer import make_answer
@@ -103,6 +104,24 @@ def test_a_verdict_stands_first(everything: ReportData, page: Path) -> None:
     assert shown.index(first.sentence) < shown.index("Secondary comparisons")
     assert f"p, two-sided {first.p:.3f}" in shown
     assert "No answer" not in shown
+
+
+def test_earlier_openings_elsewhere_stand_beside_the_verdict(
+    smaller: Smaller, tmp_path: Path
+) -> None:
+    looks = tuple(EarlierOpening(f"2026-03-0{n}", n, n == 1, False) for n in range(1, 8))
+    page, summary = written(smaller(12, 5, earlier=EarlierOpenings(12, looks)), tmp_path)
+    check(page)
+    assert (
+        "7 earlier openings of these 12 test patients in other work folders: 2026-03-01 (1 of 12 "
+        "patients, the same rule), 2026-03-02 (2 of 12 patients, another rule)"
+    ) in page.text
+    assert "(5 of 12 patients, another rule) and 2 more. The verdict does not count" in page.text
+    assert summary["verdict"] == summary["headline"]
+    assert summary["verdict"] in page.text.replace("\xa0", " ")
+    assert summary["earlier_openings"]["openings"][6] == {
+        "date": "2026-03-07", "patients": 7, "same_rule": False, "same_segmenters": False,
+    }  # fmt: skip
 
 
 def test_what_must_stand_beside_a_verdict(page: Path) -> None:

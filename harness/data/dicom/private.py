@@ -42,14 +42,15 @@ class Pseudonyms:
     """
 
     def __init__(self, folder: Path, key: bytes | None = None) -> None:
-        self._key = key if key is not None else _key(folder / "key")
+        self._key = key if key is not None else private_key(folder / "key")
 
     def of(self, identity: str) -> str:
         """The pseudonym of an identity, e.g. "p-1f0c33ab"."""
         return "p-" + hmac.new(self._key, identity.encode(), hashlib.sha256).hexdigest()[:8]
 
 
-def _key(path: Path) -> bytes:
+def private_key(path: Path) -> bytes:
+    """The random key of 32 bytes at `path`, made there on first use."""
     if not path.exists():
         write_private(path, secrets.token_bytes(32))
     return path.read_bytes()
