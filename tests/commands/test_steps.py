@@ -193,7 +193,7 @@ def tried(baseline: float, candidate: float) -> dict[str, Any]:
 
 
 def test_each_arm_trains_under_what_it_or_the_arm_it_controls_chose(work: Work) -> None:
-    session = work.session(TUNED)
+    session = work.session(TUNED, "arms=[none, traditional, gan, traditional+gan, duplicate]")
     write_chosen(session.home, {"segmentation": tried(2.0, 4.0)})
     settled = choice(session)
     strength = {arm: settings.augmentation.magnitude for arm, settings in settled.of_arm.items()}

@@ -100,7 +100,7 @@ def test_doses_and_candidates_are_shown_and_never_judged(
     levels = [row for row in parsed.rows if row[0] in ("5", "20 (declared)") and len(row) == 5]
     assert [row[3] for row in levels] == [f"{gain + 0.1:+.3f}", f"{gain:+.3f}"]
     assert levels[0][1:3] == [f"{base.mean() - 0.1:.3f}", f"{candidate.mean():.3f}"]
-    assert "goes by\nmagnitude 1 and share 0.5, by hand." in text
+    assert "The comparison goes by magnitude 1 and share 0.5, by hand." in text
     own = "the experiment's own"
     assert [f"{own} (chosen)", "50: 0.630; 100: 0.715", "0.700 0.730"] in parsed.rows
     assert ["magnitude 2", "50: 0.630", "0.630"] in parsed.rows

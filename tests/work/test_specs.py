@@ -218,7 +218,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "replicates.count": (6, TEST),
     "replicates.seed": (2000, TRAINED),
     "replicates.cohorts": ("drawn", TEST),
-    "replicates.cohort_size": (2, TEST),
+    "replicates.cohort_size": (3, TEST),
     "metrics.extractor": ("inception-v3", SCORES | {"baseline"}),
     "metrics.audit_extractors": (["auto"], AUDIT),
     "metrics.inception_weights": ("/elsewhere/weights.pth", NONE),  # the weights' digest enters
