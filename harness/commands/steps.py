@@ -217,18 +217,17 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
     Args:
         trouble: why its opening could not be entered in the user's register.
     """
-    table = measured_tables(session.work, plan.tests)["mean"]["dice"]
-    rule = session.experiment.decision
-    budget, chosen = _budget(session, plan), choice(session)
-    effects = decide(
-        table,
-        rule,
-        extended=plan.extended,
-        at_budget=not budget.sufficient,
-        cohorts=_cohorts(session, chosen),
-    )
+    rule, chosen = session.experiment.decision, choice(session)
+    cohorts = _cohorts(session, chosen)
+    table = measured_tables(session.work, plan.tests, cohorts)["mean"]["dice"]
+    budget = _budget(session, plan)
+    effects = decide(table, rule, extended=plan.extended, at_budget=not budget.sufficient)
     levels = [
-        (p.level.axis, p.level.value, measured_tables(session.work, p.tests)["mean"]["dice"])
+        (
+            p.level.axis,
+            p.level.value,
+            measured_tables(session.work, p.tests, cohorts)["mean"]["dice"],
+        )
         for p in plan.levels
     ]
     candidate = chosen.replicates(session).settings_of(rule.primary[1])

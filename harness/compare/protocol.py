@@ -87,7 +87,9 @@ class Comparison:
         """
         rule = self.rule()  # what makes the opening impossible is said before anything is trained
         arms = self.experiment.arms
-        plan = ComparisonPlan([self._replicate(graph, seed, arms) for seed in self.seeds()])
+        plan = ComparisonPlan(
+            [self._replicate(graph, self.replicates, seed, arms) for seed in self.seeds()]
+        )
         plan.levels = [self._level(graph, level) for level in self.levels()]
         plan.budget = plan_budget(self.replicates, graph)
         trained: dict[str, Input] = {}
@@ -120,8 +122,16 @@ class Comparison:
         training = [digest for digest, role in self.roles.items() if role == "train"]
         return deal_cohorts(training, experiment.replicates, experiment.seed)
 
-    def _replicate(self, graph: JobGraph, seed: int, arms: Sequence[str]) -> Replicate:
-        cohorts, planner, name = self.cohorts(), self.replicates, f"replicate {seed}"
+    def _replicate(
+        self,
+        graph: JobGraph,
+        planner: ReplicatePlanner,
+        seed: int,
+        arms: Sequence[str],
+        at: str = "",
+    ) -> Replicate:
+        """A replicate from its own cohort, where it has one; `at` names its dose."""
+        cohorts, name = self.cohorts(), f"replicate {seed}{at}"
         if cohorts:
             cohort = set(cohorts[seed - self.seeds().start])
             roles = {d: r for d, r in self.roles.items() if r != "train" or d in cohort}
@@ -168,7 +178,7 @@ class Comparison:
         arms = self.experiment.decision.primary
         graph.need(level.replicates.store, label=f"prepare pairs, {level.name}")
         replicates = [
-            level.replicates.plan(graph, seed, arms, f"replicate {seed}, {level.name}")
+            self._replicate(graph, level.replicates, seed, arms, f", {level.name}")
             for seed in self.seeds()
         ]
         return LevelPlan(level, replicates)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.inference.crossed_t import crossed_weighted_t
 from harness.inference.table import Table
 
 
@@ -31,7 +30,7 @@ def arm_means(table: Table) -> list[ArmMean]:
     found = []
     for arm in table.arms:
         values = table.values(arm)
-        interval = crossed_weighted_t(values).interval_95
+        interval = table.infer(values).interval_95
         found.append(
             ArmMean(arm, float(values.mean()), interval, tuple(values.mean(axis=0).tolist()))
         )

@@ -49,6 +49,9 @@ class Cohorts:
         return f"{claim}, with these settings"
 
 
+ONE_COHORT = Cohorts()
+
+
 def mean_overlap(cohorts: Sequence[Collection[str]]) -> float:
     """rho: mean over all pairs of equally large cohorts of the share that both hold."""
     pairs = list(combinations(cohorts, 2))

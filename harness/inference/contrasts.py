@@ -12,7 +12,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.config.arms import Arm, arm_of
-from harness.inference.crossed_t import Inference, crossed_weighted_t
+from harness.inference.crossed_t import Inference
 from harness.inference.table import Table
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def contrasts(table: Table, decision: DecisionConfig) -> list[Contrast]:
         *_factorial(arms, arm_of(decision.candidate)),
     ]
     return [
-        Contrast(group, name, shows, weights, crossed_weighted_t(table.combination(weights)))
+        Contrast(group, name, shows, weights, table.infer(table.combination(weights)))
         for group, name, shows, weights in planned
     ]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.config.questions import Asked
 from harness.inference.cohorts import Cohorts
-from harness.inference.crossed_t import Inference, crossed_weighted_t
+from harness.inference.crossed_t import Inference
 from harness.inference.design import PlanFacts, plan_facts
 from harness.inference.effect import Effect
 from harness.inference.table import Table
@@ -52,7 +52,6 @@ def decide(
     decision: DecisionConfig | DecisionRule,
     extended: bool = False,
     at_budget: bool = False,
-    cohorts: Cohorts | None = None,
     measure: str = "Dice",
     lower_is_better: bool = False,
 ) -> list[Effect]:
@@ -66,25 +65,29 @@ def decide(
         decision: the declared rule.
         extended: the test had been opened before under another rule; no verdict is given.
         at_budget: more updates were not shown to gain less than the margin; the sentences say so.
-        cohorts: of training patients; None is one for all replicates.
         measure: what the cells are, in the sentences.
         lower_is_better: a candidate below the baseline helps; estimates keep their sign.
     """
     asked = decision.comparisons(table.arms)
-    cohorts = cohorts or Cohorts()
-    factor = cohorts.factor(len(table.replicates))
-    found = [crossed_weighted_t(table.difference(*each.pair), factor) for each in asked]
+    found = [table.infer(table.difference(*each.pair)) for each in asked]
     among_each = [None, *(len(asked) - 1 for _ in asked[1:])]
     say = partial(
         sentence,
         at_budget=at_budget,
-        scope=cohorts.words,
+        scope=table.cohorts.words,
         measure=measure,
         lower_is_better=lower_is_better,
     )
     return [
         _effect(
-            each, inference, decision.margin, among, extended, lower_is_better, say, cohorts.words
+            each,
+            inference,
+            decision.margin,
+            among,
+            extended,
+            lower_is_better,
+            say,
+            table.cohorts,
         )
         for each, inference, among in zip(asked, found, among_each, strict=True)
     ]
@@ -98,7 +101,7 @@ def _effect(
     extended: bool,
     lower_is_better: bool,
     say: Callable[..., str],
-    scope: str,
+    cohorts: Cohorts,
 ) -> Effect:
     """`among`: so many secondaries of which this is one; None of the primary comparison."""
     adjusted = inference.among(among or 1)
@@ -124,7 +127,7 @@ def _effect(
         question=asked.question,
         asked=asked.words,
         comparisons=among,
-        scope=scope,
+        cohorts=cohorts,
     )
 
 

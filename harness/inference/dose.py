@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.inference.arm_summary import ArmMean, arm_means
-from harness.inference.crossed_t import crossed_weighted_t
 from harness.inference.decision import DecisionRule
 from harness.inference.table import Table
 
@@ -69,7 +68,7 @@ def _dose(
 ) -> Dose:
     means = {entry.arm: entry for entry in arm_means(table)}
     baseline, candidate = rule.primary
-    inference = crossed_weighted_t(table.difference(baseline, candidate))
+    inference = table.infer(table.difference(baseline, candidate))
     return Dose(
         axis,
         value,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from harness.inference.cohorts import COHORT
+from harness.inference.cohorts import ONE_COHORT, Cohorts
 from harness.inference.crossed_t import Inference
 from harness.inference.design import PlanFacts
 
@@ -29,7 +29,7 @@ class Effect:
             "undecided", or "" without a verdict.
         sentence: the verdict or estimate in one sentence.
         question: "replace", "add", or "" where it is neither; `asked` in words.
-        scope: for which training patients it is claimed, in words.
+        cohorts: for whose training patients it is claimed.
         comparisons: how many secondaries there are, itself among them, for which its word, interval
             and p are adjusted; None for the primary one.
     """
@@ -46,7 +46,7 @@ class Effect:
     sentence: str
     question: str = ""
     asked: str = ""
-    scope: str = COHORT
+    cohorts: Cohorts = ONE_COHORT
     comparisons: int | None = None
 
     @property
@@ -99,5 +99,5 @@ class Effect:
             "equivalence_in_reach": design and design.equivalence_in_reach,
             "word": self.word,
             "sentence": self.sentence,
-            "scope": self.scope,
+            "scope": self.cohorts.words,
         }

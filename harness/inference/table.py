@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.base.files import csv_text
+from harness.inference.cohorts import ONE_COHORT, Cohorts
+from harness.inference.crossed_t import Inference, crossed_weighted_t
 
 ROUNDING = 1e-14
 """Of a difference of two numbers, relative to the larger one."""
@@ -34,10 +36,14 @@ class Table:
     """Cells, with the arms' differences as arrays (patients x replicates).
 
     Names that are numbers are sorted as numbers and come first; arms keep the order of the cells.
+
+    Args:
+        cohorts: whose training patients the replicates have.
     """
 
-    def __init__(self, cells: Iterable[Cell]) -> None:
+    def __init__(self, cells: Iterable[Cell], cohorts: Cohorts = ONE_COHORT) -> None:
         self.cells = tuple(cells)
+        self.cohorts = cohorts
         self.patients = tuple(sorted({c.patient for c in self.cells}, key=_order))
         self.replicates = tuple(sorted({c.replicate for c in self.cells}, key=_order))
         self.arms = tuple(dict.fromkeys(c.arm for c in self.cells))
@@ -72,6 +78,10 @@ class Table:
         if found.size and np.ptp(found) <= ROUNDING * np.abs(parts).max():
             return np.full_like(found, found.mean())
         return np.asarray(found, np.float64)
+
+    def infer(self, values: NDArray[np.float64]) -> Inference:
+        """What values of the table's patients and replicates, or differences of such, say."""
+        return crossed_weighted_t(values, self.cohorts.factor(len(self.replicates)))
 
     def to_csv(self, further: Mapping[str, Table] | None = None) -> str:
         """The cells as CSV: patient, replicate, arm, value; then a column per further table."""

@@ -186,7 +186,7 @@ def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
     bound = collapse_words(data)
     if bound:
         facts.append(("generators that failed", bound))
-    facts.append(("scope", effect.scope))
+    facts.append(("scope", effect.cohorts.words))
     return facts
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.base.text import counted, interval, number, signed
-from harness.inference.crossed_t import Inference, crossed_weighted_t
+from harness.inference.crossed_t import Inference
 from harness.inference.table import Table
 from harness.report.data import ReportData
 from harness.report.results import measured_tables
@@ -45,7 +45,7 @@ def make_measures(data: ReportData) -> Measures:
     """Means over patients and replicates; empty before the test evaluation."""
     if data.comparison is None or data.table is None:
         return Measures()
-    tables = measured_tables(data.work, data.comparison.tests)
+    tables = measured_tables(data.work, data.comparison.tests, data.table.cohorts)
     if len(tables) == 2:  # the mean of one structure is that structure
         del tables["mean"]
     reasons: dict[str, list[str]] = {}
@@ -64,7 +64,7 @@ def _line(
 ) -> MeasureLine:
     values = []
     for name, (title, *_) in COLUMNS.items():
-        result = crossed_weighted_t(measures[name].values(arm))
+        result = measures[name].infer(measures[name].values(arm))
         values.append(_value(result, name))
         if result.note and result.interval_95 is None:
             reasons.setdefault(result.note, []).append(f"{title} of {structure} under {arm}")

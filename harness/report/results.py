@@ -13,6 +13,7 @@ import numpy as np
 from harness.compare.replicate import Replicate
 from harness.figures.curves import Curve
 from harness.figures.trials import TrialDot
+from harness.inference.cohorts import ONE_COHORT, Cohorts
 from harness.inference.table import Cell, Table
 from harness.jobs.folder import WorkFolder
 from harness.jobs.journal import series
@@ -159,12 +160,13 @@ def extractors(data: ReportData) -> list[Extractor]:
 
 
 def measured_tables(
-    work: WorkFolder, tests: Mapping[tuple[str, int], Spec]
+    work: WorkFolder, tests: Mapping[tuple[str, int], Spec], cohorts: Cohorts = ONE_COHORT
 ) -> dict[str, dict[str, Table]]:
     """Tables by structure ("mean" of a patient's structures first) and measure.
 
     Args:
         tests: specs of test scores by arm and replicate; unfinished ones add no cells.
+        cohorts: whose training patients the replicates have.
     """
     cells: dict[str, dict[str, list[Cell]]] = {"mean": {}}
     for (arm, seed), spec in tests.items():
@@ -178,7 +180,7 @@ def measured_tables(
                     group = cells.setdefault(row["structure"], {}).setdefault(name, [])
                     group.append(Cell(row["patient"], seed, arm, value))
     return {
-        structure: {name: Table(group) for name, group in measures.items()}
+        structure: {name: Table(group, cohorts) for name, group in measures.items()}
         for structure, measures in cells.items()
     }
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from harness.config.experiment import DecisionConfig
+from harness.inference.arm_summary import arm_means
 from harness.inference.cohorts import Cohorts, mean_overlap
+from harness.inference.contrasts import contrasts
 from harness.inference.crossed_t import crossed_weighted_t
 from harness.inference.decision import DecisionRule, decide
+from harness.inference.dose import doses
 from harness.inference.table import Cell, Table
 from tests.inference.test_crossed_t import vector
 
@@ -84,10 +88,10 @@ def test_the_sentence_says_for_whom() -> None:
         for p, row in enumerate(vector())
         for r, value in enumerate(0.6 + shift * row)
     ]
-    table, rule = Table(cells), DecisionRule("a", "b", 0.01)
+    rule = DecisionRule("a", "b", 0.01)
     [one], [own], [drawn] = (
-        decide(table, rule, cohorts=cohorts)
-        for cohorts in (None, Cohorts("disjoint", 12), Cohorts("drawn", 20, 0.5))
+        decide(Table(cells, cohorts), rule)
+        for cohorts in (Cohorts(), Cohorts("disjoint", 12), Cohorts("drawn", 20, 0.5))
     )
     assert "given this training cohort" in one.sentence
     assert "for cohorts of 12 training patients from this source, with these settings" in (
@@ -96,3 +100,28 @@ def test_the_sentence_says_for_whom() -> None:
     assert one.inference == own.inference
     assert "corrected for the 50 % that two cohorts share" in drawn.sentence
     assert (one.word, drawn.word) == ("helps", "undecided")
+
+
+def test_all_that_is_said_of_overlapping_cohorts_is_corrected() -> None:
+    cells = [
+        Cell(f"p{p}", r, arm, 0.6 + shift * value)
+        for arm, shift in (("traditional", 0.5), ("traditional+gan", 1.0), ("duplicate", 0.7))
+        for p, row in enumerate(vector())
+        for r, value in enumerate(row)
+    ]
+    plain, drawn = Table(cells), Table(cells, Cohorts("drawn", 20, 0.5))
+    rule = DecisionConfig(secondary=())
+    for said in (
+        lambda table: [mean.interval_95 for mean in arm_means(table)],
+        lambda table: [one.inference.interval_95 for one in contrasts(table, rule)],
+        lambda table: [
+            dose.interval_95
+            for dose in doses(
+                table, {"synthetic_fraction": 0.5}, [("synthetic_fraction", 0.25, table)], rule
+            )
+        ],
+    ):
+        before, after = said(plain), said(drawn)
+        assert len(before) == len(after) > 0
+        for narrow, wide in zip(before, after, strict=True):
+            assert wide[0] < narrow[0] < narrow[1] < wide[1]
