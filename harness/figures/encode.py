@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import itertools
 import re
 from typing import Any
 
@@ -59,14 +58,22 @@ def image_uri(image: NDArray[np.uint8], most: int) -> str:
     PNG, exact, if it fits; else WebP of falling quality; else a smaller picture.
     """
     picture = Image.fromarray(image)
-    uri = _picture_uri(picture, "png")
-    for scale, quality in itertools.product(_SCALES, _WEBP_QUALITY):
-        if len(uri) <= most:
-            break
+    exact = _picture_uri(picture, "png")
+    if len(exact) <= most:
+        return exact
+    for scale in _SCALES:
         size = (round(picture.width * scale), round(picture.height * scale))
         scaled = picture.resize(size, Image.Resampling.LANCZOS).convert("RGB")
-        uri = _picture_uri(scaled, "webp", quality=quality, method=4)
+        *better, worst = _WEBP_QUALITY
+        uri = _webp_uri(scaled, worst)
+        if len(uri) <= most:  # only then is a better one worth its encoding
+            tried = (_webp_uri(scaled, quality) for quality in better)
+            return next((found for found in tried if len(found) <= most), uri)
     return uri
+
+
+def _webp_uri(picture: Image.Image, quality: int) -> str:
+    return _picture_uri(picture, "webp", quality=quality, method=4)
 
 
 def _picture_uri(picture: Image.Image, kind: str, **options: Any) -> str:
