@@ -11,6 +11,7 @@ from harness.commands import audit, steps
 from harness.commands.chosen_settings import candidates_of, finished_sweeps
 from harness.commands.compare_text import (
     budget_lines,
+    contrast_lines,
     dose_lines,
     table_lines,
     verdict_lines,
@@ -50,7 +51,8 @@ def run_compare(session: Session) -> dict[str, Any]:
         say(line)
     audits = audit.audit(session, compared.plan)
     (session.console.warn if compared.earlier.trouble else say)(compared.earlier.sentence)
-    told = dose_lines(compared), budget_lines(compared), verdict_lines(compared)
+    beside = contrast_lines(compared, session.experiment.decision)
+    told = dose_lines(compared), beside, budget_lines(compared), verdict_lines(compared)
     for line in (*audit.lines(audits), *chain(*told)):
         say(line)
     return {

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from harness.commands.steps import Compared
+from harness.config.experiment import DecisionConfig
 from harness.inference.arm_summary import ArmCost, arm_means
+from harness.inference.contrasts import contrasts
 from harness.inference.dose import AXIS_WORDS
 from harness.inference.effect import Effect
 from harness.inference.table import Table
@@ -58,6 +60,17 @@ def dose_lines(compared: Compared) -> list[str]:
             f"{dose.baseline.mean:.3f} -> {dose.candidate.mean:.3f}"
         )
     return lines
+
+
+def contrast_lines(compared: Compared, rule: DecisionConfig) -> list[str]:
+    """Controls, stages and factorial, with their intervals; no verdicts."""
+    found = contrasts(compared.table, rule)
+    lines = ["what the answer is seen beside (95 % interval, not adjusted, no verdicts):"]
+    for one in found:
+        wide = one.inference.interval_95
+        interval = f"({wide[0]:+.4f} to {wide[1]:+.4f})" if wide else "(no interval)"
+        lines.append(f"  {one.name}: {one.inference.mean:+.4f} {interval}   {one.shows}")
+    return lines if found else []
 
 
 def budget_lines(compared: Compared) -> list[str]:

@@ -71,6 +71,8 @@ arms: [none, traditional, gan, traditional+gan, duplicate]
 
 replicates:
   count: 5                # trainings of all stages and arms, own seeds; below 5 there is no verdict
+  cohorts: fixed          # disjoint gives each its own training patients: the answer is then for
+                          # patients like these, not for these
 
 # A search multiplies the cost of a stage by trials x seeds; null skips it.
 sweep:
@@ -82,6 +84,8 @@ decision:
   baseline: traditional
   candidate: traditional+gan
   margin: 0.01            # Dice; the smallest difference that would change what you do
+  budget_seeds: 0         # 3 also trains both arms for half and twice the updates, to see whether
+                          # these suffice; else the verdict says that nobody showed it
 """
 
 

@@ -31,6 +31,7 @@ KILLS = int(os.environ.get("HARNESS_CHAOS_KILLS", "3"))
 SEED = int(os.environ.get("HARNESS_CHAOS_SEED") or random.SystemRandom().randrange(10**6))
 TRIALS = int(os.environ.get("HARNESS_CHAOS_TRIALS", "2"))
 
+SEGMENTERS = {"candidates": 2, "space": {"learning_rate": {"values": [2e-3]}}}
 PHANTOMS: dict[str, Any] = {
     "source": "phantom",
     "phantom": {"patients": 6, "slices": 12, "spacing_mm": [4.0, 3.0, 3.0]},
@@ -42,9 +43,20 @@ EXPERIMENT: dict[str, Any] = {
     "data": PHANTOMS,
     "mask": {"width": 4, "latent": 8},
     "image": {"width": 4},
+    "synthesis": {"pairs": 6},
+    "segmentation": {
+        "channels": [4, 8],
+        "residual_units": 0,
+        "batch_size": 4,
+        "updates": 8,
+        "updates_per_epoch": 4,
+    },
+    "arms": ["traditional", "traditional+gan"],
+    "decision": {"secondary": []},
     "metrics": {"images": 10, "scored_epochs": 2},
     "sweep": {
-        "segmentation": None,
+        # Has segmenters and their scores among the victims; not in the short version.
+        "segmentation": SEGMENTERS if TRIALS > 1 else None,
         "seeds": 2,
         "trials_per_batch": 1,
         "mask": {
@@ -66,7 +78,7 @@ def small() -> dict[str, Any]:
     """A sweep of one stage: two trials and what is read out of them, long enough to be met in its
     middle."""
     experiment = copy.deepcopy(EXPERIMENT)
-    experiment["sweep"]["image"] = None
+    experiment["sweep"]["image"] = experiment["sweep"]["segmentation"] = None
     experiment["sweep"]["seeds"] = 1
     experiment["sweep"]["mask"]["space"]["schedule.epochs"] = {"values": [10, 30]}
     return experiment
