@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -162,13 +161,21 @@ def candidates_of_arm(experiment: Experiment, arm: str) -> list[dict[str, Any]]:
     own = experiment.segmentation
     axes = [path for path in asked.space if _varies(path, arm, own)]
     values = [asked.space[path].values or () for path in axes]
-    points = [dict(zip(axes, point, strict=True)) for point in product(*values)]
-    order = generator(experiment.sweep.seed, "segmenter settings").permutation(len(points))
-    found: dict[str, dict[str, Any]] = {}
-    for params in ({}, *(points[place] for place in order)):
-        key = repr(segmenter_settings(apply(own, params), arm))
-        found.setdefault(key, params)
-    return list(found.values())[: asked.candidates]
+    sizes = [len(listed) for listed in values]
+    order = generator(experiment.sweep.seed, "segmenter settings").permutation(math.prod(sizes))
+    found = {_key(own, {}, arm): dict[str, Any]()}
+    for place in order if axes else ():
+        at = np.unravel_index(int(place), sizes)
+        params = {path: listed[n] for path, listed, n in zip(axes, values, at, strict=True)}
+        found.setdefault(_key(own, params, arm), params)
+        if len(found) == asked.candidates:
+            break
+    return list(found.values())
+
+
+def _key(own: SegmentationConfig, params: Mapping[str, Any], arm: str) -> str:
+    """The same for settings that are one in an arm."""
+    return repr(segmenter_settings(apply(own, params), arm))
 
 
 def _varies(path: str, arm: str, own: SegmentationConfig) -> bool:

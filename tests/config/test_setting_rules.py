@@ -71,9 +71,9 @@ from config_complaint import MASK_KEYS, complaint
         ),
         (
             "sweep: {segmentation: {space: {synthetic_fraction: {values: [0]}}}}",
-            "sweep.segmentation.space.synthetic_fraction.values must leave a pair to either side in "
-            "every batch, but got 0, which is 0 of the 16 pairs of segmentation.batch_size; take "
-            "another fraction or a larger batch",
+            "sweep.segmentation.space.synthetic_fraction.values must leave a pair to either side "
+            "in every batch, but got 0, which is 0 of the 16 pairs of segmentation.batch_size; "
+            "take another fraction or a larger batch",
         ),
         (
             "segmentation: {synthetic_fraction: 0.02}",
