@@ -17,17 +17,22 @@ import csv
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from harness.base.rng import generator
+from harness.inference.cohorts import Cohorts
 from harness.inference.crossed_t import VarianceComponents
 from harness.inference.power import smallest_detectable_effect
 from harness.inference.simulation import (
     count,
     count_tables,
+    excludes_zero,
     from_mean_squares,
     monte_carlo_error,
+    summarise,
     wilcoxon_on_one_replicate,
 )
 
@@ -105,12 +110,43 @@ def shape_rate(
     return found.rejected
 
 
+def cohort_rate(
+    way: str, corrected: bool, sd: float, patients: int, replicates: int, repeats: int
+) -> float:
+    """Share of true nulls rejected where each replicate learns from 20 patients of its own.
+
+    Args:
+        way: "one" cohort for all, so many patients to draw from, or "disjoint".
+        sd: of a cohort's effect, the mean of its members'.
+    """
+    rng = generator(0, "inference", "cohorts", way, repr(sd), replicates)
+    size, pool = 20, int(way) if way.isdigit() else 0
+    if pool:
+        members = sd * math.sqrt(size) * rng.standard_normal((repeats, pool))
+        drawn = rng.random((repeats, replicates, pool)).argsort(axis=2)[:, :, :size]
+        effects = np.take_along_axis(members[:, None, :], drawn, axis=2).mean(axis=2)
+    else:
+        effects = sd * rng.standard_normal((repeats, 1 if way == "one" else replicates))
+        effects = np.broadcast_to(effects, (repeats, replicates))
+    tables = 0.019 * rng.standard_normal((repeats, patients, 1)) + effects[:, None, :]
+    tables = tables + 0.006 * rng.standard_normal((repeats, 1, replicates))
+    tables = tables + 0.02 * rng.standard_normal((repeats, patients, replicates))
+    factor = Cohorts("drawn", size, size / pool).factor(replicates) if corrected else 1.0
+    found = summarise(tables)
+    found = replace(found, by_replicate=factor * found.by_replicate)
+    return float(excludes_zero(found).mean())
+
+
 def ours(row: Row) -> tuple[float, float, int]:
     """Lowest and highest rate of the row's settings, and the repeats behind each."""
     size = row.patients, row.replicates
     if row.table == "case":
         rate = normal_rate(CASES[row.name], *size)
         return rate, rate, 20_000
+    if row.table == "cohorts":
+        way, kind, sd = row.name.split()
+        rate = cohort_rate(way, kind == "corrected", float(sd), *size, row.repeats)
+        return rate, rate, row.repeats
     if row.table == "settings":
         rates = [normal_rate(spread, *size, row.repeats) for spread in SETTINGS]
     else:
@@ -168,7 +204,9 @@ def _show_wilcoxon() -> None:
 def main(options: list[str]) -> int:
     """Print the whole table, theirs beside ours; exit code 1 if a row is out of tolerance."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks inference")
-    parser.add_argument("--table", choices=("case", "settings", "shape"), help="only this one")
+    parser.add_argument(
+        "--table", choices=("case", "settings", "shape", "cohorts"), help="only this one"
+    )
     only = parser.parse_args(options).table
     rows = [row for row in reference() if only in (None, row.table)]
     print("True nulls rejected at 5 % (%); deviations in Monte-Carlo errors, 3 are allowed")
