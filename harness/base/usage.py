@@ -40,6 +40,8 @@ def usage_sentence(error: Any) -> str:
         return f"{command} needs {_name(error.param)}, but got none{look}"
     if extra is not None:
         hint = f"; did you mean '-s {extra[1]}'?" if "=" in extra[1] else "; leave it out"
+        if extra[1].startswith("="):
+            hint = "; write a setting without spaces: -s SETTING=VALUE"
         return f"{command} must get no further argument, but got '{extra[1]}'{hint}"
     if kind == "BadOptionUsage" and "requires" in said:
         many = re.search(r"\d+", said.rpartition("requires")[2])

@@ -128,9 +128,12 @@ def run_collapse(session: Session) -> dict[str, Any]:
     """The verdict on every seed of the sweeps, its evidence on the page and in MLflow."""
     found = judge_sweeps(session)
     if not found:
+        sweep = session.experiment.sweep
+        swept = sweep.mask is not None or sweep.image is not None
         raise DataError(
             "collapse judges trainings of a sweep, but this experiment has none in this work "
-            "folder; run harness sweep first"
+            "folder; "
+            + ("run harness sweep first" if swept else "give sweep.mask or sweep.image a space")
         )
     page = write_page(session)
     show_verdicts(session, found, Path(page["report"]))

@@ -28,7 +28,10 @@ def dry_run(session: Session) -> dict[str, Any]:
     from harness.commands.costs.dry_run import dry_run as say  # by torch, which takes seconds
 
     steps.prepare(session)
-    return say(session, ["comparison"])
+    found = say(session, ["comparison"])
+    for line in steps.floor_words(session):
+        session.console.warn(line)
+    return found
 
 
 def run_compare(session: Session) -> dict[str, Any]:

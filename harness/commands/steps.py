@@ -17,7 +17,12 @@ from harness.compare.protocol import Comparison, ComparisonPlan
 from harness.compare.user_register import EarlierOpenings, earlier_openings, enter_openings
 from harness.inference.budget import FACTORS, NOT_ASKED, Budget, judge_budget
 from harness.inference.cohorts import Cohorts, mean_overlap
-from harness.inference.crossed_t import PATIENTS_FOR_INTERVAL, REPLICATES_FOR_INTERVAL
+from harness.inference.crossed_t import (
+    PATIENTS_FOR_INTERVAL,
+    PATIENTS_FOR_VERDICT,
+    REPLICATES_FOR_INTERVAL,
+    REPLICATES_FOR_VERDICT,
+)
 from harness.inference.decision import decide
 from harness.inference.design import (
     assumed_components,
@@ -145,6 +150,8 @@ def compare(session: Session) -> Compared:
     session.console.heading(f"Comparison of {arms} over {replicates}")
     for line in (*plan_lines(session), *_same_doses(session, planner)):
         session.console.say(line)
+    for line in floor_words(session):
+        session.console.warn(line)
     found = session.drive(plan)
     compared = read_comparison(session, found, trouble)
     session.views["comparison"] = comparison_views(found, session.graph(), compared.effects, None)
@@ -176,6 +183,20 @@ def plan_lines(session: Session) -> list[str]:
         f"{components.replicate:g}, residual {components.residual:g} (decision.assumed)"
     )
     return [assumed, detectable_words(facts), equivalence_words(facts)]
+
+
+def floor_words(session: Session) -> list[str]:
+    """Why a comparison that means to conclude will have no verdict, however it turns out."""
+    patients = sum(role == "test" for role in session.roles.values())
+    replicates = session.experiment.replicates.count
+    enough = patients >= PATIENTS_FOR_VERDICT and replicates >= REPLICATES_FOR_VERDICT
+    if enough or not session.experiment.conclusive:
+        return []
+    return [
+        f"no verdict can come of this: it needs {PATIENTS_FOR_VERDICT} test patients and "
+        f"{REPLICATES_FOR_VERDICT} replicates or more, but there are {patients} and {replicates} "
+        "(data.roles, replicates.count)"
+    ]
 
 
 def need_masks(session: Session) -> None:

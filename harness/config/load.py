@@ -96,6 +96,8 @@ def _read_text(path: Path) -> str:
         raise ConfigError(
             f"the experiment must be a readable YAML file, but got '{path.name or path}' "
             f"({error.strerror})"
+            + "; harness init FOLDER writes one"
+            * isinstance(error, IsADirectoryError)
         ) from error
 
 

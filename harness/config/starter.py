@@ -32,7 +32,8 @@ data:
   @structures
   # Regular expressions of a structure's names, tried on each name in turn: `(?i)` ignores
   # capitals, `^` and `$` are the name's two ends. A structure without any goes by its usual names
-  # (docs/own-data.md).
+  # (docs/own-data.md), one with some by these alone:
+  #   parotid_left: ['(?i)^parotis li$', '(?i)parotid.*l']
   @named
   @patterns
   # Patients, not slices, are divided, before anything is fitted. The test patients decide the

@@ -203,7 +203,8 @@ REFUSED: dict[str, str] = {
     "report tiny.yaml --publish=": f"a value must not be empty, but got '' for --publish; {EMPTY}",
     "run empty.yaml": "empty.yaml: the file must be a mapping (`name: ...`), but got nothing",
     "run list.yaml": 'list.yaml: the file must be a mapping (`name: ...`), but got ["a", "b"]',
-    "run folder": "the experiment must be a readable YAML file, but got 'folder' (Is a directory)",
+    "run folder": "the experiment must be a readable YAML file, but got 'folder' (Is a directory); "
+    "harness init FOLDER writes one",
     "run open.yaml": "open.yaml, line 2: the text must be YAML, but reading stopped: while parsing "
     "a flow node expected the node content, but found '<stream end>'",
     "config tiny.yaml -s seed=": "-s seed: seed must be a whole number >= 0, but got null",

@@ -112,7 +112,8 @@ def test_a_missing_file_is_said_without_its_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_experiment(tmp_path)
     assert str(caught.value) == (
-        f"the experiment must be a readable YAML file, but got '{tmp_path.name}' (Is a directory)"
+        f"the experiment must be a readable YAML file, but got '{tmp_path.name}' (Is a directory); "
+        "harness init FOLDER writes one"
     )
 
 

@@ -34,7 +34,7 @@ def dry_run(session: Session, keys: Sequence[str]) -> dict[str, Any]:
     Args:
         keys: of `costs.forecast.NAMES`.
     """
-    parts, per_unit = ahead.plan_ahead(session, keys), ahead.seconds_per_unit(session)
+    parts, per_unit = ahead.plan_ahead(session, keys), ahead.seconds_per_unit(session, now=True)
     per_unit |= _scores(session, parts)
     sizes = {
         section: network_size(session.experiment, section, session.specs.compute_of(kinds[0]))

@@ -79,8 +79,12 @@ def plan_ahead(session: Session, keys: Iterable[str]) -> list[Part]:
     return found
 
 
-def seconds_per_unit(session: Session) -> dict[str, float]:
-    """Seconds of a worker for an epoch of each kind of training, from steps on this machine."""
+def seconds_per_unit(session: Session, now: bool = False) -> dict[str, float]:
+    """Seconds of a worker for an epoch of each kind of training, from steps on this machine.
+
+    Args:
+        now: time steps now; else those that were timed when precisions were chosen will do.
+    """
     store = Store.open(session.work.job(session.store).path / "store")
     pairs = len(store.select(role="train", selected=True))
     settings = session.experiment.segmentation
@@ -89,7 +93,7 @@ def seconds_per_unit(session: Session) -> dict[str, float]:
         "image": pairs,
         "segmentation": settings.updates_per_epoch * settings.batch_size,
     }
-    rates = {section: image_rate(session, section) for section in images}
+    rates = {section: image_rate(session, section, now) for section in images}
     return {
         kind: images[section] / rates[section]
         for section, kinds in TRAININGS.items()
@@ -97,12 +101,13 @@ def seconds_per_unit(session: Session) -> dict[str, float]:
     }
 
 
-def image_rate(session: Session, section: str) -> float:
+def image_rate(session: Session, section: str, now: bool = False) -> float:
     """Images per second of a network's steps: as frozen in the work folder, else timed now."""
     from harness.commands.costs.step_timing import image_rate as timed  # takes torch
 
     precisions = session.compute["precision"]
-    frozen = precisions.rate(section) if isinstance(precisions, Precisions) else None
+    known = isinstance(precisions, Precisions) and not now
+    frozen = precisions.rate(section) if known else None
     compute = session.specs.compute_of(TRAININGS[section][0])
     return frozen or timed(session.experiment, section, compute)
 

@@ -109,7 +109,7 @@ def look(root: Path, private: Path, console: Console) -> Looked:
             f"-s data.root={shlex.quote(str(root))}"
         )
     if not found.people:
-        without = f"{counted(len(found.reasons), 'patient')} without ({found.why})"
+        without = f"{counted(len(found.reasons), 'patient')} who cannot be used ({found.why})"
         what = without if found.reasons else held(headers)
         raise DataError(
             "harness init needs patients with CT and contours (DICOM series with structure sets, "

@@ -162,7 +162,7 @@ def _resolved(word: str, looked: Looked) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _exactly(name: str) -> tuple[str, ...]:
-    return (f"^{re.escape(name)}$",)
+    return ("^" + re.escape(name).replace("\\ ", " ") + "$",)
 
 
 def _side(name: str) -> str:

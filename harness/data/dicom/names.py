@@ -41,7 +41,7 @@ def match(
         if with_contours:
             chosen[structure] = with_contours[0]
     if not chosen:
-        raise DataError(_none(rois, structures))
+        raise DataError(_none(rois, structures, patterns))
     return chosen
 
 
@@ -62,12 +62,18 @@ def is_named(name: str, structure: str, patterns: Mapping[str, Sequence[str]]) -
     return any(re.search(expression, name) for expression in expressions)
 
 
-def _none(rois: Sequence[Roi], structures: Sequence[str]) -> str:
+def _none(
+    rois: Sequence[Roi], structures: Sequence[str], patterns: Mapping[str, Sequence[str]]
+) -> str:
     wanted = ", ".join(structures)
     if not any(roi.contours for roi in rois):
         return f"{wanted} must be contoured, but its structure set has no contours"
     names = listed(roi.name for roi in rois if roi.contours)
-    return f"{wanted} must be contoured, but its structure set has {names}; see data.patterns"
+    own = [structure for structure in structures if patterns.get(structure)]
+    instead = ", which stand in the place of the usual names" if own else ""
+    return (
+        f"{wanted} must be contoured, but its structure set has {names}; see data.patterns{instead}"
+    )
 
 
 def listed(names: Iterable[str]) -> str:

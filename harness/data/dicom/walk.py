@@ -83,6 +83,9 @@ SETS = ("rtstruct", "seg")
 """Kinds of structure sets: contours, and masks."""
 
 
+NO_DICOM = "not a readable DICOM file"
+
+
 @dataclass(frozen=True)
 class Header:
     """What grouping needs to know of a file.
@@ -196,7 +199,8 @@ def no_folder(path: Path) -> str:
     """Why a path is no folder of patients, and what to do."""
     if not path.exists():
         return "there is none of that name; check the path"
-    return _header(1, path, {}).reason or "it is a file; name its folder"
+    reason = _header(1, path, {}).reason
+    return "it is a file; name its folder" if reason in ("", f"it is {NO_DICOM}") else reason
 
 
 def held(headers: Sequence[Header]) -> str:
@@ -216,7 +220,7 @@ def _what_is(path: Path) -> str:
         return "an NRRD volume, which the source `images` reads"
     if head[:4] in (b"PK\3\4", b"7z\xbc\xaf", b"Rar!") or head[:2] == b"\x1f\x8b":
         return "an archive; unpack it"
-    return "not a readable DICOM file"
+    return NO_DICOM
 
 
 def _described(seen: tuple[int, str, int, int], dataset: Dataset) -> Header:
