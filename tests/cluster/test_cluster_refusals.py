@@ -29,7 +29,7 @@ from harness.jobs.spec import Request, Spec
 pytestmark = pytest.mark.cluster
 
 
-def until(true: Callable[[], bool], seconds: float = 90.0) -> None:
+def until(true: Callable[[], bool], seconds: float = 240.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end

@@ -310,7 +310,7 @@ def test_no_file_from_before_the_test_knows_the_mark(plain: Ran, marked: Ran) ->
     }
     records = {name for name in left_by(plain) if name.endswith(": result.json")}
     assert {name.split(",")[0] for name in records} == {
-        "prepare", "real-diversity", "mask-score", "image-score", "synthesis"
+        "prepare", "real-diversity", "mask-score", "image-score", "synthesis", "validation-score"
     }  # fmt: skip
 
 

@@ -167,6 +167,8 @@ def test_closest_pairs_name_no_training_image_twice() -> None:
     assert pairs[0].reference == pytest.approx(min(others))
     assert closest_pairs(near, 2) == pairs[:2]
     assert closest_pairs(near, 0) == []
+    alone = neighbours(t, "x" * 6, h, [7, 8, 9], made)  # one training patient
+    assert [pair.reference for pair in closest_pairs(alone, 2)] == [None, None]
 
 
 def test_copies_are_measured_with_a_local_ruler() -> None:

@@ -80,7 +80,7 @@ def _draw(
 
     listed, shown = [], []
     for pair in closest_pairs(near, SHOWN):
-        share = pair.distance / pair.reference if pair.reference > 0 else np.nan
+        share = pair.distance / pair.reference if pair.reference else np.nan
         names = synthetic.names[pair.synthetic], real.names[pair.training]
         images = synthetic.images[pair.synthetic], real.images[pair.training]
         shown.append(Likeness(*images, *names, share))

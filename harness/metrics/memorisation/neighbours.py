@@ -180,13 +180,14 @@ class Pair:
     Attributes:
         synthetic, training: rows of the feature arrays.
         distance: between them.
-        reference: from that training image to its nearest of another training patient.
+        reference: from that training image to its nearest of another training patient; None where
+            there is no other.
     """
 
     synthetic: int
     training: int
     distance: float
-    reference: float
+    reference: float | None
 
 
 def closest_pairs(near: Neighbours, count: int) -> list[Pair]:
@@ -199,5 +200,6 @@ def closest_pairs(near: Neighbours, count: int) -> list[Pair]:
             break
         if found not in pairs:
             reference = float(near.between[found, near.role].min())
-            pairs[found] = Pair(int(row), found, float(distance[row]), reference)
+            known = reference if np.isfinite(reference) else None
+            pairs[found] = Pair(int(row), found, float(distance[row]), known)
     return list(pairs.values())
