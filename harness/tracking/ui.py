@@ -99,8 +99,7 @@ def _links(base: str, store: MlflowStore, experiment: str) -> dict[str, Any]:
             links[f"{name} leaderboard"] = pages.shared(tables[name])
         if name in ("mask", "image"):
             where = f'tags.kind = "seed" and tags.stage = "{name}"'
-            if client.search_runs([tracked.experiment_id], where, max_results=1):
-                links[f"{name} sweep"] = pages.charts("quality/kid", where)
+            links[f"{name} sweep"] = pages.charts("quality/kid", where)
     return links
 
 
@@ -108,7 +107,7 @@ def _say(
     links: Mapping[str, str], dashboards: Mapping[str, str], say: Callable[[str], None]
 ) -> None:
     for name, address in links.items():
-        say(f"{name}: {address}")
+        say(address if name == "runs" else f"{name}: {address}")
     for stage, command in dashboards.items():
         say(f"{stage} study in Optuna's dashboard: {command}")
     if dashboards and importlib.util.find_spec("optuna_dashboard") is None:
