@@ -29,7 +29,8 @@ def read_audits(
 ) -> dict[int, dict[str, Any]]:
     """Ask the graph for every audit and its parts; values of those that are finished, by seed."""
     specs = audit_specs(session, plan)
-    for replicate in plan.replicates if specs else ():
+    stores = {replicate.store.digest: replicate for replicate in plan.replicates if specs}
+    for replicate in stores.values():  # replicates of one cohort share the parts
         parts = session.specs.audit_parts(replicate.store, _judge(plan, replicate))
         for name, spec in parts.items():
             graph.need(spec, label=name.replace("-", " of real ", 1))

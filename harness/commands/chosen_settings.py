@@ -208,7 +208,8 @@ def tuning_of(session: Session, graph: JobGraph | None = None) -> TuningPlan | N
     begun = [
         spec
         for arm in found.arms.values()
-        for rung in (rung for candidate in arm.candidates for rung in candidate.rungs)
+        for candidate in arm.candidates
+        for rung in candidate.rungs
         for replicate in rung.replicates
         for spec in replicate.segmenters.values()
         if session.work.job(spec).path.exists()

@@ -267,7 +267,7 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
 
 def _cohorts(session: Session, chosen: Choice) -> Cohorts:
     """Whose training patients the replicates have."""
-    cohorts = comparison_of(session, chosen).cohorts()
+    cohorts = comparison_of(session, chosen).cohorts
     way = session.experiment.replicates.cohorts
     return Cohorts(way, len(cohorts[0]), mean_overlap(cohorts)) if cohorts else Cohorts()
 

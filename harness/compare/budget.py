@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from harness.compare.replicate import Replicate, ReplicatePlanner
-from harness.config.stages import SegmentationConfig
 from harness.inference.budget import FACTORS
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Spec
@@ -23,24 +22,12 @@ class BudgetPlan:
     scores: dict[float, dict[tuple[str, int], Spec]] = field(default_factory=dict)
 
 
-def with_updates(planner: ReplicatePlanner, factor: float) -> ReplicatePlanner:
-    """The same with so many times the updates in every arm."""
-    experiment = planner.specs.experiment
-
-    def times(settings: SegmentationConfig) -> SegmentationConfig:
-        return settings.model_copy(update={"updates": max(1, round(factor * settings.updates))})
-
-    changed = experiment.model_copy(update={"segmentation": times(experiment.segmentation)})
-    own = {arm: times(settings) for arm, settings in planner.of_arm.items()}
-    return replace(planner, specs=replace(planner.specs, experiment=changed), of_arm=own)
-
-
 def plan_budget(planner: ReplicatePlanner, graph: JobGraph) -> BudgetPlan:
     """Ask for both arms of the primary question at every budget on the sweep's seeds, and for their
     validation scores; for nothing where `decision.budget_seeds` is 0."""
     rule, plan = planner.specs.experiment.decision, BudgetPlan()
     for factor in FACTORS if rule.budget_seeds else ():
-        under, at = with_updates(planner, factor), f"{factor:g} x the updates"
+        under, at = planner.with_updates(factor), f"{factor:g} x the updates"
         plan.replicates[factor] = [
             under.plan(graph, seed, rule.primary, f"sweep seed {seed}, {at}")
             for seed in range(rule.budget_seeds)

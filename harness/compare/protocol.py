@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from harness.base.errors import ConfigError, DataError
@@ -112,6 +113,7 @@ class Comparison:
         plan.finished = not graph.pending()
         return plan
 
+    @cached_property
     def cohorts(self) -> list[list[str]]:
         """Content digests of each replicate's training patients; [] where all have the same.
 
@@ -131,9 +133,9 @@ class Comparison:
         at: str = "",
     ) -> Replicate:
         """A replicate from its own cohort, where it has one; `at` names its dose."""
-        cohorts, name = self.cohorts(), f"replicate {seed}{at}"
-        if cohorts:
-            cohort = set(cohorts[seed - self.seeds().start])
+        name = f"replicate {seed}{at}"
+        if self.cohorts:
+            cohort = set(self.cohorts[seed - self.seeds().start])
             roles = {d: r for d, r in self.roles.items() if r != "train" or d in cohort}
             planner = replace(planner, store=planner.specs.prepare(roles))
             graph.need(planner.store, label=f"prepare pairs of the cohort of {name}")
@@ -221,8 +223,8 @@ class Comparison:
             "patients": patients,
             "decision": decision,
         }
-        if cohorts := self.cohorts():
-            rule["cohorts"] = cohorts
+        if self.cohorts:
+            rule["cohorts"] = self.cohorts
         asked = to_dict(experiment.dose_response)
         doses = {axis: levels for axis, levels in asked.items() if levels}
         return {**rule, "dose_response": doses} if doses else rule

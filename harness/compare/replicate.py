@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from harness.config.arms import arm_of
 from harness.config.stages import (
@@ -71,13 +72,26 @@ class ReplicatePlanner:
         """What an arm's segmenters train under."""
         return self.of_arm.get(arm, self.specs.experiment.segmentation)
 
+    def changed(self, **updates: Callable[[SegmentationConfig], Any]) -> ReplicatePlanner:
+        """The same with other settings of the segmenters, each made of those of its arm."""
+
+        def change(settings: SegmentationConfig) -> SegmentationConfig:
+            made = {name: of(settings) for name, of in updates.items()}
+            return settings.model_copy(update=made)
+
+        experiment = self.specs.experiment
+        own = {"segmentation": change(experiment.segmentation)}
+        specs = replace(self.specs, experiment=experiment.model_copy(update=own))
+        of_arm = {arm: change(settings) for arm, settings in self.of_arm.items()}
+        return replace(self, specs=specs, of_arm=of_arm)
+
     def with_fraction(self, synthetic_fraction: float) -> ReplicatePlanner:
         """The same with another synthetic fraction, in every arm."""
-        change, experiment = {"synthetic_fraction": synthetic_fraction}, self.specs.experiment
-        own = experiment.segmentation.model_copy(update=change)
-        specs = replace(self.specs, experiment=experiment.model_copy(update={"segmentation": own}))
-        of_arm = {arm: settings.model_copy(update=change) for arm, settings in self.of_arm.items()}
-        return replace(self, specs=specs, of_arm=of_arm)
+        return self.changed(synthetic_fraction=lambda _: synthetic_fraction)
+
+    def with_updates(self, factor: float) -> ReplicatePlanner:
+        """The same with so many times the updates, in every arm."""
+        return self.changed(updates=lambda settings: max(1, round(factor * settings.updates)))
 
     def plan(self, graph: JobGraph, seed: int, arms: Iterable[str], name: str) -> Replicate:
         """Ask for everything that the arms' segmenters of a seed need, and for them.

@@ -20,7 +20,7 @@ import numpy as np
 from harness.base.errors import DataError
 from harness.base.rng import generator
 from harness.base.text import settings_text
-from harness.compare.budget import scored, with_updates
+from harness.compare.budget import scored
 from harness.compare.replicate import Replicate, ReplicatePlanner
 from harness.config.arms import arm_of
 from harness.config.axes import apply
@@ -238,7 +238,7 @@ class Tuning:
         return ArmTuning(arm, tuple(candidates.values()), best[0], _lead(best))
 
     def _rung(self, graph: JobGraph, arm: str, candidate: Candidate, factor: float) -> Rung:
-        planner = with_updates(self._under(arm, candidate.params), factor)
+        planner = self._under(arm, candidate.params).with_updates(factor)
         named = f"setting {candidate.number + 1} of {arm}, {factor:g} x the updates"
         seeds = range(planner.specs.experiment.sweep.seeds)
         planned = [planner.plan(graph, s, (arm,), f"{named}, sweep seed {s}") for s in seeds]
