@@ -320,7 +320,12 @@ def test_without_any_the_regions_that_are_there_are_listed() -> None:
         )
     assert str(caught.value) == (
         "parotid_left must be contoured, but its structure set has 'BODY', 'Cord'; see "
-        "data.patterns"
+        "data.patterns, which stand in the place of the usual names"
+    )
+    with pytest.raises(DataError) as caught:
+        match(rois("Cord"), ("parotid_left",), {})
+    assert str(caught.value) == (
+        "parotid_left must be contoured, but its structure set has 'Cord'; see data.patterns"
     )
     with pytest.raises(DataError, match=r"'R19' and 5 more; see data\.patterns"):
         match(rois(*[f"R{n:02d}" for n in range(25)]), ("parotid_left",), DEFAULT_PATTERNS)
