@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from harness.base.errors import ConfigError, DataError
@@ -17,6 +17,7 @@ from harness.base.files import digest_of
 from harness.compare.budget import BudgetPlan, plan_budget
 from harness.compare.cohorts import deal_cohorts
 from harness.compare.replicate import Replicate, ReplicatePlanner
+from harness.config.arms import arm_of
 from harness.config.experiment import Experiment, to_dict
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Input, Spec
@@ -49,6 +50,11 @@ class LevelPlan:
     level: Level
     replicates: list[Replicate]
     tests: dict[tuple[str, int], Spec] = field(default_factory=dict)
+
+
+def _given(value: int, settings: object) -> int:
+    """A setting that is the same whatever the others are."""
+    return value
 
 
 @dataclass
@@ -87,10 +93,11 @@ class Comparison:
             ahead: ask for what comes after all training too; of a graph that runs nothing.
         """
         rule = self.rule()  # what makes the opening impossible is said before anything is trained
-        arms = self.experiment.arms
+        arms = [name for name in self.experiment.arms if arm_of(name).order != "longer"]
         plan = ComparisonPlan(
             [self._replicate(graph, self.replicates, seed, arms) for seed in self.seeds()]
         )
+        plan.replicates = self._with_longer(graph, plan.replicates, ahead)
         plan.levels = [self._level(graph, level) for level in self.levels()]
         plan.budget = plan_budget(self.replicates, graph)
         trained: dict[str, Input] = {}
@@ -140,6 +147,37 @@ class Comparison:
             planner = replace(planner, store=planner.specs.prepare(roles))
             graph.need(planner.store, label=f"prepare pairs of the cohort of {name}")
         return planner.plan(graph, seed, arms, name)
+
+    def _with_longer(
+        self, graph: JobGraph, replicates: list[Replicate], ahead: bool
+    ) -> list[Replicate]:
+        """The replicates with the arms that train as long as the generators would, once it is known
+        how long that is; planned ahead, twice the updates."""
+        arms = self.experiment.arms
+        named = {arm_of(name): name for name in arms}
+        made = [arm_of(name) for name in (self.experiment.decision.candidate, *arms)]
+        for arm, name in named.items():
+            if arm.order != "longer":
+                continue
+            generated = next(other for other in made if other.pairs.stages)
+            trained: dict[str, Input] = {}
+            for one in replicates:
+                jobs = enumerate(one.generators(generated))
+                trained |= {f"generator {number}/{one.seed}": job for number, job in jobs}
+                shorter = named[replace(arm, order="mixed")]
+                trained[f"segmenter {one.seed}"] = one.done(shorter)
+            declared = self.replicates.settings_of(name).updates
+            spec = self.replicates.specs.matched_updates(declared, trained)
+            found = graph.need(spec, label=f"updates of {name}")
+            if found is None and not ahead:
+                return replicates
+            updates = found["values"]["updates"] if found else 2 * declared
+            planner = self.replicates.changed(updates=partial(_given, updates))
+            replicates = [
+                one.joined(self._replicate(graph, planner, one.seed, [name]), arms)
+                for one in replicates
+            ]
+        return replicates
 
     def seeds(self) -> range:
         """Replicate seeds; disjoint from the sweep's, which lie below 1000."""

@@ -198,6 +198,11 @@ class DecisionConfig(Section):
     def _question_has_its_arms(self) -> DecisionConfig:
         for side, name in (("baseline", self.baseline), ("candidate", self.candidate)):
             arm = arm_of(name)
+            if arm.order == "longer":
+                raise full_sentences(
+                    f"decision.{side} must be an arm that trains for segmentation.updates, but got "
+                    f"'{name}'; name it in decision.secondary"
+                )
             if arm.order == "added":
                 plain = arm.product.removesuffix(":added")
                 raise full_sentences(

@@ -85,8 +85,8 @@ def ui(
 
 
 def _links(base: str, store: MlflowStore, experiment: str) -> dict[str, Any]:
-    """The runs; the comparison; the arms and each stage's trials as tables, best first; the seeds of
-    both GAN stages' sweeps as curves and sample grids, best first; of these what there is."""
+    """What there is of: the runs; the comparison; the arms and each stage's trials as tables, best
+    first; the seeds of both GAN stages' sweeps as curves and sample grids, best first."""
     client, tracked = _experiment(store, experiment)
     pages, tables = Pages(base, tracked.experiment_id), leaderboard_names(tracked.tags)
     links = {"runs": pages.shared(tables["runs"]) if "runs" in tables else pages.runs()}
