@@ -13,9 +13,8 @@ from functools import cached_property, partial
 from typing import Any
 
 from harness.base.errors import ConfigError, DataError
-from harness.base.files import digest_of
 from harness.compare.budget import BudgetPlan, plan_budget
-from harness.compare.cohorts import deal_cohorts
+from harness.compare.cohorts import deal_cohorts, deal_smaller
 from harness.compare.replicate import Replicate, ReplicatePlanner
 from harness.config.arms import arm_of
 from harness.config.experiment import Experiment, to_dict
@@ -25,17 +24,21 @@ from harness.jobs.spec import Input, Spec
 
 @dataclass(frozen=True)
 class Level:
-    """One dose at which the primary comparison is made beside the declared one.
+    """One dose at which arms are trained beside the declared one.
 
     Attributes:
         axis: "patients" (for training) or "synthetic_fraction".
         value: the dose.
-        replicates: plans the level's, from a store of its own where the patients differ.
+        replicates: plans the level's.
+        arms: both of the primary comparison first.
+        cohorts: training patients of each replicate, where they are fewer.
     """
 
     axis: str
     value: float
     replicates: ReplicatePlanner
+    arms: tuple[str, ...]
+    cohorts: Sequence[Sequence[str]] = ()
 
     @property
     def name(self) -> str:
@@ -138,11 +141,13 @@ class Comparison:
         seed: int,
         arms: Sequence[str],
         at: str = "",
+        cohorts: Sequence[Sequence[str]] = (),
     ) -> Replicate:
-        """A replicate from its own cohort, where it has one; `at` names its dose."""
-        name = f"replicate {seed}{at}"
-        if self.cohorts:
-            cohort = set(self.cohorts[seed - self.seeds().start])
+        """A replicate from its own cohort, where it has one; `at` names its dose, `cohorts` are
+        those of the dose."""
+        name, cohorts = f"replicate {seed}{at}", cohorts or self.cohorts
+        if cohorts:
+            cohort = set(cohorts[seed - self.seeds().start])
             roles = {d: r for d, r in self.roles.items() if r != "train" or d in cohort}
             planner = replace(planner, store=planner.specs.prepare(roles))
             graph.need(planner.store, label=f"prepare pairs of the cohort of {name}")
@@ -188,38 +193,46 @@ class Comparison:
         """The doses beside the declared one, ascending by axis.
 
         Raises:
-            ConfigError: a number of patients that is not below that of the training patients.
+            ConfigError: a number of patients that is not below that of the training patients, or is
+                the declared one.
         """
-        asked = self.experiment.dose_response
-        fewer = [self._fewer(count) for count in sorted(asked.patients)]
-        settings = self.replicates.settings_of(self.experiment.decision.primary[1])
-        return fewer + [
-            Level("synthetic_fraction", share, self.replicates.with_fraction(share))
+        curve, asked = self.experiment.learning_curve, self.experiment.dose_response
+        primary = self.experiment.decision.primary
+        settings = self.replicates.settings_of(primary[1])
+        return [self._fewer(size) for size in sorted(curve.patients)] + [
+            Level("synthetic_fraction", share, self.replicates.with_fraction(share), primary)
             for share in sorted(asked.synthetic_fraction)
             if settings.extra_slots(share) != settings.extra_slots()
         ]
 
-    def _fewer(self, count: int) -> Level:
-        """The comparison from `count` of the training patients, in an order of their own."""
+    @property
+    def size(self) -> int:
+        """Training patients of a replicate."""
+        trained = sum(role == "train" for role in self.roles.values())
+        return len(self.cohorts[0]) if self.cohorts else trained
+
+    def _fewer(self, size: int) -> Level:
+        """A point of the learning curve, below the declared one."""
+        experiment = self.experiment
         training = [digest for digest, role in self.roles.items() if role == "train"]
-        if count >= len(training):
+        if size == self.size or size > len(training):
             raise ConfigError(
-                "dose_response.patients must be below the number of training patients, "
-                f"{len(training)}, but got {count}; the declared comparison has all of them, and "
-                "stands among the doses anyway"
+                "learning_curve.patients must be other numbers than that of the declared "
+                f"comparison, {self.size}, and at most the {len(training)} training patients, but "
+                f"got {size}; the declared comparison stands on the curve anyway"
             )
-        order = sorted(training, key=lambda digest: digest_of([self.experiment.seed, digest]))
-        left_out = set(order[count:])
-        roles = {digest: role for digest, role in self.roles.items() if digest not in left_out}
-        store = self.replicates.specs.prepare(roles)
-        return Level("patients", count, replace(self.replicates, store=store))
+        most = experiment.learning_curve.cohorts
+        cohorts = deal_smaller(training, size, most, experiment.seed)
+        arms = dict.fromkeys((*experiment.decision.primary, *experiment.learning_curve.arms))
+        return Level("patients", size, self.replicates, tuple(arms), cohorts)
 
     def _level(self, graph: JobGraph, level: Level) -> LevelPlan:
-        arms = self.experiment.decision.primary
-        graph.need(level.replicates.store, label=f"prepare pairs, {level.name}")
+        first, count = self.seeds().start, len(level.cohorts) or len(self.seeds())
         replicates = [
-            self._replicate(graph, level.replicates, seed, arms, f", {level.name}")
-            for seed in self.seeds()
+            self._replicate(
+                graph, level.replicates, seed, level.arms, f", {level.name}", level.cohorts
+            )
+            for seed in range(first, first + count)
         ]
         return LevelPlan(level, replicates)
 
@@ -263,6 +276,8 @@ class Comparison:
         }
         if self.cohorts:
             rule["cohorts"] = self.cohorts
+        if experiment.learning_curve.patients:
+            rule["learning_curve"] = to_dict(experiment.learning_curve)
         asked = to_dict(experiment.dose_response)
         doses = {axis: levels for axis, levels in asked.items() if levels}
         return {**rule, "dose_response": doses} if doses else rule

@@ -180,7 +180,14 @@ from config_complaint import MASK_KEYS, complaint
             "pairs: 3",
             "keys of the experiment must be one of: name, question, conclusive, seed, data, mask, "
             "image, synthesis, segmentation, arms, replicates, metrics, sweep, decision, "
-            "dose_response, compute, tracking; but got 'pairs'; did you mean 'synthesis.pairs'?",
+            "learning_curve, dose_response, compute, tracking; but got 'pairs'; did you mean "
+            "'synthesis.pairs'?",
+        ),
+        (
+            "dose_response: {patients: [5]}",
+            "keys of `dose_response` must be one of: synthetic_fraction; but got "
+            "'dose_response.patients'; did you mean 'data.phantom.patients' or "
+            "'learning_curve.patients'?",
         ),
     ],
 )
