@@ -176,7 +176,8 @@ def in_errors(theirs: float, found: float, theirs_n: int, found_n: int) -> float
     """The difference in Monte-Carlo errors of it, the reference's rounding taken off first."""
     pooled = (theirs * theirs_n + found * found_n) / (theirs_n + found_n)
     error = math.hypot(monte_carlo_error(pooled, theirs_n), monte_carlo_error(pooled, found_n))
-    return max(0.0, abs(found - theirs) - ROUNDING) / error
+    beyond = max(0.0, abs(found - theirs) - ROUNDING)
+    return beyond / error if beyond else 0.0
 
 
 def compared(rows: list[Row]) -> Iterator[tuple[Row, float, float, float]]:
