@@ -26,7 +26,7 @@ from harness.base.usage import usage_sentence
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-PLAIN_INTERVAL_S = 10.0
+PLAIN_INTERVAL_S = 30.0
 EXIT_BUG = 1
 EXIT_FAULT = 3
 EXIT_INTERRUPTED = 130

@@ -27,8 +27,8 @@ class JobProgress(Protocol):
     def update(self, key: str, done: float | None = None, text: str = "") -> None:
         """How far a job is, with a few words (losses, rate)."""
 
-    def finish(self, key: str, text: str = "", failed: bool = False) -> None:
-        """A job ended; it leaves a line behind."""
+    def finish(self, key: str, text: str = "", word: str = "done") -> None:
+        """A job ended; it leaves a line behind, which begins with `word`: done, failed, stopped."""
 
     def overall(self, done: int, total: int, left: float | None) -> None:
         """How many jobs of all are done, and the seconds that the others will take."""
@@ -67,14 +67,13 @@ class _Jobs:
         self.jobs[key] = _Job(title, total, now, now, minor)
         return self.jobs[key]
 
-    def end(self, key: str, text: str, failed: bool) -> None:
+    def end(self, key: str, text: str, word: str) -> None:
         """Forget the job; say the line it leaves behind."""
         job = self.jobs.pop(key, None) or _Job(key, None, time.monotonic(), 0.0)
         self.ended += 1
         took = elapsed(time.monotonic() - job.began)
         words = f"{text}, {took}" if text else took
-        if failed or not job.minor:
-            word = "failed" if failed else "done"
+        if word != "done" or not job.minor:
             self.say(f"{word:<7} {self.count()}{job.title}  {words}")
 
     def tell(self, done: int, total: int, left: float | None) -> None:
@@ -113,9 +112,9 @@ class PlainProgress(_Jobs):
                 job.shown = now
                 self.say(f"{'at':<7} {self.count()}{job.where()}")
 
-    def finish(self, key: str, text: str = "", failed: bool = False) -> None:
+    def finish(self, key: str, text: str = "", word: str = "done") -> None:
         with self.lock:
-            self.end(key, text, failed)
+            self.end(key, text, word)
 
     def overall(self, done: int, total: int, left: float | None) -> None:
         with self.lock:
@@ -162,11 +161,11 @@ class TerminalProgress(_Jobs):
                 self.start(key, key)
             self.progress.update(self.tasks[key], completed=done, text=text)
 
-    def finish(self, key: str, text: str = "", failed: bool = False) -> None:
+    def finish(self, key: str, text: str = "", word: str = "done") -> None:
         with self.lock:
             if key in self.tasks:
                 self.progress.remove_task(self.tasks.pop(key))
-            self.end(key, text, failed)
+            self.end(key, text, word)
             self.progress.update(self.all, completed=self.ended)
 
     def overall(self, done: int, total: int, left: float | None) -> None:

@@ -84,7 +84,9 @@ def init(
     found = write_starter(root, output, name, structures, schema, console)
     if json:
         emit_json(found)
-    console.say(f"wrote {output}\nnext: {shlex.join(['harness', 'prepare', str(output)])}")
+    console.say(f"wrote {output}")
+    if found["enough"]:
+        console.say(f"next: {shlex.join(['harness', 'prepare', str(output)])}")
 
 
 @app.command()

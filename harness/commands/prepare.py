@@ -29,7 +29,7 @@ def prepare_data(session: Session) -> dict[str, Any]:
         say(f"{role}: " + ", ".join(f"{number} {what}" for what, number in numbers.items()))
     for name, share in values["lost"].items():
         if share:
-            say(f"{name}: {100 * share:.2g} %")
+            say(f"{name}: {100 * share:.3g} %")
     page = quality.write_page(session)
     say(f"{read_json(page.with_name('quality.json'))['summary']}; quality page: {page}")
     return {

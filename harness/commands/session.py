@@ -257,6 +257,8 @@ class Session:
             except UserError:  # refused: what the command before did is still what is to be known
                 if self._planned is not None and not self._planned.jobs and before is not None:
                     before.write()
+                elif self._planned is not None:
+                    self._planned.refuse()
                 raise
             finally:
                 if self._executor is not None:

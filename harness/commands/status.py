@@ -74,7 +74,8 @@ def status(root: Path, experiment: Path | None = None) -> dict[str, Any]:
 def look(work: WorkFolder, name: str, driver: Mapping[str, Any] | None) -> dict[str, Any]:
     """One experiment: its state, its last command, that command's jobs, its pages.
 
-    The state is "running", "finished", "failed" (a job is to blame), "stopped", or "new" where no
+    The state is "running", "finished", "failed" (a job is to blame), "refused" (a user's error,
+    which the command said), "stopped", or "new" where no
     command of it was noted.
 
     Args:
@@ -101,7 +102,7 @@ def look(work: WorkFolder, name: str, driver: Mapping[str, Any] | None) -> dict[
         foreseen = {"jobs": total, "seconds_left": max(0.0, until - time.time())}
     runs = driver is not None and same_owner(driver, planned.owner)
     return found | {
-        "state": "running" if runs else "finished" if planned.ended else jobs.why_not(),
+        "state": "running" if runs else "finished" if planned.ended else jobs.why_not(planned),
         "command": {"name": planned.command, **planned.owner, "ended": planned.ended},
         "jobs": jobs.counts(),
         "foreseen": foreseen,
@@ -131,9 +132,9 @@ class _Jobs:
             found[kind][state] += 1
         return found
 
-    def why_not(self) -> str:
+    def why_not(self, planned: Planned) -> str:
         """The state of a command that did not come to its end."""
-        return "failed" if self.failures else "stopped"
+        return "failed" if self.failures else "refused" if planned.refused else "stopped"
 
     def _state(self, job: PlannedJob) -> str:
         path = self.work.jobs / job.kind / job.digest

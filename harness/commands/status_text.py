@@ -67,6 +67,8 @@ def _head(entry: Mapping[str, Any], driver: Mapping[str, Any] | None) -> str:
         seen = entry["foreseen"]
         left = f", about {duration(seen['seconds_left'])} left" if seen else ""
         return f"{name}: running: {what}, {_owner(command)}; {done}{left}"
+    if state == "refused":
+        return f"{name}: {what} ended with an error, which it said; {done}"
     saving = len(entry["running"])
     leaving = f"; {counted(saving, 'job')} of it still at work" if saving else ""
     was = f"process {command['pid']} on {command['host']} is gone"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.base.errors import ConfigError
-from harness.base.text import counted, size
+from harness.base.errors import ConfigError, DataError
+from harness.base.text import counted, percent, size
 from harness.commands.chosen_settings import Choice, choice, choose, stage_sweep
 from harness.commands.session import Session
 from harness.commands.sweep_files import SweepFiles
@@ -41,6 +41,9 @@ from harness.tracking.views.comparison import comparison_views
 from harness.tracking.views.sweep import sweep_views
 from harness.work.prepare.kept_scan import drop_kept
 
+LOST = 0.05
+"""Share of a role's structure outside frames from which on it is warned of."""
+
 
 def prepare(session: Session) -> dict[str, Any]:
     """Look at the patients, give them roles, cut pairs; returns the prepare job's values."""
@@ -52,7 +55,31 @@ def prepare(session: Session) -> dict[str, Any]:
 
     values: dict[str, Any] = session.drive(plan)
     drop_kept(session.root / "patient-index")
+    _heed_losses(session, values["lost"])
     return values
+
+
+def _heed_losses(session: Session, lost: Mapping[str, float]) -> None:
+    """Warn of structures of which frames leave a part out.
+
+    Raises:
+        DataError: of a role's patients they hold nothing.
+    """
+    of_frames = {name: share for name, share in lost.items() if "mask crop" not in name}
+    whole = [f"{name}: {percent(n)}" for name, n in of_frames.items() if n > 1 - LOST]
+    if whole:
+        raise DataError(
+            f"frames must hold the structure, but got {whole[0]}; a frame lies where "
+            "training patients have the structure, and these have it elsewhere; take a structure "
+            "with a place of its own in the body, more training patients, or a larger "
+            "data.crop.frame_px or data.spacing_mm"
+        )
+    for name, share in of_frames.items():
+        if share > LOST:
+            session.console.warn(
+                f"{name}: {percent(share)}, which no network sees; a larger data.crop.frame_px or "
+                "data.spacing_mm takes more in"
+            )
 
 
 def sweep(

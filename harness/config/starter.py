@@ -75,7 +75,9 @@ replicates:
   cohorts: fixed          # disjoint gives each its own training patients: the answer is then for
                           # patients like these, not for these
 
-# A search multiplies the cost of a stage by trials x seeds; null skips it.
+# A search multiplies the cost of a stage by trials x seeds; null skips it. With `harness sweep`
+# both sides of the comparison choose their segmenter's settings, which takes about as long as the
+# comparison itself; `segmentation: null` leaves them as they are above.
 sweep:
   mask: null
   image: null

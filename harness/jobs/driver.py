@@ -74,6 +74,7 @@ class Driver:
     failures: dict[str, str] = field(default_factory=dict)
     room_wanted: int = 0
     asked_to_stop: bool = False
+    submitted: bool = False
 
     def drive(self, planner: Planner) -> Any:
         """Run `planner` to its end; returns what its last pass returned.
@@ -117,6 +118,7 @@ class Driver:
             if digest in busy or digest in self.failures:
                 continue
             self.running[self.executor.submit(request)] = _Run(request)
+            self.submitted = True
 
     def _wait(self, progress: Any) -> None:
         """Wait for at least one end, showing progress meanwhile."""
@@ -182,25 +184,26 @@ class Driver:
             self._measure(run)
             progress.finish(run.key, outcome.reason)
         elif outcome.state == "stopped":
-            progress.finish(run.key, "stopped, state saved")
+            progress.finish(run.key, "state saved", "stopped")
             self._stop()
         elif outcome.state == "crowded":
-            progress.finish(run.key, outcome.reason, failed=True)
+            progress.finish(run.key, outcome.reason, "failed")
         elif outcome.state == "full" and self._lacks_room(run, outcome.wrote):
-            progress.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
+            progress.finish(run.key, f"{outcome.reason}; goes on from its saved state", "failed")
         elif outcome.state in ("lost", "full") and self.lost[run.key] < LOST_RETRIES:
             self.lost[run.key] += 1
-            progress.finish(run.key, f"{outcome.reason}; goes on from its saved state", failed=True)
+            progress.finish(run.key, f"{outcome.reason}; goes on from its saved state", "failed")
         else:
             reason = f"{run.request.label}: {outcome.reason}"
             if outcome.state == "lost":
                 reason += ", every time; where memory ran out, take fewer --workers"
             self.failures[run.key] = reason
-            progress.finish(run.key, outcome.reason.splitlines()[0], failed=True)
+            progress.finish(run.key, outcome.reason.splitlines()[0], "failed")
 
     def _give_up(self) -> None:
         if self.asked_to_stop:
-            raise Stopped("stopped; running jobs saved their state, repeat the command to go on")
+            saved = "running jobs saved their state, " if self.submitted else ""
+            raise Stopped(f"stopped; {saved}repeat the command to go on")
         if self.failures:
             raise JobFailed("; ".join(self.failures.values()))
         raise JobFailed(

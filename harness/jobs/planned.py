@@ -7,6 +7,7 @@ experiments/<name>/planned.json
     foreseen   jobs in all, and when they will be done (seconds since 1970), as of the last job that
                ended; null where nobody can tell
     ended      seconds since 1970; null while it runs, and where it stopped or was killed
+    refused    whether it ended with a user's error, which it said
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Planned:
     jobs: dict[str, PlannedJob] = field(default_factory=dict)
     ended: float | None = None
     foreseen: tuple[int, float] | None = None
+    refused: bool = False
 
     @classmethod
     def read(cls, folder: Path) -> Planned | None:
@@ -58,7 +60,8 @@ class Planned:
         jobs = {job.digest: job for job in listed}
         seen = note.get("foreseen")
         foreseen = None if seen is None else (int(seen[0]), float(seen[1]))
-        return cls(folder, note["command"], note["owner"], jobs, note["ended"], foreseen)
+        refused = bool(note.get("refused"))
+        return cls(folder, note["command"], note["owner"], jobs, note["ended"], foreseen, refused)
 
     def add(self, requests: Iterable[Request], foreseen: tuple[int, float] | None = None) -> None:
         """Note what a planning pass asked for, and how many jobs until when are foreseen."""
@@ -77,6 +80,11 @@ class Planned:
         """Note that the command came to its end."""
         self._write(self.jobs, time.time())
 
+    def refuse(self) -> None:
+        """Note that the command ended with a user's error."""
+        self.refused = True
+        self.write()
+
     def write(self) -> None:
         self._write(self.jobs, self.ended)
 
@@ -88,6 +96,7 @@ class Planned:
             "jobs": listed,
             "foreseen": self.foreseen,
             "ended": ended,
+            "refused": self.refused,
         }
         write_json(self.folder / FILE, note)
         self.jobs, self.ended = jobs, ended  # after the file: a full disk is tried again

@@ -55,7 +55,7 @@ def test_plain_progress_has_start_and_end_and_few_lines_between() -> None:
             progress.update("a", epoch, "D 0.3")
         progress.finish("a", "kid 0.02")
         progress.start("b", "mask, seed 1")
-        progress.finish("b", "no room", failed=True)
+        progress.finish("b", "no room", "failed")
     lines = stream.getvalue().splitlines()
     assert [re.sub(r"\d+ s$", "N s", line) for line in lines] == [
         "start   mask, seed 0",
@@ -82,7 +82,7 @@ def test_plain_progress_of_a_command_is_a_line_for_all_its_jobs() -> None:
         progress.overall(4, 40, 700.0)
         progress.finish("b")
         progress.start("c", "score again", minor=True)
-        progress.finish("c", "no room", failed=True)
+        progress.finish("c", "no room", "failed")
         progress.overall(5, 40, None)
         progress.finish("a")
     lines = [re.sub(r"\d s$", "N s", line) for line in stream.getvalue().splitlines()]

@@ -229,7 +229,8 @@ def test_who_will_be_excluded_is_said(tmp_path: Path) -> None:
     stream = io.StringIO()
     init(root, console=Console(stream=stream))
     said = [line for line in stream.getvalue().splitlines() if line.startswith("warning")]
-    assert len(said) == 1
+    assert len(said) == 2
+    assert said[1].endswith("a verdict needs 10, below that there is an estimate")
     assert said[0].startswith("warning: a patient will be excluded: 'p02': ")
     assert "pixels" in said[0]
     assert "file " not in said[0]

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.base.disk import free_bytes
 from harness.base.text import aligned, counted, duration, size
+from harness.commands.chosen_settings import choice, why_untunable
 from harness.commands.costs import forecast as ahead
 from harness.commands.costs.forecast import Part
 from harness.commands.costs.score_timing import make_stage, timed_score, warning
@@ -60,6 +61,15 @@ def dry_run(session: Session, keys: Sequence[str]) -> dict[str, Any]:
     if busy > 1.5 * (os.cpu_count() or 1):
         session.console.warn(
             f"the machine is busy (load {busy:.1f}): times are of now, and alone they are shorter"
+        )
+    if (
+        list(keys) == ["comparison"]
+        and not choice(session).of_arm
+        and not why_untunable(session.experiment)
+    ):
+        session.console.say(
+            "not in it: both sides' choice of their segmenter's settings, without which they train "
+            "under the experiment's; harness sweep --dry-run says what that takes"
         )
     for text in (*_score_warnings(parts, per_unit), *_at_most(session, parts), *found["problems"]):
         session.console.warn(text)

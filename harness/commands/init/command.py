@@ -21,6 +21,7 @@ from harness.config.json_schema import json_schema
 from harness.config.load import parse_experiment
 from harness.config.starter import Sizes, starter
 from harness.config.yaml_text import write_yaml
+from harness.data.roles import ROLES
 
 
 def write_starter(
@@ -94,6 +95,7 @@ def _to_dict(looked: Looked, target: Target, proposal: Proposal) -> dict[str, An
         "names": dict(looked.names),
         "offers": {offer.words: len(offer.people) for offer in offers(looked)},
         "structures": list(target.structures),
+        "enough": len(target.people) >= len(ROLES),
         "window_hu": list(proposal.window_hu),
         "spacing_mm": proposal.spacing_mm,
     }

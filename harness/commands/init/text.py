@@ -16,9 +16,10 @@ from harness.commands.init.proposal import (
     Proposal,
 )
 from harness.commands.init.targets import SHOWN, Target, offers
-from harness.config.data import CropConfig
+from harness.config.data import CropConfig, DataConfig
 from harness.data.roles import ROLES
 from harness.data.sources.volumes.cases import list_files
+from harness.inference.crossed_t import PATIENTS_FOR_VERDICT
 
 
 def found(looked: Looked, root: Path) -> Iterator[str]:
@@ -53,7 +54,16 @@ def warnings(target: Target, proposal: Proposal) -> Iterator[str]:
     if len(target.people) < len(ROLES):
         yield (
             f"an experiment needs {len(ROLES)} patients or more, one for each role, but "
-            f"{len(target.people)} can be used; prepare will refuse it"
+            f"{len(target.people)} can be used; prepare will refuse it: name another structure "
+            "with --structures, or add patients"
+        )
+        return
+    tested = round(DataConfig().roles.test * len(target.people))
+    if tested < PATIENTS_FOR_VERDICT:
+        yield (
+            f"about {tested} of {counted(len(target.people), 'patient')} will be test patients "
+            f"(data.roles.test); a verdict needs {PATIENTS_FOR_VERDICT}, below that there is an "
+            "estimate"
         )
 
 
