@@ -7,13 +7,14 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, create_model, field_validator, model_validator
+from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
 from harness.base.errors import EnvironmentFault
 from harness.base.registry import Registry
 from harness.config.arms import DEFAULT, ArmName, arm_of, arm_problems
 from harness.config.choices import EXTRACTORS, IMAGE_NETWORKS, MASK_NETWORKS, SEGMENTERS, OneOf
 from harness.config.data import DataConfig
+from harness.config.measures import DICE, MEASURES, Measure, MeasureName
 from harness.config.questions import Asked, Question, asked, question_pairs
 from harness.config.search import SweepConfig
 from harness.config.section import Positive, PositiveFloat, Section, full_sentences, must_differ
@@ -132,20 +133,33 @@ class MetricsConfig(Section):
 
 
 class AssumedComponents(Section):
-    """Standard deviations of a paired difference in Dice to plan with, before any was observed.
+    """Standard deviations of a paired difference to plan with, before any was observed.
 
-    Those observed of traditional+gan against traditional on OpenKBP with 20 training and 30 test
-    patients, narrow networks and 5 replicates; reports/openkbp-compare has the comparison.
+    Those of Dice were observed of traditional+gan against traditional on OpenKBP with 20 training
+    and 30 test patients, narrow networks and 5 replicates; reports/openkbp-compare has the
+    comparison. Those of other measures are scaled from them and come from no study.
     """
 
     patient: float = Field(
-        0.019,
+        DICE.spread[0],
         ge=0,
-        description="assumed sd of a paired difference in Dice over patients, until observed ones "
-        "replace it; from traditional+gan against traditional on OpenKBP, 20 training patients",
+        description="assumed sd of a paired difference in the measure over patients, until "
+        "observed ones replace it; unset: of Dice from traditional+gan against traditional on "
+        "OpenKBP, 20 training patients; of another measure from no published source, set your own",
     )
-    replicate: float = Field(0.006, ge=0, description="likewise over replicates")
-    residual: float = Field(0.02, ge=0, description="likewise, what patient and replicate leave")
+    replicate: float = Field(DICE.spread[1], ge=0, description="likewise over replicates")
+    residual: float = Field(
+        DICE.spread[2], ge=0, description="likewise, what patient and replicate leave"
+    )
+
+
+def _usual(decided: Mapping[str, Any]) -> Measure:
+    """The measure of the settings before; Dice where they have none that is valid."""
+    return MEASURES[decided.get("measure", DICE.name)]
+
+
+def _usual_spread(decided: Mapping[str, Any]) -> dict[str, float]:
+    return dict(zip(AssumedComponents.model_fields, _usual(decided).spread, strict=True))
 
 
 BUDGET_SEEDS = 3
@@ -166,7 +180,17 @@ class DecisionConfig(Section):
         (("traditional", "gan"),),
         description="further pairs [baseline, candidate], adjusted for their number",
     )
-    margin: PositiveFloat = Field(0.01, description="Dice; the smallest difference that matters")
+    measure: MeasureName = Field(
+        DICE.name,
+        description="of test patients, by which everything is decided; settings of the segmenters "
+        "are chosen by it too",
+    )
+    margin: PositiveFloat = Field(
+        default_factory=lambda decided: _usual(decided).margin,
+        description="the smallest difference that matters, in the unit of the measure; unset: "
+        + ", ".join(measure.amount(measure.margin) for measure in MEASURES.values())
+        + ", which are conventions: set your own before the test is opened",
+    )
     budget_seeds: int = Field(
         0,
         ge=0,
@@ -175,8 +199,17 @@ class DecisionConfig(Section):
         "and the verdict says so",
     )
     assumed: AssumedComponents = Field(
-        AssumedComponents(), description="for planning only; no part of the rule, moves no result"
+        # None of its fields counts as given, so that setting one leaves the others to the measure.
+        default_factory=lambda decided: AssumedComponents.model_construct(
+            set(), **_usual_spread(decided)
+        ),
+        description="for planning only; no part of the rule, moves no result",
     )
+
+    @field_validator("assumed", mode="before")
+    @classmethod
+    def _spread_of_the_measure(cls, value: Any, info: ValidationInfo) -> Any:
+        return {**_usual_spread(info.data), **value} if isinstance(value, Mapping) else value
 
     @model_validator(mode="after")
     def _pairs_differ(self) -> DecisionConfig:
@@ -211,6 +244,11 @@ class DecisionConfig(Section):
                 "such as traditional and traditional+gan"
             )
         return self
+
+    @property
+    def measured(self) -> Measure:
+        """What the measure is."""
+        return MEASURES[self.measure]
 
     @property
     def primary(self) -> tuple[str, str]:

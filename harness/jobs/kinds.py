@@ -53,9 +53,9 @@ KINDS: Registry[Kind] = Registry(
         "fresh-phantoms": Kind("harness.work.generate.fresh_phantoms:draw_fresh_phantoms", 1),
         "segmenter": Kind("harness.work.train.segmenter:train_segmenter", 6, training=True),
         "opening": Kind("harness.work.evaluate.opening:open_test", 2),
-        "test-score": Kind("harness.work.evaluate.segmentation_scores:score_test_patients", 3),
+        "test-score": Kind("harness.work.evaluate.segmentation_scores:score_test_patients", 4),
         "validation-score": Kind(
-            "harness.work.evaluate.segmentation_scores:score_validation_patients", 1
+            "harness.work.evaluate.segmentation_scores:score_validation_patients", 2
         ),
     },
 )
