@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -61,13 +60,11 @@ def dose_lines(compared: Compared, measured: Measure) -> list[str]:
         "the declared dose is judged):"
     ]
     for dose in compared.doses:
-        interval = _interval(dose.interval_95, measured)
         mark = "*" if dose.declared else " "
-        lines.append(
-            f" {mark} {AXIS_WORDS[dose.axis]} {dose.value:g}: {_plain(dose.mean, measured)} "
-            f"{interval}   {dose.baseline.mean:.{measured.digits}f} -> "
-            f"{dose.candidate.mean:.{measured.digits}f}"
-        )
+        estimate = _estimate(dose.mean, dose.interval_95, measured)
+        arms = (f"{arm.mean:.{measured.digits}f}" for arm in (dose.baseline, dose.candidate))
+        at = f"{AXIS_WORDS[dose.axis]} {dose.value:g}"
+        lines.append(f" {mark} {at}: {estimate}   {' -> '.join(arms)}")
     return lines
 
 
@@ -76,9 +73,8 @@ def contrast_lines(compared: Compared, rule: DecisionConfig) -> list[str]:
     found = contrasts(compared.table, rule)
     lines = ["what the answer is seen beside (95 % interval, not adjusted, no verdicts):"]
     for one in found:
-        mean = _plain(one.inference.mean, rule.measured)
-        interval = _interval(one.inference.interval_95, rule.measured)
-        lines.append(f"  {one.name}: {mean} {interval}   {one.shows}")
+        estimate = _estimate(one.inference.mean, one.inference.interval_95, rule.measured)
+        lines.append(f"  {one.name}: {estimate}   {one.shows}")
     return lines if found else []
 
 
@@ -90,21 +86,16 @@ def budget_lines(compared: Compared, measured: Measure) -> list[str]:
     for arm in found.arms:
         means = [f"{mean:.{measured.digits}f}" for mean in arm.means]
         each = ", ".join(f"{u}: {mean}" for u, mean in zip(arm.updates, means, strict=True))
-        wide = _interval(arm.doubling.interval_90, measured)
-        lines.append(f"  {arm.arm}: {each}; {_plain(arm.doubling.mean, measured)} {wide}")
+        change = _estimate(arm.doubling.mean, arm.doubling.interval_90, measured)
+        lines.append(f"  {arm.arm}: {each}; {change}")
     said = "suffice" if found.sufficient else f"were not shown to suffice: {found.words}"
     return [*(lines if found.arms else []), f"the updates {said}"]
 
 
-def _plain(mean: float, measured: Measure) -> str:
-    """A difference as a sentence has it."""
-    return f"{mean:+.{measured.digits + 1}f}"
-
-
-def _interval(ends: tuple[float, float] | None, measured: Measure) -> str:
-    """Of a difference."""
-    low, high = (_plain(end, measured) for end in ends or (math.nan, math.nan))
-    return f"({low} to {high})" if ends else "(no interval)"
+def _estimate(mean: float, ends: tuple[float, float] | None, measured: Measure) -> str:
+    """A difference and its interval."""
+    first, *wide = (f"{value:+.{measured.digits + 1}f}" for value in (mean, *(ends or ())))
+    return f"{first} ({' to '.join(wide) or 'no interval'})"
 
 
 def verdict_lines(compared: Compared) -> list[str]:

@@ -153,15 +153,6 @@ class AssumedComponents(Section):
     )
 
 
-def _usual(decided: Mapping[str, Any]) -> Measure:
-    """The measure of the settings before; Dice where they have none that is valid."""
-    return MEASURES[decided.get("measure", DICE.name)]
-
-
-def _usual_spread(decided: Mapping[str, Any]) -> dict[str, float]:
-    return dict(zip(AssumedComponents.model_fields, _usual(decided).spread, strict=True))
-
-
 BUDGET_SEEDS = 3
 """Fewest seeds with an interval over them."""
 
@@ -185,8 +176,9 @@ class DecisionConfig(Section):
         description="of test patients, by which everything is decided; settings of the segmenters "
         "are chosen by it too",
     )
-    margin: PositiveFloat = Field(
-        default_factory=lambda decided: _usual(decided).margin,
+    # Both are never left at what stands here: the validator below asks the measure.
+    margin: PositiveFloat = Field(  # type: ignore[assignment]
+        None,
         description="the smallest difference that matters, in the unit of the measure; unset: "
         + ", ".join(measure.amount(measure.margin) for measure in MEASURES.values())
         + ", which are conventions: set your own before the test is opened",
@@ -198,18 +190,18 @@ class DecisionConfig(Section):
         "trained for half and twice the updates, to see whether these suffice; 0 leaves it open, "
         "and the verdict says so",
     )
-    assumed: AssumedComponents = Field(
-        # None of its fields counts as given, so that setting one leaves the others to the measure.
-        default_factory=lambda decided: AssumedComponents.model_construct(
-            set(), **_usual_spread(decided)
-        ),
-        description="for planning only; no part of the rule, moves no result",
+    assumed: AssumedComponents = Field(  # type: ignore[assignment]
+        {}, description="for planning only; no part of the rule, moves no result"
     )
 
-    @field_validator("assumed", mode="before")
+    @field_validator("margin", "assumed", mode="before")
     @classmethod
-    def _spread_of_the_measure(cls, value: Any, info: ValidationInfo) -> Any:
-        return {**_usual_spread(info.data), **value} if isinstance(value, Mapping) else value
+    def _left_unset_is_the_measures(cls, value: Any, info: ValidationInfo) -> Any:
+        measured = MEASURES[info.data.get("measure", DICE.name)]
+        if isinstance(value, Mapping):
+            usual = zip(AssumedComponents.model_fields, measured.spread, strict=True)
+            return {**dict(usual), **value}
+        return measured.margin if value is None and info.field_name == "margin" else value
 
     @model_validator(mode="after")
     def _pairs_differ(self) -> DecisionConfig:

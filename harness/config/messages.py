@@ -55,8 +55,6 @@ def show(value: Any) -> str:
 
 def _problems(item: Any, model: type[Section]) -> list[Problem]:
     kind, value, location = item["type"], item["input"], item["loc"]
-    if kind == "default_factory_not_called":  # of a default that hangs on a setting found wrong
-        return []
     if kind == "extra_forbidden":
         return [Problem(location, unknown_key(model, location))]
     keys, place = _clean(model, location)

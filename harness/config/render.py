@@ -59,9 +59,7 @@ def _section_lines(section: Section, indent: str) -> list[str]:
             lines += comment_lines(meaning, indent)
             lines += [f"{indent}{name}:", *_section_lines(value, indent + "  ")]
             continue
-        default = None
-        if not field.is_required():
-            default = field.get_default(call_default_factory=True, validated_data=dict(section))
+        default = None if field.is_required() else field.get_default(call_default_factory=True)
         if default is not None and default != value and not isinstance(default, Section | dict):
             meaning += f" (default {show(_to_yaml(default))})"
         lines += _setting_lines(

@@ -51,7 +51,7 @@ def noise_floor(
     places = np.cumsum([0.0, *steps])
     figure, axes = new_figure(FULL_WIDTH, 1.0 + 0.29 * float(places[-1]))
     rows = [primary, *(contrast.inference for contrast in contrasts)]
-    low, high = _limits(rows, margin)
+    (low, high), digits = _limits(rows, margin), measured.digits + 1
     axes.axvspan(-margin, margin, color="#ececec", zorder=0)
     axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
     axes.set_xlim(low, high)
@@ -72,9 +72,8 @@ def noise_floor(
             clip_on=False,
         )  # fmt: skip
         axes.text(
-            1.14, place, signed(row.mean, measured.digits + 1),
-            transform=axes.get_yaxis_transform(), ha="right", va="center", fontsize=8.5,
-            color=colour,
+            1.14, place, signed(row.mean, digits), transform=axes.get_yaxis_transform(), ha="right",
+            va="center", fontsize=8.5, color=colour,
         )  # fmt: skip
     for (one, other), place in zip(pairwise(groups), places[1:], strict=True):
         if one != other:

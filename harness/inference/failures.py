@@ -42,13 +42,9 @@ class ArmFailures:
     def share(self) -> float:
         return self.failed / self.segmentations
 
-    @property
-    def failed_words(self) -> str:
-        return f"{self.failed} of {self.segmentations} ({percent(self.share)})"
-
-    @property
-    def empty_words(self) -> str:
-        return f"{self.empty} of {self.segmentations} ({percent(self.empty / self.segmentations)})"
+    def words(self, count: int) -> str:
+        """So many of the segmentations."""
+        return f"{count} of {self.segmentations} ({percent(count / self.segmentations)})"
 
 
 def arm_failures(
@@ -91,7 +87,7 @@ def failing_words(failures: Sequence[ArmFailures], pair: tuple[str, str]) -> str
         return ""
     baseline, candidate = (of[arm] for arm in pair)
     return (
-        f"{candidate.arm} fails on {candidate.failed_words} of its segmentations of test "
-        f"structures (Dice below {FAILED_BELOW:g}), against {baseline.failed_words} of "
-        f"{baseline.arm}."
+        f"{candidate.arm} fails on {candidate.words(candidate.failed)} of its segmentations of "
+        f"test structures (Dice below {FAILED_BELOW:g}), against "
+        f"{baseline.words(baseline.failed)} of {baseline.arm}."
     )

@@ -229,8 +229,8 @@ def _failures(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
         return []
     worst = {entry.arm: effect.measured.number(entry.worst_tenth) for entry in arms}
     told = {
-        "empty predictions": {entry.arm: entry.empty_words for entry in arms if entry.empty},
-        FAILED: {entry.arm: entry.failed_words for entry in arms},
+        "empty predictions": {entry.arm: entry.words(entry.empty) for entry in arms if entry.empty},
+        FAILED: {entry.arm: entry.words(entry.failed) for entry in arms},
         f"mean {effect.measured.words} of the worst tenth of patients": worst,
     }
     return [(what, "; ".join(map(": ".join, by.items()))) for what, by in told.items() if by]

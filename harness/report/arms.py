@@ -140,9 +140,9 @@ def _observers(data: ReportData) -> ObserverAgreement | None:
 
 def failure_words(entry: ArmFailures, measured: Measure) -> str:
     """Failures of an arm that has some, and its worst patients."""
-    empty = f", {entry.empty_words} empty" if entry.empty else ""
+    empty = f", {entry.words(entry.empty)} empty" if entry.empty else ""
     return (
-        f"{FAILED}: {entry.failed_words}{empty}; worst tenth of patients "
+        f"{FAILED}: {entry.words(entry.failed)}{empty}; worst tenth of patients "
         f"{measured.number(entry.worst_tenth)}"
     )
 
