@@ -180,7 +180,7 @@ class DecisionConfig(Section):
     margin: PositiveFloat = Field(  # type: ignore[assignment]
         None,
         description="the smallest difference that matters, in the unit of the measure; unset: "
-        + ", ".join(measure.amount(measure.margin) for measure in MEASURES.values())
+        + ", ".join(f"{usual.margin:g} for {usual.words}" for usual in MEASURES.values())
         + ", which are conventions: set your own before the test is opened",
     )
     budget_seeds: int = Field(
