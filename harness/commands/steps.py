@@ -13,7 +13,7 @@ from harness.commands.chosen_settings import Choice, choice, choose, stage_sweep
 from harness.commands.session import Session
 from harness.commands.sweep_files import SweepFiles
 from harness.commands.sweep_text import trial_line
-from harness.compare.protocol import Comparison, ComparisonPlan
+from harness.compare.protocol import Comparison, ComparisonPlan, Level
 from harness.compare.user_register import EarlierOpenings, earlier_openings, enter_openings
 from harness.inference.budget import FACTORS, NOT_ASKED, Budget, judge_budget
 from harness.inference.cohorts import Cohorts, mean_overlap
@@ -250,17 +250,14 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
     failures = arm_failures(table, tables, rule.measured.lower_is_better)
     budget = _budget(session, plan)
     effects = decide(table, rule, plan.extended, not budget.sufficient, failures)
-    levels = [
-        (
-            p.level.axis,
-            p.level.value,
-            measured_tables(session.work, p.tests, cohorts)["mean"][rule.measure],
-        )
+    scored = [
+        (p.level, measured_tables(session.work, p.tests, _of_level(p.level, cohorts))["mean"])
         for p in plan.levels
     ]
+    levels = [(level.axis, level.value, by[rule.measure]) for level, by in scored]
     candidate = chosen.replicates(session).settings_of(rule.primary[1])
     declared = {
-        "patients": sum(role == "train" for role in session.roles.values()),
+        "patients": comparison_of(session, chosen).size,
         "synthetic_fraction": candidate.synthetic_fraction,
     }
     assert plan.opening is not None
@@ -277,6 +274,11 @@ def _cohorts(session: Session, chosen: Choice) -> Cohorts:
     cohorts = comparison_of(session, chosen).cohorts
     way = session.experiment.replicates.cohorts
     return Cohorts(way, len(cohorts[0]), mean_overlap(cohorts)) if cohorts else Cohorts()
+
+
+def _of_level(level: Level, cohorts: Cohorts) -> Cohorts:
+    """Whose training patients the replicates of a dose have."""
+    return Cohorts("disjoint", len(level.cohorts[0])) if level.cohorts else cohorts
 
 
 def _budget(session: Session, plan: ComparisonPlan) -> Budget:
