@@ -16,6 +16,7 @@ from harness.compare.replicate import ReplicatePlanner
 from harness.compare.tuning import Tuning, TuningPlan, settings_source, tuned_arms, untunable
 from harness.config.axes import apply
 from harness.config.experiment import Experiment, to_dict
+from harness.config.measures import DICE
 from harness.config.stages import ImageStageConfig, MaskStageConfig, SegmentationConfig
 from harness.jobs.graph import JobGraph
 from harness.jobs.waiting import wait_out
@@ -188,7 +189,8 @@ def _of_arms(
     }
     words = [f"{arm}: {settings_text(entry['arms'][arm]['chosen']) or 'its own'}" for arm in tuned]
     text = (
-        f"{'; '.join(words)} (by validation Dice of whole volumes, among "
+        f"{'; '.join(words)} (by validation {experiment.decision.measured.title} of whole volumes, "
+        "among "
         f"{counted(len(entry['arms'][tuned[0]]['candidates']), 'setting')} each; other arms train "
         "under those of the arm that they control)"
     )
@@ -244,6 +246,7 @@ def tuning_under(session: Session, chosen: Choice) -> Tuning:
 def _tuning_base(session: Session, mask: MaskStageConfig, image: ImageStageConfig) -> str:
     """Digest of what the arms' choice of their settings depends on."""
     experiment = session.experiment
+    measure = experiment.decision.measure
     return digest_of(
         [
             session.store.digest,
@@ -254,6 +257,7 @@ def _tuning_base(session: Session, mask: MaskStageConfig, image: ImageStageConfi
             to_dict(experiment.sweep.segmentation) if experiment.sweep.segmentation else None,
             [experiment.sweep.seeds, experiment.sweep.seed],
             tuned_arms(experiment),
+            *([] if measure == DICE.name else [measure]),  # choices by Dice are still the same
             session.specs.compute_of("segmenter"),
             experiment.seed,
         ]

@@ -41,7 +41,8 @@ def run_compare(session: Session) -> dict[str, Any]:
         foresee(session, ["comparison"])
     compared = steps.compare(session)
     path = session.home / "scores.csv"
-    measures = patient_measures(session.work, compared.plan.tests)
+    rule = session.experiment.decision
+    measures = patient_measures(session.work, compared.plan.tests, rule.measure)
     write_text(path, compared.table.to_csv(measures))
     say = session.console.say
     for stage, origin in compared.choice.origin.items():
@@ -50,12 +51,16 @@ def run_compare(session: Session) -> dict[str, Any]:
     sweeps, candidates = finished_sweeps(session, graph), candidates_of(session, graph)
     costs = arm_costs(session, compared.plan, sweeps, candidates)
     exposures = arm_exposures(session, compared.plan)
-    for line in table_lines(compared, costs, exposures):
+    for line in table_lines(compared, rule.measured, costs, exposures):
         say(line)
     audits = audit.audit(session, compared.plan)
     (session.console.warn if compared.earlier.trouble else say)(compared.earlier.sentence)
-    beside = contrast_lines(compared, session.experiment.decision)
-    told = dose_lines(compared), beside, budget_lines(compared), verdict_lines(compared)
+    told = (
+        dose_lines(compared, rule.measured),
+        contrast_lines(compared, rule),
+        budget_lines(compared, rule.measured),
+        verdict_lines(compared),
+    )
     for line in (*audit.lines(audits), *chain(*told)):
         say(line)
     return {
@@ -64,7 +69,9 @@ def run_compare(session: Session) -> dict[str, Any]:
         "means": {entry.arm: entry.mean for entry in arm_means(compared.table)},
         "costs": [asdict(cost) for cost in costs],
         "exposures": {arm: asdict(seen) for arm, seen in exposures.items()},
-        "question": session.experiment.decision.question,
+        "question": rule.question,
+        "measure": rule.measure,
+        "failures": [asdict(entry) for entry in compared.failures],
         "effects": [effect.to_dict() for effect in compared.effects],
         "doses": [asdict(dose) for dose in compared.doses],
         "budget": asdict(compared.budget),

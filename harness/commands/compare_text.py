@@ -8,12 +8,13 @@ import numpy as np
 
 from harness.commands.steps import Compared
 from harness.config.experiment import DecisionConfig
+from harness.config.measures import Measure
 from harness.inference.arm_summary import ArmCost, arm_means
 from harness.inference.contrasts import contrasts
 from harness.inference.dose import AXIS_WORDS
 from harness.inference.effect import Effect
 from harness.inference.table import Table
-from harness.report.arms import cost_words
+from harness.report.arms import cost_words, failure_words
 from harness.work.slots import Exposure
 
 SHOWN_PATIENTS = 5
@@ -21,19 +22,26 @@ SHOWN_PATIENTS = 5
 
 
 def table_lines(
-    compared: Compared, arm_costs: Sequence[ArmCost], exposures: Mapping[str, Exposure]
+    compared: Compared,
+    measured: Measure,
+    arm_costs: Sequence[ArmCost],
+    exposures: Mapping[str, Exposure],
 ) -> list[str]:
-    """A line per arm: mean test Dice with its interval, every replicate, what it cost; then what a
-    training of each saw."""
+    """A line per arm: its mean on test patients with its interval, every replicate, what it cost,
+    and how often it failed, if ever; then what a training of each saw."""
     costs = {cost.arm: cost for cost in arm_costs}
+    failures = {entry.arm: entry for entry in compared.failures if entry.failed}
     width = max(18, *map(len, compared.table.arms))
-    lines = ["mean Dice on test patients (95 % interval; each replicate; cost):"]
+    lines = [f"mean {measured.words} on test patients (95 % interval; each replicate; cost):"]
     for entry in arm_means(compared.table):
         wide = entry.interval_95
-        interval = f"({wide[0]:.3f} to {wide[1]:.3f})" if wide else "(no interval)"
-        each = ", ".join(f"{value:.3f}" for value in entry.replicate_means)
+        shown = f".{measured.digits}f"
+        interval = f"({wide[0]:{shown}} to {wide[1]:{shown}})" if wide else "(no interval)"
+        each = ", ".join(f"{value:{shown}}" for value in entry.replicate_means)
         cost = cost_words(costs[entry.arm]) if entry.arm in costs else ""
-        lines.append(f"  {entry.arm:{width}s} {entry.mean:.3f} {interval}   {each}   {cost}")
+        lines.append(f"  {entry.arm:{width}s} {entry.mean:{shown}} {interval}   {each}   {cost}")
+        if entry.arm in failures:
+            lines.append(f"  {'':{width}s} {failure_words(failures[entry.arm], measured)}")
     lines.append("a training saw (passes over real slices; over those with the structure; pairs):")
     return lines + [
         f"  {arm:{width}s} {seen.real_passes:.1f}; {seen.structure_passes:.1f}; "
@@ -42,7 +50,7 @@ def table_lines(
     ]
 
 
-def dose_lines(compared: Compared) -> list[str]:
+def dose_lines(compared: Compared, measured: Measure) -> list[str]:
     """The primary comparison at every dose, with its interval; no verdicts."""
     if not compared.doses:
         return []
@@ -52,13 +60,11 @@ def dose_lines(compared: Compared) -> list[str]:
         "the declared dose is judged):"
     ]
     for dose in compared.doses:
-        wide = dose.interval_95
-        interval = f"({wide[0]:+.4f} to {wide[1]:+.4f})" if wide else "(no interval)"
         mark = "*" if dose.declared else " "
-        lines.append(
-            f" {mark} {AXIS_WORDS[dose.axis]} {dose.value:g}: {dose.mean:+.4f} {interval}   "
-            f"{dose.baseline.mean:.3f} -> {dose.candidate.mean:.3f}"
-        )
+        estimate = _estimate(dose.mean, dose.interval_95, measured)
+        arms = (f"{arm.mean:.{measured.digits}f}" for arm in (dose.baseline, dose.candidate))
+        at = f"{AXIS_WORDS[dose.axis]} {dose.value:g}"
+        lines.append(f" {mark} {at}: {estimate}   {' -> '.join(arms)}")
     return lines
 
 
@@ -67,23 +73,29 @@ def contrast_lines(compared: Compared, rule: DecisionConfig) -> list[str]:
     found = contrasts(compared.table, rule)
     lines = ["what the answer is seen beside (95 % interval, not adjusted, no verdicts):"]
     for one in found:
-        wide = one.inference.interval_95
-        interval = f"({wide[0]:+.4f} to {wide[1]:+.4f})" if wide else "(no interval)"
-        lines.append(f"  {one.name}: {one.inference.mean:+.4f} {interval}   {one.shows}")
+        estimate = _estimate(one.inference.mean, one.inference.interval_95, rule.measured)
+        lines.append(f"  {one.name}: {estimate}   {one.shows}")
     return lines if found else []
 
 
-def budget_lines(compared: Compared) -> list[str]:
+def budget_lines(compared: Compared, measured: Measure) -> list[str]:
     """Both arms at every budget, and whether the declared one was shown to suffice."""
     found = compared.budget
-    lines = ["validation Dice by updates (twice the declared ones gain; 90 % interval):"]
+    by = f"validation {measured.words} by updates"
+    lines = [f"{by} (change under twice the declared ones; 90 % interval):"]
     for arm in found.arms:
-        each = ", ".join(f"{u}: {d:.3f}" for u, d in zip(arm.updates, arm.means, strict=True))
-        ends = arm.doubling.interval_90
-        wide = f"({ends[0]:+.4f} to {ends[1]:+.4f})" if ends else "(no interval)"
-        lines.append(f"  {arm.arm}: {each}; {arm.doubling.mean:+.4f} {wide}")
+        means = [f"{mean:.{measured.digits}f}" for mean in arm.means]
+        each = ", ".join(f"{u}: {mean}" for u, mean in zip(arm.updates, means, strict=True))
+        change = _estimate(arm.doubling.mean, arm.doubling.interval_90, measured)
+        lines.append(f"  {arm.arm}: {each}; {change}")
     said = "suffice" if found.sufficient else f"were not shown to suffice: {found.words}"
     return [*(lines if found.arms else []), f"the updates {said}"]
+
+
+def _estimate(mean: float, ends: tuple[float, float] | None, measured: Measure) -> str:
+    """A difference and its interval."""
+    first, *wide = (f"{value:+.{measured.digits + 1}f}" for value in (mean, *(ends or ())))
+    return f"{first} ({' to '.join(wide) or 'no interval'})"
 
 
 def verdict_lines(compared: Compared) -> list[str]:
@@ -94,19 +106,19 @@ def verdict_lines(compared: Compared) -> list[str]:
 
 
 def _differences(table: Table, effect: Effect) -> list[str]:
-    """The patients that lost and gained most, mean over replicates."""
+    """The patients with the lowest and the highest differences, mean over replicates."""
     means = table.difference(effect.baseline, effect.candidate).mean(axis=1)
     named = [
-        f"{table.patients[place]} {means[place]:+.3f}"
+        f"{table.patients[place]} {means[place]:+.{effect.measured.digits}f}"
         for place in np.argsort(means, kind="stable")
         if np.isfinite(means[place])
     ]
     what = f"{effect.candidate} - {effect.baseline} by patient, mean over replicates"
     if len(named) <= 2 * SHOWN_PATIENTS:
         return [f"{what}: {', '.join(named)}"]
-    lost, gained = ", ".join(named[:SHOWN_PATIENTS]), ", ".join(named[-SHOWN_PATIENTS:])
-    better = int((means > 0).sum())
+    lowest, highest = ", ".join(named[:SHOWN_PATIENTS]), ", ".join(named[-SHOWN_PATIENTS:])
+    better = int((effect.measured.loss(1.0) * means < 0).sum())
     return [
-        f"{what}: better in {better} of {len(means)}; lowest {lost}; highest {gained} "
+        f"{what}: better in {better} of {len(means)}; lowest {lowest}; highest {highest} "
         "(all in scores.csv)"
     ]

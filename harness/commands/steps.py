@@ -32,6 +32,7 @@ from harness.inference.design import (
 )
 from harness.inference.dose import Dose, doses
 from harness.inference.effect import Effect
+from harness.inference.failures import ArmFailures, arm_failures
 from harness.inference.table import Table
 from harness.jobs.graph import JobGraph
 from harness.report.results import measured_tables
@@ -156,12 +157,14 @@ class Compared:
     earlier: EarlierOpenings
     doses: tuple[Dose, ...] = ()
     budget: Budget = NOT_ASKED
+    failures: tuple[ArmFailures, ...] = ()
 
 
 def compare(session: Session) -> Compared:
     """Train what is missing, evaluate on the test patients once, decide."""
     prepare(session)
     planner = comparison_of(session, choice(session))
+    measured = session.experiment.decision.measured
     trouble = ""
 
     def plan(graph: JobGraph) -> ComparisonPlan:
@@ -169,7 +172,7 @@ def compare(session: Session) -> Compared:
         found = planner.plan(graph)
         if found.opening is not None:  # entered before a test score is submitted
             trouble = enter_openings(session.root)
-        session.views["comparison"] = comparison_views(found, graph, (), None)
+        session.views["comparison"] = comparison_views(found, graph, (), None, measured)
         return found
 
     arms = counted(len(session.experiment.arms), "arm")
@@ -181,7 +184,9 @@ def compare(session: Session) -> Compared:
         session.console.warn(line)
     found = session.drive(plan)
     compared = read_comparison(session, found, trouble)
-    session.views["comparison"] = comparison_views(found, session.graph(), compared.effects, None)
+    session.views["comparison"] = comparison_views(
+        found, session.graph(), compared.effects, None, measured
+    )
     return compared
 
 
@@ -206,8 +211,8 @@ def plan_lines(session: Session) -> list[str]:
     components = assumed_components(rule)
     facts = plan_facts(components, patients, replicates, rule.margin)
     assumed = (
-        f"assumed sd of a difference: patients {components.patient:g}, replicates "
-        f"{components.replicate:g}, residual {components.residual:g} (decision.assumed)"
+        f"assumed sd of a difference in {rule.measured.words}: patients {components.patient:g}, "
+        f"replicates {components.replicate:g}, residual {components.residual:g} (decision.assumed)"
     )
     return [assumed, detectable_words(facts), equivalence_words(facts)]
 
@@ -267,17 +272,16 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
     """
     rule, chosen = session.experiment.decision, choice(session)
     cohorts = _cohorts(session, chosen)
-    table = measured_tables(session.work, plan.tests, cohorts)["mean"]["dice"]
+    tables = measured_tables(session.work, plan.tests, cohorts)
+    table = tables.pop("mean")[rule.measure]
+    failures = arm_failures(table, tables, rule.measured.lower_is_better)
     budget = _budget(session, plan)
-    effects = decide(table, rule, extended=plan.extended, at_budget=not budget.sufficient)
-    levels = [
-        (
-            p.level.axis,
-            p.level.value,
-            measured_tables(session.work, p.tests, _of_level(p.level, cohorts))["mean"]["dice"],
-        )
+    effects = decide(table, rule, plan.extended, not budget.sufficient, failures)
+    scored = [
+        (p.level, measured_tables(session.work, p.tests, _of_level(p.level, cohorts))["mean"])
         for p in plan.levels
     ]
+    levels = [(level.axis, level.value, by[rule.measure]) for level, by in scored]
     candidate = chosen.replicates(session).settings_of(rule.primary[1])
     declared = {
         "patients": comparison_of(session, chosen).size,
@@ -289,7 +293,7 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
     entry = {name: opened["values"][name] for name in ("patients", "rule", "segmenters")}
     earlier = earlier_openings(session.root, **entry, trouble=trouble)
     found = doses(table, declared, levels, rule)
-    return Compared(plan, table, tuple(effects), chosen, earlier, found, budget)
+    return Compared(plan, table, tuple(effects), chosen, earlier, found, budget, failures)
 
 
 def _cohorts(session: Session, chosen: Choice) -> Cohorts:
@@ -308,12 +312,12 @@ def _budget(session: Session, plan: ComparisonPlan) -> Budget:
     """Whether the declared updates were shown to suffice."""
     if not plan.budget.scores:
         return NOT_ASKED
-    experiment = session.experiment
+    updates, rule = session.experiment.segmentation.updates, session.experiment.decision
     tables = {
-        factor: measured_tables(session.work, plan.budget.scores[factor])["mean"]["dice"]
+        factor: measured_tables(session.work, plan.budget.scores[factor])["mean"][rule.measure]
         for factor in FACTORS
     }
-    return judge_budget(tables, experiment.segmentation.updates, experiment.decision.margin)
+    return judge_budget(tables, updates, rule.margin, rule.measured)
 
 
 def show_report(session: Session, page: Path) -> None:
@@ -321,4 +325,6 @@ def show_report(session: Session, page: Path) -> None:
     plan = begun_comparison(session)
     if plan is not None and plan.finished:
         effects = read_comparison(session, plan).effects
-        session.views["comparison"] = comparison_views(plan, session.graph(), effects, page)
+        session.views["comparison"] = comparison_views(
+            plan, session.graph(), effects, page, session.experiment.decision.measured
+        )

@@ -71,7 +71,8 @@ def candidate_lines(plan: TuningPlan) -> list[str]:
     """A line per candidate of each arm, the chosen one marked, with every rung that it reached."""
     found = []
     for name, arm in plan.arms.items():
-        found.append(f"settings of '{name}', validation Dice of whole volumes after each length:")
+        by = plan.measured.words
+        found.append(f"settings of '{name}', validation {by} of whole volumes after each length:")
         for candidate in arm.candidates:
             mark = "*" if candidate is arm.chosen else " "
             rungs = ", ".join(

@@ -21,6 +21,8 @@ from harness.config.experiment import Experiment, to_dict
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Input, Spec
 
+_USUAL = {"question": "replace", "budget_seeds": 0, "measure": "dice"}
+
 
 @dataclass(frozen=True)
 class Level:
@@ -265,7 +267,7 @@ class Comparison:
             )
         decision = to_dict(experiment.decision)
         del decision["assumed"]  # what was assumed while planning decides nothing
-        for name, usual in {"question": "replace", "budget_seeds": 0}.items():
+        for name, usual in _USUAL.items():
             if decision[name] == usual:  # left out: rules from before are still the same
                 del decision[name]
         rule = {

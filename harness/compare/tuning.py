@@ -3,9 +3,10 @@
 Candidates of an arm are the experiment's own settings and others drawn from
 `sweep.segmentation.space`. All train for a fraction of the updates, the better half for twice as
 many, until the last ones train as long as the comparison will (Karnin, Koren and Somekh 2013,
-*Almost optimal exploration in multi-armed bandits*). They are judged by what the comparison
-measures, Dice of whole volumes, on validation patients and on the sweep's seeds, which no replicate
-uses. Arms that nobody compares directly take the settings of the one that they control.
+*Almost optimal exploration in multi-armed bandits*). They are judged by what decides the
+comparison, `decision.measure` of whole volumes, on validation patients and on the sweep's seeds,
+which no replicate uses. Arms that nobody compares directly take the settings of the one that they
+control.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from harness.compare.replicate import Replicate, ReplicatePlanner
 from harness.config.arms import arm_of
 from harness.config.axes import apply
 from harness.config.experiment import Experiment
+from harness.config.measures import DICE, Measure
 from harness.config.stages import SegmentationConfig
 from harness.inference.crossed_t import crossed_weighted_t
 from harness.jobs.graph import JobGraph
@@ -40,21 +42,21 @@ class Rung:
     """A candidate at one length of training.
 
     Attributes:
-        dice: validation Dice (patients, seeds); None until every seed is known.
+        values: on validation (patients, seeds); None until every seed is known.
     """
 
     updates: int
     replicates: tuple[Replicate, ...]
-    dice: tuple[tuple[float, ...], ...] | None
+    values: tuple[tuple[float, ...], ...] | None
 
     @property
     def mean(self) -> float | None:
-        return None if self.dice is None else float(np.mean(self.dice))
+        return None if self.values is None else float(np.mean(self.values))
 
     @property
     def seeds(self) -> list[float]:
         """Mean of each seed over patients; [] until all are known."""
-        return [] if self.dice is None else np.mean(self.dice, axis=0).tolist()
+        return [] if self.values is None else np.mean(self.values, axis=0).tolist()
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,8 @@ class ArmTuning:
 
     Attributes:
         chosen: None until the last rung is known.
-        lead: of the chosen candidate over the next one, in validation Dice, with its standard
-            error; None with one candidate at the end.
+        lead: how much better on validation patients the chosen candidate is than the next one, with
+            the standard error; None with one candidate at the end.
     """
 
     arm: str
@@ -90,7 +92,7 @@ class ArmTuning:
     chosen: Candidate | None = None
     lead: tuple[float, float] | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, measure: str) -> dict[str, Any]:
         return {
             "chosen": None if self.chosen is None else dict(self.chosen.params),
             "lead": self.lead,
@@ -98,7 +100,11 @@ class ArmTuning:
                 {
                     "settings": dict(candidate.params),
                     "rungs": [
-                        {"updates": rung.updates, "validation_dice": rung.mean, "seeds": rung.seeds}
+                        {
+                            "updates": rung.updates,
+                            f"validation_{measure}": rung.mean,
+                            "seeds": rung.seeds,
+                        }
                         for rung in candidate.rungs
                     ],
                 }
@@ -109,9 +115,10 @@ class ArmTuning:
 
 @dataclass(frozen=True)
 class TuningPlan:
-    """The choice as planned so far, by arm."""
+    """The choice as planned so far, by arm, and the measure that it is made by."""
 
     arms: Mapping[str, ArmTuning]
+    measured: Measure = DICE
 
     @property
     def finished(self) -> bool:
@@ -119,7 +126,7 @@ class TuningPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data by arm."""
-        return {name: arm.to_dict() for name, arm in self.arms.items()}
+        return {name: arm.to_dict(self.measured.name) for name, arm in self.arms.items()}
 
 
 def lead_words(lead: tuple[float, float]) -> str:
@@ -213,7 +220,13 @@ class Tuning:
         arms = tuned_arms(experiment)
         settings = {arm: candidates_of_arm(experiment, arm) for arm in arms}
         least = min(map(len, settings.values()))
-        return TuningPlan({a: self._arm(graph, a, settings[a][:least], ahead) for a in arms})
+        found = {a: self._arm(graph, a, settings[a][:least], ahead) for a in arms}
+        return TuningPlan(found, self._measured)
+
+    @property
+    def _measured(self) -> Measure:
+        measured: Measure = self.replicates.specs.experiment.decision.measured
+        return measured
 
     def _arm(
         self, graph: JobGraph, arm: str, settings: Sequence[Mapping[str, Any]], ahead: bool
@@ -225,17 +238,18 @@ class Tuning:
                 rung = self._rung(graph, arm, candidates[number], factor)
                 there = candidates[number]
                 candidates[number] = replace(there, rungs=(*there.rungs, rung))
-            known = all(candidates[number].rungs[-1].dice is not None for number in alive)
+            known = all(candidates[number].rungs[-1].values is not None for number in alive)
             if not known and not ahead:
                 return ArmTuning(arm, tuple(candidates.values()))
             if known:
-                alive.sort(key=lambda n: (-(candidates[n].rungs[-1].mean or 0.0), n))
+                worse = self._measured.loss
+                alive.sort(key=lambda n: (worse(candidates[n].rungs[-1].mean or 0.0), n))
             if factor != RUNGS[-1]:
                 alive = alive[: math.ceil(len(alive) / 2)]
         if not known:
             return ArmTuning(arm, tuple(candidates.values()))
         best = [candidates[number] for number in alive]
-        return ArmTuning(arm, tuple(candidates.values()), best[0], _lead(best))
+        return ArmTuning(arm, tuple(candidates.values()), best[0], _lead(best, self._measured))
 
     def _rung(self, graph: JobGraph, arm: str, candidate: Candidate, factor: float) -> Rung:
         planner = self._under(arm, candidate.params).with_updates(factor)
@@ -243,38 +257,39 @@ class Tuning:
         seeds = range(planner.specs.experiment.sweep.seeds)
         planned = [planner.plan(graph, s, (arm,), f"{named}, sweep seed {s}") for s in seeds]
         specs = scored(planner, graph, planned, named)
-        columns = [_dice(graph, spec) for spec in specs.values()]
+        columns = [_values(graph, spec, self._measured) for spec in specs.values()]
         known = [column for column in columns if column is not None]
-        dice = tuple(zip(*known, strict=True)) if len(known) == len(columns) else None
-        return Rung(planner.settings_of(arm).updates, tuple(planned), dice)
+        values = tuple(zip(*known, strict=True)) if len(known) == len(columns) else None
+        return Rung(planner.settings_of(arm).updates, tuple(planned), values)
 
     def _under(self, arm: str, params: Mapping[str, Any]) -> ReplicatePlanner:
         own: SegmentationConfig = self.replicates.specs.experiment.segmentation
         return replace(self.replicates, of_arm={arm: apply(own, params)})
 
 
-def _dice(graph: JobGraph, spec: Spec) -> list[float] | None:
-    """Validation Dice by patient, in the order of their digests."""
+def _values(graph: JobGraph, spec: Spec, measured: Measure) -> list[float] | None:
+    """The measure by validation patient, in the order of their digests."""
     result = graph.folder(spec).result()
     if result is None:
         return None
-    values = sorted(result["values"]["measures"]["dice"].items())
+    values = sorted(result["values"]["measures"][measured.name].items())
     defined = [float(value) for _, value in values if value is not None]
     if not defined or len(defined) < len(values):
         raise DataError(
             "the choice of the segmenters' settings needs validation patients with contours, but "
-            "Dice of one is not defined; change data.roles, or set sweep.segmentation to null"
+            f"{measured.title} of one is not defined; change data.roles, or set sweep.segmentation "
+            "to null"
         )
     return defined
 
 
-def _lead(ranked: Sequence[Candidate]) -> tuple[float, float] | None:
+def _lead(ranked: Sequence[Candidate], measured: Measure) -> tuple[float, float] | None:
     """How far the first is ahead of the second, and the standard error of that."""
-    tables: Iterable[Any] = [np.array(entry.rungs[-1].dice) for entry in ranked[:2]]
+    tables: Iterable[Any] = [np.array(entry.rungs[-1].values) for entry in ranked[:2]]
     first, *second = tables
     if not second:
         return None
-    ahead = first - second[0]
+    ahead = second[0] - first if measured.lower_is_better else first - second[0]
     error = crossed_weighted_t(ahead).standard_error
     if error is None:  # too few patients or seeds for the crossed one
         error = float(ahead.std(ddof=1) / math.sqrt(ahead.size)) if ahead.size > 1 else math.nan

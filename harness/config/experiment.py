@@ -7,13 +7,14 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, create_model, field_validator, model_validator
+from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
 from harness.base.errors import EnvironmentFault
 from harness.base.registry import Registry
 from harness.config.arms import DEFAULT, ArmName, arm_of, arm_problems
 from harness.config.choices import EXTRACTORS, IMAGE_NETWORKS, MASK_NETWORKS, SEGMENTERS, OneOf
 from harness.config.data import DataConfig
+from harness.config.measures import DICE, MEASURES, Measure, MeasureName
 from harness.config.questions import Asked, Question, asked, question_pairs
 from harness.config.search import SweepConfig
 from harness.config.section import Positive, PositiveFloat, Section, full_sentences, must_differ
@@ -132,20 +133,24 @@ class MetricsConfig(Section):
 
 
 class AssumedComponents(Section):
-    """Standard deviations of a paired difference in Dice to plan with, before any was observed.
+    """Standard deviations of a paired difference to plan with, before any was observed.
 
-    Those observed of traditional+gan against traditional on OpenKBP with 20 training and 30 test
-    patients, narrow networks and 5 replicates; reports/openkbp-compare has the comparison.
+    Those of Dice were observed of traditional+gan against traditional on OpenKBP with 20 training
+    and 30 test patients, narrow networks and 5 replicates; reports/openkbp-compare has the
+    comparison. Those of other measures are scaled from them and come from no study.
     """
 
     patient: float = Field(
-        0.019,
+        DICE.spread[0],
         ge=0,
-        description="assumed sd of a paired difference in Dice over patients, until observed ones "
-        "replace it; from traditional+gan against traditional on OpenKBP, 20 training patients",
+        description="assumed sd of a paired difference in the measure over patients, until "
+        "observed ones replace it; unset: of Dice from traditional+gan against traditional on "
+        "OpenKBP, 20 training patients; of another measure from no published source, set your own",
     )
-    replicate: float = Field(0.006, ge=0, description="likewise over replicates")
-    residual: float = Field(0.02, ge=0, description="likewise, what patient and replicate leave")
+    replicate: float = Field(DICE.spread[1], ge=0, description="likewise over replicates")
+    residual: float = Field(
+        DICE.spread[2], ge=0, description="likewise, what patient and replicate leave"
+    )
 
 
 BUDGET_SEEDS = 3
@@ -166,7 +171,18 @@ class DecisionConfig(Section):
         (("traditional", "gan"),),
         description="further pairs [baseline, candidate], adjusted for their number",
     )
-    margin: PositiveFloat = Field(0.01, description="Dice; the smallest difference that matters")
+    measure: MeasureName = Field(
+        DICE.name,
+        description="of test patients, by which everything is decided; settings of the segmenters "
+        "are chosen by it too",
+    )
+    # Both are never left at what stands here: the validator below asks the measure.
+    margin: PositiveFloat = Field(  # type: ignore[assignment]
+        None,
+        description="the smallest difference that matters, in the unit of the measure; unset: "
+        + ", ".join(f"{usual.margin:g} for {usual.words}" for usual in MEASURES.values())
+        + ", which are conventions: set your own before the test is opened",
+    )
     budget_seeds: int = Field(
         0,
         ge=0,
@@ -174,9 +190,18 @@ class DecisionConfig(Section):
         "trained for half and twice the updates, to see whether these suffice; 0 leaves it open, "
         "and the verdict says so",
     )
-    assumed: AssumedComponents = Field(
-        AssumedComponents(), description="for planning only; no part of the rule, moves no result"
+    assumed: AssumedComponents = Field(  # type: ignore[assignment]
+        {}, description="for planning only; no part of the rule, moves no result"
     )
+
+    @field_validator("margin", "assumed", mode="before")
+    @classmethod
+    def _left_unset_is_the_measures(cls, value: Any, info: ValidationInfo) -> Any:
+        measured = MEASURES[info.data.get("measure", DICE.name)]
+        if isinstance(value, Mapping):
+            usual = zip(AssumedComponents.model_fields, measured.spread, strict=True)
+            return {**dict(usual), **value}
+        return measured.margin if value is None and info.field_name == "margin" else value
 
     @model_validator(mode="after")
     def _pairs_differ(self) -> DecisionConfig:
@@ -216,6 +241,11 @@ class DecisionConfig(Section):
                 "such as traditional and traditional+gan"
             )
         return self
+
+    @property
+    def measured(self) -> Measure:
+        """What the measure is."""
+        return MEASURES[self.measure]
 
     @property
     def primary(self) -> tuple[str, str]:

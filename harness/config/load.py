@@ -145,8 +145,10 @@ def _set(tree: dict[str, Any], override: Override, model: type[Experiment]) -> N
 
 
 def _default_mapping(place: Place | None) -> dict[str, Any]:
-    default = to_jsonable_python(_default(place))
-    return default if isinstance(default, dict) else {}
+    default = _default(place)
+    if isinstance(default, Section):  # the rest may depend on what is now set
+        return default.model_dump(mode="json", exclude_unset=True)
+    return dict(to_jsonable_python(default)) if isinstance(default, dict) else {}
 
 
 def _default(place: Place | None) -> Any:

@@ -90,11 +90,11 @@ def _space(batch_sizes: tuple[int, ...], epochs: tuple[int, ...]) -> dict[str, A
 class SegmentationSweepConfig(Section):
     """What each side of the comparison chooses for itself, among equally many settings.
 
-    Baseline and candidate of each question that is answered choose on the sweep's seeds, by Dice of
-    whole volumes of validation patients and by successive halving: all candidates train for a
-    quarter of the updates, the better half for half of them, the better half of these for all.
-    Arms that control one of them take its settings. Keys of `space` are dotted paths inside
-    `segmentation`; an arm varies those that it has.
+    Baseline and candidate of each question that is answered choose on the sweep's seeds, by
+    `decision.measure` of whole volumes of validation patients and by successive halving: all
+    candidates train for a quarter of the updates, the better half for half of them, the better half
+    of these for all. Arms that control one of them take its settings. Keys of `space` are dotted
+    paths inside `segmentation`; an arm varies those that it has.
     """
 
     candidates: int = Field(

@@ -86,7 +86,8 @@ sweep:
 decision:
   baseline: traditional
   candidate: traditional+gan
-  margin: 0.01            # Dice; the smallest difference that would change what you do
+  measure: dice           # or surface_dice, hd95_mm
+  margin: 0.01            # in the unit of the measure: what would change what you do
   budget_seeds: 0         # 3 also trains both arms for half and twice the updates, to see whether
                           # these suffice; else the verdict says that nobody showed it
 """

@@ -1,4 +1,4 @@
-"""Figures of a comparison: the arms' Dice, and the paired differences."""
+"""Figures of a comparison: the arms' means, and the paired differences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from harness.base.text import MINUS, counted, signed
+from harness.base.text import MINUS, counted
+from harness.config.measures import DICE, Measure
 from harness.figures.style import (
     BLUE,
     FULL_WIDTH,
@@ -40,9 +41,9 @@ class PairedDots:
 
     Attributes:
         patients, replicates: names beside `patient_means`, `replicate_means`.
-        margin: the smallest difference that matters, in Dice.
+        margin: the smallest difference that matters, in the unit of the measure.
         mean: grand mean; interval_95, interval_90: None where no interval is allowed.
-        lower_is_better: the highest patient and replicate are named instead of the lowest.
+        measured: what differs; its worst patient and replicate are named.
     """
 
     baseline: str
@@ -55,12 +56,10 @@ class PairedDots:
     mean: float
     interval_95: tuple[float, float] | None = None
     interval_90: tuple[float, float] | None = None
-    lower_is_better: bool = False
+    measured: Measure = DICE
 
     @classmethod
-    def of(
-        cls, table: Table, effect: Effect, margin: float, lower_is_better: bool = False
-    ) -> PairedDots:
+    def of(cls, table: Table, effect: Effect, margin: float) -> PairedDots:
         """Those of one comparison in a table."""
         cells, about = table.difference(effect.baseline, effect.candidate), effect.judged
         return cls(
@@ -74,7 +73,7 @@ class PairedDots:
             mean=about.mean,
             interval_95=about.interval_95,
             interval_90=about.interval_90,
-            lower_is_better=lower_is_better,
+            measured=effect.measured,
         )
 
 
@@ -84,8 +83,13 @@ def mean_over(cells: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
 
 
 @styled
-def arm_means(arms: Sequence[ArmMean], patients: int, observers: float | None = None) -> Figure:
-    """Mean Dice of each arm (upright line) with a dot per replicate and its 95 % interval (bar).
+def arm_means(
+    arms: Sequence[ArmMean],
+    patients: int,
+    observers: float | None = None,
+    measured: Measure = DICE,
+) -> Figure:
+    """Mean of each arm (upright line) with a dot per replicate and its 95 % interval (bar).
 
     A replicate without a mean (NaN) is left out.
 
@@ -116,7 +120,7 @@ def arm_means(arms: Sequence[ArmMean], patients: int, observers: float | None = 
             axes.hlines(place, *arm.interval_95, color=INK, linewidth=1.0, alpha=0.7, zorder=1)
         axes.vlines(kept.mean(), place - 0.32, place + 0.32, color=INK, linewidth=1.6)
         axes.annotate(
-            f"{kept.mean():.3f}", (kept.mean(), place - 0.32), (0, 1.5),
+            f"{kept.mean():.{measured.digits}f}", (kept.mean(), place - 0.32), (0, 1.5),
             textcoords="offset points", ha="center", va="bottom", fontsize=8.5,
         )  # fmt: skip
     axes.set_yticks(range(len(arms)), [arm.arm for arm in arms])
@@ -125,7 +129,7 @@ def arm_means(arms: Sequence[ArmMean], patients: int, observers: float | None = 
     axes.spines["left"].set_visible(False)
     count = max((len(arm.replicate_means) for arm in arms), default=0)
     people = counted(patients, "patient")
-    axes.set_xlabel(f"test Dice (0 to 1), mean of {people}; a dot per replicate ({count})")
+    axes.set_xlabel(f"test {measured.axis}, mean of {people}; a dot per replicate ({count})")
     return figure
 
 
@@ -144,7 +148,7 @@ def paired_differences(dots: PairedDots) -> Figure:
     ):
         top = _row(axes, place, values, near, colour)
         if len(names) > 1:
-            _name_worst(axes, top, values, names, dots.lower_is_better)
+            _name_worst(axes, top, values, names, dots.measured)
     _estimate(axes, dots)
     axes.set_yticks(
         range(3),
@@ -158,7 +162,8 @@ def paired_differences(dots: PairedDots) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(
-        f"{dots.candidate} {MINUS} {dots.baseline}, test Dice (grey: within {dots.margin:g})"
+        f"{dots.candidate} {MINUS} {dots.baseline}, test {dots.measured.words} "
+        f"(grey: within {dots.margin:g})"
     )
     return figure
 
@@ -187,13 +192,13 @@ def _row(axes: Axes, place: int, values: Sequence[float], near: float, colour: s
 
 
 def _name_worst(
-    axes: Axes, top: float, values: Sequence[float], names: Sequence[str], highest: bool
+    axes: Axes, top: float, values: Sequence[float], names: Sequence[str], measured: Measure
 ) -> None:
     """The worst one's name, above its row and written towards the middle of the axes."""
     array = np.asarray(values, dtype=float)
     if not np.isfinite(array).any():
         return
-    worst = int(np.nanargmax(array) if highest else np.nanargmin(array))
+    worst = int(np.nanargmax(measured.loss(1.0) * array))
     side = "left" if array[worst] <= sum(axes.get_xlim()) / 2 else "right"
     axes.annotate(
         short_name(names[worst]), (array[worst], top), (0, 4.5), textcoords="offset points",
@@ -210,15 +215,19 @@ def _estimate(axes: Axes, dots: PairedDots) -> None:
         axes.hlines(2, *dots.interval_90, color=INK, linewidth=4.2)
     axes.plot([dots.mean], [2], "D", color="white", markeredgecolor=INK, markersize=7)
     axes.annotate(
-        signed(dots.mean), (dots.mean, 2), (0, 8), textcoords="offset points", ha="center",
-        va="bottom", fontsize=9,
+        dots.measured.signed(dots.mean), (dots.mean, 2), (0, 8),
+        textcoords="offset points", ha="center", va="bottom", fontsize=9,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
     )  # fmt: skip
 
 
 @styled
 def difference_map(
-    differences: NDArray[np.float64], patients: Sequence[str], replicates: Sequence[str], what: str
+    differences: NDArray[np.float64],
+    patients: Sequence[str],
+    replicates: Sequence[str],
+    what: str,
+    measured: Measure = DICE,
 ) -> Figure:
     """Differences (patients, replicates) as a heat map, symmetric about 0; NaN is grey."""
     rows, columns = differences.shape
@@ -234,7 +243,7 @@ def difference_map(
     axes.set_yticks(np.arange(rows) + 0.5, [short_name(p) for p in patients])
     axes.invert_yaxis()
     axes.spines[:].set_visible(False)
-    bar = figure.colorbar(cells, ax=axes, label=f"test Dice, {label}")
+    bar = figure.colorbar(cells, ax=axes, label=f"test {measured.words}, {label}")
     bar.outline.set_visible(False)  # type: ignore[operator]
     axes.set_xlabel("replicate")
     axes.set_facecolor(GREY if np.isnan(differences).any() else "white")

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from harness.base.text import MINUS, signed
+from harness.config.measures import DICE, Measure
 from harness.figures.style import BLUE, FULL_WIDTH, INK, new_figure, styled
 from harness.inference.contrasts import Contrast
 from harness.inference.crossed_t import Inference
@@ -30,7 +31,11 @@ HEADINGS = {
 
 @styled
 def noise_floor(
-    name: str, primary: Inference, contrasts: Sequence[Contrast], margin: float
+    name: str,
+    primary: Inference,
+    contrasts: Sequence[Contrast],
+    margin: float,
+    measured: Measure = DICE,
 ) -> Figure:
     """Estimates with 95 % intervals on one axis, with 0 and the margin.
 
@@ -38,14 +43,15 @@ def noise_floor(
         name: of the primary comparison.
         primary: its estimate, drawn on top.
         contrasts: in order, a gap between groups; one without a mean (NaN) keeps its empty row.
-        margin: the smallest difference that matters, in Dice.
+        margin: the smallest difference that matters, in the unit of the measure.
+        measured: what differs.
     """
     groups = ["", *(contrast.group for contrast in contrasts)]
     steps = [GAP * (one != other) + 1 for one, other in pairwise(groups)]
     places = np.cumsum([0.0, *steps])
     figure, axes = new_figure(FULL_WIDTH, 1.0 + 0.29 * float(places[-1]))
     rows = [primary, *(contrast.inference for contrast in contrasts)]
-    low, high = _limits(rows, margin)
+    (low, high), digits = _limits(rows, margin), measured.digits + 1
     axes.axvspan(-margin, margin, color="#ececec", zorder=0)
     axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
     axes.set_xlim(low, high)
@@ -66,7 +72,7 @@ def noise_floor(
             clip_on=False,
         )  # fmt: skip
         axes.text(
-            1.14, place, signed(row.mean, 4), transform=axes.get_yaxis_transform(), ha="right",
+            1.14, place, signed(row.mean, digits), transform=axes.get_yaxis_transform(), ha="right",
             va="center", fontsize=8.5, color=colour,
         )  # fmt: skip
     for (one, other), place in zip(pairwise(groups), places[1:], strict=True):
@@ -81,7 +87,7 @@ def noise_floor(
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(f"difference in test Dice (grey: within {margin:g})")
+    axes.set_xlabel(f"difference in test {measured.words} (grey: within {margin:g})")
     return figure
 
 

@@ -9,14 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.base.text import MINUS
+from harness.config.measures import DICE, Measure
 from harness.figures.style import INK, PANEL_SIZE, colour_of, new_figure, styled
 from harness.inference.arm_summary import ArmMean
 from harness.inference.dose import Dose
 
 
 @styled
-def dose_arms(doses: Sequence[Dose], axis: str) -> Figure:
-    """Test Dice of both arms by dose, with 95 % intervals.
+def dose_arms(doses: Sequence[Dose], axis: str, measured: Measure = DICE) -> Figure:
+    """Test means of both arms by dose, with 95 % intervals.
 
     The declared dose is filled, others are open. Levels stand side by side at equal steps.
     """
@@ -24,20 +25,23 @@ def dose_arms(doses: Sequence[Dose], axis: str) -> Figure:
     for place, means in enumerate(([d.baseline for d in doses], [d.candidate for d in doses])):
         name = means[0].arm
         _series(axes, 0.16 * place - 0.08, means, doses, colour_of(name, place), name)
-    axes.set_ylabel("test Dice (0 to 1)")
+    axes.set_ylabel(f"test {measured.axis}")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)  # clear of every bar
     _levels(axes, doses, axis)
     return figure
 
 
 @styled
-def dose_difference(doses: Sequence[Dose], axis: str, margin: float) -> Figure:
+def dose_difference(
+    doses: Sequence[Dose], axis: str, margin: float, measured: Measure = DICE
+) -> Figure:
     """Paired difference of the arms by dose, with 95 % intervals, 0 and the margin."""
     figure, axes = new_figure(*PANEL_SIZE)
     axes.axhspan(-margin, margin, color="#ececec", zorder=0)
     axes.axhline(0, color=INK, linewidth=0.9, zorder=1)
     _series(axes, 0.0, doses, doses, INK, None)
-    axes.set_ylabel(f"{doses[0].candidate.arm} {MINUS} {doses[0].baseline.arm}, test Dice")
+    pair = f"{doses[0].candidate.arm} {MINUS} {doses[0].baseline.arm}"
+    axes.set_ylabel(f"{pair}, test {measured.words}")
     _levels(axes, doses, axis)
     return figure
 

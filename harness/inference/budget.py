@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.base.errors import RuleError
-from harness.base.text import counted, interval, signed
+from harness.base.text import counted, interval
+from harness.config.measures import DICE, Measure
 from harness.inference.crossed_t import Inference, crossed_weighted_t
 from harness.inference.table import Table
 
@@ -25,8 +26,8 @@ class ArmBudget:
 
     Attributes:
         updates: of each budget, ascending.
-        means: mean validation Dice of each.
-        doubling: the gain from the declared updates to twice as many, patients and seeds random.
+        means: mean on validation patients of each.
+        doubling: the change from the declared updates to twice as many, patients and seeds random.
     """
 
     arm: str
@@ -41,7 +42,7 @@ class Budget:
 
     Attributes:
         arms: the compared ones; () where no training was made for it.
-        sufficient: the upper end of every gain's 90 % interval, 5 % on its side, lies below the
+        sufficient: the better end of every change's 90 % interval, 5 % on its side, lies below the
             margin.
         words: why not, in words; "" where they suffice.
     """
@@ -54,13 +55,16 @@ class Budget:
 NOT_ASKED = Budget((), False, "no trainings at half and twice the updates (decision.budget_seeds)")
 
 
-def judge_budget(tables: Mapping[float, Table], updates: int, margin: float) -> Budget:
-    """Judge validation Dice at the budgets.
+def judge_budget(
+    tables: Mapping[float, Table], updates: int, margin: float, measured: Measure = DICE
+) -> Budget:
+    """Judge what is measured of validation patients at the budgets.
 
     Args:
-        tables: by factor of `FACTORS`: Dice of validation patients under each arm and seed.
+        tables: by factor of `FACTORS`: values of validation patients under each arm and seed.
         updates: the declared ones.
         margin: smallest gain that matters.
+        measured: what the values are.
 
     Raises:
         RuleError: a factor is missing.
@@ -75,10 +79,12 @@ def judge_budget(tables: Mapping[float, Table], updates: int, margin: float) -> 
         arms.append(ArmBudget(arm, counts, means, gain))
         if gain.interval_90 is None:
             reasons.append(f"{arm}: no interval of the gain of doubling ({gain.note})")
-        elif gain.interval_90[1] >= margin:
+        elif -min(map(measured.loss, gain.interval_90)) >= margin:
+            wide = interval(gain.interval_90, measured.digits)
             reasons.append(
-                f"{arm}: twice the updates gain {signed(gain.mean)} validation Dice (90 % interval "
-                f"{interval(gain.interval_90)}, {counted(gain.patients, 'patient')}, "
-                f"{counted(gain.replicates, 'seed')}), which may reach the margin {margin:g}"
+                f"{arm}: twice the updates change validation {measured.words} by "
+                f"{measured.signed(gain.mean)} (90 % interval {wide}, "
+                f"{counted(gain.patients, 'patient')}, {counted(gain.replicates, 'seed')}), a gain "
+                f"that may reach the margin {margin:g}"
             )
     return Budget(tuple(arms), not reasons, "; ".join(reasons))

@@ -1,18 +1,20 @@
-"""From a table of Dice to effects with their verdicts."""
+"""From a table of scores to effects with their verdicts."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from harness.config.measures import DICE, Measure
 from harness.config.questions import Asked
 from harness.inference.cohorts import Cohorts
 from harness.inference.crossed_t import Inference
 from harness.inference.design import PlanFacts, plan_facts
 from harness.inference.effect import Effect
+from harness.inference.failures import ArmFailures, failing_words
 from harness.inference.table import Table
 from harness.inference.verdict_text import exchanged, sentence, verdict
 
@@ -30,12 +32,15 @@ class DecisionRule:
         baseline, candidate: of the primary comparison.
         margin: smallest difference that matters, above 0, in the unit of the cells.
         secondary: further pairs (baseline, candidate), adjusted for their number.
+        measured: what the cells are; of one where lower is better a candidate below the baseline
+            helps, and estimates keep their sign.
     """
 
     baseline: str
     candidate: str
     margin: float
     secondary: tuple[tuple[str, str], ...] = ()
+    measured: Measure = DICE
 
     @property
     def primary(self) -> tuple[str, str]:
@@ -52,8 +57,7 @@ def decide(
     decision: DecisionConfig | DecisionRule,
     extended: bool = False,
     at_budget: bool = False,
-    measure: str = "Dice",
-    lower_is_better: bool = False,
+    failures: Sequence[ArmFailures] = (),
 ) -> list[Effect]:
     """The primary effect, then that of the other question, then the secondaries in their order.
 
@@ -65,9 +69,9 @@ def decide(
         decision: the declared rule.
         extended: the test had been opened before under another rule; no verdict is given.
         at_budget: more updates were not shown to gain less than the margin; the sentences say so.
-        measure: what the cells are, in the sentences.
-        lower_is_better: a candidate below the baseline helps; estimates keep their sign.
+        failures: of the arms; many of a primary arm are said before the primary verdict.
     """
+    measured = decision.measured
     asked = decision.comparisons(table.arms)
     found = [table.infer(table.difference(*each.pair)) for each in asked]
     among_each = [None, *(len(asked) - 1 for _ in asked[1:])]
@@ -75,22 +79,26 @@ def decide(
         sentence,
         at_budget=at_budget,
         scope=table.cohorts.words,
-        measure=measure,
-        lower_is_better=lower_is_better,
+        measure=measured,
     )
-    return [
+    effects = [
         _effect(
             each,
             inference,
             decision.margin,
             among,
             extended,
-            lower_is_better,
+            measured,
             say,
             table.cohorts,
         )
         for each, inference, among in zip(asked, found, among_each, strict=True)
     ]
+    failing = failing_words(failures, decision.primary)
+    if failing:
+        first = effects[0]
+        effects[0] = replace(first, failing=failing, sentence=f"{failing} {first.sentence}")
+    return effects
 
 
 def _effect(
@@ -99,14 +107,14 @@ def _effect(
     margin: float,
     among: int | None,
     extended: bool,
-    lower_is_better: bool,
+    measured: Measure,
     say: Callable[..., str],
     cohorts: Cohorts,
 ) -> Effect:
     """`among`: so many secondaries of which this is one; None of the primary comparison."""
     adjusted = inference.among(among or 1)
     word = None if extended else verdict(adjusted, margin)
-    if lower_is_better:
+    if measured.lower_is_better:
         word = exchanged(word)
     judged = inference.status == "verdict" and not extended
     opened = EXTENDED if extended else ""
@@ -128,6 +136,7 @@ def _effect(
         asked=asked.words,
         comparisons=among,
         cohorts=cohorts,
+        measured=measured,
     )
 
 

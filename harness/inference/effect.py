@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from harness.config.measures import DICE, Measure
 from harness.inference.cohorts import ONE_COHORT, Cohorts
 from harness.inference.crossed_t import Inference
 from harness.inference.design import PlanFacts
@@ -15,7 +16,7 @@ P_VALUES = ("p", "p_adjusted", "p_equivalence", "p_equivalence_adjusted")
 
 @dataclass(frozen=True)
 class Effect:
-    """candidate - baseline in mean Dice per patient, patients and replicates both random.
+    """candidate - baseline in what is measured per patient, patients and replicates both random.
 
     Attributes:
         primary: the primary comparison of the decision rule; others are secondary.
@@ -27,11 +28,13 @@ class Effect:
             adjusted, None where no verdict is allowed.
         word: "helps" or "harms" (also ", by less than the margin"), "no useful effect",
             "undecided", or "" without a verdict.
-        sentence: the verdict or estimate in one sentence.
+        sentence: the verdict or estimate in one sentence, after `failing`.
         question: "replace", "add", or "" where it is neither; `asked` in words.
         cohorts: for whose training patients it is claimed.
         comparisons: how many secondaries there are, itself among them, for which its word, interval
             and p are adjusted; None for the primary one.
+        measured: what the cells are.
+        failing: how often the primary arms fail, where that is often; else "".
     """
 
     baseline: str
@@ -48,6 +51,8 @@ class Effect:
     asked: str = ""
     cohorts: Cohorts = ONE_COHORT
     comparisons: int | None = None
+    measured: Measure = DICE
+    failing: str = ""
 
     @property
     def judged(self) -> Inference:
@@ -76,6 +81,7 @@ class Effect:
             "candidate": self.candidate,
             "primary": self.primary,
             "question": self.question,
+            "measure": self.measured.name,
             "status": about.status,
             "needed": self.needed,
             "patients": about.patients,

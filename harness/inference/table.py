@@ -1,4 +1,4 @@
-"""The table of a comparison: one Dice per patient, replicate and arm."""
+"""The table of a comparison: one value per patient, replicate and arm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROUNDING = 1e-14
 
 @dataclass(frozen=True)
 class Cell:
-    """Dice of one patient, under one arm, in one replicate; NaN where it is not defined.
+    """What was measured of a patient, under one arm, in one replicate; NaN where it is not defined.
 
     Attributes:
         replicate: its seed, or a name that both arms of a comparison share.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from harness.config.measures import DICE, Measure
 from harness.inference.cohorts import COHORT
 from harness.inference.crossed_t import Inference
 
@@ -66,8 +67,7 @@ def sentence(
     comparisons: int = 1,
     at_budget: bool = False,
     scope: str = COHORT,
-    measure: str = "Dice",
-    lower_is_better: bool = False,
+    measure: Measure = DICE,
     asked: str = "",
 ) -> str:
     """One sentence.
@@ -81,22 +81,24 @@ def sentence(
         comparisons: so many the interval is adjusted for.
         at_budget: more updates were not shown to gain less than the margin.
         scope: for which training patients it is claimed, in words.
-        measure: what the cells are.
-        lower_is_better: of the cells; said, as the word is no longer that of the sign.
+        measure: what the cells are; that lower is better is said, as the word is no longer that of
+            the sign.
         asked: the question that the pair answers, in words.
     """
     baseline, candidate = pair
     named = f"{candidate} against {baseline}"
     if asked:
         named += f" ({asked})"
-    if lower_is_better:
+    if measure.lower_is_better:
         named += f" ({LOWER_IS_BETTER})"
     if inference.status == "cells only":
         return f"{named}: no interval and no verdict; {needed}."
-    estimate = f"mean difference in {measure} {inference.mean:+.4f}"
+    digits = measure.digits + 1
+    estimate = f"mean difference in {measure.words} {inference.mean:+.{digits}f}"
     if inference.interval_95 is not None:
         low, high = inference.interval_95
-        estimate += f", 95 % interval{adjusted_for(comparisons)} {low:+.4f} to {high:+.4f}"
+        estimate += f", 95 % interval{adjusted_for(comparisons)} "
+        estimate += f"{low:+.{digits}f} to {high:+.{digits}f}"
     scope += f", {AT_BUDGET}" if at_budget else ""
     size = f"{inference.patients} test patients, {inference.replicates} replicates, {scope}"
     if word is None:
@@ -110,10 +112,10 @@ def adjusted_for(comparisons: int | None) -> str:
     return f" adjusted for {comparisons} comparisons" if (comparisons or 1) > 1 else ""
 
 
-def _verdict_words(word: Word, margin: float, measure: str) -> str:
+def _verdict_words(word: Word, margin: float, measure: Measure) -> str:
     """The word, with what a reader would otherwise take it for."""
     if word == "undecided":
         return 'undecided, which is not "no difference"'
     if word == "no useful effect":
-        return f"no useful effect (within {margin:g}{' Dice' if measure == 'Dice' else ''})"
+        return f"no useful effect (within {measure.amount(margin)})"
     return word

@@ -11,7 +11,6 @@ from harness.base.text import (
     MINUS,
     counted,
     interval,
-    number,
     percent,
     probability,
     signed,
@@ -21,6 +20,7 @@ from harness.compare.protocol import ComparisonPlan
 from harness.figures.arms import PairedDots, difference_map, mean_over, paired_differences
 from harness.inference.design import PlanFacts
 from harness.inference.effect import Effect
+from harness.inference.failures import FAILED
 from harness.inference.table import Table
 from harness.inference.verdict_text import adjusted_for
 from harness.jobs.folder import WorkFolder
@@ -117,11 +117,11 @@ def _sentence(effect: Effect, extended: bool) -> str:
     if not extended:
         return typeset(effect.sentence)
     asked = f" ({effect.asked})" if effect.asked else ""
-    text = f"{effect.candidate} minus {effect.baseline}{asked}: "
-    text += f"{signed(effect.inference.mean)} test Dice"
+    text = f"{effect.failing} {effect.candidate} minus {effect.baseline}{asked}: ".lstrip()
+    text += f"{effect.measured.signed(effect.inference.mean)} test {effect.measured.words}"
     if effect.judged.interval_95:
         wide = f"95 % interval{adjusted_for(effect.comparisons)}"
-        text += f" ({wide} {interval(effect.judged.interval_95)})"
+        text += f" ({wide} {interval(effect.judged.interval_95, effect.measured.digits)})"
     patients = counted(effect.inference.patients, "patient")
     return f"{text}, {patients}, {counted(effect.inference.replicates, 'replicate')}; {EXTENDED}."
 
@@ -151,12 +151,13 @@ def _view(data: ReportData, effect: Effect, budget: PictureBudget) -> EffectView
 
 
 def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
-    """What stands beside the sentence; all of it is test Dice, candidate minus baseline."""
-    shown = effect.to_dict()
+    """What stands beside the sentence; all of it is of test patients, candidate minus baseline."""
+    shown, measured = effect.to_dict(), effect.measured
+    digits = measured.digits + 1
     facts = [
-        ("mean difference", signed(effect.inference.mean, 4)),
-        ("95 % interval", interval(effect.inference.interval_95, 4)),
-        ("90 % interval", interval(effect.inference.interval_90, 4)),
+        ("mean difference", signed(effect.inference.mean, digits)),
+        ("95 % interval", interval(effect.inference.interval_95, digits)),
+        ("90 % interval", interval(effect.inference.interval_90, digits)),
     ]
     if effect.inference.status == "verdict" and not data.extended:
         facts.append(("p, two-sided", probability(effect.p)))
@@ -164,8 +165,8 @@ def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
     adjusted = adjusted_for(effect.comparisons)
     if adjusted and effect.judged.interval_95:
         facts += [
-            (f"95 % interval{adjusted}", interval(effect.judged.interval_95, 4)),
-            (f"90 % interval{adjusted}", interval(effect.judged.interval_90, 4)),
+            (f"95 % interval{adjusted}", interval(effect.judged.interval_95, digits)),
+            (f"90 % interval{adjusted}", interval(effect.judged.interval_90, digits)),
         ]
     if adjusted and effect.p_adjusted is not None:
         facts += [
@@ -175,14 +176,15 @@ def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
     facts += [
         ("n", f"{counted(effect.inference.patients, 'test patient')}, "
               f"{counted(effect.inference.replicates, 'replicate')}"),
-        ("sd over patients", number(shown["sd_patient"])),
-        ("sd over replicates", number(shown["sd_replicate"])),
-        ("sd, residual", number(shown["sd_residual"])),
-        ("smallest effect that this design sees in 80 %", number(shown["detectable"])),
+        ("sd over patients", measured.number(shown["sd_patient"])),
+        ("sd over replicates", measured.number(shown["sd_replicate"])),
+        ("sd, residual", measured.number(shown["sd_residual"])),
+        ("smallest effect that this design sees in 80 %", measured.number(shown["detectable"])),
         *_planned(effect.design),
-        ("margin: smallest difference that matters", f"{data.experiment.decision.margin:g}"),
+        ("margin: smallest difference that matters",
+         measured.amount(data.experiment.decision.margin)),
     ]  # fmt: skip
-    facts += _worst(data, effect)
+    facts += _worst(data, effect) + _failures(data, effect)
     bound = collapse_words(data)
     if bound:
         facts.append(("generators that failed", bound))
@@ -214,9 +216,24 @@ def _worst(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
     ):
         means = mean_over(cells, axis)
         if np.isfinite(means).any():
-            worst = int(np.nanargmin(means))
-            lines.append((what, f"{names[worst]}: {signed(float(means[worst]))}"))
+            worst = int(np.nanargmax(effect.measured.loss(1.0) * means))
+            lines.append((what, f"{names[worst]}: {effect.measured.signed(float(means[worst]))}"))
     return lines
+
+
+def _failures(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
+    """Of both arms, where either has any."""
+    of = {entry.arm: entry for entry in data.failures}
+    arms = [of[arm] for arm in (effect.candidate, effect.baseline) if arm in of]
+    if not any(entry.failed for entry in arms):
+        return []
+    worst = {entry.arm: effect.measured.number(entry.worst_tenth) for entry in arms}
+    told = {
+        "empty predictions": {entry.arm: entry.words(entry.empty) for entry in arms if entry.empty},
+        FAILED: {entry.arm: entry.words(entry.failed) for entry in arms},
+        f"mean {effect.measured.words} of the worst tenth of patients": worst,
+    }
+    return [(what, "; ".join(map(": ".join, by.items()))) for what, by in told.items() if by]
 
 
 def collapse_bound(failed: int, replicates: int) -> float:
@@ -246,15 +263,17 @@ def collapse_words(data: ReportData) -> str:
 def _dots_picture(table: Table, effect: Effect, margin: float, budget: PictureBudget) -> Picture:
     inference = effect.inference
     caption = (
-        f"Paired differences in test Dice, {effect.candidate} minus {effect.baseline}. A blue dot "
-        f"is a patient (mean of {counted(inference.replicates, 'replicate')}), a green one a "
-        f"replicate (mean of {counted(inference.patients, 'patient')}); the lowest of each is "
-        "named."
+        f"Paired differences in test {effect.measured.words}, {effect.candidate} minus "
+        f"{effect.baseline}. A blue dot is a patient "
+        f"(mean of {counted(inference.replicates, 'replicate')}), a green one a replicate "
+        f"(mean of {counted(inference.patients, 'patient')}); the "
+        f"{effect.measured.worst} of each is named."
     )
     if inference.interval_95:
         adjusted = adjusted_for(effect.comparisons)
         caption += f" Thin bar: 95 % interval; thick: 90 %{adjusted and f', both{adjusted}'}."
-    alt = f"Dots of paired differences in Dice, {effect.candidate} {MINUS} {effect.baseline}"
+    alt = f"Dots of paired differences in {effect.measured.words}, "
+    alt += f"{effect.candidate} {MINUS} {effect.baseline}"
     return budget.figure(paired_differences(PairedDots.of(table, effect, margin)), alt, caption)
 
 
@@ -265,9 +284,11 @@ def _map_picture(table: Table, effect: Effect, budget: PictureBudget) -> Picture
         table.patients,
         [str(r) for r in table.replicates],
         what,
+        effect.measured,
     )
     return budget.figure(
         figure,
         "Heat map of differences by patient and replicate",
-        f"Difference in test Dice of every patient (row) in every replicate (column), {what}.",
+        f"Difference in test {effect.measured.words} of every patient (row) in every replicate "
+        f"(column), {what}.",
     )

@@ -1,4 +1,4 @@
-"""The arms: mean Dice, every replicate, the worst patient, all cells, curves of the segmenters."""
+"""The arms: means, every replicate, the worst patient, all cells, curves of the segmenters."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from harness.base.files import read_json
 from harness.base.text import counted, duration, interval, number
 from harness.config.arms import arm_of
 from harness.config.experiment import network_of
+from harness.config.measures import DICE, Measure
 from harness.data.pairs.framing import in_plane_spacing
 from harness.data.pairs.store import Store
 from harness.figures import arms as figures
 from harness.figures.curves import by_arm
 from harness.inference.arm_summary import ArmCost, ArmMean, arm_means
+from harness.inference.failures import FAILED, ArmFailures
 from harness.inference.table import Table
 from harness.report.data import ReportData
 from harness.report.observers import ObserverAgreement, observer_agreement
@@ -30,7 +32,7 @@ MOST_CELLS = 4000
 
 @dataclass(frozen=True)
 class ArmLine:
-    """One arm's row: means of test Dice over patients."""
+    """One arm's row: means of test patients; `failures` in words."""
 
     summary: ArmMean
     words: str
@@ -40,6 +42,7 @@ class ArmLine:
     worst_value: float
     missing: int
     validation: str
+    failures: str
     cost: str
     exposure: Exposure | None = None
     rows: tuple[tuple[str, tuple[float, ...], float], ...] = ()
@@ -72,10 +75,10 @@ def _means(
     data: ReportData, summaries: Sequence[ArmMean], patients: int, budget: PictureBudget
 ) -> Picture:
     caption = (
-        f"Test Dice of each arm, mean of {counted(patients, 'patient')}: a dot per replicate, "
-        "the upright line is the mean over replicates, the bar its 95 % interval (patients and "
-        "replicates both random). Arms share patients, seeds and real pairs, so the paired "
-        "differences above say more than whether two bars overlap."
+        f"Test {data.measured.words} of each arm, mean of {counted(patients, 'patient')}: a dot "
+        "per replicate, the upright line is the mean over replicates, the bar its 95 % interval "
+        "(patients and replicates both random). Arms share patients, seeds and real pairs, so the "
+        "paired differences above say more than whether two bars overlap."
     )
     observers = _observers(data)
     if observers is not None:
@@ -84,8 +87,9 @@ def _means(
             f"(sd {observers.dice_sd:.2f}, {observers.patients} other patients, pixels of "
             f"{observers.spacing_mm:g} mm, the nearest in the table)."
         )
-    figure = figures.arm_means(summaries, patients, observers.dice_mean if observers else None)
-    return budget.figure(figure, "Mean Dice per arm", caption)
+    agreed = observers.dice_mean if observers else None
+    figure = figures.arm_means(summaries, patients, agreed, data.measured)
+    return budget.figure(figure, f"Mean {data.measured.words} per arm", caption)
 
 
 def _line(data: ReportData, table: Table, summary: ArmMean, with_cells: bool) -> ArmLine:
@@ -93,7 +97,7 @@ def _line(data: ReportData, table: Table, summary: ArmMean, with_cells: bool) ->
     cells = table.values(arm)
     by_patient = figures.mean_over(cells, 1)
     finite = by_patient[np.isfinite(by_patient)]
-    worst = int(np.nanargmin(by_patient)) if len(finite) else -1
+    worst = int(np.nanargmax(data.measured.loss(1.0) * by_patient)) if len(finite) else -1
     rows = tuple(
         (patient, tuple(cells[place].tolist()), float(by_patient[place]))
         for place, patient in enumerate(table.patients)
@@ -101,12 +105,17 @@ def _line(data: ReportData, table: Table, summary: ArmMean, with_cells: bool) ->
     return ArmLine(
         summary=summary,
         words=arm_of(arm).words,
-        interval=interval(summary.interval_95, show=number),
+        interval=interval(summary.interval_95, data.measured.digits, number),
         sd_patients=float(finite.std(ddof=1)) if len(finite) > 1 else float("nan"),
         worst_patient=table.patients[worst] if worst >= 0 else "",
         worst_value=float(by_patient[worst]) if worst >= 0 else float("nan"),
         missing=int(np.isnan(cells).sum()),
         validation=_validation(data, arm),
+        failures="".join(
+            failure_words(entry, data.measured)
+            for entry in data.failures
+            if entry.arm == arm and entry.failed
+        ),
         cost="".join(cost_words(cost) for cost in data.costs if cost.arm == arm),
         exposure=data.exposures.get(arm),
         rows=rows if with_cells else (),
@@ -114,8 +123,10 @@ def _line(data: ReportData, table: Table, summary: ArmMean, with_cells: bool) ->
 
 
 def _observers(data: ReportData) -> ObserverAgreement | None:
-    """Inter-observer agreement on scans of this pixel size; known of parotids alone."""
-    if data.store is None or not all("parotid" in name for name in data.experiment.data.structures):
+    """Inter-observer Dice on scans of this pixel size; known of parotids alone."""
+    if data.store is None or data.measured != DICE:
+        return None
+    if not all("parotid" in name for name in data.experiment.data.structures):
         return None
     affines = [
         np.asarray(read_json(record.folder / "scan.json")["affine"], np.float64)
@@ -125,6 +136,15 @@ def _observers(data: ReportData) -> ObserverAgreement | None:
         return None
     sizes = [math.sqrt(np.prod(in_plane_spacing(affine))) for affine in affines]
     return observer_agreement(float(np.median(sizes)))
+
+
+def failure_words(entry: ArmFailures, measured: Measure) -> str:
+    """Failures of an arm that has some, and its worst patients."""
+    empty = f", {entry.words(entry.empty)} empty" if entry.empty else ""
+    return (
+        f"{FAILED}: {entry.words(entry.failed)}{empty}; worst tenth of patients "
+        f"{measured.number(entry.worst_tenth)}"
+    )
 
 
 def cost_words(cost: ArmCost) -> str:

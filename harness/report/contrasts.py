@@ -36,25 +36,28 @@ def make_contrasts(data: ReportData, effect: Effect, budget: PictureBudget) -> B
         return None
     controls = any(one.group == "control" for one in found)
     title = f"The answer and its {'noise floor' if controls else 'parts'}"
-    margin = data.experiment.decision.margin
+    measured, margin = effect.measured, data.experiment.decision.margin
+    digits = measured.digits + 1
     caption = (
         "The primary effect (diamond) above what it is seen beside (circles): mean differences in "
-        f"test Dice with 95 % intervals, not adjusted; grey: within the margin of {margin:g}; an "
-        "arrow: beyond the axis."
+        f"test {measured.words} with 95 % intervals, not adjusted; grey: within the margin of "
+        f"{margin:g}; an arrow: beyond the axis."
     )
     name = f"{effect.candidate} - {effect.baseline}"
-    picture = budget.figure(noise_floor(name, effect.inference, found, margin), title, caption)
+    picture = budget.figure(
+        noise_floor(name, effect.inference, found, margin, measured), title, caption
+    )
     lines = [
         (
             _typeset(one.name),
             one.shows,
-            signed(one.inference.mean, 4),
-            interval(one.inference.interval_95, 4),
+            signed(one.inference.mean, digits),
+            interval(one.inference.interval_95, digits),
         )
         for one in found
     ]
     stages = [
-        f"{shows[:1].upper()}{shows[1:]}; {name}: {mean} test Dice, "
+        f"{shows[:1].upper()}{shows[1:]}; {name}: {mean} test {measured.words}, "
         + (f"95 % interval {wide}." if one.inference.interval_95 else "no interval.")
         for one, (name, shows, mean, wide) in zip(found, lines, strict=True)
         if one.group == "stage"

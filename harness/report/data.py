@@ -10,10 +10,12 @@ from typing import Any
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.user_register import EarlierOpenings
 from harness.config.experiment import Experiment
+from harness.config.measures import Measure
 from harness.inference.arm_summary import ArmCost
 from harness.inference.budget import NOT_ASKED, Budget
 from harness.inference.dose import Dose
 from harness.inference.effect import Effect
+from harness.inference.failures import ArmFailures
 from harness.inference.table import Table
 from harness.jobs.folder import WorkFolder
 from harness.sweep.plan import SweepPlan
@@ -46,8 +48,8 @@ class ReportData:
         "segmentation", in words.
     candidates: of the segmenters' settings, by arm as `TuningPlan.to_dict` has them.
     superseded: a comparison is finished under other settings, and none under these.
-    comparison, table, effects, doses, budget, costs, exposures: None / empty before the comparison
-        is finished.
+    comparison, table, effects, doses, budget, failures, costs, exposures: None / empty before the
+        comparison is finished.
     earlier: openings of the test patients in other work folders; None before the comparison is
         finished.
     audits, audit_folders: values and job folder of each replicate's finished audit, by seed.
@@ -73,6 +75,7 @@ class ReportData:
     effects: Sequence[Effect] = ()
     doses: Sequence[Dose] = ()
     budget: Budget = NOT_ASKED
+    failures: Sequence[ArmFailures] = ()
     costs: Sequence[ArmCost] = ()
     exposures: Mapping[str, Exposure] = field(default_factory=dict)
     earlier: EarlierOpenings | None = None
@@ -81,6 +84,11 @@ class ReportData:
     provenance: Sequence[tuple[str, str]] = ()
     ledger: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     mlflow: str = ""
+
+    @property
+    def measured(self) -> Measure:
+        """What the table's cells are, by which everything is decided."""
+        return self.experiment.decision.measured
 
     @property
     def extended(self) -> bool:

@@ -30,17 +30,17 @@ def make_doses(data: ReportData, budget: PictureBudget) -> list[DoseAxis]:
 
 def _axis(data: ReportData, words: str, rows: Sequence[Dose], budget: PictureBudget) -> DoseAxis:
     baseline, candidate = rows[0].baseline.arm, rows[0].candidate.arm
-    margin = data.experiment.decision.margin
+    measured, margin = data.measured, data.experiment.decision.margin
     both = "The filled dot is the declared comparison. Bars are 95 % intervals, not adjusted."
     pictures = [
         budget.figure(
-            dose_arms(rows, words),
-            f"Test Dice by {words}",
-            f"Test Dice of {baseline} and {candidate} by {words}. {both}",
+            dose_arms(rows, words, measured),
+            f"Test {measured.words} by {words}",
+            f"Test {measured.words} of {baseline} and {candidate} by {words}. {both}",
         ),
         budget.figure(
-            dose_difference(rows, words, margin),
-            f"Difference in Dice by {words}",
+            dose_difference(rows, words, margin, measured),
+            f"Difference in {measured.words} by {words}",
             f"Paired difference, {candidate} minus {baseline}, by {words}; grey: within the "
             f"margin of {margin:g}. {both}",
         ),

@@ -1,4 +1,4 @@
-"""What Dice does not tell of the segmentations: distances, surface Dice, volumes, empty ones."""
+"""What one measure does not tell of the segmentations: the others, volumes, empty ones."""
 
 from __future__ import annotations
 

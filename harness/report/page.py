@@ -55,6 +55,7 @@ def write_report(data: ReportData, folder: Path) -> Path:
         "page.html",
         data=data,
         experiment=data.experiment,
+        measure=data.measured,
         answer=answer,
         families=FAMILIES,
         arms=arms,
@@ -91,7 +92,6 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "dice": formats.number,
         "signed": formats.signed,
         "short": formats.short,
         "number": formats.number,
@@ -114,6 +114,7 @@ def _summary(
     summary = {
         "name": data.experiment.name,
         "question": data.experiment.question,
+        "measure": data.measured.name,
         "date": formats.day(newest(data)),
         "harness": __version__,
         "headline": answer.headline,
@@ -127,14 +128,15 @@ def _summary(
         "replicates": list(arms.replicates),
         "arms": {
             line.summary.arm: {
-                "dice": line.summary.mean,
+                data.measured.name: line.summary.mean,
                 "replicate_means": list(line.summary.replicate_means),
                 "worst_patient": line.worst_patient,
-                "worst_patient_dice": line.worst_value,
+                f"worst_patient_{data.measured.name}": line.worst_value,
                 "exposure": asdict(line.exposure) if line.exposure else None,
             }
             for line in arms.lines
         },
+        "failures": [asdict(entry) for entry in data.failures],
         "effects": [_effect(view.effect, data.extended) for view in answer.views],
         "contrasts": [c.to_dict() for c in answer.beside.contrasts] if answer.beside else [],
         "doses": [asdict(dose) for dose in data.doses],

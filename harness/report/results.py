@@ -185,10 +185,12 @@ def measured_tables(
     }
 
 
-def patient_measures(work: WorkFolder, tests: Mapping[tuple[str, int], Spec]) -> dict[str, Table]:
-    """What was measured of each test patient beside Dice, by measure."""
+def patient_measures(
+    work: WorkFolder, tests: Mapping[tuple[str, int], Spec], decided: str
+) -> dict[str, Table]:
+    """What was measured of each test patient beside the measure that is decided, by measure."""
     tables = measured_tables(work, tests)["mean"]
-    return {name: table for name, table in tables.items() if name != "dice"}
+    return {name: table for name, table in tables.items() if name != decided}
 
 
 def sample_grids(work: WorkFolder, run: Run) -> list[tuple[int, Path]]:

@@ -30,7 +30,7 @@ def _scores(data: ReportData) -> str:
     if data.table is None or not data.table.cells:
         return ""
     tests = data.comparison.tests if data.comparison else {}
-    return data.table.to_csv(patient_measures(data.work, tests))
+    return data.table.to_csv(patient_measures(data.work, tests, data.measured.name))
 
 
 def _costs(data: ReportData) -> str:
@@ -43,7 +43,8 @@ def _costs(data: ReportData) -> str:
 
 def _effects(data: ReportData) -> str:
     names = (
-        "baseline", "candidate", "primary", "question", "status", "patients", "replicates", "mean",
+        "baseline", "candidate", "primary", "question", "measure", "status", "patients",
+        "replicates", "mean",
         *P_VALUES, "comparisons", "sd_patient", "sd_replicate", "sd_residual", "detectable", "word",
     )  # fmt: skip
     intervals = [f"interval_{level}{end}" for end in ("", "_adjusted") for level in (95, 90)]

@@ -35,7 +35,9 @@ def leaderboard_tags(views: Sequence[RunView]) -> dict[str, str]:
     A sweep's newest study is the one shown: an earlier one, of another space, would mix other
     columns in.
     """
-    scores = map(_column, ("quality/kid", "test/dice", "validation/dice"))
+    objectives = [view.params.get("objective", "") for view in views]
+    decided = [name for name in objectives if name.startswith("test/")]
+    scores = map(_column, ("quality/kid", *decided, "test/dice", "validation/dice"))
     overview = _state("", "attributes.start_time", False, [_DESCRIPTION, _VERDICT, *scores])
     tags = {f"{SHARED_VIEW}runs{_SUFFIX}": overview}
     for top in views:

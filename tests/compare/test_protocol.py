@@ -170,7 +170,14 @@ def test_the_rule_names_the_question_where_it_adds_and_is_as_ever_where_it_repla
     tmp_path: Path,
 ) -> None:
     """Rules of comparisons made before there were two questions stay what they were."""
-    assert "question" not in Protocol(tmp_path).planner.rule()["decision"]
+    assert Protocol(tmp_path).planner.rule()["decision"] == {
+        "baseline": "traditional",
+        "candidate": "traditional+gan",
+        "secondary": [["traditional", "gan"]],
+        "margin": 0.01,
+    }
+    by_distance = Protocol(tmp_path, decision={"measure": "hd95_mm"}).planner.rule()["decision"]
+    assert (by_distance["measure"], by_distance["margin"]) == ("hd95_mm", 1.0)
     pair = ("traditional+nothing", "traditional+gan:added")
     more = {"arms": pair, "decision": {"question": "add", "secondary": []}}
     protocol = Protocol(tmp_path / "add", **more, learning_curve={"patients": [2]})

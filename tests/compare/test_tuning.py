@@ -49,7 +49,8 @@ class Choice:
                 return {"converged": True}
             of = self.tiny.work.job(spec.inputs["segmenter"]).spec()
             value = dice(of.config, of.seed)
-            return {"measures": {"dice": {"a": value, "b": value and value + 0.02}}}
+            by_patient = {"a": value, "b": value and value + 0.02}
+            return {"measures": dict.fromkeys(("dice", "hd95_mm"), by_patient)}
 
         self.hands = FakeExecutor(self.tiny.work, lambda *about: {"quality/kid": 0.1}, values)
 
@@ -96,6 +97,21 @@ def test_the_better_half_of_each_rung_trains_twice_as_long_and_the_best_wins(
         assert arm.chosen is arm.candidates[int(np.argmax(values))]
         assert arm.lead is not None
         assert arm.lead[0] > 0
+
+
+def test_of_distances_the_lowest_wins(tmp_path: Path) -> None:
+    """The same values as millimetres: what was worst by Dice is chosen, by as large a lead."""
+    decision = {"measure": "hd95_mm"}
+    plan = Choice(tmp_path, best_strong, decision=decision).run()
+    for arm in plan.arms.values():
+        last = [c for c in arm.candidates if len(c.rungs) == 3]
+        values = [best_strong(_config(c.params), 0) for c in arm.candidates]
+        assert arm.chosen is arm.candidates[int(np.argmin(values))]
+        means = sorted(c.rungs[-1].mean or 0.0 for c in last)
+        assert arm.lead is not None
+        assert arm.lead[0] == pytest.approx(means[1] - means[0])
+    (tried, *_) = plan.to_dict()["traditional"]["candidates"]
+    assert set(tried["rungs"][0]) == {"updates", "validation_hd95_mm", "seeds"}
 
 
 def _config(params: Mapping[str, Any]) -> dict[str, Any]:

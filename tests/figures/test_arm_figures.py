@@ -7,6 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from harness.config.arms import arm_of
+from harness.config.measures import MEASURES
 from harness.figures.arms import ROOM, PairedDots, arm_means, difference_map, paired_differences
 from harness.figures.style import style
 from harness.inference.arm_summary import ArmMean
@@ -25,7 +26,7 @@ def drawn(patients: np.ndarray, replicates: np.ndarray, lower: bool = False) -> 
             mean=float(np.nanmean(patients)),
             interval_95=(0.0, 0.03),
             interval_90=(0.005, 0.025),
-            lower_is_better=lower,
+            measured=MEASURES["hd95_mm" if lower else "dice"],
         )
     )
     with style():

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from harness.base.errors import RuleError
+from harness.config.measures import MEASURES
 from harness.inference.budget import judge_budget
 from harness.inference.table import Cell, Table
 
@@ -73,3 +74,14 @@ def test_too_few_patients_show_nothing() -> None:
 def test_every_budget_must_be_there() -> None:
     with pytest.raises(RuleError, match="judged at"):
         judge_budget({1.0: tables(0, 0.1)[1.0]}, 400, 0.01)
+
+
+def test_a_distance_gains_by_falling() -> None:
+    """The same tables as millimetres: what falls by more than the margin does not suffice."""
+    hd95 = MEASURES["hd95_mm"]
+    falling, rising, flat = (
+        judge_budget(tables(change, 0.05), 400, 1.0, hd95) for change in (-2.0, 2.0, -0.2)
+    )
+    assert (falling.sufficient, rising.sufficient, flat.sufficient) == (False, True, True)
+    assert falling.arms[0].doubling.mean == pytest.approx(-2.0)
+    assert "twice the updates change validation HD95 in mm by \u22122.0" in falling.words

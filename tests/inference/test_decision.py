@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness.config.experiment import DecisionConfig
+from harness.config.measures import DICE
 from harness.inference.decision import decide
 from harness.inference.effect import Effect
 from harness.inference.table import Cell, Table
@@ -121,16 +122,17 @@ def test_words(mean: float, spread: float, word: str, said: str) -> None:
 )
 def test_words_where_lower_is_better(mean: float, spread: float, word: str) -> None:
     cells = table(around(mean, spread))
-    (effect,) = decide(cells, rule(), lower_is_better=True)
+    (effect,) = decide(cells, rule(measure="hd95_mm", margin=0.01))
     assert effect.word == word
     assert effect.sentence.startswith(f"{AGAINST} (lower is better): {word.split(',')[0]}")
     (usual,) = decide(cells, rule())
-    assert replace(effect, word="", sentence="") == replace(usual, word="", sentence="")
+    plain = {"word": "", "sentence": "", "measured": DICE}
+    assert replace(effect, **plain) == replace(usual, **plain)
 
 
 def test_no_word_stays_no_word() -> None:
     assert exchanged(None) is None
-    pilot = decide(table(around(0.05, 0.3, 9, 4)), rule(), lower_is_better=True)[0]
+    pilot = decide(table(around(0.05, 0.3, 9, 4)), rule(measure="hd95_mm"))[0]
     assert (pilot.inference.status, pilot.word) == ("pilot", "")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from harness.config.measures import MEASURES
 from harness.inference.decision import DecisionRule, decide
 from harness.inference.table import Cell, Table
 
@@ -91,8 +93,9 @@ def test_an_unflattened_training_is_said_with_every_estimate() -> None:
 
 def test_another_measure_is_not_called_dice() -> None:
     cells = table(first=differences(0.002, 0.001))
-    (effect,) = decide(cells, rule(), measure="HD95 in mm")
-    assert "mean difference in HD95 in mm +0.0020" in effect.sentence
+    (effect,) = decide(cells, replace(rule(), measured=MEASURES["hd95_mm"]))
+    assert "(lower is better)" in effect.sentence
+    assert "mean difference in HD95 in mm +0.00," in effect.sentence
     assert "Dice" not in effect.sentence
 
 

@@ -13,6 +13,7 @@ import pytest
 from factories.report import ARMS, FINISHED, Material, in_memory
 
 from harness.compare.protocol import ComparisonPlan
+from harness.config.measures import MEASURES
 from harness.inference.decision import decide
 from harness.jobs.graph import JobGraph
 from harness.sweep.plan import SweepPlan
@@ -138,6 +139,11 @@ def test_a_comparison_has_replicates_with_stages_and_arms(
     effects = decide(table, material.experiment.decision)
     views = check(comparison_views(comparison, JobGraph(material.work), effects, page))
     top = views["comparison",]
+    assert top.params == {"objective": "test/dice", "direction": "maximize"}
+    by_distance = comparison_views(
+        comparison, JobGraph(material.work), effects, page, MEASURES["hd95_mm"]
+    )
+    assert by_distance[0].params == {"objective": "test/hd95_mm", "direction": "minimize"}
     assert top.artifacts == ((page, "report"),)
     assert top.note == "\n\n".join(effect.sentence for effect in effects)
     assert len(views) == 1 + len(ARMS) + 2 * (1 + 2 + len(ARMS))

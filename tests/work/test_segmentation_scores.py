@@ -226,15 +226,41 @@ def test_a_prediction_where_there_is_no_gland_is_scored(tmp_path: Path) -> None:
     assert found["mean"]["note"] == "structure_right: predicted where the structure is absent"
 
 
-def fill_every_frame(tiny: Tiny, segmenter: Input) -> None:
-    """Give a checkpoint weights whose output is structure everywhere; its result then stands for
-    them."""
+@pytest.mark.parametrize("margin", [8, 40])
+def test_an_empty_prediction_is_the_diagonal_of_its_frame_away(tmp_path: Path, margin: int) -> None:
+    """Frames of 64 x 64 mm over four slices of 3 mm, whatever lies around them in the scan."""
+    tiny = Tiny(tmp_path)
+    segmenter = trained(tiny)
+    fill_every_frame(tiny, segmenter, bias=-5.0)
+    edge = 64 + 2 * margin
+    truth = np.zeros((6, edge, edge), bool)
+    truth[2:4, edge // 2 - 5 : edge // 2 + 5, edge // 2 - 5 : edge // 2 + 5] = True
+    middle = (edge - 1) / 2
+    scan = LoadedScan(
+        np.zeros(truth.shape, np.int16),
+        {"structure": truth},
+        OBLONG,
+        {"structure": Placement((middle, middle), (1, 4))},
+    )
+    write_scan(tiny.store_folder / "scans" / digest_for("p5"), scan)
+    opened = opening(tiny, segmenter)
+    tiny.must(opened)
+    found = table(tiny, tiny.specs.test_score(tiny.store, segmenter, opened))["structure"]
+    assert (found["predicted"], found["dice"], found["surface_dice"]) == ("0", "0.0", "0.0")
+    assert found["note"] == "nothing was predicted"
+    for name in ("hd95_mm", "surface_distance_mm"):
+        assert float(found[name]) == pytest.approx((12**2 + 64**2 + 64**2) ** 0.5)
+
+
+def fill_every_frame(tiny: Tiny, segmenter: Input, bias: float = 5.0) -> None:
+    """Give a checkpoint weights whose output is structure everywhere, or nowhere; its result then
+    stands for them."""
     from harness.jobs.checkpoint import save_weights
 
     job = tiny.work.job(segmenter)
     path = job.at(3) / "weights.safetensors"
     weights = {name: torch.zeros_like(value) for name, value in load_weights(path).items()}
-    weights["head.bias"] += 5.0
+    weights["head.bias"] += bias
     save_weights(path, weights)
     result = job.result(3)
     assert result is not None

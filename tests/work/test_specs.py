@@ -258,6 +258,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "decision.baseline": ("none", TEST),
     "decision.candidate": ("gan", TEST),
     "decision.secondary": ([], TEST),
+    "decision.measure": ("hd95_mm", TEST),
     "decision.margin": (0.02, TEST),
     "decision.assumed.patient": (0.03, NONE),
     "decision.assumed.replicate": (0.01, NONE),

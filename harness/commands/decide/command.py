@@ -32,8 +32,6 @@ from harness.inference.scores_file import read_scores_file
 from harness.inference.table import Table
 from harness.inference.verdict_text import LOWER_IS_BETTER
 
-MEASURE = "value"
-"""The file does not say what was measured, so the sentences do not either."""
 LABEL = 56
 """So many letters of the axis' label fit on a line."""
 
@@ -47,17 +45,17 @@ def decide_scores(request: DecideRequest, console: Console) -> dict[str, Any]:
     check_options(request)
     found = read_scores_file(request.scores)
     path = figure_path(request)
-    table, lower = found.table, request.lower_is_better
+    table = found.table
     rule = declared_rule(request, table)
     check_values(request, rule, table)
     holes = missing(table, rule)
     notes = [*found.notes, *notes_on(table, rule), *(alike(table) if holes["count"] else ())]
     for note in notes:
         console.warn(note)
-    effects = decide(table, rule, measure=MEASURE, lower_is_better=lower)
+    effects = decide(table, rule)
     primary = effects[0]
     differences = [_differences(table, effect) for effect in effects]
-    figure = _figure(table, primary, rule.margin, lower)
+    figure = _figure(table, primary, rule.margin)
     _write(figure, path, request.output is not None)
     about = primary.inference  # without an interval where the table is incomplete or too small
     left_open = collapse_rate_left_open(about.replicates) if about.interval_95 else None
@@ -66,7 +64,7 @@ def decide_scores(request: DecideRequest, console: Console) -> dict[str, Any]:
         "figure": str(path),
         "verdict": primary.sentence,
         "margin": rule.margin,
-        "better": LOWER if lower else HIGHER,
+        "better": LOWER if rule.measured.lower_is_better else HIGHER,
         "arms": list(table.arms),
         "effects": [effect.to_dict() for effect in effects],
         "differences": differences,
@@ -89,11 +87,11 @@ def _differences(table: Table, effect: Effect) -> dict[str, Any]:
     }
 
 
-def _figure(table: Table, effect: Effect, margin: float, lower: bool) -> Figure:
+def _figure(table: Table, effect: Effect, margin: float) -> Figure:
     """The primary comparison."""
-    figure = paired_differences(PairedDots.of(table, effect, margin, lower))
-    what = f"{short_name(effect.candidate)} {MINUS} {short_name(effect.baseline)}, {MEASURE}"
-    read = f"({f'{LOWER_IS_BETTER}; ' if lower else ''}grey: within {margin:g})"
+    figure, measured = paired_differences(PairedDots.of(table, effect, margin)), effect.measured
+    what = f"{short_name(effect.candidate)} {MINUS} {short_name(effect.baseline)}, {measured.title}"
+    read = f"({f'{LOWER_IS_BETTER}; ' * measured.lower_is_better}grey: within {margin:g})"
     with style():
         gap = " " if len(what) + len(read) < LABEL else "\n"
         figure.axes[0].set_xlabel(f"{what}{gap}{read}")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.base.errors import ConfigError, DataError
 from harness.base.text import meant
+from harness.config.measures import DICE, Measure
 from harness.inference.decision import DecisionRule
 from harness.inference.table import Table
 
 FORMATS = (".png", ".svg")
-MARGIN = 0.01
-"""Of values in 0 to 1, where none is given."""
+VALUE = replace(DICE, name="value", title="value", unit="")
+"""Its margin is that of values in 0 to 1, where none is given."""
 HIGHER, LOWER = "higher", "lower"
 
 
@@ -40,8 +41,9 @@ class DecideRequest:
     better: str | None = None
 
     @property
-    def lower_is_better(self) -> bool:
-        return self.better == LOWER
+    def measured(self) -> Measure:
+        """What the values are: the file does not say it, so the sentences do not either."""
+        return replace(VALUE, lower_is_better=self.better == LOWER)
 
 
 def check_options(request: DecideRequest) -> None:
@@ -96,8 +98,8 @@ def declared_rule(request: DecideRequest, table: Table) -> DecisionRule:
                 f"each pair of arms is compared once, but got '{pair[0]}:{pair[1]}' again; leave "
                 "this --secondary out"
             )
-    margin = MARGIN if request.margin is None else request.margin
-    return DecisionRule(baseline, candidate, margin, secondary)
+    margin = VALUE.margin if request.margin is None else request.margin
+    return DecisionRule(baseline, candidate, margin, secondary, request.measured)
 
 
 def _primary(request: DecideRequest, arms: Sequence[str]) -> tuple[str, str]:

@@ -5,11 +5,15 @@ MONAI computes; what it leaves open at empty masks is settled here, the same for
 | prediction | truth | Dice, surface Dice | HD95, ASD | volume error, ml | relative |
 |------------|-------|--------------------|-----------|------------------|----------|
 | empty | empty | NaN: nothing to find and nothing found | NaN | NaN | NaN |
-| empty | structure | 0 | diagonal of the volume | the structure | -1 |
-| some | empty | 0 | diagonal of the volume | the prediction | NaN: nothing to divide by |
+| empty | structure | 0 | the largest distance | the structure | -1 |
+| some | empty | 0 | the largest distance | the prediction | NaN: nothing to divide by |
 
-So a failed segmentation is scored, never dropped. Volumes are bool, slices x rows x columns, on the
-patient's own voxel grid; spacing in millimetres in the same order.
+So a failed segmentation is scored, never dropped. The largest distance is what the caller says:
+the diagonal of the region that a prediction can lie in. Where nobody says one it is that of the
+volume, so that a scan's field of view decides what a failure costs.
+
+Volumes are bool, slices x rows x columns, on the patient's own voxel grid; spacing in millimetres
+in the same order.
 
 Surface: the voxels of a mask with one of their six neighbours outside it; a mask is cut off at the
 edge of the volume. Distances run between centres of surface voxels, every one of which counts the
@@ -29,7 +33,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -107,12 +111,11 @@ def _cropped(case: _Case) -> _Case:
 
 
 def _of_surfaces(
-    name: str, case: _Case, spacing_mm: Spacing, worst: float | None = None, **options: Any
+    name: str, case: _Case, spacing_mm: Spacing, worst: float | None, **options: Any
 ) -> Value:
     """A score of MONAI's over the surfaces of both masks; `worst` where one of them is empty (None:
     the diagonal of the volume in mm)."""
-    diagonal = float(np.linalg.norm(np.array(case.truth.shape) * np.array(spacing_mm)))
-    ruled = case.rule(diagonal if worst is None else worst)
+    ruled = case.rule(diagonal_mm(case.truth.shape, spacing_mm) if worst is None else worst)
     if ruled is not None:
         return ruled
     import monai.metrics
@@ -131,18 +134,37 @@ def _of_surfaces(
     return Value(float(score))
 
 
-def hd95_mm(prediction: NDArray[Any], truth: NDArray[Any], spacing_mm: Spacing) -> Value:
-    """Symmetric Hausdorff distance in mm: the larger of both directions' 95 % points."""
+def diagonal_mm(shape: Sequence[int], spacing_mm: Spacing) -> float:
+    """Diagonal in mm of a box of so many voxels along each axis."""
+    return math.hypot(*(count * size for count, size in zip(shape, spacing_mm, strict=True)))
+
+
+def hd95_mm(
+    prediction: NDArray[Any],
+    truth: NDArray[Any],
+    spacing_mm: Spacing,
+    largest_mm: float | None = None,
+) -> Value:
+    """Symmetric Hausdorff distance in mm: the larger of both directions' 95 % points.
+
+    Args:
+        largest_mm: where one of both is empty; None is the diagonal of the volume.
+    """
     case = _case(prediction, truth)
-    return _of_surfaces("compute_hausdorff_distance", case, spacing_mm, percentile=95)
+    return _of_surfaces("compute_hausdorff_distance", case, spacing_mm, largest_mm, percentile=95)
 
 
 def surface_distance_mm(
-    prediction: NDArray[Any], truth: NDArray[Any], spacing_mm: Spacing
+    prediction: NDArray[Any],
+    truth: NDArray[Any],
+    spacing_mm: Spacing,
+    largest_mm: float | None = None,
 ) -> Value:
-    """Average symmetric surface distance in mm, over the surface voxels of both masks."""
+    """Average symmetric surface distance in mm, over the surface voxels of both masks; `largest_mm`
+    as `hd95_mm` has it."""
     case = _case(prediction, truth)
-    return _of_surfaces("compute_average_surface_distance", case, spacing_mm, symmetric=True)
+    name = "compute_average_surface_distance"
+    return _of_surfaces(name, case, spacing_mm, largest_mm, symmetric=True)
 
 
 def surface_dice(

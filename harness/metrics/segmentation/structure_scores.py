@@ -26,17 +26,19 @@ LEAST_TOLERANCE_MM = 2.0
 
 Mask = NDArray[Any]
 
-_SCORES: Mapping[str, Callable[[Mask, Mask, Spacing], Value]] = {
-    "dice": lambda prediction, truth, _: dice(prediction, truth),
+_SCORES: Mapping[str, Callable[[Mask, Mask, Spacing, float | None], Value]] = {
+    "dice": lambda prediction, truth, *_: dice(prediction, truth),
     "hd95_mm": hd95_mm,
     "surface_distance_mm": surface_distance_mm,
-    "surface_dice": lambda prediction, truth, spacing: surface_dice(
+    "surface_dice": lambda prediction, truth, spacing, _: surface_dice(
         prediction, truth, spacing, tolerance_mm(spacing)
     ),
-    "volume_ml": lambda _, truth, spacing: Value(volume_ml(truth, spacing)),
-    "predicted_ml": lambda prediction, _, spacing: Value(volume_ml(prediction, spacing)),
-    "volume_error_ml": volume_error_ml,
-    "volume_error": lambda prediction, truth, _: volume_error(prediction, truth),
+    "volume_ml": lambda _, truth, spacing, __: Value(volume_ml(truth, spacing)),
+    "predicted_ml": lambda prediction, _, spacing, __: Value(volume_ml(prediction, spacing)),
+    "volume_error_ml": lambda prediction, truth, spacing, _: volume_error_ml(
+        prediction, truth, spacing
+    ),
+    "volume_error": lambda prediction, truth, *_: volume_error(prediction, truth),
 }
 
 MEASURES = tuple(_SCORES)
@@ -54,12 +56,16 @@ def tolerance_mm(spacing_mm: Spacing) -> float:
     return max(LEAST_TOLERANCE_MM, *spacing_mm)
 
 
-def structure_scores(prediction: Mask, truth: Mask, spacing_mm: Spacing) -> dict[str, Value]:
+def structure_scores(
+    prediction: Mask, truth: Mask, spacing_mm: Spacing, largest_mm: float | None = None
+) -> dict[str, Value]:
     """Every score of `MEASURES` of one structure.
 
     Args:
         prediction, truth: bool volumes of one shape, slices x rows x columns, all slices of a scan.
         spacing_mm: voxel size along the same axes.
+        largest_mm: both distances where one of the masks is empty, the largest one of the region
+            that a prediction can lie in; None is the diagonal of the whole volume.
 
     Returns:
         Value by name; empty masks as the table of `harness.metrics.segmentation.measures` says.
@@ -67,7 +73,9 @@ def structure_scores(prediction: Mask, truth: Mask, spacing_mm: Spacing) -> dict
     Raises:
         DataError: the two are not bool volumes of one shape.
     """
-    return {name: score(prediction, truth, spacing_mm) for name, score in _SCORES.items()}
+    return {
+        name: score(prediction, truth, spacing_mm, largest_mm) for name, score in _SCORES.items()
+    }
 
 
 def patient_scores(sides: Mapping[str, Mapping[str, Value]]) -> dict[str, Value]:

@@ -14,6 +14,7 @@ from harness.base.text import counted
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.replicate import Replicate
 from harness.compare.tuning import ArmTuning, Candidate, TuningPlan
+from harness.config.measures import DICE, MEASURES, Measure
 from harness.figures.axes import value_words
 from harness.inference.effect import Effect
 from harness.jobs.graph import JobGraph
@@ -25,12 +26,16 @@ from harness.tracking.views.sweep import finished_part, last_finished, training_
 Result = Mapping[str, Any] | None
 Tested = Mapping[tuple[str, int], Result]
 COMPARISON = ("comparison",)
-TEST_MEASURES = ("dice", "hd95_mm", "surface_dice", "volume_error_ml")
+TEST_MEASURES = (*MEASURES, "volume_error_ml")
 """Of the columns of a test score's table, those that become metrics: a mean over patients each."""
 
 
 def comparison_views(
-    plan: ComparisonPlan, graph: JobGraph, effects: Sequence[Effect], report: Path | None
+    plan: ComparisonPlan,
+    graph: JobGraph,
+    effects: Sequence[Effect],
+    report: Path | None,
+    measured: Measure = DICE,
 ) -> list[RunView]:
     """The runs of a comparison: its arms, and its replicates with their stages and segmenters."""
     verdicts = [effect.word or "no verdict" for effect in effects if effect.primary]
@@ -38,7 +43,7 @@ def comparison_views(
         RunView(
             COMPARISON,
             "comparison",
-            params={"objective": "test/dice", "direction": "maximize"},
+            params={"objective": f"test/{measured.name}", "direction": measured.direction},
             tags={"kind": "comparison"} | ({"verdict": verdicts[0]} if verdicts else {}),
             note="\n\n".join(effect.sentence for effect in effects),
             artifacts=((report, "report"),) if report else (),
@@ -112,24 +117,24 @@ def _mean(values: Iterable[float | None]) -> float:
 
 def tuning_views(plan: TuningPlan, graph: JobGraph) -> list[RunView]:
     """The runs of the arms' choice of their settings: candidate > seed."""
-    top = ("sweep-segmentation",)
+    top, objective = ("sweep-segmentation",), f"validation/{plan.measured.name}"
     views = [
         RunView(
             top,
             "sweep segmentation",
-            params={"objective": "validation/dice", "direction": "maximize"},
+            params={"objective": objective, "direction": plan.measured.direction},
             tags={"kind": "sweep", "stage": "segmentation"},
             status="finished" if plan.finished else "running",
         )
     ]
     for arm in plan.arms.values():
         for candidate in arm.candidates:
-            views += _candidate_views(arm, candidate, top, graph)
+            views += _candidate_views(arm, candidate, top, graph, objective)
     return views
 
 
 def _candidate_views(
-    arm: ArmTuning, candidate: Candidate, top: tuple[str, ...], graph: JobGraph
+    arm: ArmTuning, candidate: Candidate, top: tuple[str, ...], graph: JobGraph, objective: str
 ) -> list[RunView]:
     """A candidate at the longest training that it reached: candidate > seed."""
     name = f"{arm.arm}, setting {candidate.number + 1}"
@@ -138,7 +143,7 @@ def _candidate_views(
     runs = [(r.seed, r.segmenters[arm.arm], r.epochs[arm.arm]) for r in rung.replicates]
     results = [graph.folder(spec).result(epochs) for _, spec, epochs in runs]
     chosen = candidate is arm.chosen
-    summary = {} if rung.mean is None else {"validation/dice": rung.mean}
+    summary = {} if rung.mean is None else {objective: rung.mean}
     views = [
         RunView(
             key,

@@ -4,8 +4,9 @@ In 3D, on the source's own grid.
 
 All slices of a scan count. Predictions are made in the placed frame and slice range, pasted back to
 the source grid and thresholded at 0.5; structure voxels outside count as misses. The largest
-connected component of each structure is kept. A patient's value is the mean of the sides, of every
-measure.
+connected component of each structure is kept. Where a prediction or the truth is empty, distances
+are the diagonal of the structure's frame over its slice range. A patient's value is the mean of
+the sides, of every measure.
 
 scores.csv: a row per structure and a row `mean` per patient. Columns are those of `MEASURES`, empty
 where a score is not defined, and
@@ -25,10 +26,11 @@ from numpy.typing import NDArray
 from harness.base.errors import RuleError
 from harness.base.files import csv_text, write_text
 from harness.data.pairs.framing import Framing, channel_of, frames, paste
+from harness.data.pairs.placement import Placement
 from harness.data.pairs.store import LoadedScan, ScanRecord, Store
 from harness.jobs.context import Context
 from harness.metrics.images.mask_shape import largest
-from harness.metrics.segmentation.measures import Spacing, Value
+from harness.metrics.segmentation.measures import Spacing, Value, diagonal_mm
 from harness.metrics.segmentation.structure_scores import (
     MEASURES,
     patient_scores,
@@ -72,11 +74,12 @@ def _score_role(context: Context, role: str) -> None:
 def _score(record: ScanRecord, network: Segmenter, store: Store) -> list[dict[str, Any]]:
     """Rows of one patient: one per contoured structure, and their mean."""
     scan = record.load()
-    spacing = spacing_mm(scan.affine)
+    spacing, framing = spacing_mm(scan.affine), Framing.of(store.meta)
     rows, sides = [], {}
     for structure, truth in scan.masks.items():
         mask = _segmented(scan, structure, network, store)
-        sides[structure] = structure_scores(mask, truth, spacing)
+        largest_mm = frame_diagonal_mm(scan.placements[structure], framing, spacing)
+        sides[structure] = structure_scores(mask, truth, spacing, largest_mm)
         voxels = int(truth.sum()), int(mask.sum())
         rows.append(_row(record, structure, sides[structure], voxels, spacing))
     together = sum(row["voxels"] for row in rows), sum(row["predicted"] for row in rows)
@@ -87,6 +90,14 @@ def spacing_mm(affine: NDArray[np.float64]) -> Spacing:
     """Voxel size along slices, rows and columns, in the order of the arrays' axes."""
     slices, rows, columns = np.linalg.norm(affine[:3, :3], axis=0)
     return float(slices), float(rows), float(columns)
+
+
+def frame_diagonal_mm(placement: Placement, framing: Framing, spacing: Spacing) -> float:
+    """The largest distance in mm inside a structure's frame and slice range, where predictions lie,
+    whatever the scan's field of view."""
+    first, last = placement.slices
+    shape = last - first + 1, framing.frame_px, framing.frame_px
+    return diagonal_mm(shape, (spacing[0], framing.spacing_mm, framing.spacing_mm))
 
 
 def _segmented(
