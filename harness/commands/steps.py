@@ -177,7 +177,8 @@ def plan_lines(session: Session) -> list[str]:
         return []
     rule = session.experiment.decision
     components = assumed_components(rule)
-    facts = plan_facts(components, patients, replicates, rule.margin)
+    overlap = cohorts_of(session).overlap
+    facts = plan_facts(components, patients, replicates, rule.margin, overlap)
     assumed = (
         f"assumed sd of a difference: patients {components.patient:g}, replicates "
         f"{components.replicate:g}, residual {components.residual:g} (decision.assumed)"
@@ -239,7 +240,7 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
         trouble: why its opening could not be entered in the user's register.
     """
     rule, chosen = session.experiment.decision, choice(session)
-    cohorts = _cohorts(session, chosen)
+    cohorts = cohorts_of(session, chosen)
     table = measured_tables(session.work, plan.tests, cohorts)["mean"]["dice"]
     budget = _budget(session, plan)
     effects = decide(table, rule, extended=plan.extended, at_budget=not budget.sufficient)
@@ -265,9 +266,9 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
     return Compared(plan, table, tuple(effects), chosen, earlier, found, budget)
 
 
-def _cohorts(session: Session, chosen: Choice) -> Cohorts:
+def cohorts_of(session: Session, chosen: Choice | None = None) -> Cohorts:
     """Whose training patients the replicates have."""
-    cohorts = comparison_of(session, chosen).cohorts
+    cohorts = comparison_of(session, chosen or choice(session)).cohorts
     way = session.experiment.replicates.cohorts
     return Cohorts(way, len(cohorts[0]), mean_overlap(cohorts)) if cohorts else Cohorts()
 

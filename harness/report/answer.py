@@ -19,7 +19,7 @@ from harness.base.text import (
 )
 from harness.compare.protocol import ComparisonPlan
 from harness.figures.arms import PairedDots, difference_map, mean_over, paired_differences
-from harness.inference.design import PlanFacts
+from harness.inference.design import PlanFacts, ways_to_margin
 from harness.inference.effect import Effect
 from harness.inference.table import Table
 from harness.inference.verdict_text import adjusted_for
@@ -178,7 +178,6 @@ def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
         ("sd over patients", number(shown["sd_patient"])),
         ("sd over replicates", number(shown["sd_replicate"])),
         ("sd, residual", number(shown["sd_residual"])),
-        ("smallest effect that this design sees in 80 %", number(shown["detectable"])),
         *_planned(effect.design),
         ("margin: smallest difference that matters", f"{data.experiment.decision.margin:g}"),
     ]  # fmt: skip
@@ -191,14 +190,15 @@ def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
 
 
 def _planned(design: PlanFacts | None) -> list[tuple[str, str]]:
-    """What seeing the margin would take, from the standard deviations observed here."""
+    """What the design can see, from the standard deviations observed here."""
     if design is None:
         return []
-    needed = {"patient": design.patients_needed, "replicate": design.replicates_needed}
-    ways = [counted(count, what) for what, count in needed.items() if count is not None]
+    seen = f"{number(design.detectable)} with the spread observed; it does not judge this result"
     reach = "in reach" if design.equivalence_in_reach else "out of reach"
+    ways = ways_to_margin(design) or "more patients and more replicates"
     return [
-        ("seeing the margin would take", " or ".join(ways) or "more patients and more replicates"),
+        ("smallest effect that the design sees in 80 %", seen),
+        ("for a design to see the margin", ways),
         ("equivalence within the margin", f"{reach} of this design"),
     ]
 
