@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.base.errors import DataError, EnvironmentFault
+from harness.base.errors import EnvironmentFault
 from harness.base.text import counted, size
 from harness.jobs.folder import LEFTOVERS, JobFolder, WorkFolder
 from harness.jobs.journal import read_covered
@@ -65,10 +65,7 @@ def clean(root: Path, delete: bool = False) -> dict[str, Any]:
         ConfigError: it is of another format.
         EnvironmentFault: a command or a worker is at work in it.
     """
-    if not root.is_dir():
-        raise DataError(f"a work folder must exist to be cleaned, but got '{root}'; name another")
-    work = WorkFolder(root)
-    work.check_format()
+    work = WorkFolder.existing(root)
     _refuse_beside([root / "driver.lease.json"])
     held = lease(root / "driver.lease.json", f"the work folder '{root.name}'")
     with held if delete else contextlib.nullcontext():

@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 
 from harness.base.console import Console
-from harness.base.errors import DataError
 from harness.commands.gather import gather
 from harness.commands.session import Session
 from harness.config.load import load_experiment
@@ -56,10 +55,7 @@ def results(workdir: str | Path, experiment: str | Path, overrides: Sequence[str
         ConfigError: the file breaks a rule, or the folder is of another format.
         DataError: there is no such work folder, or it knows of no patients.
     """
-    folder = Path(workdir)
-    if not folder.is_dir():
-        raise DataError(f"a work folder must exist to be read, but got '{folder}'; name another")
-    WorkFolder(folder).check_format()
+    folder = WorkFolder.existing(Path(workdir)).root
     loaded = load_experiment(Path(experiment), overrides)
     session = Session(loaded, folder, Console(quiet=True), reads_patients=False)
     return frames(gather(session))

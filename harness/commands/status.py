@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.disk import free_bytes
-from harness.base.errors import ConfigError, DataError
+from harness.base.errors import ConfigError
 from harness.base.files import read_json
 from harness.base.text import first_of, meant
 from harness.commands.typed import again
@@ -55,14 +55,9 @@ def status(root: Path, experiment: Path | None = None) -> dict[str, Any]:
 
     Raises:
         ConfigError: there is no such experiment in the folder, or the folder is of another format.
-        DataError: there is no such folder.
+        DataError: there is no such work folder.
     """
-    if not root.is_dir():
-        raise DataError(
-            f"a work folder must exist to be looked at, but got '{root}'; name it with --workdir"
-        )
-    work = WorkFolder(root)
-    work.check_format()
+    work = WorkFolder.existing(root)
     names = sorted(path.name for path in (root / "experiments").glob("*") if path.is_dir())
     if experiment is not None:
         names = [_named(experiment, names, root)]

@@ -13,7 +13,7 @@ from harness.commands.chosen_settings import Choice, choice, choose, stage_sweep
 from harness.commands.session import Session
 from harness.commands.sweep_files import SweepFiles
 from harness.commands.sweep_text import trial_line
-from harness.compare.protocol import Comparison, ComparisonPlan
+from harness.compare.protocol import Comparison, ComparisonPlan, Level
 from harness.compare.user_register import EarlierOpenings, earlier_openings, enter_openings
 from harness.inference.budget import FACTORS, NOT_ASKED, Budget, judge_budget
 from harness.inference.cohorts import Cohorts, mean_overlap
@@ -248,13 +248,13 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
         (
             p.level.axis,
             p.level.value,
-            measured_tables(session.work, p.tests, cohorts)["mean"]["dice"],
+            measured_tables(session.work, p.tests, _of_level(p.level, cohorts))["mean"]["dice"],
         )
         for p in plan.levels
     ]
     candidate = chosen.replicates(session).settings_of(rule.primary[1])
     declared = {
-        "patients": sum(role == "train" for role in session.roles.values()),
+        "patients": comparison_of(session, chosen).size,
         "synthetic_fraction": candidate.synthetic_fraction,
     }
     assert plan.opening is not None
@@ -271,6 +271,11 @@ def cohorts_of(session: Session, chosen: Choice | None = None) -> Cohorts:
     cohorts = comparison_of(session, chosen or choice(session)).cohorts
     way = session.experiment.replicates.cohorts
     return Cohorts(way, len(cohorts[0]), mean_overlap(cohorts)) if cohorts else Cohorts()
+
+
+def _of_level(level: Level, cohorts: Cohorts) -> Cohorts:
+    """Whose training patients the replicates of a dose have."""
+    return Cohorts("disjoint", len(level.cohorts[0])) if level.cohorts else cohorts
 
 
 def _budget(session: Session, plan: ComparisonPlan) -> Budget:

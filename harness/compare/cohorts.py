@@ -34,8 +34,7 @@ def deal_cohorts(training: Sequence[str], config: ReplicatesConfig, seed: int) -
             + ("drawn cohorts" if config.cohorts == "disjoint" else "fixed ones")
         )
     if config.cohorts == "disjoint":
-        order = generator(seed, "cohorts").permutation(len(pool)).tolist()
-        return [sorted(pool[i] for i in order[n * size : (n + 1) * size]) for n in range(count)]
+        return _cut(pool, size, count, seed, "cohorts")
     used: Counter[str] = Counter()
     cohorts = []
     for number in range(count):
@@ -44,3 +43,13 @@ def deal_cohorts(training: Sequence[str], config: ReplicatesConfig, seed: int) -
         used.update(drawn)
         cohorts.append(sorted(drawn))
     return cohorts
+
+
+def deal_smaller(training: Sequence[str], size: int, most: int, seed: int) -> list[list[str]]:
+    """Disjoint cohorts of `size` patients, as many as there are patients for and at most `most`."""
+    return _cut(sorted(training), size, min(most, len(training) // size), seed, "learning curve")
+
+
+def _cut(pool: Sequence[str], size: int, count: int, seed: int, stream: str) -> list[list[str]]:
+    order = generator(seed, stream).permutation(len(pool)).tolist()
+    return [sorted(pool[i] for i in order[n * size : (n + 1) * size]) for n in range(count)]

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from harness.base.errors import ConfigError, DataError
-from harness.base.files import digest_of
 from harness.compare.budget import BudgetPlan, plan_budget
-from harness.compare.cohorts import deal_cohorts
+from harness.compare.cohorts import deal_cohorts, deal_smaller
 from harness.compare.replicate import Replicate, ReplicatePlanner
+from harness.config.arms import arm_of
 from harness.config.experiment import Experiment, to_dict
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Input, Spec
@@ -24,17 +24,21 @@ from harness.jobs.spec import Input, Spec
 
 @dataclass(frozen=True)
 class Level:
-    """One dose at which the primary comparison is made beside the declared one.
+    """One dose at which arms are trained beside the declared one.
 
     Attributes:
         axis: "patients" (for training) or "synthetic_fraction".
         value: the dose.
-        replicates: plans the level's, from a store of its own where the patients differ.
+        replicates: plans the level's.
+        arms: both of the primary comparison first.
+        cohorts: training patients of each replicate, where they are fewer.
     """
 
     axis: str
     value: float
     replicates: ReplicatePlanner
+    arms: tuple[str, ...]
+    cohorts: Sequence[Sequence[str]] = ()
 
     @property
     def name(self) -> str:
@@ -49,6 +53,11 @@ class LevelPlan:
     level: Level
     replicates: list[Replicate]
     tests: dict[tuple[str, int], Spec] = field(default_factory=dict)
+
+
+def _given(value: int, settings: object) -> int:
+    """A setting that is the same whatever the others are."""
+    return value
 
 
 @dataclass
@@ -87,10 +96,11 @@ class Comparison:
             ahead: ask for what comes after all training too; of a graph that runs nothing.
         """
         rule = self.rule()  # what makes the opening impossible is said before anything is trained
-        arms = self.experiment.arms
+        arms = [name for name in self.experiment.arms if arm_of(name).order != "longer"]
         plan = ComparisonPlan(
             [self._replicate(graph, self.replicates, seed, arms) for seed in self.seeds()]
         )
+        plan.replicates = self._with_longer(graph, plan.replicates, ahead)
         plan.levels = [self._level(graph, level) for level in self.levels()]
         plan.budget = plan_budget(self.replicates, graph)
         trained: dict[str, Input] = {}
@@ -131,15 +141,48 @@ class Comparison:
         seed: int,
         arms: Sequence[str],
         at: str = "",
+        cohorts: Sequence[Sequence[str]] = (),
     ) -> Replicate:
-        """A replicate from its own cohort, where it has one; `at` names its dose."""
-        name = f"replicate {seed}{at}"
-        if self.cohorts:
-            cohort = set(self.cohorts[seed - self.seeds().start])
+        """A replicate from its own cohort, where it has one; `at` names its dose, `cohorts` are
+        those of the dose."""
+        name, cohorts = f"replicate {seed}{at}", cohorts or self.cohorts
+        if cohorts:
+            cohort = set(cohorts[seed - self.seeds().start])
             roles = {d: r for d, r in self.roles.items() if r != "train" or d in cohort}
             planner = replace(planner, store=planner.specs.prepare(roles))
             graph.need(planner.store, label=f"prepare pairs of the cohort of {name}")
         return planner.plan(graph, seed, arms, name)
+
+    def _with_longer(
+        self, graph: JobGraph, replicates: list[Replicate], ahead: bool
+    ) -> list[Replicate]:
+        """The replicates with the arms that train as long as the generators would, once it is known
+        how long that is; planned ahead, twice the updates."""
+        arms = self.experiment.arms
+        named = {arm_of(name): name for name in arms}
+        made = [arm_of(name) for name in (self.experiment.decision.candidate, *arms)]
+        for arm, name in named.items():
+            if arm.order != "longer":
+                continue
+            generated = next(other for other in made if other.pairs.stages)
+            trained: dict[str, Input] = {}
+            for one in replicates:
+                jobs = enumerate(one.generators(generated))
+                trained |= {f"generator {number}/{one.seed}": job for number, job in jobs}
+                shorter = named[replace(arm, order="mixed")]
+                trained[f"segmenter {one.seed}"] = one.done(shorter)
+            declared = self.replicates.settings_of(name).updates
+            spec = self.replicates.specs.matched_updates(declared, trained)
+            found = graph.need(spec, label=f"updates of {name}")
+            if found is None and not ahead:
+                return replicates
+            updates = found["values"]["updates"] if found else 2 * declared
+            planner = self.replicates.changed(updates=partial(_given, updates))
+            replicates = [
+                one.joined(self._replicate(graph, planner, one.seed, [name]), arms)
+                for one in replicates
+            ]
+        return replicates
 
     def seeds(self) -> range:
         """Replicate seeds; disjoint from the sweep's, which lie below 1000."""
@@ -150,38 +193,46 @@ class Comparison:
         """The doses beside the declared one, ascending by axis.
 
         Raises:
-            ConfigError: a number of patients that is not below that of the training patients.
+            ConfigError: a number of patients that is not below that of the training patients, or is
+                the declared one.
         """
-        asked = self.experiment.dose_response
-        fewer = [self._fewer(count) for count in sorted(asked.patients)]
-        settings = self.replicates.settings_of(self.experiment.decision.primary[1])
-        return fewer + [
-            Level("synthetic_fraction", share, self.replicates.with_fraction(share))
+        curve, asked = self.experiment.learning_curve, self.experiment.dose_response
+        primary = self.experiment.decision.primary
+        settings = self.replicates.settings_of(primary[1])
+        return [self._fewer(size) for size in sorted(curve.patients)] + [
+            Level("synthetic_fraction", share, self.replicates.with_fraction(share), primary)
             for share in sorted(asked.synthetic_fraction)
             if settings.extra_slots(share) != settings.extra_slots()
         ]
 
-    def _fewer(self, count: int) -> Level:
-        """The comparison from `count` of the training patients, in an order of their own."""
+    @property
+    def size(self) -> int:
+        """Training patients of a replicate."""
+        trained = sum(role == "train" for role in self.roles.values())
+        return len(self.cohorts[0]) if self.cohorts else trained
+
+    def _fewer(self, size: int) -> Level:
+        """A point of the learning curve, below the declared one."""
+        experiment = self.experiment
         training = [digest for digest, role in self.roles.items() if role == "train"]
-        if count >= len(training):
+        if size == self.size or size > len(training):
             raise ConfigError(
-                "dose_response.patients must be below the number of training patients, "
-                f"{len(training)}, but got {count}; the declared comparison has all of them, and "
-                "stands among the doses anyway"
+                "learning_curve.patients must be other numbers than that of the declared "
+                f"comparison, {self.size}, and at most the {len(training)} training patients, but "
+                f"got {size}; the declared comparison stands on the curve anyway"
             )
-        order = sorted(training, key=lambda digest: digest_of([self.experiment.seed, digest]))
-        left_out = set(order[count:])
-        roles = {digest: role for digest, role in self.roles.items() if digest not in left_out}
-        store = self.replicates.specs.prepare(roles)
-        return Level("patients", count, replace(self.replicates, store=store))
+        most = experiment.learning_curve.cohorts
+        cohorts = deal_smaller(training, size, most, experiment.seed)
+        arms = dict.fromkeys((*experiment.decision.primary, *experiment.learning_curve.arms))
+        return Level("patients", size, self.replicates, tuple(arms), cohorts)
 
     def _level(self, graph: JobGraph, level: Level) -> LevelPlan:
-        arms = self.experiment.decision.primary
-        graph.need(level.replicates.store, label=f"prepare pairs, {level.name}")
+        first, count = self.seeds().start, len(level.cohorts) or len(self.seeds())
         replicates = [
-            self._replicate(graph, level.replicates, seed, arms, f", {level.name}")
-            for seed in self.seeds()
+            self._replicate(
+                graph, level.replicates, seed, level.arms, f", {level.name}", level.cohorts
+            )
+            for seed in range(first, first + count)
         ]
         return LevelPlan(level, replicates)
 
@@ -225,6 +276,8 @@ class Comparison:
         }
         if self.cohorts:
             rule["cohorts"] = self.cohorts
+        if experiment.learning_curve.patients:
+            rule["learning_curve"] = to_dict(experiment.learning_curve)
         asked = to_dict(experiment.dose_response)
         doses = {axis: levels for axis, levels in asked.items() if levels}
         return {**rule, "dose_response": doses} if doses else rule

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.config.arms import arm_of
+from harness.config.arms import Arm, arm_of
 from harness.config.stages import (
     ImageStageConfig,
     MaskStageConfig,
@@ -41,6 +41,22 @@ class Replicate:
     def synthesis(self) -> Spec | None:
         """What both stages generate."""
         return self.stores.get("gan")
+
+    def generators(self, of: Arm) -> list[Input]:
+        """What an arm has and one of real pairs has not: its stages' trainings, and its pairs."""
+        found = []
+        for training in (self.stages[stage] for stage in of.pairs.stages):
+            if training.decay is not None:
+                found.append(training.steady.done(training.steady_epochs))
+            found.append(training.done())
+        return found + [s.done() for filling, s in self.stores.items() if filling == of.filling]
+
+    def joined(self, other: Replicate, arms: Sequence[str]) -> Replicate:
+        """With the segmenters of another chain of the same seed, all in the order of `arms`."""
+        epochs = {**self.epochs, **other.epochs}
+        found = {**self.segmenters, **other.segmenters}
+        ordered = {arm: found[arm] for arm in sorted(found, key=arms.index)}
+        return replace(self, segmenters=ordered, epochs=epochs)
 
     def done(self, arm: str) -> Input:
         """An arm's trained segmenter."""

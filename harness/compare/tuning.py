@@ -147,7 +147,7 @@ def settings_source(arm: str, tuned: Sequence[str]) -> str:
     of = arm_of(arm)
     alike = [name for name in tuned if arm_of(name).order == of.order]
     baseline, candidate = tuned[:2]
-    if of.order == "mixed" and of.filling == arm_of(baseline).filling:
+    if of.order in ("mixed", "longer") and of.filling == arm_of(baseline).filling:
         return baseline
     others = [name for name in alike if arm_of(name).pairs.generated]
     return others[0] if others else candidate

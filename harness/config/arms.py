@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from harness.base.errors import ConfigError
 from harness.base.text import meant
 from harness.config.choices import FILLINGS, OneOf
 
-Order = Literal["mixed", "only", "first", "added"]
+Order = Literal["mixed", "only", "first", "added", "longer"]
 AUGMENTED = "traditional+"
 
 
@@ -25,6 +25,8 @@ class Arm:
         order: extra pairs in every batch beside the real ones ("mixed"), no real pairs at all
             ("only"), extra pairs alone before real ones alone ("first"), or beside the real ones
             with a loss of their own, so that real pairs train as if nothing were there ("added").
+            "longer" is "mixed" with as many further updates as the generators' training would
+            have bought.
     """
 
     augmented: bool
@@ -45,6 +47,7 @@ class Arm:
             "only": f"{words} alone; batches shared with no arm",
             "first": f"{words} first, then real pairs; batches shared with no arm",
             "added": f"{words} on top of the same real ones, by a loss of their own",
+            "longer": f"{words}, for as many further updates as training the generators takes",
         }[self.order]
 
     @property
@@ -64,6 +67,7 @@ class Arm:
             "only": (0.3, 0.0),
             "first": (0.0, 0.5),
             "added": (0.0, 0.25),
+            "longer": (0.0, 0.5),
         }[self.order]
         parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
         kept = 1 - white - black
@@ -83,6 +87,7 @@ NAMED: dict[str, Arm] = {
     "traditional+gan": Arm(True, "gan"),
     "duplicate": Arm(True, "real-again"),
     "real-mask": Arm(True, "gan-on-real-masks"),
+    "longer": Arm(True, "real", "longer"),
     "shuffled": Arm(True, "exchanged-labels"),
     "oracle": Arm(True, "fresh-phantoms"),
     "synthetic-only": Arm(True, "gan", "only"),
@@ -133,10 +138,26 @@ def arm_problems(arms: Sequence[str], source: str) -> list[str]:
                 f"the arm '{name}' needs data.source '{needed}', where {arm.pairs.words} can be "
                 f"made, but got '{source}'; remove it from `arms`"
             )
-        if arm.pairs.empty and arm.order != "mixed":
+        if arm.order == "longer":
+            found += _longer_problems(name, arm, arms)
+        elif arm.pairs.empty and arm.order != "mixed":
             must = "add pairs" if arm.order == "added" else "train on pairs"
             found.append(f"arms must {must}, but got '{name}'; remove it from `arms`")
     return found
+
+
+def _longer_problems(name: str, arm: Arm, arms: Sequence[str]) -> list[str]:
+    """What the arm that trains as long as generators would needs beside it."""
+    others = [arm_of(other) for other in arms]
+    if replace(arm, order="mixed") not in others:
+        shorter = next(n for n, known in NAMED.items() if known == replace(arm, order="mixed"))
+        return [f"the arm '{name}' needs the arm it trains longer than; add '{shorter}' to `arms`"]
+    if not any(other.pairs.stages for other in others):
+        return [
+            f"the arm '{name}' trains for as long as the generators would, but no arm has any; "
+            "add one, such as 'traditional+gan', or remove it from `arms`"
+        ]
+    return []
 
 
 class ArmName(OneOf):

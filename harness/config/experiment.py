@@ -198,6 +198,11 @@ class DecisionConfig(Section):
     def _question_has_its_arms(self) -> DecisionConfig:
         for side, name in (("baseline", self.baseline), ("candidate", self.candidate)):
             arm = arm_of(name)
+            if arm.order == "longer":
+                raise full_sentences(
+                    f"decision.{side} must be an arm that trains for segmentation.updates, but got "
+                    f"'{name}'; name it in decision.secondary"
+                )
             if arm.order == "added":
                 plain = arm.product.removesuffix(":added")
                 raise full_sentences(
@@ -229,6 +234,28 @@ class DecisionConfig(Section):
         return [asked(*pair) for pair in (self.primary, *other, *self.secondary)]
 
 
+class LearningCurveConfig(Section):
+    """Arms from fewer patients, in cohorts that share nobody: estimates and intervals only."""
+
+    patients: tuple[Annotated[int, Field(ge=2)], ...] = Field(
+        (), description="numbers of training patients, GAN stages and all"
+    )
+    arms: tuple[OfArm, ...] = Field(
+        (), description="further arms than the two of the primary comparison"
+    )
+    cohorts: int = Field(
+        10,
+        ge=2,
+        description="most cohorts of a size; as many as the training patients suffice for, none of "
+        "them in two cohorts of a size",
+    )
+
+    @model_validator(mode="after")
+    def _sizes_differ(self) -> LearningCurveConfig:
+        must_differ("numbers of patients", self.patients)
+        return self
+
+
 class DoseResponseConfig(Section):
     """Further levels at which the arms of the primary comparison are compared.
 
@@ -236,18 +263,12 @@ class DoseResponseConfig(Section):
     comparison alone has a verdict.
     """
 
-    patients: tuple[Positive, ...] = Field(
-        (),
-        description="numbers of training patients, GAN stages and all; each level's patients are "
-        "among those of the next",
-    )
     synthetic_fraction: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (), description="synthetic fractions of the batch"
     )
 
     @model_validator(mode="after")
     def _levels_differ(self) -> DoseResponseConfig:
-        must_differ("levels of patients", self.patients)
         must_differ("levels of synthetic_fraction", self.synthetic_fraction)
         return self
 
@@ -301,6 +322,9 @@ class Experiment(Section):
     metrics: MetricsConfig = Field(MetricsConfig(), description="image quality")
     sweep: SweepConfig = Field(SweepConfig(), description="search")
     decision: DecisionConfig = Field(DecisionConfig(), description="the rule")
+    learning_curve: LearningCurveConfig = Field(
+        LearningCurveConfig(), description="the arms from fewer training patients"
+    )
     dose_response: DoseResponseConfig = Field(
         DoseResponseConfig(), description="the primary comparison at other doses"
     )
@@ -353,15 +377,6 @@ class Experiment(Section):
             raise full_sentences(*problems)
         return self
 
-    @model_validator(mode="after")
-    def _levels_of_patients_have_one_cohort(self) -> Experiment:
-        if self.replicates.cohorts != "fixed" and self.dose_response.patients:
-            raise full_sentences(
-                "dose_response.patients must be empty where replicates.cohorts is "
-                f"'{self.replicates.cohorts}', but got levels; leave one of them out"
-            )
-        return self
-
     def _fractions_swept(self) -> tuple[float, ...]:
         swept = self.sweep.segmentation
         axis = swept.space.get("synthetic_fraction") if swept is not None else None
@@ -397,6 +412,22 @@ class Experiment(Section):
                 "decision must name arms that are trained, but got "
                 f"{', '.join(missing)}{why}; add them to `arms`"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _curve_can_be_drawn(self) -> Experiment:
+        asked = self.learning_curve
+        if asked.patients and self.replicates.cohorts == "drawn":
+            raise full_sentences(
+                "replicates.cohorts must be fixed or disjoint for a learning curve, whose cohorts "
+                "share nobody, but got 'drawn'; change it, or empty learning_curve.patients"
+            )
+        for name in asked.arms:
+            if name not in self.arms or arm_of(name).order == "longer":
+                raise full_sentences(
+                    "learning_curve.arms must be among `arms` and train for segmentation.updates, "
+                    f"but got '{name}'; remove it"
+                )
         return self
 
     @model_validator(mode="after")

@@ -88,6 +88,13 @@ def _pair(group: Group, shows: str, candidate: str, baseline: str) -> _Planned:
 def _controls(arms: dict[Arm, str]) -> Iterator[_Planned]:
     """Arms that are there to show something, against the same with real pairs."""
     for arm, name in arms.items():
+        if arm.order == "longer" and (shorter := replace(arm, order="mixed")) in arms:
+            shows = "further updates for as long as the generators train"
+            yield _pair("control", shows, name, arms[shorter])
+            for other, made in arms.items():
+                alike = (other.augmented, other.order) == (arm.augmented, "mixed")
+                if alike and other.pairs.stages == ("mask", "image"):
+                    yield _pair("control", "that time spent on generators instead", made, name)
         control = arm.pairs.empty or (arm.pairs.purpose and arm.pairs.stages != ("image",))
         real = replace(arm, filling="real")
         if arm.order == "mixed" and control and real in arms:

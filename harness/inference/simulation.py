@@ -120,7 +120,7 @@ def from_mean_squares(
     replicates: int,
     repeats: int,
     rng: np.random.Generator,
-    effect: float = 0.0,
+    effect: float | Floats = 0.0,
     overlap: float = 0.0,
 ) -> Summaries:
     """Summaries of normal tables, drawn from their exact distribution.
@@ -130,7 +130,7 @@ def from_mean_squares(
         patients, replicates: of a table, 2 or more each.
         repeats: tables.
         rng: draws everything.
-        effect: the true mean difference.
+        effect: the true mean difference, one or of each table.
         overlap: rho of the replicates' training cohorts, whose mean varies as if all of the
             replicates' spread were of cohorts.
     """
@@ -170,18 +170,19 @@ def _halves(found: Summaries, alpha: float, error: Floats, weight: Floats) -> Fl
     return np.asarray((weight * at_patients + (1 - weight) * at_replicates) * error, np.float64)
 
 
-def words_of(found: Summaries, margin: float) -> NDArray[Any]:
+def words_of(found: Summaries, margin: float, among: int = 1) -> NDArray[Any]:
     """The word on each table, as `verdict_text.verdict` gives it; "no verdict" where it gives none.
 
     Args:
         found: many tables.
         margin: smallest difference that matters, above 0.
+        among: so many comparisons of which this is one, as of `Inference.among`.
     """
     status, _ = table_status(np.zeros((found.patients, found.replicates)))
     if status != "verdict":
         return np.full(found.mean.shape, NO_VERDICT, dtype=object)
     error, weight = _error_and_weight(found)
-    wide, narrow = (_halves(found, alpha, error, weight) for alpha in (0.05, 0.10))
+    wide, narrow = (_halves(found, alpha, error, weight) for alpha in (0.05 / among, 0.10 / among))
     within = (-margin < found.mean - narrow) & (found.mean + narrow < margin)
     above, below = found.mean - wide > 0, found.mean + wide < 0
     return np.select(

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.base.errors import ConfigError
+from harness.base.errors import ConfigError, DataError
 from harness.base.files import digest_of, read_json, sha256_file, write_json
 from harness.jobs.spec import Input, Spec
 
@@ -165,6 +165,25 @@ class WorkFolder:
         self.root = root
         self.jobs = root / "jobs"
         self._format = root / "format.json"
+
+    @classmethod
+    def existing(cls, root: Path) -> WorkFolder:
+        """The work folder at `root`.
+
+        Raises:
+            DataError: there is none.
+            ConfigError: it is of another format.
+        """
+        found = cls(root)
+        if root.is_dir():
+            found.check_format()
+        if not found._format.exists():
+            there = "which has no format.json" if root.is_dir() else "where there is no folder"
+            raise DataError(
+                f"a work folder must be what a command of harness made, but got '{root}', {there}; "
+                "name another with --workdir"
+            )
+        return found
 
     def check_format(self) -> None:
         """Leave a folder of another format alone.

@@ -52,6 +52,7 @@ KINDS: Registry[Kind] = Registry(
         ),
         "fresh-phantoms": Kind("harness.work.generate.fresh_phantoms:draw_fresh_phantoms", 1),
         "segmenter": Kind("harness.work.train.segmenter:train_segmenter", 6, training=True),
+        "matched-updates": Kind("harness.work.train.matched_updates:match_updates", 1),
         "opening": Kind("harness.work.evaluate.opening:open_test", 2),
         "test-score": Kind("harness.work.evaluate.segmentation_scores:score_test_patients", 3),
         "validation-score": Kind(

@@ -33,7 +33,7 @@ from harness.tracking.store import (
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment
+    from mlflow.entities import Experiment, Run
 
 START_SECONDS = 90.0
 END_SECONDS = 5.0
@@ -56,7 +56,7 @@ def ui(
         uri: tracking URI; None is the work folder's own database.
         experiment: name of the MLflow experiment.
         port: port on this machine; 0 takes a free one.
-        say: takes lines for a person; the first one is the address to open.
+        say: takes lines for a person; the first one is the page of all runs.
         links: takes the same addresses by name, once, with `dashboards` under that name.
         dashboards: the command that opens Optuna's dashboard, by stage with a study.
 
@@ -85,29 +85,32 @@ def ui(
 
 
 def _links(base: str, store: MlflowStore, experiment: str) -> dict[str, Any]:
-    """The runs; the comparison; the arms and each stage's trials as tables, best first, where there
-    are any; the seeds of both GAN stages' sweeps as curves and sample grids, best first."""
+    """What there is of: the runs; the comparison; the arms and each stage's trials as tables, best
+    first; the seeds of both GAN stages' sweeps as curves and sample grids, best first."""
     client, tracked = _experiment(store, experiment)
     pages, tables = Pages(base, tracked.experiment_id), leaderboard_names(tracked.tags)
     links = {"runs": pages.shared(tables["runs"]) if "runs" in tables else pages.runs()}
-    for run in client.search_runs(
-        [tracked.experiment_id], "tags.kind = 'comparison'", max_results=1
-    ):
+    for run in _some(client, tracked, 'tags.kind = "comparison"'):
         links["comparison"] = pages.run(run.info.run_id)
     for name in ("arms", "mask", "image", "segmentation"):
         if name in tables:
             links[f"{name} leaderboard"] = pages.shared(tables[name])
-        if name in ("mask", "image"):
-            where = f'tags.kind = "seed" and tags.stage = "{name}"'
+        where = f'tags.kind = "seed" and tags.stage = "{name}"'
+        if name in ("mask", "image") and _some(client, tracked, where):
             links[f"{name} sweep"] = pages.charts("quality/kid", where)
     return links
+
+
+def _some(client: MlflowClient, tracked: Experiment, where: str) -> list[Run]:
+    """A run of those meant, if there is one."""
+    return list(client.search_runs([tracked.experiment_id], where, max_results=1))
 
 
 def _say(
     links: Mapping[str, str], dashboards: Mapping[str, str], say: Callable[[str], None]
 ) -> None:
     for name, address in links.items():
-        say(address if name == "runs" else f"{name}: {address}")
+        say(f"{name}: {address}")
     for stage, command in dashboards.items():
         say(f"{stage} study in Optuna's dashboard: {command}")
     if dashboards and importlib.util.find_spec("optuna_dashboard") is None:

@@ -41,7 +41,7 @@ def segmenter_settings(settings: SegmentationConfig, arm: str) -> dict[str, Any]
         del config["augmentation"]
     if of.order != "first":
         del config["pretrain"]
-    if of.order not in ("mixed", "added"):
+    if of.order not in ("mixed", "added", "longer"):
         del config["synthetic_fraction"]
     if of.order != "added":
         del config["synthetic_weight"]
@@ -237,11 +237,20 @@ class Specs:
             settings: other ones than the experiment's.
         """
         config, of = segmenter_settings(settings or self.experiment.segmentation, arm), arm_of(arm)
-        fill = {"extra": of.filling, "augment": of.augmented, "order": of.order}
+        order = "mixed" if of.order == "longer" else of.order  # its updates are the difference
+        fill = {"extra": of.filling, "augment": of.augmented, "order": order}
         inputs = {"store": store.done()}
         if extra is not None:
             inputs["extra"] = extra.done()
         return self.make("segmenter", {**config, "fill": fill}, inputs, seed)
+
+    def matched_updates(self, updates: int, trained: Mapping[str, Input]) -> Spec:
+        """How many updates segmenters would have made in the time of the generators too.
+
+        Args:
+            trained: "generator ..." and "segmenter ..." with what each replicate trained.
+        """
+        return self.make("matched-updates", {"updates": updates}, trained, compute=False)
 
     def opening(
         self, store: Spec, segmenters: Mapping[str, Input], rule: Mapping[str, Any]

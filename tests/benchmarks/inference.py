@@ -34,6 +34,7 @@ from harness.inference.simulation import (
     summarise,
 )
 
+from .inference_families import OPENKBP, candidates_range, secondaries_range, tuned_rate
 from .simulated_tables import draw, wilcoxon_on_one_replicate
 
 REFERENCE = Path(__file__).parent / "inference_reference.csv"
@@ -54,6 +55,8 @@ SETTINGS = tuple(
 )
 POOLED = {"t3 or outlier patients": ("t3 patients", "outlier patients")}
 """Rows of the reference that span two shapes."""
+
+TABLES = ("case", "settings", "shape", "cohorts", "candidates", "secondaries", "tuning")
 
 UNKNOWN = ("collapsing replicates",)
 """The reference does not say how much a collapse costs, so its rows are shown and not judged."""
@@ -143,6 +146,17 @@ def ours(row: Row) -> tuple[float, float, int]:
         way, kind, sd = row.name.split()
         rate = cohort_rate(way, kind == "corrected", float(sd), *size, row.repeats)
         return rate, rate, row.repeats
+    if row.table == "candidates":
+        spreads = (*CASES.values(), OPENKBP)
+        low, high = candidates_range(int(row.name.split()[0]), row.replicates, row.repeats, spreads)
+        return low, high, row.repeats
+    if row.table == "secondaries":
+        number, truth = row.name.split(maxsplit=1)
+        return *secondaries_range(int(number), truth, row.repeats), row.repeats
+    if row.table == "tuning":
+        one, _, other, sd = row.name.split()
+        rate = tuned_rate((int(one), int(other)), float(sd), row.repeats)
+        return rate, rate, row.repeats
     if row.table == "settings":
         rates = [normal_rate(spread, *size, row.repeats) for spread in SETTINGS]
     else:
@@ -158,7 +172,8 @@ def in_errors(theirs: float, found: float, theirs_n: int, found_n: int) -> float
     """The difference in Monte-Carlo errors of it, the reference's rounding taken off first."""
     pooled = (theirs * theirs_n + found * found_n) / (theirs_n + found_n)
     error = math.hypot(monte_carlo_error(pooled, theirs_n), monte_carlo_error(pooled, found_n))
-    return max(0.0, abs(found - theirs) - ROUNDING) / error
+    beyond = max(0.0, abs(found - theirs) - ROUNDING)
+    return beyond / error if beyond else 0.0
 
 
 def compared(rows: list[Row]) -> Iterator[tuple[Row, float, float, float]]:
@@ -200,9 +215,7 @@ def _show_wilcoxon() -> None:
 def main(options: list[str]) -> int:
     """Print the whole table, theirs beside ours; exit code 1 if a row is out of tolerance."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks inference")
-    parser.add_argument(
-        "--table", choices=("case", "settings", "shape", "cohorts"), help="only this one"
-    )
+    parser.add_argument("--table", choices=TABLES, help="only this one")
     only = parser.parse_args(options).table
     rows = [row for row in reference() if only in (None, row.table)]
     print("True nulls rejected at 5 % (%); deviations in Monte-Carlo errors, 3 are allowed")

@@ -210,10 +210,12 @@ REFUSED: dict[str, str] = {
     "config tiny.yaml -s seed=": "-s seed: seed must be a whole number >= 0, but got null",
     "status --workdir foreign": "'foreign/format.json' must hold the format of a work folder, but "
     "holds something else; give --workdir another folder",
-    "status --workdir nowhere": "a work folder must exist to be looked at, but got 'nowhere'; name "
-    "it with --workdir",
-    "clean --workdir nowhere": "a work folder must exist to be cleaned, but got 'nowhere'; name "
-    "another",
+    "status --workdir nowhere": "a work folder must be what a command of harness made, but got "
+    "'nowhere', where there is no folder; name another with --workdir",
+    "status --workdir folder": "a work folder must be what a command of harness made, but got "
+    "'folder', which has no format.json; name another with --workdir",
+    "clean --workdir folder": "a work folder must be what a command of harness made, but got "
+    "'folder', which has no format.json; name another with --workdir",
     "inspect nowhere": "inspect needs an existing folder of DICOM files, but got 'nowhere': there "
     "is none of that name; check the path",
     "inspect folder --format nift": "--format must be nifti or nrrd, but got 'nift'; did you mean "

@@ -222,10 +222,9 @@ def test_500_jobs_are_looked_at_in_two_seconds_without_heavy_libraries(tmp_path:
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"^a work folder must exist to be looked at, but got '.*no'"
-    ):
+    with pytest.raises(DataError, match=r"^a work folder must be .*, but got '.*no', where there"):
         status(tmp_path / "no")
+    WorkFolder(tmp_path).begin()
     assert overview(status(tmp_path))[0] == f"no experiment has begun in '{tmp_path}'"
     (tmp_path / "experiments" / "first").mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"but got 'frist'; did you mean 'first'\?$"):

@@ -61,8 +61,8 @@ def test_too_few_patients_are_refused(settings: dict[str, Any], said: str) -> No
     [
         ({"replicates": {"cohort_size": 6}}, "cohort_size must be null where cohorts are fixed"),
         (
-            {"replicates": {"cohorts": "drawn"}, "dose_response": {"patients": [2]}},
-            "dose_response.patients must be empty where replicates.cohorts is 'drawn'",
+            {"replicates": {"cohorts": "drawn"}, "learning_curve": {"patients": [2]}},
+            "replicates.cohorts must be fixed or disjoint for a learning curve",
         ),
     ],
 )

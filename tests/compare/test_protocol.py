@@ -173,12 +173,12 @@ def test_the_rule_names_the_question_where_it_adds_and_is_as_ever_where_it_repla
     assert "question" not in Protocol(tmp_path).planner.rule()["decision"]
     pair = ("traditional+nothing", "traditional+gan:added")
     more = {"arms": pair, "decision": {"question": "add", "secondary": []}}
-    protocol = Protocol(tmp_path / "add", **more, dose_response={"patients": [2]})
+    protocol = Protocol(tmp_path / "add", **more, learning_curve={"patients": [2]})
     assert protocol.planner.rule()["decision"]["question"] == "add"
     plan = protocol.run()
     assert plan.finished
     (level,) = plan.levels  # the primary comparison at fewer patients: that of the question
-    assert [tuple(replicate.segmenters) for replicate in level.replicates] == [pair] * 2
+    assert [tuple(replicate.segmenters) for replicate in level.replicates] == [pair]
 
 
 def test_another_question_about_other_patients_is_no_extension(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ from config_complaint import MASK_KEYS, complaint
         (
             "arms: [none, augmented]",
             "arms[1] must be one of: none, traditional, gan, traditional+gan, duplicate, "
-            "real-mask, shuffled, oracle, synthetic-only, pretrain-finetune; or "
+            "real-mask, longer, shuffled, oracle, synthetic-only, pretrain-finetune; or "
             "[traditional+]FILLING[:only|:first|:added] with a filling of: nothing, real, "
             "real-again, exchanged-labels, fresh-phantoms, gan, gan-on-real-masks, "
             "but got 'augmented'; if a package adds it, install that package",
@@ -52,7 +52,7 @@ from config_complaint import MASK_KEYS, complaint
         (
             "arms: [traditional+gam]",
             "arms[0] must be one of: none, traditional, gan, traditional+gan, duplicate, "
-            "real-mask, shuffled, oracle, synthetic-only, pretrain-finetune; or "
+            "real-mask, longer, shuffled, oracle, synthetic-only, pretrain-finetune; or "
             "[traditional+]FILLING[:only|:first|:added] with a filling of: nothing, real, "
             "real-again, exchanged-labels, fresh-phantoms, gan, gan-on-real-masks, "
             "but got 'traditional+gam'; did you mean 'traditional+gan'?",
@@ -60,7 +60,7 @@ from config_complaint import MASK_KEYS, complaint
         (
             "arms: none",
             "arms must be a list of at least 1, each one of: none, traditional, gan, "
-            "traditional+gan, duplicate, real-mask, shuffled, oracle, synthetic-only, "
+            "traditional+gan, duplicate, real-mask, longer, shuffled, oracle, synthetic-only, "
             "pretrain-finetune; or [traditional+]FILLING[:only|:first|:added] with a filling of: "
             "nothing, real, real-again, exchanged-labels, fresh-phantoms, gan, gan-on-real-masks, "
             "but got 'none'; put it in a list: [none]",
@@ -180,7 +180,14 @@ from config_complaint import MASK_KEYS, complaint
             "pairs: 3",
             "keys of the experiment must be one of: name, question, conclusive, seed, data, mask, "
             "image, synthesis, segmentation, arms, replicates, metrics, sweep, decision, "
-            "dose_response, compute, tracking; but got 'pairs'; did you mean 'synthesis.pairs'?",
+            "learning_curve, dose_response, compute, tracking; but got 'pairs'; did you mean "
+            "'synthesis.pairs'?",
+        ),
+        (
+            "dose_response: {patients: [5]}",
+            "keys of `dose_response` must be one of: synthetic_fraction; but got "
+            "'dose_response.patients'; did you mean 'data.phantom.patients' or "
+            "'learning_curve.patients'?",
         ),
     ],
 )

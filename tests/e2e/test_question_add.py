@@ -22,7 +22,7 @@ mask: {width: 4, schedule: {epochs: 1}}
 image: {width: 4, batch_size: 16, schedule: {epochs: 1}}
 synthesis: {pairs: 8, attempts: 200}
 segmentation: {channels: [4, 8], residual_units: 0, batch_size: 4, updates: 4, updates_per_epoch: 2}
-arms: [traditional, traditional+gan, traditional+nothing, "traditional+gan:added"]
+arms: [traditional, longer, traditional+gan, traditional+nothing, "traditional+gan:added"]
 replicates: {count: 1}
 metrics: {images: 16, scored_epochs: 1, audit_extractors: [auto]}
 sweep: {mask: null, image: null, segmentation: null}
@@ -54,6 +54,8 @@ def test_the_question_is_answered_and_the_other_stands_beside_it(
     assert added["synthetic_pairs"] == 2 * 4
     assert seen["traditional"]["structure_passes"] > added["structure_passes"]
     assert "over those with the structure" in answer.err
+    assert seen["longer"]["real_passes"] > seen["traditional"]["real_passes"]
+    assert "longer - traditional" in answer.err
     assert run_cli("report", "on-top.yaml", "--json").code == 0
     page = next(Path().rglob("report/index.html")).read_text(encoding="utf-8")
     assert "(primary: synthetic pairs on top of the same real ones)" in page

@@ -15,20 +15,24 @@ from harness.jobs.spec import Spec
 from tests.compare.test_protocol import Protocol
 
 RULE = DecisionRule("traditional", "traditional+gan", 0.01)
+POOL = ("train",) * 5 + ("validation", "test", "test")
 
 
 def test_every_level_is_trained_before_the_one_opening(tmp_path: Path) -> None:
     protocol = Protocol(
-        tmp_path, dose_response={"patients": [2, 1], "synthetic_fraction": [0.25, 0.5]}
+        tmp_path,
+        roles=POOL,
+        learning_curve={"patients": [3, 2], "cohorts": 2, "arms": ["none"]},
+        dose_response={"synthetic_fraction": [0.25, 0.5]},
     )
     plan = protocol.run()
     assert plan.finished
     # The share of 0.5 is the declared one: no level of its own.
     assert [(p.level.axis, p.level.value) for p in plan.levels] == [
-        ("patients", 1), ("patients", 2), ("synthetic_fraction", 0.25),
+        ("patients", 2), ("patients", 3), ("synthetic_fraction", 0.25),
     ]  # fmt: skip
     kinds = protocol.kinds()
-    levels = 3 * 2 * 2  # levels x replicates x two arms
+    levels = 2 * 3 + 1 * 3 + 2 * 2  # cohorts x arms at each size; replicates x arms
     assert kinds.count("segmenter") == kinds.count("test-score") == 5 * 2 + levels
     assert len((tmp_path / "openings.jsonl").read_text().splitlines()) == 1
     assert plan.opening is not None
@@ -37,19 +41,23 @@ def test_every_level_is_trained_before_the_one_opening(tmp_path: Path) -> None:
     assert last_training < min(place for place, kind in enumerate(kinds) if kind == "test-score")
 
 
-def test_fewer_patients_are_nested_and_retrain_the_whole_chain(tmp_path: Path) -> None:
-    protocol = Protocol(tmp_path, dose_response={"patients": [1, 2]})
+def test_cohorts_of_a_size_share_nobody_and_retrain_the_whole_chain(tmp_path: Path) -> None:
+    protocol = Protocol(tmp_path, roles=POOL, learning_curve={"patients": [2, 3]})
     plan = protocol.run()
-    one, two = (training_patients(p.level.replicates.store) for p in plan.levels)
     every = training_patients(protocol.planner.replicates.store)
-    assert one < two < every
-    assert [len(one), len(two), len(every)] == [1, 2, 3]
-    for found in plan.levels:
-        others = {s for s, r in store_roles(found.level.replicates.store).items() if r != "train"}
-        assert others == {
-            s for s, r in store_roles(protocol.planner.replicates.store).items() if r != "train"
-        }
+    for found, count in zip(plan.levels, (2, 1), strict=True):  # as many as 5 patients hold
+        assert [replicate.seed for replicate in found.replicates] == [1000, 1001][:count]
+        cohorts = [training_patients(replicate.store) for replicate in found.replicates]
+        assert [len(cohort) for cohort in cohorts] == [found.level.value] * count
+        assert len(set().union(*cohorts)) == count * found.level.value
+        assert set().union(*cohorts) <= every
+        for replicate in found.replicates:
+            others = {s for s, r in store_roles(replicate.store).items() if r != "train"}
+            assert others == {
+                s for s, r in store_roles(protocol.planner.replicates.store).items() if r != "train"
+            }
         masks = {replicate.stages["mask"].last.digest for replicate in found.replicates}
+        assert len(masks) == count
         assert masks.isdisjoint(
             replicate.stages["mask"].last.digest for replicate in plan.replicates
         )
@@ -70,9 +78,10 @@ def test_a_dose_added_after_the_opening_is_an_extension(tmp_path: Path) -> None:
     assert later.run().extended
 
 
-def test_as_many_patients_as_there_are_is_no_other_level(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="must be below the number of training patients, 3"):
-        Protocol(tmp_path, dose_response={"patients": [3]}).run()
+@pytest.mark.parametrize("size", [3, 4])
+def test_as_many_patients_as_there_are_is_no_other_level(tmp_path: Path, size: int) -> None:
+    with pytest.raises(ConfigError, match="must be other numbers than that of the declared"):
+        Protocol(tmp_path, learning_curve={"patients": [size]}).run()
 
 
 def test_doses_are_plain_differences_of_their_cells() -> None:

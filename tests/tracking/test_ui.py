@@ -61,7 +61,8 @@ def test_links_open_while_it_runs_and_ctrl_c_leaves_nothing(workdir: Path, tmp_p
         status="finished",
     )
     trial = RunView(("a", "b"), "trial", ("a",), tags={"kind": "trial"}, status="finished")
-    MlflowSync(workdir, "demo", None).sync([sweep, trial])
+    seed = RunView(("a", "b", "c"), "seed 0", ("a", "b"), tags={"kind": "seed", "stage": "mask"})
+    MlflowSync(workdir, "demo", None).sync([sweep, trial, seed])
     (tmp_path / "e.yaml").write_text("name: demo\nsweep: {mask: {space: {width: {values: [4]}}}}\n")
     database = workdir / "studies" / "mask.db"
     database.parent.mkdir()
@@ -78,7 +79,7 @@ def test_links_open_while_it_runs_and_ctrl_c_leaves_nothing(workdir: Path, tmp_p
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        said = [process.stderr.readline().strip() for _ in range(6)]
+        said = [process.stderr.readline().strip() for _ in range(5)]
         text = ""
         while not text.endswith("\n}\n"):
             text += process.stdout.readline()
@@ -87,18 +88,18 @@ def test_links_open_while_it_runs_and_ctrl_c_leaves_nothing(workdir: Path, tmp_p
         with urllib.request.urlopen(base) as answer:
             assert b"<title>MLflow" in answer.read()
         assert said == [
-            links["runs"],
+            f"runs: {links['runs']}",
             f"mask leaderboard: {links['mask leaderboard']}",
             f"mask sweep: {links['mask sweep']}",
-            f"image sweep: {links['image sweep']}",
             f"mask study in Optuna's dashboard: {dashboard}",
             "Ctrl-C ends it",
         ]
+        assert "image sweep" not in links  # which nobody has run
         assert links["dashboards"] == {"mask": dashboard}
         # The same server as someone's own tracking server: named, not started.
         heard: list[str] = []
         ui(tmp_path, base.replace("://", "://me:hunter2@"), "demo", 0, heard.append)
-        assert heard == said[:4]  # nothing is said of studies where there are none
+        assert heard == said[:3]  # nothing is said of studies where there are none
         with pytest.raises(UserError, match="need tracked runs of 'other'"):
             ui(workdir, base, "other", 0, heard.append)
         servers = psutil.Process(process.pid).children(recursive=True)

@@ -250,7 +250,9 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "decision.budget_seeds": (3, TEST),
     "sweep.segmentation.candidates": (3, NONE),
     "sweep.segmentation.space": ({"learning_rate": {"values": [0.002]}}, NONE),
-    "dose_response.patients": ([2], TEST),
+    "learning_curve.patients": ([2], TEST),
+    "learning_curve.arms": (["none"], TEST),
+    "learning_curve.cohorts": (2, TEST),
     "dose_response.synthetic_fraction": ([0.25], TEST),
     "decision.question": ("add", TEST),
     "decision.baseline": ("none", TEST),
@@ -269,7 +271,9 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
 }
 
 # What else must be said for a value to be valid.
-TOGETHER = {
+TOGETHER: dict[str, dict[str, Any]] = {
+    "learning_curve.arms": {"learning_curve.patients": [2]},
+    "learning_curve.cohorts": {"learning_curve.patients": [2]},
     "replicates.cohort_size": {"replicates.cohorts": "drawn"},
     "data.source": {"data.root": "/somewhere"},
     "decision.question": {

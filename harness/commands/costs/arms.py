@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from harness.compare.protocol import ComparisonPlan
 from harness.config.arms import arm_of
 from harness.data.pairs.store import Store
 from harness.inference.arm_summary import ArmCost
-from harness.jobs.spec import Spec
+from harness.jobs.spec import Input
 from harness.sweep.plan import SweepPlan
 from harness.work.slots import Exposure, exposure
 
@@ -44,22 +44,12 @@ def arm_exposures(session: Session, plan: ComparisonPlan) -> dict[str, Exposure]
 
 
 def _cost(session: Session, plan: ComparisonPlan, arm: str, tried: int) -> ArmCost:
-    trained = sum(
-        _seconds(session, replicate.segmenters[arm], replicate.epochs[arm])
-        for replicate in plan.replicates
-    )
     of = arm_of(arm)
-    made = 0.0
-    for replicate in plan.replicates:
-        for training in (replicate.stages[stage] for stage in of.pairs.stages):
-            made += _seconds(session, training.last, training.epochs)
-            if training.decay is not None:
-                made += _seconds(session, training.steady, training.steady_epochs)
-        if of.filling in replicate.stores:
-            made += _seconds(session, replicate.stores[of.filling], None)
+    trained = _seconds(session, [replicate.done(arm) for replicate in plan.replicates])
+    made = _seconds(session, [job for rep in plan.replicates for job in rep.generators(of)])
     return ArmCost(arm, trained, made, tried if of.pairs.stages else 0)
 
 
-def _seconds(session: Session, spec: Spec, epoch: int | None) -> float:
-    result = session.work.job(spec).result(epoch)
-    return float(result["cost"]["seconds"]) if result else 0.0
+def _seconds(session: Session, jobs: Iterable[Input]) -> float:
+    results = [session.work.result(job) for job in jobs]
+    return sum(float(result["cost"]["seconds"]) for result in results if result)
