@@ -127,53 +127,59 @@ def collapse(
 
 
 @experiment_command()
+def plan(
+    options: Options,
+    hours: Annotated[float | None, typer.Option(help="that the comparison may take")] = None,
+    spread: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="scores of a finished comparison on other patients, whose spread it goes by; "
+            "default: decision.assumed",
+        ),
+    ] = None,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="simulated comparisons per true difference")
+    ] = 20_000,
+) -> None:
+    """Say the cheapest design that sees the margin; train nothing."""
+    session = options.session()
+    from harness.commands.plan.command import plan_comparison
+
+    with session.open(track=False):
+        found = plan_comparison(session, spread, hours, repeats)
+    if not options.json:
+        sys.stdout.write(found["verdict"] + "\n")
+    options.finish(found, f"rates: {found['table']}", options.next("compare", "--dry-run"))
+
+
+@experiment_command()
 def calibrate(
-    what: Annotated[
-        str, typer.Argument(metavar="WHAT", help="collapse, memorisation or comparison")
-    ],
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="collapse or memorisation")],
     options: Options,
     images: Annotated[
         list[int] | None, typer.Option(min=20, help="synthetic images a set; repeatable")
     ] = None,
-    repeats: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="deals of the patients, per number (200); simulated comparisons (20000)"
-        ),
-    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="deals of the patients, per number")] = 200,
 ) -> None:
     """Plant failures in your own data, count what is detected.
 
-    Counts false alarms as well. `comparison` simulates Dice tables: false positives and power.
+    Counts false alarms as well.
     """
-    known = ("collapse", "memorisation", "comparison")
+    known = ("collapse", "memorisation")
     if what not in known:
         hint = meant(what, known, "; name one of them")
+        if what == "comparison":
+            hint = "; harness plan says what a comparison can see"
         raise ConfigError(f"calibrate needs one of: {', '.join(known)}; but got '{what}'{hint}")
-    if what == "comparison" and images:
-        raise ConfigError(
-            "--images must be left out of calibrate comparison, which simulates Dice and draws no "
-            f"image, but got {', '.join(map(str, images))}; leave it out"
-        )
-    if what == "comparison" and (options.engine != "processes" or options.address is not None):
-        raise ConfigError(
-            "--engine and --address must be left out of calibrate comparison, which computes where "
-            f"it is typed, but got {options.address or options.engine}; leave them out"
-        )
     session = options.session()
-    from harness.commands.calibrate.comparison import REPEATS, calibrate_comparison
-    from harness.commands.calibrate.verdicts import calibrate_verdict
+    from harness.commands.calibrate import calibrate_verdict
 
-    if what == "comparison":  # only reads, so it works beside a running command
-        found = calibrate_comparison(session, repeats or REPEATS)
-        then = options.next("compare" if found["design"]["origin"] == "assumed" else "report")
-    else:
-        with session.open():
-            found = calibrate_verdict(session, what, images or [100, 200, 300], repeats or 200)
-        then = options.pages()
+    with session.open():
+        found = calibrate_verdict(session, what, images or [100, 200, 300], repeats)
     if not options.json:
         sys.stdout.write(found["verdict"] + "\n")
-    options.finish(found, f"rates: {found['table']}", then)
+    options.finish(found, f"rates: {found['table']}", options.pages())
 
 
 @experiment_command(jobs=False)

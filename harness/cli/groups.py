@@ -30,7 +30,8 @@ GROUPS = {
     "Check and plan": {
         "doctor": "doctor --workdir /data/harness-work",
         "config": "config mine.yaml -s mask.width=32",
-        "calibrate": "calibrate comparison mine.yaml",
+        "plan": "plan mine.yaml --hours 12",
+        "calibrate": "calibrate collapse mine.yaml",
     },
     "Tools": {
         "score": "score real/ synthetic/ --paired",

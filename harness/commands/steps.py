@@ -209,7 +209,8 @@ def plan_lines(session: Session) -> list[str]:
         return []
     rule = session.experiment.decision
     components = assumed_components(rule)
-    facts = plan_facts(components, patients, replicates, rule.margin)
+    overlap = cohorts_of(session).overlap
+    facts = plan_facts(components, patients, replicates, rule.margin, overlap)
     assumed = (
         f"assumed sd of a difference in {rule.measured.words}: patients {components.patient:g}, "
         f"replicates {components.replicate:g}, residual {components.residual:g} (decision.assumed)"
@@ -271,7 +272,7 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
         trouble: why its opening could not be entered in the user's register.
     """
     rule, chosen = session.experiment.decision, choice(session)
-    cohorts = _cohorts(session, chosen)
+    cohorts = cohorts_of(session, chosen)
     tables = measured_tables(session.work, plan.tests, cohorts)
     table = tables.pop("mean")[rule.measure]
     failures = arm_failures(table, tables, rule.measured.lower_is_better)
@@ -296,9 +297,9 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
     return Compared(plan, table, tuple(effects), chosen, earlier, found, budget, failures)
 
 
-def _cohorts(session: Session, chosen: Choice) -> Cohorts:
+def cohorts_of(session: Session, chosen: Choice | None = None) -> Cohorts:
     """Whose training patients the replicates have."""
-    cohorts = comparison_of(session, chosen).cohorts
+    cohorts = comparison_of(session, chosen or choice(session)).cohorts
     way = session.experiment.replicates.cohorts
     return Cohorts(way, len(cohorts[0]), mean_overlap(cohorts)) if cohorts else Cohorts()
 

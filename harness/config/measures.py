@@ -34,14 +34,19 @@ class Measure:
     digits: int
 
     @property
+    def share(self) -> bool:
+        """Whether it lies in 0 to 1."""
+        return self.unit == self.title
+
+    @property
     def words(self) -> str:
         """Title and unit."""
-        return self.title if self.unit in (self.title, "") else f"{self.title} in {self.unit}"
+        return self.title if self.share or not self.unit else f"{self.title} in {self.unit}"
 
     @property
     def axis(self) -> str:
         """Title and range, or unit, as an axis has them."""
-        return f"{self.title} ({'0 to 1' if self.unit == self.title else self.unit})"
+        return f"{self.title} ({'0 to 1' if self.share else self.unit})"
 
     @property
     def direction(self) -> str:

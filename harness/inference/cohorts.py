@@ -36,7 +36,7 @@ class Cohorts:
 
     def factor(self, replicates: int) -> float:
         """Of the replicates' mean square."""
-        return 1 + replicates * self.overlap / (1 - self.overlap)
+        return overlap_factor(self.overlap, replicates)
 
     @property
     def words(self) -> str:
@@ -50,6 +50,22 @@ class Cohorts:
 
 
 ONE_COHORT = Cohorts()
+
+
+def overlap_factor(overlap: float, replicates: int) -> float:
+    """1 + R rho/(1 - rho), of the replicates' mean square; 1 without overlap."""
+    return 1 + replicates * overlap / (1 - overlap)
+
+
+def balanced_overlap(pool: int, size: int, replicates: int) -> float:
+    """rho of cohorts that use every patient of a pool equally often, or once more, however drawn.
+
+    A patient of u cohorts is shared by u (u - 1) / 2 pairs of them.
+    """
+    least, more = divmod(replicates * size, pool)
+    shared = pool * least * (least - 1) / 2 + more * least
+    pairs = replicates * (replicates - 1) / 2
+    return shared / (pairs * size) if pairs else 0.0
 
 
 def mean_overlap(cohorts: Sequence[Collection[str]]) -> float:

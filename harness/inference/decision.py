@@ -124,7 +124,7 @@ def _effect(
         *asked.pair,
         among is None,
         inference,
-        _design(inference, margin),
+        _design(inference, margin, cohorts.overlap),
         needed,
         p=inference.p if judged else None,
         p_equivalence=inference.p_equivalence(margin) if judged else None,
@@ -140,8 +140,9 @@ def _effect(
     )
 
 
-def _design(inference: Inference, margin: float) -> PlanFacts | None:
+def _design(inference: Inference, margin: float, overlap: float) -> PlanFacts | None:
     """What the design can see; a table without spread says nothing about that."""
     if inference.components is None or inference.interval_95 is None:
         return None
-    return plan_facts(inference.components, inference.patients, inference.replicates, margin)
+    size = inference.patients, inference.replicates
+    return plan_facts(inference.components, *size, margin, overlap)

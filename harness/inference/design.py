@@ -1,7 +1,7 @@
 """What a design of P patients and R replicates can see, as numbers and in plain sentences.
 
 The numbers are those of `inference.power`; the standard deviations are assumed (before the test)
-or observed (beside a result). Both use the same words.
+or observed (beside a result, which they do not judge). Both use the same words.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ from harness.inference.power import (
     smallest_detectable_effect,
 )
 
+FLOORS = (
+    f"a verdict takes {PATIENTS_FOR_VERDICT} patients and {REPLICATES_FOR_VERDICT} replicates or "
+    "more"
+)
+
 
 @dataclass(frozen=True)
 class PlanFacts:
@@ -31,8 +36,8 @@ class PlanFacts:
         patients, replicates: the design, 2 or more each.
         margin: smallest difference that matters, above 0.
         detectable: the smallest true difference that is seen with 80 % power.
-        patients_needed: fewest patients, at this number of replicates, that see the margin with
-            80 % power, and no fewer than a verdict needs; None if 500 do not.
+        patients_needed: fewest patients that see the margin with 80 % power, at this number of
+            replicates; None if 500 do not. Neither number is below what a verdict needs.
         replicates_needed: likewise, replicates at this number of patients.
         equivalence_in_reach: whether "no useful effect" would be found with 80 % power if there
             were no difference.
@@ -48,7 +53,11 @@ class PlanFacts:
 
 
 def plan_facts(
-    components: VarianceComponents, patients: int, replicates: int, margin: float
+    components: VarianceComponents,
+    patients: int,
+    replicates: int,
+    margin: float,
+    overlap: float = 0.0,
 ) -> PlanFacts:
     """What a design can see.
 
@@ -56,23 +65,30 @@ def plan_facts(
         components: standard deviations of a paired difference, assumed or observed.
         patients, replicates: 2 or more each.
         margin: smallest difference that matters, above 0, in the unit of `components`.
+        overlap: rho of the replicates' training cohorts.
 
     Raises:
         DataError: fewer than 2 patients or replicates.
     """
+    size = patients, replicates
+    rows, columns = enough_for_verdict(*size)
     return PlanFacts(
-        patients=patients,
-        replicates=replicates,
+        *size,
         margin=margin,
-        detectable=smallest_detectable_effect(components, patients, replicates),
+        detectable=smallest_detectable_effect(components, *size, overlap=overlap),
         patients_needed=_at_least(
-            patients_needed(components, replicates, margin), PATIENTS_FOR_VERDICT
+            patients_needed(components, columns, margin, overlap), PATIENTS_FOR_VERDICT
         ),
         replicates_needed=_at_least(
-            replicates_needed(components, patients, margin), REPLICATES_FOR_VERDICT
+            replicates_needed(components, rows, margin, overlap), REPLICATES_FOR_VERDICT
         ),
-        equivalence_in_reach=equivalence_in_reach(components, patients, replicates, margin),
+        equivalence_in_reach=equivalence_in_reach(components, *size, margin, overlap=overlap),
     )
+
+
+def enough_for_verdict(patients: int, replicates: int) -> tuple[int, int]:
+    """The numbers, each no smaller than a verdict needs."""
+    return max(patients, PATIENTS_FOR_VERDICT), max(replicates, REPLICATES_FOR_VERDICT)
 
 
 def assumed_components(decision: DecisionConfig) -> VarianceComponents:
@@ -81,13 +97,32 @@ def assumed_components(decision: DecisionConfig) -> VarianceComponents:
     return VarianceComponents(assumed.patient, assumed.replicate, assumed.residual)
 
 
-def detectable_words(facts: PlanFacts) -> str:
-    """One sentence: the smallest effect that is seen, and what seeing the margin would take."""
+def detectable_words(facts: PlanFacts, observed: bool = False) -> str:
+    """One sentence: the smallest effect that is seen, and what seeing the margin would take.
+
+    Args:
+        observed: beside the result that the standard deviations are of.
+    """
+    size = facts.patients, facts.replicates
     design = f"{facts.patients} patients and {facts.replicates} replicates"
     seen = f"with {design} a difference of {facts.detectable:.4f} is seen with 80 % power"
+    if observed:
+        seen = f"the design by the spread observed, which does not judge this result: {seen}"
     if facts.detectable <= facts.margin:
-        return f"{seen}: enough for the margin of {facts.margin:g}."
+        but = "" if size == enough_for_verdict(*size) else f", but {FLOORS}"
+        return f"{seen}: enough for the margin of {facts.margin:g}{but}."
     return f"{seen}; seeing the margin of {facts.margin:g} {_takes(facts)}."
+
+
+def ways_to_margin(facts: PlanFacts) -> str:
+    """Patients, or replicates, that see the margin; "" where neither do alone."""
+    patients, replicates = enough_for_verdict(facts.patients, facts.replicates)
+    ways = []
+    if facts.patients_needed is not None:
+        ways.append(f"{facts.patients_needed} patients with {replicates} replicates")
+    if facts.replicates_needed is not None:
+        ways.append(f"{facts.replicates_needed} replicates with {patients} patients")
+    return f"{' or '.join(ways)} ({FLOORS})" if ways else ""
 
 
 def equivalence_words(facts: PlanFacts) -> str:
@@ -104,15 +139,13 @@ def equivalence_words(facts: PlanFacts) -> str:
 
 
 def _takes(facts: PlanFacts) -> str:
-    """The ways to see the margin; each is alone, the other number staying as it is."""
-    patients, replicates = facts.patients_needed, facts.replicates_needed
-    if patients is None and replicates is None:
-        return f"is out of reach by patients alone and by replicates alone (up to {LARGEST_DESIGN})"
-    if patients is None:
-        return f"takes {replicates} replicates, and is out of reach by patients alone"
-    if replicates is None:
-        return f"takes {patients} patients, and is out of reach by replicates alone"
-    return f"takes {patients} patients, or {replicates} replicates"
+    """The ways to see the margin, and those that do not lead there."""
+    needed = {"patients": facts.patients_needed, "replicates": facts.replicates_needed}
+    out = " and ".join(f"by {what} alone" for what, count in needed.items() if count is None)
+    ways = ways_to_margin(facts)
+    if not ways:
+        return f"is out of reach {out} (up to {LARGEST_DESIGN})"
+    return f"takes {ways}" + (f", and is out of reach {out}" if out else "")
 
 
 def _at_least(needed: int | None, for_verdict: int) -> int | None:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 
 from harness.base.errors import DataError
+from harness.inference.cohorts import overlap_factor
 from harness.inference.crossed_t import VarianceComponents, critical_value
 
 LARGEST_DESIGN = 500
@@ -25,39 +26,47 @@ def standard_error(components: VarianceComponents, patients: int, replicates: in
     )
 
 
-def _weight_and_df(
-    components: VarianceComponents, patients: int, replicates: int
-) -> tuple[float, float]:
-    """Weight of the patients' t, and the degrees of freedom of the power's t."""
+def _expected(
+    components: VarianceComponents, patients: int, replicates: int, overlap: float
+) -> tuple[float, float, float]:
+    """The procedure's standard error, the weight of the patients' t, and the degrees of freedom of
+    the power's t."""
+    _check(patients, replicates)
     residual = components.residual**2
     by_patient = replicates * components.patient**2 + residual
     by_replicate = patients * components.replicate**2 + residual
+    by_replicate *= overlap_factor(overlap, replicates)
     total = by_patient + by_replicate
     if total == 0:
-        return 1.0, float(min(patients, replicates) - 1)
+        return 0.0, 1.0, float(min(patients, replicates) - 1)
+    variance = total - residual
     components_of_total = by_patient**2 / (patients - 1) + by_replicate**2 / (replicates - 1)
-    df = (total - residual) ** 2 / components_of_total
+    df = variance**2 / components_of_total
     lowest, highest = min(patients, replicates) - 1, (patients - 1) * (replicates - 1)
-    return by_patient / total, float(min(max(df, lowest), highest))
+    error = math.sqrt(variance / (patients * replicates))
+    return error, by_patient / total, float(min(max(df, lowest), highest))
 
 
 def smallest_detectable_effect(
-    components: VarianceComponents, patients: int, replicates: int, power: float = 0.80
+    components: VarianceComponents,
+    patients: int,
+    replicates: int,
+    power: float = 0.80,
+    overlap: float = 0.0,
 ) -> float:
     """The true difference that the 95 % interval excludes 0 for with probability `power`.
 
     Args:
         components: assumed or observed standard deviations.
         patients, replicates: 2 or more each.
+        overlap: rho of the replicates' training cohorts, in [0, 1); all of their spread is taken
+            for one of cohorts, so that the power is no less.
     """
-    from scipy import stats
+    from scipy.special import stdtrit  # as in `critical_value`
 
-    _check(patients, replicates)
-    weight, df = _weight_and_df(components, patients, replicates)
+    error, weight, df = _expected(components, patients, replicates, overlap)
     critical = critical_value(0.05, weight, patients, replicates)
-    return (critical + float(stats.t.ppf(power, df))) * standard_error(
-        components, patients, replicates
-    )
+    return (critical + float(stdtrit(df, power))) * error
 
 
 def equivalence_in_reach(
@@ -66,6 +75,7 @@ def equivalence_in_reach(
     replicates: int,
     margin: float,
     power: float = 0.80,
+    overlap: float = 0.0,
 ) -> bool:
     """Whether "no useful effect" would be found with `power` if the true difference were 0.
 
@@ -73,23 +83,29 @@ def equivalence_in_reach(
     """
     from scipy import stats
 
-    _check(patients, replicates)
-    error = standard_error(components, patients, replicates)
+    error, _, df = _expected(components, patients, replicates, overlap)
     if error == 0:
         return True
-    _, df = _weight_and_df(components, patients, replicates)
     needed = float(stats.t.ppf(0.95, df)) + float(stats.norm.ppf((1 + power) / 2))
     return margin / error >= needed
 
 
-def patients_needed(components: VarianceComponents, replicates: int, margin: float) -> int | None:
+def patients_needed(
+    components: VarianceComponents, replicates: int, margin: float, overlap: float = 0.0
+) -> int | None:
     """Fewest patients (2 or more) that see `margin` at 80 % power; None if 500 do not."""
-    return _fewest(lambda n: smallest_detectable_effect(components, n, replicates) <= margin)
+    return _fewest(
+        lambda n: smallest_detectable_effect(components, n, replicates, overlap=overlap) <= margin
+    )
 
 
-def replicates_needed(components: VarianceComponents, patients: int, margin: float) -> int | None:
+def replicates_needed(
+    components: VarianceComponents, patients: int, margin: float, overlap: float = 0.0
+) -> int | None:
     """Fewest replicates (2 or more) that see `margin` at 80 % power; None if 500 do not."""
-    return _fewest(lambda n: smallest_detectable_effect(components, patients, n) <= margin)
+    return _fewest(
+        lambda n: smallest_detectable_effect(components, patients, n, overlap=overlap) <= margin
+    )
 
 
 def _fewest(seen: Callable[[int], bool]) -> int | None:

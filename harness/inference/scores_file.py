@@ -55,14 +55,17 @@ class _Header:
     extra: tuple[str, ...]
 
 
-def read_scores_file(path: Path) -> ScoresFile:
+def read_scores_file(path: Path, called: str = "SCORES") -> ScoresFile:
     """Read a CSV of scores: comma, semicolon or tab, UTF-8 with or without a byte order mark.
+
+    Args:
+        called: what the command line calls it.
 
     Raises:
         ConfigError: there is no such file, or it cannot be read.
         DataError: it is no CSV of scores; the sentence names the row.
     """
-    text = _text(path)
+    text = _text(path, called)
     first = text.lstrip().partition("\n")[0]
     delimiter = max(DELIMITERS, key=first.count)
     rows = _rows(text, delimiter, path)
@@ -89,12 +92,12 @@ def _rule(path: Path, got: str) -> str:
     )
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, called: str) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ConfigError(
-            f"SCORES must be a CSV file that can be read, but got '{path}' ({error.strerror}); "
+            f"{called} must be a CSV file that can be read, but got '{path}' ({error.strerror}); "
             "name another one"
         ) from error
     if b"\0" in content:

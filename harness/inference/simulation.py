@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
+from harness.inference.cohorts import overlap_factor
 from harness.inference.crossed_t import VarianceComponents, critical_value, table_status
 from harness.inference.power import standard_error
 from harness.inference.verdict_text import Word
@@ -44,7 +45,8 @@ class Summaries:
     Attributes:
         patients, replicates: of every table.
         mean: grand means.
-        by_patient, by_replicate, residual: mean squares.
+        by_patient, by_replicate, residual: mean squares, that of the replicates corrected for the
+            overlap of their training cohorts.
     """
 
     patients: int
@@ -87,7 +89,7 @@ def monte_carlo_error(share: float, repeats: int) -> float:
     return math.sqrt(share * (1 - share) / repeats)
 
 
-def summarise(tables: NDArray[Any]) -> Summaries:
+def summarise(tables: NDArray[Any], overlap: float = 0.0) -> Summaries:
     """Mean and mean squares of tables, repeats x patients x replicates (2 or more of each)."""
     d = np.asarray(tables, np.float64)
     if d.ndim != 3 or min(d.shape[1:]) < 2:
@@ -104,7 +106,10 @@ def summarise(tables: NDArray[Any]) -> Summaries:
         replicates,
         grand,
         replicates * ((rows - grand[:, None]) ** 2).sum(axis=1) / (patients - 1),
-        patients * ((columns - grand[:, None]) ** 2).sum(axis=1) / (replicates - 1),
+        overlap_factor(overlap, replicates)
+        * patients
+        * ((columns - grand[:, None]) ** 2).sum(axis=1)
+        / (replicates - 1),
         (rest**2).sum(axis=(1, 2)) / ((patients - 1) * (replicates - 1)),
     )
 
@@ -116,6 +121,7 @@ def from_mean_squares(
     repeats: int,
     rng: np.random.Generator,
     effect: float | Floats = 0.0,
+    overlap: float = 0.0,
 ) -> Summaries:
     """Summaries of normal tables, drawn from their exact distribution.
 
@@ -125,8 +131,11 @@ def from_mean_squares(
         repeats: tables.
         rng: draws everything.
         effect: the true mean difference, one or of each table.
+        overlap: rho of the replicates' training cohorts, whose mean varies as if all of the
+            replicates' spread were of cohorts.
     """
-    residual = components.residual**2
+    residual, factor = components.residual**2, overlap_factor(overlap, replicates)
+    alike = replace(components, replicate=components.replicate * math.sqrt(factor))
 
     def square(expected: float, df: int) -> Floats:
         return np.asarray(expected * rng.chisquare(df, repeats) / df, np.float64)
@@ -134,9 +143,9 @@ def from_mean_squares(
     return Summaries(
         patients,
         replicates,
-        rng.normal(effect, standard_error(components, patients, replicates), repeats),
+        rng.normal(effect, standard_error(alike, patients, replicates), repeats),
         square(replicates * components.patient**2 + residual, patients - 1),
-        square(patients * components.replicate**2 + residual, replicates - 1),
+        square(factor * (patients * components.replicate**2 + residual), replicates - 1),
         square(residual, (patients - 1) * (replicates - 1)),
     )
 
@@ -209,6 +218,7 @@ def count_tables(
     replicates: int,
     repeats: int,
     margin: float,
+    overlap: float = 0.0,
 ) -> Counts:
     """Draw tables a part at a time (memory stays small) and count what is said of them.
 
@@ -217,27 +227,14 @@ def count_tables(
         patients, replicates: of a table.
         repeats: tables in all, 1 or more.
         margin: smallest difference that matters.
+        overlap: rho of the replicates' training cohorts.
     """
     most = max(1, CELLS_AT_A_TIME // (patients * replicates))
     parts = [min(most, repeats - done) for done in range(0, repeats, most)]
     total = Counts(0, 0, Counter())
     for part in parts:
-        total += count(summarise(drawn(part)), margin)
+        total += count(summarise(drawn(part), overlap), margin)
     return total
-
-
-def wilcoxon_on_one_replicate(
-    components: VarianceComponents, patients: int, repeats: int, rng: np.random.Generator
-) -> float:
-    """What not to do: share of true nulls rejected (p < 0.05) from the patients of one replicate.
-
-    The signed-rank test sees no other replicate, so the one that was drawn counts as the effect.
-    """
-    from scipy import stats
-
-    d = rng.normal(0, components.replicate, (repeats, 1))
-    d = d + rng.normal(0, math.hypot(components.patient, components.residual), (repeats, patients))
-    return float((stats.wilcoxon(d, axis=1).pvalue < 0.05).mean())
 
 
 def bounded(
@@ -245,6 +242,7 @@ def bounded(
     size: tuple[int, int, int],
     rng: np.random.Generator,
     level: float = LEVEL,
+    overlap: float = 0.0,
 ) -> Floats:
     """Differences of two arms whose Dice lie in (0, 1); the arms do not differ.
 
@@ -258,6 +256,7 @@ def bounded(
         size: repeats, patients, replicates.
         rng: draws everything.
         level: Dice in the middle, between 0 and 1.
+        overlap: rho of the replicates' training cohorts, which adds what all replicates share.
     """
     repeats, patients, replicates = size
     own = 1 / (math.sqrt(2) * level * (1 - level))
@@ -268,6 +267,9 @@ def bounded(
     def arm() -> Any:
         logit = shared + own * components.patient * rng.standard_normal((repeats, patients, 1))
         logit = logit + own * components.replicate * rng.standard_normal((repeats, 1, replicates))
+        if overlap:
+            shared_sd = components.replicate * math.sqrt(overlap / (1 - overlap))
+            logit = logit + own * shared_sd * rng.standard_normal((repeats, 1, 1))
         logit = logit + own * components.residual * rng.standard_normal(size)
         return 1 / (1 + np.exp(-logit))
 

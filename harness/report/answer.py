@@ -17,8 +17,9 @@ from harness.base.text import (
     typeset,
 )
 from harness.compare.protocol import ComparisonPlan
+from harness.config.measures import Measure
 from harness.figures.arms import PairedDots, difference_map, mean_over, paired_differences
-from harness.inference.design import PlanFacts
+from harness.inference.design import PlanFacts, ways_to_margin
 from harness.inference.effect import Effect
 from harness.inference.failures import FAILED
 from harness.inference.table import Table
@@ -179,8 +180,7 @@ def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
         ("sd over patients", measured.number(shown["sd_patient"])),
         ("sd over replicates", measured.number(shown["sd_replicate"])),
         ("sd, residual", measured.number(shown["sd_residual"])),
-        ("smallest effect that this design sees in 80 %", measured.number(shown["detectable"])),
-        *_planned(effect.design),
+        *_planned(effect.design, measured),
         ("margin: smallest difference that matters",
          measured.amount(data.experiment.decision.margin)),
     ]  # fmt: skip
@@ -192,15 +192,17 @@ def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
     return facts
 
 
-def _planned(design: PlanFacts | None) -> list[tuple[str, str]]:
-    """What seeing the margin would take, from the standard deviations observed here."""
+def _planned(design: PlanFacts | None, measured: Measure) -> list[tuple[str, str]]:
+    """What the design can see, from the standard deviations observed here."""
     if design is None:
         return []
-    needed = {"patient": design.patients_needed, "replicate": design.replicates_needed}
-    ways = [counted(count, what) for what, count in needed.items() if count is not None]
+    seen = measured.number(design.detectable)
+    seen += " with the spread observed; it does not judge this result"
     reach = "in reach" if design.equivalence_in_reach else "out of reach"
+    ways = ways_to_margin(design) or "more patients and more replicates"
     return [
-        ("seeing the margin would take", " or ".join(ways) or "more patients and more replicates"),
+        ("smallest effect that the design sees in 80 %", seen),
+        ("for a design to see the margin", ways),
         ("equivalence within the margin", f"{reach} of this design"),
     ]
 

@@ -17,13 +17,12 @@ import csv
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from harness.base.rng import generator
-from harness.inference.cohorts import Cohorts
 from harness.inference.crossed_t import VarianceComponents
 from harness.inference.power import smallest_detectable_effect
 from harness.inference.simulation import (
@@ -33,11 +32,10 @@ from harness.inference.simulation import (
     from_mean_squares,
     monte_carlo_error,
     summarise,
-    wilcoxon_on_one_replicate,
 )
 
 from .inference_families import OPENKBP, candidates_range, secondaries_range, tuned_rate
-from .simulated_tables import draw
+from .simulated_tables import draw, wilcoxon_on_one_replicate
 
 REFERENCE = Path(__file__).parent / "inference_reference.csv"
 MARGIN = 0.01
@@ -134,10 +132,8 @@ def cohort_rate(
     tables = 0.019 * rng.standard_normal((repeats, patients, 1)) + effects[:, None, :]
     tables = tables + 0.006 * rng.standard_normal((repeats, 1, replicates))
     tables = tables + 0.02 * rng.standard_normal((repeats, patients, replicates))
-    factor = Cohorts("drawn", size, size / pool).factor(replicates) if corrected else 1.0
-    found = summarise(tables)
-    found = replace(found, by_replicate=factor * found.by_replicate)
-    return float(excludes_zero(found).mean())
+    overlap = size / pool if corrected else 0.0
+    return float(excludes_zero(summarise(tables, overlap)).mean())
 
 
 def ours(row: Row) -> tuple[float, float, int]:

@@ -103,3 +103,17 @@ def draw(
     if shape == "collapsing replicates":
         tables += _collapsing(rng, (repeats, 1, replicates))
     return np.asarray(tables + components.residual * rest(rng, size), np.float64)
+
+
+def wilcoxon_on_one_replicate(
+    components: VarianceComponents, patients: int, repeats: int, rng: np.random.Generator
+) -> float:
+    """What not to do: share of true nulls rejected (p < 0.05) from the patients of one replicate.
+
+    The signed-rank test sees no other replicate, so the one that was drawn counts as the effect.
+    """
+    from scipy import stats
+
+    d = rng.normal(0, components.replicate, (repeats, 1))
+    d = d + rng.normal(0, math.hypot(components.patient, components.residual), (repeats, patients))
+    return float((stats.wilcoxon(d, axis=1).pvalue < 0.05).mean())

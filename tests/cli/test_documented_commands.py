@@ -61,7 +61,7 @@ ONLY_PARSED = {
 
 SMALLER = {
     "prepare": ["--engine", "inline"],
-    "calibrate": ["--repeats", "200"],
+    "plan": ["--repeats", "200", "--engine", "inline"],
     "export": ["--folds", "3"],  # of three training patients
 }
 """What is typed beside, so that it takes seconds."""

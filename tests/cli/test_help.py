@@ -18,8 +18,8 @@ from harness.cli.groups import GROUPS
 HEAVY = ("torch", "rich", "mlflow", "optuna", "monai", "matplotlib", "pandas", "scipy", "sklearn")
 
 COMMANDS = (
-    "run", "prepare", "sweep", "compare", "collapse", "calibrate", "report", "ui", "config", "init",
-    "inspect", "score", "export", "decide", "status", "doctor", "clean",
+    "run", "prepare", "sweep", "compare", "collapse", "plan", "calibrate", "report", "ui", "config",
+    "init", "inspect", "score", "export", "decide", "status", "doctor", "clean",
 )  # fmt: skip
 
 

@@ -161,8 +161,8 @@ def test_a_mistake_is_one_object_for_machines(
 
 
 COMMANDS = (
-    "a command must be one of: run, prepare, sweep, compare, collapse, calibrate, report, ui, "
-    "status, doctor, clean, config, init, inspect, score, export, decide; but got "
+    "a command must be one of: run, prepare, sweep, compare, collapse, plan, calibrate, report, "
+    "ui, status, doctor, clean, config, init, inspect, score, export, decide; but got "
 )
 EMPTY = "give one, or leave it out (is a variable of the shell not set?)"
 REFUSED: dict[str, str] = {
@@ -220,8 +220,11 @@ REFUSED: dict[str, str] = {
     "is none of that name; check the path",
     "inspect folder --format nift": "--format must be nifti or nrrd, but got 'nift'; did you mean "
     "'nifti'?",
-    "calibrate colapse tiny.yaml": "calibrate needs one of: collapse, memorisation, comparison; "
-    "but got 'colapse'; did you mean 'collapse'?",
+    "calibrate colapse tiny.yaml": "calibrate needs one of: collapse, memorisation; but got "
+    "'colapse'; did you mean 'collapse'?",
+    "calibrate comparison tiny.yaml": "calibrate needs one of: collapse, memorisation; but got "
+    "'comparison'; harness plan says what a comparison can see",
+    "plan tiny.yaml --hours many": "--hours must be a number, but got 'many'",
     "score nowhere folder": "the real images must be in an existing folder, but got 'nowhere'; "
     "check the path",
     "decide nowhere.csv": "SCORES must be a CSV file that can be read, but got 'nowhere.csv' (No "

@@ -12,6 +12,7 @@ from harness.inference.contrasts import contrasts
 from harness.inference.crossed_t import crossed_weighted_t
 from harness.inference.decision import DecisionRule, decide
 from harness.inference.dose import doses
+from harness.inference.power import smallest_detectable_effect
 from harness.inference.table import Cell, Table
 from tests.inference.test_crossed_t import vector
 
@@ -100,6 +101,11 @@ def test_the_sentence_says_for_whom() -> None:
     assert one.inference == own.inference
     assert "corrected for the 50 % that two cohorts share" in drawn.sentence
     assert (one.word, drawn.word) == ("helps", "undecided")
+    assert one.design == own.design
+    assert one.design.detectable < drawn.design.detectable
+    assert drawn.design.detectable == smallest_detectable_effect(
+        drawn.inference.components, 10, 5, overlap=0.5
+    )
 
 
 def test_all_that_is_said_of_overlapping_cohorts_is_corrected() -> None:

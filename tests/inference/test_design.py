@@ -17,7 +17,7 @@ from harness.inference.design import (
     equivalence_words,
     plan_facts,
 )
-from harness.inference.power import standard_error
+from harness.inference.power import patients_needed, standard_error
 
 
 def test_what_the_first_comparison_on_openkbp_could_see() -> None:
@@ -42,14 +42,16 @@ def test_many_patients_come_near_the_textbook_number() -> None:
     )
     assert facts.patients_needed == textbook
     assert facts.replicates_needed is None
-    assert "out of reach by replicates alone" in detectable_words(facts)
-    assert f"takes {textbook} patients" in detectable_words(facts)
+    assert f"takes {textbook} patients with 5 replicates (a verdict takes 10" in (
+        detectable_words(facts)
+    )
+    assert detectable_words(facts).endswith("and is out of reach by replicates alone.")
 
 
 @pytest.mark.parametrize(
     ("spread", "said"),
     [
-        ((0.0, 0.03, 0.0), "replicates, and is out of reach by patients alone."),
+        ((0.0, 0.03, 0.0), "or more), and is out of reach by patients alone."),
         ((0.3, 0.3, 0.0), "is out of reach by patients alone and by replicates alone (up to 500)."),
         ((0.001, 0.001, 0.001), "is seen with 80 % power: enough for the margin of 0.01."),
     ],
@@ -59,11 +61,27 @@ def test_each_way_out_in_words(spread: tuple[float, float, float], said: str) ->
 
 
 def test_words_never_plan_a_pilot() -> None:
-    """Fewer than 10 patients would see the margin; a verdict takes 10."""
+    """Fewer than 10 patients or 5 replicates would see the margin; a verdict takes as many."""
     narrow = plan_facts(VarianceComponents(0.001, 0.001, 0.03), 6, 6, 0.017)
     assert narrow.detectable > 0.017
-    assert (narrow.patients_needed, narrow.replicates_needed) == (10, 7)
-    assert "takes 10 patients, or 7 replicates" in detectable_words(narrow)
+    assert (narrow.patients_needed, narrow.replicates_needed) == (10, 5)
+    assert (
+        "takes 10 patients with 6 replicates or 5 replicates with 10 patients (a verdict takes 10 "
+        "patients and 5 replicates or more)."
+    ) in detectable_words(narrow)
+    few = plan_facts(VarianceComponents(0.02, 0.0, 0.01), 30, 3, 0.01)
+    assert few.patients_needed == patients_needed(VarianceComponents(0.02, 0.0, 0.01), 5, 0.01)
+    assert f"takes {few.patients_needed} patients with 5 replicates" in detectable_words(few)
+    enough = detectable_words(plan_facts(VarianceComponents(0.001, 0.001, 0.001), 30, 4, 0.01))
+    assert enough.endswith(", but a verdict takes 10 patients and 5 replicates or more.")
+
+
+def test_beside_a_result_the_words_are_of_the_design() -> None:
+    facts = plan_facts(VarianceComponents(0.02, 0.01, 0.02), 20, 5, 0.01)
+    assert detectable_words(facts, observed=True) == (
+        "the design by the spread observed, which does not judge this result: "
+        + detectable_words(facts)
+    )
 
 
 def test_equivalence_in_and_out_of_reach() -> None:

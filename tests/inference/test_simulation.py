@@ -18,7 +18,7 @@ from benchmarks.inference import (
     reference,
     shape_rate,
 )
-from benchmarks.simulated_tables import SHAPES, draw
+from benchmarks.simulated_tables import SHAPES, draw, wilcoxon_on_one_replicate
 from scipy import stats
 
 from harness.base.errors import DataError
@@ -39,7 +39,6 @@ from harness.inference.simulation import (
     from_mean_squares,
     monte_carlo_error,
     summarise,
-    wilcoxon_on_one_replicate,
     words_of,
 )
 from harness.inference.verdict_text import verdict

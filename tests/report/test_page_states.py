@@ -129,7 +129,9 @@ def test_what_must_stand_beside_a_verdict(page: Path) -> None:
     for words in (
         "12 test patients, 5 replicates",
         "given this training cohort",
-        "smallest effect that this design sees in 80 %",
+        "smallest effect that the design sees in 80 %",
+        "with the spread observed; it does not judge this result",
+        "(a verdict takes 10 patients and 5 replicates or more)",
         "worst patient",
         "worst replicate",
         "1 of 5 replicates failed to converge (kept in the comparison); a rate up to 66 %",

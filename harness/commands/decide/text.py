@@ -78,7 +78,7 @@ def _numbers(effect: Mapping[str, Any], margin: float) -> Iterator[str]:
     yield f"  standard deviations  {deviations}"
     components = VarianceComponents(*(effect[f"sd_{key}"] for key in OVER))
     facts = plan_facts(components, effect["patients"], effect["replicates"], margin)
-    yield f"  {detectable_words(facts)}"
+    yield f"  {detectable_words(facts, observed=True)}"
     if effect["word"] != "no useful effect":  # found is found, however unlikely it was
         yield f"  {equivalence_words(facts)}"
 

@@ -1,1 +1,0 @@
-"""`harness calibrate`: what verdicts and the design of a comparison can detect."""
