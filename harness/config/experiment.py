@@ -204,6 +204,15 @@ class DecisionConfig(Section):
         return measured.margin if value is None and info.field_name == "margin" else value
 
     @model_validator(mode="after")
+    def _margin_can_be_seen(self) -> DecisionConfig:
+        if self.measured.share and self.margin >= 1:
+            raise full_sentences(
+                f"decision.margin must be below 1 for {self.measured.title}, which lies in 0 to 1, "
+                f"but got {self.margin:g}; set it to the smallest difference that matters"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _pairs_differ(self) -> DecisionConfig:
         for one, other in ((self.baseline, self.candidate), *self.secondary):
             if one == other:

@@ -289,7 +289,7 @@ def own_scores(here: Path) -> Path:
         ),
         (
             lambda here: pilot(here / "mm.csv", 50 + vector()),
-            r"--spread must hold Dice, 0 to 1, but got 0\.692 to 50\.\d+",
+            r"--spread must hold Dice \(0 to 1\), but got 0\.692 to 50\.\d+",
         ),
         (
             lambda here: write(here / "three.csv", {"B": vector(7), "C": vector(7)}),

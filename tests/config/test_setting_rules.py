@@ -184,6 +184,11 @@ from config_complaint import MASK_KEYS, complaint
             "'synthesis.pairs'?",
         ),
         (
+            "decision: {margin: 5}",
+            "decision.margin must be below 1 for Dice, which lies in 0 to 1, but got 5; set it to "
+            "the smallest difference that matters",
+        ),
+        (
             "dose_response: {patients: [5]}",
             "keys of `dose_response` must be one of: synthetic_fraction; but got "
             "'dose_response.patients'; did you mean 'data.phantom.patients' or "

@@ -35,11 +35,8 @@ def sentence(found: Mapping[str, Any]) -> str:
 
 
 def _cheapest(found: Mapping[str, Any]) -> str:
-    best, limits, margin = (
-        found["cheapest"],
-        found["limits"],
-        f"{found['margin']:g} {found['unit']}",
-    )
+    best, limits = found["cheapest"], found["limits"]
+    margin = f"{found['margin']:g} {found['unit']}".rstrip()
     if best:
         return (
             f"the cheapest design that sees the margin of {margin} in 80 %, of "
