@@ -266,6 +266,14 @@ class UnetConfig(SegmentationConfig):
     )
     residual_units: int = Field(2, ge=0, description="per level")
     learning_rate: PositiveFloat = Field(1e-3, description="Adam, cosine to zero")
+    neighbours: int = Field(
+        0, ge=0, description="slices below and above that it sees beside the slice that it segments"
+    )
+    neighbour_dropout: Share = Field(
+        0.5,
+        description="of training slices with neighbours: the share shown with copies of themselves "
+        "instead, as pairs that were made always are",
+    )
 
     def wants(self, edge: int) -> str:
         step = 2 ** (len(self.channels) - 1)

@@ -47,6 +47,8 @@ def segmenter_settings(settings: SegmentationConfig, arm: str) -> dict[str, Any]
         del config["synthetic_weight"]
     if config["structure_share"] is None:  # left out: trainings are the same as ever
         del config["structure_share"]
+    if config.get("neighbours") == 0:
+        del config["neighbours"], config["neighbour_dropout"]
     return config
 
 

@@ -35,7 +35,8 @@ class Unet:
 
     def _make(self, seed: int) -> None:
         size = tuple(self.config["channels"]), self.config["residual_units"]
-        network = make_unet(*size, 1, self._channels, seed)
+        slices = 2 * self.config.get("neighbours", 0) + 1
+        network = make_unet(*size, slices, self._channels, seed)
         self.networks["unet"] = self.precision.module(network) if self._last else network
 
     def begin(self, seed: int) -> None:
