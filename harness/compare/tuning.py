@@ -31,7 +31,7 @@ from harness.config.stages import SegmentationConfig
 from harness.inference.crossed_t import crossed_weighted_t
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Spec
-from harness.work.specs import segmenter_settings
+from harness.work.specs import bearing_settings, segmenter_settings
 
 RUNGS = (0.25, 0.5, 1.0)
 """Fractions of the declared updates; half of the candidates pass from each to the next."""
@@ -192,7 +192,7 @@ def _varies(path: str, arm: str, own: SegmentationConfig) -> bool:
         return of.order == "mixed" and of.pairs.generated
     if path == "structure_share" and (of.order == "added" or of.pairs.empty):
         return False  # both arms of "add" see the same real pairs
-    return path.split(".")[0] in segmenter_settings(own, arm)
+    return path.split(".")[0] in bearing_settings(own, arm)
 
 
 def untunable(experiment: Experiment) -> str:

@@ -72,7 +72,7 @@ IMAGE_NETWORKS: Registry[Any] = Registry(
 SEGMENTERS: Registry[Any] = Registry(
     "segmentation.network",
     "harness.segmenters",
-    {"unet": "harness.config.stages:UNET"},
+    {"unet": "harness.config.stages:UNET", "dynunet": "harness.config.stages:DYNUNET"},
     "harness.config.stages:NetworkRecord",
 )
 """Each a `harness.config.stages.NetworkRecord` whose section is a `SegmentationConfig`."""

@@ -258,18 +258,48 @@ class SegmentationConfig(Section):
         return extra_slots(self.batch_size, self.synthetic_fraction if share is None else share)
 
 
-class UnetConfig(SegmentationConfig):
-    """A 2D U-Net (MONAI), Dice + cross-entropy."""
+class _AnyUnetConfig(SegmentationConfig):
+    """What every 2D U-Net has."""
 
     channels: tuple[Positive, ...] = Field(
         (16, 32, 64, 128, 256), min_length=2, description="per resolution level"
     )
-    residual_units: int = Field(2, ge=0, description="per level")
     learning_rate: PositiveFloat = Field(1e-3, description="Adam, cosine to zero")
+    neighbours: int = Field(
+        0, ge=0, description="slices below and above that it sees beside the slice that it segments"
+    )
+    neighbour_dropout: Share = Field(
+        0.5,
+        description="of training slices with neighbours: the share shown with copies of themselves "
+        "instead, as pairs that were made always are",
+    )
 
     def wants(self, edge: int) -> str:
         step = 2 ** (len(self.channels) - 1)
         return f"a multiple of {step}" if edge % step else ""
+
+
+class UnetConfig(_AnyUnetConfig):
+    """A 2D U-Net (MONAI), Dice + cross-entropy."""
+
+    residual_units: int = Field(2, ge=0, description="per level")
+
+
+class DynUnetConfig(_AnyUnetConfig):
+    """nnU-Net's network in 2D (MONAI's DynUNet), Dice + cross-entropy; its first level has the
+    frame's full resolution."""
+
+    channels: tuple[Positive, ...] = Field(
+        (16, 32, 64, 128, 256), min_length=3, description="per resolution level"
+    )
+    norm: Literal["instance", "batch", "group"] = Field(
+        "instance",
+        description="of feature maps; `batch` mixes real and made pairs of a batch in its means",
+    )
+    residual: bool = Field(False, description="blocks with a way around")
+    deep_supervision: bool = Field(
+        False, description="the loss at coarser levels of the decoder, too; weights halve per level"
+    )
 
 
 _ADVERSARIAL = {
@@ -285,6 +315,12 @@ UNET = NetworkRecord(
     UnetConfig,
     {"loss (Dice + cross-entropy)": {"loss": "U-Net"}},
     "harness.work.train.unet:Unet",
+    takes_added=True,
+)
+DYNUNET = NetworkRecord(
+    DynUnetConfig,
+    {"loss (Dice + cross-entropy)": {"loss": "DynUNet"}},
+    "harness.work.train.dynunet:DynUnet",
     takes_added=True,
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -72,6 +73,15 @@ class SegmentationUNet(nn.Module):
         return logits
 
 
+@contextmanager
+def drawn_by(seed: int) -> Iterator[None]:
+    """What the block draws depends on `seed` alone; the global generators are left as they were."""
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed: that would seed the GPUs' generators too, which are not forked.
+        torch.random.default_generator.manual_seed(seed)
+        yield
+
+
 def make_unet(
     channels: Sequence[int], residual_units: int, in_channels: int, out_channels: int, seed: int
 ) -> SegmentationUNet:
@@ -82,9 +92,7 @@ def make_unet(
         residual_units: per level; 0 takes plain convolutions.
         seed: the initial weights depend on it alone; the global generators are left as they were.
     """
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: that would seed the GPUs' generators too, which are not forked.
-        torch.random.default_generator.manual_seed(seed)
+    with drawn_by(seed):
         return SegmentationUNet(channels, residual_units, in_channels, out_channels)
 
 

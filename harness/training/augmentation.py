@@ -56,7 +56,7 @@ def augment_pairs(
     gamma, contrast, gain, shift, noise. The kinds are those of nnU-Net (Isensee et al. 2021).
 
     Args:
-        ct: (N, 1, S, S) in [-1, 1].
+        ct: (N, K, S, S) in [-1, 1]; a slice with its neighbours is one image, changed as one.
         masks: (N, C, S, S), 0 or 1.
         source: CPU generator.
 
@@ -64,12 +64,13 @@ def augment_pairs(
         CT in [-1, 1] and masks 0 or 1; magnitude 0 returns both as they are.
     """
     matrix, offset = _pair_geometry(len(ct), ct.shape[-1], config, source)
-    tones = _pair_tones(ct.shape, config, source)
+    tones = _pair_tones(ct[:, :1].shape, config, source)
     if config.magnitude == 0:
         return ct, masks
     grid = _grid(matrix, offset, ct.shape[-1])
     moved = _sample(torch.cat([ct + 1, masks], 1), grid)
-    return tones.applied(moved[:, :1] - 1), (moved[:, 1:] > 0.5).to(masks.dtype)
+    slices, moved_masks = moved.split([ct.shape[1], masks.shape[1]], 1)
+    return tones.applied(slices - 1), (moved_masks > 0.5).to(masks.dtype)
 
 
 def sampling_matrix(angle: Tensor, zoom: Tensor, shear: Tensor, flip: Tensor) -> Tensor:
@@ -113,7 +114,7 @@ def _pair_geometry(
 
 @dataclass(frozen=True)
 class _Tones:
-    """What is done to the CT's values: numbers (N,), and noise shaped as the CT."""
+    """What is done to the CT's values: numbers (N,), and noise (N, 1, S, S)."""
 
     gain: Tensor
     brightness: Tensor
@@ -124,7 +125,7 @@ class _Tones:
     share: Tensor
 
     def applied(self, ct: Tensor) -> Tensor:
-        """CT (N, 1, S, S) in [-1, 1], which may be overwritten."""
+        """CT (N, K, S, S) in [-1, 1], which may be overwritten."""
         coarse = ((self.blur > 0) | (self.share < 1)).nonzero()[:, 0]
         seen = seen_through(self.blur[coarse], self.share[coarse], ct.shape[-1])
         seen = seen[:, None].to(ct.device)

@@ -34,7 +34,7 @@ def section_of(kind: str) -> str:
     return _SECTIONS.get(kind, "image")
 
 
-def segmenter_settings(settings: SegmentationConfig, arm: str) -> dict[str, Any]:
+def bearing_settings(settings: SegmentationConfig, arm: str) -> dict[str, Any]:
     """What of the settings bears on an arm's trainings, as plain data."""
     config, of = to_dict(settings), arm_of(arm)
     if not of.augmented:
@@ -45,8 +45,16 @@ def segmenter_settings(settings: SegmentationConfig, arm: str) -> dict[str, Any]
         del config["synthetic_fraction"]
     if of.order != "added":
         del config["synthetic_weight"]
+    return config
+
+
+def segmenter_settings(settings: SegmentationConfig, arm: str) -> dict[str, Any]:
+    """What of the settings enters the spec of an arm's trainings."""
+    config = bearing_settings(settings, arm)
     if config["structure_share"] is None:  # left out: trainings are the same as ever
         del config["structure_share"]
+    if config.get("neighbours") == 0:
+        del config["neighbours"], config["neighbour_dropout"]
     return config
 
 

@@ -20,6 +20,7 @@ BENCHMARKS = {
     "inference": ("inference", "false positives of the comparison beside its reference figures"),
     "rtstruct": ("rtstruct", "contours to masks: speed and voxels beside rt-utils and plastimatch"),
     "splits": ("splits", "false positives among real replicates of one arm, half against half"),
+    "baseline": ("baseline", "what raises the segmenter of real patients alone"),
 }
 
 

@@ -177,6 +177,16 @@ def test_settings_that_are_one_in_an_arm_are_tried_once() -> None:
     assert all("augmentation.magnitude" not in params for params in found)
 
 
+def test_settings_whose_usual_value_is_left_out_of_specs_are_varied_too() -> None:
+    space = {"structure_share": {"values": [0.4, 0.6]}, "neighbours": {"values": [0, 1]}}
+    experiment = tiny_experiment(sweep={"segmentation": {"candidates": 6, "space": space}})
+    found = candidates_of_arm(experiment, "traditional")
+    assert found[0] == {}
+    assert {tuple(params.get(path) for path in space) for params in found[1:]} == {
+        (share, neighbours) for share in (0.4, 0.6) for neighbours in (0, 1)
+    }
+
+
 @pytest.mark.parametrize(
     ("arm", "of"),
     [

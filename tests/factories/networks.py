@@ -27,6 +27,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "dcgan": {"width": 4, "latent": 8},
     "pix2pix": {"width": 4},
     "unet": {"channels": [4, 8], "residual_units": 1},
+    "dynunet": {"channels": [8, 16, 16], "learning_rate": 5e-3},
 }
 """Settings that make a network small; others train with their own defaults."""
 LENGTH: dict[str, dict[str, Any]] = {

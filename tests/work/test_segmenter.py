@@ -182,6 +182,8 @@ def test_as_many_updates_as_the_config_says(tmp_path: Path) -> None:
 class Threshold:
     """Predicts structure in channel c where the CT is above 0.1 c."""
 
+    reach = 0
+
     def __init__(self, channels: int) -> None:
         self.channels = channels
 

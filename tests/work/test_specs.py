@@ -198,6 +198,8 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "segmentation.updates": (1000, SEGMENTERS),
     "segmentation.updates_per_epoch": (50, SEGMENTERS),
     "segmentation.learning_rate": (1e-4, SEGMENTERS),
+    "segmentation.neighbours": (1, SEGMENTERS),
+    "segmentation.neighbour_dropout": (0.25, SEGMENTERS),
     "segmentation.augmentation.magnitude": (0.5, AUGMENTED),
     "segmentation.augmentation.probability": (0.4, AUGMENTED),
     "segmentation.augmentation.rotation_deg": (10.0, AUGMENTED),
@@ -273,6 +275,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
 
 # What else must be said for a value to be valid.
 TOGETHER: dict[str, dict[str, Any]] = {
+    "segmentation.neighbour_dropout": {"segmentation.neighbours": 1},
     "learning_curve.arms": {"learning_curve.patients": [2]},
     "learning_curve.cohorts": {"learning_curve.patients": [2]},
     "replicates.cohort_size": {"replicates.cohorts": "drawn"},

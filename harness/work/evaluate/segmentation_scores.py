@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from harness.base.errors import RuleError
 from harness.base.files import csv_text, write_text
 from harness.data.pairs.framing import Framing, channel_of, frames, paste
+from harness.data.pairs.neighbours import places_in_scan
 from harness.data.pairs.placement import Placement
 from harness.data.pairs.store import LoadedScan, ScanRecord, Store
 from harness.jobs.context import Context
@@ -110,7 +111,7 @@ def _segmented(
     first, last = placement.slices
     hu = scan.hu[first : last + 1]
     ct = frames(hu, scan.affine, placement, framing, mirrored)
-    inside = network.predict(ct[:, None])[:, channel]
+    inside = network.predict(ct[places_in_scan(len(ct), network.reach)])[:, channel]
     pasted = paste(inside, hu.shape, scan.affine, placement, framing, mirrored)
     whole = np.zeros(scan.hu.shape, bool)
     whole[first : last + 1] = largest(pasted > 0.5)[0]

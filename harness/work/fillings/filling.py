@@ -51,6 +51,8 @@ class Filling:
         generated: its pairs are none of the patients' own; their fraction of a batch is tuned.
         empty: it leaves the places empty on purpose.
         needs_source: `data.source` that it needs; "" for any.
+        as_stored: its CT is that of `rows`, in their order and untouched: a segmenter that sees
+            neighbouring slices is shown theirs; of others it sees copies.
         not_exported: why its pairs are no training set for others; "" where they are one.
     """
 
@@ -62,6 +64,7 @@ class Filling:
     generated: bool = False
     empty: bool = False
     needs_source: str = ""
+    as_stored: bool = False
     not_exported: str = ""
 
     def job(self, needs: Needs) -> Spec | None:

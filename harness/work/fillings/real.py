@@ -32,17 +32,19 @@ class ExchangedLabels(Real):
         return ct, masks[others(len(masks), context.spec.seed)]
 
 
-REAL = Real("real pairs", ("#9a9a9a", "#0173b2"))
+REAL = Real("real pairs", ("#9a9a9a", "#0173b2"), as_stored=True)
 REAL_AGAIN = Real(
     "real pairs, drawn by other random numbers",
     ("#e4c8b0", "#ca9161"),
     "what chance alone does",
     stream="other",
+    as_stored=True,
 )
 EXCHANGED_LABELS = ExchangedLabels(
     "real pairs with the labels of others",
     ("#eaae7f", "#d55e00"),
     "must harm",
+    as_stored=True,
     not_exported="whose labels are other pairs' on purpose",
 )
 NOTHING = Real("nothing, so that batches are smaller", ("#c9c9c9", "#56b4e9"), empty=True)

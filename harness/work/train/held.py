@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.base.errors import DataError, EnvironmentFault
+from harness.data.pairs.neighbours import Images, copies
 
 SCALAR = re.compile("[a-z0-9_]+")
 OF_THE_LOOP = ("learning_rate", "images_per_second", "non_finite_updates", "mean_output")
@@ -25,14 +26,17 @@ class Held:
     Args:
         noun: what messages call it, e.g. "mask.network 'dcgan'".
         asked: methods that it must have beside those of every network.
+        reach: slices below and above that a segmenter sees; of single slices it is given copies.
 
     Raises:
         EnvironmentFault: it is not what its protocol says.
         DataError: what it predicts of finite images is not finite.
     """
 
-    def __init__(self, network: Any, noun: str, channels: int, edge: int, *asked: str) -> None:
-        self._network, self._noun = network, noun
+    def __init__(
+        self, network: Any, noun: str, channels: int, edge: int, *asked: str, reach: int = 0
+    ) -> None:
+        self._network, self._noun, self.reach = network, noun, reach
         self._channels, self._edge = channels, edge
         self._names: list[str] = []
         every = ("begin", "step", "weights", "restore", *asked)
@@ -52,13 +56,20 @@ class Held:
         if not all(isinstance(part, Mapping) for part in parts):
             self._refuse("name its networks and optimisers", f"{[type(p).__name__ for p in parts]}")
 
+    def _stacked(self, ct: Images) -> Images:
+        return copies(ct, self.reach) if self.reach and ct.shape[1] == 1 else ct
+
     def step(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        return self._scalars("step", self._network.step(batch))
+        return self._scalars("step", self._network.step(self._batch(batch)))
 
     def step_added(
         self, batch: Mapping[str, Tensor], added: Mapping[str, Tensor], weight: float
     ) -> Mapping[str, Tensor]:
-        return self._scalars("step_added", self._network.step_added(batch, added, weight))
+        both = self._batch(batch), self._batch(added)
+        return self._scalars("step_added", self._network.step_added(*both, weight))
+
+    def _batch(self, batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        return {**batch, "ct": self._stacked(batch["ct"])} if self.reach else batch
 
     def _scalars(self, method: str, scalars: Any) -> Mapping[str, Tensor]:
         if not isinstance(scalars, Mapping) or not scalars:
@@ -102,7 +113,8 @@ class Held:
 
     def predict(self, ct: NDArray[np.floating]) -> NDArray[np.float32]:
         shape = len(ct), self._channels, *ct.shape[2:]
-        predicted = self._images("predict", self._network.predict(ct), shape, 0)
+        made = self._network.predict(self._stacked(ct))
+        predicted = self._images("predict", made, shape, 0)
         readable = np.isfinite(ct).all(axis=(1, 2, 3))
         if not np.isfinite(predicted[readable]).all():
             raise DataError(
@@ -110,6 +122,9 @@ class Held:
                 "training diverged; lower its learning rate, or take another segmentation.network"
             )
         return predicted
+
+    def features(self, ct: Tensor) -> Tensor:
+        return self._network.features(self._stacked(ct))  # type: ignore[no-any-return]
 
     def _images(
         self, method: str, images: Any, shape: Sequence[int], low: float

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.base.errors import DataError
 from harness.base.rng import torch_generator
 from harness.config.choices import FILLINGS
 from harness.config.stages import SegmentationAugmentation
+from harness.data.pairs.neighbours import Stacks, copies
 from harness.data.pairs.store import Store
 from harness.jobs.context import Context
 from harness.training.augmentation import augment_pairs
@@ -98,6 +100,7 @@ class SlotBatches:
         real: CT (n, 1, F, F) in [-1, 1] and masks (n, C, F, F) 0/1 of training patients.
         extra: the same of what fills the extra slots.
         config: the segmenter spec's config.
+        stacks: the neighbours of what has some, "real" and "extra".
     """
 
     def __init__(
@@ -106,8 +109,11 @@ class SlotBatches:
         extra: tuple[Tensor, Tensor],
         config: Mapping[str, Any],
         seed: int,
+        stacks: Mapping[str, Stacks] | None = None,
     ) -> None:
         self._pools = {"real": real, "extra": extra}
+        self._stacks, self._reach = stacks or {}, config.get("neighbours", 0)
+        self._dropout = config.get("neighbour_dropout", 0.0)
         self._size = config["batch_size"]
         self._updates, self._per_epoch = config["updates"], config["updates_per_epoch"]
         self._seed = seed
@@ -161,12 +167,22 @@ class SlotBatches:
 
     def _part(self, pool: str, first: int, update: int) -> tuple[Tensor, Tensor]:
         rows = self._slots[first, pool].at(update - first)
-        pairs = self._pools[pool]
-        ct, masks = pairs[0][rows], pairs[1][rows].float()
+        ct, masks = (side[rows] for side in self._pools[pool])
+        ct, masks = self._with_neighbours(pool, ct, rows, update), masks.float()
         if self._augmentation is None or not len(rows):
             return ct, masks
         source = torch_generator(self._seed, "augment", self._streams[pool], update)
         return augment_pairs(ct, masks, self._augmentation, source)
+
+    def _with_neighbours(self, pool: str, ct: Tensor, rows: Tensor, update: int) -> Tensor:
+        if not self._reach:
+            return ct
+        ct = copies(ct, self._reach)
+        if pool in self._stacks:
+            source = torch_generator(self._seed, "neighbours", self._streams[pool], update)
+            shown = torch.rand(len(rows), generator=source) >= self._dropout
+            ct[shown] = self._stacks[pool].at(rows[shown])
+        return ct
 
 
 def filled(name: str, context: Context, store: Store) -> tuple[Tensor, Tensor]:
@@ -207,14 +223,26 @@ def filled(name: str, context: Context, store: Store) -> tuple[Tensor, Tensor]:
     return ct, masks
 
 
+def stacks_of(store: Store, config: Mapping[str, Any], seed: int) -> dict[str, Stacks]:
+    """The neighbours of an arm's real and extra pairs, where its segmenter sees some and they have
+    some."""
+    reach, filling = config.get("neighbours", 0), FILLINGS.get(config["fill"]["extra"])
+    pools = {"real": _real_rows(store, config, seed)} if reach else {}
+    if reach and filling.as_stored:
+        pools["extra"] = filling.rows(store)
+    return {pool: Stacks.of(store, rows, reach) for pool, rows in pools.items()}
+
+
 def real_pairs(store: Store, config: Mapping[str, Any], seed: int) -> tuple[Tensor, Tensor]:
     """Every pair of the training patients, or of the share of them that the arm fine-tunes on."""
+    return load_pairs(store, _real_rows(store, config, seed))
+
+
+def _real_rows(store: Store, config: Mapping[str, Any], seed: int) -> NDArray[np.intp]:
     rows = store.select(role="train")
     patients = sorted({store.rows[row].patient_digest for row in rows})
     share = config["pretrain"]["patients_fraction"] if "pretrain" in config else 1.0
     kept = max(1, round(share * len(patients)))
     order = torch.randperm(len(patients), generator=torch_generator(seed, "fine-tuned patients"))
     chosen = {patients[index] for index in order[:kept].tolist()} if patients else set()
-    return load_pairs(
-        store, np.array([r for r in rows if store.rows[r].patient_digest in chosen], int)
-    )
+    return np.array([r for r in rows if store.rows[r].patient_digest in chosen], int)

@@ -81,10 +81,14 @@ class ImageNetwork(TrainedNetwork, Protocol):
 
 
 class Segmenter(TrainedNetwork, Protocol):
-    """CT -> masks; `step` gets `ct` (N, 1, E, E) in [-1, 1] and `masks` (N, C, E, E) 0/1.
+    """CT -> masks; `step` gets `ct` (N, K, E, E) in [-1, 1] and `masks` (N, C, E, E) 0/1.
 
+    K is 1, or 2 `neighbours` + 1 where its settings have that: the slice, in the middle, with those
+    below and above; `segmenter`, who sees to it, also adds `reach`, the slices on either side.
     One whose record says `takes_added` has `step_added` too; others train no arm that adds pairs.
     """
+
+    reach: int
 
     def step_added(
         self, batch: Mapping[str, Tensor], added: Mapping[str, Tensor], weight: float
@@ -98,11 +102,11 @@ class Segmenter(TrainedNetwork, Protocol):
         ...
 
     def predict(self, ct: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Probabilities (N, C, E, E) for CT (N, 1, E, E) in [-1, 1]; dropout and the like off."""
+        """Probabilities (N, C, E, E) for CT (N, K, E, E) in [-1, 1]; dropout and the like off."""
         ...
 
     def features(self, ct: Tensor) -> Tensor:
-        """What it sees in CT (N, 1, H, W) in [-1, 1] on its device: (N, d), for the extractor
+        """What it sees in CT (N, K, H, W) in [-1, 1] on its device: (N, d), for the extractor
         `segmenter`."""
         ...
 
@@ -133,7 +137,8 @@ def segmenter(
     asked = ["predict", "features", "rate_factor"]
     if config.get("fill", {}).get("order") == "added":
         asked.append("step_added")
-    return cast(Segmenter, _made(SEGMENTERS, config, size, precision, *asked))
+    reach = config.get("neighbours", 0)
+    return cast(Segmenter, _made(SEGMENTERS, config, size, precision, *asked, reach=reach))
 
 
 def _made(
@@ -142,9 +147,10 @@ def _made(
     size: tuple[int, int],
     precision: Precision,
     *asked: str,
+    reach: int = 0,
 ) -> Held:
     network = table.get(config["network"]).load()(config, *size, precision)
-    return Held(network, f"{table.noun} '{config['network']}'", *size, *asked)
+    return Held(network, f"{table.noun} '{config['network']}'", *size, *asked, reach=reach)
 
 
 def trained(

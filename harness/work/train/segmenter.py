@@ -16,12 +16,13 @@ from torch import Tensor
 
 from harness.base.errors import DataError
 from harness.data.pairs.framing import channel_of
+from harness.data.pairs.neighbours import Stacks
 from harness.data.pairs.store import Store
 from harness.jobs.context import Context
 from harness.jobs.journal import series
 from harness.training.precision import Precision
 from harness.work.train.checkpoints import train
-from harness.work.train.mixed_batches import SlotBatches, filled, real_pairs
+from harness.work.train.mixed_batches import SlotBatches, filled, real_pairs, stacks_of
 from harness.work.train.networks import Segmenter, segmenter
 
 
@@ -66,7 +67,7 @@ def validation_dice(network: Segmenter, store: Store) -> float:
     rows = store.select(role="validation")
     if not len(rows):
         return math.nan
-    predicted = network.predict(store.ct[rows]) > 0.5
+    predicted = network.predict(Stacks.of(store, rows, network.reach).all()) > 0.5
     truth = np.asarray(store.masks[rows]) > 0
     groups: dict[tuple[str, str], list[int]] = {}
     for index, row in enumerate(rows):
@@ -94,7 +95,8 @@ def train_segmenter(context: Context) -> None:
     network = segmenter(config, store.meta, precision)
     network.begin(spec.seed)
     stage = SegmenterStage(network, config, store)
-    batches = SlotBatches(real, extra, config, spec.seed)
+    stacks = stacks_of(store, config, spec.seed)
+    batches = SlotBatches(real, extra, config, spec.seed, stacks)
     last = math.ceil(config["updates"] / config["updates_per_epoch"])
     train(context, stage, batches, precision.device, _finish, last_epoch=last)
 

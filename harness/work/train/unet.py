@@ -28,15 +28,18 @@ class Unet:
     ) -> None:
         self.config, self.precision, self._channels = config, precision, channels
         # Instance norm on a CPU computes in the ordinary layout, and would copy every map into it.
-        self._last = precision.device != "cpu"
+        self._last = precision.device != "cpu" or config.get("norm", "instance") != "instance"
         self.networks: dict[str, nn.Module] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         self._make(seed_of(0))
 
     def _make(self, seed: int) -> None:
-        size = tuple(self.config["channels"]), self.config["residual_units"]
-        network = make_unet(*size, 1, self._channels, seed)
+        network = self._network(2 * self.config.get("neighbours", 0) + 1, seed)
         self.networks["unet"] = self.precision.module(network) if self._last else network
+
+    def _network(self, slices: int, seed: int) -> nn.Module:
+        size = tuple(self.config["channels"]), self.config["residual_units"]
+        return make_unet(*size, slices, self._channels, seed)
 
     def begin(self, seed: int) -> None:
         self._make(seed_of(seed, "weights"))
@@ -61,7 +64,9 @@ class Unet:
         ct, masks = self._batch(batch["ct"]), self._batch(batch["masks"])
         with self.precision.autocast():
             logits = self.networks["unet"](ct)
-        logits = logits.float()
+        return self._error(logits.float(), masks)
+
+    def _error(self, logits: Tensor, masks: Tensor) -> Tensor:
         # Not MONAI's DiceCELoss: with several channels its cross-entropy is a softmax over them.
         dice: Tensor = self._dice(logits, masks)
         return dice + binary_cross_entropy_with_logits(logits, masks)
@@ -109,4 +114,7 @@ class Unet:
                 f"the segmenter's features need images of more than {2**halvings} px, but got "
                 f"{ct.shape[2]} x {ct.shape[3]}; use another extractor for them"
             )
-        return bottleneck(self.networks["unet"].eval(), ct).mean(dim=(2, 3))
+        return self._deepest(ct).mean(dim=(2, 3))
+
+    def _deepest(self, ct: Tensor) -> Tensor:
+        return bottleneck(self.networks["unet"].eval(), ct)
