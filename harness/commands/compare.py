@@ -74,6 +74,7 @@ def run_compare(session: Session) -> dict[str, Any]:
         "failures": [asdict(entry) for entry in compared.failures],
         "effects": [effect.to_dict() for effect in compared.effects],
         "doses": [asdict(dose) for dose in compared.doses],
+        "worth": [one.to_dict() for one in compared.worth],
         "budget": asdict(compared.budget),
         "verdicts": [effect.sentence for effect in compared.effects],
         "earlier_openings": compared.earlier.to_dict(),

@@ -65,7 +65,7 @@ def dose_lines(compared: Compared, measured: Measure) -> list[str]:
         arms = (f"{arm.mean:.{measured.digits}f}" for arm in (dose.baseline, dose.candidate))
         at = f"{AXIS_WORDS[dose.axis]} {dose.value:g}"
         lines.append(f" {mark} {at}: {estimate}   {' -> '.join(arms)}")
-    return lines
+    return lines + [one.sentence for one in compared.worth]
 
 
 def contrast_lines(compared: Compared, rule: DecisionConfig) -> list[str]:

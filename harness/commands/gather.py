@@ -60,6 +60,7 @@ def gather(session: Session) -> ReportData:
         table=compared.table if compared else None,
         effects=compared.effects if compared else (),
         doses=compared.doses if compared else (),
+        worth=compared.worth if compared else (),
         budget=compared.budget if compared else NOT_ASKED,
         failures=compared.failures if compared else (),
         costs=arm_costs(session, compared.plan, sweeps, candidates) if compared else (),

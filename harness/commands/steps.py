@@ -33,6 +33,7 @@ from harness.inference.design import (
 from harness.inference.dose import Dose, doses
 from harness.inference.effect import Effect
 from harness.inference.failures import ArmFailures, arm_failures
+from harness.inference.learning_curve import Worth, worth
 from harness.inference.table import Table
 from harness.jobs.graph import JobGraph
 from harness.report.results import measured_tables
@@ -158,6 +159,7 @@ class Compared:
     doses: tuple[Dose, ...] = ()
     budget: Budget = NOT_ASKED
     failures: tuple[ArmFailures, ...] = ()
+    worth: tuple[Worth, ...] = ()
 
 
 def compare(session: Session) -> Compared:
@@ -294,7 +296,24 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
     entry = {name: opened["values"][name] for name in ("patients", "rule", "segmenters")}
     earlier = earlier_openings(session.root, **entry, trouble=trouble)
     found = doses(table, declared, levels, rule)
-    return Compared(plan, table, tuple(effects), chosen, earlier, found, budget, failures)
+    curve = {int(value): cells for axis, value, cells in levels if axis == "patients"}
+    worths: list[Worth] = []
+    if curve:
+        lower, baseline = rule.measured.lower_is_better, rule.primary[0]
+        arms = dict.fromkeys((rule.primary[1], *session.experiment.learning_curve.arms))
+        curve[int(declared["patients"])] = table
+        worths = [w for arm in arms if arm != baseline for w in worth(curve, baseline, arm, lower)]
+    return Compared(
+        plan,
+        table,
+        tuple(effects),
+        chosen,
+        earlier,
+        found,
+        budget,
+        failures,
+        tuple(worths),
+    )
 
 
 def cohorts_of(session: Session, chosen: Choice | None = None) -> Cohorts:

@@ -47,7 +47,8 @@ class Arm:
             "only": f"{words} alone; batches shared with no arm",
             "first": f"{words} first, then real pairs; batches shared with no arm",
             "added": f"{words} on top of the same real ones, by a loss of their own",
-            "longer": f"{words}, for as many further updates as training the generators takes",
+            "longer": f"{words}, for as many further updates as the generators' training would "
+            "have bought",
         }[self.order]
 
     @property
@@ -67,7 +68,7 @@ class Arm:
             "only": (0.3, 0.0),
             "first": (0.0, 0.5),
             "added": (0.0, 0.25),
-            "longer": (0.0, 0.5),
+            "longer": (0.1, 0.35),
         }[self.order]
         parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
         kept = 1 - white - black

@@ -1,4 +1,4 @@
-"""Dose-response: two arms and their paired difference against a dose."""
+"""Arms and the paired difference of two of them, against a dose or the number of patients."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from harness.inference.dose import Dose
 
 @styled
 def dose_arms(doses: Sequence[Dose], axis: str, measured: Measure = DICE) -> Figure:
-    """Test means of both arms by dose, with 95 % intervals.
+    """Test means of the arms by dose, with 95 % intervals.
 
     The declared dose is filled, others are open. Levels stand side by side at equal steps.
     """
     figure, axes = new_figure(*PANEL_SIZE)
-    for place, means in enumerate(([d.baseline for d in doses], [d.candidate for d in doses])):
-        name = means[0].arm
-        _series(axes, 0.16 * place - 0.08, means, doses, colour_of(name, place), name)
+    every = list(zip(*(dose.arms for dose in doses), strict=True))
+    for place, means in enumerate(every):
+        name, shift = means[0].arm, 0.16 * (place - (len(every) - 1) / 2)
+        _series(axes, shift, means, doses, colour_of(name, place), name)
     axes.set_ylabel(f"test {measured.axis}")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)  # clear of every bar
     _levels(axes, doses, axis)

@@ -30,6 +30,8 @@ class Dose:
         baseline, candidate: each arm's mean.
         mean: of candidate minus baseline; NaN if cells are missing.
         interval_95: unadjusted; None where too few patients or replicates allow none.
+        others: means of further arms.
+        replicates: how many; those of fewer patients each have a cohort of their own.
     """
 
     axis: str
@@ -39,6 +41,13 @@ class Dose:
     candidate: ArmMean
     mean: float
     interval_95: tuple[float, float] | None
+    others: tuple[ArmMean, ...] = ()
+    replicates: int = 0
+
+    @property
+    def arms(self) -> tuple[ArmMean, ...]:
+        """Baseline, candidate, others."""
+        return self.baseline, self.candidate, *self.others
 
 
 def doses(
@@ -59,12 +68,18 @@ def doses(
         others = [(value, cells, False) for of, value, cells in levels if of == axis]
         if others:
             every = sorted([*others, (declared[axis], table, True)], key=lambda level: level[0])
-            found += [_dose(axis, *level, rule) for level in every]
+            arms = [arm for arm in others[0][1].arms if arm not in rule.primary]
+            found += [_dose(axis, *level, rule, arms) for level in every]
     return tuple(found)
 
 
 def _dose(
-    axis: str, value: float, table: Table, declared: bool, rule: DecisionConfig | DecisionRule
+    axis: str,
+    value: float,
+    table: Table,
+    declared: bool,
+    rule: DecisionConfig | DecisionRule,
+    others: Sequence[str],
 ) -> Dose:
     means = {entry.arm: entry for entry in arm_means(table)}
     baseline, candidate = rule.primary
@@ -77,4 +92,6 @@ def _dose(
         means[candidate],
         inference.mean,
         inference.interval_95,
+        tuple(means[arm] for arm in others),
+        len(table.replicates),
     )

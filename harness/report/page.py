@@ -140,6 +140,7 @@ def _summary(
         "effects": [_effect(view.effect, data.extended) for view in answer.views],
         "contrasts": [c.to_dict() for c in answer.beside.contrasts] if answer.beside else [],
         "doses": [asdict(dose) for dose in data.doses],
+        "worth": [one.to_dict() for one in data.worth],
         "collapse": collapse_summary(data.verdicts),
         "extractors": [asdict(entry) for entry in extractors(data)],
         "page": PAGE,

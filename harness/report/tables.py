@@ -64,10 +64,20 @@ def _effects(data: ReportData) -> str:
 
 
 def _doses(data: ReportData) -> str:
-    head = ("axis", "value", "declared", "baseline", "candidate", "mean", "low95", "high95")
+    head = (
+        "axis",
+        "value",
+        "declared",
+        "baseline",
+        "candidate",
+        "mean",
+        "low95",
+        "high95",
+        "replicates",
+    )
     rows = [
         (d.axis, d.value, d.declared, d.baseline.mean, d.candidate.mean, d.mean,
-         *(d.interval_95 or (None, None)))
+         *(d.interval_95 or (None, None)), d.replicates)
         for d in data.doses
     ]  # fmt: skip
     return csv_text(head, rows)

@@ -10,6 +10,7 @@ from factories.tiny import tiny_experiment
 from pydantic import ValidationError
 
 from harness.compare.tuning import settings_source
+from harness.config.arms import NAMED, arm_of
 from harness.inference.contrasts import contrasts
 from harness.inference.table import Cell, Table
 from tests.compare.test_protocol import Protocol
@@ -43,6 +44,11 @@ def test_planned_ahead_it_counts_as_twice_the_updates(tmp_path: Path) -> None:
     plan = protocol.hands.drive(lambda graph: protocol.planner.plan(graph, ahead=True), passes=1)
     updates = protocol.tiny.experiment.segmentation.updates
     assert plan.replicates[0].segmenters["longer"].config["updates"] == 2 * updates
+
+
+def test_it_looks_and_reads_like_no_other_arm() -> None:
+    arms = [arm_of(name) for name in NAMED]
+    assert len({arm.words for arm in arms}) == len({arm.colour for arm in arms}) == len(arms)
 
 
 def test_it_takes_the_settings_of_the_arm_that_it_controls() -> None:

@@ -64,8 +64,9 @@ def test_what_is_said_of_it_can_be_printed_and_drawn(name: str) -> None:
     assert plain != augmented
     assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in filling.colours)
     assert set(filling.stages) <= {"mask", "image"}
-    arms = [Arm(augments, name, order) for augments in (False, True) for order in get_args(Order)]
-    assert len({arm.words for arm in arms}) == len({arm.colour for arm in arms}) == 8
+    orders = [order for order in get_args(Order) if order != "longer"]  # of one arm alone
+    arms = [Arm(augments, name, order) for augments in (False, True) for order in orders]
+    assert len({arm.words for arm in arms}) == len({arm.colour for arm in arms}) == len(arms)
     assert all(arm_of(arm.product) == arm for arm in arms)
 
 

@@ -15,6 +15,7 @@ from scipy import stats
 
 from harness.compare.tuning import ArmTuning, Candidate, Rung, TuningPlan
 from harness.inference.dose import doses
+from harness.inference.learning_curve import worth
 from harness.inference.table import Cell, Table
 from harness.report.answer import collapse_bound
 from harness.report.data import ReportData
@@ -90,16 +91,22 @@ def test_doses_and_candidates_are_shown_and_never_judged(
     }
     tried = TuningPlan(plan).to_dict()
     origin = {"segmentation": "magnitude 1 and share 0.5, by hand"}
-    page = write_report(replace(everything, doses=found, candidates=tried, origin=origin), tmp_path)
+    curve = {5: few, 20: everything.table}
+    said = worth(curve, rule.baseline, rule.candidate)
+    shown = replace(everything, doses=found, worth=said, candidates=tried, origin=origin)
+    page = write_report(shown, tmp_path)
     text, parsed = page.read_text(), Page(page.read_text())
     base, candidate = (
         everything.table.values(rule.baseline),
         everything.table.values(rule.candidate),
     )
     gain = (candidate - base).mean()
-    levels = [row for row in parsed.rows if row[0] in ("5", "20 (declared)") and len(row) == 5]
-    assert [row[3] for row in levels] == [f"{gain + 0.1:+.3f}", f"{gain:+.3f}"]
-    assert levels[0][1:3] == [f"{base.mean() - 0.1:.3f}", f"{candidate.mean():.3f}"]
+    levels = [
+        row for row in parsed.rows if row[0] in ("5", "20 (declared)") and len(row) == 4 + len(ARMS)
+    ]
+    assert [row[1] for row in levels] == [str(len(everything.table.replicates))] * 2
+    assert [row[-2] for row in levels] == [f"{gain + 0.1:+.3f}", f"{gain:+.3f}"]
+    assert levels[0][2:4] == [f"{base.mean() - 0.1:.3f}", f"{candidate.mean():.3f}"]
     assert "The comparison goes by magnitude 1 and share 0.5, by hand." in text
     own = "the experiment's own"
     assert [f"{own} (chosen)", "50: 0.630; 100: 0.715", "0.700 0.730"] in parsed.rows
@@ -109,6 +116,8 @@ def test_doses_and_candidates_are_shown_and_never_judged(
     section = text[text.index('id="doses"') :]
     section = section[: section.index("</section>")]
     assert not re.search("helps|harms|no useful effect", section)
+    assert "Learning curve" in section
+    assert [f"<li>{one.sentence}</li>" in section for one in said] == [True, True]
     rows = rows_of(tmp_path / "doses.csv")
     assert [float(row["mean"]) for row in rows] == pytest.approx([gain + 0.1, gain])
     assert [row["declared"] for row in rows] == ["false", "true"]
