@@ -33,7 +33,11 @@ from harness.inference.power import equivalence_in_reach
 
 
 def plan_comparison(
-    session: Session, spread: Path | None = None, hours: float | None = None, repeats: int = 20_000
+    session: Session,
+    spread: Path | None = None,
+    hours: float | None = None,
+    repeats: int = 20_000,
+    timed: bool = True,
 ) -> dict[str, Any]:
     """Plan; store, print and return the designs and how often each verdict is given.
 
@@ -41,6 +45,7 @@ def plan_comparison(
         spread: scores of a finished comparison on other patients; None: `decision.assumed`.
         hours: that the comparison may take, above 0.
         repeats: simulated comparisons per true difference.
+        timed: False plans without hours, and times no steps.
 
     Returns:
         JSON-ready; `rates` is empty where the experiment's own design allows no interval;
@@ -58,7 +63,7 @@ def plan_comparison(
     tests, roles = _test_patients(session), list(session.roles.values())
     seen = spread_of(session, spread, tests)
     limits = Limits(len(tests), roles.count("train"), cohorts)
-    cost, untimed = _timed(session, cohorts)
+    cost, untimed = _timed(session, cohorts) if timed else (None, "nobody asked for them")
     best = cheapest(seen.components, margin, limits)
     most = cost.replicates_within(hours) if cost and hours else 0
     size = len(rule["patients"]), len(rule["replicates"])
