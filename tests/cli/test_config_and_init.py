@@ -36,7 +36,11 @@ def test_the_schema_is_printed_without_an_experiment() -> None:
 
 
 def test_init_writes_a_file_that_loads_and_says_what_comes_next(here: Path) -> None:
-    write_patients(here / "my scans", [{}])
+    write_patients(here / "one", [{}])
+    lone = run_cli("init", "one", "-o", "lone.yaml")
+    assert "prepare will refuse it: name another structure with --structures" in lone.err
+    assert lone.then == []
+    write_patients(here / "my scans", [{}] * 3)
     answer = run_cli("init", "my scans", "-o", "my experiment.yaml", "--name", "clinic")
     assert (answer.code, answer.out) == (0, "")
     assert answer.then == ["harness", "prepare", "my experiment.yaml"]

@@ -21,7 +21,7 @@ def test_a_fresh_work_folder_stays_as_it_is(here: Path, experiment: str) -> None
     answer = run_cli("report", experiment)
     assert (answer.code, answer.out, answer.err) == (2, "", UNREAD)
     assert list((here / "harness-work").iterdir()) == []
-    with pytest.raises(DataError, match="harness prepare reads them"):
+    with pytest.raises(DataError, match=r"which has no format\.json"):
         harness.results(here / "harness-work", here / experiment)
 
 
