@@ -83,7 +83,8 @@ def _answer(summary: dict[str, Any]) -> str:
     stages = (summary.get("collapse") or {}).values()
     if summary["status"] == "no comparison" and stages:  # a sweep alone: what became of it
         return " ".join(s[:1].upper() + s[1:] for s in (str(st["sentence"]) for st in stages))
-    if not summary["conclusive"]:
+    # A budget that was not shown to suffice is in the headline, and is no path to be shown.
+    if summary.get("shows_path", not summary["conclusive"]):
         return f"Shows the path, too short to conclude. {words}"
     if summary["verdict"] is None and summary["status"] in ("pilot", "cells only"):
         return f"No verdict ({summary['status']}). {words}"

@@ -121,6 +121,7 @@ def _summary(
         "verdict": answer.verdict,
         "status": first.inference.status if first else "no comparison",
         "conclusive": data.experiment.conclusive and (not data.effects or data.budget.sufficient),
+        "shows_path": not data.experiment.conclusive,
         "budget": asdict(data.budget) if data.effects else None,
         "extended": data.extended,
         "earlier_openings": data.earlier.to_dict() if data.earlier else None,
