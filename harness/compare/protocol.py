@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from harness.base.errors import ConfigError, DataError
@@ -55,11 +55,6 @@ class LevelPlan:
     level: Level
     replicates: list[Replicate]
     tests: dict[tuple[str, int], Spec] = field(default_factory=dict)
-
-
-def _given(value: int, settings: object) -> int:
-    """A setting that is the same whatever the others are."""
-    return value
 
 
 @dataclass
@@ -179,7 +174,7 @@ class Comparison:
             if found is None and not ahead:
                 return replicates
             updates = found["values"]["updates"] if found else 2 * declared
-            planner = self.replicates.changed(updates=partial(_given, updates))
+            planner = self.replicates.with_updates(updates / declared)
             replicates = [
                 one.joined(self._replicate(graph, planner, one.seed, [name]), arms)
                 for one in replicates
@@ -195,8 +190,8 @@ class Comparison:
         """The doses beside the declared one, ascending by axis.
 
         Raises:
-            ConfigError: a number of patients that is not below that of the training patients, or is
-                the declared one.
+            ConfigError: a number of patients above that of the training patients, or the declared
+                one.
         """
         curve, asked = self.experiment.learning_curve, self.experiment.dose_response
         primary = self.experiment.decision.primary
@@ -214,7 +209,7 @@ class Comparison:
         return len(self.cohorts[0]) if self.cohorts else trained
 
     def _fewer(self, size: int) -> Level:
-        """A point of the learning curve, below the declared one."""
+        """A point of the learning curve beside the declared one."""
         experiment = self.experiment
         training = [digest for digest, role in self.roles.items() if role == "train"]
         if size == self.size or size > len(training):

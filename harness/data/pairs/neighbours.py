@@ -30,15 +30,18 @@ def places_in_scan(count: int, reach: int) -> Places:
 def places_in_store(every: Sequence[PairRow], rows: Places, reach: int) -> Places:
     """(n, 2 reach + 1): the rows of a store that `rows` are shown with, of the same scan and
     structure. Where a slice is missing the nearest stands in its place, the lower of two."""
+    found = np.repeat(np.asarray(rows, np.intp)[:, None], 2 * reach + 1, axis=1)
+    if not reach:
+        return found
     scans: dict[tuple[str, str], list[int]] = {}
     for place in sorted(range(len(every)), key=lambda place: every[place].slice):
         scans.setdefault((every[place].patient_digest, every[place].structure), []).append(place)
-    found = np.repeat(np.asarray(rows, np.intp)[:, None], 2 * reach + 1, axis=1)
+    slices = {scan: np.array([every[n].slice for n in places]) for scan, places in scans.items()}
     for index, row in enumerate(every[place] for place in rows):
         if row.slice < 0:
             continue
         scan = scans[row.patient_digest, row.structure]
-        levels = np.array([every[place].slice for place in scan])
+        levels = slices[row.patient_digest, row.structure]
         for channel, offset in enumerate(range(-reach, reach + 1)):
             if offset:
                 found[index, channel] = scan[int(np.abs(levels - row.slice - offset).argmin())]
