@@ -87,8 +87,12 @@ def _on_best_node(address: str, question: Callable[..., Any], *given: Any) -> An
     from harness.jobs.executors.cluster_check import ask
 
     ray = connect(address)
-    best = max(nodes(ray), key=lambda node: (node.gpus, node.cpus))
-    ((_, found),) = ask(ray, [best], question, *given, gpu=best.gpus > 0)
+    try:
+        best = max(nodes(ray), key=lambda node: (node.gpus, node.cpus))
+        ((_, found),) = ask(ray, [best], question, *given, gpu=best.gpus > 0)
+    except BaseException:
+        ray.shutdown()  # else the process would find this connection again, whatever the address
+        raise
     return found
 
 

@@ -22,6 +22,7 @@ import harness
 from harness.base.errors import EnvironmentFault
 from harness.base.files import read_json
 from harness.commands.compute import resolve_compute
+from harness.jobs.executors import cluster_check
 from harness.jobs.executors import ray as module
 from harness.jobs.executors.ray import RayExecutor
 from harness.jobs.spec import Request, Spec
@@ -40,6 +41,14 @@ def until(true: Callable[[], bool], seconds: float = 240.0) -> None:
 def nodes() -> Iterator[TwoNodes]:
     with two_nodes(cpus=2) as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """Whatever a test ends in, the next one connects anew."""
+    yield
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
 
 
 def ray_program() -> str:
@@ -152,7 +161,18 @@ def test_auto_is_what_it_means_on_the_cluster(tmp_path: Path, nodes: TwoNodes) -
     cuda = tiny_experiment(compute={"device": "cuda"})
     with pytest.raises(EnvironmentFault, match="got a machine without one"):
         resolve_compute(cuda, tmp_path / "cuda", nodes.address)["precision"]["mask"]
-    ray.shutdown()
+
+
+def test_a_silent_node_leaves_no_connection(
+    tmp_path: Path, nodes: TwoNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next command of the process would go to this cluster, whatever its address."""
+    import ray
+
+    monkeypatch.setattr(cluster_check, "ANSWER_SECONDS", 0.0)
+    with pytest.raises(EnvironmentFault, match="must answer within"):
+        resolve_compute(tiny_experiment(compute={"device": "auto"}), tmp_path, nodes.address)
+    assert not ray.is_initialized()
 
 
 def test_nobody_at_the_address(tmp_path: Path) -> None:
