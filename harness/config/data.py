@@ -195,6 +195,9 @@ class DataConfig(Section):
     )
     roles: RolesConfig = Field(RolesConfig(), description="train, validation, test")
     limit: PatientLimits = Field(PatientLimits(), description="use fewer patients than there are")
+    exclude: dict[str, str] = Field(
+        {}, description="patients to leave out, by the name that `harness prepare` gives, and why"
+    )
     window_hu: tuple[float, float] = Field(
         (-324.0, 176.0), description="mapped linearly to [-1, 1], values outside clipped"
     )
@@ -226,6 +229,14 @@ class DataConfig(Section):
                 f"'{self.source}', but got nothing; give it with -s data.root=FOLDER"
             )
         return self
+
+    @field_validator("exclude")
+    @classmethod
+    def _exclusions_have_reasons(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, why in value.items():
+            if not why.strip():
+                raise ValueError(f"each patient needs a reason, but got none for '{name}'")
+        return value
 
     @field_validator("structures")
     @classmethod

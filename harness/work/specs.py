@@ -104,7 +104,8 @@ class Specs:
     def prepare(self, roles: Mapping[str, str]) -> Spec:
         """The store of pairs. `roles` maps patient content digests to roles."""
         config = to_dict(self.experiment.data)
-        for name in ("source", "root", "phantom", "dicom", "images", "patterns", "roles", "limit"):
+        away = "source root phantom dicom images patterns roles limit exclude"
+        for name in away.split():
             del config[name]  # patients enter by content digest, with the role they got
         if config["crop"]["placement"] != "fixed":
             del config["crop"]["fixed_row"], config["crop"]["fixed_column"]

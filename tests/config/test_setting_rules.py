@@ -172,6 +172,10 @@ from config_complaint import MASK_KEYS, complaint
             "but got 'data.limit.tset'; did you mean 'data.limit.test'?",
         ),
         (
+            "data: {exclude: {p1: ' '}}",
+            "data.exclude: each patient needs a reason, but got none for 'p1'",
+        ),
+        (
             "mask: {epochs: 3}",
             f"keys of `mask` must be one of: {MASK_KEYS}; but got 'mask.epochs'; "
             "did you mean 'mask.schedule.epochs'?",

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from factories.dicom import placed
 
+from harness.base.errors import DataError
 from harness.config.data import DataConfig
 from harness.data.scan import Excluded, Reference, Scan
-from harness.work.prepare.patient_index import PatientIndex, index_patients
+from harness.work.prepare.patient_index import PatientIndex, index_patients, recorded_index
 
 SHAPE = (6, 24, 24)
 
@@ -74,6 +75,33 @@ def test_a_copy_under_another_name_is_excluded(tmp_path: Path) -> None:
     assert found.excluded[-1] == Excluded(
         "d", "it holds the same scan with the same contours as a, which is kept"
     )
+
+
+def excluding(**named: str) -> DataConfig:
+    return CONFIG.model_copy(update={"exclude": named})
+
+
+def test_who_is_named_is_left_out_with_the_reason_given(tmp_path: Path) -> None:
+    config = excluding(a="the contours lie a level too low", b="not wanted either")
+    record, four = tmp_path / "record.json", Drawn((*THREE, reference("d", 10, "test")))
+    found = index_patients(four, config, tmp_path, lambda done, of: None, record=record)
+    assert [entry.patient for entry in found.usable] == ["c", "d"], "d is no copy now"
+    assert found.excluded == (
+        Excluded("a", "the contours lie a level too low"),
+        Excluded("b", "not wanted either"),
+    )
+    assert recorded_index(record, tmp_path) == found
+    assert look(four, tmp_path).usable[0].patient == "a", "asked without, nobody is out"
+
+
+def test_nobody_is_left_out_who_is_not_there(tmp_path: Path) -> None:
+    source = Drawn((reference("pt_221", 10), reference("pt_3", 30)))
+    with pytest.raises(DataError) as caught:
+        look(source, tmp_path, excluding(pt_212="why"))
+    assert str(caught.value) == (
+        "data.exclude must name patients of the source, but got 'pt_212'; did you mean 'pt_221'?"
+    )
+    assert source.read_ones == []
 
 
 def test_nobody_is_read_twice(tmp_path: Path) -> None:

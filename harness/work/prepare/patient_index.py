@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.base.errors import DataError
 from harness.base.files import digest_of, read_json, write_json
+from harness.base.text import meant
 from harness.config.data import DataConfig
 from harness.data.quality.scan_summary import ScanSummary, scan_summary
 from harness.data.scan import Excluded, Reference, Source
@@ -82,8 +84,12 @@ def index_patients(
         progress: called with patients done, and how many there are, after each.
         readers: processes that read side by side.
         record: where to note whose entries they are, for `recorded_index`.
+
+    Raises:
+        DataError: a patient is to be left out that the source has not.
     """
     references = source.patients()
+    _must_be_known(config.exclude, [reference.patient for reference in references])
     paths = [_path(reference, config, root / "patient-index") for reference in references]
     new = [
         (r, path, config) for r, path in zip(references, paths, strict=True) if not path.exists()
@@ -93,9 +99,23 @@ def index_patients(
         progress(count, len(references))
     # Only sources that look at every file know those that they do not use.
     ignored = Counter(reason for _, reason in getattr(source, "ignored", tuple)())
+    found = {
+        "entries": [path.name for path in paths],
+        "ignored": dict(ignored),
+        "exclude": config.exclude,
+    }
     if record is not None:
-        write_json(record, {"entries": [path.name for path in paths], "ignored": dict(ignored)})
-    return _sorted(paths, ignored)
+        write_json(record, found)
+    return _sorted(paths, found)
+
+
+def _must_be_known(exclude: Mapping[str, str], patients: Sequence[str]) -> None:
+    for name in exclude:
+        if name not in patients:
+            hint = meant(name, patients, "; harness prepare lists them")
+            raise DataError(
+                f"data.exclude must name patients of the source, but got '{name}'{hint}"
+            )
 
 
 def recorded_index(record: Path, root: Path) -> PatientIndex | None:
@@ -105,15 +125,19 @@ def recorded_index(record: Path, root: Path) -> PatientIndex | None:
         return None
     found = read_json(record)
     paths = [root / "patient-index" / name for name in found["entries"]]
-    return _sorted(paths, found["ignored"]) if all(path.exists() for path in paths) else None
+    return _sorted(paths, found) if all(path.exists() for path in paths) else None
 
 
-def _sorted(paths: Sequence[Path], ignored: Mapping[str, int]) -> PatientIndex:
+def _sorted(paths: Sequence[Path], found: Mapping[str, Any]) -> PatientIndex:
     usable, excluded = [], []
+    left_out: Mapping[str, str] = found.get("exclude", {})
     seen: dict[str, str] = {}
     for path in paths:
         patient = _open(path)
-        if isinstance(patient, IndexedPatient) and patient.digest in seen:
+        if patient.patient in left_out:
+            labels = patient.scan_summary.labels if isinstance(patient, IndexedPatient) else ()
+            excluded.append(Excluded(patient.patient, left_out[patient.patient], labels))
+        elif isinstance(patient, IndexedPatient) and patient.digest in seen:
             # One patient under two names could train and test at once.
             reason = (
                 f"it holds the same scan with the same contours as {seen[patient.digest]}, which "
@@ -125,7 +149,7 @@ def _sorted(paths: Sequence[Path], ignored: Mapping[str, int]) -> PatientIndex:
             usable.append(patient)
         else:
             excluded.append(patient)
-    return PatientIndex(tuple(usable), tuple(excluded), ignored)
+    return PatientIndex(tuple(usable), tuple(excluded), found["ignored"])
 
 
 def _path(reference: Reference, config: DataConfig, folder: Path) -> Path:
