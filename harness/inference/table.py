@@ -13,6 +13,7 @@ from harness.base.errors import DataError
 from harness.base.files import csv_text
 from harness.inference.cohorts import ONE_COHORT, Cohorts
 from harness.inference.crossed_t import Inference, crossed_weighted_t
+from harness.inference.layout import CROSSED, Layout
 
 ROUNDING = 1e-14
 """Of a difference of two numbers, relative to the larger one."""
@@ -39,11 +40,15 @@ class Table:
 
     Args:
         cohorts: whose training patients the replicates have.
+        layout: what its rows are beside.
     """
 
-    def __init__(self, cells: Iterable[Cell], cohorts: Cohorts = ONE_COHORT) -> None:
+    def __init__(
+        self, cells: Iterable[Cell], cohorts: Cohorts = ONE_COHORT, layout: Layout = CROSSED
+    ) -> None:
         self.cells = tuple(cells)
         self.cohorts = cohorts
+        self.layout = layout
         self.patients = tuple(sorted({c.patient for c in self.cells}, key=_order))
         self.replicates = tuple(sorted({c.replicate for c in self.cells}, key=_order))
         self.arms = tuple(dict.fromkeys(c.arm for c in self.cells))
