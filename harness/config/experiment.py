@@ -261,6 +261,16 @@ class DecisionConfig(Section):
         """Baseline and candidate of the primary question."""
         return question_pairs(self.baseline, self.candidate)[self.question]
 
+    @property
+    def primaries(self) -> list[tuple[str, str]]:
+        """All pairs of the primary family: the one."""
+        return [self.primary]
+
+    @property
+    def looked_at(self) -> int:
+        """Further candidates that count in its family: none, they stand among the secondaries."""
+        return 0
+
     def comparisons(self, arms: Collection[str]) -> list[Asked]:
         """The primary comparison, then that of the other question where both of its arms are among
         `arms`, then the secondaries in their order."""

@@ -21,15 +21,19 @@ from numpy.typing import NDArray
 
 from harness.base.errors import DataError
 from harness.base.text import counted
+from harness.inference.holes import filled, too_many_holes
+from harness.inference.mixed_t import Interval, MixedT
 
 Status = Literal["cells only", "pilot", "verdict"]
-Interval = tuple[float, float]
 
 PATIENTS_FOR_INTERVAL, REPLICATES_FOR_INTERVAL = 5, 3
 PATIENTS_FOR_VERDICT, REPLICATES_FOR_VERDICT = 10, 5
 
-SMALLEST_P = 1e-100
-"""Far below any use; scipy's t quantiles break down near 1e-300."""
+CROSSED = (
+    "Patients and replicates are crossed random effects: mean-square variance with a guard, "
+    "critical value a weighted mean of two t quantiles (crossed weighted-t)"
+)
+HOLES = "; cells that lack were filled in by the additive fit (Yates 1933), their df taken off"
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,16 @@ class Inference:
     Attributes:
         status: "verdict", "pilot" (estimate and interval only) or "cells only" (no inference).
         patients, replicates: rows and columns of the table.
-        mean: grand mean of the cells there are; NaN for none.
-        interval_95, interval_90, p, standard_error, weight: None under "cells only" or where all
-            cells are equal.
-        components: None under "cells only".
+        mean: grand mean, with cells that lack filled in where that gives an interval; else of the
+            cells there are, NaN for none.
+        interval_95, interval_90, p, t: None under "cells only" or where all cells are equal.
+        components: None under "cells only", and of other procedures than the crossed one.
         note: why something is None, with the number needed; else None.
+        method: the procedure in a sentence; empty under "cells only".
+        claim: for whom it holds, where the table alone says so; else "".
+        size: patients and replicates in words, where they are no plain numbers; else "".
+        holes: how many cells lacked and were filled in.
+        beside: further estimates from the same cells, (name, what it says).
     """
 
     status: Status
@@ -71,10 +80,35 @@ class Inference:
     interval_95: Interval | None = None
     interval_90: Interval | None = None
     p: float | None = None
-    standard_error: float | None = None
-    weight: float | None = None
+    t: MixedT | None = None
     components: VarianceComponents | None = None
     note: str | None = None
+    method: str = ""
+    claim: str = ""
+    size: str = ""
+    holes: int = 0
+    beside: tuple[tuple[str, Inference], ...] = ()
+
+    @property
+    def standard_error(self) -> float | None:
+        """Of the mean."""
+        return None if self.t is None else self.t.standard_error
+
+    @property
+    def weight(self) -> float | None:
+        """Of the patients' t quantile, 0 to 1."""
+        return None if self.t is None else self.t.weights[0]
+
+    def without_spread(self) -> Inference:
+        """Of cells that are all equal."""
+        nothing = "all cells are equal: there is no spread to make an interval from"
+        return replace(self, components=VarianceComponents(0.0, 0.0, 0.0), note=nothing)
+
+    def of(self, t: MixedT) -> Inference:
+        """With the intervals and the p of a mean."""
+        return replace(
+            self, t=t, interval_95=t.interval(0.05), interval_90=t.interval(0.10), p=t.p()
+        )
 
     def among(self, comparisons: int) -> Inference:
         """As one of several comparisons (Bonferroni): simultaneous intervals and min(1, k p).
@@ -86,35 +120,18 @@ class Inference:
         Args:
             comparisons: k, 1 or more; 1 changes nothing.
         """
-        if self.p is None or comparisons == 1:
+        if self.p is None or self.t is None or comparisons == 1:
             return self
         return replace(
             self,
-            interval_95=self._interval(0.05 / comparisons),
-            interval_90=self._interval(0.10 / comparisons),
+            interval_95=self.t.interval(0.05 / comparisons),
+            interval_90=self.t.interval(0.10 / comparisons),
             p=min(1.0, comparisons * self.p),
         )
 
     def p_equivalence(self, margin: float) -> float | None:
-        """The larger p of two one-sided tests (TOST), of an effect above -margin and below margin.
-
-        Below 0.05 where the 90 % interval lies within the margin; None without an interval.
-        """
-        if self.standard_error is None or self.weight is None:
-            return None
-        size = self.patients, self.replicates
-        one_sided = []
-        for beyond in (self.mean + margin, margin - self.mean):
-            half = _p_value(abs(beyond) / self.standard_error, self.weight, *size) / 2
-            one_sided.append(half if beyond > 0 else 1 - half)
-        return max(one_sided)
-
-    def _interval(self, alpha: float) -> Interval | None:
-        if self.standard_error is None or self.weight is None:
-            return None
-        critical = critical_value(alpha, self.weight, self.patients, self.replicates)
-        half = critical * self.standard_error
-        return self.mean - half, self.mean + half
+        """`MixedT.p_equivalence`; None without an interval."""
+        return None if self.t is None else self.t.p_equivalence(margin)
 
 
 def table_status(table: NDArray[Any]) -> tuple[Status, str | None]:
@@ -125,26 +142,29 @@ def table_status(table: NDArray[Any]) -> tuple[Status, str | None]:
             f"differences must be a table patients x replicates, but got shape {cells.shape}; "
             "give one row per patient and one column per replicate"
         )
-    patients, replicates = cells.shape
-    have = f"but got {counted(patients, 'patient')} and {counted(replicates, 'replicate')}"
-    missing = int((~np.isfinite(cells)).sum())
+    status, why = size_status(*cells.shape)
+    holes = None if status == "cells only" else too_many_holes(cells)
+    return ("cells only", holes) if holes else (status, why)
+
+
+def size_status(patients: int, replicates: int, of: str = "patient") -> tuple[Status, str | None]:
+    """What so many patients (or what else the rows are) and replicates allow, and why not more."""
+    have = f"but got {counted(patients, of)} and {counted(replicates, 'replicate')}"
     if patients < PATIENTS_FOR_INTERVAL or replicates < REPLICATES_FOR_INTERVAL:
         return "cells only", (
-            f"an interval needs at least {PATIENTS_FOR_INTERVAL} patients and "
+            f"an interval needs at least {PATIENTS_FOR_INTERVAL} {of}s and "
             f"{REPLICATES_FOR_INTERVAL} replicates, {have}"
         )
-    if missing:
-        return "cells only", f"an interval needs every cell, but {missing} of {cells.size} lack"
     if patients < PATIENTS_FOR_VERDICT or replicates < REPLICATES_FOR_VERDICT:
         return "pilot", (
-            f"a verdict needs at least {PATIENTS_FOR_VERDICT} patients and "
+            f"a verdict needs at least {PATIENTS_FOR_VERDICT} {of}s and "
             f"{REPLICATES_FOR_VERDICT} replicates, {have}"
         )
     return "verdict", None
 
 
-def mean_squares(table: NDArray[Any]) -> MeanSquares:
-    """Mean squares of a complete table of at least 2 x 2."""
+def mean_squares(table: NDArray[Any], holes: int = 0) -> MeanSquares:
+    """Mean squares of a table of at least 2 x 2, complete or with so many cells filled in."""
     d = np.asarray(table, np.float64)
     patients, replicates = d.shape
     rows, columns = d.mean(axis=1), d.mean(axis=0)
@@ -153,7 +173,7 @@ def mean_squares(table: NDArray[Any]) -> MeanSquares:
     return MeanSquares(
         float(replicates * ((rows - grand) ** 2).sum() / (patients - 1)),
         float(patients * ((columns - grand) ** 2).sum() / (replicates - 1)),
-        float((rest**2).sum() / ((patients - 1) * (replicates - 1))),
+        float((rest**2).sum() / ((patients - 1) * (replicates - 1) - holes)),
     )
 
 
@@ -173,27 +193,7 @@ def variance_and_weight(squares: MeanSquares) -> tuple[float, float]:
 
 def critical_value(alpha: float, weight: float, patients: int, replicates: int) -> float:
     """c(alpha): the two t quantiles (patients - 1, replicates - 1 df) mixed by `weight`."""
-    # The quantile function behind scipy.stats.t, without its checks: fifty times as fast.
-    from scipy.special import stdtrit
-
-    by_patient = -float(stdtrit(patients - 1, alpha / 2))
-    by_replicate = -float(stdtrit(replicates - 1, alpha / 2))
-    return weight * by_patient + (1 - weight) * by_replicate
-
-
-def _p_value(ratio: float, weight: float, patients: int, replicates: int) -> float:
-    """The alpha at which c(alpha) equals `ratio` = |mean| / SE; 0 below SMALLEST_P."""
-    from scipy.optimize import brentq
-
-    def excess(log_alpha: float) -> float:
-        return critical_value(math.exp(log_alpha), weight, patients, replicates) - ratio
-
-    lowest = math.log(SMALLEST_P)
-    if ratio <= 0:
-        return 1.0
-    if excess(lowest) <= 0:
-        return 0.0
-    return math.exp(brentq(excess, lowest, 0.0, xtol=1e-13, rtol=1e-13))
+    return _mixed(0.0, 1.0, weight, (patients - 1, replicates - 1)).critical_value(alpha)
 
 
 def crossed_weighted_t(table: NDArray[Any], replicate_factor: float = 1.0) -> Inference:
@@ -211,29 +211,38 @@ def crossed_weighted_t(table: NDArray[Any], replicate_factor: float = 1.0) -> In
     mean = float(known.mean()) if known.size else math.nan
     if status == "cells only":
         return Inference(status, patients, replicates, mean, note=why)
-    squares = mean_squares(d)
+    holes = d.size - known.size
+    full = filled(d) if holes else d
+    squares = mean_squares(full, holes)
     corrected = replace(squares, replicates=replicate_factor * squares.replicates)
-    total, weight = variance_and_weight(corrected)
-    if total == 0 or np.ptp(d) == 0:
-        why = "all cells are equal: there is no spread to make an interval from"
-        components = VarianceComponents(0.0, 0.0, 0.0)
-        return Inference(status, patients, replicates, mean, components=components, note=why)
-    error = math.sqrt(total / d.size)
-    half_95 = critical_value(0.05, weight, patients, replicates) * error
-    half_90 = critical_value(0.10, weight, patients, replicates) * error
-    return Inference(
+    found = Inference(
         status,
         patients,
         replicates,
         mean,
-        interval_95=(mean - half_95, mean + half_95),
-        interval_90=(mean - half_90, mean + half_90),
-        p=_p_value(abs(mean) / error, weight, patients, replicates),
-        standard_error=error,
-        weight=weight,
         components=components_of(squares, patients, replicates),
         note=why,
+        method=CROSSED + (HOLES if holes else ""),
+        holes=holes,
     )
+    return judged(found, full, corrected, (patients - 1, replicates - 1))
+
+
+def judged(
+    known: Inference, table: NDArray[np.float64], squares: MeanSquares, df: tuple[int, int]
+) -> Inference:
+    """With the mean of a complete table, its intervals and p from mean squares, `df` those of
+    patients and replicates; without them where nothing varies."""
+    known = replace(known, mean=float(table.mean()))
+    total, weight = variance_and_weight(squares)
+    if total == 0 or np.ptp(table) == 0:
+        return known.without_spread()
+    error = math.sqrt(total / table.size)
+    return known.of(_mixed(known.mean, error, weight, df))
+
+
+def _mixed(mean: float, error: float, weight: float, df: tuple[int, int]) -> MixedT:
+    return MixedT(mean, error, (weight, 1 - weight), df)
 
 
 def components_of(squares: MeanSquares, patients: int, replicates: int) -> VarianceComponents:

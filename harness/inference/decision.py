@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from harness.config.measures import DICE, Measure
 from harness.config.questions import Asked
 from harness.inference.cohorts import Cohorts
@@ -15,6 +17,7 @@ from harness.inference.crossed_t import Inference
 from harness.inference.design import PlanFacts, plan_facts
 from harness.inference.effect import Effect
 from harness.inference.failures import ArmFailures, failing_words
+from harness.inference.procedure import compared
 from harness.inference.table import Table
 from harness.inference.verdict_text import exchanged, sentence, verdict
 
@@ -32,6 +35,8 @@ class DecisionRule:
         baseline, candidate: of the primary comparison.
         margin: smallest difference that matters, above 0, in the unit of the cells.
         secondary: further pairs (baseline, candidate), adjusted for their number.
+        further: further candidates against the same baseline, of the primary family.
+        looked_at: candidates that were looked at on these patients before; they count as well.
         measured: what the cells are; of one where lower is better a candidate below the baseline
             helps, and estimates keep their sign.
     """
@@ -41,15 +46,22 @@ class DecisionRule:
     margin: float
     secondary: tuple[tuple[str, str], ...] = ()
     measured: Measure = DICE
+    further: tuple[str, ...] = ()
+    looked_at: int = 0
 
     @property
     def primary(self) -> tuple[str, str]:
         """Baseline and candidate of the primary comparison."""
         return self.baseline, self.candidate
 
+    @property
+    def primaries(self) -> list[tuple[str, str]]:
+        """All pairs of the primary family."""
+        return [(self.baseline, name) for name in (self.candidate, *self.further)]
+
     def comparisons(self, arms: Collection[str]) -> list[Asked]:
-        """The primary comparison, then the secondaries; nothing is known of what arms hold."""
-        return [Asked(*pair) for pair in (self.primary, *self.secondary)]
+        """The primary family, then the secondaries; nothing is known of what arms hold."""
+        return [Asked(*pair) for pair in (*self.primaries, *self.secondary)]
 
 
 def decide(
@@ -61,8 +73,9 @@ def decide(
 ) -> list[Effect]:
     """The primary effect, then that of the other question, then the secondaries in their order.
 
-    The primary comparison is one family at 5 %. All others are a second one, adjusted for their
-    number, whether or not their cells allow a verdict: at most 10 % together.
+    The primary comparison, or all candidates against one baseline, is one family at 5 %, adjusted
+    for how many were looked at. All others are a second one, adjusted for their number, whether or
+    not their cells allow a verdict: at most 10 % together.
 
     Args:
         table: cells of the test patients.
@@ -73,27 +86,25 @@ def decide(
     """
     measured = decision.measured
     asked = decision.comparisons(table.arms)
-    found = [table.infer(table.difference(*each.pair)) for each in asked]
-    among_each = [None, *(len(asked) - 1 for _ in asked[1:])]
-    say = partial(
-        sentence,
-        at_budget=at_budget,
-        scope=table.cohorts.words,
-        measure=measured,
-    )
+    candidates = len(decision.primaries)
+    family, others = candidates + decision.looked_at, len(asked) - candidates
+    among_each = [family if family > 1 else None] * candidates + [others] * others
+    say = partial(sentence, at_budget=at_budget, measure=measured)
     effects = [
         _effect(
             each,
-            inference,
+            compared(table, *each.pair),
             decision.margin,
+            place < candidates,
             among,
             extended,
             measured,
             say,
             table.cohorts,
         )
-        for each, inference, among in zip(asked, found, among_each, strict=True)
+        for place, (each, among) in enumerate(zip(asked, among_each, strict=True))
     ]
+    effects = [replace(e, filled_low=_filled_low(table, e, decision.margin)) for e in effects]
     failing = failing_words(failures, decision.primary)
     if failing:
         first = effects[0]
@@ -105,13 +116,14 @@ def _effect(
     asked: Asked,
     inference: Inference,
     margin: float,
+    primary: bool,
     among: int | None,
     extended: bool,
     measured: Measure,
     say: Callable[..., str],
     cohorts: Cohorts,
 ) -> Effect:
-    """`among`: so many secondaries of which this is one; None of the primary comparison."""
+    """`among`: so many comparisons of which this is one; None of a primary one that is alone."""
     adjusted = inference.among(among or 1)
     word = None if extended else verdict(adjusted, margin)
     if measured.lower_is_better:
@@ -122,7 +134,7 @@ def _effect(
     needed = "; ".join(part for part in (lacks, opened) if part)
     return Effect(
         *asked.pair,
-        among is None,
+        primary,
         inference,
         _design(inference, margin, cohorts.overlap),
         needed,
@@ -130,7 +142,14 @@ def _effect(
         p_equivalence=inference.p_equivalence(margin) if judged else None,
         word=word or "",
         sentence=say(
-            asked.pair, adjusted, margin, word, needed, comparisons=among or 1, asked=asked.words
+            asked.pair,
+            adjusted,
+            margin,
+            word,
+            needed,
+            comparisons=among or 1,
+            asked=asked.words,
+            scope=inference.claim or cohorts.words,
         ),
         question=asked.question,
         asked=asked.words,
@@ -138,6 +157,18 @@ def _effect(
         cohorts=cohorts,
         measured=measured,
     )
+
+
+def _filled_low(table: Table, effect: Effect, margin: float) -> str:
+    """The word if each cell that lacks were as bad as the worst there is; "" where none lacks or
+    no word is given."""
+    if not effect.inference.holes or not effect.word:
+        return ""
+    cells = table.difference(effect.baseline, effect.candidate)
+    worst = np.nanmax(cells) if effect.measured.lower_is_better else np.nanmin(cells)
+    found = table.infer(np.where(np.isnan(cells), worst, cells)).among(effect.comparisons or 1)
+    word = verdict(found, margin)
+    return (exchanged(word) if effect.measured.lower_is_better else word) or ""
 
 
 def _design(inference: Inference, margin: float, overlap: float) -> PlanFacts | None:

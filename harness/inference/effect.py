@@ -31,10 +31,12 @@ class Effect:
         sentence: the verdict or estimate in one sentence, after `failing`.
         question: "replace", "add", or "" where it is neither; `asked` in words.
         cohorts: for whose training patients it is claimed.
-        comparisons: how many secondaries there are, itself among them, for which its word, interval
-            and p are adjusted; None for the primary one.
+        comparisons: how many its family has, itself and what was looked at before among them, for
+            which word, interval and p are adjusted; None for a primary one that is alone.
         measured: what the cells are.
         failing: how often the primary arms fail, where that is often; else "".
+        filled_low: the word if every cell that lacks were as bad as the worst there is; "" where
+            none lacks.
     """
 
     baseline: str
@@ -53,15 +55,16 @@ class Effect:
     comparisons: int | None = None
     measured: Measure = DICE
     failing: str = ""
+    filled_low: str = ""
 
     @property
     def judged(self) -> Inference:
-        """What the word goes by: adjusted for all secondaries, or that of the primary one."""
+        """What the word goes by: adjusted for its family."""
         return self.inference.among(self.comparisons or 1)
 
     @property
     def p_adjusted(self) -> float | None:
-        """p as one of the secondaries; None for the primary comparison and without a verdict."""
+        """p as one of its family; None where it is alone and without a verdict."""
         return self._adjusted(self.p)
 
     @property
@@ -87,6 +90,11 @@ class Effect:
             "patients": about.patients,
             "replicates": about.replicates,
             "mean": about.mean,
+            "standard_error": about.standard_error,
+            "df": about.t and about.t.df,
+            "weights": about.t and about.t.weights,
+            "cells_filled": about.holes,
+            "word_if_filled_low": self.filled_low,
             "interval_95": about.interval_95,
             "interval_90": about.interval_90,
             "comparisons": self.comparisons,
@@ -105,5 +113,17 @@ class Effect:
             "equivalence_in_reach": design and design.equivalence_in_reach,
             "word": self.word,
             "sentence": self.sentence,
-            "scope": self.cohorts.words,
+            "scope": about.claim or self.cohorts.words,
+            "method": about.method,
+            "beside": [
+                {
+                    "name": name,
+                    "mean": other.mean,
+                    "interval_95": other.interval_95,
+                    "size": other.size,
+                    "scope": other.claim,
+                    "status": other.status,
+                }
+                for name, other in about.beside
+            ],
         }

@@ -11,45 +11,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import DataError
-from harness.inference.crossed_t import Interval, mean_squares
+from harness.inference.crossed_t import mean_squares
+from harness.inference.mixed_t import MixedT
 
 
-@dataclass(frozen=True)
-class Unpaired:
-    """The sum of the tables' means.
-
-    Attributes:
-        standard_error: of `mean`.
-        weights: of the patients' t and of each table's, in [0, 1]; they sum to 1.
-        df: degrees of freedom of these.
-    """
-
-    mean: float
-    standard_error: float
-    weights: tuple[float, ...]
-    df: tuple[int, ...]
-
-    def critical_value(self, alpha: float) -> float:
-        """The t quantiles mixed by their weights."""
-        from scipy.special import stdtrit
-
-        quantiles = [-float(stdtrit(df, alpha / 2)) for df in self.df]
-        return sum(w * q for w, q in zip(self.weights, quantiles, strict=True))
-
-    def interval(self, alpha: float = 0.05) -> Interval:
-        """Two-sided, at 1 - alpha."""
-        half = self.critical_value(alpha) * self.standard_error
-        return self.mean - half, self.mean + half
-
-
-def unpaired_t(tables: Sequence[NDArray[Any]]) -> Unpaired:
+def unpaired_t(tables: Sequence[NDArray[Any]]) -> MixedT:
     """Mean of the sum of some tables, patients by rows; give one with a minus for a difference.
 
     Args:
@@ -84,4 +56,4 @@ def unpaired_t(tables: Sequence[NDArray[Any]]) -> Unpaired:
     weights = tuple(part / total for part in parts) if total else (1.0, *(0.0 for _ in of_tables))
     df = (patients - 1, *(shape[1] - 1 for shape in shapes))
     error = math.sqrt(max(classical, of_patients, of_replicates))
-    return Unpaired(float(by_patient.mean()), error, weights, df)
+    return MixedT(float(by_patient.mean()), error, weights, df)

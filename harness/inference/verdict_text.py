@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from harness.base.text import counted
 from harness.config.measures import DICE, Measure
 from harness.inference.cohorts import COHORT
 from harness.inference.crossed_t import Inference
@@ -100,7 +101,8 @@ def sentence(
         estimate += f", 95 % interval{adjusted_for(comparisons)} "
         estimate += f"{low:+.{digits}f} to {high:+.{digits}f}"
     scope += f", {AT_BUDGET}" if at_budget else ""
-    size = f"{inference.patients} test patients, {inference.replicates} replicates, {scope}"
+    many = f"{inference.patients} test patients, {counted(inference.replicates, 'replicate')}"
+    size = f"{inference.size or many}, {scope}"
     if word is None:
         return f"{named}: {estimate} ({size}). No verdict: {needed}."
     said = _verdict_words(word, margin, measure)

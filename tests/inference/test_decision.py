@@ -183,14 +183,17 @@ def test_cells_alone_give_no_interval_in_words_either() -> None:
 
 
 @pytest.mark.parametrize("hole", [math.nan, math.inf])
-def test_one_missing_cell_refuses_the_interval(hole: float) -> None:
+def test_missing_cells_are_filled_in_or_refused(hole: float) -> None:
     """NaN: a Dice that is not defined. Infinity stands for a cell that is not in the table."""
     differences = vector()
     differences[3, 2] = hole
     effect = primary(differences)
+    assert (effect.word, effect.inference.holes) == ("helps", 1)
+    differences[:6, 2] = hole
+    effect = primary(differences)
     assert effect.inference.status == "cells only"
-    assert effect.inference.interval_95 is None
-    assert "an interval needs every cell, but 1 of 50 lacks." in effect.sentence
+    assert effect.inference.mean == pytest.approx(differences[np.isfinite(differences)].mean())
+    assert "needs half of the patients in each replicate, but 6 of 50 lack" in effect.sentence
 
 
 def test_equal_cells_have_no_interval() -> None:
