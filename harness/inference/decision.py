@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -130,8 +129,7 @@ def _effect(
         word = exchanged(word)
     judged = inference.status == "verdict" and not extended
     opened = EXTENDED if extended else ""
-    lacks = re.sub(r"\b(1 of \d+ lack)$", r"\1s", inference.note or "")  # one lacks, several lack
-    needed = "; ".join(part for part in (lacks, opened) if part)
+    needed = "; ".join(part for part in (inference.note, opened) if part)
     return Effect(
         *asked.pair,
         primary,

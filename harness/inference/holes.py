@@ -26,7 +26,7 @@ def too_many_holes(table: NDArray[np.float64]) -> str | None:
     lacking = table.size - int(there.sum())
     if not lacking:
         return None
-    lack = f"{lacking} of {table.size} lack"
+    lack = f"{lacking} of {table.size} lack{'s' * (lacking == 1)}"
     if lacking > MOST_HOLES * table.size:
         return f"an interval needs {100 * (1 - MOST_HOLES):.0f} % of the cells, but {lack}"
     few = int((there.sum(axis=1) < LEAST_OF_A_PATIENT).sum())

@@ -109,14 +109,17 @@ def test_one_constant_difference_has_no_spread(tmp_path: Path) -> None:
     assert "helps" not in out
 
 
-def test_missing_cells_are_named_and_refuse_the_interval(tmp_path: Path) -> None:
+def test_too_many_missing_cells_are_named_and_refuse_the_interval(tmp_path: Path) -> None:
     holes = [(p, 2, "B") for p in range(7)]
     scores = write(tmp_path / "scores.csv", {"B": vector()}, skip=holes)
     with open(scores, "a", encoding="utf-8") as file:
         file.write("pt_0,2,B,\n")
     code, out, _ = run_cli("decide", scores, *AB)
     assert code == 0
-    assert "an interval needs every cell, but 7 of 50 lack" in out
+    assert (
+        "an interval needs half of the patients in each replicate, but 7 of 50 lack and 1 replicate has"
+        in out
+    )
     assert "missing: 7 of 100 cells: patient pt_0, replicate 2, arm B; patient pt_1," in out
     assert out.count("replicate 2, arm B") == 5
     assert "helps" not in out

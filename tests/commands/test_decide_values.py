@@ -177,7 +177,10 @@ def test_a_large_table_of_cells_is_said_to_be_elsewhere(tmp_path: Path) -> None:
 def test_one_missing_cell_lacks(tmp_path: Path) -> None:
     scores = write(tmp_path / "scores.csv", {"B": vector(10, 6)}, skip=[(0, 0, "B")])
     out = run_cli("decide", scores, *AB)[1]
-    assert "an interval needs every cell, but 1 of 60 lacks." in out
+    assert "helps; mean difference" in out
+    assert "missing: 1 of 120 cells: patient pt_0, replicate 0, arm B" in out
+    assert "  1 difference filled in by the additive fit: sound where they lack" in out
+    assert "  filled with the worst difference seen instead: the word stays" in out
     assert "(of the cells that there are)" in out
     assert "failures:" not in out
 

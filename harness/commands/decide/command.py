@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from harness.base.console import Console
@@ -24,7 +25,6 @@ from harness.commands.decide.request import (
 from harness.commands.output_folder import unwritable
 from harness.figures.arms import PairedDots, paired_differences
 from harness.figures.style import short_name, style
-from harness.inference.cohorts import COHORT
 from harness.inference.decision import decide
 from harness.inference.effect import Effect
 from harness.inference.power import collapse_rate_left_open
@@ -70,20 +70,21 @@ def decide_scores(request: DecideRequest, console: Console) -> dict[str, Any]:
         "differences": differences,
         "missing": holes,
         "failure_rate_left_open": left_open,
-        "scope": COHORT,
+        "scope": primary.to_dict()["scope"],
         "notes": notes,
     }
 
 
 def _differences(table: Table, effect: Effect) -> dict[str, Any]:
-    """The cells of a comparison and their means, NaN where any cell lacks."""
+    """The cells of a comparison and the means of those there are, NaN where there is none."""
     cells = table.difference(effect.baseline, effect.candidate)
+    known = np.ma.masked_invalid(cells)
     return {
         "patients": list(table.patients),
         "replicates": list(table.replicates),
         "cells": cells.tolist(),
-        "patient_means": cells.mean(axis=1).tolist(),
-        "replicate_means": cells.mean(axis=0).tolist(),
+        "patient_means": known.mean(axis=1).filled(np.nan).tolist(),
+        "replicate_means": known.mean(axis=0).filled(np.nan).tolist(),
     }
 
 

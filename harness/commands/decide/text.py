@@ -21,26 +21,51 @@ FEW_PATIENTS, FEW_REPLICATES = 30, 10
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The answer line by line: the verdict, what stands beside it, the further comparisons."""
-    primary, *others = found["effects"]
+    effects, margin = found["effects"], found["margin"]
+    primary, *others = effects
     yield typeset(primary["sentence"])
     yield ""
     yield from _missing(found["missing"])
-    yield from _numbers(primary, found["margin"])
+    yield from _numbers(primary, margin)
+    yield from _beside(primary)
     yield from _means(found["differences"][0], found["better"] == LOWER)
     if primary["status"] == "cells only":
         yield from _cells(found["differences"][0])
     if found["failure_rate_left_open"] is not None:
-        yield (
-            f"failures: {primary['replicates']} clean replicates leave a failure rate up to "
-            f"{percent(found['failure_rate_left_open'])} open"
-        )
-    yield f"scope: {found['scope']}"
-    if others:
+        clean = counted(primary["replicates"], "clean replicate")
+        leave = "leaves" if primary["replicates"] == 1 else "leave"
+        share = percent(found["failure_rate_left_open"])
+        yield f"failures: {clean} {leave} a failure rate up to {share} open"
+    yield f"scope: {primary['scope']}"
+    if primary["method"]:
+        yield f"method: {primary['method']}."
+    if any(not effect["primary"] for effect in others):
         yield ""
         yield f"{FAMILIES}."
     for effect in others:
+        yield ""
         yield typeset(effect["sentence"])
-        yield from _numbers(effect, found["margin"])
+        yield from _numbers(effect, margin)
+        yield from _beside(effect)
+
+
+def _beside(effect: Mapping[str, Any]) -> Iterator[str]:
+    """What a verdict on holes rests on, and further estimates from the same cells."""
+    if effect["cells_filled"]:
+        yield (
+            f"  {counted(effect['cells_filled'], 'difference')} filled in by the additive fit: "
+            "sound where they lack for a cause that has nothing to do with the result"
+        )
+    if effect["word_if_filled_low"]:
+        same = effect["word_if_filled_low"] == effect["word"]
+        becomes = "stays" if same else f"becomes '{effect['word_if_filled_low']}'"
+        yield f"  filled with the worst difference seen instead: the word {becomes}"
+    for other in effect["beside"]:
+        line = f"  {other['name']}: {signed(other['mean'], 4)}"
+        if other["interval_95"] is not None:
+            line += f", 95 % interval {interval(other['interval_95'], 4)}"
+        about = ", ".join(part for part in (other["size"], other["status"]) if part)
+        yield f"{line} ({about.removesuffix(', cells only')})"
 
 
 def _missing(missing: Mapping[str, Any]) -> Iterator[str]:
@@ -67,6 +92,7 @@ def _numbers(effect: Mapping[str, Any], margin: float) -> Iterator[str]:
     if effect["p"] is not None:
         yield f"  p, two-sided         {probability(effect['p'])}"
         yield f"  p, equivalence       {probability(effect['p_equivalence'])}"
+    yield f"  standard error       {number(effect['standard_error'], 4)}, {_freedom(effect)}"
     if adjusted_for(effect["comparisons"]):
         yield f" {adjusted_for(effect['comparisons'])}:"
         yield f"  95 % interval        {interval(effect['interval_95_adjusted'], 4)}"
@@ -74,6 +100,8 @@ def _numbers(effect: Mapping[str, Any], margin: float) -> Iterator[str]:
         if effect["p_adjusted"] is not None:
             yield f"  p, two-sided         {probability(effect['p_adjusted'])}"
             yield f"  p, equivalence       {probability(effect['p_equivalence_adjusted'])}"
+    if effect["sd_patient"] is None:
+        return
     deviations = ", ".join(f"{of} {number(effect[f'sd_{key}'], 4)}" for key, of in OVER.items())
     yield f"  standard deviations  {deviations}"
     components = VarianceComponents(*(effect[f"sd_{key}"] for key in OVER))
@@ -83,9 +111,20 @@ def _numbers(effect: Mapping[str, Any], margin: float) -> Iterator[str]:
         yield f"  {equivalence_words(facts)}"
 
 
+def _freedom(effect: Mapping[str, Any]) -> str:
+    """Degrees of freedom, and how their t quantiles are mixed."""
+    df = ", ".join(map(str, effect["df"]))
+    if len(effect["df"]) == 1:
+        return f"{df} degrees of freedom"
+    weights = ", ".join(f"{100 * weight:.0f}" for weight in effect["weights"])
+    return f"degrees of freedom {df}, mixed {weights} %"
+
+
 def _means(about: Mapping[str, Any], lower_is_better: bool) -> Iterator[str]:
     """Every replicate's mean, and the worst patient."""
     named = list(zip(about["replicates"], about["replicate_means"], strict=True))
+    if not any(math.isfinite(mean) for _, mean in named):  # unpaired ones have no difference
+        return
     each = ", ".join(f"{name}: {signed(value)}" for name, value in named[:MOST_MEANS])
     if len(named) > MOST_MEANS:
         each += f", and {len(named) - MOST_MEANS} more ({ALL})"
