@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -63,7 +64,7 @@ class Inference:
         patients, replicates: rows and columns of the table.
         mean: grand mean, with cells that lack filled in where that gives an interval; else of the
             cells there are, NaN for none.
-        interval_95, interval_90, p, t: None under "cells only" or where all cells are equal.
+        interval_95, interval_90, t: None under "cells only" or where all cells are equal.
         components: None under "cells only", and of other procedures than the crossed one.
         note: why something is None, with the number needed; else None.
         method: the procedure in a sentence; empty under "cells only".
@@ -71,6 +72,7 @@ class Inference:
         size: patients and replicates in words, where they are no plain numbers; else "".
         holes: how many cells lacked and were filled in.
         beside: further estimates from the same cells, (name, what it says).
+        comparisons: so many the intervals and p are adjusted for.
     """
 
     status: Status
@@ -79,7 +81,6 @@ class Inference:
     mean: float
     interval_95: Interval | None = None
     interval_90: Interval | None = None
-    p: float | None = None
     t: MixedT | None = None
     components: VarianceComponents | None = None
     note: str | None = None
@@ -88,6 +89,12 @@ class Inference:
     size: str = ""
     holes: int = 0
     beside: tuple[tuple[str, Inference], ...] = ()
+    comparisons: int = 1
+
+    @cached_property
+    def p(self) -> float | None:
+        """Two-sided, of no effect; adjusted for the `comparisons`."""
+        return None if self.t is None else min(1.0, self.comparisons * self.t.p())
 
     @property
     def standard_error(self) -> float | None:
@@ -105,10 +112,8 @@ class Inference:
         return replace(self, components=VarianceComponents(0.0, 0.0, 0.0), note=nothing)
 
     def of(self, t: MixedT) -> Inference:
-        """With the intervals and the p of a mean."""
-        return replace(
-            self, t=t, interval_95=t.interval(0.05), interval_90=t.interval(0.10), p=t.p()
-        )
+        """With the intervals of a mean."""
+        return replace(self, t=t, interval_95=t.interval(0.05), interval_90=t.interval(0.10))
 
     def among(self, comparisons: int) -> Inference:
         """As one of several comparisons (Bonferroni): simultaneous intervals and min(1, k p).
@@ -120,13 +125,13 @@ class Inference:
         Args:
             comparisons: k, 1 or more; 1 changes nothing.
         """
-        if self.p is None or self.t is None or comparisons == 1:
+        if self.t is None or comparisons == 1:
             return self
         return replace(
             self,
             interval_95=self.t.interval(0.05 / comparisons),
             interval_90=self.t.interval(0.10 / comparisons),
-            p=min(1.0, comparisons * self.p),
+            comparisons=comparisons,
         )
 
     def p_equivalence(self, margin: float) -> float | None:

@@ -35,6 +35,14 @@ from harness.inference.simulation import (
 )
 
 from .inference_families import OPENKBP, candidates_range, secondaries_range, tuned_rate
+from .inference_layouts import (
+    folds_range,
+    holes_range,
+    others_range,
+    seeds_range,
+    these_range,
+    unpaired_range,
+)
 from .simulated_tables import draw, wilcoxon_on_one_replicate
 
 REFERENCE = Path(__file__).parent / "inference_reference.csv"
@@ -56,7 +64,7 @@ SETTINGS = tuple(
 POOLED = {"t3 or outlier patients": ("t3 patients", "outlier patients")}
 """Rows of the reference that span two shapes."""
 
-TABLES = ("case", "settings", "shape", "cohorts", "candidates", "secondaries", "tuning")
+TABLES = ("case", "settings", "shape", "cohorts", "candidates", "secondaries", "tuning", "layouts")
 
 UNKNOWN = ("collapsing replicates",)
 """The reference does not say how much a collapse costs, so its rows are shown and not judged."""
@@ -157,6 +165,8 @@ def ours(row: Row) -> tuple[float, float, int]:
         one, _, other, sd = row.name.split()
         rate = tuned_rate((int(one), int(other)), float(sd), row.repeats)
         return rate, rate, row.repeats
+    if row.table == "layouts":
+        return *_layouts(row.name.split(), row.repeats), row.repeats
     if row.table == "settings":
         rates = [normal_rate(spread, *size, row.repeats) for spread in SETTINGS]
     else:
@@ -166,6 +176,24 @@ def ours(row: Row) -> tuple[float, float, int]:
             for spread in CASES.values()
         ]
     return min(rates), max(rates), row.repeats
+
+
+def _layouts(named: list[str], repeats: int) -> tuple[float, float]:
+    """Lowest and highest rate of a layout."""
+    what, *given = named
+    spreads = (*CASES.values(), OPENKBP)
+    if what == "holes":
+        return holes_range(given[0], {**CASES, "OpenKBP": OPENKBP}[" ".join(given[1:])], repeats)
+    if what == "centres":
+        if given[0] == "these":
+            return these_range(spreads, repeats)
+        return others_range(int(given[0]), spreads, repeats)
+    if what == "folds":
+        return folds_range(given[0], spreads, repeats)
+    one, other = int(given[0]), int(given[1])
+    if what == "unpaired":
+        return unpaired_range((one, other), spreads, repeats)
+    return seeds_range(one, other, (OPENKBP, *list(CASES.values())[2:]), repeats)
 
 
 def in_errors(theirs: float, found: float, theirs_n: int, found_n: int) -> float:

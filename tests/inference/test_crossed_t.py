@@ -174,7 +174,7 @@ def test_true_nulls_are_rejected_about_five_times_in_a_hundred(
 
 
 def made(wide: tuple[float, float], narrow: tuple[float, float]) -> Inference:
-    return Inference("verdict", 20, 5, sum(wide) / 2, wide, narrow, 0.5, 0.01)
+    return Inference("verdict", 20, 5, sum(wide) / 2, wide, narrow)
 
 
 @pytest.mark.parametrize(
