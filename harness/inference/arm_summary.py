@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from harness.inference.table import Table
 
 
@@ -12,11 +14,11 @@ class ArmMean:
     """Mean of one arm over patients and replicates.
 
     Attributes:
-        mean: NaN if cells are missing.
+        mean: with cells that lack filled in where that gives an interval; else of those there are.
         interval_95: of the mean, patients and replicates both random; None where too few of either
-            or a missing cell allow none. Arms share patients and seeds, so overlap of two arms'
-            intervals says nothing about their difference.
-        replicate_means: in the table's order of replicates.
+            or too many cells that lack allow none. Arms share patients and seeds, so overlap of two
+            arms' intervals says nothing about their difference.
+        replicate_means: of the cells there are, in the table's order of replicates.
     """
 
     arm: str
@@ -30,10 +32,9 @@ def arm_means(table: Table) -> list[ArmMean]:
     found = []
     for arm in table.arms:
         values = table.values(arm)
-        interval = table.infer(values).interval_95
-        found.append(
-            ArmMean(arm, float(values.mean()), interval, tuple(values.mean(axis=0).tolist()))
-        )
+        about = table.infer(values)
+        means = np.ma.masked_invalid(values).mean(axis=0).filled(np.nan)
+        found.append(ArmMean(arm, about.mean, about.interval_95, tuple(means.tolist())))
     return found
 
 

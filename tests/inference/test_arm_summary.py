@@ -44,3 +44,13 @@ def test_the_interval_is_symmetric_and_wider_than_either_t_of_means() -> None:
 def test_too_few_cells_have_no_interval() -> None:
     assert arm_means(table(4, 5))[0].interval_95 is None
     assert arm_means(table(10, 2))[0].interval_95 is None
+
+
+def test_a_cell_that_lacks_moves_no_additive_mean() -> None:
+    full = table(10, 5)
+    holed = Table(c for c in full.cells if (c.patient, c.replicate, c.arm) != ("p09", 4, "none"))
+    (whole, _), (first, second) = arm_means(full), arm_means(holed)
+    assert first.mean == pytest.approx(whole.mean, abs=1e-12)
+    assert first.interval_95 == pytest.approx(whole.interval_95, abs=1e-3)
+    assert first.replicate_means[4] == pytest.approx(0.6 + 0.04 + 0.008), "of the nine there are"
+    assert second.interval_95 is not None
