@@ -103,7 +103,7 @@ def decide(
         )
         for place, (each, among) in enumerate(zip(asked, among_each, strict=True))
     ]
-    effects = [replace(e, filled_low=_filled_low(table, e, decision.margin)) for e in effects]
+    effects = [_with_filled_low(table, effect, decision.margin) for effect in effects]
     failing = failing_words(failures, decision.primary)
     if failing:
         first = effects[0]
@@ -157,16 +157,18 @@ def _effect(
     )
 
 
-def _filled_low(table: Table, effect: Effect, margin: float) -> str:
-    """The word if each cell that lacks were as bad as the worst there is; "" where none lacks or
-    no word is given."""
+def _with_filled_low(table: Table, effect: Effect, margin: float) -> Effect:
+    """With the word if each cell that lacks were as bad as the worst there is."""
     if not effect.inference.holes or not effect.word:
-        return ""
+        return effect
     cells = table.difference(effect.baseline, effect.candidate)
     worst = np.nanmax(cells) if effect.measured.lower_is_better else np.nanmin(cells)
     found = table.infer(np.where(np.isnan(cells), worst, cells)).among(effect.comparisons or 1)
     word = verdict(found, margin)
-    return (exchanged(word) if effect.measured.lower_is_better else word) or ""
+    word = exchanged(word) if effect.measured.lower_is_better else word
+    becomes = "stays" if word == effect.word else f"becomes '{word}'"
+    said = f" With the worst difference seen in place of those that lack the word {becomes}."
+    return replace(effect, filled_low=word or "", sentence=effect.sentence + said)
 
 
 def _design(inference: Inference, margin: float, overlap: float) -> PlanFacts | None:

@@ -102,6 +102,9 @@ def sentence(
         estimate += f"{low:+.{digits}f} to {high:+.{digits}f}"
     scope += f", {AT_BUDGET}" if at_budget else ""
     many = f"{inference.patients} test patients, {counted(inference.replicates, 'replicate')}"
+    if inference.holes:
+        cells = inference.patients * inference.replicates
+        many += f", {inference.holes} of {cells} differences filled in"
     size = f"{inference.size or many}, {scope}"
     if word is None:
         return f"{named}: {estimate} ({size}). No verdict: {needed}."

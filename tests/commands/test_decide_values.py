@@ -180,7 +180,8 @@ def test_one_missing_cell_lacks(tmp_path: Path) -> None:
     assert "helps; mean difference" in out
     assert "missing: 1 of 120 cells: patient pt_0, replicate 0, arm B" in out
     assert "  1 difference filled in by the additive fit: sound where they lack" in out
-    assert "  filled with the worst difference seen instead: the word stays" in out
+    assert "(10 test patients, 6 replicates, 1 of 60 differences filled in, given" in out
+    assert ". With the worst difference seen in place of those that lack the word stays." in out
 
 
 def test_a_figure_beside_the_scores_that_cannot_be_written(tmp_path: Path) -> None:

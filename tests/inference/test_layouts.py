@@ -153,6 +153,7 @@ def test_the_word_if_what_lacks_were_the_worst() -> None:
     low = judge(without(weak, (0, 1), (1, 1), (2, 1), (3, 1)))
     assert low.word == "helps"
     assert low.filled_low == "undecided"
+    assert low.sentence.endswith("in place of those that lack the word becomes 'undecided'.")
     assert judge(vector()).filled_low == "", "nothing lacks"
 
 

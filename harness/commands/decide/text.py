@@ -56,10 +56,6 @@ def _beside(effect: Mapping[str, Any]) -> Iterator[str]:
             f"  {counted(effect['cells_filled'], 'difference')} filled in by the additive fit: "
             "sound where they lack for a cause that has nothing to do with the result"
         )
-    if effect["word_if_filled_low"]:
-        same = effect["word_if_filled_low"] == effect["word"]
-        becomes = "stays" if same else f"becomes '{effect['word_if_filled_low']}'"
-        yield f"  filled with the worst difference seen instead: the word {becomes}"
     for other in effect["beside"]:
         line = f"  {other['name']}: {signed(other['mean'], 4)}"
         if other["interval_95"] is not None:
