@@ -271,6 +271,11 @@ class DecisionConfig(Section):
         """Further candidates that count in its family: none, they stand among the secondaries."""
         return 0
 
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Looks at some of the replicates: none, all are trained before the test is opened."""
+        return ()
+
     def comparisons(self, arms: Collection[str]) -> list[Asked]:
         """The primary comparison, then that of the other question where both of its arms are among
         `arms`, then the secondaries in their order."""

@@ -115,7 +115,7 @@ class Inference:
         """With the intervals of a mean."""
         return replace(self, t=t, interval_95=t.interval(0.05), interval_90=t.interval(0.10))
 
-    def among(self, comparisons: int) -> Inference:
+    def among(self, comparisons: int, level: float = 0.05, final: bool = True) -> Inference:
         """As one of several comparisons (Bonferroni): simultaneous intervals and min(1, k p).
 
         Of k such intervals at 95 % one or more miss their effect in at most 5 %; at any true effect
@@ -123,14 +123,16 @@ class Inference:
         both intervals are false in at most 5 % together.
 
         Args:
-            comparisons: k, 1 or more; 1 changes nothing.
+            comparisons: k, 1 or more.
+            level: of the wider interval before it is divided by k; of a look, its own.
+            final: whether the narrower one is asked for; at an early look it is not.
         """
-        if self.t is None or comparisons == 1:
+        if self.t is None or (comparisons, level, final) == (1, 0.05, True):
             return self
         return replace(
             self,
-            interval_95=self.t.interval(0.05 / comparisons),
-            interval_90=self.t.interval(0.10 / comparisons),
+            interval_95=self.t.interval(level / comparisons),
+            interval_90=self.t.interval(0.10 / comparisons) if final else None,
             comparisons=comparisons,
         )
 

@@ -16,6 +16,7 @@ from harness.inference.crossed_t import Inference
 from harness.inference.design import PlanFacts, plan_facts
 from harness.inference.effect import Effect
 from harness.inference.failures import ArmFailures, failing_words
+from harness.inference.looks import Look, look_at
 from harness.inference.procedure import compared
 from harness.inference.table import Table
 from harness.inference.verdict_text import exchanged, sentence, verdict
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harness.config.experiment import DecisionConfig
 
 EXTENDED = "the test had been opened before under another rule"
+WAITS = "further comparisons are judged at the last look"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class DecisionRule:
         secondary: further pairs (baseline, candidate), adjusted for their number.
         further: further candidates against the same baseline, of the primary family.
         looked_at: candidates that were looked at on these patients before; they count as well.
+        looks: numbers of replicates at which the table may be looked at; none: once, at the end.
         measured: what the cells are; of one where lower is better a candidate below the baseline
             helps, and estimates keep their sign.
     """
@@ -47,6 +50,7 @@ class DecisionRule:
     measured: Measure = DICE
     further: tuple[str, ...] = ()
     looked_at: int = 0
+    looks: tuple[int, ...] = ()
 
     @property
     def primary(self) -> tuple[str, str]:
@@ -89,6 +93,9 @@ def decide(
     family, others = candidates + decision.looked_at, len(asked) - candidates
     among_each = [family if family > 1 else None] * candidates + [others] * others
     say = partial(sentence, at_budget=at_budget, measure=measured)
+    look = look_at(len(table.replicates), decision.looks) if decision.looks else None
+    early = WAITS if look and not look.final else ""
+    opened = EXTENDED if extended else ""
     effects = [
         _effect(
             each,
@@ -96,10 +103,11 @@ def decide(
             decision.margin,
             place < candidates,
             among,
-            extended,
+            opened if place < candidates or not early else early,
             measured,
             say,
             table.cohorts,
+            look if place < candidates else None,
         )
         for place, (each, among) in enumerate(zip(asked, among_each, strict=True))
     ]
@@ -117,19 +125,21 @@ def _effect(
     margin: float,
     primary: bool,
     among: int | None,
-    extended: bool,
+    withheld: str,
     measured: Measure,
     say: Callable[..., str],
     cohorts: Cohorts,
+    look: Look | None,
 ) -> Effect:
-    """`among`: so many comparisons of which this is one; None of a primary one that is alone."""
-    adjusted = inference.among(among or 1)
-    word = None if extended else verdict(adjusted, margin)
+    """`among`: so many comparisons of which this is one; None of a primary one that is alone.
+    `withheld`: why there is no word, whatever the cells say; else ""."""
+    at_look = (look.level, look.final) if look else ()
+    adjusted = inference.among(among or 1, *at_look)
+    word = None if withheld else verdict(adjusted, margin)
     if measured.lower_is_better:
         word = exchanged(word)
-    judged = inference.status == "verdict" and not extended
-    opened = EXTENDED if extended else ""
-    needed = "; ".join(part for part in (inference.note, opened) if part)
+    judged = inference.status == "verdict" and not withheld
+    needed = "; ".join(part for part in (inference.note, withheld) if part)
     return Effect(
         *asked.pair,
         primary,
@@ -148,12 +158,14 @@ def _effect(
             comparisons=among or 1,
             asked=asked.words,
             scope=inference.claim or cohorts.words,
+            look=look,
         ),
         question=asked.question,
         asked=asked.words,
         comparisons=among,
         cohorts=cohorts,
         measured=measured,
+        look=look,
     )
 
 
@@ -163,8 +175,8 @@ def _with_filled_low(table: Table, effect: Effect, margin: float) -> Effect:
         return effect
     cells = table.difference(effect.baseline, effect.candidate)
     worst = np.nanmax(cells) if effect.measured.lower_is_better else np.nanmin(cells)
-    found = table.infer(np.where(np.isnan(cells), worst, cells)).among(effect.comparisons or 1)
-    word = verdict(found, margin)
+    found = replace(effect, inference=table.infer(np.where(np.isnan(cells), worst, cells)))
+    word = verdict(found.judged, margin)
     word = exchanged(word) if effect.measured.lower_is_better else word
     becomes = "stays" if word == effect.word else f"becomes '{word}'"
     said = f" With the worst difference seen in place of those that lack the word {becomes}."

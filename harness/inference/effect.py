@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.config.measures import DICE, Measure
 from harness.inference.cohorts import ONE_COHORT, Cohorts
 from harness.inference.crossed_t import Inference
 from harness.inference.design import PlanFacts
+from harness.inference.looks import Look
 
 P_VALUES = ("p", "p_adjusted", "p_equivalence", "p_equivalence_adjusted")
 """Keys of `Effect.to_dict` that are None where no verdict is allowed."""
@@ -35,6 +36,8 @@ class Effect:
             which word, interval and p are adjusted; None for a primary one that is alone.
         measured: what the cells are.
         failing: how often the primary arms fail, where that is often; else "".
+        look: which of the looks at the replicates that were declared; None without any, and of
+            secondaries.
         filled_low: the word if every cell that lacks were as bad as the worst there is; "" where
             none lacks.
     """
@@ -55,12 +58,15 @@ class Effect:
     comparisons: int | None = None
     measured: Measure = DICE
     failing: str = ""
+    look: Look | None = None
     filled_low: str = ""
 
     @property
     def judged(self) -> Inference:
         """What the word goes by: adjusted for its family."""
-        return self.inference.among(self.comparisons or 1)
+        if self.look is None:
+            return self.inference.among(self.comparisons or 1)
+        return self.inference.among(self.comparisons or 1, self.look.level, self.look.final)
 
     @property
     def p_adjusted(self) -> float | None:
@@ -78,7 +84,7 @@ class Effect:
     def to_dict(self) -> dict[str, Any]:
         """Flat, in the words of the page; what there is not is None."""
         about, sd, design = self.inference, self.inference.components, self.design
-        adjusted: Inference | None = self.judged if self.comparisons else None
+        adjusted: Inference | None = self.judged if self.comparisons or self.look else None
         return {
             "baseline": self.baseline,
             "candidate": self.candidate,
@@ -98,6 +104,7 @@ class Effect:
             "interval_95": about.interval_95,
             "interval_90": about.interval_90,
             "comparisons": self.comparisons,
+            "look": self.look and asdict(self.look),
             "interval_95_adjusted": adjusted and adjusted.interval_95,
             "interval_90_adjusted": adjusted and adjusted.interval_90,
             "p": self.p,

@@ -8,6 +8,7 @@ from harness.base.text import counted
 from harness.config.measures import DICE, Measure
 from harness.inference.cohorts import COHORT
 from harness.inference.crossed_t import Inference
+from harness.inference.looks import Look
 
 Word = Literal[
     "helps",
@@ -44,9 +45,9 @@ def verdict(inference: Inference, margin: float) -> Word | None:
         None where no verdict is allowed: "pilot", "cells only", or a table without spread.
     """
     wide, narrow = inference.interval_95, inference.interval_90
-    if inference.status != "verdict" or wide is None or narrow is None:
+    if inference.status != "verdict" or wide is None:
         return None
-    within = -margin < narrow[0] and narrow[1] < margin
+    within = narrow is not None and -margin < narrow[0] and narrow[1] < margin
     if wide[0] > 0:
         return "helps, by less than the margin" if within else "helps"
     if wide[1] < 0:
@@ -70,6 +71,7 @@ def sentence(
     scope: str = COHORT,
     measure: Measure = DICE,
     asked: str = "",
+    look: Look | None = None,
 ) -> str:
     """One sentence.
 
@@ -85,6 +87,7 @@ def sentence(
         measure: what the cells are; that lower is better is said, as the word is no longer that of
             the sign.
         asked: the question that the pair answers, in words.
+        look: which of the declared looks at the replicates it is.
     """
     baseline, candidate = pair
     named = f"{candidate} against {baseline}"
@@ -98,7 +101,8 @@ def sentence(
     estimate = f"mean difference in {measure.words} {inference.mean:+.{digits}f}"
     if inference.interval_95 is not None:
         low, high = inference.interval_95
-        estimate += f", 95 % interval{adjusted_for(comparisons)} "
+        level = "95 % interval" if look is None else f"interval at {look_level(look)}"
+        estimate += f", {level}{adjusted_for(comparisons)} "
         estimate += f"{low:+.{digits}f} to {high:+.{digits}f}"
     scope += f", {AT_BUDGET}" if at_budget else ""
     many = f"{inference.patients} test patients, {counted(inference.replicates, 'replicate')}"
@@ -109,7 +113,23 @@ def sentence(
     if word is None:
         return f"{named}: {estimate} ({size}). No verdict: {needed}."
     said = _verdict_words(word, margin, measure)
+    if look is not None:
+        size, said = f"{size}, {look.words}", said + _at_look(word, look)
     return f"{named}: {said}; {estimate} ({size})."
+
+
+def look_level(look: Look) -> str:
+    """Of its interval."""
+    return f"the level of this look ({100 * (1 - look.level):.2f} %)"
+
+
+def _at_look(word: Word, look: Look) -> str:
+    """What an early look means for what comes next."""
+    if look.final:
+        return ""
+    if word == "undecided":
+        return f", train on to {look.looks[look.number]} replicates"
+    return ", found early and so overstated"
 
 
 def adjusted_for(comparisons: int | None) -> str:

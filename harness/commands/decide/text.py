@@ -89,7 +89,10 @@ def _numbers(effect: Mapping[str, Any], margin: float) -> Iterator[str]:
         yield f"  p, two-sided         {probability(effect['p'])}"
         yield f"  p, equivalence       {probability(effect['p_equivalence'])}"
     yield f"  standard error       {number(effect['standard_error'], 4)}, {_freedom(effect)}"
-    if adjusted_for(effect["comparisons"]):
+    if effect["look"]:
+        at = 100 * (1 - effect["look"]["level"])
+        yield f"  at this look's {at:.2f} %  {interval(effect['interval_95_adjusted'], 4)}"
+    elif adjusted_for(effect["comparisons"]):
         yield f" {adjusted_for(effect['comparisons'])}:"
         yield f"  95 % interval        {interval(effect['interval_95_adjusted'], 4)}"
         yield f"  90 % interval        {interval(effect['interval_90_adjusted'], 4)}"
