@@ -25,8 +25,10 @@ from harness.commands.decide.request import (
 from harness.commands.output_folder import unwritable
 from harness.figures.arms import PairedDots, paired_differences
 from harness.figures.style import short_name, style
+from harness.inference.companion import companion
 from harness.inference.decision import decide
 from harness.inference.effect import Effect
+from harness.inference.layout import CROSSED
 from harness.inference.power import collapse_rate_left_open
 from harness.inference.scores_file import read_scores_file
 from harness.inference.table import Table
@@ -70,9 +72,19 @@ def decide_scores(request: DecideRequest, console: Console) -> dict[str, Any]:
         "differences": differences,
         "missing": holes,
         "failure_rate_left_open": left_open,
+        "companion": _companion(table, primary, rule.margin),
         "scope": primary.to_dict()["scope"],
         "notes": notes,
     }
+
+
+def _companion(table: Table, effect: Effect, margin: float) -> dict[str, Any] | None:
+    """Of the primary comparison, where patients and replicates are crossed."""
+    if table.layout != CROSSED or effect.inference.interval_95 is None:
+        return None
+    cells = table.difference(effect.baseline, effect.candidate)
+    found = companion(cells, margin, effect.measured.lower_is_better)
+    return None if found is None else found.to_dict()
 
 
 def _differences(table: Table, effect: Effect) -> dict[str, Any]:

@@ -36,6 +36,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         leave = "leaves" if primary["replicates"] == 1 else "leave"
         share = percent(found["failure_rate_left_open"])
         yield f"failures: {clean} {leave} a failure rate up to {share} open"
+    if found["companion"] is not None:
+        yield _companion(found["companion"], margin)
     yield f"scope: {primary['scope']}"
     if primary["method"]:
         yield f"method: {primary['method']}."
@@ -47,6 +49,12 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield typeset(effect["sentence"])
         yield from _numbers(effect, margin)
         yield from _beside(effect)
+
+
+def _companion(about: Mapping[str, Any], margin: float) -> str:
+    sides = ("better", "beyond it, better"), ("within", "within"), ("worse", "beyond it, worse")
+    parts = ", ".join(f"{words} {probability(about[key])}" for key, words in sides)
+    return f"probability by margin {margin:g} (Bayesian companion, no part of the verdict): {parts}"
 
 
 def _beside(effect: Mapping[str, Any]) -> Iterator[str]:
