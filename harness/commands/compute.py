@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from harness.base.errors import EnvironmentFault
 from harness.base.files import digest_of, read_json, write_json
+from harness.base.registry import load_place
 from harness.config.experiment import Experiment, to_dict
 
 _NAMES = ("device", "precision", "threads")
+
+Ask = Callable[..., Any]
+
+
+def _ask_here(place: str, *given: Any) -> Any:
+    return load_place(place)(*given)
 
 
 class Precisions(Mapping[str, str]):
@@ -21,13 +29,19 @@ class Precisions(Mapping[str, str]):
     Args:
         asked: device and threads.
         address: of the Ray cluster on whose best node it is timed; None: here.
+        ask: calls the function at "module:function" where jobs compute.
     """
 
     def __init__(
-        self, experiment: Experiment, asked: Mapping[str, Any], path: Path, address: str | None
+        self,
+        experiment: Experiment,
+        asked: Mapping[str, Any],
+        path: Path,
+        address: str | None,
+        ask: Ask,
     ) -> None:
         self._experiment, self._asked = experiment, asked
-        self._path, self._address = path, address
+        self._path, self._address, self._ask = path, address, ask
         self._known = read_json(path)["precision"]
         self._keys = {name: self._key(name) for name in ("mask", "image", "segmentation")}
 
@@ -55,11 +69,11 @@ class Precisions(Mapping[str, str]):
         return len(list(iter(self)))
 
     def _time(self, section: str) -> Any:
-        from harness.commands.costs.step_timing import choose_precision
-
         given = self._experiment, section, self._asked["device"], self._asked["threads"]
         if self._address is None:
-            return choose_precision(*given)
+            return self._ask("harness.commands.costs.step_timing:choose_precision", *given)
+        from harness.commands.costs.step_timing import choose_precision
+
         return _on_best_node(self._address, choose_precision, *given)
 
     def _key(self, section: str) -> str:
@@ -97,13 +111,14 @@ def _on_best_node(address: str, question: Callable[..., Any], *given: Any) -> An
 
 
 def resolve_compute(
-    experiment: Experiment, root: Path, address: str | None = None
+    experiment: Experiment, root: Path, address: str | None = None, ask: Ask = _ask_here
 ) -> dict[str, Any]:
     """{"device", "precision", "threads"}: what the experiment says, `auto` as frozen in `root`; the
     precision may be one for all, or `Precisions`.
 
     Args:
         address: of the Ray cluster that computes; its executor says whether it has the GPUs.
+        ask: calls the function at "module:function" where jobs compute.
 
     Raises:
         EnvironmentFault: cuda is asked for (or was frozen) and there is none.
@@ -115,7 +130,7 @@ def resolve_compute(
         asked = {name: frozen[name] if value == "auto" else value for name, value in asked.items()}
         if not isinstance(asked["precision"], str):
             rest = {name: asked[name] for name in ("device", "threads")}
-            asked["precision"] = Precisions(experiment, rest, path, address)
+            asked["precision"] = Precisions(experiment, rest, path, address, ask)
     if address is None:
         where = "" if experiment.compute.device == "cuda" else " in this work folder"
         _refuse_without_gpu(asked["device"], where)
@@ -139,6 +154,8 @@ def _frozen(path: Path, address: str | None) -> dict[str, Any]:
 
 
 def _has_cuda() -> bool:
+    if metadata.version("torch").endswith("+cpu"):  # built without: need not be loaded
+        return False
     import torch
 
     return torch.cuda.is_available()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.base.console import Console
 from harness.base.errors import DataError, UserError
 from harness.base.files import digest_of, write_text
+from harness.base.registry import load_place
 from harness.commands.compute import (
     default_workers,
     resolve_auditors,
@@ -44,6 +45,12 @@ from harness.work.specs import Specs
 if TYPE_CHECKING:
     from harness.tracking.sync_thread import SyncThread
 
+
+TRAIN = ("run", "sweep", "compare")
+"""Commands that train."""
+
+LOADED = ("torch._dynamo",)
+"""What every training's worker loads first: torch, and what its optimisers import."""
 
 RESOLVED = ("dicom", "images")
 """Sources whose pseudonyms and file numbers a private list resolves."""
@@ -81,6 +88,7 @@ class Session:
     forecast: Forecast | None = None
     _executor: Executor | None = None
     _planned: Planned | None = None
+    _tracker: SyncThread | None = None
 
     @cached_property
     def work(self) -> WorkFolder:
@@ -93,7 +101,13 @@ class Session:
 
     @cached_property
     def compute(self) -> dict[str, Any]:
-        return resolve_compute(self.experiment, self.root, self.address)
+        return resolve_compute(self.experiment, self.root, self.address, self._ask)
+
+    def _ask(self, place: str, *given: Any) -> Any:
+        """Call a function where jobs compute, as far as workers were started."""
+        if self._executor is None:
+            return load_place(place)(*given)
+        return self._executor.ask(place, *given)
 
     @cached_property
     def specs(self) -> Specs:
@@ -216,7 +230,14 @@ class Session:
             return plan
 
         executor = self._start_executor()
-        driver = Driver(self.work, executor, self.console, self.graph, lambda: self.forecast)
+        driver = Driver(
+            self.work,
+            executor,
+            self.console,
+            self.graph,
+            lambda: self.forecast,
+            self._tracker.start if self._tracker is not None else lambda: None,
+        )
         return driver.drive(noted)
 
     def _start_executor(self) -> Executor:
@@ -246,11 +267,12 @@ class Session:
                 keep(self.root, self.experiment.name, self.typed)
                 self._planned = Planned(self.home, self.typed[0] if self.typed else "")
                 self._planned.write()
-            tracker = None
             try:
                 if self.engine == "ray":  # patients take long: what is wrong with it is said before
                     self._start_executor()
-                tracker = self._track() if track else None
+                elif track and before is not None and self._computes(before):
+                    self._start_executor().warm(LOADED)
+                self._tracker = self._track() if track else None
                 yield self
                 if self._planned is not None:
                     self._planned.end()
@@ -264,8 +286,15 @@ class Session:
                 if self._executor is not None:
                     self._executor.close()
                     self._executor = None
-                if tracker is not None:
-                    self._end_tracking(tracker)
+                if self._tracker is not None:
+                    self._end_tracking(self._tracker)
+                    self._tracker = None
+
+    def _computes(self, before: Planned) -> bool:
+        """Whether the command will train something, as far as that is seen at once."""
+        command = self.typed[0] if self.typed else ""
+        done = before.command == command and before.ended is not None
+        return command in TRAIN and not done
 
     def _track(self) -> SyncThread | None:
         if not self.experiment.tracking.enabled:
@@ -274,13 +303,11 @@ class Session:
         from harness.tracking.sync_thread import SyncThread
 
         mlflow_sync = MlflowSync(self.root, self.experiment.name, self.experiment.tracking.uri)
-        tracker = SyncThread(
+        return SyncThread(
             mlflow_sync,
             lambda: [view for part in list(self.views.values()) for view in part],
             warn=self.console.warn,
         )
-        tracker.start()
-        return tracker
 
     def _end_tracking(self, tracker: SyncThread) -> None:
         counts = tracker.stop()

@@ -62,6 +62,7 @@ class Driver:
 
     Attributes:
         forecast: gives that of the command that this is a part of, once there is one.
+        begun: called when jobs were submitted, before it is waited for them.
     """
 
     work: WorkFolder
@@ -69,6 +70,7 @@ class Driver:
     console: Console
     graph: Callable[[], JobGraph]
     forecast: Callable[[], Forecast | None] = lambda: None
+    begun: Callable[[], None] = lambda: None
     running: dict[int, _Run] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)
@@ -109,6 +111,7 @@ class Driver:
                     self._submit(graph)
                 if not self.running:
                     self._give_up()
+                self.begun()
                 self._wait(progress)
 
     def _submit(self, graph: JobGraph) -> None:

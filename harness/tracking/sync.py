@@ -19,6 +19,7 @@ from pathlib import Path
 from harness.jobs.identity import folder_identity
 from harness.jobs.journal import JournalLine
 from harness.tracking.journal_cursor import Batch, Cursor, Sent, part_name, read_batch, span
+from harness.tracking.last_shown import note_shown, still_shown
 from harness.tracking.leaderboards import leaderboard_tags
 from harness.tracking.mlflow_format import send_pictures, to_batches, to_metrics
 from harness.tracking.run_index import (
@@ -100,6 +101,16 @@ class MlflowSync:
             except BaseException:
                 self._index = None
                 raise
+
+    def note(self, views: Sequence[RunView]) -> None:
+        """Note that a closing sync has just shown the views."""
+        if self.store.database is not None:
+            note_shown(self.store.database, self.workdir, self.experiment, views)
+
+    def noted(self, views: Sequence[RunView]) -> bool:
+        """Whether a closing sync would change nothing; needs no tracker."""
+        database = self.store.database
+        return database is not None and still_shown(database, self.workdir, self.experiment, views)
 
     def pending(self, views: Sequence[RunView]) -> int:
         """Values in the folders that no sync has confirmed; needs no tracker."""

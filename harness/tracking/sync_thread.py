@@ -47,7 +47,10 @@ class SyncThread:
         self._thread = threading.Thread(target=self._run, name="tracking", daemon=True)
 
     def start(self) -> None:
-        """Begin. mlflow is imported here: imports from two threads at once can trip each other."""
+        """Begin, unless it has begun. mlflow, which takes seconds, is imported here: imports from
+        two threads at once can trip each other."""
+        if self._thread.ident is not None:
+            return
         quiet_environment()
         import mlflow  # noqa: F401
 
@@ -65,6 +68,8 @@ class SyncThread:
         self._ended.set()
         if self._thread.ident is not None:
             self._thread.join()
+        elif self.mlflow_sync.noted(self.views()):
+            return SyncCounts()
         limit = time.monotonic() + within_s
         while True:
             views = self.views()
@@ -87,6 +92,8 @@ class SyncThread:
     def _try(self, views: Sequence[RunView], closing: bool = False) -> SyncCounts | None:
         try:
             counts = self.mlflow_sync.sync(views, closing)
+            if closing:
+                self.mlflow_sync.note(views)
         except Exception as error:  # noqa: BLE001 - whatever a tracker does must not stop a run
             self._failures += 1
             if self._failures == 1:

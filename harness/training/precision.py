@@ -97,6 +97,7 @@ def _be_deterministic(device: str) -> None:
         # float32 is to mean float32: TF32 would quietly keep 10 bits of each factor.
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
-    torch.use_deterministic_algorithms(True, warn_only=device == "cuda")
+    # Not `use_deterministic_algorithms`, which also sets up torch's compiler: a second and a half.
+    torch.set_deterministic_debug_mode("warn" if device == "cuda" else "error")
     # Else every new tensor is first filled with NaN: a debugging aid that costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

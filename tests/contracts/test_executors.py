@@ -17,6 +17,7 @@ import pytest
 from factories.cluster import two_nodes
 from factories.tiny import Tiny, failure_of, values_of, weights_at
 
+from harness.base.errors import ConfigError
 from harness.base.files import read_json
 from harness.jobs.checkpoint import load_state
 from harness.jobs.executors.base import Event, Executor
@@ -115,7 +116,13 @@ def test_every_request_ends_in_one_event_with_its_results_in_place(case: Case) -
     assert case.executor.wait(0.1) == [], "no second word about any of them"
 
 
-def test_who_computes_changes_no_number(case: Case, tmp_path: Path) -> None:
+def test_who_computes_and_answers_questions_before_changes_no_number(
+    case: Case, tmp_path: Path
+) -> None:
+    case.executor.warm(["harness.base.text"])
+    assert case.executor.ask("harness.base.text:counted", 2, "seed") == "2 seeds"
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
+        case.executor.ask("harness.config.load:load_experiment", tmp_path / "nowhere.yaml")
     spec = case.tiny.mask(3)
     case.submit(spec, 2)
     case.ended(1)

@@ -147,8 +147,9 @@ def test_failures_are_said_of_pseudonyms(ran: Ran, harness: Harness) -> None:
         assert words in reasons
     wrong = ("-s", "data.structures=[larynx]", "-s", "name=nobody")
     harness("prepare", "experiment.yaml", *wrong, code=2)
-    large = ("-s", "image.width=30000", "-s", "sweep={mask: null, image: null}", "-s", "name=fails")
-    harness("run", "experiment.yaml", *large, "--engine", "inline", code=3)
+    large = ("image.width=30000", "sweep={mask: null, image: null, segmentation: null}")
+    changed = [w for c in (*large, "replicates.count=1", "name=fails") for w in ("-s", c)]
+    harness("run", "experiment.yaml", *changed, "--engine", "inline", code=3)
     found, _ = harness("report", "experiment.yaml")
     assert Path(folder / found["report"]).exists()
 

@@ -168,6 +168,33 @@ def test_a_worker_that_loses_its_driver_saves_its_state_and_leaves(early: bool, 
     assert tiny.run(spec, int((load_state(folder.state, "cpu") or {})["epoch"])).state == "done"
 
 
+def test_a_warm_worker_takes_the_first_job_and_answers_until_it_dies(
+    tiny: Tiny, executor: ProcessExecutor
+) -> None:
+    executor.warm(["torch"])
+    (worker,) = workers()
+    assert executor.ask("os:getpid") == worker.pid
+    executor.submit(Request(tiny.mask(), (1,)))
+    (event,) = events(executor)
+    assert event.outcome.state == "done"
+    assert workers() == [worker]
+    worker.kill()
+    worker.wait(30)
+    assert executor.ask("os:getpid") == os.getpid(), "asked here, for want of an answer"
+    executor.submit(Request(tiny.mask(seed=1), (LONG,)))
+    until(lambda: tiny.work.job(tiny.mask(seed=1)).journal.exists())
+    assert executor.ask("os:getpid") == os.getpid(), "all others compute"
+
+
+def test_a_warm_worker_that_got_nothing_is_no_wait(tiny: Tiny) -> None:
+    executor = ProcessExecutor(tiny.root, workers=1, threads=1)
+    executor.warm(["torch._dynamo"])
+    started = time.monotonic()
+    executor.close()
+    assert time.monotonic() - started < 1
+    assert workers() == []
+
+
 def test_every_worker_knows_its_place_and_its_successor_takes_it(tiny: Tiny) -> None:
     """By it they are dealt out over the GPUs of a machine, and share each one's memory."""
 

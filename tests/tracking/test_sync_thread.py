@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.tracking import store, sync
 from harness.tracking.run_view import JournalPart, RunView
 from harness.tracking.store import resolve
 from harness.tracking.sync import MlflowSync
@@ -112,6 +113,49 @@ def test_a_thread_that_never_started_can_be_stopped(workdir, trained, points):
     view = RunView(KEY, "seed 0", parts=(JournalPart(trained.folder),))
     SyncThread(MlflowSync(workdir, "demo", None), lambda: [view]).stop()
     assert len(points()) == 5
+
+
+def test_what_is_still_shown_is_not_sent_again(workdir, trained, points, tmp_path, monkeypatch):
+    """A command that is repeated opens no database; whatever changed is sent."""
+    page = tmp_path / "index.html"
+    page.write_text("as it was")
+    part = JournalPart(trained.folder)
+    views = [RunView(KEY, "seed 0", parts=(part,), artifacts=((page, "report"),))]
+    database = workdir / "mlflow" / "mlflow.db"
+
+    def opened(*shown: RunView) -> bool:
+        """Whether the command opens the database, which it is made to do by its last sync."""
+        tries: list[str] = []
+        with monkeypatch.context() as patch:
+            client = store.open_client
+            patch.setattr(sync, "open_client", lambda at: tries.append("") or client(at))
+            stopped = SyncThread(MlflowSync(workdir, "demo", None), lambda: list(shown or views))
+            assert stopped.stop().pending == 0
+        return bool(tries)
+
+    assert opened()
+    assert len(points()) == 5
+    assert not opened()
+    page.write_text("as it was")
+    assert not opened(), "written again, with the same content"
+
+    trained.log(6, train__d_loss=0.1)
+    trained.cover(6)
+    assert opened()
+    assert len(points()) == 6
+    assert not opened()
+    page.write_text("as it is")
+    assert opened()
+    assert opened(dataclasses.replace(views[0], summary={"quality/kid": 0.1}))
+    assert opened(), "back again"
+    assert not opened()
+    with sqlite3.connect(database) as connection:  # somebody else's change
+        connection.execute("UPDATE runs SET lifecycle_stage = 'deleted'")
+    assert opened()
+    assert len(points()) == 6
+    assert not opened()
+    database.unlink()
+    assert not MlflowSync(workdir, "demo", None).noted(views)
 
 
 def test_a_tracker_that_is_not_there_costs_a_warning_and_no_run(workdir, trained):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -79,11 +80,14 @@ def plan_ahead(session: Session, keys: Iterable[str]) -> list[Part]:
     return found
 
 
-def seconds_per_unit(session: Session, now: bool = False) -> dict[str, float]:
+def seconds_per_unit(
+    session: Session, now: bool = False, sections: Iterable[str] = tuple(TRAININGS)
+) -> dict[str, float]:
     """Seconds of a worker for an epoch of each kind of training, from steps on this machine.
 
     Args:
         now: time steps now; else those that were timed when precisions were chosen will do.
+        sections: whose network is trained.
     """
     store = Store.open(session.work.job(session.store).path / "store")
     pairs = len(store.select(role="train", selected=True))
@@ -93,23 +97,20 @@ def seconds_per_unit(session: Session, now: bool = False) -> dict[str, float]:
         "image": pairs,
         "segmentation": settings.updates_per_epoch * settings.batch_size,
     }
-    rates = {section: image_rate(session, section, now) for section in images}
-    return {
-        kind: images[section] / rates[section]
-        for section, kinds in TRAININGS.items()
-        for kind in kinds
-    }
+    rates = {section: image_rate(session, section, now) for section in sections}
+    return {kind: images[name] / rate for name, rate in rates.items() for kind in TRAININGS[name]}
 
 
 def image_rate(session: Session, section: str, now: bool = False) -> float:
     """Images per second of a network's steps: as frozen in the work folder, else timed now."""
-    from harness.commands.costs.step_timing import image_rate as timed  # takes torch
-
     precisions = session.compute["precision"]
     known = isinstance(precisions, Precisions) and not now
     frozen = precisions.rate(section) if known else None
-    compute = session.specs.compute_of(TRAININGS[section][0])
-    return frozen or timed(session.experiment, section, compute)
+    if frozen:
+        return frozen
+    from harness.commands.costs.step_timing import image_rate as timed  # takes torch
+
+    return timed(session.experiment, section, session.specs.compute_of(TRAININGS[section][0]))
 
 
 def forecast(session: Session, parts: Sequence[Part], per_unit: Mapping[str, float]) -> Forecast:
@@ -141,10 +142,11 @@ def foresee(session: Session, keys: Sequence[str]) -> None:
 
     def ahead() -> Forecast:
         here = session.address is None  # else the pace is known when the first jobs have ended
-        try:
-            per_unit = seconds_per_unit(session) if here else {}
-        except OutOfMemory:  # which the job itself will meet, and say
-            per_unit = {}
-        return Forecast(lambda: _work(plan_ahead(session, keys)), per_unit, workers_of(session))
+        found = Forecast(lambda: _work(plan_ahead(session, keys)), {}, workers_of(session))
+        kinds = found.expected.jobs
+        wanted = [name for name, trained in TRAININGS.items() if any(kinds[k] for k in trained)]
+        with contextlib.suppress(OutOfMemory):  # which the job itself will meet, and say
+            found.seconds = seconds_per_unit(session, sections=wanted) if here else {}
+        return found
 
     session.ahead = ahead

@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from harness.data.dicom.geometry import Grid, Vector
 
@@ -55,6 +54,8 @@ def far(points: Vector, ring: Vector, tolerance: float) -> NDArray[np.bool_]:
 
 
 def _far(points: Vector, line: Vector, tolerance: float) -> NDArray[np.bool_]:
+    from scipy.spatial import KDTree  # slow to load, and phantoms need none
+
     tree = KDTree(line, compact_nodes=False, balanced_tree=False)
     nearest, _ = tree.query(points, distance_upper_bound=tolerance * math.hypot(1, 0.5))
     return np.isinf(nearest)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from harness.base.registry import Registry
+from harness.base.registry import Registry, load_place
 from harness.jobs.runner import Outcome
 from harness.jobs.spec import Request
 
@@ -52,6 +53,15 @@ class Executor(Protocol):
         """End all workers."""
         ...
 
+    def warm(self, modules: Sequence[str]) -> None:
+        """Start a worker ahead of the first request, with modules that it will need."""
+        ...
+
+    def ask(self, place: str, *given: Any) -> Any:
+        """What the function at "module:function" returns or raises, called by an idle worker; in
+        this process where there is none, or it dies."""
+        ...
+
 
 class Queue:
     """What every executor does alike: number requests, keep those that wait, note a stop."""
@@ -69,6 +79,12 @@ class Queue:
     def queued(self) -> set[int]:
         """Handles that wait, and will be computed."""
         return set() if self._stopping else {handle for handle, _ in self._queue}
+
+    def warm(self, modules: Sequence[str]) -> None:
+        pass
+
+    def ask(self, place: str, *given: Any) -> Any:
+        return load_place(place)(*given)
 
     def stop(self) -> None:
         # A signal handler may call this in the middle of anything else: `wait` does the rest.
