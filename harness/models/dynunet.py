@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from math import gcd
 from typing import Any
 
+from monai.networks.nets import DynUNet
+from monai.networks.nets.dynunet import DynUNetSkipLayer
 from torch import Tensor, nn
 
-from harness.models.of_monai import DynUNet, DynUNetSkipLayer
 from harness.models.unet import drawn_by
 
 MOST_GROUPS = 8

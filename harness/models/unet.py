@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from monai.networks.layers.factories import Act
+from monai.networks.layers.simplelayers import SkipConnection
+from monai.networks.nets import UNet
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
-
-from harness.models.of_monai import Act, SkipConnection, UNet
 
 
 class _Slope(torch.autograd.Function):

@@ -95,7 +95,7 @@ def dice(prediction: NDArray[Any], truth: NDArray[Any]) -> Value:
     ruled = case.rule(worst=0.0)
     if ruled is not None:
         return ruled
-    from harness.models.of_monai import compute_dice
+    from monai.metrics.meandice import compute_dice
 
     small = _cropped(case)
     return Value(float(compute_dice(_tensor(small.prediction), _tensor(small.truth))))
@@ -118,13 +118,13 @@ def _of_surfaces(
     ruled = case.rule(diagonal_mm(case.truth.shape, spacing_mm) if worst is None else worst)
     if ruled is not None:
         return ruled
-    from harness.models import of_monai
+    import monai.metrics
 
     small = _cropped(case)
     with warnings.catch_warnings():
         # MONAI 1.6's distances call a deprecated argument of MONAI; nothing a user could change.
         warnings.filterwarnings("ignore", ".*always_return_as_numpy.*", FutureWarning)
-        score = getattr(of_monai, name)(
+        score = getattr(monai.metrics, name)(
             _tensor(small.prediction),
             _tensor(small.truth),
             include_background=True,

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from monai.losses import DiceLoss
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from harness.base.errors import DataError
 from harness.base.rng import seed_of
-from harness.models.of_monai import DiceLoss
 from harness.models.unet import bottleneck, make_unet
 from harness.training.precision import Precision
 from harness.training.schedule import cosine
