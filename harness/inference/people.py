@@ -19,9 +19,7 @@ PART = re.compile(
     re.IGNORECASE,
 )
 """What a name ends with where it is that of a person's part."""
-SUMMARIES = frozenset(
-    ["mean", "average", "median", "sd", "std", "stdev", "min", "max", "total", "overall"]
-)
+SUMMARY = re.compile(r"(?:mean|average|median|std|sd|total|overall)\b|(?:min|max)$", re.IGNORECASE)
 """Names of rows about all patients."""
 MOST_PEOPLE = 0.8
 """Of the names: fewer people than that, and the names are those of parts."""
@@ -48,7 +46,7 @@ def ask_whose(path: Path, patients: Sequence[str]) -> None:
     Raises:
         ConfigError: the question, with both answers.
     """
-    summary = next((name for name in patients if name.casefold() in SUMMARIES), None)
+    summary = next(filter(SUMMARY.match, patients), None)
     if summary is not None:
         raise ConfigError(
             f"a patient must be a person, but got '{summary}' in '{path}'; remove its rows, or say "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -187,30 +188,31 @@ def _arms(
         for at, name in enumerate(shown)
         if at not in places.values()
         and not re.fullmatch(r"|unnamed: \d+", name.casefold())  # an index
-        and (kind := _kind([of[at] for _, of in below if at < len(of)]))
+        and (kind := _kind([of[at] for _, of in below]))
     }
     names = {shown[at].casefold() for at in kinds}
+    got = [f"'{shown[at]}' ({kind})" for at, kind in kinds.items()]
     if not len(kinds) == len(names) > 1 or len({*kinds.values()}) > 1 or "text" in kinds.values():
         raise DataError(
             "a table without the columns arm and value must have a column for each arm, and no "
-            f"others of numbers or text, but got {_listed([shown[at] for at in kinds]) or 'none'} "
-            f"in '{path}'; name the arms' columns with --arms A,B, or where a row is a value the "
-            "columns of arms and values with --arm and --value"
+            f"others, but got {first_of(got, 6) or 'none'} in '{path}'; name the arms' "
+            "columns with --arms A,B, or where a row is a value the columns of arms and values with "
+            "--arm and --value"
         )
     return {shown[at]: at for at in kinds}
 
 
 def _kind(texts: Sequence[str]) -> str:
-    """`whole` numbers, other ones in 0 to 1 (`shares`) or not (`numbers`), `text`; "" if empty."""
-    found = []
+    """What a column holds, in words; "" if it is empty."""
+    found: list[float] = []
     there = [text for text in texts if text.casefold() not in MISSING]
     for text in there:
         try:
-            found.append(number(text))
+            found += [value] if math.isfinite(value := number(text)) else []
         except ValueError:  # a slip among numbers is named where it is read
             continue
     if not found:
         return "text" if there else ""
     if all(v.is_integer() for v in found):
-        return "whole"
-    return "shares" if all(0 <= v <= 1 for v in found) else "numbers"
+        return "whole numbers"
+    return "numbers in 0 to 1" if all(0 <= v <= 1 for v in found) else "numbers beyond 0 to 1"

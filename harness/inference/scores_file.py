@@ -73,9 +73,9 @@ def read_scores_file(
     """
     text = _text(path, called)
     delimiter = _delimiter(text)
-    top, below, notes = _shape(path, list(_rows(text, delimiter, path)))
+    top, below, notes = _shape(path, list(_rows(text, delimiter, path)), delimiter)
     header = find_columns(path, top, below, columns)
-    records, more = _records(path, below, header, len(top[1]), delimiter)
+    records, more = _records(path, below, header)
     notes = [*header.notes, *notes, *more]
     if header.extra:
         what = "a column that is" if len(header.extra) == 1 else "columns that are"
@@ -139,7 +139,7 @@ def _delimiter(text: str) -> str:
     return max(DELIMITERS, key=first.count)
 
 
-def _shape(path: Path, rows: Sequence[Row]) -> tuple[Row, list[Row], list[str]]:
+def _shape(path: Path, rows: Sequence[Row], delimiter: str) -> tuple[Row, list[Row], list[str]]:
     """The header, the rows of values, and how many others there were."""
     said = bool(rows) and rows[0][1][:1] and rows[0][1][0].casefold().startswith(SEPARATOR)
     rows = rows[1:] if said else rows
@@ -154,6 +154,12 @@ def _shape(path: Path, rows: Sequence[Row]) -> tuple[Row, list[Row], list[str]]:
     kept = [(at, of) for at, of in below if not _is_comment(of, len(names))]
     if not kept:
         raise DataError(rule(path, "a header and no row below it; add one row per score"))
+    for at, of in kept:
+        if len(of) != len(names):
+            raise DataError(
+                f"each row must have {len(names)} fields as the header has, but got {len(of)} in "
+                f"row {at} of '{path}'; {_mend(len(of) - len(names), delimiter)}"
+            )
     blank = len(rows) - above - 1 - len(below)
     comments = len(below) - len(kept) + sum(any(of) for _, of in rows[:above])
     notes = [f"{counted(blank, 'blank row')} between or after the values"] if blank else []
@@ -174,20 +180,13 @@ def _is_comment(fields: Sequence[str], width: int) -> bool:
     return fields[0].startswith(COMMENT) and (len(fields) != width or not any(fields[1:]))
 
 
-def _records(
-    path: Path, rows: Sequence[Row], header: Header, width: int, delimiter: str
-) -> tuple[list[Record], list[str]]:
+def _records(path: Path, rows: Sequence[Row], header: Header) -> tuple[list[Record], list[str]]:
     """A record for each value, and what is to be said of how values are written."""
     records: list[Record] = []
     seen: dict[tuple[str, ...], int] = {}
     row_of: dict[bool, int] = {}  # the first with a value in per cent, and without
     commas = 0
     for row, fields in rows:
-        if len(fields) != width:
-            raise DataError(
-                f"each row must have {width} fields as the header has, but got {len(fields)} in "
-                f"row {row} of '{path}'; {_mend(len(fields) - width, delimiter)}"
-            )
         says = {word: fields[at] for word, at in header.places.items() if word != "value"}
         for word, said in says.items():
             if not said:
