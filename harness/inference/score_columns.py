@@ -195,9 +195,9 @@ def _arms(
     if not len(kinds) == len(names) > 1 or len({*kinds.values()}) > 1 or "text" in kinds.values():
         raise DataError(
             "a table without the columns arm and value must have a column for each arm, and no "
-            f"others, but got {first_of(got, 6) or 'none'} in '{path}'; name the arms' "
-            "columns with --arms A,B, or where a row is a value the columns of arms and values with "
-            "--arm and --value"
+            f"others, but got {first_of(got, 6) or 'none'} in '{path}'; name the arms' columns "
+            "with --arms A,B, or where a row is a value the columns of arms and values with --arm "
+            "and --value"
         )
     return {shown[at]: at for at in kinds}
 
