@@ -22,6 +22,9 @@ from harness.cli.options import (
     experiment_command,
 )
 
+COLUMN = "what the file calls it; default: the same word"
+Column = Annotated[str | None, typer.Option(metavar="COLUMN", help=COLUMN)]
+
 
 @app.command()
 def config(
@@ -242,7 +245,11 @@ def export(
 @app.command()
 def decide(
     scores: Annotated[
-        Path, typer.Argument(metavar="SCORES", help="CSV: patient, replicate (or run), arm, value")
+        Path,
+        typer.Argument(
+            metavar="SCORES",
+            help="CSV: patient, replicate, arm, value; or a column for each arm",
+        ),
     ],
     baseline: Annotated[str | None, typer.Option(metavar="ARM", help="what is to beat")] = None,
     candidate: Annotated[str | None, typer.Option(metavar="ARM", help="what may beat it")] = None,
@@ -265,7 +272,42 @@ def decide(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="figure, .png or .svg; default: beside the scores"),
+        typer.Option("-o", "--output", help="also draw a figure, .png or .svg"),
+    ] = None,
+    patient: Column = None,
+    replicate: Column = None,
+    arm: Column = None,
+    value: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help=COLUMN)] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="whose parts (lesions, sides) are averaged first; `patient`: patients are people",
+        ),
+    ] = None,
+    centre: Column = None,
+    fold: Column = None,
+    cohort: Column = None,
+    arms: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN,COLUMN", help="the columns that are arms, one for each"),
+    ] = None,
+    unpaired: Annotated[
+        bool,
+        typer.Option(
+            "--unpaired", help="replicate 3 of one arm has nothing to do with 3 of another"
+        ),
+    ] = False,
+    other_centres: Annotated[
+        bool | None,
+        typer.Option(
+            "--other-centres/--these-centres",
+            help="for whom it is claimed; default: others from ten centres on",
+        ),
+    ] = None,
+    deterministic: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ARM", help="nothing in it is random (an atlas); repeatable"),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -277,9 +319,22 @@ def decide(
     from harness.commands.decide.command import decide_scores
     from harness.commands.decide.request import DecideRequest
     from harness.commands.decide.text import lines
+    from harness.inference.score_columns import Columns
 
+    named = tuple(name.strip() for name in arms.split(",")) if arms else ()
     request = DecideRequest(
-        scores, baseline, candidate, margin, tuple(secondary or ()), output, better
+        scores,
+        baseline,
+        candidate,
+        margin,
+        tuple(secondary or ()),
+        output,
+        better,
+        Columns(patient, replicate, arm, None, cluster, centre, fold, cohort, named),
+        tuple(value or ()),
+        tuple(deterministic or ()),
+        unpaired,
+        other_centres,
     )
     console = Console(quiet=quiet)
     found = decide_scores(request, console)
@@ -288,4 +343,5 @@ def decide(
     else:
         sys.stdout.write("\n".join(lines(found)) + "\n")
         sys.stdout.flush()
-    console.say(f"\nfigure: {found['figure']}")
+    if found["figure"]:
+        console.say(f"\nfigure: {found['figure']}")

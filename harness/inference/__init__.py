@@ -7,6 +7,7 @@ __all__, __getattr__ = door(
     {
         "inference.table": "Cell Table",
         "inference.scores_file": "read_scores_file",
+        "inference.score_columns": "Columns",
         "inference.decision": "DecisionRule decide",
         "inference.effect": "Effect",
         "inference.crossed_t": "crossed_weighted_t Inference VarianceComponents",

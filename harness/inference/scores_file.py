@@ -1,7 +1,8 @@
-"""Anyone's scores: a CSV with `patient, replicate, arm, value` becomes a table, or one sentence.
+"""Anyone's scores: a CSV, with a row for each value or a column for each arm, becomes a table, or
+one sentence.
 
-Nothing is dropped in silence: a row is a cell, a missing cell, a blank line that is counted, or the
-error that ends the reading.
+Nothing is dropped in silence: a row is a cell (or a person's part of one), a missing cell, a blank
+line or a comment that is counted, or the error that ends the reading.
 """
 
 from __future__ import annotations
@@ -14,22 +15,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base.errors import ConfigError, DataError
-from harness.base.text import counted, nearest
+from harness.base.text import counted
+from harness.inference.layout import Layout
+from harness.inference.people import Record, ask_whose, averaged, one_each, owned
+from harness.inference.score_columns import (
+    FURTHER,
+    MISSING,
+    NAMED_BY_WORD,
+    PERCENT,
+    Columns,
+    Header,
+    Row,
+    find_columns,
+    number,
+    rule,
+)
 from harness.inference.table import Cell, Table
 
-COLUMNS = ("patient", "replicate", "arm", "value")
-RUN = "run"
-"""Another word for `replicate` in a header."""
 DELIMITERS = ",;\t"
-MISSING = ("", "nan", "na", "n/a", "#n/a", "null", "none")
-"""A value that was not measured, whatever its capitals."""
+SEPARATOR = "sep="
+"""What a spreadsheet's first row may begin with, before the separator."""
+COMMENT = "#"
+ONE_RUN = 1
+"""The replicate of a file that names none."""
 LARGEST = 1e9
 """No measure of a segmentation lies beyond."""
 MOST_CELLS = 4_000_000
 """Patients times replicates beyond which the ids cannot be what they are taken for."""
-
-Row = tuple[int, list[str]]
-"""Number as a spreadsheet counts (the header is row 1), fields without surrounding spaces."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,7 @@ class ScoresFile:
     """What a file holds.
 
     Attributes:
-        table: its cells; NaN where the value is empty.
+        table: its cells, with the layout that its columns give; NaN where the value is empty.
         notes: what was read in another way than the reader of the result might think.
     """
 
@@ -45,51 +57,42 @@ class ScoresFile:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Header:
-    """Where the columns are."""
-
-    places: dict[str, int]
-    width: int
-    delimiter: str
-    extra: tuple[str, ...]
-
-
-def read_scores_file(path: Path, called: str = "SCORES") -> ScoresFile:
+def read_scores_file(
+    path: Path, columns: Columns = NAMED_BY_WORD, called: str = "SCORES"
+) -> ScoresFile:
     """Read a CSV of scores: comma, semicolon or tab, UTF-8 with or without a byte order mark.
 
     Args:
+        columns: what the file calls its columns.
         called: what the command line calls it.
 
     Raises:
-        ConfigError: there is no such file, or it cannot be read.
+        ConfigError: there is no such file, it cannot be read, or it must be said what its columns
+            are.
         DataError: it is no CSV of scores; the sentence names the row.
     """
     text = _text(path, called)
-    first = text.lstrip().partition("\n")[0]
-    delimiter = max(DELIMITERS, key=first.count)
-    rows = _rows(text, delimiter, path)
-    top = next((row for row in rows if any(row[1])), None)
-    if top is None:
-        raise DataError(_rule(path, "nothing in it; is it the right file?"))
-    header = _header(path, top, delimiter)
-    cells, blank, commas = _cells(path, rows, header)
-    _check_size(path, cells)
-    notes = []
+    delimiter = _delimiter(text)
+    top, below, notes = _shape(path, list(_rows(text, delimiter, path)), delimiter)
+    header = find_columns(path, top, below, columns)
+    records, more = _records(path, below, header)
+    notes = [*header.notes, *notes, *more]
     if header.extra:
         what = "a column that is" if len(header.extra) == 1 else "columns that are"
-        notes.append(f"{what} not read: {', '.join(header.extra)}")
-    if blank:
-        notes.append(f"{counted(blank, 'blank row')} between or after the values")
-    if commas:
-        notes.append(f"{counted(commas, 'value has', 'values have')} a decimal comma, read as such")
-    return ScoresFile(Table(cells), tuple(notes))
-
-
-def _rule(path: Path, got: str) -> str:
-    return (
-        f"scores must be a CSV with the columns {', '.join(COLUMNS)}; but got '{path}' with {got}"
+        notes.insert(0, f"{what} not read: {', '.join(header.extra)}")
+    clustered = "cluster" in header.places
+    if clustered:
+        records = owned(path, records, top[1][header.places["cluster"]])
+    elif not header.people:
+        ask_whose(path, list(dict.fromkeys(record.patient for record in records)))
+    layout = Layout(
+        one_each(path, records, "centre"),
+        one_each(path, records, "fold"),
+        one_each(path, records, "cohort"),
     )
+    cells, said = averaged(records) if clustered else ([Cell(*r[1:5]) for r in records], [])
+    _check_size(path, cells)
+    return ScoresFile(Table(cells, layout=layout), (*notes, *said))
 
 
 def _text(path: Path, called: str) -> str:
@@ -102,100 +105,131 @@ def _text(path: Path, called: str) -> str:
         ) from error
     if b"\0" in content:
         raise DataError(
-            _rule(path, "binary content; save the sheet as 'CSV UTF-8' and name that file")
+            rule(path, "binary content; save the sheet as 'CSV UTF-8' and name that file")
         )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         row = content[: error.start].count(b"\n") + 1
         raise DataError(
-            _rule(path, f"a byte in row {row} that is no UTF-8 text; save it as 'CSV UTF-8'")
+            rule(path, f"a byte in row {row} that is no UTF-8 text; save it as 'CSV UTF-8'")
         ) from error
 
 
 def _rows(text: str, delimiter: str, path: Path) -> Iterator[Row]:
     """All rows. Strict: an open quote must not swallow the rest of the file as one field."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    number = 0
+    count = 0
     try:
         for fields in reader:
-            number += 1
-            yield number, [field.strip() for field in fields]
+            count += 1
+            yield count, [field.strip() for field in fields]
     except csv.Error as error:
-        got = f"row {number + 1} that is no CSV ({error}); mend its quotes"
-        raise DataError(_rule(path, got)) from error
+        got = f"row {count + 1} that is no CSV ({error}); mend its quotes"
+        raise DataError(rule(path, got)) from error
 
 
-def _header(path: Path, top: Row, delimiter: str) -> _Header:
-    row, fields = top
-    names = [field.casefold() for field in fields]
-    if RUN in names and "replicate" in names:
-        raise DataError(
-            _rule(path, "both 'replicate' and 'run' (another word for it); remove or rename one")
-        )
-    names = ["replicate" if name == RUN else name for name in names]
-    for name in COLUMNS:
-        if names.count(name) > 1:
-            raise DataError(_rule(path, f"{names.count(name)} columns '{name}'; keep one of them"))
-    lacking = [name for name in COLUMNS if name not in names]
-    if lacking:
-        others = [name for name in names if name and name not in COLUMNS]
-        near = nearest(lacking[0], others)
-        hint = f"; is '{near}' the column '{lacking[0]}'?" if near else ""
-        got = ", ".join(f"'{name}'" for name in fields if name)
-        shown = got if len(got) <= 120 else got[:119] + "…"
-        raise DataError(
-            _rule(path, f"{shown} in row {row}: no '{', '.join(lacking)}'{hint or '; add it'}")
-        )
+def _delimiter(text: str) -> str:
+    """As the first row says (`sep=;`), else what the first row that is no comment has most of."""
+    lines = text.splitlines()
+    if lines and lines[0].strip('"').casefold().startswith(SEPARATOR):
+        said = lines[0].strip('"')[len(SEPARATOR) :]
+        return said if len(said) == 1 else ","
+    first = next((line for line in lines if line.strip() and not line.startswith(COMMENT)), "")
+    return max(DELIMITERS, key=first.count)
+
+
+def _shape(path: Path, rows: Sequence[Row], delimiter: str) -> tuple[Row, list[Row], list[str]]:
+    """The header, the rows of values, and how many others there were."""
+    said = bool(rows) and rows[0][1][:1] and rows[0][1][0].casefold().startswith(SEPARATOR)
+    rows = rows[1:] if said else rows
+    above = next((at for at, (_, of) in enumerate(rows)
+                  if any(of) and not of[0].startswith(COMMENT)), None)  # fmt: skip
+    if above is None:
+        raise DataError(rule(path, "nothing in it; is it the right file?"))
+    row, names = rows[above]
     while not names[-1]:  # nameless last columns are what a spreadsheet leaves behind
-        names.pop()
-    extra = [field or "(no name)" for field, name in zip(fields, names, strict=False)
-             if name not in COLUMNS]  # fmt: skip
-    places = {name: names.index(name) for name in COLUMNS}
-    return _Header(places, len(names), delimiter, tuple(extra))
-
-
-def _cells(path: Path, rows: Iterator[Row], header: _Header) -> tuple[list[Cell], int, int]:
-    """The cells, how many blank rows and how many decimal commas there were."""
-    cells: list[Cell] = []
-    seen: dict[tuple[str, str, str], int] = {}
-    blank = commas = 0
-    for row, fields in rows:
-        if not any(fields):
-            blank += 1
-            continue
-        patient, replicate, arm, text = _fields(path, row, fields, header)
-        if (patient, replicate, arm) in seen:
+        names = names[:-1]
+    below = [(at, _trimmed(of, len(names))) for at, of in rows[above + 1 :] if any(of)]
+    kept = [(at, of) for at, of in below if not _is_comment(of, len(names))]
+    if not kept:
+        raise DataError(rule(path, "a header and no row below it; add one row per score"))
+    for at, of in kept:
+        if len(of) != len(names):
             raise DataError(
-                f"each patient, replicate and arm must have one row, but got rows "
-                f"{seen[patient, replicate, arm]} and {row} of '{path}' for patient '{patient}', "
-                f"replicate '{replicate}', arm '{arm}'; remove one"
+                f"each row must have {len(names)} fields as the header has, but got {len(of)} in "
+                f"row {at} of '{path}'; {_mend(len(of) - len(names), delimiter)}"
             )
-        seen[patient, replicate, arm] = row
-        commas += "," in text
-        cells.append(Cell(patient, _identity(replicate), arm, _value(path, row, text)))
-    if not cells:
-        raise DataError(_rule(path, "a header and no row below it; add one row per score"))
-    return cells, blank, commas
+    blank = len(rows) - above - 1 - len(below)
+    comments = len(below) - len(kept) + sum(any(of) for _, of in rows[:above])
+    notes = [f"{counted(blank, 'blank row')} between or after the values"] if blank else []
+    if comments:
+        notes.append(f"{counted(comments, 'comment')} (rows that begin with {COMMENT}) not read")
+    return (row, names), kept, notes
 
 
-def _fields(path: Path, row: int, fields: Sequence[str], header: _Header) -> list[str]:
-    """Patient, replicate, arm and value of a row."""
-    while len(fields) > header.width and not fields[-1]:
+def _trimmed(fields: list[str], width: int) -> list[str]:
+    """Without empty fields beyond the header's."""
+    while len(fields) > width and not fields[-1]:
         fields = fields[:-1]
-    if len(fields) != header.width:
+    return fields
+
+
+def _is_comment(fields: Sequence[str], width: int) -> bool:
+    """A row of the header's width may be that of a patient called #7."""
+    return fields[0].startswith(COMMENT) and (len(fields) != width or not any(fields[1:]))
+
+
+def _records(path: Path, rows: Sequence[Row], header: Header) -> tuple[list[Record], list[str]]:
+    """A record for each value, and what is to be said of how values are written."""
+    records: list[Record] = []
+    seen: dict[tuple[str, ...], int] = {}
+    row_of: dict[bool, int] = {}  # the first with a value in per cent, and without
+    commas = 0
+    for row, fields in rows:
+        says = {word: fields[at] for word, at in header.places.items() if word != "value"}
+        for word, said in says.items():
+            if not said:
+                raise DataError(
+                    f"each row must name its {word}, but got nothing in row {row} of '{path}'; "
+                    "fill it in or remove the row"
+                )
+        values = {arm: fields[at] for arm, at in header.arms.items()}
+        for arm, text in (values or {says.get("arm", ""): fields[header.places["value"]]}).items():
+            patient, replicate = says["patient"], says.get("replicate", str(ONE_RUN))
+            key = patient, says.get("cluster", ""), replicate, arm
+            if key in seen:
+                raise DataError(_twice(path, seen[key], row, key, header))
+            seen[key] = row
+            commas += "," in text
+            value = _value(path, row, text)
+            if math.isfinite(value):
+                row_of.setdefault(text.endswith(PERCENT), row)
+            further = {word: says[word] for word in FURTHER if word in says}
+            records.append(Record(row, patient, _identity(replicate), arm, value, further))
+    if len(row_of) > 1:
         raise DataError(
-            f"each row must have {header.width} fields as the header has, but got {len(fields)} in "
-            f"row {row} of '{path}'; {_mend(len(fields) - header.width, header.delimiter)}"
+            f"values must all be in per cent or none, but got one with {PERCENT} in row "
+            f"{row_of[True]} and one without in row {row_of[False]} of '{path}'; write them alike"
         )
-    found = [fields[header.places[name]] for name in COLUMNS]
-    for name, text in zip(COLUMNS[:3], found[:3], strict=True):
-        if not text:
-            raise DataError(
-                f"each row must name its {name}, but got nothing in row {row} of '{path}'; fill it "
-                "in or remove the row"
-            )
-    return found
+    notes = ["values are in per cent, and so is the margin"] if True in row_of else []
+    if commas:
+        notes.append(f"{counted(commas, 'value has', 'values have')} a decimal comma, read as such")
+    return records, notes
+
+
+def _twice(path: Path, first: int, row: int, key: tuple[str, ...], header: Header) -> str:
+    patient, cluster, replicate, arm = key
+    part = f", {cluster}" if cluster else ""
+    which = " or ".join(
+        f"--{word}" for word in ("replicate", "cluster") if word not in header.places
+    )
+    other = f", or name the column that tells them apart with {which}" if which else ""
+    return (
+        f"each patient, replicate and arm must have one row, but got rows {first} and {row} of "
+        f"'{path}' for patient '{patient}'{part}, replicate '{replicate}', arm '{arm}'; remove one"
+        f"{other}"
+    )
 
 
 def _mend(surplus: int, delimiter: str) -> str:
@@ -220,8 +254,7 @@ def _value(path: Path, row: int, text: str) -> float:
     if text.casefold() in MISSING:
         return math.nan
     try:
-        # A comma within the field separates nothing: it is quoted, or the columns end otherwise.
-        value = float("?" if "_" in text else text.replace(",", "."))
+        value = number(text)
     except ValueError:
         raise DataError(
             f"a value must be a number (or empty where there is none), but got '{text}' in row "

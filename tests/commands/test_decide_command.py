@@ -45,7 +45,8 @@ def test_the_other_direction_turns_every_sign(tmp_path: Path) -> None:
 
 def test_what_people_read(tmp_path: Path) -> None:
     scores = write(tmp_path / "scores.csv", {"B": vector()})
-    code, out, err = run_cli("decide", scores, *AB)
+    figure = tmp_path / "figure.png"
+    code, out, err = run_cli("decide", scores, *AB, "-o", figure)
     assert code == 0
     for said in (
         "B against A: helps;",
@@ -61,11 +62,17 @@ def test_what_people_read(tmp_path: Path) -> None:
         "worst patient: pt_6 (+0.001)",
     ):
         assert said in out
-    figure = tmp_path / "scores-decision.png"
     assert f"figure: {figure}" in err
     with Image.open(figure) as picture:
         assert picture.width > picture.height > 300
-    assert "figure" not in run_cli("decide", scores, *AB, "--quiet")[2]
+    assert "figure" not in run_cli("decide", scores, *AB, "-o", figure, "--quiet")[2]
+
+
+def test_nothing_is_written_unasked(tmp_path: Path) -> None:
+    scores = write(tmp_path / "scores.csv", {"B": vector()})
+    code, out, err = run_cli("decide", scores, *AB, "--json")
+    assert (code, json.loads(out)["figure"], err) == (0, None, "")
+    assert list(tmp_path.iterdir()) == [scores]
 
 
 def test_an_svg_where_it_is_asked_for(tmp_path: Path) -> None:
@@ -73,6 +80,7 @@ def test_an_svg_where_it_is_asked_for(tmp_path: Path) -> None:
     assert run_cli("decide", scores, *AB, "-o", tmp_path / "new" / "it.svg")[0] == 0
     text = (tmp_path / "new" / "it.svg").read_text()
     assert "value (grey: within 0.01)" in text
+    assert ">B against A: helps<" in text
     assert "Dice" not in text  # the file does not say what was measured
 
 
@@ -129,7 +137,7 @@ def test_too_many_missing_cells_are_named_and_refuse_the_interval(tmp_path: Path
 
 def test_replicates_of_other_names_pair_nothing(tmp_path: Path) -> None:
     scores = tmp_path / "scores.csv"
-    rows = [f"p{p},{r + 5 * (arm == 'B')},{arm},0.5" for p in range(10) for r in range(5)
+    rows = [f"p{p},{r + 5 * (arm == 'B')},{arm},0.{p}{r}" for p in range(10) for r in range(5)
             for arm in "AB"]  # fmt: skip
     scores.write_text("patient,run,arm,value\n" + "\n".join(rows))
     code, out, err = run_cli("decide", scores, *AB)

@@ -38,13 +38,21 @@ def check_values(request: DecideRequest, rule: DecisionRule, table: Table) -> No
             f"--margin must be below 1 where all values lie in 0 to 1, but got {rule.margin:g} for "
             f"'{request.scores}'; no difference can be larger: give it in the unit of the values"
         )
-    if not np.isfinite(table.difference(rule.baseline, rule.candidate)).any():
+    if not _paired(table, rule):
         same = "; ".join(alike(table))
         raise DataError(
             "a comparison needs a patient and replicate with a value in both arms, but got none "
             f"for '{rule.baseline}' and '{rule.candidate}' in '{request.scores}'; give both arms "
             f"the same ids{f' ({same})' if same else ''}"
         )
+
+
+def _paired(table: Table, rule: DecisionRule) -> bool:
+    """Whether any cell, or for unpaired replicates any patient, has a value in both arms."""
+    one, other = (np.isfinite(table.values(arm)) for arm in rule.primary)
+    if table.layout.unpaired:
+        return bool((one.any(axis=1) & other.any(axis=1)).any())
+    return bool((one & other).any())
 
 
 def _outside(table: Table) -> list[Cell]:
@@ -64,6 +72,17 @@ def _check_scale(request: DecideRequest, rule: DecisionRule, table: Table) -> No
             f"values must be on one scale per file, but got '{within[0]}' within 0 to 1 and "
             f"'{arm}' with a median of {median:g} in '{request.scores}'; bring them to one scale"
         )
+    for arm, of in values.items():
+        dice = ((of >= 0) & (of <= 1) | np.isnan(of)).all(axis=0) & np.isfinite(of).any(axis=0)
+        for at in np.flatnonzero(np.isfinite(of).any(axis=0)):
+            median = float(np.nanmedian(of[:, at]))
+            if median > OTHER_SCALE and dice.any():
+                raise DataError(
+                    f"values must be on one scale per file, but got replicate "
+                    f"'{table.replicates[at]}' of '{arm}' with a median of {median:g} and "
+                    f"'{table.replicates[int(dice.argmax())]}' within 0 to 1 in "
+                    f"'{request.scores}'; bring them to one scale"
+                )
 
 
 def _check_said(request: DecideRequest, outside: Sequence[Cell]) -> None:
@@ -108,15 +127,18 @@ def missing(table: Table, rule: DecisionRule) -> dict[str, Any]:
     """Cells of the compared arms that have no value."""
     arms = compared_arms(table, rule)
     named: list[dict[str, Any]] = []
-    count = 0
+    count = whole = 0
     for arm in arms:
-        holes = np.argwhere(np.isnan(table.values(arm)))
+        values = table.values(arm)
+        # Of unpaired replicates the other arm's are not this one's.
+        there = np.isfinite(values).any(axis=0) | (not table.layout.unpaired)
+        whole += int(there.sum()) * len(table.patients)
+        holes = np.argwhere(np.isnan(values) & there)
         count += len(holes)
         named += [
             {"patient": table.patients[p], "replicate": table.replicates[r], "arm": arm}
             for p, r in holes[: NAMED - len(named)]
         ]
-    whole = len(arms) * len(table.patients) * len(table.replicates)
     return {"count": count, "of": whole, "first": named}
 
 

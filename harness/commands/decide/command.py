@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from harness.base.console import Console
-from harness.base.errors import ConfigError
 from harness.base.files import write_bytes
 from harness.base.text import MINUS
 from harness.commands.decide.checks import alike, check_values, missing, notes_on
+from harness.commands.decide.equal_replicates import check_replicates
 from harness.commands.decide.request import (
     HIGHER,
     LOWER,
@@ -21,6 +21,7 @@ from harness.commands.decide.request import (
     check_options,
     declared_rule,
     figure_path,
+    read_scores,
 )
 from harness.commands.output_folder import unwritable
 from harness.figures.arms import PairedDots, paired_differences
@@ -30,7 +31,6 @@ from harness.inference.decision import decide
 from harness.inference.effect import Effect
 from harness.inference.layout import CROSSED
 from harness.inference.power import collapse_rate_left_open
-from harness.inference.scores_file import read_scores_file
 from harness.inference.table import Table
 from harness.inference.verdict_text import LOWER_IS_BETTER
 
@@ -39,31 +39,34 @@ LABEL = 56
 
 
 def decide_scores(request: DecideRequest, console: Console) -> dict[str, Any]:
-    """Effects with their verdicts, the figure, and what stands beside them, as plain data.
+    """Effects with their verdicts, and what stands beside them, as plain data; the figure, where it
+    is asked for.
 
     Raises:
         ConfigError, DataError: the options or the file break a rule.
     """
     check_options(request)
-    found = read_scores_file(request.scores)
+    found = read_scores(request)
     path = figure_path(request)
     table = found.table
     rule = declared_rule(request, table)
     check_values(request, rule, table)
+    equal = check_replicates(request, rule, table)
     holes = missing(table, rule)
-    notes = [*found.notes, *notes_on(table, rule), *(alike(table) if holes["count"] else ())]
+    notes = [*found.notes, *equal, *notes_on(table, rule)]
+    notes += alike(table) if holes["count"] else ()
     for note in notes:
         console.warn(note)
     effects = decide(table, rule)
     primary = effects[0]
     differences = [_differences(table, effect) for effect in effects]
-    figure = _figure(table, primary, rule.margin)
-    _write(figure, path, request.output is not None)
+    if path is not None:
+        _write(_figure(table, primary, rule.margin), path)
     about = primary.inference  # without an interval where the table is incomplete or too small
     left_open = collapse_rate_left_open(about.replicates) if about.interval_95 else None
     return {
         "scores": str(request.scores),
-        "figure": str(path),
+        "figure": None if path is None else str(path),
         "verdict": primary.sentence,
         "margin": rule.margin,
         "better": LOWER if rule.measured.lower_is_better else HIGHER,
@@ -101,18 +104,19 @@ def _differences(table: Table, effect: Effect) -> dict[str, Any]:
 
 
 def _figure(table: Table, effect: Effect, margin: float) -> Figure:
-    """The primary comparison."""
+    """The primary comparison, under its verdict."""
     figure, measured = paired_differences(PairedDots.of(table, effect, margin)), effect.measured
-    what = f"{short_name(effect.candidate)} {MINUS} {short_name(effect.baseline)}, {measured.title}"
+    candidate, baseline = short_name(effect.candidate), short_name(effect.baseline)
+    what = f"{candidate} {MINUS} {baseline}, {measured.title}"
     read = f"({f'{LOWER_IS_BETTER}; ' * measured.lower_is_better}grey: within {margin:g})"
     with style():
         gap = " " if len(what) + len(read) < LABEL else "\n"
         figure.axes[0].set_xlabel(f"{what}{gap}{read}")
+        figure.axes[0].set_title(f"{candidate} against {baseline}: {effect.word or 'no verdict'}")
     return figure
 
 
-def _write(figure: Figure, path: Path, named: bool) -> None:
-    """`named`: the path was asked for, with --output."""
+def _write(figure: Figure, path: Path) -> None:
     buffer = io.BytesIO()
     kind = path.suffix.lower()[1:]
     # Without dates and versions the same scores give the same file.
@@ -122,9 +126,4 @@ def _write(figure: Figure, path: Path, named: bool) -> None:
     try:
         write_bytes(path, buffer.getvalue())
     except OSError as error:
-        if named:
-            raise unwritable("--output", "a figure that can be written", path, error) from error
-        raise ConfigError(
-            f"the figure is written beside the scores, but got '{path}' ({error.strerror}); name a "
-            "place with --output"
-        ) from error
+        raise unwritable("--output", "a figure that can be written", path, error) from error

@@ -11,6 +11,8 @@ from harness.base.errors import ConfigError, DataError
 from harness.base.text import meant
 from harness.config.measures import DICE, Measure
 from harness.inference.decision import DecisionRule
+from harness.inference.score_columns import NAMED_BY_WORD, Columns
+from harness.inference.scores_file import ScoresFile, read_scores_file
 from harness.inference.table import Table
 
 FORMATS = (".png", ".svg")
@@ -28,8 +30,12 @@ class DecideRequest:
         baseline, candidate: of the primary comparison.
         margin: smallest difference that matters, in the unit of the values; None: not said.
         secondary: further comparisons, each BASELINE:CANDIDATE.
-        output: of the figure; None puts it beside the scores.
+        output: of the figure; None: no figure.
         better: which values are better, `higher` or `lower`; None: not said.
+        columns: what the file calls them, but for the values.
+        values: columns of values, of which one is decided; empty: `value`.
+        deterministic: arms in which nothing is random, so that their replicates are equal.
+        unpaired, other_centres: as in `Layout`.
     """
 
     scores: Path
@@ -39,6 +45,11 @@ class DecideRequest:
     secondary: tuple[str, ...] = ()
     output: Path | None = None
     better: str | None = None
+    columns: Columns = NAMED_BY_WORD
+    values: tuple[str, ...] = ()
+    deterministic: tuple[str, ...] = ()
+    unpaired: bool = False
+    other_centres: bool | None = None
 
     @property
     def measured(self) -> Measure:
@@ -59,12 +70,18 @@ def check_options(request: DecideRequest) -> None:
             f"--better must be {HIGHER} or {LOWER}, but got '{request.better}'; a Dice is better "
             f"{HIGHER}, a distance {LOWER}"
         )
+    if len(request.values) > 1:
+        raise ConfigError(
+            "--value must name one column, as a margin is that of one measure, but got "
+            f"{', '.join(request.values)}; decide each by a command of its own"
+        )
 
 
-def figure_path(request: DecideRequest) -> Path:
-    """Where the figure goes; the scores must be a file."""
-    scores = request.scores
-    path = request.output or scores.with_name(f"{scores.stem}-decision.png")
+def figure_path(request: DecideRequest) -> Path | None:
+    """Where the figure goes, if anywhere; the scores must be a file."""
+    scores, path = request.scores, request.output
+    if path is None:
+        return None
     if path.suffix.lower() not in FORMATS:
         raise ConfigError(
             f"--output must be a figure that ends in {' or '.join(FORMATS)}, but got '{path}'; "
@@ -75,6 +92,24 @@ def figure_path(request: DecideRequest) -> Path:
             f"--output must not be the file of scores, but got '{path}'; name another one"
         )
     return path
+
+
+def read_scores(request: DecideRequest) -> ScoresFile:
+    """The file, its table with what the options say of it.
+
+    Raises:
+        ConfigError, DataError: it cannot be read, or has no centres that an option is about.
+    """
+    value = request.values[0] if request.values else None
+    found = read_scores_file(request.scores, replace(request.columns, value=value))
+    layout = found.table.layout
+    if request.other_centres is not None and not layout.centre:
+        raise ConfigError(
+            "--other-centres and --these-centres need a column of centres, but got none in "
+            f"'{request.scores}'; name it with --centre COLUMN"
+        )
+    layout = replace(layout, unpaired=request.unpaired, other_centres=request.other_centres)
+    return replace(found, table=Table(found.table.cells, layout=layout))
 
 
 def declared_rule(request: DecideRequest, table: Table) -> DecisionRule:
@@ -106,7 +141,7 @@ def _primary(request: DecideRequest, arms: Sequence[str]) -> tuple[str, str]:
     given = {"--baseline": request.baseline, "--candidate": request.candidate}
     for option, name in given.items():
         if name is not None:
-            _check_arm(name, arms, option)
+            check_arm(name, arms, option)
     one = request.baseline or request.candidate
     if len(arms) == 2 and one is not None:  # the other one can only be the other one
         other = next(arm for arm in arms if arm != one)
@@ -134,11 +169,12 @@ def _pair(text: str, arms: Sequence[str]) -> tuple[str, str]:
             f"{', '.join(arms)}"
         )
     for arm in splits[0]:
-        _check_arm(arm, arms, "--secondary")
+        check_arm(arm, arms, "--secondary")
     return splits[0]
 
 
-def _check_arm(name: str, arms: Sequence[str], option: str) -> None:
+def check_arm(name: str, arms: Sequence[str], option: str) -> None:
+    """`option` names one of the arms."""
     if name not in arms:
         hint = meant(name, arms, "; name one of them")
         raise ConfigError(

@@ -65,7 +65,7 @@ def spread_of(session: Session, path: Path | None, tests: set[str]) -> Spread:
 
 
 def _observed(session: Session, path: Path, tests: set[str]) -> Spread:
-    table = read_scores_file(path, "--spread").table
+    table = read_scores_file(path, called="--spread").table
     shared = [name for name in table.patients if name in tests]
     if shared or path.resolve().is_relative_to(session.home.resolve()):
         whom = f"test patients of it ({first_of(shared, 3)})" if shared else "its own scores"
