@@ -1,7 +1,9 @@
-"""What one measure does not tell of the segmentations: the others, volumes, empty ones."""
+"""What one measure does not tell of the segmentations: the others, volumes, empty ones, and whether
+their probabilities can be believed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +23,9 @@ COLUMNS = {
     "volume_error": ("volume error (%)", signed, 100, 0),
 }
 """Title, how a number is shown, its factor and decimals, by measure."""
+CALIBRATED = {"ece": ("ECE", number, 1, 4), "brier": ("Brier score", number, 1, 4)}
+"""Likewise, by score of calibration."""
+_EVERY = COLUMNS | CALIBRATED
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,13 @@ class MeasureLine:
 
 @dataclass(frozen=True)
 class Measures:
-    """The section: lines by structure; `notes` say why an interval is not there."""
+    """The section: lines by structure, and of calibration; `notes` say why an interval is not
+    there."""
 
     columns: tuple[str, ...] = tuple(title for title, *_ in COLUMNS.values())
     structures: list[tuple[str, list[MeasureLine]]] = field(default_factory=list)
+    calibrated: tuple[str, ...] = tuple(title for title, *_ in CALIBRATED.values())
+    calibration: list[MeasureLine] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -56,14 +64,25 @@ def make_measures(data: ReportData) -> Measures:
             title = f"{name}, {counted(len(measures['dice'].patients), 'patient')}"
             lines = [_line(measures, arm, name, reasons) for arm in measures["dice"].arms]
             structures.append((title, lines))
-    return Measures(structures=structures, notes=_notes(reasons))
+    of = next(iter(tables.values()))
+    arms = of["ece"].arms if of else ()
+    calibration = [_line(of, arm, "calibration", reasons, CALIBRATED) for arm in arms]
+    return Measures(structures=structures, calibration=calibration, notes=_notes(reasons))
 
 
 def _line(
-    measures: dict[str, Table], arm: str, structure: str, reasons: dict[str, list[str]]
+    measures: dict[str, Table],
+    arm: str,
+    structure: str,
+    reasons: dict[str, list[str]],
+    columns: Iterable[str] = COLUMNS,
 ) -> MeasureLine:
     values = []
-    for name, (title, *_) in COLUMNS.items():
+    for name in columns:
+        title = _EVERY[name][0]
+        if name in CALIBRATED and np.isnan(measures[name].values(arm)).all():
+            values.append(("no probabilities", ""))
+            continue
         result = measures[name].infer(measures[name].values(arm))
         values.append(_value(result, name))
         if result.note and result.interval_95 is None:
@@ -74,7 +93,7 @@ def _line(
 
 
 def _value(result: Inference, name: str) -> tuple[str, str]:
-    _, show, factor, digits = COLUMNS[name]
+    _, show, factor, digits = _EVERY[name]
     ends = result.interval_95
     scaled = ends and (factor * ends[0], factor * ends[1])
     return show(factor * result.mean, digits), interval(scaled, digits, show) if scaled else ""

@@ -23,6 +23,7 @@ from harness.report.audits import make_audits
 from harness.report.collapse import MEANINGS, collapse_summary, make_collapse
 from harness.report.data import ReportData
 from harness.report.dose import make_doses
+from harness.report.gallery import make_gallery
 from harness.report.measures import make_measures
 from harness.report.patients import make_patients
 from harness.report.picture_budget import PictureBudget
@@ -68,6 +69,7 @@ def write_report(data: ReportData, folder: Path) -> Path:
         synthesis=make_synthesis(data, budget),
         audits=make_audits(data, budget),
         stages=[make_stage(data, stage, budget) for stage in ("mask", "image")],
+        gallery=make_gallery(data, budget),
         provenance=make_provenance(data),
         tables=tables,
         date=formats.day(newest(data)),
