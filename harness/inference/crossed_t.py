@@ -105,7 +105,7 @@ class Inference:
         size = self.patients, self.replicates
         one_sided = []
         for beyond in (self.mean + margin, margin - self.mean):
-            half = _p_value(abs(beyond) / self.standard_error, self.weight, *size) / 2
+            half = p_value(abs(beyond) / self.standard_error, self.weight, *size) / 2
             one_sided.append(half if beyond > 0 else 1 - half)
         return max(one_sided)
 
@@ -171,7 +171,7 @@ def variance_and_weight(squares: MeanSquares) -> tuple[float, float]:
     return larger, 1.0 if squares.patients >= squares.replicates else 0.0
 
 
-def critical_value(alpha: float, weight: float, patients: int, replicates: int) -> float:
+def critical_value(alpha: float, weight: float, patients: float, replicates: float) -> float:
     """c(alpha): the two t quantiles (patients - 1, replicates - 1 df) mixed by `weight`."""
     # The quantile function behind scipy.stats.t, without its checks: fifty times as fast.
     from scipy.special import stdtrit
@@ -181,7 +181,7 @@ def critical_value(alpha: float, weight: float, patients: int, replicates: int) 
     return weight * by_patient + (1 - weight) * by_replicate
 
 
-def _p_value(ratio: float, weight: float, patients: int, replicates: int) -> float:
+def p_value(ratio: float, weight: float, patients: float, replicates: float) -> float:
     """The alpha at which c(alpha) equals `ratio` = |mean| / SE; 0 below SMALLEST_P."""
     from scipy.optimize import brentq
 
@@ -228,7 +228,7 @@ def crossed_weighted_t(table: NDArray[Any], replicate_factor: float = 1.0) -> In
         mean,
         interval_95=(mean - half_95, mean + half_95),
         interval_90=(mean - half_90, mean + half_90),
-        p=_p_value(abs(mean) / error, weight, patients, replicates),
+        p=p_value(abs(mean) / error, weight, patients, replicates),
         standard_error=error,
         weight=weight,
         components=components_of(squares, patients, replicates),

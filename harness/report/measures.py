@@ -1,9 +1,7 @@
-"""What one measure does not tell of the segmentations: the others, volumes, empty ones, and whether
-their probabilities can be believed."""
+"""What one measure does not tell of the segmentations: the others, volumes, empty ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +9,7 @@ import numpy as np
 from harness.base.text import counted, interval, number, signed
 from harness.inference.crossed_t import Inference
 from harness.inference.table import Table
+from harness.metrics.segmentation.calibration import CALIBRATION
 from harness.report.data import ReportData
 from harness.report.results import measured_tables
 
@@ -21,11 +20,10 @@ COLUMNS = {
     "surface_distance_mm": ("mean surface distance (mm)", number, 1, 1),
     "volume_error_ml": ("absolute volume error (ml)", number, 1, 1),
     "volume_error": ("volume error (%)", signed, 100, 0),
+    "ece": ("ECE", number, 1, 4),
+    "brier": ("Brier score", number, 1, 4),
 }
 """Title, how a number is shown, its factor and decimals, by measure."""
-CALIBRATED = {"ece": ("ECE", number, 1, 4), "brier": ("Brier score", number, 1, 4)}
-"""Likewise, by score of calibration."""
-_EVERY = COLUMNS | CALIBRATED
 
 
 @dataclass(frozen=True)
@@ -39,13 +37,10 @@ class MeasureLine:
 
 @dataclass(frozen=True)
 class Measures:
-    """The section: lines by structure, and of calibration; `notes` say why an interval is not
-    there."""
+    """The section: lines by structure; `notes` say why an interval is not there."""
 
     columns: tuple[str, ...] = tuple(title for title, *_ in COLUMNS.values())
     structures: list[tuple[str, list[MeasureLine]]] = field(default_factory=list)
-    calibrated: tuple[str, ...] = tuple(title for title, *_ in CALIBRATED.values())
-    calibration: list[MeasureLine] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -64,26 +59,19 @@ def make_measures(data: ReportData) -> Measures:
             title = f"{name}, {counted(len(measures['dice'].patients), 'patient')}"
             lines = [_line(measures, arm, name, reasons) for arm in measures["dice"].arms]
             structures.append((title, lines))
-    of = next(iter(tables.values()))
-    arms = of["ece"].arms if of else ()
-    calibration = [_line(of, arm, "calibration", reasons, CALIBRATED) for arm in arms]
-    return Measures(structures=structures, calibration=calibration, notes=_notes(reasons))
+    return Measures(structures=structures, notes=_notes(reasons))
 
 
 def _line(
-    measures: dict[str, Table],
-    arm: str,
-    structure: str,
-    reasons: dict[str, list[str]],
-    columns: Iterable[str] = COLUMNS,
+    measures: dict[str, Table], arm: str, structure: str, reasons: dict[str, list[str]]
 ) -> MeasureLine:
     values = []
-    for name in columns:
-        title = _EVERY[name][0]
-        if name in CALIBRATED and np.isnan(measures[name].values(arm)).all():
+    for name, (title, *_) in COLUMNS.items():
+        of_arm = measures[name].values(arm)
+        if name in CALIBRATION and np.isnan(of_arm).all():
             values.append(("no probabilities", ""))
             continue
-        result = measures[name].infer(measures[name].values(arm))
+        result = measures[name].infer(of_arm)
         values.append(_value(result, name))
         if result.note and result.interval_95 is None:
             reasons.setdefault(result.note, []).append(f"{title} of {structure} under {arm}")
@@ -93,7 +81,7 @@ def _line(
 
 
 def _value(result: Inference, name: str) -> tuple[str, str]:
-    _, show, factor, digits = _EVERY[name]
+    _, show, factor, digits = COLUMNS[name]
     ends = result.interval_95
     scaled = ends and (factor * ends[0], factor * ends[1])
     return show(factor * result.mean, digits), interval(scaled, digits, show) if scaled else ""

@@ -21,6 +21,7 @@ from harness.report.answer import Answer, make_answer
 from harness.report.arms import Arms, make_arms
 from harness.report.audits import make_audits
 from harness.report.collapse import MEANINGS, collapse_summary, make_collapse
+from harness.report.contrasts import draw_subgroups
 from harness.report.data import ReportData
 from harness.report.dose import make_doses
 from harness.report.gallery import make_gallery
@@ -60,6 +61,7 @@ def write_report(data: ReportData, folder: Path) -> Path:
         answer=answer,
         families=FAMILIES,
         arms=arms,
+        forest=draw_subgroups(data, budget),
         measures=make_measures(data),
         doses=make_doses(data, budget),
         collapse=make_collapse(data, budget),
@@ -140,6 +142,7 @@ def _summary(
             for line in arms.lines
         },
         "failures": [asdict(entry) for entry in data.failures],
+        "subgroups": [one.to_dict() for one in data.subgroups],
         "effects": [_effect(view.effect, data.extended) for view in answer.views],
         "contrasts": [c.to_dict() for c in answer.beside.contrasts] if answer.beside else [],
         "doses": [asdict(dose) for dose in data.doses],

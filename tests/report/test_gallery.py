@@ -80,11 +80,11 @@ def test_the_five_worst_and_best_are_open_and_the_page_stays_small(
     assert worst.words == "pt_200: Dice 0.500 to 0.350; over replicates \u22120.150"
     arms = data.experiment.arms
     baseline, candidate = (arms.index(arm) for arm in data.experiment.decision.primary)
-    assert (worst.truth, worst.baseline, worst.candidate) == (
-        "M0 0L0 1Z",
-        f"M1000 0L{baseline} 1Z",
-        f"M1000 0L{candidate} 1Z",
-    )
+    assert worst.outlines == {
+        "truth": "M0 0L0 1Z",
+        "baseline": f"M1000 0L{baseline} 1Z",
+        "candidate": f"M1000 0L{candidate} 1Z",
+    }
     page = Page(path.read_text())
     slices = [p for p in page.pictures if p.alt.startswith("Slice ")]
     assert len(slices) == 30

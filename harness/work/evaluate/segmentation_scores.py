@@ -16,7 +16,6 @@ where a score is not defined, and
     ece, brier      of test patients: calibration of the network's own probabilities over every
                     pixel of the structure's frames, on the frames' grid, before pasting, threshold
                     and largest component; empty where it gives labels
-
 `slices.json` of test patients: what `slice_pictures` keeps to be looked at.
 """
 
@@ -87,20 +86,17 @@ def _score_role(context: Context, role: str) -> None:
 def _score(
     record: ScanRecord, network: Segmenter, store: Store
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Rows of one patient, one per contoured structure and their mean; of a test patient, the
-    picture too."""
+    """Rows of one patient, one per structure and their mean; picture of a test patient."""
     scan, tested = record.load(), record.role == "test"
     spacing, framing = spacing_mm(scan.affine), Framing.of(store.meta)
     rows, sides, masks = [], {}, {}
     for structure, truth in scan.masks.items():
-        mask, inside = _segmented(scan, structure, network, store)
+        masks[structure], calibrated = _segmented(scan, structure, network, store)
         largest_mm = frame_diagonal_mm(scan.placements[structure], framing, spacing)
-        sides[structure] = structure_scores(mask, truth, spacing, largest_mm)
-        voxels = int(truth.sum()), int(mask.sum())
+        sides[structure] = structure_scores(masks[structure], truth, spacing, largest_mm)
+        voxels = int(truth.sum()), int(masks[structure].sum())
         rows.append(_row(record, structure, sides[structure], voxels, spacing))
-        if tested:
-            rows[-1] |= calibration(inside, _framed_truth(scan, structure, store))
-        masks[structure] = mask
+        rows[-1] |= calibrated if tested else {}
     together = sum(row["voxels"] for row in rows), sum(row["predicted"] for row in rows)
     mean = _row(record, "mean", patient_scores(sides), together, spacing)
     for name in CALIBRATION if tested else ():
@@ -125,8 +121,8 @@ def frame_diagonal_mm(placement: Placement, framing: Framing, spacing: Spacing) 
 
 def _segmented(
     scan: LoadedScan, structure: str, network: Segmenter, store: Store
-) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """The structure as the network sees it, on the scan's own grid; its probabilities in frames."""
+) -> tuple[NDArray[np.bool_], dict[str, float | None]]:
+    """The structure as the network sees it, on the scan's own grid, and how it is calibrated."""
     framing, placement = Framing.of(store.meta), scan.placements[structure]
     name, mirrored = channel_of(structure, store.meta["mirror"])
     channel = store.channels.index(name)
@@ -137,15 +133,9 @@ def _segmented(
     pasted = paste(inside, hu.shape, scan.affine, placement, framing, mirrored)
     whole = np.zeros(scan.hu.shape, bool)
     whole[first : last + 1] = largest(pasted > 0.5)[0]
-    return whole, inside
-
-
-def _framed_truth(scan: LoadedScan, structure: str, store: Store) -> NDArray[np.uint8]:
-    """The contoured structure in the frames in which the network looks for it."""
-    placement, mirrored = scan.placements[structure], channel_of(structure, store.meta["mirror"])[1]
-    first, last = placement.slices
     truth = scan.masks[structure][first : last + 1]
-    return mask_frames(truth, scan.affine, placement, Framing.of(store.meta), mirrored)
+    framed = mask_frames(truth, scan.affine, placement, framing, mirrored)
+    return whole, calibration(inside, framed)
 
 
 def _row(
