@@ -283,8 +283,7 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
     tables = measured_tables(session.work, plan.tests, cohorts)
     table = tables.pop("mean")[rule.measure]
     failures = arm_failures(table, tables, rule.measured.lower_is_better)
-    assert plan.opening is not None
-    groups = plan.opening.config["rule"].get("subgroups", {})
+    groups = comparison_of(session, chosen).subgroups
     names = {patient.digest: patient.patient for patient in session.patient_index.usable}
     sides = {name: by[rule.measure] for name, by in tables.items()}
     subgroups = subgroup_effects(table, rule.primary, groups, names, sides, plan.extended)
@@ -300,6 +299,7 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
         "patients": comparison_of(session, chosen).size,
         "synthetic_fraction": candidate.synthetic_fraction,
     }
+    assert plan.opening is not None
     opened = session.work.job(plan.opening).result()
     assert opened is not None
     entry = {name: opened["values"][name] for name in ("patients", "rule", "segmenters")}

@@ -275,7 +275,7 @@ class Comparison:
             "decision": decision,
         }
         if self.subgroups:
-            rule["subgroups"] = dict(self.subgroups)
+            rule["subgroups"] = {n: of.get("groups", {}) for n, of in self.subgroups.items()}
         if self.cohorts:
             rule["cohorts"] = self.cohorts
         if experiment.learning_curve.patients:

@@ -74,7 +74,7 @@ def _small(train: Patients, test: Patients) -> Parts:
         return float(np.mean([ml / np.median(volumes[channel_of(n, True)[0]]) for n, ml in of]))
 
     limit = float(np.quantile([size(patient) for patient in train], SMALL))
-    words = f"volumes below {limit:.3g} of training patients' median, where their lowest quarter is"
+    words = f"volumes below {limit:.3g} times training patients' median, as a quarter of them has"
     return words, "small", "not small", {p.digest: size(p) < limit for p in test}
 
 

@@ -182,7 +182,7 @@ def test_the_rule_names_the_question_where_it_adds_and_is_as_ever_where_it_repla
     declared = replace(asked.planner, subgroups=groups).rule()
     assert declared["decision"]["subgroups"] == ["small"]
     assert "subgroups_file" not in declared["decision"]
-    assert declared["subgroups"] == groups
+    assert declared["subgroups"] == {"small": groups["small"]["groups"]}
     by_distance = Protocol(tmp_path, decision={"measure": "hd95_mm"}).planner.rule()["decision"]
     assert (by_distance["measure"], by_distance["margin"]) == ("hd95_mm", 1.0)
     pair = ("traditional+nothing", "traditional+gan:added")

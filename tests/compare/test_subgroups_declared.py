@@ -63,7 +63,7 @@ def test_small_and_spacing_have_the_training_patients_thresholds() -> None:
     found = declared("small", "spacing")
     volumes = [(4 + n) ** 3 * (2.0 + n % 3) for n in range(9)]
     limit = np.quantile(np.array(volumes) / np.median(volumes), 0.25)
-    assert f"below {limit:.3g} of" in found["small"]["words"]
+    assert f"below {limit:.3g} times" in found["small"]["words"]
     sizes = {"a": 250.0, "b": 1536.0, "c": 12**3 * 3.5}
     small = [name for name, size in sizes.items() if size / np.median(volumes) < limit]
     assert small == ["a"]  # by hand, from the volumes in mm3
