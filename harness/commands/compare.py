@@ -59,6 +59,7 @@ def run_compare(session: Session) -> dict[str, Any]:
         dose_lines(compared, rule.measured),
         contrast_lines(compared, rule),
         budget_lines(compared, rule.measured),
+        [one.sentence(rule.measured.digits + 1) for one in compared.subgroups],
         verdict_lines(compared),
     )
     for line in (*audit.lines(audits), *chain(*told)):
@@ -72,6 +73,7 @@ def run_compare(session: Session) -> dict[str, Any]:
         "question": rule.question,
         "measure": rule.measure,
         "failures": [asdict(entry) for entry in compared.failures],
+        "subgroups": [one.to_dict() for one in compared.subgroups],
         "effects": [effect.to_dict() for effect in compared.effects],
         "doses": [asdict(dose) for dose in compared.doses],
         "worth": [one.to_dict() for one in compared.worth],

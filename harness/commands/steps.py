@@ -14,6 +14,7 @@ from harness.commands.session import Session
 from harness.commands.sweep_files import SweepFiles
 from harness.commands.sweep_text import trial_line
 from harness.compare.protocol import Comparison, ComparisonPlan, Level
+from harness.compare.subgroups import declare_subgroups
 from harness.compare.user_register import EarlierOpenings, earlier_openings, enter_openings
 from harness.inference.budget import FACTORS, NOT_ASKED, Budget, judge_budget
 from harness.inference.cohorts import Cohorts, mean_overlap
@@ -34,6 +35,7 @@ from harness.inference.dose import Dose, doses
 from harness.inference.effect import Effect
 from harness.inference.failures import ArmFailures, arm_failures
 from harness.inference.learning_curve import Worth, worth
+from harness.inference.subgroups import Factor, subgroup_effects
 from harness.inference.table import Table
 from harness.jobs.graph import JobGraph
 from harness.report.results import measured_tables
@@ -160,6 +162,7 @@ class Compared:
     budget: Budget = NOT_ASKED
     failures: tuple[ArmFailures, ...] = ()
     worth: tuple[Worth, ...] = ()
+    subgroups: tuple[Factor, ...] = ()
 
 
 def compare(session: Session) -> Compared:
@@ -250,7 +253,9 @@ def need_masks(session: Session) -> None:
 def comparison_of(session: Session, chosen: Choice) -> Comparison:
     """The planner of the experiment's comparison."""
     need_masks(session)
-    return Comparison(chosen.replicates(session), session.roles)
+    rule, patients = session.experiment.decision, session.patient_index.usable
+    groups = declare_subgroups(rule, patients, session.roles)
+    return Comparison(chosen.replicates(session), session.roles, groups)
 
 
 def begun_comparison(session: Session, graph: JobGraph | None = None) -> ComparisonPlan | None:
@@ -278,6 +283,10 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
     tables = measured_tables(session.work, plan.tests, cohorts)
     table = tables.pop("mean")[rule.measure]
     failures = arm_failures(table, tables, rule.measured.lower_is_better)
+    groups = comparison_of(session, chosen).subgroups
+    names = {patient.digest: patient.patient for patient in session.patient_index.usable}
+    sides = {name: by[rule.measure] for name, by in tables.items()}
+    subgroups = subgroup_effects(table, rule.primary, groups, names, sides, plan.extended)
     budget = _budget(session, plan)
     effects = decide(table, rule, plan.extended, not budget.sufficient, failures)
     scored = [
@@ -313,6 +322,7 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
         budget,
         failures,
         tuple(worths),
+        subgroups,
     )
 
 

@@ -21,7 +21,7 @@ from harness.config.experiment import Experiment, to_dict
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Input, Spec
 
-_USUAL = {"question": "replace", "budget_seeds": 0, "measure": "dice"}
+_USUAL = {"question": "replace", "budget_seeds": 0, "measure": "dice", "subgroups": []}
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,12 @@ class Comparison:
     Attributes:
         replicates: plans them under the settings that the sweeps chose or the experiment has.
         roles: patient content digest -> role.
+        subgroups: of test patients, as `declare_subgroups` gives them.
     """
 
     replicates: ReplicatePlanner
     roles: Mapping[str, str]
+    subgroups: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def experiment(self) -> Experiment:
@@ -262,6 +264,7 @@ class Comparison:
             )
         decision = to_dict(experiment.decision)
         del decision["assumed"]  # what was assumed while planning decides nothing
+        del decision["subgroups_file"]  # what it says enters, not where it lies
         for name, usual in _USUAL.items():
             if decision[name] == usual:  # left out: rules from before are still the same
                 del decision[name]
@@ -271,6 +274,8 @@ class Comparison:
             "patients": patients,
             "decision": decision,
         }
+        if self.subgroups:
+            rule["subgroups"] = {n: of.get("groups", {}) for n, of in self.subgroups.items()}
         if self.cohorts:
             rule["cohorts"] = self.cohorts
         if experiment.learning_curve.patients:

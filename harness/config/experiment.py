@@ -183,6 +183,15 @@ class DecisionConfig(Section):
         + ", ".join(f"{usual.margin:g} for {usual.words}" for usual in MEASURES.values())
         + ", which are conventions: set your own before the test is opened",
     )
+    subgroups: tuple[Literal["metal", "small", "side", "spacing"], ...] = Field(
+        (),
+        description="groups of test patients in which the primary effect is looked at, with one "
+        "test of each factor",
+    )
+    subgroups_file: str | None = Field(
+        None,
+        description="path of a CSV of further groups: a column `patient`, then one for each factor",
+    )
     budget_seeds: int = Field(
         0,
         ge=0,

@@ -21,6 +21,8 @@ from harness.config.schema import Keys, Place, of_field, resolve
 from harness.config.section import Section
 from harness.config.yaml_text import read_yaml
 
+_PATHS = ("data", "root"), ("decision", "subgroups_file")  # seen from the file's folder
+
 
 @dataclass(frozen=True)
 class Override:
@@ -34,8 +36,8 @@ class Override:
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     """Read, override and check an experiment file.
 
-    A relative `data.root` is seen from the file's folder; in an override, as in any command, from
-    the current one.
+    A relative `data.root` or `decision.subgroups_file` is seen from the file's folder; in an
+    override, as in any command, from the current one.
 
     Args:
         path: the YAML file.
@@ -122,13 +124,14 @@ def _parse_override(text: str, model: type[Experiment]) -> Override:
 
 
 def _with_root(value: Any, keys: tuple[str, ...], folder: Path) -> Any:
-    """What stands at `keys`, with a relative `data.root` in it made absolute from `folder`."""
-    if keys == ("data", "root"):
+    """What stands at `keys`, with a relative path in it made absolute from `folder`."""
+    if keys in _PATHS:
         written = isinstance(value, str) and value not in ("", ROOT_PLACEHOLDER)
         return str(Path(folder, value).absolute()) if written and value[0] != "~" else value
-    below = {(): "data", ("data",): "root"}.get(keys)
-    if below is not None and isinstance(value, dict) and below in value:
-        return {**value, below: _with_root(value[below], (*keys, below), folder)}
+    for path in _PATHS:
+        below = path[len(keys)] if keys == path[: len(keys)] else None
+        if below is not None and isinstance(value, dict) and below in value:
+            value = {**value, below: _with_root(value[below], (*keys, below), folder)}
     return value
 
 

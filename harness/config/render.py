@@ -28,16 +28,17 @@ def render(experiment: Experiment) -> str:
 def sanitised(experiment: Experiment) -> dict[str, Any]:
     """The experiment as plain data without paths of this machine and without credentials.
 
-    `data.root` becomes `<data.root>`, `metrics.inception_weights` and `metrics.torchscript` their
-    files' names, and `tracking.uri` loses user, password, query and local folders, `sweep.storage`
-    user and query.
+    `data.root` becomes `<data.root>`, `metrics.inception_weights`, `metrics.torchscript` and
+    `decision.subgroups_file` their files' names, and `tracking.uri` loses user, password, query and
+    local folders, `sweep.storage` user and query.
     """
     stored = to_dict(experiment)
     if stored["data"]["root"] is not None:
         stored["data"]["root"] = ROOT_PLACEHOLDER
-    for name in ("inception_weights", "torchscript"):
-        if stored["metrics"][name] is not None:
-            stored["metrics"][name] = _file_name(stored["metrics"][name])
+    weights = ("metrics", "inception_weights"), ("metrics", "torchscript")
+    for section, name in (*weights, ("decision", "subgroups_file")):
+        if stored[section][name] is not None:
+            stored[section][name] = _file_name(stored[section][name])
     if stored["tracking"]["uri"] is not None:
         stored["tracking"]["uri"] = _public_uri(stored["tracking"]["uri"])
     if stored["sweep"]["storage"] is not None:

@@ -1,4 +1,4 @@
-"""The answer and its noise floor: the primary effect above the contrasts that it is seen beside."""
+"""The primary effect above what it is seen beside: its noise floor, or its subgroups."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def noise_floor(
     Args:
         name: of the primary comparison.
         primary: its estimate, drawn on top.
-        contrasts: in order, a gap between groups; one without a mean (NaN) keeps its empty row.
+        contrasts: or subgroups, in order, a gap between groups; one without a mean (NaN) keeps its
+            empty row.
         margin: the smallest difference that matters, in the unit of the measure.
         measured: what differs.
     """
@@ -78,8 +79,8 @@ def noise_floor(
     for (one, other), place in zip(pairwise(groups), places[1:], strict=True):
         if one != other:
             axes.text(
-                -0.015, place - 0.85, HEADINGS[other], transform=axes.get_yaxis_transform(),
-                ha="right", va="center", fontsize=8, color="#777777", style="italic",
+                -0.015, place - 0.85, HEADINGS.get(other, other), ha="right", va="center",
+                transform=axes.get_yaxis_transform(), fontsize=8, color="#777777", style="italic",
             )  # fmt: skip
     labels = [name, *(contrast.name for contrast in contrasts)]
     axes.set_yticks(places, [_label(label) for label in labels])

@@ -27,15 +27,15 @@ class Contrast:
     """A linear combination of arms, without a verdict.
 
     Attributes:
-        group: an arm minus the one that it controls, a GAN stage's part, or one of the three of
-            augmentation x synthetic pairs.
+        group: of `Group`: an arm minus the one that it controls, a GAN stage's part, or one of the
+            three of augmentation x synthetic pairs; or the factor of a subgroup.
         name: the difference, or what is contrasted.
         shows: what it is there to show.
         weights: arms and their weights, which sum to 0.
         inference: its mean and interval, not adjusted.
     """
 
-    group: Group
+    group: str
     name: str
     shows: str
     weights: Weights

@@ -28,7 +28,7 @@ class MixedT:
     mean: float
     standard_error: float
     weights: tuple[float, ...]
-    df: tuple[int, ...]
+    df: tuple[float, ...]
 
     def critical_value(self, alpha: float) -> float:
         """Two-sided, at the level alpha."""

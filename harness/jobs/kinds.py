@@ -54,7 +54,7 @@ KINDS: Registry[Kind] = Registry(
         "segmenter": Kind("harness.work.train.segmenter:train_segmenter", 6, training=True),
         "matched-updates": Kind("harness.work.train.matched_updates:match_updates", 1),
         "opening": Kind("harness.work.evaluate.opening:open_test", 2),
-        "test-score": Kind("harness.work.evaluate.segmentation_scores:score_test_patients", 4),
+        "test-score": Kind("harness.work.evaluate.segmentation_scores:score_test_patients", 5),
         "validation-score": Kind(
             "harness.work.evaluate.segmentation_scores:score_validation_patients", 2
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.base.text import MINUS, interval, signed
 from harness.figures.contrasts import noise_floor
@@ -67,3 +67,20 @@ def make_contrasts(data: ReportData, effect: Effect, budget: PictureBudget) -> B
 
 def _typeset(name: str) -> str:
     return name.replace(" - ", f" {MINUS} ")
+
+
+def draw_subgroups(data: ReportData, budget: PictureBudget) -> Picture | None:
+    """A forest plot; None where no factor has groups."""
+    groups = [group for factor in data.subgroups for group in factor.groups]
+    if not groups:
+        return None
+    primary = next(effect for effect in data.effects if effect.primary)
+    rows = [replace(one, name=f"{one.name} ({one.inference.patients})") for one in groups]
+    margin, name = data.experiment.decision.margin, f"{primary.candidate} - {primary.baseline}"
+    caption = (
+        f"{name} in test {primary.measured.words}: of all patients (diamond), by group (circles, "
+        "with their number), 95 % intervals, not adjusted; grey: within the margin of "
+        f"{margin:g}; an arrow: beyond the axis."
+    )
+    figure = noise_floor(name, primary.inference, rows, margin, primary.measured)
+    return budget.figure(figure, "The effect by subgroup", caption)

@@ -17,6 +17,7 @@ from harness.inference.dose import Dose
 from harness.inference.effect import Effect
 from harness.inference.failures import ArmFailures
 from harness.inference.learning_curve import Worth
+from harness.inference.subgroups import Factor
 from harness.inference.table import Table
 from harness.jobs.folder import WorkFolder
 from harness.sweep.plan import SweepPlan
@@ -49,8 +50,8 @@ class ReportData:
         "segmentation", in words.
     candidates: of the segmenters' settings, by arm as `TuningPlan.to_dict` has them.
     superseded: a comparison is finished under other settings, and none under these.
-    comparison, table, effects, doses, worth, budget, failures, costs, exposures: None / empty
-        before the comparison is finished.
+    comparison, table, effects, doses, worth, budget, failures, subgroups, costs, exposures: None /
+        empty before the comparison is finished.
     earlier: openings of the test patients in other work folders; None before the comparison is
         finished.
     audits, audit_folders: values and job folder of each replicate's finished audit, by seed.
@@ -78,6 +79,7 @@ class ReportData:
     worth: Sequence[Worth] = ()
     budget: Budget = NOT_ASKED
     failures: Sequence[ArmFailures] = ()
+    subgroups: Sequence[Factor] = ()
     costs: Sequence[ArmCost] = ()
     exposures: Mapping[str, Exposure] = field(default_factory=dict)
     earlier: EarlierOpenings | None = None

@@ -9,6 +9,7 @@ import numpy as np
 from harness.base.text import counted, interval, number, signed
 from harness.inference.crossed_t import Inference
 from harness.inference.table import Table
+from harness.metrics.segmentation.calibration import CALIBRATION
 from harness.report.data import ReportData
 from harness.report.results import measured_tables
 
@@ -19,6 +20,8 @@ COLUMNS = {
     "surface_distance_mm": ("mean surface distance (mm)", number, 1, 1),
     "volume_error_ml": ("absolute volume error (ml)", number, 1, 1),
     "volume_error": ("volume error (%)", signed, 100, 0),
+    "ece": ("ECE", number, 1, 4),
+    "brier": ("Brier score", number, 1, 4),
 }
 """Title, how a number is shown, its factor and decimals, by measure."""
 
@@ -64,7 +67,11 @@ def _line(
 ) -> MeasureLine:
     values = []
     for name, (title, *_) in COLUMNS.items():
-        result = measures[name].infer(measures[name].values(arm))
+        of_arm = measures[name].values(arm)
+        if name in CALIBRATION and np.isnan(of_arm).all():
+            values.append(("no probabilities", ""))
+            continue
+        result = measures[name].infer(of_arm)
         values.append(_value(result, name))
         if result.note and result.interval_95 is None:
             reasons.setdefault(result.note, []).append(f"{title} of {structure} under {arm}")

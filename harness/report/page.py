@@ -21,8 +21,10 @@ from harness.report.answer import Answer, make_answer
 from harness.report.arms import Arms, make_arms
 from harness.report.audits import make_audits
 from harness.report.collapse import MEANINGS, collapse_summary, make_collapse
+from harness.report.contrasts import draw_subgroups
 from harness.report.data import ReportData
 from harness.report.dose import make_doses
+from harness.report.gallery import make_gallery
 from harness.report.measures import make_measures
 from harness.report.patients import make_patients
 from harness.report.picture_budget import PictureBudget
@@ -59,6 +61,7 @@ def write_report(data: ReportData, folder: Path) -> Path:
         answer=answer,
         families=FAMILIES,
         arms=arms,
+        forest=draw_subgroups(data, budget),
         measures=make_measures(data),
         doses=make_doses(data, budget),
         collapse=make_collapse(data, budget),
@@ -68,6 +71,7 @@ def write_report(data: ReportData, folder: Path) -> Path:
         synthesis=make_synthesis(data, budget),
         audits=make_audits(data, budget),
         stages=[make_stage(data, stage, budget) for stage in ("mask", "image")],
+        gallery=make_gallery(data, budget),
         provenance=make_provenance(data),
         tables=tables,
         date=formats.day(newest(data)),
@@ -138,6 +142,7 @@ def _summary(
             for line in arms.lines
         },
         "failures": [asdict(entry) for entry in data.failures],
+        "subgroups": [one.to_dict() for one in data.subgroups],
         "effects": [_effect(view.effect, data.extended) for view in answer.views],
         "contrasts": [c.to_dict() for c in answer.beside.contrasts] if answer.beside else [],
         "doses": [asdict(dose) for dose in data.doses],

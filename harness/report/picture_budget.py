@@ -31,15 +31,16 @@ class PictureBudget:
 
     def figure(self, figure: Figure, alt: str, caption: str = "") -> Picture:
         """A matplotlib figure."""
-        return self._keep(figure_uri(figure), alt, caption)
+        return self.keep(figure_uri(figure), alt, caption)
 
     def image(
         self, image: NDArray[np.uint8], alt: str, caption: str = "", most: int = 36_000
     ) -> Picture:
         """A picture of at most about `most` bytes."""
-        return self._keep(image_uri(image, most), alt, caption)
+        return self.keep(image_uri(image, most), alt, caption)
 
-    def _keep(self, uri: str, alt: str, caption: str) -> Picture:
+    def keep(self, uri: str, alt: str, caption: str = "") -> Picture:
+        """A data URI as it is."""
         if len(uri) > self._left:
             return Picture("", alt, caption)
         self._left -= len(uri)

@@ -18,6 +18,7 @@ from harness.inference.table import Cell, Table
 from harness.jobs.folder import WorkFolder
 from harness.jobs.journal import series
 from harness.jobs.spec import Spec
+from harness.metrics.segmentation.calibration import CALIBRATION
 from harness.metrics.segmentation.structure_scores import MEASURES
 from harness.report.data import ReportData
 from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
@@ -162,7 +163,8 @@ def extractors(data: ReportData) -> list[Extractor]:
 def measured_tables(
     work: WorkFolder, tests: Mapping[tuple[str, int], Spec], cohorts: Cohorts = ONE_COHORT
 ) -> dict[str, dict[str, Table]]:
-    """Tables by structure ("mean" of a patient's structures first) and measure.
+    """Tables by structure ("mean" of a patient's structures first) and measure or score of
+    calibration.
 
     Args:
         tests: specs of test scores by arm and replicate; unfinished ones add no cells.
@@ -175,8 +177,8 @@ def measured_tables(
             continue
         with open(path, newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
-                for name in MEASURES:
-                    value = float(row[name]) if row[name] else np.nan
+                for name in (*MEASURES, *CALIBRATION):
+                    value = float(row[name]) if row.get(name) else np.nan
                     group = cells.setdefault(row["structure"], {}).setdefault(name, [])
                     group.append(Cell(row["patient"], seed, arm, value))
     return {

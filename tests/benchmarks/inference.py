@@ -34,7 +34,13 @@ from harness.inference.simulation import (
     summarise,
 )
 
-from .inference_families import OPENKBP, candidates_range, secondaries_range, tuned_rate
+from .inference_families import (
+    OPENKBP,
+    candidates_range,
+    secondaries_range,
+    subgroup_rate,
+    tuned_rate,
+)
 from .inference_layouts import (
     folds_range,
     holes_range,
@@ -244,6 +250,16 @@ def _show_wilcoxon() -> None:
         print(f"{name:22} " + " ".join(f"{100 * rate:6.1f}" for rate in rates))
 
 
+def _show_subgroups() -> None:
+    print("\nTwo groups that do not differ, told apart at 5 % (%); sd of replicate x group")
+    sds = (0.0, 0.003, 0.006, 0.01)
+    print(f"{'patients, spread over patients':32} " + " ".join(f"{sd:>6}" for sd in sds))
+    for sizes, wider in itertools.product(((8, 22), (15, 15), (5, 25)), (1.0, 2.0)):
+        rates = [subgroup_rate(OPENKBP, sizes, 5, sd, 3_000, wider) for sd in sds]
+        what = f"{sizes[0]} and {sizes[1]}, the first {wider:g} times"
+        print(f"{what:32} " + " ".join(f"{100 * rate:6.1f}" for rate in rates))
+
+
 def main(options: list[str]) -> int:
     """Print the whole table, theirs beside ours; exit code 1 if a row is out of tolerance."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks inference")
@@ -269,4 +285,5 @@ def main(options: list[str]) -> int:
     if only is None:
         _show_power()
         _show_wilcoxon()
+        _show_subgroups()
     return 1 if outside else 0

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from harness.base.rng import generator
 from harness.inference.crossed_t import VarianceComponents
 from harness.inference.simulation import Floats, from_mean_squares, summarise, words_of
+from harness.inference.subgroups import group_difference
 
 MARGIN = 0.01
 OPENKBP = VarianceComponents(0.019, 0.006, 0.02)
@@ -138,3 +139,35 @@ def tuned_rate(tried: tuple[int, int], sd: float, repeats: int) -> float:
         words = words_of(found, MARGIN).tolist()
         shares.append(sum(word.startswith("helps") for word in words) / repeats)
     return float(np.mean(shares))
+
+
+def subgroup_rate(
+    spread: VarianceComponents,
+    sizes: tuple[int, int],
+    replicates: int,
+    interaction: float,
+    repeats: int,
+    wider: float = 1.0,
+) -> float:
+    """Share of tables on which two groups of patients that do not differ are said to.
+
+    Args:
+        sizes: patients of both groups.
+        interaction: sd over replicates of what each group has of a replicate for itself.
+        wider: spread over patients of the first group beside the second's.
+    """
+    keys = repr((spread, sizes, replicates, interaction, wider))
+    rng = generator(0, "inference", "subgroups", keys)
+    patients = sum(sizes)
+    inside = np.arange(patients) < sizes[0]
+    by_patient = spread.patient * np.where(inside, wider, 1.0)[:, None]
+    found = 0
+    for _ in range(repeats):
+        d = by_patient * rng.standard_normal((patients, 1))
+        d = d + spread.replicate * rng.standard_normal((1, replicates))
+        d = d + spread.residual * rng.standard_normal((patients, replicates))
+        own = interaction * rng.standard_normal((2, replicates))
+        d = d + np.where(inside[:, None], own[0], own[1])
+        p = group_difference(d[inside], d[~inside]).p
+        found += p is not None and p < 0.05
+    return found / repeats

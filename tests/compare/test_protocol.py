@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,12 @@ def test_the_rule_names_the_question_where_it_adds_and_is_as_ever_where_it_repla
         "secondary": [["traditional", "gan"]],
         "margin": 0.01,
     }
+    groups = {"small": {"words": "w", "groups": {"small": ["a"], "not small": ["b"]}}}
+    asked = Protocol(tmp_path, decision={"subgroups": ["small"], "subgroups_file": "/x/y.csv"})
+    declared = replace(asked.planner, subgroups=groups).rule()
+    assert declared["decision"]["subgroups"] == ["small"]
+    assert "subgroups_file" not in declared["decision"]
+    assert declared["subgroups"] == {"small": groups["small"]["groups"]}
     by_distance = Protocol(tmp_path, decision={"measure": "hd95_mm"}).planner.rule()["decision"]
     assert (by_distance["measure"], by_distance["margin"]) == ("hd95_mm", 1.0)
     pair = ("traditional+nothing", "traditional+gan:added")

@@ -154,6 +154,19 @@ def test_a_relative_root_is_seen_from_the_file(
     assert root("ct", Path("a.yaml")) == str(study / "ct")
 
 
+def test_a_file_of_subgroups_is_seen_from_the_experiment_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study").mkdir()
+    path = tmp_path / "study" / "a.yaml"
+    path.write_text("name: x\ndecision: {subgroups_file: centres.csv}")
+    own = load_experiment(path).decision.subgroups_file
+    assert own == str(path.parent / "centres.csv")
+    given = load_experiment(path, ["decision.subgroups_file=other.csv"]).decision.subgroups_file
+    assert given == str(tmp_path / "other.csv")
+
+
 def test_the_root_is_expanded_where_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/somewhere")
     loaded = parse_experiment("name: x\ndata: {source: dicom, root: ~/ct}", "a")

@@ -110,6 +110,7 @@ def test_nothing_of_this_machine_is_stored() -> None:
             "data.root=/home/doe/patients",
             "metrics.inception_weights=/home/doe/weights-inception.pth",
             "metrics.torchscript=/home/doe/radimagenet.pt",
+            "decision.subgroups_file=/home/doe/centres.csv",
             "tracking.uri=sqlite:////home/doe/mlflow.db",
         )
     )
@@ -117,6 +118,7 @@ def test_nothing_of_this_machine_is_stored() -> None:
     assert "<data.root>" in text
     assert "weights-inception.pth" in text
     assert "radimagenet.pt" in text
+    assert "centres.csv" in text
 
 
 @pytest.mark.parametrize(

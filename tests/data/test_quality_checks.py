@@ -32,6 +32,7 @@ def patients(count: int = 12) -> dict[str, Known]:
             median_hu={"parotid_left": -10.0 + 3 * n, "parotid_right": -12.0 + 3 * n},
             air={"parotid_left": 0.01, "parotid_right": 0.0},
             histogram=histogram(30),
+            metal_ml=0.0,
             labels=(),
         )
         found[f"p-{n:02d}"] = Known(scan_summary, {"parotid_left": 170.0, "parotid_right": 90.0})

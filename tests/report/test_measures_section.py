@@ -12,6 +12,7 @@ from factories.report import Material, in_memory
 from page_reader import Page
 from scipy import stats
 
+from harness.inference.crossed_t import crossed_weighted_t
 from harness.inference.scores_file import read_scores_file
 from harness.metrics.segmentation.structure_scores import MEASURES
 from harness.report.data import ReportData
@@ -60,6 +61,7 @@ def test_means_have_the_interval_of_the_crossed_design(material: Material, tmp_p
     ]
     shown = [("1.400", f"{low:.3f} to {high:.3f}")] * 2 + [("1.4", f"{low:.1f} to {high:.1f}")] * 3
     shown.append(("+140", f"+{100 * low:.0f} to +{100 * high:.0f}"))
+    shown += [("no probabilities", "")] * 2
     for _, lines in (first, left, right):
         for line in lines:
             failed = lines is right[1] and line.arm == "none"
@@ -69,6 +71,37 @@ def test_means_have_the_interval_of_the_crossed_design(material: Material, tmp_p
     row = ["none", *(f"{mean}{interval}" for mean, interval in shown), "3 of 27"]
     assert row in page.rows
     assert "No interval" not in page.text
+
+
+def test_calibration_stands_by_arm_and_labels_have_no_number(
+    material: Material, tmp_path: Path
+) -> None:
+    data = measured(material, 6, 3, lambda patient, replicate: 1.0)
+    assert data.comparison is not None
+    for (arm, seed), spec in data.comparison.tests.items():
+        path = material.work.job(spec).path / "scores.csv"
+        rows = list(csv.DictReader(path.read_text().splitlines()))
+        for row in rows:
+            place = int(row["patient"].removeprefix("pt_")) - 200
+            value = "" if arm == "none" else (place + seed - 1000) / 100
+            row |= {"ece": value, "brier": value}
+        with open(path, "w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    first, *_ = make_measures(data).structures
+    lines = {line.arm: line.values[-2:] for line in first[1]}
+    assert lines["none"] == [("no probabilities", "")] * 2
+    table = np.arange(6)[:, None] / 100 + np.arange(3) / 100
+    low, high = crossed_weighted_t(table).interval_95 or (0, 0)
+    shown = f"{low:.4f} to {high:.4f}".replace("-", "\u2212")
+    assert lines["traditional"] == [("0.0350", shown)] * 2
+    page = Page(write_report(data, tmp_path).read_text())
+    assert ["no probabilities"] * 2 in [row[-3:-1] for row in page.rows]
+    with open(tmp_path / "scores.csv", newline="") as file:
+        cells = {(r["arm"], r["patient"], r["replicate"]): r for r in csv.DictReader(file)}
+    assert cells["traditional", "pt_202", "1001"]["ece"] == "0.03"
+    assert cells["none", "pt_202", "1001"]["brier"] == ""
 
 
 def test_without_an_interval_the_page_says_why(material: Material, tmp_path: Path) -> None:
@@ -103,5 +136,5 @@ def test_the_table_of_scores_has_them_and_is_still_one_of_scores(
     assert read.table.cells == data.table.cells
     assert read.notes == (
         "columns that are not read: hd95_mm, surface_distance_mm, surface_dice, volume_ml, "
-        "predicted_ml, volume_error_ml, volume_error",
+        "predicted_ml, volume_error_ml, volume_error, ece, brier",
     )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from factories.tiny import Tiny, digest_for, tiny_experiment, tiny_scan
+from PIL import Image
 from scipy import ndimage
 
+from harness.base.files import read_json
 from harness.data.pairs.placement import Placement
 from harness.data.pairs.store import LoadedScan, write_scan
 from harness.jobs.checkpoint import load_weights
@@ -20,6 +24,7 @@ from harness.metrics.images.mask_shape import largest
 from harness.metrics.segmentation.structure_scores import MEASURES
 from harness.models.unet import make_unet
 from harness.work.evaluate.segmentation_scores import spacing_mm
+from harness.work.evaluate.slice_pictures import EDGE_PX
 
 
 def trained(tiny: Tiny, arm: str = "none") -> Input:
@@ -98,6 +103,13 @@ def test_dice_is_that_of_the_thresholded_network_on_the_source_grid(tmp_path: Pa
     assert int(found["structure"]["predicted"]) == mask.sum()
     assert found["mean"]["dice"] == found["structure"]["dice"]
     assert found["mean"]["patient_digest"] == digest_for("p5")
+    with torch.no_grad():
+        p = network(torch.from_numpy(window)[:, None])[:, 0].sigmoid().double().ravel().numpy()
+    bins, inside = np.digitize(p, np.arange(1, 15) / 15), truth.ravel()
+    parts = [(p[bins == n], inside[bins == n]) for n in set(bins.tolist())]
+    error = sum(len(one) * abs(one.mean() - two.mean()) for one, two in parts) / len(p)
+    assert float(found["structure"]["ece"]) == pytest.approx(error, abs=1e-6)
+    assert float(found["mean"]["brier"]) == pytest.approx(((p - inside) ** 2).mean(), abs=1e-6)
 
 
 def test_gland_outside_frame_and_slice_range_counts_as_missed(tmp_path: Path) -> None:
@@ -201,6 +213,60 @@ def test_the_jobs_values_are_the_patients_means_by_digest(tmp_path: Path) -> Non
     assert tuple(measures) == MEASURES
     for name in MEASURES:
         assert measures[name] == {digest_for("p5"): float(mean[name])}
+
+
+def test_a_patients_calibration_is_the_mean_of_the_sides_within_the_frames(tmp_path: Path) -> None:
+    """Every pixel says sigmoid(5): the left frames are full, of the right ones a quarter is."""
+    found = rows_of(scored(tmp_path, OBLONG, frame_block(1, 4), frame_block(4, 5)))
+    p = 1 / (1 + np.exp(-5.0))
+    for structure, share in (("structure_left", 1.0), ("structure_right", 0.25)):
+        assert float(found[structure]["ece"]) == pytest.approx(abs(p - share), abs=1e-6)
+        brier = share * (1 - p) ** 2 + (1 - share) * p**2
+        assert float(found[structure]["brier"]) == pytest.approx(brier, abs=1e-6)
+    sides = [float(found[f"structure_{side}"]["ece"]) for side in ("left", "right")]
+    assert float(found["mean"]["ece"]) == pytest.approx(sum(sides) / 2)
+
+
+def test_validation_patients_have_neither_calibration_nor_pictures(tmp_path: Path) -> None:
+    tiny = Tiny(tmp_path)
+    segmenter = trained(tiny)
+    for n, role in enumerate(tiny.roles):
+        if role == "validation":
+            write_scan(tiny.store_folder / "scans" / digest_for(f"p{n}"), tiny_scan(64))
+    job = tiny.must(tiny.specs.validation_score(tiny.store, segmenter))
+    assert "ece" not in rows_of(job)["mean"]
+    assert not (job.path / "slices.json").exists()
+
+
+def test_the_slice_with_most_of_the_structure_is_kept_with_its_outlines(tmp_path: Path) -> None:
+    """A frame of 64 x 64 mm is predicted, two pieces are contoured; a pixel is a third of a mm."""
+    left, right = frame_block(1, 2), np.zeros((6, 80, 80), bool)
+    left[2, 30:] = False  # slice 1 has more of it
+    right[1, 72:76, 4:8] = True
+    kept = read_json(scored(tmp_path, OBLONG, left, right).path / "slices.json")["p5"]
+    assert kept["slice"] == 1
+    width, height = kept["size"]
+    assert max(width, height) == EDGE_PX
+    # The contours reach from row 8 to 76 and column 4 to 72: with the margin the whole slice.
+    per_px = 80 / EDGE_PX
+    areas = {name: area(kept[name]) * per_px**2 for name in ("truth", "predicted")}
+    assert areas["truth"] == pytest.approx(64 * 64 + 16, rel=0.01)
+    assert areas["predicted"] == pytest.approx(64 * 64, rel=0.01)
+    content = base64.b64decode(kept["ct"].partition("base64,")[2])
+    with Image.open(io.BytesIO(content)) as picture:
+        assert picture.size == (width, height)
+        # 0 HU in the window -324 to 176.
+        assert np.asarray(picture.convert("L")).mean() == pytest.approx(324 / 500 * 255, abs=1)
+
+
+def area(path: str) -> float:
+    """Of the polygons of an SVG path, by the shoelace formula."""
+    total = 0.0
+    for part in path.split("Z")[:-1]:
+        points = np.array([[float(v) for v in p.split()] for p in part.lstrip("M").split("L")])
+        x, y = points.T
+        total += abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+    return total
 
 
 def test_spacing_is_that_of_the_arrays_axes(tmp_path: Path) -> None:

@@ -263,6 +263,8 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "decision.secondary": ([], TEST),
     "decision.measure": ("hd95_mm", TEST),
     "decision.margin": (0.02, TEST),
+    "decision.subgroups": (["small"], TEST),
+    "decision.subgroups_file": ("/elsewhere/groups.csv", NONE),  # the groups in it enter the rule
     "decision.assumed.patient": (0.03, NONE),
     "decision.assumed.replicate": (0.01, NONE),
     "decision.assumed.residual": (0.03, NONE),

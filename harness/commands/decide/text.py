@@ -120,7 +120,7 @@ def _numbers(effect: Mapping[str, Any], margin: float) -> Iterator[str]:
 
 def _freedom(effect: Mapping[str, Any]) -> str:
     """Degrees of freedom, and how their t quantiles are mixed."""
-    df = ", ".join(map(str, effect["df"]))
+    df = ", ".join(f"{each:g}" for each in effect["df"])
     if len(effect["df"]) == 1:
         return f"{df} degrees of freedom"
     weights = ", ".join(f"{100 * weight:.0f}" for weight in effect["weights"])

@@ -14,6 +14,7 @@ HU_EDGES = np.arange(-1024, 2049, 32)
 """Edges of the histogram's bins, HU; what lies beyond counts in the outermost ones."""
 
 AIR_HU = -500.0
+METAL_HU = 2500
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class ScanSummary:
         median_hu: inside each contoured structure.
         air: share of each contoured structure's voxels below `AIR_HU`.
         histogram: voxels of the scan per bin of `HU_EDGES`.
+        metal_ml: above `METAL_HU` in the slices that hold a contoured structure.
         labels: names of the contoured regions as the planning system wrote them, () if unknown.
     """
 
@@ -36,6 +38,7 @@ class ScanSummary:
     median_hu: Mapping[str, float]
     air: Mapping[str, float]
     histogram: tuple[int, ...]
+    metal_ml: float
     labels: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -51,6 +54,8 @@ class ScanSummary:
 
 def scan_summary(scan: Scan) -> ScanSummary:
     voxel_ml = abs(float(np.linalg.det(scan.affine[:3, :3]))) / 1000
+    levels = np.any([m.any(axis=(1, 2)) for m in scan.masks.values()], axis=0)
+    metal = int((scan.hu[levels] > METAL_HU).sum())
     clipped = np.clip(scan.hu, HU_EDGES[0], HU_EDGES[-1] - 1)
     return ScanSummary(
         shape=scan.hu.shape,  # type: ignore[arg-type]
@@ -59,5 +64,6 @@ def scan_summary(scan: Scan) -> ScanSummary:
         median_hu={n: float(np.median(scan.hu[m])) for n, m in scan.masks.items()},
         air={n: round(float((scan.hu[m] < AIR_HU).mean()), 4) for n, m in scan.masks.items()},
         histogram=tuple(np.histogram(clipped, HU_EDGES)[0].tolist()),
+        metal_ml=round(metal * voxel_ml, 4),
         labels=scan.labels,
     )

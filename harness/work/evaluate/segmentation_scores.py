@@ -13,6 +13,10 @@ where a score is not defined, and
     note            where a rule rather than the masks decided, why
     voxels, predicted   voxels of truth and prediction; row `mean`: of the sides together
     tolerance_mm    what surface Dice forgives on this scan's grid
+    ece, brier      of test patients: calibration of the network's own probabilities over every
+                    pixel of the structure's frames, on the frames' grid, before pasting, threshold
+                    and largest component; empty where it gives labels
+`slices.json` of test patients: what `slice_pictures` keeps to be looked at.
 """
 
 from __future__ import annotations
@@ -24,13 +28,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import RuleError
-from harness.base.files import csv_text, write_text
-from harness.data.pairs.framing import Framing, channel_of, frames, paste
+from harness.base.files import csv_text, write_json, write_text
+from harness.data.pairs.framing import Framing, channel_of, frames, mask_frames, paste
 from harness.data.pairs.neighbours import places_in_scan
 from harness.data.pairs.placement import Placement
 from harness.data.pairs.store import LoadedScan, ScanRecord, Store
 from harness.jobs.context import Context
 from harness.metrics.images.mask_shape import largest
+from harness.metrics.segmentation.calibration import CALIBRATION, calibration
 from harness.metrics.segmentation.measures import Spacing, Value, diagonal_mm
 from harness.metrics.segmentation.structure_scores import (
     MEASURES,
@@ -38,6 +43,7 @@ from harness.metrics.segmentation.structure_scores import (
     structure_scores,
     tolerance_mm,
 )
+from harness.work.evaluate.slice_pictures import slice_picture
 from harness.work.train.networks import Segmenter, segmenter, trained
 
 
@@ -62,29 +68,41 @@ def score_validation_patients(context: Context) -> None:
 def _score_role(context: Context, role: str) -> None:
     store = Store.open(context.input("store") / "store")
     network = trained(context, "segmenter", segmenter)
-    table = []
+    table, pictures = [], {}
     for record in store.scans(role):
-        table += _score(record, network, store)
+        rows, pictures[record.patient] = _score(record, network, store)
+        table += rows
     path = context.folder.path / "scores.csv"
     write_text(path, csv_text(list(table[0]), [[row[name] for name in table[0]] for row in table]))
+    files = [path]
+    if role == "test":
+        files.append(context.folder.path / "slices.json")
+        write_json(files[-1], pictures)
     means = {row["patient_digest"]: row for row in table if row["structure"] == "mean"}
     measures = {name: {digest: row[name] for digest, row in means.items()} for name in MEASURES}
-    context.finish([path], {"measures": measures})
+    context.finish(files, {"measures": measures})
 
 
-def _score(record: ScanRecord, network: Segmenter, store: Store) -> list[dict[str, Any]]:
-    """Rows of one patient: one per contoured structure, and their mean."""
-    scan = record.load()
+def _score(
+    record: ScanRecord, network: Segmenter, store: Store
+) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Rows of one patient, one per structure and their mean; picture of a test patient."""
+    scan, tested = record.load(), record.role == "test"
     spacing, framing = spacing_mm(scan.affine), Framing.of(store.meta)
-    rows, sides = [], {}
+    rows, sides, masks = [], {}, {}
     for structure, truth in scan.masks.items():
-        mask = _segmented(scan, structure, network, store)
+        masks[structure], calibrated = _segmented(scan, structure, network, store)
         largest_mm = frame_diagonal_mm(scan.placements[structure], framing, spacing)
-        sides[structure] = structure_scores(mask, truth, spacing, largest_mm)
-        voxels = int(truth.sum()), int(mask.sum())
+        sides[structure] = structure_scores(masks[structure], truth, spacing, largest_mm)
+        voxels = int(truth.sum()), int(masks[structure].sum())
         rows.append(_row(record, structure, sides[structure], voxels, spacing))
+        rows[-1] |= calibrated if tested else {}
     together = sum(row["voxels"] for row in rows), sum(row["predicted"] for row in rows)
-    return [*rows, _row(record, "mean", patient_scores(sides), together, spacing)]
+    mean = _row(record, "mean", patient_scores(sides), together, spacing)
+    for name in CALIBRATION if tested else ():
+        known = [row[name] for row in rows if row[name] is not None]
+        mean[name] = float(np.mean(known)) if known else None
+    return [*rows, mean], slice_picture(scan, masks, framing) if tested else None
 
 
 def spacing_mm(affine: NDArray[np.float64]) -> Spacing:
@@ -103,8 +121,8 @@ def frame_diagonal_mm(placement: Placement, framing: Framing, spacing: Spacing) 
 
 def _segmented(
     scan: LoadedScan, structure: str, network: Segmenter, store: Store
-) -> NDArray[np.bool_]:
-    """The structure as the network sees it, on the scan's own grid."""
+) -> tuple[NDArray[np.bool_], dict[str, float | None]]:
+    """The structure as the network sees it, on the scan's own grid, and how it is calibrated."""
     framing, placement = Framing.of(store.meta), scan.placements[structure]
     name, mirrored = channel_of(structure, store.meta["mirror"])
     channel = store.channels.index(name)
@@ -115,7 +133,9 @@ def _segmented(
     pasted = paste(inside, hu.shape, scan.affine, placement, framing, mirrored)
     whole = np.zeros(scan.hu.shape, bool)
     whole[first : last + 1] = largest(pasted > 0.5)[0]
-    return whole
+    truth = scan.masks[structure][first : last + 1]
+    framed = mask_frames(truth, scan.affine, placement, framing, mirrored)
+    return whole, calibration(inside, framed)
 
 
 def _row(

@@ -23,7 +23,7 @@ from harness.data.scan import Excluded, Reference, Source
 from harness.work.prepare.kept_scan import keep_scan
 from harness.work.prepare.parallel import read_each
 
-INDEX_VERSION = 5
+INDEX_VERSION = 6
 
 
 @dataclass(frozen=True)
