@@ -252,7 +252,25 @@ def decide(
         ),
     ],
     baseline: Annotated[str | None, typer.Option(metavar="ARM", help="what is to beat")] = None,
-    candidate: Annotated[str | None, typer.Option(metavar="ARM", help="what may beat it")] = None,
+    candidate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ARM", help="what may beat it; of several, all are adjusted for their number"
+        ),
+    ] = None,
+    looked_at: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="candidates looked at on these patients before, which count as well"
+        ),
+    ] = 0,
+    looks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,...",
+            help="numbers of replicates at which you declared to look, such as 5,8,10",
+        ),
+    ] = None,
     margin: Annotated[
         float | None,
         typer.Option(
@@ -325,7 +343,7 @@ def decide(
     request = DecideRequest(
         scores,
         baseline,
-        candidate,
+        tuple(candidate or ()),
         margin,
         tuple(secondary or ()),
         output,
@@ -335,6 +353,8 @@ def decide(
         tuple(deterministic or ()),
         unpaired,
         other_centres,
+        looked_at,
+        looks,
     )
     console = Console(quiet=quiet)
     found = decide_scores(request, console)

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.rng import generator
 from harness.inference.crossed_t import table_status
 
 Floats = NDArray[np.float64]
@@ -82,7 +81,7 @@ def posterior(d: Floats, scale: float) -> Floats:
     """Draws of the effect (kept draws x chains), always the same of the same table."""
     patients, replicates = d.shape
     chains = min(MOST_CHAINS, CELLS_AT_ONCE // d.size)
-    rng = generator(0, "inference", "companion", patients, replicates)
+    rng = np.random.default_rng(d.shape)
     there = np.isfinite(d)
     holes = np.argwhere(~there)
     full = np.broadcast_to(np.where(there, d, np.nanmean(d)), (chains, *d.shape)).copy()

@@ -11,6 +11,8 @@ from harness.base.errors import ConfigError, DataError
 from harness.base.text import meant
 from harness.config.measures import DICE, Measure
 from harness.inference.decision import DecisionRule
+from harness.inference.layout import CROSSED
+from harness.inference.looks import look_at
 from harness.inference.score_columns import NAMED_BY_WORD, Columns
 from harness.inference.scores_file import ScoresFile, read_scores_file
 from harness.inference.table import Table
@@ -27,7 +29,7 @@ class DecideRequest:
 
     Attributes:
         scores: CSV file.
-        baseline, candidate: of the primary comparison.
+        baseline, candidates: of the primary comparison; several candidates are one family.
         margin: smallest difference that matters, in the unit of the values; None: not said.
         secondary: further comparisons, each BASELINE:CANDIDATE.
         output: of the figure; None: no figure.
@@ -36,11 +38,13 @@ class DecideRequest:
         values: columns of values, of which one is decided; empty: `value`.
         deterministic: arms in which nothing is random, so that their replicates are equal.
         unpaired, other_centres: as in `Layout`.
+        looked_at: candidates that were looked at on these patients before.
+        looks: numbers of replicates at which it was declared to look, with commas; None: at all.
     """
 
     scores: Path
     baseline: str | None = None
-    candidate: str | None = None
+    candidates: tuple[str, ...] = ()
     margin: float | None = None
     secondary: tuple[str, ...] = ()
     output: Path | None = None
@@ -50,6 +54,8 @@ class DecideRequest:
     deterministic: tuple[str, ...] = ()
     unpaired: bool = False
     other_centres: bool | None = None
+    looked_at: int = 0
+    looks: str | None = None
 
     @property
     def measured(self) -> Measure:
@@ -69,6 +75,11 @@ def check_options(request: DecideRequest) -> None:
         raise ConfigError(
             f"--better must be {HIGHER} or {LOWER}, but got '{request.better}'; a Dice is better "
             f"{HIGHER}, a distance {LOWER}"
+        )
+    if request.looked_at < 0:
+        raise ConfigError(
+            f"--looked-at must be 0 or more, but got {request.looked_at}; it is how many other "
+            "candidates were looked at on these patients before"
         )
     if len(request.values) > 1:
         raise ConfigError(
@@ -120,39 +131,71 @@ def declared_rule(request: DecideRequest, table: Table) -> DecisionRule:
             f"a comparison needs two arms, but got only '{arms[0]}' in '{request.scores}'; add the "
             "rows of another one"
         )
-    baseline, candidate = _primary(request, arms)
+    baseline, candidates = _primary(request, arms)
     secondary = tuple(_pair(text, arms) for text in request.secondary)
-    pairs = [(baseline, candidate), *secondary]
+    pairs = [*((baseline, candidate) for candidate in candidates), *secondary]
     for index, pair in enumerate(pairs):
         if pair[0] == pair[1]:
             raise ConfigError(
                 f"a comparison needs two arms, but got '{pair[0]}' twice; name another one"
             )
         if {*pair} in [{*other} for other in pairs[:index]]:
+            again = f"--candidate {pair[1]}" if index < len(candidates) else "this --secondary"
             raise ConfigError(
                 f"each pair of arms is compared once, but got '{pair[0]}:{pair[1]}' again; leave "
-                "this --secondary out"
+                f"{again} out"
             )
     margin = VALUE.margin if request.margin is None else request.margin
-    return DecisionRule(baseline, candidate, margin, secondary, request.measured)
+    return DecisionRule(
+        baseline,
+        candidates[0],
+        margin,
+        secondary,
+        request.measured,
+        tuple(candidates[1:]),
+        request.looked_at,
+        _looks(request, table),
+    )
 
 
-def _primary(request: DecideRequest, arms: Sequence[str]) -> tuple[str, str]:
-    given = {"--baseline": request.baseline, "--candidate": request.candidate}
-    for option, name in given.items():
-        if name is not None:
-            check_arm(name, arms, option)
-    one = request.baseline or request.candidate
-    if len(arms) == 2 and one is not None:  # the other one can only be the other one
-        other = next(arm for arm in arms if arm != one)
-        return request.baseline or other, request.candidate or other
-    if request.baseline is None or request.candidate is None:
-        lacking = " and ".join(option for option, name in given.items() if name is None)
+def _looks(request: DecideRequest, table: Table) -> tuple[int, ...]:
+    """The declared looks, of which the table is one."""
+    if request.looks is None:
+        return ()
+    try:
+        looks = tuple(int(part) for part in request.looks.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"--looks must be numbers with commas between them, but got '{request.looks}'; name "
+            "e.g. 5,8,10"
+        ) from None
+    if table.layout != CROSSED:
+        raise ConfigError(
+            "--looks is for patients and replicates alone, but got a table of another layout; "
+            "leave it out"
+        )
+    look_at(len(table.replicates), looks)
+    return looks
+
+
+def _primary(request: DecideRequest, arms: Sequence[str]) -> tuple[str, Sequence[str]]:
+    if request.baseline is not None:
+        check_arm(request.baseline, arms, "--baseline")
+    for name in request.candidates:
+        check_arm(name, arms, "--candidate")
+    if len(arms) == 2 and bool(request.baseline) != bool(request.candidates):
+        # The other one can only be the other one.
+        one = request.baseline or request.candidates[0]
+        (other,) = (arm for arm in arms if arm != one)
+        return request.baseline or other, request.candidates or [other]
+    given = {"--baseline": request.baseline, "--candidate": request.candidates}
+    if request.baseline is None or not request.candidates:
+        lacking = " and ".join(option for option, named in given.items() if not named)
         raise ConfigError(
             f"{lacking} must name an arm, but got nothing; the file has {', '.join(arms)}: the "
             "difference is candidate - baseline"
         )
-    return request.baseline, request.candidate
+    return request.baseline, request.candidates
 
 
 def _pair(text: str, arms: Sequence[str]) -> tuple[str, str]:
@@ -184,5 +227,5 @@ def check_arm(name: str, arms: Sequence[str], option: str) -> None:
 
 def compared_arms(table: Table, rule: DecisionRule) -> list[str]:
     """The arms that the comparisons name, in the order of the file."""
-    pairs = [(rule.baseline, rule.candidate), *rule.secondary]
+    pairs = [*rule.primaries, *rule.secondary]
     return [arm for arm in table.arms if any(arm in pair for pair in pairs)]
