@@ -272,16 +272,17 @@ def decide(
         ),
     ] = None,
     margin: Annotated[
-        float | None,
+        list[float] | None,
         typer.Option(
             help="smallest difference that matters, in the unit of value; default: 0.01 for values "
-            "in 0 to 1"
+            "in 0 to 1; once for each --value"
         ),
     ] = None,
     better: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            metavar="higher|lower", help="which values are better; default: higher in 0 to 1"
+            metavar="higher|lower",
+            help="which values are better; default: higher in 0 to 1; once for each --value",
         ),
     ] = None,
     secondary: Annotated[
@@ -295,7 +296,15 @@ def decide(
     patient: Column = None,
     replicate: Column = None,
     arm: Column = None,
-    value: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help=COLUMN)] = None,
+    value: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN", help="column of that name; of several measures, all must succeed"
+        ),
+    ] = None,
+    any_may: Annotated[
+        bool, typer.Option("--any", help="of several measures, any may succeed: each is adjusted")
+    ] = False,
     cluster: Annotated[
         str | None,
         typer.Option(
@@ -334,8 +343,8 @@ def decide(
 
     Patients and replicates both count as random.
     """
-    from harness.commands.decide.command import decide_scores
-    from harness.commands.decide.request import DecideRequest
+    from harness.commands.decide.command import decide_measures
+    from harness.commands.decide.request import DecideRequest, of_each_measure
     from harness.commands.decide.text import lines
     from harness.inference.score_columns import Columns
 
@@ -344,12 +353,12 @@ def decide(
         scores,
         baseline,
         tuple(candidate or ()),
-        margin,
+        None,
         tuple(secondary or ()),
         output,
-        better,
+        None,
         Columns(patient, replicate, arm, None, cluster, centre, fold, cohort, named),
-        tuple(value or ()),
+        None,
         tuple(deterministic or ()),
         unpaired,
         other_centres,
@@ -357,7 +366,8 @@ def decide(
         looks,
     )
     console = Console(quiet=quiet)
-    found = decide_scores(request, console)
+    each = of_each_measure(request, value or [], margin or [], better or [])
+    found = decide_measures(each, console, any_may)
     if json:
         emit_json(found)
     else:

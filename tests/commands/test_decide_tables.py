@@ -165,7 +165,10 @@ def test_unpaired_replicates_need_no_common_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--value", "dice", "--value", "hd95"), "must name one column, as a margin is that of on"),
+        (
+            ("--value", "dice", "--value", "hd95"),
+            "--margin must be given once for each --value, in",
+        ),
         (("--value", "dice"), "--value must name a column of '"),
         (("--other-centres",), "need a column of centres, but got none in '"),
         (("--these-centres",), "name it with --centre COLUMN"),

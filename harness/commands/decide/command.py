@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from harness.base.console import Console
+from harness.base.errors import ConfigError
 from harness.base.files import write_bytes
 from harness.base.text import MINUS
 from harness.commands.decide.checks import alike, check_values, missing, notes_on
@@ -26,6 +29,7 @@ from harness.commands.decide.request import (
 from harness.commands.output_folder import unwritable
 from harness.figures.arms import PairedDots, paired_differences
 from harness.figures.style import short_name, style
+from harness.inference.co_primaries import common_sentence, common_word
 from harness.inference.companion import companion
 from harness.inference.decision import decide
 from harness.inference.effect import Effect
@@ -38,9 +42,47 @@ LABEL = 56
 """So many letters of the axis' label fit on a line."""
 
 
-def decide_scores(request: DecideRequest, console: Console) -> dict[str, Any]:
+def decide_measures(
+    requests: Sequence[DecideRequest], console: Console, any_may: bool = False
+) -> dict[str, Any]:
+    """What `decide_scores` says, or of several measures that are primary together what it says of
+    each, with the word that they have in common.
+
+    Args:
+        any_may: any of them may succeed, so that each has a word of its own and all are adjusted.
+
+    Raises:
+        ConfigError, DataError: as of `decide_scores`, or several looks at several measures.
+    """
+    if len(requests) == 1:
+        return decide_scores(requests[0], console)
+    number = len(requests) if any_may else 1
+    asked = [replace(r, looked_at=number * (r.looked_at + len(r.candidates)) - 1) for r in requests]
+    if any(r.looks or len(r.candidates) > 1 or r.looked_at for r in requests):
+        raise ConfigError(
+            "several of --value go with one --candidate and one look, but got more; these were "
+            "never tried together"
+        )
+    effects: dict[str, Effect] = {}
+    measures = {
+        str(request.value): decide_scores(request, console, effects)
+        for request in (asked if any_may else requests)
+    }
+    verdict = None if any_may else common_sentence(effects)
+    return {"figure": None, "all_must_succeed": not any_may, "verdict": verdict} | {
+        "word": None if any_may else common_word(effects),
+        "measures": measures,
+    }
+
+
+def decide_scores(
+    request: DecideRequest, console: Console, primaries: dict[str, Effect] | None = None
+) -> dict[str, Any]:
     """Effects with their verdicts, and what stands beside them, as plain data; the figure, where it
     is asked for.
+
+    Args:
+        primaries: gets the primary effect, by the name of the values.
 
     Raises:
         ConfigError, DataError: the options or the file break a rule.
@@ -59,6 +101,8 @@ def decide_scores(request: DecideRequest, console: Console) -> dict[str, Any]:
         console.warn(note)
     effects = decide(table, rule)
     primary = effects[0]
+    if primaries is not None:
+        primaries[str(request.value)] = primary
     differences = [_differences(table, effect) for effect in effects]
     if path is not None:
         _write(_figure(table, primary, rule.margin), path)

@@ -35,7 +35,7 @@ class DecideRequest:
         output: of the figure; None: no figure.
         better: which values are better, `higher` or `lower`; None: not said.
         columns: what the file calls them, but for the values.
-        values: columns of values, of which one is decided; empty: `value`.
+        value: the column of values; None: `value`.
         deterministic: arms in which nothing is random, so that their replicates are equal.
         unpaired, other_centres: as in `Layout`.
         looked_at: candidates that were looked at on these patients before.
@@ -50,7 +50,7 @@ class DecideRequest:
     output: Path | None = None
     better: str | None = None
     columns: Columns = NAMED_BY_WORD
-    values: tuple[str, ...] = ()
+    value: str | None = None
     deterministic: tuple[str, ...] = ()
     unpaired: bool = False
     other_centres: bool | None = None
@@ -60,7 +60,8 @@ class DecideRequest:
     @property
     def measured(self) -> Measure:
         """What the values are: the file does not say it, so the sentences do not either."""
-        return replace(VALUE, lower_is_better=self.better == LOWER)
+        named = replace(VALUE, name=self.value or VALUE.name, title=self.value or VALUE.title)
+        return replace(named, lower_is_better=self.better == LOWER)
 
 
 def check_options(request: DecideRequest) -> None:
@@ -81,11 +82,40 @@ def check_options(request: DecideRequest) -> None:
             f"--looked-at must be 0 or more, but got {request.looked_at}; it is how many other "
             "candidates were looked at on these patients before"
         )
-    if len(request.values) > 1:
+
+
+def of_each_measure(
+    request: DecideRequest,
+    values: Sequence[str],
+    margins: Sequence[float],
+    better: Sequence[str],
+) -> list[DecideRequest]:
+    """One request for each column of values, with its own margin and direction.
+
+    Raises:
+        ConfigError: several columns and not as many margins or directions, or a figure of them.
+    """
+    counts = {"--margin": len(margins), "--better": len(better)}
+    for option, count in counts.items():
+        if count > max(1, len(values)) or (len(values) > 1 and count != len(values)):
+            raise ConfigError(
+                f"{option} must be given once for each --value, in their order, but got {count} "
+                f"for {max(1, len(values))}; a margin and a direction are those of one measure"
+            )
+    if len(values) < 2:
+        one, way = next(iter(margins), None), next(iter(better), None)
+        return [replace(request, value=next(iter(values), None), margin=one, better=way)]
+    if len(set(values)) < len(values):
+        raise ConfigError(f"--value must name each column once, but got {', '.join(values)}")
+    if request.output is not None:
         raise ConfigError(
-            "--value must name one column, as a margin is that of one measure, but got "
-            f"{', '.join(request.values)}; decide each by a command of its own"
+            f"--output draws one measure, but got {len(values)} of --value; draw each by a command "
+            "of its own"
         )
+    return [
+        replace(request, value=value, margin=margin, better=way)
+        for value, margin, way in zip(values, margins, better, strict=True)
+    ]
 
 
 def figure_path(request: DecideRequest) -> Path | None:
@@ -111,8 +141,7 @@ def read_scores(request: DecideRequest) -> ScoresFile:
     Raises:
         ConfigError, DataError: it cannot be read, or has no centres that an option is about.
     """
-    value = request.values[0] if request.values else None
-    found = read_scores_file(request.scores, replace(request.columns, value=value))
+    found = read_scores_file(request.scores, replace(request.columns, value=request.value))
     layout = found.table.layout
     if request.other_centres is not None and not layout.centre:
         raise ConfigError(

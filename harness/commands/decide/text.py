@@ -20,7 +20,15 @@ FEW_PATIENTS, FEW_REPLICATES = 30, 10
 
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
-    """The answer line by line: the verdict, what stands beside it, the further comparisons."""
+    """The answer line by line: the verdict, what stands beside it, the further comparisons; of
+    several measures the common verdict first."""
+    if "measures" in found:
+        if found["verdict"]:
+            yield f"{typeset(found['verdict'])} Every measure by itself:"
+        for about in found["measures"].values():
+            yield ""
+            yield from lines(about)
+        return
     effects, margin = found["effects"], found["margin"]
     primary, *others = effects
     yield typeset(primary["sentence"])
