@@ -6,12 +6,16 @@ __all__, __getattr__ = door(
     __name__,
     {
         "inference.table": "Cell Table",
+        "inference.layout": "Layout",
         "inference.scores_file": "read_scores_file",
         "inference.score_columns": "Columns",
         "inference.decision": "DecisionRule decide",
         "inference.effect": "Effect",
         "inference.crossed_t": "crossed_weighted_t Inference VarianceComponents",
         "inference.verdict_text": "verdict",
+        "inference.companion": "companion",
+        "inference.co_primaries": "common_word",
+        "inference.looks": "look_levels",
         "inference.power": "smallest_detectable_effect patients_needed replicates_needed "
         "equivalence_in_reach",
     },

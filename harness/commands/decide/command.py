@@ -56,8 +56,6 @@ def decide_measures(
     """
     if len(requests) == 1:
         return decide_scores(requests[0], console)
-    number = len(requests) if any_may else 1
-    asked = [replace(r, looked_at=number * (r.looked_at + len(r.candidates)) - 1) for r in requests]
     if any(r.looks or len(r.candidates) > 1 or r.looked_at for r in requests):
         raise ConfigError(
             "several of --value go with one --candidate and one look, but got more; these were "
@@ -65,8 +63,10 @@ def decide_measures(
         )
     effects: dict[str, Effect] = {}
     measures = {
-        str(request.value): decide_scores(request, console, effects)
-        for request in (asked if any_may else requests)
+        str(request.value): decide_scores(
+            replace(request, looked_at=len(requests) - 1) if any_may else request, console, effects
+        )
+        for request in requests
     }
     verdict = None if any_may else common_sentence(effects)
     return {"figure": None, "all_must_succeed": not any_may, "verdict": verdict} | {
