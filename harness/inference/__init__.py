@@ -13,7 +13,7 @@ __all__, __getattr__ = door(
         "inference.effect": "Effect",
         "inference.crossed_t": "crossed_weighted_t Inference VarianceComponents",
         "inference.verdict_text": "verdict",
-        "inference.companion": "companion",
+        "inference.companion": "gain_probabilities Companion",
         "inference.co_primaries": "common_word",
         "inference.looks": "look_levels",
         "inference.power": "smallest_detectable_effect patients_needed replicates_needed "

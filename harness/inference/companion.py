@@ -52,7 +52,7 @@ class Companion:
         return asdict(self)
 
 
-def companion(
+def gain_probabilities(
     table: NDArray[Any], margin: float, lower_is_better: bool = False
 ) -> Companion | None:
     """The posterior of a table of differences; None where the table allows no interval, or

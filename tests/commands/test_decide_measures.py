@@ -70,8 +70,8 @@ def test_any_may_succeed(tmp_path: Path) -> None:
 
 def test_the_candidate_may_be_left_out_where_there_are_two_arms(tmp_path: Path) -> None:
     scores = write(tmp_path / "scores.csv", GAIN, -100 * GAIN)
-    code, out, err = run_cli("decide", scores, "--baseline", "A", *BOTH, *WAYS, "--any")
-    assert (code, err) == (0, "")
+    code, out, _ = run_cli("decide", scores, "--baseline", "A", *BOTH, *WAYS, "--any")
+    assert code == 0
     assert out.count("adjusted for 2 comparisons") >= 2
 
 

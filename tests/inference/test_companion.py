@@ -9,7 +9,7 @@ import pytest
 from factories.decide import vector
 from scipy import stats
 
-from harness.inference.companion import DF, SCALE, Companion, companion
+from harness.inference.companion import DF, SCALE, Companion, gain_probabilities
 
 MARGIN = 0.01
 
@@ -50,7 +50,7 @@ def drawn(seed: int, size: tuple[int, int], sds: tuple[float, float, float]) -> 
 
 
 def known(d: np.ndarray, **further: bool) -> Companion:
-    found = companion(d, MARGIN, **further)
+    found = gain_probabilities(d, MARGIN, **further)
     assert found is not None
     return found
 
@@ -86,5 +86,5 @@ def test_a_cell_that_lacks_is_drawn_along() -> None:
 
 
 def test_a_table_without_an_interval_has_none() -> None:
-    assert companion(vector()[:4], MARGIN) is None
-    assert companion(vector()[:, :2], MARGIN) is None
+    assert gain_probabilities(vector()[:4], MARGIN) is None
+    assert gain_probabilities(vector()[:, :2], MARGIN) is None

@@ -30,7 +30,7 @@ from harness.commands.output_folder import unwritable
 from harness.figures.arms import PairedDots, paired_differences
 from harness.figures.style import short_name, style
 from harness.inference.co_primaries import common_sentence, common_word
-from harness.inference.companion import companion
+from harness.inference.companion import gain_probabilities
 from harness.inference.decision import decide
 from harness.inference.effect import Effect
 from harness.inference.layout import CROSSED
@@ -130,7 +130,7 @@ def _companion(table: Table, effect: Effect, margin: float) -> dict[str, Any] | 
     if table.layout != CROSSED or effect.inference.interval_95 is None:
         return None
     cells = table.difference(effect.baseline, effect.candidate)
-    found = companion(cells, margin, effect.measured.lower_is_better)
+    found = gain_probabilities(cells, margin, effect.measured.lower_is_better)
     return None if found is None else found.to_dict()
 
 
