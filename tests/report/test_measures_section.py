@@ -117,7 +117,10 @@ def test_a_value_that_is_not_defined_is_counted_where_it_lacks(material: Materia
     data = measured(material, 6, 3, lambda patient, replicate: None if patient == 5 else patient)
     measures = make_measures(data)
     assert {line.values[0] for _, lines in measures.structures for line in lines} == {("2.000", "")}
-    assert measures.notes == ["No interval: an interval needs every cell, but 3 of 18 lack."]
+    assert measures.notes == [
+        "No interval: an interval needs 2 cells of each patient, but 3 of 18 lack and 1 patient has "
+        "fewer."
+    ]
 
 
 def test_the_table_of_scores_has_them_and_is_still_one_of_scores(
