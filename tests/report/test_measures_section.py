@@ -118,8 +118,8 @@ def test_a_value_that_is_not_defined_is_counted_where_it_lacks(material: Materia
     measures = make_measures(data)
     assert {line.values[0] for _, lines in measures.structures for line in lines} == {("2.000", "")}
     assert measures.notes == [
-        "No interval: an interval needs 2 cells of each patient, but 3 of 18 lack and 1 patient has "
-        "fewer."
+        "No interval: an interval needs 2 cells of each patient, but 3 of 18 lack and 1 patient "
+        "has fewer."
     ]
 
 
