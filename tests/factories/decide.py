@@ -25,6 +25,16 @@ def vector(patients: int = 10, replicates: int = 5) -> Cells:
     )
 
 
+def unpaired_vectors() -> tuple[Cells, Cells]:
+    """Published with every digit: 10 patients, 5 replicates of one arm and 6 of the other."""
+    p, r, s = np.arange(10)[:, None], np.arange(5)[None], np.arange(6)[None]
+    one = 0.7 + 0.01 * (3 * p % 7 - 3) + 0.004 * ((3 * r + 1) % 5 - 2)
+    one = one + 0.002 * ((2 * p + 3 * r + p * r) % 5 - 2)
+    other = 0.712 + 0.01 * (3 * p % 7 - 3) + 0.0006 * (5 * p % 11 - 5)
+    other = other + 0.003 * ((5 * s + 2) % 7 - 3) + 0.002 * ((p + 4 * s + p * s) % 5 - 2)
+    return one, other
+
+
 def write(path: Path, arms: Mapping[str, Cells], base: float = 0.7, skip: Any = ()) -> Path:
     """Arm `A`, and others as their difference from it; `skip`: (patient, replicate, arm)."""
     shape = next(iter(arms.values())).shape

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factories.decide import vector
+from factories.decide import unpaired_vectors, vector
 
 from harness.inference.centres import at_centres, other_centres, these_centres
 from harness.inference.crossed_t import (
@@ -284,12 +284,7 @@ def test_folds_of_one_patient_and_repeats() -> None:
 
 
 def test_unpaired_replicates_are_told_from_paired_ones() -> None:
-    p = np.arange(10)[:, None]
-    r, s = np.arange(5)[None], np.arange(6)[None]
-    one = 0.7 + 0.01 * (3 * p % 7 - 3) + 0.004 * ((3 * r + 1) % 5 - 2)
-    one = one + 0.002 * ((2 * p + 3 * r + p * r) % 5 - 2)
-    other = 0.712 + 0.01 * (3 * p % 7 - 3) + 0.0006 * (5 * p % 11 - 5)
-    other = other + 0.003 * ((5 * s + 2) % 7 - 3) + 0.002 * ((p + 4 * s + p * s) % 5 - 2)
+    one, other = unpaired_vectors()
     cells = [
         Cell(f"p{row}", f"{prefix}{column}", arm, float(values[row, column]))
         for arm, prefix, values in (("A", "run", one), ("B", "seed ", other))

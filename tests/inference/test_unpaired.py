@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from factories.decide import unpaired_vectors
 
 from harness.base.errors import DataError
 from harness.inference.crossed_t import crossed_weighted_t
@@ -11,12 +12,7 @@ from harness.inference.unpaired import unpaired_t
 
 
 def test_the_vector_that_was_computed_independently() -> None:
-    p = np.arange(10)[:, None]
-    r, s = np.arange(5)[None], np.arange(6)[None]
-    one = 0.7 + 0.01 * (3 * p % 7 - 3) + 0.004 * ((3 * r + 1) % 5 - 2)
-    one = one + 0.002 * ((2 * p + 3 * r + p * r) % 5 - 2)
-    other = 0.712 + 0.01 * (3 * p % 7 - 3) + 0.0006 * (5 * p % 11 - 5)
-    other = other + 0.003 * ((5 * s + 2) % 7 - 3) + 0.002 * ((p + 4 * s + p * s) % 5 - 2)
+    one, other = unpaired_vectors()
     found = unpaired_t([other, -one])
     assert found.mean == pytest.approx(0.01030666667, abs=5e-12)
     assert found.standard_error == pytest.approx(0.003837163304, abs=5e-13)
