@@ -31,6 +31,9 @@ from harness.inference.table import Table
 
 ROOM = 0.32
 """Dots stay so close to the middle of their row, in rows; the rest is for the labels."""
+LABEL = 56
+"""So many letters of the axis' label fit on a line."""
+
 FEW_DOTS = 60
 """Beyond, dots are drawn smaller."""
 
@@ -161,11 +164,14 @@ def paired_differences(dots: PairedDots) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(
-        f"{dots.candidate} {MINUS} {dots.baseline}, test {dots.measured.words} "
-        f"(grey: within {dots.margin:g})"
-    )
+    what = f"{dots.candidate} {MINUS} {dots.baseline}, test {dots.measured.words}"
+    axes.set_xlabel(on_a_line(what, f"(grey: within {dots.margin:g})"))
     return figure
+
+
+def on_a_line(what: str, read: str) -> str:
+    """A label of the axis: what it shows, and how it is read, below where both are too long."""
+    return f"{what}{' ' if len(what) + len(read) < LABEL else chr(10)}{read}"
 
 
 def _limits(dots: PairedDots) -> tuple[float, float]:

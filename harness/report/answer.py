@@ -17,9 +17,8 @@ from harness.base.text import (
     typeset,
 )
 from harness.compare.protocol import ComparisonPlan
-from harness.config.measures import Measure
 from harness.figures.arms import PairedDots, difference_map, mean_over, paired_differences
-from harness.inference.design import PlanFacts, ways_to_margin
+from harness.inference.design import ways_to_margin
 from harness.inference.effect import Effect
 from harness.inference.failures import FAILED
 from harness.inference.table import Table
@@ -180,7 +179,7 @@ def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
         ("sd over patients", measured.number(shown["sd_patient"])),
         ("sd over replicates", measured.number(shown["sd_replicate"])),
         ("sd, residual", measured.number(shown["sd_residual"])),
-        *_planned(effect.design, measured),
+        *_planned(effect),
         ("margin: smallest difference that matters",
          measured.amount(data.experiment.decision.margin)),
     ]  # fmt: skip
@@ -192,19 +191,22 @@ def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
     return facts
 
 
-def _planned(design: PlanFacts | None, measured: Measure) -> list[tuple[str, str]]:
+def _planned(effect: Effect) -> list[tuple[str, str]]:
     """What the design can see, from the standard deviations observed here."""
+    design, measured = effect.design, effect.measured
     if design is None:
         return []
     seen = measured.number(design.detectable)
     seen += " with the spread observed; it does not judge this result"
     reach = "in reach" if design.equivalence_in_reach else "out of reach"
     ways = ways_to_margin(design) or "more patients and more replicates"
-    return [
+    facts = [
         ("smallest effect that the design sees in 80 %", seen),
         ("for a design to see the margin", ways),
-        ("equivalence within the margin", f"{reach} of this design"),
     ]
+    if effect.word != "no useful effect":  # found is found, however unlikely it was
+        facts.append(("equivalence within the margin", f"{reach} of this design"))
+    return facts
 
 
 def _worst(data: ReportData, effect: Effect) -> list[tuple[str, str]]:

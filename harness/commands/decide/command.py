@@ -27,7 +27,7 @@ from harness.commands.decide.request import (
     read_scores,
 )
 from harness.commands.output_folder import unwritable
-from harness.figures.arms import PairedDots, paired_differences
+from harness.figures.arms import PairedDots, on_a_line, paired_differences
 from harness.figures.style import short_name, style
 from harness.inference.co_primaries import common_sentence, common_word
 from harness.inference.companion import gain_probabilities
@@ -37,9 +37,6 @@ from harness.inference.layout import CROSSED
 from harness.inference.power import collapse_rate_left_open
 from harness.inference.table import Table
 from harness.inference.verdict_text import LOWER_IS_BETTER
-
-LABEL = 56
-"""So many letters of the axis' label fit on a line."""
 
 
 def decide_measures(
@@ -154,8 +151,7 @@ def _figure(table: Table, effect: Effect, margin: float) -> Figure:
     what = f"{candidate} {MINUS} {baseline}, {measured.title}"
     read = f"({f'{LOWER_IS_BETTER}; ' * measured.lower_is_better}grey: within {margin:g})"
     with style():
-        gap = " " if len(what) + len(read) < LABEL else "\n"
-        figure.axes[0].set_xlabel(f"{what}{gap}{read}")
+        figure.axes[0].set_xlabel(on_a_line(what, read))
         figure.axes[0].set_title(f"{candidate} against {baseline}: {effect.word or 'no verdict'}")
     return figure
 
