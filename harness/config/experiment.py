@@ -136,8 +136,8 @@ class AssumedComponents(Section):
     """Standard deviations of a paired difference to plan with, before any was observed.
 
     Those of Dice were observed of traditional+gan against traditional on OpenKBP with 20 training
-    and 30 test patients, narrow networks and 5 replicates; reports/openkbp-compare has the
-    comparison. Those of other measures are scaled from them and come from no study.
+    and 30 test patients, narrow networks and 5 replicates, in an earlier comparison than that of
+    reports/openkbp-compare. Those of other measures are scaled from them and come from no study.
     """
 
     patient: float = Field(

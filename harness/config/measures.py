@@ -75,7 +75,7 @@ class Measure:
         return signed(value, self.digits)
 
 
-# The spread of Dice is that observed on OpenKBP (reports/openkbp-compare). Nobody published one of
+# The spread of Dice is that observed in an earlier comparison on OpenKBP. Nobody published one of
 # the others: it is that of Dice times how much more than Dice they vary over 30 patients between
 # two observers, those of harness/report/observers.json (sd 0.034 Dice, 0.048 surface Dice, 2.9 mm).
 MEASURES: Mapping[str, Measure] = {
