@@ -22,6 +22,11 @@ def load_place(place: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+def call_place(place: str, *given: Any) -> Any:
+    """What the function at "module:function" returns."""
+    return load_place(place)(*given)
+
+
 class Registry(Generic[T]):
     """Names to things: a table of built-ins, and what other packages add by entry points.
 

@@ -10,16 +10,12 @@ from typing import Any
 
 from harness.base.errors import EnvironmentFault
 from harness.base.files import digest_of, read_json, write_json
-from harness.base.registry import load_place
+from harness.base.registry import call_place
 from harness.config.experiment import Experiment, to_dict
 
 _NAMES = ("device", "precision", "threads")
 
 Ask = Callable[..., Any]
-
-
-def _ask_here(place: str, *given: Any) -> Any:
-    return load_place(place)(*given)
 
 
 class Precisions(Mapping[str, str]):
@@ -111,7 +107,7 @@ def _on_best_node(address: str, question: Callable[..., Any], *given: Any) -> An
 
 
 def resolve_compute(
-    experiment: Experiment, root: Path, address: str | None = None, ask: Ask = _ask_here
+    experiment: Experiment, root: Path, address: str | None = None, ask: Ask = call_place
 ) -> dict[str, Any]:
     """{"device", "precision", "threads"}: what the experiment says, `auto` as frozen in `root`; the
     precision may be one for all, or `Precisions`.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.base.console import Console
 from harness.base.errors import DataError, UserError
 from harness.base.files import digest_of, write_text
-from harness.base.registry import load_place
+from harness.base.registry import call_place
 from harness.commands.compute import (
     default_workers,
     resolve_auditors,
@@ -105,9 +105,8 @@ class Session:
 
     def _ask(self, place: str, *given: Any) -> Any:
         """Call a function where jobs compute, as far as workers were started."""
-        if self._executor is None:
-            return load_place(place)(*given)
-        return self._executor.ask(place, *given)
+        ask = call_place if self._executor is None else self._executor.ask
+        return ask(place, *given)
 
     @cached_property
     def specs(self) -> Specs:

@@ -78,8 +78,7 @@ def these_centres(table: NDArray[np.float64], centres: Sequence[str]) -> Inferen
             f"an interval for these centres needs {LEAST_OF_A_CENTRE} patients of each, but got "
             f"{sizes[lone]} of '{lone}'"
         )
-    elif patients < max(PATIENTS_FOR_VERDICT, len(names) + LEAST_WITHIN):
-        least = max(PATIENTS_FOR_VERDICT, len(names) + LEAST_WITHIN)
+    elif patients < (least := max(PATIENTS_FOR_VERDICT, len(names) + LEAST_WITHIN)):
         why = f"an interval for these centres needs {least} patients, but got {patients}"
     status, note = size_status(patients, replicates)
     if why or status == "cells only":

@@ -40,7 +40,7 @@ class Table:
 
     Args:
         cohorts: whose training patients the replicates have.
-        layout: what its rows are beside.
+        layout: what its rows are, beside patient, replicate and arm.
     """
 
     def __init__(

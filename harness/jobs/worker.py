@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.errors import HarnessError
-from harness.base.registry import load_place
+from harness.base.registry import call_place
 from harness.jobs.folder import WorkFolder
 from harness.jobs.runner import run_request
 from harness.jobs.spec import Request
@@ -54,7 +54,7 @@ def unpacked(text: str) -> Any:
 def _answer(place: str, given: tuple[Any, ...]) -> tuple[Any, HarnessError | None]:
     """What the function at "module:function" returns or raises on purpose."""
     try:
-        return load_place(place)(*given), None
+        return call_place(place, *given), None
     except HarnessError as error:
         return None, error
 

@@ -58,32 +58,30 @@ def decide_measures(
             "several of --value go with one --candidate and one look, but got more; these were "
             "never tried together"
         )
-    effects: dict[str, Effect] = {}
-    measures = {
-        str(request.value): decide_scores(
-            replace(request, looked_at=len(requests) - 1) if any_may else request, console, effects
-        )
-        for request in requests
+    decided = {
+        str(r.value): _decided(replace(r, looked_at=len(requests) - 1) if any_may else r, console)
+        for r in requests
     }
+    effects = {name: primary for name, (_, primary) in decided.items()}
     verdict = None if any_may else common_sentence(effects)
     return {"figure": None, "all_must_succeed": not any_may, "verdict": verdict} | {
         "word": None if any_may else common_word(effects),
-        "measures": measures,
+        "measures": {name: found for name, (found, _) in decided.items()},
     }
 
 
-def decide_scores(
-    request: DecideRequest, console: Console, primaries: dict[str, Effect] | None = None
-) -> dict[str, Any]:
+def decide_scores(request: DecideRequest, console: Console) -> dict[str, Any]:
     """Effects with their verdicts, and what stands beside them, as plain data; the figure, where it
     is asked for.
-
-    Args:
-        primaries: gets the primary effect, by the name of the values.
 
     Raises:
         ConfigError, DataError: the options or the file break a rule.
     """
+    return _decided(request, console)[0]
+
+
+def _decided(request: DecideRequest, console: Console) -> tuple[dict[str, Any], Effect]:
+    """What `decide_scores` says, and the primary effect."""
     check_options(request)
     found = read_scores(request)
     path = figure_path(request)
@@ -98,14 +96,12 @@ def decide_scores(
         console.warn(note)
     effects = decide(table, rule)
     primary = effects[0]
-    if primaries is not None:
-        primaries[str(request.value)] = primary
     differences = [_differences(table, effect) for effect in effects]
     if path is not None:
         _write(_figure(table, primary, rule.margin), path)
     about = primary.inference  # without an interval where the table is incomplete or too small
     left_open = collapse_rate_left_open(about.replicates) if about.interval_95 else None
-    return {
+    said = {
         "scores": str(request.scores),
         "figure": None if path is None else str(path),
         "verdict": primary.sentence,
@@ -120,6 +116,7 @@ def decide_scores(
         "scope": primary.to_dict()["scope"],
         "notes": notes,
     }
+    return said, primary
 
 
 def _companion(table: Table, effect: Effect, margin: float) -> dict[str, Any] | None:

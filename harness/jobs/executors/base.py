@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.base.registry import Registry, load_place
+from harness.base.registry import Registry, call_place
 from harness.jobs.runner import Outcome
 from harness.jobs.spec import Request
 
@@ -84,7 +84,7 @@ class Queue:
         pass
 
     def ask(self, place: str, *given: Any) -> Any:
-        return load_place(place)(*given)
+        return call_place(place, *given)
 
     def stop(self) -> None:
         # A signal handler may call this in the middle of anything else: `wait` does the rest.

@@ -91,12 +91,12 @@ def _score(
     spacing, framing = spacing_mm(scan.affine), Framing.of(store.meta)
     rows, sides, masks = [], {}, {}
     for structure, truth in scan.masks.items():
-        masks[structure], calibrated = _segmented(scan, structure, network, store)
+        masks[structure], calibrated = _segmented(scan, structure, network, store, tested)
         largest_mm = frame_diagonal_mm(scan.placements[structure], framing, spacing)
         sides[structure] = structure_scores(masks[structure], truth, spacing, largest_mm)
         voxels = int(truth.sum()), int(masks[structure].sum())
         rows.append(_row(record, structure, sides[structure], voxels, spacing))
-        rows[-1] |= calibrated if tested else {}
+        rows[-1] |= calibrated
     together = sum(row["voxels"] for row in rows), sum(row["predicted"] for row in rows)
     mean = _row(record, "mean", patient_scores(sides), together, spacing)
     for name in CALIBRATION if tested else ():
@@ -120,9 +120,10 @@ def frame_diagonal_mm(placement: Placement, framing: Framing, spacing: Spacing) 
 
 
 def _segmented(
-    scan: LoadedScan, structure: str, network: Segmenter, store: Store
+    scan: LoadedScan, structure: str, network: Segmenter, store: Store, tested: bool
 ) -> tuple[NDArray[np.bool_], dict[str, float | None]]:
-    """The structure as the network sees it, on the scan's own grid, and how it is calibrated."""
+    """The structure as the network sees it, on the scan's own grid, and of a test patient how it
+    is calibrated."""
     framing, placement = Framing.of(store.meta), scan.placements[structure]
     name, mirrored = channel_of(structure, store.meta["mirror"])
     channel = store.channels.index(name)
@@ -133,6 +134,8 @@ def _segmented(
     pasted = paste(inside, hu.shape, scan.affine, placement, framing, mirrored)
     whole = np.zeros(scan.hu.shape, bool)
     whole[first : last + 1] = largest(pasted > 0.5)[0]
+    if not tested:
+        return whole, {}
     truth = scan.masks[structure][first : last + 1]
     framed = mask_frames(truth, scan.affine, placement, framing, mirrored)
     return whole, calibration(inside, framed)
