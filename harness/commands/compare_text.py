@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from harness.commands.steps import Compared
-from harness.config.experiment import DecisionConfig
+from harness.config.decision import DecisionConfig
 from harness.config.measures import Measure
 from harness.inference.arm_summary import ArmCost, arm_means
+from harness.inference.companion import ASIDE, companion_of
 from harness.inference.contrasts import contrasts
 from harness.inference.dose import AXIS_WORDS
 from harness.inference.effect import Effect
 from harness.inference.table import Table
+from harness.inference.verdict_text import looked_at_words
 from harness.report.arms import cost_words, failure_words
 from harness.work.slots import Exposure
 
@@ -102,6 +104,9 @@ def verdict_lines(compared: Compared) -> list[str]:
     """The patients' paired differences, then a sentence per comparison, the primary one last."""
     primary = next(effect for effect in compared.effects if effect.primary)
     others = [effect.sentence for effect in compared.effects if not effect.primary]
+    others += filter(None, [looked_at_words(compared.plan.looked_at)])
+    if not compared.plan.extended and (found := companion_of(compared.table, primary)):
+        others.append(f"probability by margin {primary.margin:g} ({ASIDE}): {found.words}")
     return [*_differences(compared.table, primary), *others, primary.sentence]
 
 

@@ -64,6 +64,7 @@ def gather(session: Session) -> ReportData:
         budget=compared.budget if compared else NOT_ASKED,
         failures=compared.failures if compared else (),
         subgroups=compared.subgroups if compared else (),
+        further=compared.further if compared else {},
         costs=arm_costs(session, compared.plan, sweeps, candidates) if compared else (),
         exposures=arm_exposures(session, compared.plan) if compared and prepared else {},
         earlier=compared.earlier if compared else None,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harness.base.errors import ConfigError, DataError
 from harness.base.text import counted, percent, size
 from harness.commands.chosen_settings import Choice, choice, choose, stage_sweep
+from harness.commands.looks import finds_an_effect, looked_at_before
 from harness.commands.session import Session
 from harness.commands.sweep_files import SweepFiles
 from harness.commands.sweep_text import trial_line
@@ -17,6 +19,7 @@ from harness.compare.protocol import Comparison, ComparisonPlan, Level
 from harness.compare.subgroups import declare_subgroups
 from harness.compare.user_register import EarlierOpenings, earlier_openings, enter_openings
 from harness.inference.budget import FACTORS, NOT_ASKED, Budget, judge_budget
+from harness.inference.co_primaries import decide_measures
 from harness.inference.cohorts import Cohorts, mean_overlap
 from harness.inference.crossed_t import (
     PATIENTS_FOR_INTERVAL,
@@ -24,7 +27,6 @@ from harness.inference.crossed_t import (
     REPLICATES_FOR_INTERVAL,
     REPLICATES_FOR_VERDICT,
 )
-from harness.inference.decision import decide
 from harness.inference.design import (
     assumed_components,
     detectable_words,
@@ -151,7 +153,8 @@ def _show_sweep(session: Session, plan: SweepPlan, files: SweepFiles, last: bool
 
 @dataclass(frozen=True)
 class Compared:
-    """A finished comparison; `earlier`: openings of its test patients in other work folders."""
+    """A finished comparison; `earlier`: openings of its test patients in other work folders;
+    `further`: tables of the measures that are primary too."""
 
     plan: ComparisonPlan
     table: Table
@@ -163,6 +166,7 @@ class Compared:
     failures: tuple[ArmFailures, ...] = ()
     worth: tuple[Worth, ...] = ()
     subgroups: tuple[Factor, ...] = ()
+    further: Mapping[str, Table] = field(default_factory=dict)
 
 
 def compare(session: Session) -> Compared:
@@ -255,7 +259,8 @@ def comparison_of(session: Session, chosen: Choice) -> Comparison:
     need_masks(session)
     rule, patients = session.experiment.decision, session.patient_index.usable
     groups = declare_subgroups(rule, patients, session.roles)
-    return Comparison(chosen.replicates(session), session.roles, groups)
+    before, found = partial(looked_at_before, session), partial(finds_an_effect, session)
+    return Comparison(chosen.replicates(session), session.roles, groups, before, found)
 
 
 def begun_comparison(session: Session, graph: JobGraph | None = None) -> ComparisonPlan | None:
@@ -281,14 +286,17 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
     rule, chosen = session.experiment.decision, choice(session)
     cohorts = cohorts_of(session, chosen)
     tables = measured_tables(session.work, plan.tests, cohorts)
-    table = tables.pop("mean")[rule.measure]
+    means = tables.pop("mean")
+    table = means[rule.measure]
     failures = arm_failures(table, tables, rule.measured.lower_is_better)
     groups = comparison_of(session, chosen).subgroups
     names = {patient.digest: patient.patient for patient in session.patient_index.usable}
     sides = {name: by[rule.measure] for name, by in tables.items()}
     subgroups = subgroup_effects(table, rule.primary, groups, names, sides, plan.extended)
     budget = _budget(session, plan)
-    effects = decide(table, rule, plan.extended, not budget.sufficient, failures)
+    effects = decide_measures(
+        means, rule, plan.extended, not budget.sufficient, failures, plan.looked_at
+    )
     scored = [
         (p.level, measured_tables(session.work, p.tests, _of_level(p.level, cohorts))["mean"])
         for p in plan.levels
@@ -323,6 +331,7 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
         failures,
         tuple(worths),
         subgroups,
+        {name: means[name] for name in rule.co_primary},
     )
 
 

@@ -3,11 +3,14 @@
 The order is the protocol. Every segmenter of every arm and replicate is trained first; the opening
 takes all of them as inputs; test scores take the opening as input. Nothing else reads a test
 patient's labels.
+
+Where the rule declares looks (`decision.looks`) each has an opening of its own, of the replicates
+so far; it takes the one before as input, and the comparison ends where a look finds an effect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -21,7 +24,16 @@ from harness.config.experiment import Experiment, to_dict
 from harness.jobs.graph import JobGraph
 from harness.jobs.spec import Input, Spec
 
-_USUAL = {"question": "replace", "budget_seeds": 0, "measure": "dice", "subgroups": []}
+_USUAL = {
+    "question": "replace",
+    "budget_seeds": 0,
+    "measure": "dice",
+    "subgroups": [],
+    "co_primary": {},
+    "success": "all",
+    "looks": [],
+    "looked_at": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -59,12 +71,19 @@ class LevelPlan:
 
 @dataclass
 class ComparisonPlan:
-    """A comparison as planned so far. `tests` maps (arm, seed) to test-score specs."""
+    """A comparison as planned so far.
 
-    replicates: list[Replicate]
+    Attributes:
+        opening: the last one; of several looks each has its own.
+        looked_at: candidates that were looked at on these test patients before the first one.
+        tests: maps (arm, seed) to test-score specs.
+    """
+
+    replicates: list[Replicate] = field(default_factory=list)
     levels: list[LevelPlan] = field(default_factory=list)
     budget: BudgetPlan = field(default_factory=BudgetPlan)
     opening: Spec | None = None
+    looked_at: int = 0
     tests: dict[tuple[str, int], Spec] = field(default_factory=dict)
     extended: bool = False
     finished: bool = False
@@ -78,11 +97,15 @@ class Comparison:
         replicates: plans them under the settings that the sweeps chose or the experiment has.
         roles: patient content digest -> role.
         subgroups: of test patients, as `declare_subgroups` gives them.
+        looked_at: candidates that were looked at on the test patients before an opening.
+        found: whether a look at a comparison, all of it scored, found an effect.
     """
 
     replicates: ReplicatePlanner
     roles: Mapping[str, str]
     subgroups: Mapping[str, Any] = field(default_factory=dict)
+    looked_at: Callable[[Spec], int] = lambda opening: 0
+    found: Callable[[ComparisonPlan], bool] = lambda plan: False
 
     @property
     def experiment(self) -> Experiment:
@@ -95,13 +118,33 @@ class Comparison:
             ahead: ask for what comes after all training too; of a graph that runs nothing.
         """
         rule = self.rule()  # what makes the opening impossible is said before anything is trained
+        plan, seeds = ComparisonPlan(), self.seeds()
+        for count in self.experiment.decision.looks or (len(seeds),):
+            self._look(graph, plan, seeds[:count], rule, ahead)
+            plan.finished = plan.opening is not None and not graph.pending()
+            if not ahead and (not plan.finished or self.found(plan)):
+                break
+        return plan
+
+    def _look(
+        self,
+        graph: JobGraph,
+        plan: ComparisonPlan,
+        seeds: range,
+        rule: Mapping[str, Any],
+        ahead: bool,
+    ) -> None:
+        """Add the replicates that the plan lacks, open the test for all of them, score it."""
         arms = [name for name in self.experiment.arms if arm_of(name).order != "longer"]
-        plan = ComparisonPlan(
-            [self._replicate(graph, self.replicates, seed, arms) for seed in self.seeds()]
-        )
-        plan.replicates = self._with_longer(graph, plan.replicates, ahead)
-        plan.levels = [self._level(graph, level) for level in self.levels()]
-        plan.budget = plan_budget(self.replicates, graph)
+        fresh = [
+            self._replicate(graph, self.replicates, seed, arms)
+            for seed in seeds[len(plan.replicates) :]
+        ]
+        fresh = self._with_longer(graph, fresh, plan.replicates or fresh, ahead)
+        first, plan.replicates = not plan.replicates, plan.replicates + fresh
+        if first:
+            plan.levels = [self._level(graph, level) for level in self.levels()]
+            plan.budget = plan_budget(self.replicates, graph)
         trained: dict[str, Input] = {}
         for replicate in plan.replicates:
             trained |= replicate.trained()
@@ -111,16 +154,17 @@ class Comparison:
                 segmenters = replicate.trained()
                 trained |= {f"{head}/{name}": spec for name, spec in segmenters.items()}
         if graph.pending() and not ahead:
-            return plan
-        plan.opening = self.replicates.specs.opening(self.replicates.store, trained, rule)
+            return
+        specs, store = self.replicates.specs, self.replicates.store
+        if first and not ahead:
+            plan.looked_at = self.looked_at(specs.opening(store, trained, rule))
+        plan.opening = specs.opening(store, trained, rule, plan.looked_at, plan.opening)
         opened = graph.need(plan.opening, label="opening of the test")
-        plan.tests = self._tests(graph, plan, self.replicates, plan.replicates, "")
+        plan.tests |= self._tests(graph, plan, self.replicates, fresh, "")
         for dose_plan in plan.levels:
             level, planned = dose_plan.level, dose_plan.replicates
             dose_plan.tests = self._tests(graph, plan, level.replicates, planned, f", {level.name}")
-        plan.extended = bool(opened and opened["values"]["extended"])
-        plan.finished = not graph.pending()
-        return plan
+        plan.extended = plan.extended or bool(opened and opened["values"]["extended"])
 
     @cached_property
     def cohorts(self) -> list[list[str]]:
@@ -153,10 +197,14 @@ class Comparison:
         return planner.plan(graph, seed, arms, name)
 
     def _with_longer(
-        self, graph: JobGraph, replicates: list[Replicate], ahead: bool
+        self,
+        graph: JobGraph,
+        replicates: list[Replicate],
+        timed: Sequence[Replicate],
+        ahead: bool,
     ) -> list[Replicate]:
         """The replicates with the arms that train as long as the generators would, once it is known
-        how long that is; planned ahead, twice the updates."""
+        from those that are `timed` how long that is; planned ahead, twice the updates."""
         arms = self.experiment.arms
         named = {arm_of(name): name for name in arms}
         made = [arm_of(name) for name in (self.experiment.decision.candidate, *arms)]
@@ -165,7 +213,7 @@ class Comparison:
                 continue
             generated = next(other for other in made if other.pairs.stages)
             trained: dict[str, Input] = {}
-            for one in replicates:
+            for one in timed[: self.experiment.decision.first_look]:
                 jobs = enumerate(one.generators(generated))
                 trained |= {f"generator {number}/{one.seed}": job for number, job in jobs}
                 shorter = named[replace(arm, order="mixed")]

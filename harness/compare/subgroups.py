@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.base.errors import ConfigError
 from harness.base.text import first_of
-from harness.config.experiment import DecisionConfig
+from harness.config.decision import DecisionConfig
 from harness.data.pairs.framing import channel_of
 from harness.data.quality.scan_summary import METAL_HU
 from harness.inference.subgroups import SIDE

@@ -47,6 +47,7 @@ class _Entry(BaseModel, strict=True):
     segmenters: str
     extended: bool
     time: Annotated[float, Field(gt=0, lt=1e11, allow_inf_nan=False)]
+    continues: bool = False
 
 
 class _Line(BaseModel, strict=True):
@@ -58,16 +59,19 @@ class _Line(BaseModel, strict=True):
     rule: str
     segmenters: str
     time: Annotated[float, Field(gt=0, lt=1e11, allow_inf_nan=False)]
+    continues: bool = False
 
     @classmethod
     def of(cls, entry: _Entry, key: bytes) -> _Line:
         return cls(
             key=_mark(key),
-            opening=_seal(key, canonical_json(entry.model_dump())),
+            # What is usual is left out: openings are known by what they held before there was more.
+            opening=_seal(key, canonical_json(entry.model_dump(exclude_defaults=True))),
             patients=sorted(_seal(key, patient) for patient in entry.patients),
             rule=entry.rule,
             segmenters=entry.segmenters,
             time=entry.time,
+            continues=entry.continues,
         )
 
 
@@ -79,12 +83,14 @@ class EarlierOpening:
         date: in UTC.
         patients: how many of the test patients asked about it opened.
         same_rule, same_segmenters: it was under their rule, for their very segmenters.
+        continues: it was a later look of a comparison that had opened them before.
     """
 
     date: str
     patients: int
     same_rule: bool
     same_segmenters: bool
+    continues: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,14 @@ class EarlierOpenings:
     unreadable: int = 0
 
     @property
+    def candidates(self) -> int:
+        """How many candidates were looked at, one by an opening; the same trainings under the same
+        rule, as a copy of the work folder has them, are the same look."""
+        return sum(
+            not (one.continues or (one.same_rule and one.same_segmenters)) for one in self.openings
+        )
+
+    @property
     def sentence(self) -> str:
         """All of it in words, without a path."""
         if not self.known:
@@ -114,7 +128,7 @@ class EarlierOpenings:
         if self.openings:
             text = f"{counted(len(self.openings), 'earlier opening')} {patients}: "
             text += first_of([self._words(opening) for opening in self.openings], SHOWN)
-            text += ". The verdict does not count them."
+            text += "."
         else:
             text = f"No earlier opening {patients} is in the user's register."
         if self.unreadable:
@@ -158,7 +172,8 @@ def enter_openings(root: Path) -> str:
             if lines:
                 # Half a line of a writer that was killed stays one by itself.
                 file.write("\n" if text and not text.endswith("\n") else "")
-                file.writelines(json.dumps(line.model_dump()) + "\n" for line in lines)
+                dumped = (line.model_dump(exclude_defaults=True) for line in lines)
+                file.writelines(json.dumps(line) + "\n" for line in dumped)
                 file.flush()
                 os.fsync(file.fileno())
     except (OSError, RuntimeError) as error:
@@ -196,7 +211,9 @@ def earlier_openings(
         overlap = len(set(wanted).intersection(line.patients))
         if overlap and line.time < until and line.opening not in seen:
             same_rule, same_segmenters = line.rule == rule, line.segmenters == segmenters
-            found.append(EarlierOpening(day(line.time), overlap, same_rule, same_segmenters))
+            found.append(
+                EarlierOpening(day(line.time), overlap, same_rule, same_segmenters, line.continues)
+            )
         seen.add(line.opening)
     return EarlierOpenings(len(patients), tuple(found), True, trouble, unreadable)
 

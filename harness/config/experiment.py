@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from harness.base.errors import EnvironmentFault
 from harness.base.registry import Registry
-from harness.config.arms import DEFAULT, ArmName, arm_of, arm_problems
+from harness.config.arms import DEFAULT, arm_of, arm_problems
 from harness.config.choices import EXTRACTORS, IMAGE_NETWORKS, MASK_NETWORKS, SEGMENTERS, OneOf
 from harness.config.data import DataConfig
-from harness.config.measures import DICE, MEASURES, Measure, MeasureName
-from harness.config.questions import Asked, Question, asked, question_pairs
+from harness.config.decision import DecisionConfig, OfArm
 from harness.config.search import SweepConfig
-from harness.config.section import Positive, PositiveFloat, Section, full_sentences, must_differ
+from harness.config.section import Positive, Section, full_sentences, must_differ
 from harness.config.stages import (
     DcganConfig,
     ImageStageConfig,
@@ -28,8 +27,6 @@ from harness.config.stages import (
     UnetConfig,
     share_problems,
 )
-
-OfArm = Annotated[str, ArmName()]
 
 
 class SynthesisConfig(Section):
@@ -130,171 +127,6 @@ class MetricsConfig(Section):
                 "is 'torchscript', but got nothing; give it with -s metrics.torchscript=FILE"
             )
         return self
-
-
-class AssumedComponents(Section):
-    """Standard deviations of a paired difference to plan with, before any was observed.
-
-    Those of Dice were observed of traditional+gan against traditional on OpenKBP with 20 training
-    and 30 test patients, narrow networks and 5 replicates, in an earlier comparison than that of
-    reports/openkbp-compare. Those of other measures are scaled from them and come from no study.
-    """
-
-    patient: float = Field(
-        DICE.spread[0],
-        ge=0,
-        description="assumed sd of a paired difference in the measure over patients, until "
-        "observed ones replace it; unset: of Dice from traditional+gan against traditional on "
-        "OpenKBP, 20 training patients; of another measure from no published source, set your own",
-    )
-    replicate: float = Field(DICE.spread[1], ge=0, description="likewise over replicates")
-    residual: float = Field(
-        DICE.spread[2], ge=0, description="likewise, what patient and replicate leave"
-    )
-
-
-BUDGET_SEEDS = 3
-"""Fewest seeds with an interval over them."""
-
-
-class DecisionConfig(Section):
-    """Fixed before the test evaluation, and hashed into its record (all but `assumed`)."""
-
-    question: Question = Field(
-        "replace",
-        description="the primary one: what the candidate's extra pairs are worth in the place of "
-        "the baseline's, or on top of the same real pairs (`add`)",
-    )
-    baseline: OfArm = Field("traditional", description="arm A of the primary comparison")
-    candidate: OfArm = Field("traditional+gan", description="arm B of the primary comparison")
-    secondary: tuple[tuple[OfArm, OfArm], ...] = Field(
-        (("traditional", "gan"),),
-        description="further pairs [baseline, candidate], adjusted for their number",
-    )
-    measure: MeasureName = Field(
-        DICE.name,
-        description="of test patients, by which everything is decided; settings of the segmenters "
-        "are chosen by it too",
-    )
-    # Both are never left at what stands here: the validator below asks the measure.
-    margin: PositiveFloat = Field(  # type: ignore[assignment]
-        None,
-        description="the smallest difference that matters, in the unit of the measure; unset: "
-        + ", ".join(f"{usual.margin:g} for {usual.words}" for usual in MEASURES.values())
-        + ", which are conventions: set your own before the test is opened",
-    )
-    subgroups: tuple[Literal["metal", "small", "side", "spacing"], ...] = Field(
-        (),
-        description="groups of test patients in which the primary effect is looked at, with one "
-        "test of each factor",
-    )
-    subgroups_file: str | None = Field(
-        None,
-        description="path of a CSV of further groups: a column `patient`, then one for each factor",
-    )
-    budget_seeds: int = Field(
-        0,
-        ge=0,
-        description="sweep seeds, 3 or more, on which both arms of the primary question are also "
-        "trained for half and twice the updates, to see whether these suffice; 0 leaves it open, "
-        "and the verdict says so",
-    )
-    assumed: AssumedComponents = Field(  # type: ignore[assignment]
-        {}, description="for planning only; no part of the rule, moves no result"
-    )
-
-    @field_validator("margin", "assumed", mode="before")
-    @classmethod
-    def _left_unset_is_the_measures(cls, value: Any, info: ValidationInfo) -> Any:
-        measured = MEASURES[info.data.get("measure", DICE.name)]
-        if isinstance(value, Mapping):
-            usual = zip(AssumedComponents.model_fields, measured.spread, strict=True)
-            return {**dict(usual), **value}
-        return measured.margin if value is None and info.field_name == "margin" else value
-
-    @model_validator(mode="after")
-    def _margin_can_be_seen(self) -> DecisionConfig:
-        if self.measured.share and self.margin >= 1:
-            raise full_sentences(
-                f"decision.margin must be below 1 for {self.measured.title}, which lies in 0 to 1, "
-                f"but got {self.margin:g}; set it to the smallest difference that matters"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _pairs_differ(self) -> DecisionConfig:
-        for one, other in ((self.baseline, self.candidate), *self.secondary):
-            if one == other:
-                raise ValueError(f"a comparison needs two arms, but got '{one}' twice")
-        return self
-
-    @field_validator("budget_seeds")
-    @classmethod
-    def _seeds_for_an_interval(cls, value: int) -> int:
-        if 0 < value < BUDGET_SEEDS:
-            raise ValueError(
-                f"must be {BUDGET_SEEDS} or more, or 0, but got {value}: an interval needs as many"
-            )
-        return value
-
-    @model_validator(mode="after")
-    def _question_has_its_arms(self) -> DecisionConfig:
-        for side, name in (("baseline", self.baseline), ("candidate", self.candidate)):
-            arm = arm_of(name)
-            if arm.order == "longer":
-                raise full_sentences(
-                    f"decision.{side} must be an arm that trains for segmentation.updates, but got "
-                    f"'{name}'; name it in decision.secondary"
-                )
-            if arm.order == "added":
-                plain = arm.product.removesuffix(":added")
-                raise full_sentences(
-                    f"decision.{side} must be an arm whose pairs are not added, but got '{name}'; "
-                    f"name '{plain}' and set decision.question to add, which adds its pairs"
-                )
-        if self.question not in question_pairs(self.baseline, self.candidate):
-            raise full_sentences(
-                "decision.question may be 'add' for two arms that differ only in what fills a part "
-                f"of every batch, but got '{self.baseline}' and '{self.candidate}'; name others, "
-                "such as traditional and traditional+gan"
-            )
-        return self
-
-    @property
-    def measured(self) -> Measure:
-        """What the measure is."""
-        return MEASURES[self.measure]
-
-    @property
-    def primary(self) -> tuple[str, str]:
-        """Baseline and candidate of the primary question."""
-        return question_pairs(self.baseline, self.candidate)[self.question]
-
-    @property
-    def primaries(self) -> list[tuple[str, str]]:
-        """All pairs of the primary family: the one."""
-        return [self.primary]
-
-    @property
-    def looked_at(self) -> int:
-        """Further candidates that count in its family: none, they stand among the secondaries."""
-        return 0
-
-    @property
-    def looks(self) -> tuple[int, ...]:
-        """Looks at some of the replicates: none, all are trained before the test is opened."""
-        return ()
-
-    def comparisons(self, arms: Collection[str]) -> list[Asked]:
-        """The primary comparison, then that of the other question where both of its arms are among
-        `arms`, then the secondaries in their order."""
-        pairs = question_pairs(self.baseline, self.candidate)
-        other = [
-            pair
-            for question, pair in pairs.items()
-            if question != self.question and pair not in self.secondary and set(pair) <= set(arms)
-        ]
-        return [asked(*pair) for pair in (self.primary, *other, *self.secondary)]
 
 
 class LearningCurveConfig(Section):
@@ -474,6 +306,28 @@ class Experiment(Section):
             raise ValueError(
                 "decision must name arms that are trained, but got "
                 f"{', '.join(missing)}{why}; add them to `arms`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _looks_fit_replicates(self) -> Experiment:
+        looks, replicates = self.decision.looks, self.replicates
+        if not looks:
+            return self
+        if looks[-1] != replicates.count:
+            raise full_sentences(
+                f"decision.looks must end with replicates.count, {replicates.count}, but got "
+                f"{', '.join(map(str, looks))}; change one"
+            )
+        others = {
+            "replicates.cohorts": replicates.cohorts != "fixed",
+            "learning_curve.patients": bool(self.learning_curve.patients),
+            "dose_response.synthetic_fraction": bool(self.dose_response.synthetic_fraction),
+        }
+        for name in (name for name, there in others.items() if there):
+            raise full_sentences(
+                "decision.looks go with replicates of one cohort and without further doses, but "
+                f"got {name} too: the two were never tried together; remove one"
             )
         return self
 

@@ -62,7 +62,7 @@ class PairedDots:
     measured: Measure = DICE
 
     @classmethod
-    def of(cls, table: Table, effect: Effect, margin: float) -> PairedDots:
+    def of(cls, table: Table, effect: Effect) -> PairedDots:
         """Those of one comparison in a table."""
         cells, about = table.difference(effect.baseline, effect.candidate), effect.judged
         return cls(
@@ -72,7 +72,7 @@ class PairedDots:
             patient_means=mean_over(cells, 1).tolist(),
             replicates=[str(name) for name in table.replicates],
             replicate_means=mean_over(cells, 0).tolist(),
-            margin=margin,
+            margin=effect.margin,
             mean=about.mean,
             interval_95=about.interval_95,
             interval_90=about.interval_90,

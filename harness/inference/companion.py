@@ -15,10 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.text import probability
 from harness.inference.crossed_t import table_status
+from harness.inference.effect import Effect
+from harness.inference.layout import CROSSED
+from harness.inference.table import Table
 
 Floats = NDArray[np.float64]
 
+ASIDE = "Bayesian companion, no part of the verdict"
 SCALE = 5.0
 """Margins; the median of each standard deviation's prior is about three quarters of it."""
 DF = 3.0
@@ -48,8 +53,24 @@ class Companion:
     interval_95: tuple[float, float]
     rhat: float
 
+    @property
+    def words(self) -> str:
+        """The three probabilities."""
+        shown = (probability(share) for share in (self.better, self.within, self.worse))
+        return "beyond it, better {}, within {}, beyond it, worse {}".format(*shown)
+
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "words": self.words}
+
+
+def companion_of(table: Table, effect: Effect) -> Companion | None:
+    """Of a comparison in a table; None where patients and replicates are not crossed, cohorts
+    share patients, or there is no interval."""
+    crossed = table.layout == CROSSED and not table.cohorts.overlap
+    if not crossed or effect.inference.interval_95 is None:
+        return None
+    cells = table.difference(effect.baseline, effect.candidate)
+    return gain_probabilities(cells, effect.margin, effect.measured.lower_is_better)
 
 
 def gain_probabilities(

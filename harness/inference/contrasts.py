@@ -16,7 +16,7 @@ from harness.inference.crossed_t import Inference
 from harness.inference.table import Table
 
 if TYPE_CHECKING:
-    from harness.config.experiment import DecisionConfig
+    from harness.config.decision import DecisionConfig
 
 Group = Literal["control", "stage", "factorial"]
 Weights = tuple[tuple[str, float], ...]

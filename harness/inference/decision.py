@@ -22,10 +22,10 @@ from harness.inference.table import Table
 from harness.inference.verdict_text import exchanged, sentence, verdict
 
 if TYPE_CHECKING:
-    from harness.config.experiment import DecisionConfig
+    from harness.config.decision import DecisionConfig
 
 EXTENDED = "the test had been opened before under another rule"
-WAITS = "further comparisons are judged at the last look"
+WAITS = "only the last look judges further comparisons"
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ def decide(
     extended: bool = False,
     at_budget: bool = False,
     failures: Sequence[ArmFailures] = (),
+    looked_at: int = 0,
 ) -> list[Effect]:
     """The primary effect, then that of the other question, then the secondaries in their order.
 
@@ -86,11 +87,13 @@ def decide(
         extended: the test had been opened before under another rule; no verdict is given.
         at_budget: more updates were not shown to gain less than the margin; the sentences say so.
         failures: of the arms; many of a primary arm are said before the primary verdict.
+        looked_at: candidates that were looked at on these patients before, where that is more than
+            the rule says.
     """
     measured = decision.measured
     asked = decision.comparisons(table.arms)
     candidates = len(decision.primaries)
-    family, others = candidates + decision.looked_at, len(asked) - candidates
+    family, others = candidates + max(decision.looked_at, looked_at), len(asked) - candidates
     among_each = [family if family > 1 else None] * candidates + [others] * others
     say = partial(sentence, at_budget=at_budget, measure=measured)
     look = look_at(len(table.replicates), decision.looks) if decision.looks else None
@@ -145,6 +148,7 @@ def _effect(
         primary,
         inference,
         _design(inference, margin, cohorts.overlap),
+        margin,
         needed,
         p=inference.p if judged else None,
         p_equivalence=inference.p_equivalence(margin) if judged else None,

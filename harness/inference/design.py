@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.config.experiment import DecisionConfig
+from harness.config.decision import DecisionConfig
 from harness.inference.crossed_t import (
     PATIENTS_FOR_VERDICT,
     REPLICATES_FOR_VERDICT,

@@ -11,7 +11,7 @@ from harness.inference.decision import DecisionRule
 from harness.inference.table import Table
 
 if TYPE_CHECKING:
-    from harness.config.experiment import DecisionConfig
+    from harness.config.decision import DecisionConfig
 
 AXIS_WORDS = {
     "patients": "number of training patients",

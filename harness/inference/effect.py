@@ -24,6 +24,7 @@ class Effect:
         inference: from the table of differences, not adjusted.
         design: what this design can see with the standard deviations observed here; None where
             there is no interval.
+        margin: smallest difference that matters, in the measure's unit.
         needed: what the status lacks, in words; empty under "verdict".
         p, p_equivalence: two-sided of no effect, and of an effect beyond the margin (TOST); not
             adjusted, None where no verdict is allowed.
@@ -38,6 +39,9 @@ class Effect:
         failing: how often the primary arms fail, where that is often; else "".
         look: which of the looks at the replicates that were declared; None without any, and of
             secondaries.
+        together: titles of the measures that are primary together, this one among them; () where it
+            is alone. Of the first, where all must succeed, word and sentence are those that they
+            have in common; of the others, as of one of so many, they describe.
         filled_low: the word if every cell that lacks were as bad as the worst there is; "" where
             none lacks.
     """
@@ -47,6 +51,7 @@ class Effect:
     primary: bool
     inference: Inference
     design: PlanFacts | None
+    margin: float
     needed: str
     p: float | None
     p_equivalence: float | None
@@ -60,6 +65,7 @@ class Effect:
     failing: str = ""
     look: Look | None = None
     filled_low: str = ""
+    together: tuple[str, ...] = ()
 
     @property
     def judged(self) -> Inference:
@@ -91,6 +97,8 @@ class Effect:
             "primary": self.primary,
             "question": self.question,
             "measure": self.measured.name,
+            "margin": self.margin,
+            "together": list(self.together),
             "status": about.status,
             "needed": self.needed,
             "patients": about.patients,

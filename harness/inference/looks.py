@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from harness.base.errors import DataError
-from harness.inference.crossed_t import REPLICATES_FOR_VERDICT
+from harness.config.decision import looks_problem
 
 _NODES, _FAR, _ALPHA = 400, 9.0, 0.05
 
@@ -53,13 +53,8 @@ def look_at(replicates: int, looks: Sequence[int]) -> Look:
             has so many replicates.
     """
     declared = tuple(looks)
-    grow = len(declared) > 1 and list(declared) == sorted(set(declared))
-    if not grow or declared[0] < REPLICATES_FOR_VERDICT:
-        raise DataError(
-            "looks must be two or more growing numbers of replicates from "
-            f"{REPLICATES_FOR_VERDICT} on, but got "
-            f"{', '.join(map(str, declared)) or 'nothing'}; name e.g. 5, 8, 10"
-        )
+    if problem := looks_problem(declared):
+        raise DataError(f"looks {problem}")
     if replicates not in declared:
         raise DataError(
             f"a table is looked at when it has {', '.join(map(str, declared))} replicates, as "

@@ -118,6 +118,17 @@ def sentence(
     return f"{named}: {said}; {estimate} ({size})."
 
 
+def looked_at_words(before: int) -> str:
+    """Why a verdict alone in its family is adjusted; "" where nobody looked before."""
+    if not before:
+        return ""
+    one = counted(before, "candidate was", "candidates were")
+    return (
+        f"{one} looked at on these test patients before: the primary verdict is adjusted for "
+        f"{before + 1}."
+    )
+
+
 def look_level(look: Look) -> str:
     """Of its interval."""
     return f"the level of this look ({100 * (1 - look.level):.2f} %)"

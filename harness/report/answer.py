@@ -18,11 +18,12 @@ from harness.base.text import (
 )
 from harness.compare.protocol import ComparisonPlan
 from harness.figures.arms import PairedDots, difference_map, mean_over, paired_differences
+from harness.inference.companion import ASIDE, companion_of
 from harness.inference.design import ways_to_margin
 from harness.inference.effect import Effect
 from harness.inference.failures import FAILED
 from harness.inference.table import Table
-from harness.inference.verdict_text import adjusted_for
+from harness.inference.verdict_text import adjusted_for, looked_at_words
 from harness.jobs.folder import WorkFolder
 from harness.report.contrasts import Beside, make_contrasts
 from harness.report.data import ReportData
@@ -94,6 +95,7 @@ def make_answer(data: ReportData, budget: PictureBudget) -> Answer:
     notes = [] if extended else _status_notes(first)
     beside = make_contrasts(data, first, budget)
     notes += [data.earlier.sentence] if data.earlier is not None else []
+    notes += filter(None, [looked_at_words(data.comparison.looked_at)])
     views = [_view(data, effect, budget) for effect in ordered]
     return Answer(sentence, sentence if allowed else None, banners, notes, views, beside)
 
@@ -138,14 +140,15 @@ def _status_notes(effect: Effect) -> list[str]:
 
 
 def _view(data: ReportData, effect: Effect, budget: PictureBudget) -> EffectView:
-    kind = "primary" if effect.primary else "secondary"
+    kind = "primary" if effect.primary else "co-primary" if effect.together else "secondary"
+    kind += f", {effect.measured.title}" if effect.together else ""
     about = f"{kind}: {effect.asked}" if effect.asked else kind
     title = f"{effect.candidate} against {effect.baseline} ({about})"
     picture = heat_map = None
-    if data.table is not None:
-        picture = _dots_picture(data.table, effect, data.experiment.decision.margin, budget)
-        if effect.primary and len(data.table.patients) <= MAP_PATIENTS:
-            heat_map = _map_picture(data.table, effect, budget)
+    if (table := data.table_of(effect)) is not None:
+        picture = _dots_picture(table, effect, budget)
+        if effect.primary and len(table.patients) <= MAP_PATIENTS:
+            heat_map = _map_picture(table, effect, budget)
     sentence = _sentence(effect, data.extended)
     return EffectView(effect, title, sentence, _facts(data, effect), picture, heat_map)
 
@@ -181,8 +184,11 @@ def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
         ("sd, residual", measured.number(shown["sd_residual"])),
         *_planned(effect),
         ("margin: smallest difference that matters",
-         measured.amount(data.experiment.decision.margin)),
+         measured.amount(effect.margin)),
     ]  # fmt: skip
+    told = effect.primary and data.table is not None and not data.extended
+    if told and (found := companion_of(data.table, effect)):
+        facts.append((f"probability by the margin ({ASIDE})", found.words))
     facts += _worst(data, effect) + _failures(data, effect)
     bound = collapse_words(data)
     if bound:
@@ -210,13 +216,13 @@ def _planned(effect: Effect) -> list[tuple[str, str]]:
 
 
 def _worst(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
-    if data.table is None:
+    if (table := data.table_of(effect)) is None:
         return []
-    cells = data.table.difference(effect.baseline, effect.candidate)
+    cells = table.difference(effect.baseline, effect.candidate)
     lines = []
     for what, names, axis in (
-        ("worst patient", data.table.patients, 1),
-        ("worst replicate", data.table.replicates, 0),
+        ("worst patient", table.patients, 1),
+        ("worst replicate", table.replicates, 0),
     ):
         means = mean_over(cells, axis)
         if np.isfinite(means).any():
@@ -264,7 +270,7 @@ def collapse_words(data: ReportData) -> str:
     )
 
 
-def _dots_picture(table: Table, effect: Effect, margin: float, budget: PictureBudget) -> Picture:
+def _dots_picture(table: Table, effect: Effect, budget: PictureBudget) -> Picture:
     inference = effect.inference
     caption = (
         f"Paired differences in test {effect.measured.words}, {effect.candidate} minus "
@@ -278,7 +284,7 @@ def _dots_picture(table: Table, effect: Effect, margin: float, budget: PictureBu
         caption += f" Thin bar: 95 % interval; thick: 90 %{adjusted and f', both{adjusted}'}."
     alt = f"Dots of paired differences in {effect.measured.words}, "
     alt += f"{effect.candidate} {MINUS} {effect.baseline}"
-    return budget.figure(paired_differences(PairedDots.of(table, effect, margin)), alt, caption)
+    return budget.figure(paired_differences(PairedDots.of(table, effect)), alt, caption)
 
 
 def _map_picture(table: Table, effect: Effect, budget: PictureBudget) -> Picture:

@@ -52,6 +52,7 @@ class ReportData:
     superseded: a comparison is finished under other settings, and none under these.
     comparison, table, effects, doses, worth, budget, failures, subgroups, costs, exposures: None /
         empty before the comparison is finished.
+    further: tables of the measures that are primary beside the declared one.
     earlier: openings of the test patients in other work folders; None before the comparison is
         finished.
     audits, audit_folders: values and job folder of each replicate's finished audit, by seed.
@@ -80,6 +81,7 @@ class ReportData:
     budget: Budget = NOT_ASKED
     failures: Sequence[ArmFailures] = ()
     subgroups: Sequence[Factor] = ()
+    further: Mapping[str, Table] = field(default_factory=dict)
     costs: Sequence[ArmCost] = ()
     exposures: Mapping[str, Exposure] = field(default_factory=dict)
     earlier: EarlierOpenings | None = None
@@ -93,6 +95,10 @@ class ReportData:
     def measured(self) -> Measure:
         """What the table's cells are, by which everything is decided."""
         return self.experiment.decision.measured
+
+    def table_of(self, effect: Effect) -> Table | None:
+        """The table that an effect is of."""
+        return self.further.get(effect.measured.name, self.table)
 
     @property
     def extended(self) -> bool:

@@ -21,6 +21,9 @@ SEEDS_PER_ROOT = 10_000
 BASELINE_SPLITS = 20
 """Random splits of the real patients behind a real-real baseline."""
 
+EARLIER_LOOK = "earlier look"
+"""Input of an opening: the one at the look before."""
+
 _SHOWN = ("mask", "ct")
 
 _SECTIONS = {
@@ -262,11 +265,24 @@ class Specs:
         return self.make("matched-updates", {"updates": updates}, trained, compute=False)
 
     def opening(
-        self, store: Spec, segmenters: Mapping[str, Input], rule: Mapping[str, Any]
+        self,
+        store: Spec,
+        segmenters: Mapping[str, Input],
+        rule: Mapping[str, Any],
+        looked_at: int = 0,
+        earlier: Spec | None = None,
     ) -> Spec:
-        """Opening the test: once, after all training, under a declared rule."""
+        """Opening the test: once, after all training, under a declared rule.
+
+        Args:
+            looked_at: candidates that were looked at on the test patients before.
+            earlier: the opening at the look before this one, for some of the segmenters.
+        """
         inputs = {"store": store.done(), **segmenters}
-        return self.make("opening", {"rule": dict(rule)}, inputs, compute=False)
+        if earlier is not None:
+            inputs[EARLIER_LOOK] = earlier.done()
+        counts = {"looked_at": looked_at} if looked_at else {}
+        return self.make("opening", {"rule": dict(rule), **counts}, inputs, compute=False)
 
     def test_score(self, store: Spec, segmenter: Input, opening: Spec) -> Spec:
         """Dice of one segmenter on the test patients."""

@@ -9,7 +9,7 @@ import pytest
 
 from harness.base.errors import ConfigError
 from harness.compare.subgroups import declare_subgroups
-from harness.config.experiment import DecisionConfig
+from harness.config.decision import DecisionConfig
 from harness.data.quality.scan_summary import scan_summary
 from harness.data.scan import Scan
 from harness.work.prepare.patient_index import IndexedPatient

@@ -64,7 +64,7 @@ def test_what_other_folders_opened_before_is_counted(register: Path, tmp_path: P
     sentence = earlier(three, "ab").sentence
     assert sentence.startswith("2 earlier openings of these 2 test patients in other work folders")
     assert "(2 of 2 patients, the same rule, the same segmenters), " in sentence
-    assert "(1 of 2 patients, another rule, the same segmenters). " in sentence
+    assert "(1 of 2 patients, another rule, the same segmenters)." in sentence
     assert earlier(one, "ab").sentence == (
         "No earlier opening of these 2 test patients in other work folders is in the user's "
         "register."

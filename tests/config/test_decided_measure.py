@@ -9,7 +9,8 @@ import pytest
 from factories.tiny import tiny_experiment
 
 from harness.base.errors import ConfigError
-from harness.config.experiment import DecisionConfig, Experiment, to_dict
+from harness.config.decision import DecisionConfig
+from harness.config.experiment import Experiment, to_dict
 from harness.config.load import load_experiment
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.config.experiment import DecisionConfig
+from harness.config.decision import DecisionConfig
 from harness.inference.arm_summary import arm_means
 from harness.inference.cohorts import Cohorts, mean_overlap
 from harness.inference.contrasts import contrasts

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.config.experiment import DecisionConfig
+from harness.config.decision import DecisionConfig
 from harness.inference.contrasts import Contrast, contrasts
 from harness.inference.table import Cell, Table
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.config.experiment import DecisionConfig
+from harness.config.decision import DecisionConfig
 from harness.config.measures import DICE
 from harness.inference.decision import decide
 from harness.inference.effect import Effect

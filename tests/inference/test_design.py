@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from harness.base.errors import DataError
-from harness.config.experiment import DecisionConfig, Experiment, to_dict
+from harness.config.decision import DecisionConfig
+from harness.config.experiment import Experiment, to_dict
 from harness.inference.crossed_t import VarianceComponents
 from harness.inference.design import (
     assumed_components,

@@ -63,7 +63,7 @@ def test_the_first_look_to_every_digit() -> None:
     assert "interval at the level of this look (99.44 %)" in effect.sentence
     assert effect.sentence.endswith("look 1 of 3, at 5 of 10 replicates).")
     assert further.word == ""
-    assert "No verdict: further comparisons are judged at the last look." in further.sentence
+    assert "No verdict: only the last look judges further comparisons." in further.sentence
 
 
 def test_an_early_stop_says_nothing_of_the_margin_and_that_it_is_overstated() -> None:

@@ -265,6 +265,10 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "decision.margin": (0.02, TEST),
     "decision.subgroups": (["small"], TEST),
     "decision.subgroups_file": ("/elsewhere/groups.csv", NONE),  # the groups in it enter the rule
+    "decision.co_primary": ({"surface_dice": 0.02}, TEST),
+    "decision.success": ("any", TEST),
+    "decision.looks": ([5, 8], TEST),
+    "decision.looked_at": (1, TEST),
     "decision.assumed.patient": (0.03, NONE),
     "decision.assumed.replicate": (0.01, NONE),
     "decision.assumed.residual": (0.03, NONE),
@@ -283,6 +287,7 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "learning_curve.cohorts": {"learning_curve.patients": [2]},
     "replicates.cohort_size": {"replicates.cohorts": "drawn"},
     "data.source": {"data.root": "/somewhere"},
+    "decision.looks": {"replicates.count": 8},
     "decision.question": {
         "arms": ["traditional", "traditional+gan", "gan", "traditional+nothing", ADDED]
     },

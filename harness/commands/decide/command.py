@@ -30,10 +30,9 @@ from harness.commands.output_folder import unwritable
 from harness.figures.arms import PairedDots, on_a_line, paired_differences
 from harness.figures.style import short_name, style
 from harness.inference.co_primaries import common_sentence, common_word
-from harness.inference.companion import gain_probabilities
+from harness.inference.companion import companion_of
 from harness.inference.decision import decide
 from harness.inference.effect import Effect
-from harness.inference.layout import CROSSED
 from harness.inference.power import collapse_rate_left_open
 from harness.inference.table import Table
 from harness.inference.verdict_text import LOWER_IS_BETTER
@@ -98,9 +97,10 @@ def _decided(request: DecideRequest, console: Console) -> tuple[dict[str, Any], 
     primary = effects[0]
     differences = [_differences(table, effect) for effect in effects]
     if path is not None:
-        _write(_figure(table, primary, rule.margin), path)
+        _write(_figure(table, primary), path)
     about = primary.inference  # without an interval where the table is incomplete or too small
     left_open = collapse_rate_left_open(about.replicates) if about.interval_95 else None
+    companion = companion_of(table, primary)
     said = {
         "scores": str(request.scores),
         "figure": None if path is None else str(path),
@@ -112,20 +112,11 @@ def _decided(request: DecideRequest, console: Console) -> tuple[dict[str, Any], 
         "differences": differences,
         "missing": holes,
         "failure_rate_left_open": left_open,
-        "companion": _companion(table, primary, rule.margin),
+        "companion": companion and companion.to_dict(),
         "scope": primary.to_dict()["scope"],
         "notes": notes,
     }
     return said, primary
-
-
-def _companion(table: Table, effect: Effect, margin: float) -> dict[str, Any] | None:
-    """Of the primary comparison, where patients and replicates are crossed."""
-    if table.layout != CROSSED or effect.inference.interval_95 is None:
-        return None
-    cells = table.difference(effect.baseline, effect.candidate)
-    found = gain_probabilities(cells, margin, effect.measured.lower_is_better)
-    return None if found is None else found.to_dict()
 
 
 def _differences(table: Table, effect: Effect) -> dict[str, Any]:
@@ -141,12 +132,12 @@ def _differences(table: Table, effect: Effect) -> dict[str, Any]:
     }
 
 
-def _figure(table: Table, effect: Effect, margin: float) -> Figure:
+def _figure(table: Table, effect: Effect) -> Figure:
     """The primary comparison, under its verdict."""
-    figure, measured = paired_differences(PairedDots.of(table, effect, margin)), effect.measured
+    figure, measured = paired_differences(PairedDots.of(table, effect)), effect.measured
     candidate, baseline = short_name(effect.candidate), short_name(effect.baseline)
     what = f"{candidate} {MINUS} {baseline}, {measured.title}"
-    read = f"({f'{LOWER_IS_BETTER}; ' * measured.lower_is_better}grey: within {margin:g})"
+    read = f"({f'{LOWER_IS_BETTER}; ' * measured.lower_is_better}grey: within {effect.margin:g})"
     with style():
         figure.axes[0].set_xlabel(on_a_line(what, read))
         figure.axes[0].set_title(f"{candidate} against {baseline}: {effect.word or 'no verdict'}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.base.text import counted, interval, number, percent, probability, signed, typeset
 from harness.commands.decide.request import LOWER
+from harness.inference.companion import ASIDE
 from harness.inference.crossed_t import VarianceComponents
 from harness.inference.design import detectable_words, equivalence_words, plan_facts
 from harness.inference.verdict_text import FAMILIES, adjusted_for
@@ -45,7 +46,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         share = percent(found["failure_rate_left_open"])
         yield f"failures: {clean} {leave} a failure rate up to {share} open"
     if found["companion"] is not None:
-        yield _companion(found["companion"], margin)
+        yield f"probability by margin {margin:g} ({ASIDE}): {found['companion']['words']}"
     yield f"scope: {primary['scope']}"
     if primary["method"]:
         yield f"method: {primary['method']}."
@@ -57,12 +58,6 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield typeset(effect["sentence"])
         yield from _numbers(effect, margin)
         yield from _beside(effect)
-
-
-def _companion(about: Mapping[str, Any], margin: float) -> str:
-    sides = ("better", "beyond it, better"), ("within", "within"), ("worse", "beyond it, worse")
-    parts = ", ".join(f"{words} {probability(about[key])}" for key, words in sides)
-    return f"probability by margin {margin:g} (Bayesian companion, no part of the verdict): {parts}"
 
 
 def _beside(effect: Mapping[str, Any]) -> Iterator[str]:
