@@ -7,44 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories.fake_executor import FakeExecutor
-from factories.tiny import Tiny, digest_for, tiny_experiment
+from factories.protocol import Protocol
+from factories.tiny import Tiny, tiny_experiment
 
 from harness.base.errors import DataError
-from harness.compare.protocol import Comparison, ComparisonPlan
-from harness.compare.replicate import ReplicatePlanner
 from harness.jobs.graph import JobGraph
 
 ARMS = ("none", "traditional", "gan", "traditional+gan", "duplicate")
-
-
-class Protocol:
-    """A comparison over a real store, with a stand-in for all training."""
-
-    def __init__(self, root: Path, roles: Any = None, **experiment: Any) -> None:
-        experiment = {"replicates": {"count": 2}, **experiment}
-        more = {"roles": roles} if roles else {}
-        self.tiny = Tiny(root, tiny_experiment(**experiment), **more)
-        self.hands = FakeExecutor(self.tiny.work, lambda *about: {"quality/kid": 0.1})
-
-    @property
-    def planner(self) -> Comparison:
-        experiment = self.tiny.experiment
-        roles = {digest_for(p): role for p, role in self.tiny.patients.items()}
-        replicates = ReplicatePlanner(
-            self.tiny.specs, self.tiny.store, experiment.mask, experiment.image
-        )
-        return Comparison(replicates, roles)
-
-    def run(self, passes: int = 1000) -> ComparisonPlan:
-        return self.hands.drive(lambda graph: self.planner.plan(graph), passes)
-
-    def again(self, **experiment: Any) -> Protocol:
-        """Another experiment in the same work folder."""
-        return Protocol(self.tiny.root, **experiment)
-
-    def kinds(self) -> list[str]:
-        return [kind for kind, _, _ in self.hands.done]
 
 
 def test_every_segmenter_is_trained_before_the_opening_and_scored_after_it(tmp_path: Path) -> None:

@@ -188,6 +188,35 @@ from config_complaint import MASK_KEYS, complaint
             "'synthesis.pairs'?",
         ),
         (
+            "decision: {looks: [8, 5]}",
+            "decision.looks must be two or more growing numbers of replicates from 5 on, but got "
+            "8, 5; name e.g. 5, 8, 10",
+        ),
+        (
+            "decision: {looks: [5, 8]}",
+            "decision.looks must end with replicates.count, 5, but got 5, 8; change one",
+        ),
+        (
+            "{replicates: {count: 8, cohorts: disjoint}, decision: {looks: [5, 8]}}",
+            "decision.looks go with replicates of one cohort and without further doses, but got "
+            "replicates.cohorts too: the two were never tried together; remove one",
+        ),
+        (
+            "{replicates: {count: 8}, decision: {looks: [5, 8], co_primary: {hd95_mm: 1}}}",
+            "decision.looks go with one primary measure, but got decision.co_primary too: the two "
+            "were never tried together; remove one",
+        ),
+        (
+            "decision: {co_primary: {dice: 0.01}}",
+            "decision.co_primary must name other measures than decision.measure, but got 'dice'; "
+            "remove it",
+        ),
+        (
+            "decision: {co_primary: {surface_dice: 2}}",
+            "decision.co_primary.surface_dice must be below 1 for surface Dice, which lies in 0 to "
+            "1, but got 2; set it to the smallest difference that matters",
+        ),
+        (
             "decision: {margin: 5}",
             "decision.margin must be below 1 for Dice, which lies in 0 to 1, but got 5; set it to "
             "the smallest difference that matters",

@@ -31,7 +31,13 @@ sweep:
   image: null
   seeds: 1
   segmentation: {candidates: 2, space: {learning_rate: {values: [0.05]}}}
-decision: {measure: hd95_mm, baseline: none, candidate: traditional, secondary: [], budget_seeds: 3}
+decision:
+  measure: hd95_mm
+  co_primary: {dice: 0.01}
+  baseline: none
+  candidate: traditional
+  secondary: []
+  budget_seeds: 3
 tracking: {enabled: false}
 """
 
@@ -56,12 +62,12 @@ def test_a_distance_chooses_judges_and_is_said(
     answer = run_cli("compare", "distance.yaml", "--engine", "inline", "--json")
     assert answer.code == 0, answer.err
     found = json.loads(answer.out)
-    (effect,) = found["effects"]
+    effect, by_dice = found["effects"]
     assert (found["measure"], effect["measure"]) == ("hd95_mm", "hd95_mm")
     assert (
-        "traditional against none (lower is better): mean difference in HD95 in mm"
-        in (effect["sentence"])
-    )
+        "traditional against none, all of HD95, Dice: no verdict, for want of one of HD95, Dice "
+        f"(HD95 in mm {effect['mean']:+.2f}"
+    ) in effect["sentence"]
     # The table that is decided is the jobs' own column, and Dice stands beside it.
     with open(found["scores"], newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
@@ -76,6 +82,13 @@ def test_a_distance_chooses_judges_and_is_said(
     }
     difference = [sum(values) / len(values) for values in of_arm.values()]
     assert effect["mean"] == pytest.approx(difference[1] - difference[0])
+    # Both measures are primary: the second table is the jobs' other column.
+    assert (by_dice["measure"], by_dice["margin"], by_dice["primary"]) == ("dice", 0.01, False)
+    assert effect["together"] == by_dice["together"] == ["HD95", "Dice"]
+    also = {arm: [float(row["dice"]) for row in table if row["arm"] == arm] for arm in of_arm}
+    gained = [sum(values) / len(values) for values in also.values()]
+    assert by_dice["mean"] == pytest.approx(gained[1] - gained[0])
+    assert "all of HD95, Dice: no verdict, for want of one of HD95, Dice" in effect["sentence"]
     # Failures, counted again in the jobs' tables.
     counted: Counter[str] = Counter()
     for digest, row in tests:

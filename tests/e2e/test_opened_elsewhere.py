@@ -80,13 +80,18 @@ def test_what_another_work_folder_opened_is_said(
     assert "(4 of 4 patients, another rule, the same segmenters)" in second.err
     (effect,) = second.json["effects"]
     assert effect["status"] == "cells only", "as without it"
+    assert effect["comparisons"] == 2
+    counted = "1 candidate was looked at on these test patients before: the primary verdict is"
+    assert counted in second.err
     assert not json.loads(Path("two/openings.jsonl").read_text())["extended"]
     text, known = page("two", *margin)
     assert "1 earlier opening of these 4 test patients in other work folders: " in text
     assert known == second.json["earlier_openings"]
+    assert counted in text
 
     repeated = run_cli(*compare, "--workdir", "one")
     assert NONE in repeated.err
+    assert repeated.json["effects"][0]["comparisons"] is None, "what came later does not count"
     text, known = page("one")
     assert NONE in text
     assert (known["known"], known["openings"]) == (True, [])
@@ -97,6 +102,7 @@ def test_what_another_work_folder_opened_is_said(
     assert unknown.code == 0
     said = "Earlier openings in other work folders are not known: harness/openings.jsonl"
     assert unknown.err.count(said) == 1
+    assert counted in unknown.err, "what was known at the opening counts, whoever reads it"
     assert f"warning: {said}" in unknown.err
     text, known = page("two", *margin)
     assert said in text
