@@ -105,7 +105,8 @@ def detectable_words(facts: PlanFacts, observed: bool = False) -> str:
     """
     size = facts.patients, facts.replicates
     design = f"{facts.patients} patients and {facts.replicates} replicates"
-    seen = f"with {design} a difference of {facts.detectable:.4f} is seen with 80 % power"
+    digits = 4 if facts.margin < 0.1 else 2  # of a share, or of millimetres
+    seen = f"with {design} a difference of {facts.detectable:.{digits}f} is seen with 80 % power"
     if observed:
         seen = f"the design by the spread observed, which does not judge this result: {seen}"
     if facts.detectable <= facts.margin:

@@ -121,6 +121,7 @@ def test_earlier_openings_elsewhere_stand_beside_the_verdict(
     assert summary["verdict"] in page.text.replace("\xa0", " ")
     assert summary["earlier_openings"]["openings"][6] == {
         "date": "2026-03-07", "patients": 7, "same_rule": False, "same_segmenters": False,
+        "continues": False,
     }  # fmt: skip
 
 
