@@ -57,7 +57,7 @@ class Companion:
     def words(self) -> str:
         """The three probabilities."""
         shown = (probability(share) for share in (self.better, self.within, self.worse))
-        return "beyond it, better {}, within {}, beyond it, worse {}".format(*shown)
+        return "better by more {}, within {}, worse by more {}".format(*shown)
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "words": self.words}
