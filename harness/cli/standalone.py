@@ -336,6 +336,13 @@ def decide(
         list[str] | None,
         typer.Option(metavar="ARM", help="nothing in it is random (an atlas); repeatable"),
     ] = None,
+    observer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ARM",
+            help="a second observer, and so the baseline: values are closeness to the first",
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -364,6 +371,7 @@ def decide(
         other_centres,
         looked_at,
         looks,
+        observer,
     )
     console = Console(quiet=quiet)
     each = of_each_measure(request, value or [], margin or [], better or [])

@@ -9,6 +9,7 @@ from typing import Literal
 from harness.config.arms import arm_of
 
 Question = Literal["replace", "add"]
+OBSERVER = "observer"
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Asked:
     """A comparison of two arms.
 
     Attributes:
-        question: which question it answers; "" where the arms differ in something else.
+        question: which question it answers; "" where the arms differ in something else;
+            `OBSERVER` where the baseline is a second observer.
         words: that question in words; "" without one.
     """
 

@@ -18,7 +18,7 @@ from harness.inference.decision import decide
 from harness.inference.effect import Effect
 from harness.inference.failures import ArmFailures
 from harness.inference.table import Table
-from harness.inference.verdict_text import Word
+from harness.inference.verdict_text import Word, spoken, undecided_words
 
 LESS = ", by less than the margin"
 
@@ -103,5 +103,6 @@ def common_sentence(effects: Mapping[str, Effect]) -> str:
     if word is None:
         lacking = [name for name, effect in effects.items() if not effect.word]
         return f"{pair}, all of {measures}: no verdict, for want of one of {', '.join(lacking)}."
-    said = 'undecided, which is not "no difference"' if word == "undecided" else word
+    asked = first.question
+    said = undecided_words(asked) if word == "undecided" else spoken(word, asked)
     return f"{pair}, all of {measures}: {said}."

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.config.measures import DICE, Measure
-from harness.config.questions import Asked
+from harness.config.questions import OBSERVER, Asked
 from harness.inference.cohorts import Cohorts
 from harness.inference.crossed_t import Inference
 from harness.inference.design import PlanFacts, plan_facts
-from harness.inference.effect import Effect
+from harness.inference.effect import Effect, scope_words
 from harness.inference.failures import ArmFailures, failing_words
 from harness.inference.looks import Look, look_at
+from harness.inference.observer import with_observer
 from harness.inference.procedure import compared
 from harness.inference.table import Table
-from harness.inference.verdict_text import exchanged, sentence, verdict
+from harness.inference.verdict_text import exchanged, sentence, spoken, verdict
 
 if TYPE_CHECKING:
     from harness.config.decision import DecisionConfig
@@ -41,6 +42,8 @@ class DecisionRule:
         looks: numbers of replicates at which the table may be looked at; none: once, at the end.
         measured: what the cells are; of one where lower is better a candidate below the baseline
             helps, and estimates keep their sign.
+        observer: the baseline is a second observer and the cells are closeness to the first, so
+            that its one value per patient holds in every replicate.
     """
 
     baseline: str
@@ -51,6 +54,7 @@ class DecisionRule:
     further: tuple[str, ...] = ()
     looked_at: int = 0
     looks: tuple[int, ...] = ()
+    observer: bool = False
 
     @property
     def primary(self) -> tuple[str, str]:
@@ -64,7 +68,10 @@ class DecisionRule:
 
     def comparisons(self, arms: Collection[str]) -> list[Asked]:
         """The primary family, then the secondaries; nothing is known of what arms hold."""
-        return [Asked(*pair) for pair in (*self.primaries, *self.secondary)]
+        return [
+            Asked(*pair, OBSERVER if self.observer and pair[0] == self.baseline else "")
+            for pair in (*self.primaries, *self.secondary)
+        ]
 
 
 def decide(
@@ -92,6 +99,8 @@ def decide(
     """
     measured = decision.measured
     asked = decision.comparisons(table.arms)
+    if asked[0].question == OBSERVER:
+        table = with_observer(table, decision.baseline)
     candidates = len(decision.primaries)
     family, others = candidates + max(decision.looked_at, looked_at), len(asked) - candidates
     among_each = [family if family > 1 else None] * candidates + [others] * others
@@ -161,8 +170,9 @@ def _effect(
             needed,
             comparisons=among or 1,
             asked=asked.words,
-            scope=inference.claim or cohorts.words,
+            scope=scope_words(inference, cohorts, asked.question),
             look=look,
+            question=asked.question,
         ),
         question=asked.question,
         asked=asked.words,
@@ -182,7 +192,8 @@ def _with_filled_low(table: Table, effect: Effect, margin: float) -> Effect:
     found = replace(effect, inference=table.infer(np.where(np.isnan(cells), worst, cells)))
     word = verdict(found.judged, margin)
     word = exchanged(word) if effect.measured.lower_is_better else word
-    becomes = "stays" if word == effect.word else f"becomes '{word}'"
+    becomes = f"becomes '{spoken(word or '', effect.question)}'"
+    becomes = "stays" if word == effect.word else becomes
     said = f" With the worst difference seen in place of those that lack the word {becomes}."
     return replace(effect, filled_low=word or "", sentence=effect.sentence + said)
 

@@ -126,15 +126,16 @@ def ways_to_margin(facts: PlanFacts) -> str:
     return f"{' or '.join(ways)} ({FLOORS})" if ways else ""
 
 
-def equivalence_words(facts: PlanFacts) -> str:
-    """One sentence: whether "no useful effect" can come out of this design."""
+def equivalence_words(facts: PlanFacts, word: str = "no useful effect") -> str:
+    """One sentence: whether "no useful effect", or what it is called, can come out of this
+    design."""
     if facts.equivalence_in_reach:
         return (
-            f'"no useful effect" (within {facts.margin:g}) is in reach: without a difference it '
+            f'"{word}" (within {facts.margin:g}) is in reach: without a difference it '
             "would be found with 80 % power or more."
         )
     return (
-        f'"no useful effect" (within {facts.margin:g}) is out of reach of this design: without a '
+        f'"{word}" (within {facts.margin:g}) is out of reach of this design: without a '
         "difference it would be found with less than 80 % power."
     )
 

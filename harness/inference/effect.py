@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.config.measures import DICE, Measure
+from harness.config.questions import OBSERVER
 from harness.inference.cohorts import ONE_COHORT, Cohorts
 from harness.inference.crossed_t import Inference
 from harness.inference.design import PlanFacts
@@ -31,7 +32,7 @@ class Effect:
         word: "helps" or "harms" (also ", by less than the margin"), "no useful effect",
             "undecided", or "" without a verdict.
         sentence: the verdict or estimate in one sentence, after `failing`.
-        question: "replace", "add", or "" where it is neither; `asked` in words.
+        question: "replace", "add", "observer", or "" where it is none; `asked` in words.
         cohorts: for whose training patients it is claimed.
         comparisons: how many its family has, itself and what was looked at before among them, for
             which word, interval and p are adjusted; None for a primary one that is alone.
@@ -128,7 +129,7 @@ class Effect:
             "equivalence_in_reach": design and design.equivalence_in_reach,
             "word": self.word,
             "sentence": self.sentence,
-            "scope": about.claim or self.cohorts.words,
+            "scope": scope_words(about, self.cohorts, self.question),
             "method": about.method,
             "beside": [
                 {
@@ -142,3 +143,9 @@ class Effect:
                 for name, other in about.beside
             ],
         }
+
+
+def scope_words(inference: Inference, cohorts: Cohorts, question: str) -> str:
+    """For whom it is claimed."""
+    observers = ", of these two observers" if question == OBSERVER else ""
+    return (inference.claim or cohorts.words) + observers

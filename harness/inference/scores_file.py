@@ -58,13 +58,17 @@ class ScoresFile:
 
 
 def read_scores_file(
-    path: Path, columns: Columns = NAMED_BY_WORD, called: str = "SCORES"
+    path: Path,
+    columns: Columns = NAMED_BY_WORD,
+    called: str = "SCORES",
+    once: str | None = None,
 ) -> ScoresFile:
     """Read a CSV of scores: comma, semicolon or tab, UTF-8 with or without a byte order mark.
 
     Args:
         columns: what the file calls its columns.
         called: what the command line calls it.
+        once: the arm that was not trained, whose rows may leave the replicate empty.
 
     Raises:
         ConfigError: there is no such file, it cannot be read, or it must be said what its columns
@@ -75,7 +79,7 @@ def read_scores_file(
     delimiter = _delimiter(text)
     top, below, notes = _shape(path, list(_rows(text, delimiter, path)), delimiter)
     header = find_columns(path, top, below, columns)
-    records, more = _records(path, below, header)
+    records, more = _records(path, below, header, once)
     notes = [*header.notes, *notes, *more]
     if header.extra:
         what = "a column that is" if len(header.extra) == 1 else "columns that are"
@@ -180,16 +184,20 @@ def _is_comment(fields: Sequence[str], width: int) -> bool:
     return fields[0].startswith(COMMENT) and (len(fields) != width or not any(fields[1:]))
 
 
-def _records(path: Path, rows: Sequence[Row], header: Header) -> tuple[list[Record], list[str]]:
+def _records(
+    path: Path, rows: Sequence[Row], header: Header, once: str | None
+) -> tuple[list[Record], list[str]]:
     """A record for each value, and what is to be said of how values are written."""
     records: list[Record] = []
     seen: dict[tuple[str, ...], int] = {}
     row_of: dict[bool, int] = {}  # the first with a value in per cent, and without
     commas = 0
+    arms = {of[header.places["arm"]] for _, of in rows} if "arm" in header.places else set()
+    blank = {once} & arms or (arms if once else ())  # an arm that lacks is refused by its name
     for row, fields in rows:
         says = {word: fields[at] for word, at in header.places.items() if word != "value"}
         for word, said in says.items():
-            if not said:
+            if not said and (word != "replicate" or says.get("arm") not in blank):
                 raise DataError(
                     f"each row must name its {word}, but got nothing in row {row} of '{path}'; "
                     "fill it in or remove the row"

@@ -6,6 +6,7 @@ from typing import Literal
 
 from harness.base.text import counted
 from harness.config.measures import DICE, Measure
+from harness.config.questions import OBSERVER
 from harness.inference.cohorts import COHORT
 from harness.inference.crossed_t import Inference
 from harness.inference.looks import Look
@@ -31,6 +32,13 @@ _EXCHANGED: dict[Word, Word] = {
     "helps, by less than the margin": "harms, by less than the margin",
     "harms": "helps",
     "harms, by less than the margin": "helps, by less than the margin",
+}
+
+_OF_OBSERVERS: dict[str, str] = {
+    "helps": "closer to one observer than the other is",
+    "harms": "less close to one observer than the other is",
+    "no useful effect": "as close to one observer as the other is",
+    "undecided": "undecided whether as close to one observer as the other is",
 }
 
 
@@ -60,6 +68,20 @@ def exchanged(word: Word | None) -> Word | None:
     return None if word is None else _EXCHANGED.get(word, word)
 
 
+def spoken(word: str, question: str = "") -> str:
+    """The word as people read it: of observers, what it says of closeness."""
+    if question != OBSERVER:
+        return word
+    kind, comma, less = word.partition(",")
+    return _OF_OBSERVERS.get(kind, kind) + comma + less
+
+
+def undecided_words(question: str = "") -> str:
+    """With what a reader would otherwise take it for."""
+    nothing = "as close" if question == OBSERVER else "no difference"
+    return f'{spoken("undecided", question)}, which is not "{nothing}"'
+
+
 def sentence(
     pair: tuple[str, str],
     inference: Inference,
@@ -72,6 +94,7 @@ def sentence(
     measure: Measure = DICE,
     asked: str = "",
     look: Look | None = None,
+    question: str = "",
 ) -> str:
     """One sentence.
 
@@ -88,6 +111,7 @@ def sentence(
             the sign.
         asked: the question that the pair answers, in words.
         look: which of the declared looks at the replicates it is.
+        question: as of `Asked`.
     """
     baseline, candidate = pair
     named = f"{candidate} against {baseline}"
@@ -112,7 +136,7 @@ def sentence(
     size = f"{inference.size or many}, {scope}"
     if word is None:
         return f"{named}: {estimate} ({size}). No verdict: {needed}."
-    said = _verdict_words(word, margin, measure)
+    said = _verdict_words(word, margin, measure, question)
     if look is not None:
         size, said = f"{size}, {look.words}", said + _at_look(word, look)
     return f"{named}: {said}; {estimate} ({size})."
@@ -148,10 +172,12 @@ def adjusted_for(comparisons: int | None) -> str:
     return f" adjusted for {comparisons} comparisons" if (comparisons or 1) > 1 else ""
 
 
-def _verdict_words(word: Word, margin: float, measure: Measure) -> str:
+def _verdict_words(word: Word, margin: float, measure: Measure, question: str) -> str:
     """The word, with what a reader would otherwise take it for."""
     if word == "undecided":
-        return 'undecided, which is not "no difference"'
+        return undecided_words(question)
     if word == "no useful effect":
-        return f"no useful effect (within {measure.amount(margin)})"
-    return word
+        within = f"within {measure.amount(margin)}"
+        said = spoken(word, question)
+        return f"{said}, {within}" if question == OBSERVER else f"{said} ({within})"
+    return spoken(word, question)

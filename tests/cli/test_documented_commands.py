@@ -53,6 +53,9 @@ ONLY_PARSED = {
     "export nnunet EXPERIMENT --output RAW --dataset-id 502 --arm traditional+gan": (
         "needs a comparison; tests/commands/nnunet/test_nnunet_arms.py"
     ),
+    "decide closeness.csv --value dice --observer radiographer --margin 0.02": (
+        "needs two observers' masks; tests/commands/test_decide_observer.py"
+    ),
     "report EXPERIMENT --open": "opens a browser; tests/commands/test_browser.py",
     "ui EXPERIMENT": "serves until Ctrl-C; tests/tracking/test_ui.py",
     "--install-completion": "writes to the shell's start-up file; tests/cli/test_help.py completes",

@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from harness.commands.decide.request import (
     read_scores,
 )
 from harness.commands.output_folder import unwritable
-from harness.figures.arms import PairedDots, on_a_line, paired_differences
+from harness.figures.arms import LABEL, PairedDots, on_a_line, paired_differences
 from harness.figures.style import short_name, style
 from harness.inference.co_primaries import common_sentence, common_word
 from harness.inference.companion import companion_of
@@ -35,7 +36,7 @@ from harness.inference.decision import decide
 from harness.inference.effect import Effect
 from harness.inference.power import collapse_rate_left_open
 from harness.inference.table import Table
-from harness.inference.verdict_text import LOWER_IS_BETTER
+from harness.inference.verdict_text import LOWER_IS_BETTER, spoken
 
 
 def decide_measures(
@@ -140,7 +141,8 @@ def _figure(table: Table, effect: Effect) -> Figure:
     read = f"({f'{LOWER_IS_BETTER}; ' * measured.lower_is_better}grey: within {effect.margin:g})"
     with style():
         figure.axes[0].set_xlabel(on_a_line(what, read))
-        figure.axes[0].set_title(f"{candidate} against {baseline}: {effect.word or 'no verdict'}")
+        said = spoken(effect.word, effect.question) or "no verdict"
+        figure.axes[0].set_title(fill(f"{candidate} against {baseline}: {said}", LABEL))
     return figure
 
 

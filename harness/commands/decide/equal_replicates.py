@@ -32,7 +32,7 @@ def check_replicates(request: DecideRequest, rule: DecisionRule, table: Table) -
     trained = {arm: int(np.isfinite(table.values(arm)).any(axis=0).sum()) for arm in found}
     constant = [arm for arm, pairs in found.items() if len(pairs) == comb(trained[arm], 2) > 0]
     for arm in request.deterministic:
-        if arm in found and arm not in constant:
+        if arm in found and arm not in constant and trained[arm] > 1:
             raise ConfigError(
                 f"--deterministic must be an arm whose replicates are equal, but got '{arm}', "
                 f"which varies in '{request.scores}'; leave it out"
@@ -45,7 +45,8 @@ def check_replicates(request: DecideRequest, rule: DecisionRule, table: Table) -
                 f"arm '{arm}' as copies of each other in '{request.scores}'; was one training "
                 "listed twice? Remove the copies"
             )
-    random = [arm for arm in constant if arm not in request.deterministic]
+    observer = rule.baseline if rule.observer else None  # who drew once
+    random = [arm for arm in constant if arm not in (*request.deterministic, observer)]
     if len(constant) == len(found):
         raise DataError(
             "each replicate must be a training of its own, but got copies of one for each arm "
@@ -59,7 +60,8 @@ def check_replicates(request: DecideRequest, rule: DecisionRule, table: Table) -
             "(a single run gets an interval over patients), or say --deterministic "
             f"'{random[0]}' if nothing in it is random (an atlas, a threshold)"
         )
-    return [f"the replicates of '{arm}' are equal: nothing in it is random, as --deterministic says"
+    return [f"the replicates of '{arm}' are equal: nothing in it is random, as "
+            f"--{'observer' if arm == observer else 'deterministic'} says"
             for arm in constant]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from harness.config.measures import DICE, Measure
 from harness.inference.decision import DecisionRule
 from harness.inference.layout import CROSSED
 from harness.inference.looks import look_at
+from harness.inference.observer import with_observer
 from harness.inference.score_columns import NAMED_BY_WORD, Columns
 from harness.inference.scores_file import ScoresFile, read_scores_file
 from harness.inference.table import Table
@@ -40,6 +41,7 @@ class DecideRequest:
         unpaired, other_centres: as in `Layout`.
         looked_at: candidates that were looked at on these patients before.
         looks: numbers of replicates at which it was declared to look, with commas; None: at all.
+        observer: the arm that is a second observer, and so the baseline; None: there is none.
     """
 
     scores: Path
@@ -56,6 +58,7 @@ class DecideRequest:
     other_centres: bool | None = None
     looked_at: int = 0
     looks: str | None = None
+    observer: str | None = None
 
     @property
     def measured(self) -> Measure:
@@ -81,6 +84,18 @@ def check_options(request: DecideRequest) -> None:
         raise ConfigError(
             f"--looked-at must be 0 or more, but got {request.looked_at}; it is how many other "
             "candidates were looked at on these patients before"
+        )
+    if request.observer is None:
+        return
+    if request.baseline not in (None, request.observer):
+        raise ConfigError(
+            f"--observer names the baseline, but got '{request.observer}' beside --baseline "
+            f"'{request.baseline}'; leave --baseline out"
+        )
+    if request.unpaired:
+        raise ConfigError(
+            f"--observer '{request.observer}' has one value per patient, which every replicate "
+            "is compared with, but got --unpaired; leave it out"
         )
 
 
@@ -141,7 +156,8 @@ def read_scores(request: DecideRequest) -> ScoresFile:
     Raises:
         ConfigError, DataError: it cannot be read, or has no centres that an option is about.
     """
-    found = read_scores_file(request.scores, replace(request.columns, value=request.value))
+    columns = replace(request.columns, value=request.value)
+    found = read_scores_file(request.scores, columns, once=request.observer)
     layout = found.table.layout
     if request.other_centres is not None and not layout.centre:
         raise ConfigError(
@@ -149,7 +165,11 @@ def read_scores(request: DecideRequest) -> ScoresFile:
             f"'{request.scores}'; name it with --centre COLUMN"
         )
     layout = replace(layout, unpaired=request.unpaired, other_centres=request.other_centres)
-    return replace(found, table=Table(found.table.cells, layout=layout))
+    table = Table(found.table.cells, layout=layout)
+    if request.observer is not None:
+        check_arm(request.observer, table.arms, "--observer")
+        table = with_observer(table, request.observer)
+    return replace(found, table=table)
 
 
 def declared_rule(request: DecideRequest, table: Table) -> DecisionRule:
@@ -184,6 +204,7 @@ def declared_rule(request: DecideRequest, table: Table) -> DecisionRule:
         tuple(candidates[1:]),
         request.looked_at,
         _looks(request, table),
+        request.observer is not None,
     )
 
 
@@ -208,6 +229,8 @@ def _looks(request: DecideRequest, table: Table) -> tuple[int, ...]:
 
 
 def _primary(request: DecideRequest, arms: Sequence[str]) -> tuple[str, Sequence[str]]:
+    if request.observer is not None:
+        request = replace(request, baseline=request.observer)
     if request.baseline is not None:
         check_arm(request.baseline, arms, "--baseline")
     for name in request.candidates:

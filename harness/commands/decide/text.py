@@ -11,7 +11,7 @@ from harness.commands.decide.request import LOWER
 from harness.inference.companion import ASIDE
 from harness.inference.crossed_t import VarianceComponents
 from harness.inference.design import detectable_words, equivalence_words, plan_facts
-from harness.inference.verdict_text import FAMILIES, adjusted_for
+from harness.inference.verdict_text import FAMILIES, adjusted_for, spoken
 
 OVER = {"patient": "over patients", "replicate": "over replicates", "residual": "residual"}
 MOST_MEANS = 20
@@ -118,7 +118,7 @@ def _numbers(effect: Mapping[str, Any], margin: float) -> Iterator[str]:
     facts = plan_facts(components, effect["patients"], effect["replicates"], margin)
     yield f"  {detectable_words(facts, observed=True)}"
     if effect["word"] != "no useful effect":  # found is found, however unlikely it was
-        yield f"  {equivalence_words(facts)}"
+        yield f"  {equivalence_words(facts, spoken('no useful effect', effect['question']))}"
 
 
 def _freedom(effect: Mapping[str, Any]) -> str:
