@@ -215,10 +215,14 @@ def ui(
 ) -> None:
     """Open the runs in MLflow: start its server, print the links."""
     from harness.commands.studies import dashboards
+    from harness.jobs.folder import WorkFolder
     from harness.tracking.ui import ui as start
 
     loaded = options.experiment()
-    options.check_workdir()
+    if loaded.tracking.uri is None:
+        WorkFolder.existing(options.workdir)
+    else:
+        options.check_workdir()
     try:
         studies = dashboards(loaded, options.workdir)
     except EnvironmentFault as fault:  # MLflow's pages open all the same

@@ -113,9 +113,10 @@ class Options:
         """A session of the loaded experiment.
 
         Args:
-            reads_patients: as of `Session`.
+            reads_patients: as of `Session`; without, the work folder must be there.
 
         Raises:
+            DataError: there is no work folder to read from.
             ConfigError: the work folder cannot be made or is of another format, no executor has
                 that name, or another one than Ray is given an address.
         """
@@ -125,6 +126,10 @@ class Options:
                 f"{self.engine}; add --engine ray, or leave --address out"
             )
         experiment = self.experiment()
+        if not reads_patients:
+            from harness.jobs.folder import WorkFolder
+
+            WorkFolder.existing(self.workdir)
         try:
             self.workdir.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.workdir).close()

@@ -62,7 +62,9 @@ def init(
     output: Annotated[Path, typer.Option("-o", "--output", help="file to write")] = Path(
         "experiment.yaml"
     ),
-    name: Annotated[str, typer.Option(help="name of the experiment")] = "my-experiment",
+    name: Annotated[
+        str | None, typer.Option(help="name of the experiment; default: that of the file")
+    ] = None,
     structures: Annotated[
         str | None,
         typer.Option(

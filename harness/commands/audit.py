@@ -74,7 +74,9 @@ def _judge(plan: ComparisonPlan, of: Replicate) -> Input | None:
 
 def lines(found: dict[int, dict[str, Any]]) -> list[str]:
     """What the console says: a line per replicate and kind of image."""
-    text = []
+    from harness.report.audits import JUDGED  # by matplotlib
+
+    text = [JUDGED] if any("mask" in values for values in found.values()) else []
     for seed, values in found.items():
         for shows, title in (("mask", "masks"), ("ct", "CT")):
             if shows in values:

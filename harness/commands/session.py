@@ -29,7 +29,7 @@ from harness.jobs.executors.base import EXECUTORS, Executor
 from harness.jobs.folder import WorkFolder
 from harness.jobs.forecast import Forecast
 from harness.jobs.graph import JobGraph
-from harness.jobs.lease import lease
+from harness.jobs.lease import holder, lease
 from harness.jobs.planned import Planned
 from harness.jobs.spec import Spec
 from harness.tracking.run_view import RunView
@@ -146,9 +146,16 @@ class Session:
         if not self.reads_patients:
             known = recorded_index(self._record, self.root)
             if known is None:
+                owner = holder(self.root / "driver.lease.json")
+                then = (
+                    "harness prepare reads them, and --workdir names another folder"
+                    if owner is None
+                    else f"process {owner['pid']} on {owner['host']} is at work there and may be "
+                    "reading them; harness status says how far it is"
+                )
                 raise DataError(
                     f"the patients of '{self.experiment.name}' must have been read under these "
-                    f"settings of data, but '{self.root}' knows of none; harness prepare reads them"
+                    f"settings of data, but '{self.root.absolute()}' knows of none; {then}"
                 )
             return known
         _check_root(config)

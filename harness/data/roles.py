@@ -65,6 +65,12 @@ def _at_random(patients: Mapping[str, str | None], config: RolesConfig) -> dict[
         max(1, int(len(ranked) * share + 0.5)) if share > 0 else 0
         for share in (config.test, config.validation)
     )
+    least = 1 + (config.test > 0) + (config.validation > 0)
+    if len(ranked) < least:
+        raise DataError(
+            f"an experiment with these roles needs {least} usable patients or more, but got "
+            f"{len(ranked)}; add patients"
+        )
     if test + validation >= len(ranked):
         raise DataError(
             "every role needs a patient and someone must train, but got "

@@ -106,13 +106,16 @@ class Driver:
                 away.worked()
                 # A result can be there a moment before its worker says so.
                 if not pending and not self.running:
-                    return plan
+                    break
                 if pending and not self.asked_to_stop:
                     self._submit(graph)
                 if not self.running:
                     self._give_up()
                 self.begun()
                 self._wait(progress)
+        if self.asked_to_stop:  # the last job ended all the same; the executor takes no other
+            self._give_up()
+        return plan
 
     def _submit(self, graph: JobGraph) -> None:
         busy = {run.key for run in self.running.values()}

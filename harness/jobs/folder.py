@@ -180,8 +180,9 @@ class WorkFolder:
         if not found._format.exists():
             there = "which has no format.json" if root.is_dir() else "where there is no folder"
             raise DataError(
-                f"a work folder must be what a command of harness made, but got '{root}', {there}; "
-                "name another with --workdir"
+                "a work folder must be what a command of harness made, but got "
+                f"'{root.absolute()}', {there}; name yours with --workdir, or begin with harness "
+                "prepare"
             )
         return found
 

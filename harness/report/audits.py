@@ -13,6 +13,10 @@ from harness.report.picture_budget import Picture, PictureBudget
 
 SHOWN = {"mask": "Masks", "ct": "CT"}
 GALLERY_BYTES = 60_000
+JUDGED = (
+    "Judged here are the pairs that synthesis kept, their masks cleaned and found plausible; a "
+    "stage's own verdict is on what its network draws, so the two may differ."
+)
 NAMES = {
     "kid": "KID",
     "kid_by_patient": "KID without pairs of one patient",
@@ -59,6 +63,7 @@ class Audits:
     """
 
     replicates: tuple[int, ...] = ()
+    judged: str = JUDGED
     verdicts: list[tuple[int, str, Mapping[str, Any]]] = field(default_factory=list)
     tables: list[AuditTable] = field(default_factory=list)
     galleries: list[Picture] = field(default_factory=list)
@@ -78,7 +83,10 @@ def make_audits(data: ReportData, budget: PictureBudget) -> Audits:
     tables = [table for shows in SHOWN for table in _fidelity(audits, shows)]
     tables += [_labels(audits), _shapes(audits), _paired(audits)]
     return Audits(
-        tuple(audits), verdicts, [t for t in tables if t.lines], _galleries(data, audits, budget)
+        tuple(audits),
+        verdicts=verdicts,
+        tables=[t for t in tables if t.lines],
+        galleries=_galleries(data, audits, budget),
     )
 
 

@@ -234,7 +234,7 @@ def _experiment(store: MlflowStore, experiment: str) -> tuple[MlflowClient, Expe
             f"the tracking server {_without_login(store.uri)} must answer, but got "
             f"{masked(str(error)).partition('(Caused')[0].strip()}; start it, or check tracking.uri"
         ) from error
-    if tracked is None:
+    if tracked is None or not _some(client, tracked, ""):
         raise UserError(_nothing(experiment))
     return client, tracked
 

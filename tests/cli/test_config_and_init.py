@@ -51,8 +51,9 @@ def test_init_writes_a_file_that_loads_and_says_what_comes_next(here: Path) -> N
     assert not text.startswith("# yaml-language-server")
     assert run_cli("init", "my scans", "-o", "my experiment.yaml").code == 2
     assert (here / "my experiment.yaml").read_text() == text
-    machine = run_cli("init", "my scans", "-o", "other.yaml", "--json")
-    assert machine.json["experiment"] == "other.yaml"
+    machine = run_cli("init", "my scans", "-o", "other ö 2.yaml", "--json")
+    assert machine.json["experiment"] == "other ö 2.yaml"
+    assert load_experiment(here / "other ö 2.yaml").name == "other-2"
     assert machine.json["structures"] == ["parotid_left", "parotid_right"]
 
 
@@ -62,4 +63,4 @@ def test_init_writes_the_schema_where_asked(here: Path) -> None:
     assert json.loads((here / "a.schema.json").read_text()) == run_cli("config", "--schema").json
     first = (here / "a.yaml").read_text().splitlines()[0]
     assert first == "# yaml-language-server: $schema=a.schema.json"
-    assert load_experiment(here / "a.yaml").name == "my-experiment"
+    assert load_experiment(here / "a.yaml").name == "a"

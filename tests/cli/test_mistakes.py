@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -82,8 +83,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     ),
     (
         ["collapse", "tiny.yaml"],
-        "collapse judges trainings of a sweep, but this experiment has none in this work folder; "
-        "run harness sweep first",
+        "/harness-work', where there is no folder; name yours with --workdir, or begin with",
     ),
     (
         ["collapse", "tiny.yaml", "--fail-on", "failure"],
@@ -104,14 +104,13 @@ MISTAKES: list[tuple[list[str], str]] = [
         "--engine must be one of: processes, ray, inline; but got 'dask'",
     ),
     (
-        ["report", "tiny.yaml", "--workdir", "tiny.yaml"],
+        ["prepare", "tiny.yaml", "--workdir", "tiny.yaml"],
         "--workdir must be a folder that can be made and written, but got 'tiny.yaml' "
         "(File exists); name another one",
     ),
     (
         ["ui", "tiny.yaml"],
-        "MLflow's pages need tracked runs of 'tiny', but got none; run a command of the experiment "
-        "first",
+        "a work folder must be what a command of harness made",
     ),
     (
         ["ui", "tiny.yaml", "-s", "tracking.uri=/var/mlruns"],
@@ -211,11 +210,14 @@ REFUSED: dict[str, str] = {
     "status --workdir foreign": "'foreign/format.json' must hold the format of a work folder, but "
     "holds something else; give --workdir another folder",
     "status --workdir nowhere": "a work folder must be what a command of harness made, but got "
-    "'nowhere', where there is no folder; name another with --workdir",
+    "'HERE/nowhere', where there is no folder; name yours with --workdir, or begin with "
+    "harness prepare",
     "status --workdir folder": "a work folder must be what a command of harness made, but got "
-    "'folder', which has no format.json; name another with --workdir",
+    "'HERE/folder', which has no format.json; name yours with --workdir, or begin with "
+    "harness prepare",
     "clean --workdir folder": "a work folder must be what a command of harness made, but got "
-    "'folder', which has no format.json; name another with --workdir",
+    "'HERE/folder', which has no format.json; name yours with --workdir, or begin with "
+    "harness prepare",
     "inspect nowhere": "inspect needs an existing folder of DICOM files, but got 'nowhere': there "
     "is none of that name; check the path",
     "inspect folder --format nift": "--format must be nifti or nrrd, but got 'nift'; did you mean "
@@ -230,8 +232,9 @@ REFUSED: dict[str, str] = {
     "decide nowhere.csv": "SCORES must be a CSV file that can be read, but got 'nowhere.csv' (No "
     "such file or directory); name another one",
     "export nnunte tiny.yaml -o x": "export knows the format nnunet, but got 'nnunte'; type nnunet",
-    "report tiny.yaml": "the patients of 'tiny' must have been read under these settings of data, "
-    "but 'harness-work' knows of none; harness prepare reads them",
+    "report tiny.yaml": "a work folder must be what a command of harness made, but got "
+    "'HERE/harness-work', where there is no folder; name yours with --workdir, or begin with "
+    "harness prepare",
 }
 
 
@@ -249,7 +252,7 @@ def odd_files(here: Path, experiment: str) -> None:
 @pytest.mark.parametrize("line", REFUSED)
 @pytest.mark.usefixtures("odd_files")
 def test_every_refusal_is_one_sentence_in_words_and_as_an_object(line: str) -> None:
-    words, sentence = shlex.split(line), REFUSED[line]
+    words, sentence = shlex.split(line), REFUSED[line].replace("HERE", os.getcwd())
     answer = run_cli(*words)
     assert (answer.code, answer.out, answer.err) == (2, "", f"error: {sentence}\n")
     machine = run_cli(*words, "--json")

@@ -160,4 +160,4 @@ def test_the_command_lists_and_deletes_only_when_told(work: WorkFolder) -> None:
     assert not state(work, STAGE).exists()
     nowhere = run_cli("clean", "--workdir", work.root / "no")
     assert nowhere.code == 2
-    assert "where there is no folder; name another with --workdir" in nowhere.err
+    assert "where there is no folder; name yours with --workdir" in nowhere.err

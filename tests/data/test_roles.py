@@ -80,14 +80,16 @@ def test_the_seed_deals_anew_and_evenly() -> None:
     assert max(tested) < 32
 
 
-@pytest.mark.parametrize(("patients", "test", "validation"), [(2, 1, 1), (1, 1, 1)])
-def test_too_few_patients(patients: int, test: int, validation: int) -> None:
+@pytest.mark.parametrize(
+    ("patients", "config", "least"),
+    [(2, RANDOM, 3), (1, RANDOM, 3), (1, RolesConfig(validation=0, test=0.3), 2)],
+)
+def test_too_few_patients(patients: int, config: RolesConfig, least: int) -> None:
     with pytest.raises(DataError) as caught:
-        assign_roles(digests(patients), RANDOM, NO_LIMIT)
+        assign_roles(digests(patients), config, NO_LIMIT)
     assert str(caught.value) == (
-        f"every role needs a patient and someone must train, but got {patients} patients for "
-        f"{test} test and {validation} validation; add patients or lower data.roles.validation "
-        "and data.roles.test"
+        f"an experiment with these roles needs {least} usable patients or more, but got "
+        f"{patients}; add patients"
     )
 
 

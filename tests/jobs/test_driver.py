@@ -138,6 +138,16 @@ def test_a_signal_stops_with_the_state_saved(number: signal.Signals, tmp_path: P
     assert signal.getsignal(number) == before
 
 
+def test_a_signal_during_the_last_job_stops_what_would_follow(tmp_path: Path) -> None:
+    def plan(graph: JobGraph) -> None:
+        if graph.need(text("a")) is not None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Stopped, match="repeat the command to go on"):
+        drive(tmp_path, plan)
+    assert WorkFolder(tmp_path).job(text("a")).result() is not None
+
+
 def worker() -> psutil.Process:
     (found,) = workers()
     return found

@@ -13,6 +13,7 @@ from factories.report import in_memory
 from page_reader import Page
 
 from harness.base.text import short
+from harness.commands import audit
 from harness.report.data import ReportData
 from harness.report.page import write_report
 from harness.training.pictures import write_png
@@ -75,6 +76,9 @@ def test_every_verdict_is_there_word_for_word(shown: Page) -> None:
     for base in (10.0, 20.0):
         assert f"Healthy: as varied as {base} <b>." in shown.text
         assert f"No memorisation seen: {base} & chance." in shown.text
+    both = "the pairs that synthesis kept, their masks cleaned and found plausible; a stage's own"
+    assert both in shown.text, "why a stage may be called collapsed, and its pairs healthy"
+    assert both in audit.lines({1000: values(10.0) | {"labels": {}}})[0]
 
 
 def test_every_score_stands_with_its_interval_beside_its_baseline(shown: Page) -> None:

@@ -48,5 +48,5 @@ def test_means_are_those_of_the_table(everything: ReportData) -> None:
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="where there is no folder; name another"):
+    with pytest.raises(DataError, match="where there is no folder; name yours"):
         harness.results(tmp_path / "none", tmp_path / "a.yaml")

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from mlflow import MlflowClient
 
 from harness.base.errors import EnvironmentFault, UserError
+from harness.jobs.folder import WorkFolder
 from harness.tracking.run_view import RunView
 from harness.tracking.sync import MlflowSync
 from harness.tracking.ui import ui
@@ -62,6 +64,7 @@ def test_links_open_while_it_runs_and_ctrl_c_leaves_nothing(workdir: Path, tmp_p
     )
     trial = RunView(("a", "b"), "trial", ("a",), tags={"kind": "trial"}, status="finished")
     seed = RunView(("a", "b", "c"), "seed 0", ("a", "b"), tags={"kind": "seed", "stage": "mask"})
+    WorkFolder(workdir).begin()
     MlflowSync(workdir, "demo", None).sync([sweep, trial, seed])
     (tmp_path / "e.yaml").write_text("name: demo\nsweep: {mask: {space: {width: {values: [4]}}}}\n")
     database = workdir / "studies" / "mask.db"
@@ -102,6 +105,9 @@ def test_links_open_while_it_runs_and_ctrl_c_leaves_nothing(workdir: Path, tmp_p
         assert heard == said[:3]  # nothing is said of studies where there are none
         with pytest.raises(UserError, match="need tracked runs of 'other'"):
             ui(workdir, base, "other", 0, heard.append)
+        MlflowClient(base).create_experiment("begun")
+        with pytest.raises(UserError, match="need tracked runs of 'begun'"):
+            ui(workdir, base, "begun", 0, heard.append)
         servers = psutil.Process(process.pid).children(recursive=True)
         assert servers
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from harness.data.roles import ROLES
 def write_starter(
     root: Path,
     output: Path,
-    name: str,
+    name: str | None = None,
     structures: str | None = None,
     schema: bool = False,
     console: Console | None = None,
@@ -36,6 +37,8 @@ def write_starter(
 
     Args:
         root: of DICOM or volume files.
+        name: of the experiment; None takes the file's, as far as it may be one: two files of one
+            name would share a folder of results.
         structures: as of `choose_target`.
         schema: write the JSON schema of experiments beside it, for editors.
 
@@ -51,6 +54,7 @@ def write_starter(
     for path in (output, beside):
         if path is not None and path.exists():
             raise ConfigError(f"'{path}' exists already; name another file with --output")
+    name = name or re.sub("[^A-Za-z0-9_.-]+", "-", output.stem).strip("_.-")[:61] or "experiment"
     parse_experiment(write_yaml({"name": name}), "the new experiment")
     with tempfile.TemporaryDirectory() as work:
         looked = look(root, Path(work, "private"), console)
