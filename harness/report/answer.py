@@ -186,8 +186,8 @@ def _facts(data: ReportData, effect: Effect) -> list[tuple[str, str]]:
         ("margin: smallest difference that matters",
          measured.amount(effect.margin)),
     ]  # fmt: skip
-    told = effect.primary and data.table is not None and not data.extended
-    if told and (found := companion_of(data.table, effect)):
+    told = data.table if effect.primary and not data.extended else None
+    if told is not None and (found := companion_of(told, effect)):
         facts.append((f"probability by the margin ({ASIDE})", found.words))
     facts += _worst(data, effect) + _failures(data, effect)
     bound = collapse_words(data)
