@@ -19,8 +19,13 @@ PART = re.compile(
     re.IGNORECASE,
 )
 """What a name ends with where it is that of a person's part."""
-SUMMARY = re.compile(r"(?:mean|average|median|std|sd|total|overall)\b|(?:min|max)$", re.IGNORECASE)
-"""Names of rows about all patients."""
+FILE_TYPE = re.compile(r"(?:\.(?:nii|gz|nrrd|mha|npy|npz|png|dcm|json))+$", re.IGNORECASE)
+SUMMARY = re.compile(
+    r"(?:[a-z]+[-_ ])?(?:mean|average|avg|mittelwert|moyenne)(?![a-z])|"
+    r"(?:median|std|stdev|sd|total|overall|ensemble)\b|(?:min|max)$",
+    re.IGNORECASE,
+)
+"""Names of rows about all patients, or all replicates."""
 MOST_PEOPLE = 0.8
 """Of the names: fewer people than that, and the names are those of parts."""
 
@@ -40,8 +45,11 @@ class Record(NamedTuple):
     further: Mapping[str, str]
 
 
-def ask_whose(path: Path, patients: Sequence[str]) -> None:
+def ask_whose(path: Path, patients: Sequence[str], clustered: bool = False) -> None:
     """Names like p1_lesion1 and p1_lesion2 are asked about, and so is a row of means.
+
+    Args:
+        clustered: a column says whose they are; a row of means is left to ask about.
 
     Raises:
         ConfigError: the question, with both answers.
@@ -49,12 +57,14 @@ def ask_whose(path: Path, patients: Sequence[str]) -> None:
     summary = next(filter(SUMMARY.match, patients), None)
     if summary is not None:
         raise ConfigError(
-            f"a patient must be a person, but got '{summary}' in '{path}'; remove its rows, or say "
-            "with --cluster patient that it is one"
+            f"a patient must be a person, but got '{summary}' in '{path}'; remove its rows"
+            + ("" if clustered else ", or say with --cluster patient that it is one")
         )
+    if clustered:
+        return
     people: dict[str, list[str]] = {}
     for name in patients:
-        people.setdefault(PART.sub("", name) or name, []).append(name)
+        people.setdefault(PART.sub("", FILE_TYPE.sub("", name)) or name, []).append(name)
     if 1 < len(people) < MOST_PEOPLE * len(patients):
         one, other = max(people.values(), key=len)[:2]
         raise ConfigError(

@@ -15,7 +15,7 @@ NEEDED = ("patient", "replicate", "arm", "value")
 FURTHER = ("cluster", "centre", "fold", "cohort")
 SYNONYMS = {"replicate": "run", "centre": "center"}
 """Other words in a header."""
-MISSING = ("", "nan", "na", "n/a", "#n/a", "null", "none")
+MISSING = ("", "nan", "na", "n/a", "#n/a", "null", "none", "-", "\N{EN DASH}", "\N{EM DASH}")
 """A value that was not measured, whatever its capitals."""
 PERCENT = "%"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 from harness.base.errors import ConfigError, DataError
 from harness.base.text import counted
 from harness.inference.layout import Layout
-from harness.inference.people import Record, ask_whose, averaged, one_each, owned
+from harness.inference.people import SUMMARY, Record, ask_whose, averaged, one_each, owned
 from harness.inference.score_columns import (
     FURTHER,
     MISSING,
@@ -36,6 +37,7 @@ DELIMITERS = ",;\t"
 SEPARATOR = "sep="
 """What a spreadsheet's first row may begin with, before the separator."""
 COMMENT = "#"
+SPREAD = "\N{PLUS-MINUS SIGN}"
 ONE_RUN = 1
 """The replicate of a file that names none."""
 LARGEST = 1e9
@@ -85,10 +87,10 @@ def read_scores_file(
         what = "a column that is" if len(header.extra) == 1 else "columns that are"
         notes.insert(0, f"{what} not read: {', '.join(header.extra)}")
     clustered = "cluster" in header.places
+    if not header.people:
+        ask_whose(path, list(dict.fromkeys(record.patient for record in records)), clustered)
     if clustered:
         records = owned(path, records, top[1][header.places["cluster"]])
-    elif not header.people:
-        ask_whose(path, list(dict.fromkeys(record.patient for record in records)))
     layout = Layout(
         one_each(path, records, "centre"),
         one_each(path, records, "fold"),
@@ -112,7 +114,8 @@ def _text(path: Path, called: str) -> str:
             rule(path, "binary content; save the sheet as 'CSV UTF-8' and name that file")
         )
     try:
-        return content.decode("utf-8-sig")
+        # Names that look alike are alike, whatever their accents are made of.
+        return unicodedata.normalize("NFC", content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         row = content[: error.start].count(b"\n") + 1
         raise DataError(
@@ -160,9 +163,10 @@ def _shape(path: Path, rows: Sequence[Row], delimiter: str) -> tuple[Row, list[R
         raise DataError(rule(path, "a header and no row below it; add one row per score"))
     for at, of in kept:
         if len(of) != len(names):
+            mend = _mend(len(of) - len(names), delimiter, names)
             raise DataError(
-                f"each row must have {len(names)} fields as the header has, but got {len(of)} in "
-                f"row {at} of '{path}'; {_mend(len(of) - len(names), delimiter)}"
+                f"each row must have {counted(len(names), 'field')} as the header has, but got "
+                f"{len(of)} in row {at} of '{path}'; {mend}"
             )
     blank = len(rows) - above - 1 - len(below)
     comments = len(below) - len(kept) + sum(any(of) for _, of in rows[:above])
@@ -205,6 +209,11 @@ def _records(
         values = {arm: fields[at] for arm, at in header.arms.items()}
         for arm, text in (values or {says.get("arm", ""): fields[header.places["value"]]}).items():
             patient, replicate = says["patient"], says.get("replicate", str(ONE_RUN))
+            if SUMMARY.match(replicate):
+                raise DataError(
+                    f"a replicate must be one training, but got '{replicate}' in row {row} of "
+                    f"'{path}'; remove the rows of what was made of several"
+                )
             key = patient, says.get("cluster", ""), replicate, arm
             if key in seen:
                 raise DataError(_twice(path, seen[key], row, key, header))
@@ -233,6 +242,8 @@ def _twice(path: Path, first: int, row: int, key: tuple[str, ...], header: Heade
         f"--{word}" for word in ("replicate", "cluster") if word not in header.places
     )
     other = f", or name the column that tells them apart with {which}" if which else ""
+    if "cluster" in which:
+        other += " (a cluster is a lesion or side; of several measures keep the rows of one)"
     return (
         f"each patient, replicate and arm must have one row, but got rows {first} and {row} of "
         f"'{path}' for patient '{patient}'{part}, replicate '{replicate}', arm '{arm}'; remove one"
@@ -240,10 +251,14 @@ def _twice(path: Path, first: int, row: int, key: tuple[str, ...], header: Heade
     )
 
 
-def _mend(surplus: int, delimiter: str) -> str:
+def _mend(surplus: int, delimiter: str, names: Sequence[str]) -> str:
     """What to do about a row that is too long (or, below 0, too short)."""
+    if "" in names[1:]:
+        return "columns lack a name: write a header of two rows as one, with a name for each column"
+    if len(names) == 1:
+        return f"begin a title above the header with {COMMENT}"
     if surplus < 0:
-        return "complete it"
+        return f"complete it, or begin it with {COMMENT} if it is a note"
     if surplus == 1 and delimiter == ",":
         return (
             "one too many is usually a decimal comma: write a decimal point, or separate the "
@@ -264,14 +279,20 @@ def _value(path: Path, row: int, text: str) -> float:
     try:
         value = number(text)
     except ValueError:
+        mend = "correct it"
+        if SPREAD in text:
+            mend = (
+                "a mean with its spread is no patient's: remove it, patients' own values are needed"
+            )
         raise DataError(
             f"a value must be a number (or empty where there is none), but got '{text}' in row "
-            f"{row} of '{path}'; correct it"
+            f"{row} of '{path}'; {mend}"
         ) from None
     if math.isinf(value):
         raise DataError(
-            f"a value must be finite, but got '{text}' in row {row} of '{path}'; leave it empty "
-            "where the measure is not defined"
+            f"a value must be finite, but got '{text}' in row {row} of '{path}'; of a failed "
+            "segmentation write the worst value that there can be (a distance: the diagonal of the "
+            "scan), and leave it empty only where there was nothing to segment"
         )
     if abs(value) > LARGEST:
         raise DataError(

@@ -21,6 +21,8 @@ NAMED = 5
 """So many missing cells are named."""
 OTHER_SCALE = 10.0
 """A median above it beside an arm within 0 to 1 is no effect of an arm: one of them is scaled."""
+FEWEST_SCALED = 0.1
+"""Of all values: fewer may be slips or failures."""
 
 
 def check_values(request: DecideRequest, rule: DecisionRule, table: Table) -> None:
@@ -40,6 +42,8 @@ def check_values(request: DecideRequest, rule: DecisionRule, table: Table) -> No
         )
     if not _paired(table, rule):
         same = "; ".join(alike(table))
+        if not same and not table.layout.unpaired and _paired(table, rule, unpaired=True):
+            same = "or say --unpaired if a replicate of one has nothing to do with one of the other"
         raise DataError(
             "a comparison needs a patient and replicate with a value in both arms, but got none "
             f"for '{rule.baseline}' and '{rule.candidate}' in '{request.scores}'; give both arms "
@@ -47,10 +51,10 @@ def check_values(request: DecideRequest, rule: DecisionRule, table: Table) -> No
         )
 
 
-def _paired(table: Table, rule: DecisionRule) -> bool:
+def _paired(table: Table, rule: DecisionRule, unpaired: bool = False) -> bool:
     """Whether any cell, or for unpaired replicates any patient, has a value in both arms."""
     one, other = (np.isfinite(table.values(arm)) for arm in rule.primary)
-    if table.layout.unpaired:
+    if unpaired or table.layout.unpaired:
         return bool((one.any(axis=1) & other.any(axis=1)).any())
     return bool((one & other).any())
 
@@ -65,9 +69,9 @@ def _check_scale(request: DecideRequest, rule: DecisionRule, table: Table) -> No
     known = {arm: of[np.isfinite(of)] for arm, of in values.items() if np.isfinite(of).any()}
     within = [arm for arm, of in known.items() if ((of >= 0) & (of <= 1)).all()]
     medians = {arm: float(np.median(of)) for arm, of in known.items()}
-    large = [(arm, median) for arm, median in medians.items() if median > OTHER_SCALE]
-    if within and large:
-        arm, median = large[0]
+    scaled = [(arm, median) for arm, median in medians.items() if median > OTHER_SCALE]
+    if within and scaled:
+        arm, median = scaled[0]
         raise DataError(
             f"values must be on one scale per file, but got '{within[0]}' within 0 to 1 and "
             f"'{arm}' with a median of {median:g} in '{request.scores}'; bring them to one scale"
@@ -83,6 +87,16 @@ def _check_scale(request: DecideRequest, rule: DecisionRule, table: Table) -> No
                     f"'{table.replicates[int(dice.argmax())]}' within 0 to 1 in "
                     f"'{request.scores}'; bring them to one scale"
                 )
+    every = np.concatenate([*known.values()] or [np.zeros(1)])
+    small, large = (every > 0) & (every <= 1), every > OTHER_SCALE
+    # A distance may be like that; what is better higher is a share, here and there in per cent.
+    gap = request.better == HIGHER and bool((small | large | (every == 0)).all())
+    if gap and min(small.mean(), large.mean()) >= FEWEST_SCALED:
+        raise DataError(
+            f"values must be on one scale per file, but got {small.sum()} within 0 to 1 and "
+            f"{large.sum()} above {OTHER_SCALE:g}, with none between, in '{request.scores}'; bring "
+            "them to one scale"
+        )
 
 
 def _check_said(request: DecideRequest, outside: Sequence[Cell]) -> None:
