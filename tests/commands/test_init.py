@@ -19,6 +19,7 @@ from harness.base.console import Console
 from harness.base.errors import ConfigError, DataError
 from harness.commands.init.command import write_starter
 from harness.commands.init.proposal import measure, spacing, window
+from harness.commands.inspect.command import inspect_folder
 from harness.commands.session import Session
 from harness.commands.steps import prepare
 from harness.config.experiment import Experiment
@@ -224,7 +225,7 @@ def test_nobody_who_can_be_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_who_will_be_excluded_is_said(tmp_path: Path) -> None:
-    root = write_patients(tmp_path / "ct", [{}] * 3)
+    root = write_patients(tmp_path / "ct", [{}] * 4)
     _cut(root / "p02")
     stream = io.StringIO()
     init(root, console=Console(stream=stream))
@@ -234,6 +235,20 @@ def test_who_will_be_excluded_is_said(tmp_path: Path) -> None:
     assert said[0].startswith("warning: a patient will be excluded: 'p02': ")
     assert "pixels" in said[0]
     assert "file " not in said[0]
+
+
+def test_contours_without_a_voxel_count_for_nobody_and_too_few_go_nowhere(tmp_path: Path) -> None:
+    none: Box = ((6, 9), (30, 29), (30, 29))
+    cord: Mapping[str, Box] = {"SpinalCord": SMALL}
+    tiny = {**cord, "Lung_L": none, "heart": none}
+    root = write_patients(tmp_path / "ct", [tiny, tiny, {**cord, "Lung_L": LEFT}])
+    found, _ = init(root)
+    assert found["offers"] == {"spinal_cord": 3, "lung_left": 1}
+    assert found["enough"]
+    _cut(root / "p02")
+    assert not init(root)[0]["enough"], "of three one cannot be read"
+    taken = [entry["structures"] for entry in inspect_folder(root)["used"]]
+    assert taken == [{"spinal_cord": 1}, {"spinal_cord": 2}, {"lung_left": 3, "spinal_cord": 3}]
 
 
 def test_volume_files_beside_dicom_are_counted(tmp_path: Path) -> None:
