@@ -38,12 +38,11 @@ def prepare(options: Options) -> None:
     """Read the patients, give them roles, cut pairs."""
     session = options.session()
     from harness.commands.prepare import prepare_data
-    from harness.commands.sweep import swept_stages
 
     with session.open():
         found = prepare_data(session)
-    swept = swept_stages(session.experiment)
-    options.finish(found, f"store: {found['store']}", options.next("sweep" if swept else "compare"))
+    then = "run" if session.experiment.mask.learns == "mask" else "sweep"
+    options.finish(found, f"store: {found['store']}", options.next(then, "--dry-run"))
 
 
 @experiment_command()

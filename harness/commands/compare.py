@@ -29,7 +29,7 @@ def dry_run(session: Session) -> dict[str, Any]:
 
     steps.prepare(session)
     found = say(session, ["comparison"])
-    for line in steps.floor_words(session):
+    for line in (*steps.floor_words(session), *steps.extension_words(session)):
         session.console.warn(line)
     return found
 

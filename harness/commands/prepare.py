@@ -23,7 +23,7 @@ def prepare_data(session: Session) -> dict[str, Any]:
     left = len(session.patient_index.usable) - len(session.roles)
     counted = [f"{number} {role}" for role, number in counts.items()]
     say("patients: " + ", ".join(counted + [f"{left} not used (data.limit)"] * bool(left)))
-    for line in steps.floor_words(session):
+    for line in (*steps.floor_words(session), *steps.validation_words(session)):
         session.console.warn(line)
     for role, numbers in values["pairs"].items():
         say(f"{role}: " + ", ".join(f"{number} {what}" for what, number in numbers.items()))

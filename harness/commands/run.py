@@ -37,4 +37,7 @@ def dry_run(session: Session) -> dict[str, Any]:
 
     steps.need_masks(session)
     prepare_data(session)
-    return say(session, [*swept_stages(session.experiment), "comparison"])
+    found = say(session, [*swept_stages(session.experiment), "comparison"])
+    for line in steps.extension_words(session):
+        session.console.warn(line)
+    return found

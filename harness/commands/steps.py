@@ -17,7 +17,14 @@ from harness.commands.sweep_files import SweepFiles
 from harness.commands.sweep_text import trial_line
 from harness.compare.protocol import Comparison, ComparisonPlan, Level
 from harness.compare.subgroups import declare_subgroups
-from harness.compare.user_register import EarlierOpenings, earlier_openings, enter_openings
+from harness.compare.user_register import (
+    EarlierOpenings,
+    earlier_openings,
+    enter_openings,
+    folder_openings,
+)
+from harness.config.arms import arm_of
+from harness.data.pairs.store import Store
 from harness.inference.budget import FACTORS, NOT_ASKED, Budget, judge_budget
 from harness.inference.co_primaries import decide_measures
 from harness.inference.cohorts import Cohorts, mean_overlap
@@ -189,7 +196,7 @@ def compare(session: Session) -> Compared:
     session.console.heading(f"Comparison of {arms} over {replicates}")
     for line in (*plan_lines(session), *_same_doses(session, planner)):
         session.console.say(line)
-    for line in floor_words(session):
+    for line in (*floor_words(session), *extension_words(session)):
         session.console.warn(line)
     found = session.drive(plan)
     compared = read_comparison(session, found, trouble)
@@ -238,6 +245,40 @@ def floor_words(session: Session) -> list[str]:
         f"no verdict can come of this: it needs {PATIENTS_FOR_VERDICT} test patients and "
         f"{REPLICATES_FOR_VERDICT} replicates or more, but there are {patients} and {replicates} "
         "(data.roles, replicates.count)"
+    ]
+
+
+def extension_words(session: Session) -> list[str]:
+    """Why a comparison will be an extension, as far as that is known: its test patients were opened
+    in this work folder, under another rule or for other segmenters."""
+    planned = comparison_of(session, choice(session)).plan(session.graph())
+    if planned.opening is not None and session.work.job(planned.opening).path.exists():
+        return []
+    patients = [digest for digest, role in session.roles.items() if role == "test"]
+    days = folder_openings(session.root, patients)
+    if not days:
+        return []
+    return [
+        f"the test patients were opened in this work folder on {days[-1]}, under another rule or "
+        "for other segmenters: this comparison will be an extension, without a verdict; for one, "
+        "take other test patients"
+    ]
+
+
+def validation_words(session: Session) -> list[str]:
+    """Why the generators will have no scores, where frames left too few validation pairs."""
+    experiment = session.experiment
+    swept = experiment.sweep.mask is not None or experiment.sweep.image is not None
+    if not swept and not any(arm_of(name).pairs.stages for name in experiment.arms):
+        return []
+    store = Store.open(session.work.job(session.store).path / "store")
+    left = len(store.select(role="validation", selected=True, with_structure=True))
+    if left >= 2:
+        return []
+    return [
+        "scores of the generators need at least 2 validation pairs that hold the structure, but "
+        f"there {'is 1' if left else 'is none'}: a sweep or comparison will be refused; give the "
+        "validation role more patients (data.roles.validation)"
     ]
 
 

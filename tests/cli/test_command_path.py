@@ -58,7 +58,7 @@ def test_the_path_command_by_command(here: Path, experiment: str, prepared: Path
     pairs = run_cli("prepare", *own, "--engine", "inline", "--json")
     assert pairs.json["values"]["patients"] == {"train": 3, "validation": 1, "test": 1}
     assert (here / pairs.json["store"] / "meta.json").exists()
-    assert pairs.then == ["harness", "sweep", *repeated]
+    assert pairs.then == ["harness", "run", experiment, "--dry-run", *repeated[1:]]
     assert pairs.err.count("patients: ") == 1
 
     dry = run_cli("sweep", *own, "--stage", "mask", "--dry-run", "--trials", "1", "--json")
@@ -155,10 +155,10 @@ def test_the_path_command_by_command(here: Path, experiment: str, prepared: Path
     assert again.err == "warning: this experiment shows the path; it is too short to conclude\n"
 
 
-def test_an_experiment_without_sweeps_goes_on_to_compare(
+def test_an_experiment_that_makes_no_masks_goes_on_to_its_sweep(
     here: Path, experiment: str, prepared: Path
 ) -> None:
     shutil.copytree(prepared, here / "harness-work")
-    changes = ["-s", "sweep.mask=null", "-s", "sweep.image=null", "-s", "sweep.segmentation=null"]
+    changes = ["-s", "mask.learns=ct"]
     answer = run_cli("prepare", experiment, *changes, "--engine", "inline")
-    assert answer.then == ["harness", "compare", experiment, *changes]
+    assert answer.then == ["harness", "sweep", experiment, "--dry-run", *changes]

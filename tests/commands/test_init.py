@@ -19,6 +19,7 @@ from harness.base.console import Console
 from harness.base.errors import ConfigError, DataError
 from harness.commands.init.command import write_starter
 from harness.commands.init.proposal import measure, spacing, window
+from harness.commands.inspect.command import inspect_folder
 from harness.commands.session import Session
 from harness.commands.steps import prepare
 from harness.config.experiment import Experiment
@@ -121,6 +122,7 @@ def test_what_nobody_has_is_refused_with_what_is_there(clinic: Path) -> None:
         "are spinal_cord, parotid_left, parotid_right; names there are 'SpinalCord', 'Parotid_L', "
         "'Parotid_R', 'GTV 1, left', 'Lt Parotid', 'Rt Parotid'"
     )
+    assert "nobody has 'sublingual'; known are" in refused(clinic, structures="sublingual")
     assert "nobody has 'SpinalCrd'; did you mean 'SpinalCord'?" in refused(
         clinic, structures="SpinalCrd"
     )
@@ -220,11 +222,12 @@ def test_nobody_who_can_be_read_is_refused(tmp_path: Path) -> None:
     said = refused(root)
     assert said.startswith("parotid_left + parotid_right must be readable in someone, but is not: ")
     assert "'p01/im0000.dcm'" in said
+    assert said.endswith("; name another one with --structures, or mend these files")
     assert "file " not in said
 
 
 def test_who_will_be_excluded_is_said(tmp_path: Path) -> None:
-    root = write_patients(tmp_path / "ct", [{}] * 3)
+    root = write_patients(tmp_path / "ct", [{}] * 4)
     _cut(root / "p02")
     stream = io.StringIO()
     init(root, console=Console(stream=stream))
@@ -234,6 +237,20 @@ def test_who_will_be_excluded_is_said(tmp_path: Path) -> None:
     assert said[0].startswith("warning: a patient will be excluded: 'p02': ")
     assert "pixels" in said[0]
     assert "file " not in said[0]
+
+
+def test_contours_without_a_voxel_count_for_nobody_and_too_few_go_nowhere(tmp_path: Path) -> None:
+    none: Box = ((6, 9), (30, 29), (30, 29))
+    cord: Mapping[str, Box] = {"SpinalCord": SMALL}
+    tiny = {**cord, "Lung_L": none, "heart": none}
+    root = write_patients(tmp_path / "ct", [tiny, tiny, {**cord, "Lung_L": LEFT}])
+    found, _ = init(root)
+    assert found["offers"] == {"spinal_cord": 3, "lung_left": 1}
+    assert found["enough"]
+    _cut(root / "p02")
+    assert not init(root)[0]["enough"], "of three one cannot be read"
+    taken = [entry["structures"] for entry in inspect_folder(root)["used"]]
+    assert taken == [{"spinal_cord": 1}, {"spinal_cord": 2}, {"lung_left": 3, "spinal_cord": 3}]
 
 
 def test_volume_files_beside_dicom_are_counted(tmp_path: Path) -> None:

@@ -240,6 +240,13 @@ def test_a_dry_run_refuses_what_the_sweep_would(work: Work) -> None:
     need_validation(work.session())
 
 
+def test_too_few_validation_pairs_are_said_before_a_score_refuses(work: Work) -> None:
+    (said,) = steps.validation_words(work.session())
+    assert "need at least 2 validation pairs that hold the structure, but there is 1: " in said
+    two = work.session("data.roles={by: random, validation: 0.4, test: 0.2}")
+    assert steps.validation_words(two) == []
+
+
 def test_a_stage_whose_sweep_was_taken_out_is_not_chosen_for(work: Work) -> None:
     work.sweep("mask", "image")
     assert choice(work.session("sweep.mask=null")).mask.batch_size == 12

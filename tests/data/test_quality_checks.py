@@ -116,8 +116,9 @@ def test_one_who_differs_is_found_and_said(
     assert first.words.startswith(words)
 
 
-def test_lungs_may_hold_air() -> None:
-    assert with_one({"air": {"lung_left": 0.88, "parotid_right": 0.0}}) == {}
+@pytest.mark.parametrize("holds", ["lung_left", "body", "esophagus", "bowel_bag", "stomach"])
+def test_what_holds_air_may_hold_it(holds: str) -> None:
+    assert with_one({"air": {holds: 0.88, "parotid_right": 0.0}}) == {}
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,10 @@ def test_what_another_work_folder_opened_is_said(
     assert NONE in text
     assert (known["known"], known["openings"]) == (True, [])
     assert "before the test was opened" in text
+    dry = ("compare", "again.yaml", "--dry-run", "--workdir", "one")
+    assert "will be an extension" not in run_cli(*dry).err
+    assert "will be an extension, without a verdict" in run_cli(*dry, *margin).err
+    assert "an extension" not in repeated.err + first.err + second.err
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "again.yaml"))  # nothing is written there
     unknown = run_cli(*compare, "--workdir", "two", *margin)

@@ -85,6 +85,7 @@ def test_what_is_said_of_copies() -> None:
     near = planted(np.random.default_rng(1), 100)
     found = judge(near)
     assert found.verdict == "memorised"
+    assert f"p = {found.p:.3f}, below {found.alpha:g}; " in found.sentence
     assert found.p == pytest.approx(1 / 201)
     assert found.copy_rate.score.value == 1.0
     assert found.copy_rate.score.interval == share_interval(100, 100)
@@ -102,6 +103,7 @@ def test_what_is_said_of_copies() -> None:
 def test_what_is_said_of_honest_images() -> None:
     found = judge(planted(np.random.default_rng(2)))
     assert found.verdict == "no memorisation seen"
+    assert f"p = {found.p:.3f}, not below {found.alpha:g}; " in found.sentence
     assert found.p > 0.05
     assert f"fewer than {found.fewest_patients} patients" in found.sentence
     plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))

@@ -15,7 +15,7 @@ from harness.commands.compute import resolve_here
 from harness.commands.init.look import Looked, look
 from harness.commands.init.proposal import Proposal, propose
 from harness.commands.init.targets import Target, choose_target, offers
-from harness.commands.init.text import comments, found, proposed, warnings
+from harness.commands.init.text import comments, found, proposed, usable, warnings
 from harness.commands.output_folder import unwritable
 from harness.config.data import DataConfig, ImagesConfig
 from harness.config.json_schema import json_schema
@@ -99,7 +99,7 @@ def _to_dict(looked: Looked, target: Target, proposal: Proposal) -> dict[str, An
         "names": dict(looked.names),
         "offers": {offer.words: len(offer.people) for offer in offers(looked)},
         "structures": list(target.structures),
-        "enough": len(target.people) >= len(ROLES),
+        "enough": usable(target, proposal) >= len(ROLES),
         "window_hu": list(proposal.window_hu),
         "spacing_mm": proposal.spacing_mm,
     }

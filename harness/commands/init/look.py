@@ -1,4 +1,4 @@
-"""Who is in a folder, and what their regions are called; nothing is drawn, no voxel is read."""
+"""Who is in a folder, and what their regions are called; no voxel of an image is read."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from harness.config.data import DicomConfig, ImagesConfig
 from harness.data.dicom.names import is_named
 from harness.data.dicom.pairing import Claim, Images, Refused, choose, judge
 from harness.data.dicom.people import folder_files
+from harness.data.dicom.raster import NO_VOXEL, encloses
 from harness.data.dicom.series import Opened, all_series
 from harness.data.dicom.usual_names import USUAL_NAMES
 from harness.data.dicom.walk import SETS, Header, held, no_folder
@@ -153,10 +154,11 @@ def _person(reference: Reference, place: str, images: Images) -> Person | str:
 def _why_not(stacks: Sequence[Opened], judged: Sequence[Claim | Refused], structure: str) -> str:
     """Why `prepare` would not take the structure of a patient, "" if it would."""
     try:
-        choose(stacks, judged, (structure,), {})
+        chosen = choose(stacks, judged, (structure,), {})
     except DataError as error:
         return str(error)
-    return ""
+    drawn = any(encloses(roi.contours, chosen.series.planes) for roi, _ in chosen.rois.values())
+    return "" if drawn else NO_VOXEL
 
 
 def _volumes(root: Path, private: Path, reasons: Sequence[str]) -> Looked:

@@ -51,20 +51,26 @@ def warnings(target: Target, proposal: Proposal) -> Iterator[str]:
     """What will not work."""
     for reason in proposal.excluded:
         yield f"a patient will be excluded: {reason}"
-    if len(target.people) < len(ROLES):
+    left = usable(target, proposal)
+    if left < len(ROLES):
         yield (
             f"an experiment needs {len(ROLES)} patients or more, one for each role, but "
-            f"{len(target.people)} can be used; prepare will refuse it: name another structure "
+            f"{left} can be used; prepare will refuse it: name another structure "
             "with --structures, or add patients"
         )
         return
-    tested = round(DataConfig().roles.test * len(target.people))
+    tested = round(DataConfig().roles.test * left)
     if tested < PATIENTS_FOR_VERDICT:
         yield (
-            f"about {tested} of {counted(len(target.people), 'patient')} will be test patients "
+            f"about {tested} of {counted(left, 'patient')} will be test patients "
             f"(data.roles.test); a verdict needs {PATIENTS_FOR_VERDICT}, below that there is an "
             "estimate"
         )
+
+
+def usable(target: Target, proposal: Proposal) -> int:
+    """Patients that `prepare` can take, as far as they were read."""
+    return len(target.people) - len(proposal.excluded)
 
 
 def proposed(proposal: Proposal) -> str:

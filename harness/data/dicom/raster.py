@@ -115,6 +115,10 @@ def _ml(stakes: Mapping[float, float]) -> str:
     return f"{sum(stakes.values()):.2f}"
 
 
+EMPTY = "its contours enclose no voxel of the CT series"
+NO_VOXEL = "contours must enclose voxels of the CT series, but none does"
+
+
 def draw(contours: Sequence[Vector], grid: Grid, overlap: Overlap = "xor") -> Drawn:
     """Rasterise closed contours, each (n, 3) in LPS mm with n >= 3, on a grid.
 
@@ -132,6 +136,14 @@ def draw(contours: Sequence[Vector], grid: Grid, overlap: Overlap = "xor") -> Dr
         for stakes in (drawn.crossing, drawn.overrun)
     )
     return replace(drawn, mask=back, crossing=crossing, overrun=over)
+
+
+def encloses(contours: Sequence[Vector], grid: Grid) -> bool:
+    """Whether `draw` takes a voxel; the contour in the middle, which says so at once of nearly all,
+    comes first."""
+    middle = len(contours) // 2
+    tried = (contours[middle : middle + 1], contours)
+    return any(bool(draw(some_of, grid).mask.any()) for some_of in tried)
 
 
 def _levels_mm(grid: Grid) -> Vector:

@@ -13,7 +13,7 @@ from harness.base.text import some
 from harness.config.data import DicomConfig
 from harness.data.dicom.names import matches
 from harness.data.dicom.pairing import Claim, Images, Refused, choose, judge
-from harness.data.dicom.raster import Overlap, draw
+from harness.data.dicom.raster import EMPTY, NO_VOXEL, Overlap, draw
 from harness.data.dicom.series import Opened, Series, all_series
 from harness.data.dicom.slices import listed
 from harness.data.dicom.structures import Roi
@@ -169,6 +169,13 @@ def _patients(
 ) -> Iterator[FoundPatient]:
     """By the rule of `prepare`, which reads CT alone."""
     numbers = {entry.header.number: number for number, entry in enumerate(judged, 1)}
+    empty = {
+        id(roi)
+        for found, entry in zip(sets, judged, strict=True)
+        if entry.structures is not None
+        for shown, roi in zip(found.rois, entry.structures.rois, strict=True)
+        if shown.voxels == 0
+    }
     ct = [entry for entry in series if entry.modality == "CT"]
     everyone = [*(entry.patient for entry in ct), *(entry.header.patient for entry in judged)]
     for patient in dict.fromkeys(everyone):
@@ -183,8 +190,13 @@ def _patients(
         except DataError as error:
             yield FoundPatient(patient, {}, (str(error),))
         else:
-            used = {name: numbers[claim.header.number] for name, (_, claim) in chosen.rois.items()}
-            yield FoundPatient(patient, used, chosen.notes)
+            used = {
+                name: numbers[claim.header.number]
+                for name, (roi, claim) in chosen.rois.items()
+                if id(roi) not in empty
+            }
+            notes = [f"{name}: {EMPTY}" for name in chosen.rois if name not in used]
+            yield FoundPatient(patient, used, (*chosen.notes, *notes) if used else (NO_VOXEL,))
 
 
 def _named(patient: str, sets: Sequence[FoundSet]) -> tuple[str, ...]:

@@ -58,8 +58,12 @@ class QualityWarning:
     words: str
 
 
-OF_AIR = ("lung", "trachea", "bronch", "airway")
-"""How the names of structures begin that hold air."""
+OF_AIR = (
+    *("lung", "trachea", "carina", "bronch", "airway", "larynx", "pharynx", "oral_cavity"),
+    *("body", "esophagus", "oesophagus", "stomach", "duodenum", "bowel", "colon", "sigmoid"),
+    "rectum",
+)
+"""How the names of structures begin that hold air, or air and what is around it."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from harness.data.dicom.pairing import Images, choose, judge
 from harness.data.dicom.pairing import labels as labels_of
 from harness.data.dicom.people import folder_files
 from harness.data.dicom.private import Pseudonyms, write_private_json
-from harness.data.dicom.raster import draw
+from harness.data.dicom.raster import EMPTY, NO_VOXEL, draw
 from harness.data.dicom.series import Series, all_series, read_hu
 from harness.data.dicom.walk import SETS, Header, held
 from harness.data.scan import Excluded, Reference, Scan
@@ -112,10 +112,10 @@ class DicomFolder:
             if drawn.mask.any():
                 masks[structure] = chosen.series.to_grid(drawn.mask)
             else:
-                words.append("its contours enclose no voxel of the CT series")
+                words.append(EMPTY)
             notes += [f"{structure}: {line}" for line in words]
         if not masks:
-            raise DataError("contours must enclose voxels of the CT series, but none does")
+            raise DataError(NO_VOXEL)
         return _canonical(patient, read_hu(chosen.series), masks, chosen.series, notes, labels)
 
     def _write_lists(self, people: Mapping[str, Sequence[Header]]) -> None:

@@ -93,7 +93,7 @@ def judge_memorisation(
     word = verdict(near, p, fewest, alpha)
     return Memorisation(
         verdict=word,
-        sentence=sentence(word, p, scores["copy_rate"], n_t, n_h, fewest),
+        sentence=sentence(word, p, scores["copy_rate"], n_t, n_h, fewest, alpha),
         p=p,
         **calibrated,
         copy_rate_heldout=_rate(near, ~near.role, threshold, "threshold as for training images"),

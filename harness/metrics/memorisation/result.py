@@ -126,9 +126,16 @@ def verdict(near: Neighbours, p: float, fewest: int | None, alpha: float) -> Ver
 
 
 def sentence(
-    word: Verdict, p: float, rate: Score, patients: int, heldout: int, fewest: int | None
+    word: Verdict,
+    p: float,
+    rate: Score,
+    patients: int,
+    heldout: int,
+    fewest: int | None,
+    alpha: float,
 ) -> str:
-    """The verdict with its evidence; numbers of patients, p and copy rate included."""
+    """The verdict with its evidence; numbers of patients, p, its threshold and copy rate
+    included."""
     low, high = rate.interval or (math.nan, math.nan)
     share = (
         f"copy rate {100 * rate.value:.1f} % of {rate.n} images (95 % interval "
@@ -138,13 +145,13 @@ def sentence(
     if word == "memorised":
         return (
             "Memorised: the synthetic images lie closer to training patients than to unseen ones "
-            f"beyond chance (p = {p:.3f}, {sides}); {share}."
+            f"beyond chance (p = {p:.3f}, below {alpha:g}; {sides}); {share}."
         )
     if word == "no memorisation seen":
         return (
             "No memorisation seen: the synthetic images lie no closer to training patients than "
-            f"chance allows (p = {p:.3f}, {sides}); {share}. Copies of fewer than {fewest} "
-            "patients can hardly be told from chance."
+            f"chance allows (p = {p:.3f}, not below {alpha:g}; {sides}); {share}. Copies of fewer "
+            f"than {fewest} patients can hardly be told from chance."
         )
     if word == "undecided: too few held-out patients":
         return (
