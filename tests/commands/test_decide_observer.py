@@ -206,6 +206,7 @@ def test_an_observer_who_varies_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.realdata
+@pytest.mark.slow
 @pytest.mark.skipif(
     "HARNESS_TEST_DATA" not in os.environ or not DATA.is_dir(),
     reason="needs deepmind-parotids/ in the folder that HARNESS_TEST_DATA names",
