@@ -226,6 +226,10 @@ class Experiment(Section):
     compute: ComputeConfig = Field(ComputeConfig(), description="device and precision")
     tracking: TrackingConfig = Field(TrackingConfig(), description="MLflow")
 
+    def __reduce__(self) -> Any:
+        """A subclass of `model_of` has no name by which another process would find it."""
+        return (_again, (to_dict(self),))
+
     @model_validator(mode="after")
     def _networks_have_their_sections(self) -> Experiment:
         for part, (networks, _) in _NETWORKS.items():
@@ -380,6 +384,11 @@ def model_of(tree: Mapping[str, Any]) -> type[Experiment]:
         known = isinstance(name, str) and name in networks.names()
         names.append(name if known else Experiment.model_fields[part].default.network)
     return _model(*names)
+
+
+def _again(tree: Mapping[str, Any]) -> Experiment:
+    """An experiment of its own plain data."""
+    return model_of(tree).model_validate(tree)
 
 
 def network_of(experiment: Experiment, part: str) -> NetworkRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -40,6 +41,7 @@ def test_the_section_is_that_of_the_name_and_reads_back() -> None:
     assert to_dict(experiment)["mask"]["count"] == 5
     assert network_of(experiment, "mask").section is Blobs
     assert parse_experiment(render(experiment), "again.yaml") == experiment
+    assert pickle.loads(pickle.dumps(experiment)) == experiment, "as workers are asked about it"
     assert "  count: 5  # blobs (default 3); a whole number >= 1\n" in render(experiment)
 
 
