@@ -34,6 +34,7 @@ from harness.inference.simulation import (
     summarise,
 )
 
+from .inference_declared import co_primaries_range, looks_range
 from .inference_families import (
     OPENKBP,
     candidates_range,
@@ -53,8 +54,6 @@ from .simulated_tables import draw, wilcoxon_on_one_replicate
 
 REFERENCE = Path(__file__).parent / "inference_reference.csv"
 MARGIN = 0.01
-ROUNDING = 0.0005
-"""The reference is printed to 0.1 %."""
 
 CASES: Mapping[str, VarianceComponents] = {
     "patient-dominated": VarianceComponents(0.04, 0.005, 0.01),
@@ -71,6 +70,7 @@ POOLED = {"t3 or outlier patients": ("t3 patients", "outlier patients")}
 """Rows of the reference that span two shapes."""
 
 TABLES = ("case", "settings", "shape", "cohorts", "candidates", "secondaries", "tuning", "layouts")
+TABLES += ("co-primaries", "looks")
 
 ONE_BY_ONE = 1_000
 """Most repeats of tables that are judged one by one, not all at once."""
@@ -81,7 +81,8 @@ UNKNOWN = ("collapsing replicates",)
 
 @dataclass(frozen=True)
 class Row:
-    """Theirs, as shares of true nulls rejected; `low` equals `high` where there is one cell."""
+    """Theirs, as shares of true nulls rejected; `low` equals `high` where there is one cell, and
+    `rounding` is half of the last digit that is printed."""
 
     table: str
     name: str
@@ -90,6 +91,7 @@ class Row:
     low: float
     high: float
     repeats: int
+    rounding: float
 
 
 def reference() -> list[Row]:
@@ -104,6 +106,7 @@ def reference() -> list[Row]:
                 float(row["low"]) / 100,
                 float(row["high"]) / 100,
                 int(row["repeats"]),
+                0.005 / 10 ** len(row["low"].partition(".")[2]),
             )
             for row in csv.DictReader(file)
         ]
@@ -156,6 +159,7 @@ def cohort_rate(
 def ours(row: Row) -> tuple[float, float, int]:
     """Lowest and highest rate of the row's settings, and the repeats behind each."""
     size = row.patients, row.replicates
+    cases = (*CASES.values(), OPENKBP)
     if row.table == "case":
         rate = normal_rate(CASES[row.name], *size)
         return rate, rate, 20_000
@@ -164,8 +168,7 @@ def ours(row: Row) -> tuple[float, float, int]:
         rate = cohort_rate(way, kind == "corrected", float(sd), *size, row.repeats)
         return rate, rate, row.repeats
     if row.table == "candidates":
-        spreads = (*CASES.values(), OPENKBP)
-        low, high = candidates_range(int(row.name.split()[0]), row.replicates, row.repeats, spreads)
+        low, high = candidates_range(int(row.name.split()[0]), row.replicates, row.repeats, cases)
         return low, high, row.repeats
     if row.table == "secondaries":
         number, truth = row.name.split(maxsplit=1)
@@ -177,6 +180,10 @@ def ours(row: Row) -> tuple[float, float, int]:
     if row.table == "layouts":
         repeats = min(row.repeats, ONE_BY_ONE)
         return *_layouts(row.name.split(), repeats), repeats
+    if row.table == "co-primaries":
+        return *co_primaries_range(row.name, cases, ONE_BY_ONE), row.repeats
+    if row.table == "looks":
+        return *looks_range(row.name, cases, row.repeats), row.repeats
     if row.table == "settings":
         rates = [normal_rate(spread, *size, row.repeats) for spread in SETTINGS]
     else:
@@ -206,11 +213,11 @@ def _layouts(named: list[str], repeats: int) -> tuple[float, float]:
     return seeds_range(one, other, (OPENKBP, *list(CASES.values())[2:]), repeats)
 
 
-def in_errors(theirs: float, found: float, theirs_n: int, found_n: int) -> float:
+def in_errors(theirs: float, found: float, theirs_n: int, found_n: int, rounding: float) -> float:
     """The difference in Monte-Carlo errors of it, the reference's rounding taken off first."""
     pooled = (theirs * theirs_n + found * found_n) / (theirs_n + found_n)
     error = math.hypot(monte_carlo_error(pooled, theirs_n), monte_carlo_error(pooled, found_n))
-    beyond = max(0.0, abs(found - theirs) - ROUNDING)
+    beyond = max(0.0, abs(found - theirs) - rounding)
     return beyond / error if beyond else 0.0
 
 
@@ -219,7 +226,8 @@ def compared(rows: list[Row]) -> Iterator[tuple[Row, float, float, float]]:
     for row in rows:
         low, high, repeats = ours(row)
         pairs = ((row.low, low), (row.high, high))
-        yield row, low, high, max(in_errors(a, b, row.repeats, repeats) for a, b in pairs)
+        sizes = row.repeats, repeats, row.rounding
+        yield row, low, high, max(in_errors(*pair, *sizes) for pair in pairs)
 
 
 def _span(low: float, high: float) -> str:
@@ -266,7 +274,7 @@ def main(options: list[str]) -> int:
     parser.add_argument("--table", choices=TABLES, help="only this one")
     only = parser.parse_args(options).table
     rows = [row for row in reference() if only in (None, row.table)]
-    print("True nulls rejected at 5 % (%); deviations in Monte-Carlo errors, 3 are allowed")
+    print("True nulls rejected at 5 %, or what a row names (%); 3 Monte-Carlo errors are allowed")
     print(f"{'':26} {'P':>3} {'R':>3} {'theirs':>10} {'ours':>10} {'errors':>7}")
     judged = outside = 0
     worst = 0.0
