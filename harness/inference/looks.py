@@ -3,7 +3,8 @@
 Alpha spending (Lan and DeMets 1983, *Discrete sequential boundaries for clinical trials*) with the
 O'Brien-Fleming-like function S(t) = 2 - 2 Phi(z[.975] / sqrt(t)) at t = replicates / all
 replicates. Patients are the same at every look, so looks correlate more than the levels assume, and
-the levels are conservative. Looks are declared before the test is opened.
+the levels are conservative unless replicates dominate. Looks are declared before the test is
+opened.
 """
 
 from __future__ import annotations
