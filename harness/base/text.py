@@ -101,10 +101,14 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
+NEAR = 0.65
+"""Likeness from which on a name is one mistyped: at 0.6, 'parotid_left' would be 'Patient'."""
+
+
 def nearest(name: str, valid: Iterable[str]) -> str | None:
     """The valid name that `name` was probably meant to be, whatever its capitals, or None."""
     folded = {option.casefold(): option for option in valid}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=NEAR)
     return folded[close[0]] if close else None
 
 

@@ -7,6 +7,13 @@ from typing import Any
 
 from harness.base.text import meant
 
+EXTRA = "; leave it out, or quote a value that has blanks in it"
+SETTINGS = (
+    *("arms", "compute", "conclusive", "data", "decision", "dose_response", "image", "mask"),
+    *("learning_curve", "metrics", "name", "question", "replicates", "seed", "segmentation"),
+    *("sweep", "synthesis", "tracking"),
+)
+"""Settings at the top of an experiment that look like options where they are typed with "--"."""
 _WORDS = {
     "Input should be": "must be",
     "a valid integer": "a whole number",
@@ -35,11 +42,14 @@ def usage_sentence(error: Any) -> str:
     if kind == "NoSuchOption":
         known = [name for param in context.command.get_params(context) for name in param.opts]
         hint = meant(error.option_name, known, look)
+        word = error.option_name.lstrip("-")
+        if "--set" in known and word in SETTINGS:
+            hint = f"; a setting of the experiment is given by -s {word}=..."
         return f"an option of {command} must be one it has, but got '{error.option_name}'{hint}"
     if kind == "MissingParameter":
         return f"{command} needs {_name(error.param)}, but got none{look}"
     if extra is not None:
-        hint = f"; did you mean '-s {extra[1]}'?" if "=" in extra[1] else "; leave it out"
+        hint = f"; did you mean '-s {extra[1]}'?" if "=" in extra[1] else EXTRA
         if extra[1].startswith("="):
             hint = "; write a setting without spaces: -s SETTING=VALUE"
         return f"{command} must get no further argument, but got '{extra[1]}'{hint}"

@@ -116,7 +116,10 @@ def _parse_override(text: str, model: type[Experiment]) -> Override:
     path, separator, value = text.partition("=")
     path = path.strip()
     if not separator or not path:
-        raise ConfigError(f"an override must read a.b.c=VALUE, but got '{text}'")
+        raise ConfigError(
+            "an override must read KEY=VALUE without blanks, such as mask.width=32, but got "
+            f"'{text}'"
+        )
     parts = path.split(".")
     # An unknown path is set all the same: the models then name it, as they do in the file.
     keys = resolve(Place(model), parts) or tuple(parts)

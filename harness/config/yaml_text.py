@@ -93,6 +93,8 @@ def read_yaml(text: str, name: str) -> tuple[Any, dict[Keys, int]]:
         where = f"{name}, line {mark.line + 1}" if mark else name
         problem = " ".join(part for part in (error.context, error.problem) if part)
         hint = "; indent with spaces, not tabs" if "\\t" in str(problem) else ""
+        if error.context_mark and re.search("flow (mapping|sequence)", error.context or ""):
+            hint = f"; is the bracket or brace of line {error.context_mark.line + 1} closed?"
         raise ConfigError(
             f"{where}: the text must be YAML, but reading stopped: {problem}{hint}"
         ) from error

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from factories.cli import run_cli
 
+from harness.base.usage import SETTINGS
+from harness.config.experiment import Experiment
 from harness.jobs.lease import lease
 
 MISTAKES: list[tuple[list[str], str]] = [
@@ -33,7 +35,7 @@ MISTAKES: list[tuple[list[str], str]] = [
         ["compare", "tiny.yaml", "-s", "segmentation.updates=many"],
         "-s segmentation.updates: segmentation.updates must be a whole number >= 1, but got 'many'",
     ),
-    (["compare", "tiny.yaml", "-s", "arms"], "an override must read a.b.c=VALUE, but got 'arms'"),
+    (["compare", "tiny.yaml", "-s", "arms"], "such as mask.width=32, but got 'arms'"),
     (
         ["compare", "tiny.yaml", "-s", "decision.candidate=gan"],
         "decision must name arms that are trained, but got gan; add them to `arms`",
@@ -194,7 +196,10 @@ REFUSED: dict[str, str] = {
     "run tiny.yaml -s": "-s needs a value, but got none; add it",
     "score real fake --window 1": "--window needs 2 values, but got fewer; add it",
     "clean --yes=3": "--yes takes no value, but got one; leave it out",
-    "status a b": "harness status must get no further argument, but got 'b'; leave it out",
+    "status a b": "harness status must get no further argument, but got 'b'; leave it out, or "
+    "quote a value that has blanks in it",
+    "run tiny.yaml --arms gan": "an option of harness run must be one it has, but got '--arms'; a "
+    "setting of the experiment is given by -s arms=...",
     "run tiny.yaml mask.width=8": "harness run must get no further argument, but got "
     "'mask.width=8'; did you mean '-s mask.width=8'?",
     "run ''": f"a value must not be empty, but got '' for run; {EMPTY}",
@@ -206,6 +211,9 @@ REFUSED: dict[str, str] = {
     "harness init FOLDER writes one",
     "run open.yaml": "open.yaml, line 2: the text must be YAML, but reading stopped: while parsing "
     "a flow node expected the node content, but found '<stream end>'",
+    "run brace.yaml": "brace.yaml, line 2: the text must be YAML, but reading stopped: while "
+    "parsing a flow mapping expected ',' or '}', but got '<scalar>'; is the bracket or brace of "
+    "line 1 closed?",
     "config tiny.yaml -s seed=": "-s seed: seed must be a whole number >= 0, but got null",
     "status --workdir foreign": "'foreign/format.json' must hold the format of a work folder, but "
     "holds something else; give --workdir another folder",
@@ -244,6 +252,7 @@ def odd_files(here: Path, experiment: str) -> None:
     (here / "empty.yaml").touch()
     (here / "list.yaml").write_text("- a\n- b\n")
     (here / "open.yaml").write_text("name: [\n")
+    (here / "brace.yaml").write_text("data: {limit: {train: 2}\nimage: 3\nmask: {}\n")
     (here / "folder").mkdir()
     (here / "foreign").mkdir()
     (here / "foreign" / "format.json").write_text("[1]")
@@ -260,6 +269,10 @@ def test_every_refusal_is_one_sentence_in_words_and_as_an_object(line: str) -> N
     assert list(machine.json) == ["error"]
     if not sentence.endswith("; add it"):  # where --json is taken for the value
         assert machine.json["error"]["message"] == sentence
+
+
+def test_settings_that_look_like_options_are_those_of_an_experiment() -> None:
+    assert sorted(SETTINGS) == sorted(Experiment.model_fields)
 
 
 def test_a_second_driver_of_a_work_folder_is_told_who_holds_it(

@@ -122,6 +122,7 @@ def test_what_nobody_has_is_refused_with_what_is_there(clinic: Path) -> None:
         "are spinal_cord, parotid_left, parotid_right; names there are 'SpinalCord', 'Parotid_L', "
         "'Parotid_R', 'GTV 1, left', 'Lt Parotid', 'Rt Parotid'"
     )
+    assert "nobody has 'sublingual'; known are" in refused(clinic, structures="sublingual")
     assert "nobody has 'SpinalCrd'; did you mean 'SpinalCord'?" in refused(
         clinic, structures="SpinalCrd"
     )
@@ -221,6 +222,7 @@ def test_nobody_who_can_be_read_is_refused(tmp_path: Path) -> None:
     said = refused(root)
     assert said.startswith("parotid_left + parotid_right must be readable in someone, but is not: ")
     assert "'p01/im0000.dcm'" in said
+    assert said.endswith("; name another one with --structures, or mend these files")
     assert "file " not in said
 
 

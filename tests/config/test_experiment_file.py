@@ -60,7 +60,8 @@ def test_words_that_older_yaml_turns_into_something_else_stay_text(name: str) ->
         (
             "name: x\nmask: [1",
             "try.yaml, line 2: the text must be YAML, but reading stopped: while parsing a flow "
-            "sequence expected ',' or ']', but got '<stream end>'",
+            "sequence expected ',' or ']', but got '<stream end>'; is the bracket or brace of line "
+            "2 closed?",
         ),
         (
             "mask: &m {width: 3}\nimage: *m",

@@ -9,6 +9,8 @@ from harness.config.axes import AxisConfig
 from harness.config.experiment import Experiment
 from harness.config.load import parse_experiment
 
+NO_VALUE = "an override must read KEY=VALUE without blanks, such as mask.width=32, but got "
+
 
 def test_overrides_win_over_the_file_and_later_ones_over_earlier() -> None:
     loaded = parse_experiment(
@@ -69,8 +71,8 @@ def test_a_skipped_stage_comes_back_with_an_override() -> None:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("foo", "an override must read a.b.c=VALUE, but got 'foo'"),
-        ("=3", "an override must read a.b.c=VALUE, but got '=3'"),
+        ("foo", NO_VALUE + "'foo'"),
+        ("=3", NO_VALUE + "'=3'"),
         (
             "mask.widht=3",
             f"-s mask.widht: keys of `mask` must be one of: {MASK_KEYS}; but got 'mask.widht'; "
@@ -79,7 +81,8 @@ def test_a_skipped_stage_comes_back_with_an_override() -> None:
         (
             "mask.width=[1",
             "-s mask.width, line 1: the text must be YAML, but reading stopped: while parsing a "
-            "flow sequence expected ',' or ']', but got '<stream end>'",
+            "flow sequence expected ',' or ']', but got '<stream end>'; is the bracket or brace of "
+            "line 1 closed?",
         ),
         ("mask.width=", "-s mask.width: mask.width must be a whole number >= 1, but got null"),
         (

@@ -91,7 +91,10 @@ def propose(
         progress.finish("read", f"{len(measured)} read")
     if not measured:
         reasons = first_of(list(dict.fromkeys(excluded)), MOST_READ)
-        raise DataError(f"{target.words} must be readable in someone, but is not: {reasons}")
+        raise DataError(
+            f"{target.words} must be readable in someone, but is not: {reasons}; name another one "
+            "with --structures, or mend these files"
+        )
     return _proposal(measured, excluded)
 
 
