@@ -8,26 +8,10 @@ from typing import Any
 from harness.base.text import meant
 
 EXTRA = "; leave it out, or quote a value that has blanks in it"
-SETTINGS = [
-    "arms",
-    "compute",
-    "conclusive",
-    "data",
-    "decision",
-    "dose_response",
-    "image",
-    "learning_curve",
-    "mask",
-    "metrics",
-    "name",
-    "question",
-    "replicates",
-    "seed",
-    "segmentation",
-    "sweep",
-    "synthesis",
-    "tracking",
-]
+SETTINGS = (
+    "arms compute conclusive data decision dose_response image learning_curve mask metrics name "
+    "question replicates seed segmentation sweep synthesis tracking"
+).split()
 """Settings at the top of an experiment that look like options where they are typed with "--"."""
 _WORDS = {
     "Input should be": "must be",
@@ -57,10 +41,9 @@ def usage_sentence(error: Any) -> str:
     if kind == "NoSuchOption":
         known = [name for param in context.command.get_params(context) for name in param.opts]
         hint = meant(error.option_name, known, look)
-        if "--set" in known and error.option_name.lstrip("-") in SECTIONS:
-            hint = (
-                f"; a setting of the experiment is given by -s {error.option_name.lstrip('-')}=..."
-            )
+        word = error.option_name.lstrip("-")
+        if "--set" in known and word in SETTINGS:
+            hint = f"; a setting of the experiment is given by -s {word}=..."
         return f"an option of {command} must be one it has, but got '{error.option_name}'{hint}"
     if kind == "MissingParameter":
         return f"{command} needs {_name(error.param)}, but got none{look}"

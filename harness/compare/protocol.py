@@ -122,7 +122,8 @@ class Comparison:
         for count in self.experiment.decision.looks or (len(seeds),):
             self._look(graph, plan, seeds[:count], rule, ahead)
             plan.finished = plan.opening is not None and not graph.pending()
-            if not ahead and (not plan.finished or self.found(plan)):
+            goes_on = plan.finished and count < len(seeds) and not self.found(plan)
+            if not ahead and not goes_on:
                 break
         return plan
 

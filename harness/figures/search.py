@@ -131,25 +131,35 @@ def _legend(figure: Figure, trials: Sequence[TrialDot], columns: int) -> None:
     )  # fmt: skip
 
 
+CROWDED = 10
+"""Values of an axis from which on they stand askew."""
+AXES = ("batch size", "learning rate", "epochs")
+
+
 @styled
 def objective_by_batch(trials: Sequence[TrialDot], ylabel: str) -> Figure:
-    """Objective by batch size: colour is the learning rate, marker the epochs, a bar the seeds."""
+    """Objective by batch size, or by what differs where that does not: colour is the learning rate,
+    marker the epochs, a bar the seeds."""
     figure, axes = new_figure(FULL_WIDTH, 3.7)
-    batches = sorted({trial.batch_size for trial in trials})
+    axis = swept_axis(trials)
+    batches = sorted({_at(axis, trial) for trial in trials})
     lengths = sorted({trial.epochs for trial in trials})
     norm = _rate_norm(trials)
-    varied = len({trial.learning_rate for trial in trials}) > 1
+    varied = axis != "learning rate" and len({trial.learning_rate for trial in trials}) > 1
     colours = matplotlib.colormaps["viridis"]
     view = ValueAxis.of(trials)
     for trial in trials:
-        place = batches.index(trial.batch_size) + _aside(trial, trials)
+        mates = [other for other in trials if _at(axis, other) == _at(axis, trial)]
+        place = batches.index(_at(axis, trial)) + _aside(trial, mates)
         marker = _MARKERS[lengths.index(trial.epochs) % len(_MARKERS)]
         colour = colours(norm(trial.learning_rate)) if varied else BLUE
         draw(axes, trial, place, view, marker, colour)
     view.set(axes, ylabel)
-    axes.set_xticks(range(len(batches)), [str(b) for b in batches])
+    digits = 2 if axis == "learning rate" else 6
+    axes.set_xticks(range(len(batches)), [f"{b:.{digits}g}" for b in batches])
+    axes.tick_params(axis="x", rotation=45 if len(batches) > CROWDED else 0)
     axes.set_xlim(-0.6, len(batches) - 0.4)
-    axes.set_xlabel("batch size (images)")
+    axes.set_xlabel("batch size (images)" if axis == "batch size" else axis)
     if varied:
         mappable = matplotlib.cm.ScalarMappable(norm, colours)
         bar = figure.colorbar(mappable, ax=axes, label="learning rate", fraction=0.05, pad=0.02)
@@ -169,9 +179,18 @@ def _rate_norm(trials: Sequence[TrialDot]) -> LogNorm:
     return LogNorm(low, high) if low < high else LogNorm(low / 2, high * 2)
 
 
-def _aside(trial: TrialDot, trials: Sequence[TrialDot]) -> float:
-    """Trials of one batch size stand side by side, in their order."""
-    mates = sorted(t.number for t in trials if t.batch_size == trial.batch_size)
+def swept_axis(trials: Sequence[TrialDot]) -> str:
+    """What `objective_by_batch` draws against: the first of `AXES` in which trials differ."""
+    return next((a for a in AXES if len({_at(a, trial) for trial in trials}) > 1), AXES[0])
+
+
+def _at(axis: str, trial: TrialDot) -> float:
+    return float(getattr(trial, axis.replace(" ", "_")))
+
+
+def _aside(trial: TrialDot, alike: Sequence[TrialDot]) -> float:
+    """Trials of one place stand side by side, in their order."""
+    mates = sorted(t.number for t in alike)
     step = min(0.16, 0.7 / max(len(mates), 1))
     return step * (mates.index(trial.number) - (len(mates) - 1) / 2)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from harness.base.text import DASH, counted, short
 from harness.figures.curves import Curve, quality
-from harness.figures.search import objective_by_batch
+from harness.figures.search import objective_by_batch, swept_axis
 from harness.figures.settings_grid import pixels
 from harness.figures.trials import TrialDot
 from harness.metrics.records import axis_name, curve_names, score_name, title_of
@@ -168,17 +168,18 @@ class SearchView:
 def make_search(
     data: ReportData, sweep: SweepPlan | None, best: TrialRun | None, budget: PictureBudget
 ) -> SearchView:
-    """The objective by batch size, samples by setting, figures of the search, scores by epoch."""
+    """The objective by what was swept, samples by setting, the search, scores by epoch."""
     dots = told_dots(sweep) if sweep else []
     if sweep is None or not dots:
         return SearchView()
     label = axis_name(sweep.objective, *scored_with(sweep))
     seeds = counted(len(sweep.trials[0].seeds), "seed")
+    axis = swept_axis(dots)
     scatter = budget.figure(
         objective_by_batch(dots, label),
-        f"Objective by batch size, {sweep.stage} stage",
-        f"Each trial's mean over {seeds} (bar: its seeds) by batch size, on validation patients. "
-        f"{_others(dots)}".strip()
+        f"Objective by {axis}, {sweep.stage} stage",
+        f"Each trial's mean over {seeds} (bar: its seeds) by {axis}, on validation patients. "
+        f"{_others(dots, axis)}".strip()
         + beyond_words(dots),
     )
     found = getattr(data.experiment.sweep, sweep.stage)
@@ -204,15 +205,15 @@ def make_search(
     )
 
 
-def _others(dots: list[TrialDot]) -> str:
-    """What else than the batch size differs between trials."""
+def _others(dots: list[TrialDot], axis: str) -> str:
+    """What else than the axis differs between trials."""
     differing = [
         f"{name} ({sign})"
         for name, sign, values in (
             ("learning rate", "colour", {dot.learning_rate for dot in dots}),
             ("epochs", "marker", {dot.epochs for dot in dots}),
         )
-        if len(values) > 1
+        if len(values) > 1 and name != axis
     ]
     return f"Trials also differ in {' and '.join(differing)}. " if differing else ""
 

@@ -14,6 +14,7 @@ from harness.base.console import Console
 from harness.commands.chosen_settings import stage_sweep
 from harness.commands.session import Session
 from harness.config.load import load_experiment
+from harness.jobs.folder import WorkFolder
 
 
 @pytest.fixture
@@ -109,6 +110,7 @@ def test_a_summary_says_what_the_collapsed_seeds_share(
 
 
 def test_where_nothing_was_swept_collapse_reads_nobody(here: Path, experiment: str) -> None:
+    WorkFolder(here / "harness-work").begin()
     answer = run_cli("collapse", experiment)
     assert (answer.code, answer.out) == (2, "")
     assert "but this experiment has none in this work folder; run harness sweep" in answer.err

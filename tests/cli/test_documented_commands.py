@@ -53,6 +53,8 @@ ONLY_PARSED = {
     "export nnunet EXPERIMENT --output RAW --dataset-id 502 --arm traditional+gan": (
         "needs a comparison; tests/commands/nnunet/test_nnunet_arms.py"
     ),
+    "decide reports/openkbp-compare/scores.csv --baseline traditional+nothing "
+    "--candidate traditional+gan:added --looked-at 1": "reads a published report",
     "decide closeness.csv --value dice --observer radiographer --margin 0.02": (
         "needs two observers' masks; tests/commands/test_decide_observer.py"
     ),

@@ -109,8 +109,17 @@ def test_labels_keep_all_their_digits_though_coordinates_are_cut() -> None:
 
 def test_learning_rates_are_read_off_the_colour_bar() -> None:
     figure = objective_by_batch([trial(0, 0.1, learning_rate=1e-4),
-                                 trial(1, 0.2, learning_rate=1e-3)], "KID")  # fmt: skip
+                                 trial(1, 0.2, learning_rate=1e-3, batch_size=24)],
+                                "KID")  # fmt: skip
     assert {"0.0001", "0.0002", "0.0005"} <= set(words(figure))
+
+
+def test_the_objective_is_drawn_against_what_was_swept() -> None:
+    rates = [trial(0, 0.1, learning_rate=1e-4), trial(1, 0.2, learning_rate=1e-3)]
+    shown = words(objective_by_batch(rates, "KID"))
+    assert {"learning rate", "0.0001", "0.001"} <= set(shown)
+    assert "batch size (images)" not in shown
+    assert "epochs" in words(objective_by_batch([trial(0, 0.1), trial(1, 0.2, epochs=9)], "KID"))
 
 
 def test_one_learning_rate_needs_no_colour_bar() -> None:
