@@ -126,7 +126,7 @@ def test_too_many_missing_cells_are_named_and_refuse_the_interval(tmp_path: Path
     assert code == 0
     lacks = "7 of 50 lack and 1 replicate has fewer"
     assert f"an interval needs half of the patients in each replicate, but {lacks}" in out
-    assert "missing: 7 of 100 cells: patient pt_0, replicate 2, arm B; patient pt_1," in out
+    assert "missing: 7 of 100 cells (A 0, B 7): patient pt_0, replicate 2, arm B;" in out
     assert out.count("replicate 2, arm B") == 5
     assert "helps" not in out
     found = json.loads(run_cli("decide", scores, *AB, "--json")[1])
@@ -171,7 +171,7 @@ def test_the_secondaries_are_adjusted_for_their_number(tmp_path: Path) -> None:
 def test_rows_of_other_arms_are_counted_aloud(tmp_path: Path) -> None:
     scores = write(tmp_path / "scores.csv", {"B": vector(), "C": vector()})
     _, _, err = run_cli("decide", scores, *AB)
-    assert "warning: 50 rows of an arm that no comparison names: C" in err
+    assert "warning: 50 rows of an arm that no comparison names: C; candidates that" in err
 
 
 def test_another_unit_says_so(tmp_path: Path) -> None:

@@ -159,7 +159,8 @@ def test_unpaired_replicates_need_no_common_names(tmp_path: Path) -> None:
     assert "but got none for 'A' and 'B'" in run_cli("decide", scores, *AB)[2]
     code, out, _ = run_cli("decide", scores, *AB, "--unpaired", "--json")
     assert code == 0
-    assert json.loads(out)["missing"] == {"count": 0, "of": 120, "first": []}
+    assert json.loads(out)["missing"]["count"] == 0
+    assert json.loads(out)["missing"]["of"] == 120
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_one_missing_cell_lacks(tmp_path: Path) -> None:
     scores = write(tmp_path / "scores.csv", {"B": vector(10, 6)}, skip=[(0, 0, "B")])
     out = run_cli("decide", scores, *AB)[1]
     assert "helps; mean difference" in out
-    assert "missing: 1 of 120 cells: patient pt_0, replicate 0, arm B" in out
+    assert "missing: 1 of 120 cells (A 0, B 1): patient pt_0, replicate 0, arm B" in out
     assert "  1 difference filled in by the additive fit: sound where they lack" in out
     assert "(10 test patients, 6 replicates, 1 of 60 differences filled in, given" in out
     assert ". With the worst difference seen in place of those that lack the word stays." in out

@@ -126,7 +126,8 @@ def notes_on(table: Table, rule: DecisionRule) -> list[str]:
         rows = sum(cell.arm in unused for cell in table.cells)
         what = "an arm" if len(unused) == 1 else "arms"
         notes.append(
-            f"{counted(rows, 'row')} of {what} that no comparison names: {', '.join(unused)}"
+            f"{counted(rows, 'row')} of {what} that no comparison names: {', '.join(unused)}; "
+            "candidates that were looked at count (--looked-at)"
         )
     outside = len(_outside(table))
     if outside:
@@ -141,19 +142,20 @@ def missing(table: Table, rule: DecisionRule) -> dict[str, Any]:
     """Cells of the compared arms that have no value."""
     arms = compared_arms(table, rule)
     named: list[dict[str, Any]] = []
-    count = whole = 0
+    by_arm: dict[str, int] = {}
+    whole = 0
     for arm in arms:
         values = table.values(arm)
         # Of unpaired replicates the other arm's are not this one's.
         there = np.isfinite(values).any(axis=0) | (not table.layout.unpaired)
         whole += int(there.sum()) * len(table.patients)
         holes = np.argwhere(np.isnan(values) & there)
-        count += len(holes)
+        by_arm[arm] = len(holes)
         named += [
             {"patient": table.patients[p], "replicate": table.replicates[r], "arm": arm}
             for p, r in holes[: NAMED - len(named)]
         ]
-    return {"count": count, "of": whole, "first": named}
+    return {"count": sum(by_arm.values()), "of": whole, "first": named, "by_arm": by_arm}
 
 
 def alike(table: Table) -> list[str]:

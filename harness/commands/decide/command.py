@@ -17,6 +17,7 @@ from harness.base.errors import ConfigError
 from harness.base.files import write_bytes
 from harness.base.text import MINUS
 from harness.commands.decide.checks import alike, check_values, missing, notes_on
+from harness.commands.decide.dependence import check_cases
 from harness.commands.decide.equal_replicates import check_replicates
 from harness.commands.decide.request import (
     HIGHER,
@@ -90,7 +91,7 @@ def _decided(request: DecideRequest, console: Console) -> tuple[dict[str, Any], 
     check_values(request, rule, table)
     equal = check_replicates(request, rule, table)
     holes = missing(table, rule)
-    notes = [*found.notes, *equal, *notes_on(table, rule)]
+    notes = [*found.notes, *equal, *check_cases(request, rule, table), *notes_on(table, rule)]
     notes += alike(table) if holes["count"] else ()
     for note in notes:
         console.warn(note)

@@ -68,11 +68,9 @@ def check_replicates(request: DecideRequest, rule: DecisionRule, table: Table) -
 def _copies(values: NDArray[np.float64]) -> list[tuple[int, int]]:
     """Pairs of replicates of an arm (patients, replicates) that are copies."""
     there = np.isfinite(values)
-    means = [row[known].mean() for row, known in zip(values, there, strict=True) if known.any()]
-    if len(means) < FEWEST:
+    if there.any(axis=1).sum() < FEWEST:
         return []
-    # A patient who fails must not make the others look alike.
-    spread = min(np.std(means), 1.4826 * np.median(np.abs(means - np.median(means))))
+    spread = spread_of(values)
     found = []
     for one, other in combinations(range(values.shape[1]), 2):
         both = there[:, one] & there[:, other]
@@ -80,3 +78,9 @@ def _copies(values: NDArray[np.float64]) -> list[tuple[int, int]]:
         if len(apart) >= FEWEST and np.sqrt(np.mean(apart**2)) <= NEAR * spread:
             found.append((one, other))
     return found
+
+
+def spread_of(values: NDArray[np.float64]) -> float:
+    """Standard deviation of an arm over patients; one who fails must not make the others alike."""
+    means = np.array([row[np.isfinite(row)].mean() for row in values if np.isfinite(row).any()])
+    return float(min(means.std(), 1.4826 * np.median(np.abs(means - np.median(means)))))

@@ -83,7 +83,8 @@ def _missing(missing: Mapping[str, Any]) -> Iterator[str]:
         for cell in missing["first"]
     )
     more = "; ..." if missing["count"] > len(missing["first"]) else ""
-    yield f"missing: {missing['count']} of {missing['of']} cells: {named}{more}"
+    each = ", ".join(f"{arm} {count}" for arm, count in missing["by_arm"].items())
+    yield f"missing: {missing['count']} of {missing['of']} cells ({each}): {named}{more}"
     if 2 * missing["count"] >= missing["of"]:
         yield "  (arms are compared within a patient and replicate: both need the same ids)"
 
