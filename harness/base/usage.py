@@ -8,26 +8,11 @@ from typing import Any
 from harness.base.text import meant
 
 EXTRA = "; leave it out, or quote a value that has blanks in it"
-SETTINGS = [
-    "arms",
-    "compute",
-    "conclusive",
-    "data",
-    "decision",
-    "dose_response",
-    "image",
-    "learning_curve",
-    "mask",
-    "metrics",
-    "name",
-    "question",
-    "replicates",
-    "seed",
-    "segmentation",
-    "sweep",
-    "synthesis",
-    "tracking",
-]
+SETTINGS = (
+    *("arms", "compute", "conclusive", "data", "decision", "dose_response", "image", "mask"),
+    *("learning_curve", "metrics", "name", "question", "replicates", "seed", "segmentation"),
+    *("sweep", "synthesis", "tracking"),
+)
 """Settings at the top of an experiment that look like options where they are typed with "--"."""
 _WORDS = {
     "Input should be": "must be",
