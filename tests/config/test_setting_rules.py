@@ -197,12 +197,12 @@ from config_complaint import MASK_KEYS, complaint
             "decision.looks must end with replicates.count, 5, but got 5, 8; change one",
         ),
         (
-            "{replicates: {count: 8, cohorts: disjoint}, decision: {looks: [5, 8]}}",
+            "decision: {looks: [5, 8]}\nreplicates: {count: 8, cohorts: disjoint}",
             "decision.looks go with replicates of one cohort and without further doses, but got "
             "replicates.cohorts too: the two were never tried together; remove one",
         ),
         (
-            "{replicates: {count: 8}, decision: {looks: [5, 8], co_primary: {hd95_mm: 1}}}",
+            "decision: {looks: [5, 8], co_primary: {hd95_mm: 1}}\nreplicates: {count: 8}",
             "decision.looks go with one primary measure, but got decision.co_primary too: the two "
             "were never tried together; remove one",
         ),

@@ -73,7 +73,7 @@ def test_without_it_every_name_is_refused_with_what_is_near() -> None:
     answer = run_cli("config", EXPERIMENT)
     assert answer.code == 2
     for name, near in (
-        ("discs", "did you mean 'dicom'?"),
+        ("discs", "data.source must be one of: phantom, openkbp, dicom, images"),
         ("histogram", "metrics.extractor must be one of: auto, inception-v3"),
         ("traditional+blurred", "did you mean 'traditional+real'?"),
         ("blobs", "mask.network must be one of: dcgan"),
