@@ -18,7 +18,7 @@ from harness.inference.decision import decide
 from harness.inference.effect import Effect
 from harness.inference.failures import ArmFailures
 from harness.inference.table import Table
-from harness.inference.verdict_text import Word, spoken, undecided_words
+from harness.inference.verdict_text import AT_BUDGET, LOWER_IS_BETTER, Word, spoken, undecided_words
 
 LESS = ", by less than the margin"
 
@@ -59,7 +59,8 @@ def decide_measures(
     if not any_may:
         judged = [by(tables[n], rule, looked_at=before)[0] for n, rule in each.items()]
         together = dict(zip(titles, judged, strict=True))
-        said = f"{first.failing} {common_sentence(together)[:-1]} ({_listed(judged, described)})."
+        listed = _listed(judged, described) + (f", {AT_BUDGET}" if at_budget else "")
+        said = f"{first.failing} {common_sentence(together)[:-1]} ({listed})."
         first = replace(first, word=common_word(together) or "", sentence=said.lstrip())
     co_primary = [replace(e, primary=False, together=titles) for e in described[1:]]
     return [replace(first, together=titles), *co_primary, *others]
@@ -71,6 +72,7 @@ def _listed(judged: Sequence[Effect], described: Sequence[Effect]) -> str:
     for effect, alone in zip(judged, described, strict=True):
         digits, ends = effect.measured.digits + 1, effect.judged.interval_95
         part = f"{effect.measured.words} {effect.inference.mean:+.{digits}f}"
+        part += f" ({LOWER_IS_BETTER})" if effect.measured.lower_is_better else ""
         if ends is not None:
             part += f", 95 % interval {ends[0]:+.{digits}f} to {ends[1]:+.{digits}f}"
         parts.append(part + (f", alone '{alone.word}'" if alone.word else ""))

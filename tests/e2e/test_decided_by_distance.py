@@ -66,7 +66,7 @@ def test_a_distance_chooses_judges_and_is_said(
     assert (found["measure"], effect["measure"]) == ("hd95_mm", "hd95_mm")
     assert (
         "traditional against none, all of HD95, Dice: no verdict, for want of one of HD95, Dice "
-        f"(HD95 in mm {effect['mean']:+.2f}"
+        f"(HD95 in mm {effect['mean']:+.2f} (lower is better)"
     ) in effect["sentence"]
     # The table that is decided is the jobs' own column, and Dice stands beside it.
     with open(found["scores"], newline="", encoding="utf-8") as file:
@@ -115,3 +115,5 @@ def test_a_distance_chooses_judges_and_is_said(
     assert run_cli("report", "distance.yaml", "--json").code == 0
     page = next(Path().rglob("report/index.html")).read_text(encoding="utf-8")
     assert "Mean test HD95 (mm) over 5 patients" in page
+    assert "Further primary measures" in page
+    assert "Secondary comparisons" not in page

@@ -65,6 +65,7 @@ def test_all_must_succeed(differences: list[np.ndarray], word: str, alone: list[
     for title, single in zip(first.together, alone, strict=True):
         assert f"{title} " in first.sentence.replace(" in mm", "")
         assert f"alone '{single}'" in first.sentence
+    assert ("(lower is better)" in first.sentence) == (len(differences) == 3)
     assert not any(effect.primary for effect in others)
     said = 'undecided, which is not "no difference"' if word == "undecided" else word
     start = f"traditional+gan against traditional, all of {', '.join(first.together)}: {said} ("
@@ -81,6 +82,14 @@ def test_the_interval_of_each_is_the_one_that_the_common_word_goes_by() -> None:
     # As one of two, at the level of the settled vector for k = 2.
     assert other.judged.interval_95 is not None
     assert other.judged.interval_95[0] < 0 < low
+
+
+def test_a_budget_that_was_not_shown_to_suffice_is_said() -> None:
+    tables = {"dice": table(D), "surface_dice": table(0.5 * D)}
+    rule = DecisionConfig.model_validate({"secondary": [], "co_primary": {"surface_dice": 0.01}})
+    for at_budget in (True, False):
+        first, _ = decide_measures(tables, rule, at_budget=at_budget)
+        assert ("at a budget not shown to suffice)." in first.sentence) == at_budget
 
 
 def test_any_may_succeed() -> None:
