@@ -26,7 +26,7 @@ from harness.compare.user_register import (
 from harness.config.arms import arm_of
 from harness.data.pairs.store import Store
 from harness.inference.budget import FACTORS, NOT_ASKED, Budget, judge_budget
-from harness.inference.co_primaries import decide_measures
+from harness.inference.co_primaries import decide_together
 from harness.inference.cohorts import Cohorts, mean_overlap
 from harness.inference.crossed_t import (
     PATIENTS_FOR_INTERVAL,
@@ -251,12 +251,12 @@ def floor_words(session: Session) -> list[str]:
 def extension_words(session: Session) -> list[str]:
     """Why a comparison will be an extension, as far as that is known: its test patients were opened
     in this work folder, under another rule or for other segmenters."""
-    planned = comparison_of(session, choice(session)).plan(session.graph())
-    if planned.opening is not None and session.work.job(planned.opening).path.exists():
-        return []
     patients = [digest for digest, role in session.roles.items() if role == "test"]
     days = folder_openings(session.root, patients)
     if not days:
+        return []
+    planned = comparison_of(session, choice(session)).plan(session.graph())
+    if planned.opening is not None and session.work.job(planned.opening).path.exists():
         return []
     return [
         f"the test patients were opened in this work folder on {days[-1]}, under another rule or "
@@ -335,7 +335,7 @@ def read_comparison(session: Session, plan: ComparisonPlan, trouble: str = "") -
     sides = {name: by[rule.measure] for name, by in tables.items()}
     subgroups = subgroup_effects(table, rule.primary, groups, names, sides, plan.extended)
     budget = _budget(session, plan)
-    effects = decide_measures(
+    effects = decide_together(
         means, rule, plan.extended, not budget.sufficient, failures, plan.looked_at
     )
     scored = [

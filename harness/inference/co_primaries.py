@@ -23,7 +23,7 @@ from harness.inference.verdict_text import AT_BUDGET, LOWER_IS_BETTER, Word, spo
 LESS = ", by less than the margin"
 
 
-def decide_measures(
+def decide_together(
     tables: Mapping[str, Table],
     decision: DecisionConfig,
     extended: bool = False,

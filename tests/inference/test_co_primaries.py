@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.config.decision import DecisionConfig
-from harness.inference.co_primaries import decide_measures
+from harness.inference.co_primaries import decide_together
 from harness.inference.effect import Effect
 from harness.inference.table import Cell, Table
 
@@ -41,7 +41,7 @@ def judge(
     names = ("surface_dice", "hd95_mm")[: len(others)]
     asked = {"secondary": [], "co_primary": dict.fromkeys(names, 0.01), **rule}
     tables = dict(zip(("dice", *names), map(table, (dice, *others)), strict=True))
-    return decide_measures(tables, DecisionConfig.model_validate(asked), extended)
+    return decide_together(tables, DecisionConfig.model_validate(asked), extended)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_budget_that_was_not_shown_to_suffice_is_said() -> None:
     tables = {"dice": table(D), "surface_dice": table(0.5 * D)}
     rule = DecisionConfig.model_validate({"secondary": [], "co_primary": {"surface_dice": 0.01}})
     for at_budget in (True, False):
-        first, _ = decide_measures(tables, rule, at_budget=at_budget)
+        first, _ = decide_together(tables, rule, at_budget=at_budget)
         assert ("at a budget not shown to suffice)." in first.sentence) == at_budget
 
 
@@ -125,7 +125,7 @@ def test_secondaries_stay_a_family_of_their_own() -> None:
     )
     rule = {"secondary": [("traditional", "gan")], "co_primary": {"surface_dice": 0.01}}
     tables = {"dice": third, "surface_dice": table(0.5 * D)}
-    effects = decide_measures(tables, DecisionConfig.model_validate(rule))
+    effects = decide_together(tables, DecisionConfig.model_validate(rule))
     assert [(e.candidate, e.primary, e.measured.name) for e in effects] == [
         ("traditional+gan", True, "dice"),
         ("traditional+gan", False, "surface_dice"),
