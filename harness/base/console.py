@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from harness import __version__
+from harness.base import damage
 from harness.base.errors import HarnessError
 from harness.base.progress import JobProgress, PlainProgress, TerminalProgress
 from harness.base.usage import usage_sentence
@@ -142,6 +143,13 @@ def run_guarded(main: Callable[[], int | None], json_mode: bool = False) -> int:
         or a disk that is full or read-only, 130 for Ctrl-C or Stopped, 1 for a bug, which alone
         shows its traceback. With `json_mode` stdout gets it as an object: `{"error": {...}}`.
     """
+    code = _guarded(main, json_mode)
+    for words in damage.take("the command that made it makes it again"):
+        Console().warn(words)
+    return code
+
+
+def _guarded(main: Callable[[], int | None], json_mode: bool) -> int:
     try:
         return main() or 0
     except KeyboardInterrupt:

@@ -6,7 +6,8 @@
     |  |- DataError         the patients: files, geometry, contours, roles
     |  `- RuleError         a request that the protocol refuses (test already opened, leakage)
     |- EnvironmentFault     exit 3: disk, network, missing weights, a lost server, another owner
-    |  `- Outage            a server that is away or a disk that is full: a driver waits for it
+    |  |- Outage            a server that is away or a disk that is full: a driver waits for it
+    |  `- Damaged           a file of the work folder is not what was written
     |- OutOfMemory          exit 3: a job is too large for its device; in a sweep, its trial fails
     |- JobFailed            exit 3: a job stored its failure; the reason travels with it
     `- Stopped              exit 130: asked to stop; state is saved and the next start continues
@@ -16,6 +17,8 @@ Messages follow one form: the rule, then "but got" with the value, then what to 
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 class HarnessError(Exception):
@@ -53,6 +56,24 @@ class Outage(EnvironmentFault):
 
     Nothing is half done where this is raised: doing the same again is safe.
     """
+
+
+class Damaged(EnvironmentFault):
+    """A file of the work folder is not what was written: cut, overwritten, changed, gone.
+
+    Args:
+        path: the file.
+        why: what is wrong with it, after "but".
+        then: what to do, where nothing makes it again by itself.
+    """
+
+    def __init__(self, path: Path, why: str, then: str = "") -> None:
+        self.path, self.why, self.then = path, why, then
+        super().__init__(path, why, then)
+
+    def __str__(self) -> str:
+        then = f"; {self.then}" if self.then else ""
+        return f"'{self.path}' must be as harness wrote it, but {self.why}{then}"
 
 
 class OutOfMemory(HarnessError):

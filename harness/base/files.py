@@ -17,13 +17,16 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base import damage
 from harness.base.disk import as_full
+from harness.base.errors import Damaged
 
 
 @contextlib.contextmanager
@@ -130,7 +133,60 @@ def _csv_cell(value: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """What `write_json` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        Damaged: it holds no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of JSON and of UTF-8
+        raise Damaged(path, f"it cannot be read ({str(error).splitlines()[0]})") from error
+
+
+def write_record(path: Path, value: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a JSON object with its own digest, for `read_record`; returns what that will return."""
+    record = with_digest(value)
+    write_json(path, record)
+    return {name: entry for name, entry in record.items() if name != _DIGEST}
+
+
+def with_digest(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain data as JSON will give them back, and their digest."""
+    plain: dict[str, Any] = json.loads(json.dumps(value, allow_nan=False))
+    return {**plain, _DIGEST: digest_of(plain)}
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What `write_record` wrote; one from before records had digests is taken as it is.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        Damaged: it is another text.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise Damaged(path, CHANGED)
+    if value.pop(_DIGEST, None) not in (None, digest_of(value)):
+        raise Damaged(path, CHANGED)
+    return value
+
+
+def read_note(path: Path) -> dict[str, Any] | None:
+    """A record that its writer makes anew where it is missing: None there, and where it is damaged,
+    which is noted."""
+    try:
+        return read_record(path)
+    except FileNotFoundError:
+        return None
+    except Damaged as damaged:
+        damage.note(damaged)
+        return None
+
+
+_DIGEST = "record_digest"
+CHANGED = "its content changed since"
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
@@ -145,9 +201,37 @@ def write_with(path: Path, writer: Callable[[Path], None]) -> None:
         writer(part)
 
 
-def sha256_file(path: Path) -> str:
+def sha256_file(path: Path, length: int | None = None) -> str:
+    """SHA-256 of a file, or of its first `length` bytes; computed once in a process, unless its
+    size, times or place on the disk change."""
+    return _sha256(str(path), stamp(path), length)
+
+
+def stamp(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written or replaced.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+@lru_cache(maxsize=100_000)
+def _sha256(path: str, _: tuple[int, ...], length: int | None) -> str:
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        if length is None:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(file.read(length)).hexdigest()
+
+
+def check_sum(path: Path, recorded: str, length: int | None = None) -> None:
+    """Raises Damaged where a file, or its first `length` bytes, is not what was recorded."""
+    try:
+        if sha256_file(path, length) != recorded:
+            raise Damaged(path, CHANGED)
+    except FileNotFoundError as error:
+        raise Damaged(path, "it is gone") from error
 
 
 def canonical_json(value: Any) -> str:

@@ -8,8 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from harness.base.errors import EnvironmentFault
-from harness.base.files import digest_of, read_json, write_json
+from harness.base.errors import Damaged, EnvironmentFault
+from harness.base.files import digest_of, read_record, write_record
 from harness.base.registry import call_place
 from harness.config.experiment import Experiment, to_dict
 
@@ -38,7 +38,7 @@ class Precisions(Mapping[str, str]):
     ) -> None:
         self._experiment, self._asked = experiment, asked
         self._path, self._address, self._ask = path, address, ask
-        self._known = read_json(path)["precision"]
+        self._known = _read(path)["precision"]
         self._keys = {name: self._key(name) for name in ("mask", "image", "segmentation")}
 
     def __getitem__(self, section: str) -> str:
@@ -46,9 +46,9 @@ class Precisions(Mapping[str, str]):
         if key not in self._known:
             found = self._time(section)
             # A report beside a running command may have timed it too: who froze it first is right.
-            frozen = read_json(self._path)
+            frozen = _read(self._path)
             frozen["precision"].setdefault(key, found)
-            write_json(self._path, frozen)
+            write_record(self._path, frozen)
             self._known = frozen["precision"]
         return str(self._known[key]["precision"])
 
@@ -143,10 +143,26 @@ def _refuse_without_gpu(device: str, where: str) -> None:
 
 def _frozen(path: Path, address: str | None) -> dict[str, Any]:
     if path.exists():
-        return dict(read_json(path))
+        return _read(path)
     found = resolve_here() if address is None else _on_best_node(address, resolve_here)
-    write_json(path, found)
-    return dict(found)
+    return write_record(path, found)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What was frozen.
+
+    Raises:
+        Damaged: nobody can tell.
+    """
+    try:
+        return read_record(path)
+    except Damaged as damaged:
+        then = (
+            "bring it back from a copy, or say compute.device, compute.precision and "
+            "compute.threads in the experiment as the page has them; where it is removed, networks "
+            "are timed again, and where that gives another precision all is trained again"
+        )
+        raise Damaged(path, damaged.why, then) from damaged
 
 
 def _has_cuda() -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness import __version__
 from harness.base.errors import ConfigError, RuleError
-from harness.base.files import digest_of, read_json, write_json
+from harness.base.files import digest_of, read_note, write_json, write_record
 from harness.commands.chosen_settings import choice
 from harness.commands.output_folder import unwritable
 from harness.commands.session import Session
@@ -55,7 +55,7 @@ def declare_rule(session: Session, file: Path) -> dict[str, Any]:
         raise unwritable("--declare", "a file that can be written", file, error) from error
     kept = _kept(session, digest)
     if not kept.exists():
-        write_json(kept, declared)
+        write_record(kept, declared)
     session.console.say(f"rule {digest}: {len(rule['patients'])} test patients, not opened here")
     session.console.say(earlier.sentence)
     return {"file": str(file), **declared}
@@ -64,7 +64,8 @@ def declare_rule(session: Session, file: Path) -> dict[str, Any]:
 def declared_on(session: Session, digest: str) -> str:
     """The day when a rule was first declared in this work folder; empty if it never was."""
     kept = _kept(session, digest)
-    return str(read_json(kept)["declared"])[:10] if kept.exists() else ""
+    known = read_note(kept)
+    return str(known["declared"])[:10] if known is not None else ""
 
 
 def _kept(session: Session, digest: str) -> Path:

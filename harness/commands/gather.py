@@ -48,7 +48,7 @@ def gather(session: Session) -> ReportData:
         work=session.work,
         config=sanitised(session.experiment),
         patients=_patients(session),
-        store=folder.path / "store" if prepared else None,
+        store=folder.verified() / "store" if prepared else None,
         store_values=prepared["values"] if prepared else {},
         sweeps=sweeps,
         verdicts=[verdicts for verdicts in judged if verdicts is not None],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from harness.base.files import digest_of, read_json, write_json
+from harness.base.files import digest_of, read_json, read_note, sha256_file, write_record
 from harness.commands.session import RESOLVED, Session
 from harness.data.dicom.names import is_named
 from harness.report.patients import window_words
@@ -33,12 +33,18 @@ def write_page(session: Session) -> Path:
         "ignored": dict(patient_index.ignored),
     }
     stamp = folder / STAMP
-    known = stamp.exists() and (folder / PAGE).exists() and (folder / DATA).exists()
-    if not known or read_json(stamp)["digest"] != digest_of(made_of):
+    made = {"of": digest_of(made_of)}
+    if read_note(stamp) != {**made, "files": _sums(folder)}:
         write_quality(_data(session), folder)
-        write_json(stamp, {"digest": digest_of(made_of)})
+        write_record(stamp, {**made, "files": _sums(folder)})
     session.views["data"] = [_view(folder)]
     return folder / PAGE
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    """Of the page and its data, as they are."""
+    paths = [folder / name for name in (PAGE, DATA)]
+    return {path.name: sha256_file(path) for path in paths if path.exists()}
 
 
 def _view(folder: Path) -> RunView:

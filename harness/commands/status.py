@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.disk import free_bytes
-from harness.base.errors import ConfigError
-from harness.base.files import read_json
+from harness.base.errors import ConfigError, Damaged
+from harness.base.files import read_record
 from harness.base.text import first_of, meant
 from harness.commands.typed import again
 from harness.jobs.folder import WorkFolder
@@ -145,17 +145,18 @@ class _Jobs:
         if self._done(job, path):
             return "done"
         try:  # a job that is tried again forgets its failure at any moment
-            failure = read_json(path / "failure.json")
-        except FileNotFoundError:
+            failure = read_record(path / "failure.json")
+        except (FileNotFoundError, Damaged):  # it is tried again
             return "waiting"
         about = {"label": job.label, "folder": str(path), "time": failure["time"]}
         self.failures.append({**about, "reason": failure["reason"].splitlines()[0]})
         return "failed"
 
     def _done(self, job: PlannedJob, path: Path) -> bool:
-        if not (path / "spec.json").exists():
+        try:
+            spec = self.work.job(Input(job.kind, job.digest)).spec()
+        except Damaged:  # the next command writes it
             return False
-        spec = self.work.job(Input(job.kind, job.digest)).spec()
         return not missing(self.work, Request(spec, job.epochs))
 
 

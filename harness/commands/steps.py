@@ -255,7 +255,10 @@ def extension_words(session: Session) -> list[str]:
     days = folder_openings(session.root, patients)
     if not days:
         return []
-    planned = comparison_of(session, choice(session)).plan(session.graph())
+    planner = comparison_of(session, choice(session))
+    planned = planner.plan(session.graph())
+    if planned.opening is None:  # some of what it opened may have to be made again
+        planned = planner.plan(session.graph(), ahead=True)
     if planned.opening is not None and session.work.job(planned.opening).path.exists():
         return []
     return [
@@ -271,7 +274,7 @@ def validation_words(session: Session) -> list[str]:
     swept = experiment.sweep.mask is not None or experiment.sweep.image is not None
     if not swept and not any(arm_of(name).pairs.stages for name in experiment.arms):
         return []
-    store = Store.open(session.work.job(session.store).path / "store")
+    store = Store.open(session.work.job(session.store).verified() / "store")
     left = len(store.select(role="validation", selected=True, with_structure=True))
     if left >= 2:
         return []

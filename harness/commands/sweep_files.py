@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from harness import __version__
-from harness.base.files import digest_of, read_json, write_json, write_text
+from harness.base.files import digest_of, read_note, sha256_file, write_record, write_text
 from harness.commands.session import Session
 from harness.config.axes import AxisConfig
 from harness.config.experiment import to_dict
@@ -68,7 +68,7 @@ class SweepFiles:
         first told trial, and nothing where they show these trials already."""
         shown = _content(plan, self._space)
         mark = self.folder / "drawn.json"
-        if shown is None or (mark.exists() and read_json(mark) == {"of": shown}):
+        if shown is None or read_note(mark) == {"of": shown, "files": self._sums()}:
             return
         for drawing in draw_search(plan, self._space):
             path = self.folder / f"{drawing.stem}.png"
@@ -85,7 +85,12 @@ class SweepFiles:
             write_text(self.folder / SETTINGS, settings_text(plan, best))
         else:
             (self.folder / SETTINGS).unlink(missing_ok=True)
-        write_json(mark, {"of": shown})
+        write_record(mark, {"of": shown, "files": self._sums()})
+
+    def _sums(self) -> dict[str, str]:
+        """Of the files, as they are."""
+        paths = [*self.folder.glob("*.png"), *self.folder.glob(SETTINGS)]
+        return {path.name: sha256_file(path) for path in sorted(paths)}
 
 
 def settings_text(plan: SweepPlan, run: TrialRun) -> str:

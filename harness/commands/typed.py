@@ -11,14 +11,15 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.base.files import read_json
+from harness.base.files import read_note, with_digest
 
 
 def keep(root: Path, experiment: str, typed: Sequence[str]) -> None:
     """Keep a command line and the folder it was typed in; one from Python has none."""
     from harness.data.dicom.private import write_private_json
 
-    write_private_json(_file(root, experiment), {"typed": list(typed), "folder": os.getcwd()})
+    kept = with_digest({"typed": list(typed), "folder": os.getcwd()})
+    write_private_json(_file(root, experiment), kept)
 
 
 def again(root: Path, experiment: str) -> str:
@@ -26,8 +27,8 @@ def again(root: Path, experiment: str) -> str:
     path = _file(root, experiment)
     if not os.access(path, os.R_OK):
         return ""
-    kept = read_json(path)
-    if not kept["typed"]:
+    kept = read_note(path)
+    if kept is None or not kept["typed"]:
         return ""
     there = "" if kept["folder"] == os.getcwd() else f"cd {shlex.quote(kept['folder'])} && "
     return there + shlex.join(["harness", *kept["typed"]])

@@ -76,7 +76,9 @@ class MaskAugmentation(Section):
     """Each transform is drawn per image with probability `probability`."""
 
     rotation_deg: float = Field(15.0, ge=0, description="uniform in [-a, a]")
-    flip: bool = Field(True, description="top to bottom (axis 0), as in the thesis")
+    flip: bool = Field(
+        False, description="top to bottom (axis 0), as in the thesis; anatomy has an upside, so off"
+    )
     zoom: tuple[PositiveFloat, PositiveFloat] = Field((0.9, 1.1), description="uniform factor")
     probability: Share = Field(0.5, description="of each transform")
     legacy_rotation: bool = Field(

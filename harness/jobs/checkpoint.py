@@ -6,11 +6,16 @@ safetensors. Neither can run code.
 
 from __future__ import annotations
 
+import pickle
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.base.files import write_with
+from harness.base import damage
+from harness.base.errors import Damaged
+from harness.base.files import CHANGED, write_with
 
 if TYPE_CHECKING:
     import torch
@@ -24,12 +29,34 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def load_state(path: Path, device: str) -> dict[str, Any] | None:
-    """The stored state with its tensors on `device`, or None where there is none."""
+    """The stored state with its tensors on `device`; None where there is none, or it is damaged,
+    which is noted."""
     import torch
 
     if not path.exists():
         return None
-    return torch.load(path, map_location=device, weights_only=True)
+    try:
+        check_state(path)
+        return torch.load(path, map_location=device, weights_only=True)
+    except (Damaged, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        then = "its training goes on from what is left"
+        damage.note(Damaged(path, getattr(error, "why", "it cannot be read"), then))
+        return None
+
+
+def check_state(path: Path) -> None:
+    """Compare a state with the checksums it carries, at which `torch.load` does not look.
+
+    Raises:
+        Damaged: it is not what was saved.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            whole = file.testzip() is None
+    except (EOFError, OSError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise Damaged(path, "it cannot be read") from error
+    if not whole:
+        raise Damaged(path, CHANGED)
 
 
 def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:

@@ -7,10 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.base.errors import EnvironmentFault
+from harness.base.errors import Damaged, EnvironmentFault, RuleError
 from harness.base.stopwatch import Stopwatch
 from harness.jobs.folder import JobFolder, WorkFolder
-from harness.jobs.spec import Request, Spec
+from harness.jobs.spec import Input, Request, Spec
+
+
+class DamagedInput(Damaged):
+    """A file of an input of a job, which is to be made again before the job.
+
+    Attributes:
+        reference: the input.
+    """
+
+    def __init__(self, damaged: Damaged, reference: Input) -> None:
+        super().__init__(damaged.path, damaged.why)
+        self.reference = reference
 
 
 @dataclass
@@ -50,8 +62,19 @@ class Context:
         return result
 
     def contents(self) -> dict[str, str]:
-        """Content digest of every input, as it is now."""
-        return {name: self.input_result(name)["content"] for name in self.spec.inputs}
+        """Content digest of every input, as it is now.
+
+        Raises:
+            DamagedInput: a file of one is not what its result recorded.
+        """
+        found = {}
+        for name, reference in self.spec.inputs.items():
+            found[name] = str(self.input_result(name)["content"])
+            try:
+                self.work.job(reference).check(reference.epoch)
+            except Damaged as damaged:
+                raise DamagedInput(damaged, reference) from damaged
+        return found
 
     def finish(
         self,
@@ -64,5 +87,26 @@ class Context:
         seconds, cpu_seconds = self.stopwatch.spent()
         cost = {"seconds": round(seconds, 3), "cpu_seconds": round(cpu_seconds, 3)}
         self.folder.finish(
-            outputs, values, self.contents(), cost, self.spec.compute, epoch, journal_length
+            outputs,
+            values,
+            self.contents(),
+            cost,
+            self.spec.compute,
+            epoch,
+            journal_length,
+            lambda content: self._as_opened(epoch, content),
         )
+
+    def _as_opened(self, epoch: int | None, content: str) -> None:
+        """Raises RuleError where an opening of the test lists this result with another content."""
+        for path in self.work.jobs.glob("opening/*/result.json"):
+            opening = JobFolder(path.parent)
+            opened = (opening.result() or {}).get("inputs", {})
+            for name, reference in opening.spec().inputs.items():
+                if reference == self.spec.done(epoch) and opened.get(name, content) != content:
+                    raise RuleError(
+                        f"after the test was opened {name} must stay what it was, but it was lost "
+                        "or damaged and came out another when it was made again (another device, "
+                        "precision or version of a library); bring its folder back from a copy: "
+                        f"'{self.folder.path}', or name another --workdir"
+                    )

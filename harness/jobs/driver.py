@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.base import damage
 from harness.base.console import Console
 from harness.base.disk import free_bytes, full_words, is_full
-from harness.base.errors import JobFailed, Outage, Stopped
+from harness.base.errors import Damaged, JobFailed, Outage, Stopped
 from harness.jobs.executors.base import Event, Executor
 from harness.jobs.folder import WorkFolder
 from harness.jobs.forecast import Forecast, UnderWay, first_epoch
@@ -95,6 +96,8 @@ class Driver:
                 try:
                     plan = planner(graph)
                     pending = graph.pending()
+                    for words in damage.take("it is made again"):
+                        self.console.warn(words)
                     if (forecast := self.forecast()) is not None:
                         forecast.ask(self.work, graph.wanted(), pending)
                     self._need_room()
@@ -196,9 +199,12 @@ class Driver:
             progress.finish(run.key, outcome.reason, "failed")
         elif outcome.state == "full" and self._lacks_room(run, outcome.wrote):
             progress.finish(run.key, f"{outcome.reason}; goes on from its saved state", "failed")
-        elif outcome.state in ("lost", "full") and self.lost[run.key] < LOST_RETRIES:
+        elif outcome.state in ("lost", "full", "stale") and self.lost[run.key] < LOST_RETRIES:
             self.lost[run.key] += 1
-            progress.finish(run.key, f"{outcome.reason}; goes on from its saved state", "failed")
+            then = (
+                "it is made again" if outcome.state == "stale" else "goes on from its saved state"
+            )
+            progress.finish(run.key, f"{outcome.reason}; {then}", "failed")
         else:
             reason = f"{run.request.label}: {outcome.reason}"
             if outcome.state == "lost":
@@ -249,7 +255,10 @@ class Driver:
         run.first = run.epoch = lines[-1].step if lines and not further else first
 
     def _new_lines(self, run: _Run) -> list[JournalLine]:
-        lines, run.offset = read_lines(self.work.job(run.request.spec).journal, run.offset)
+        try:
+            lines, run.offset = read_lines(self.work.job(run.request.spec).journal, run.offset)
+        except Damaged:  # the job that takes it up begins it anew
+            return []
         return lines
 
     def _measure(self, run: _Run) -> None:

@@ -10,28 +10,46 @@ jobs/<kind>/<digest>/
     state/latest.pt   full state of an unfinished or continuable training
     checkpoints/<epoch>/ a training's weights and result.json at an epoch; state.pt where a decay
                       is to branch off
-    result.json       written last: its presence is "done"
+    result.json       written last: its presence is "done"; it records the digests of what it
+                      stands for, and its own
     failure.json      the reason of the last failure, until the job is tried again
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.base.errors import ConfigError, DataError
-from harness.base.files import digest_of, read_json, sha256_file, write_json
+from harness.base import damage
+from harness.base.errors import ConfigError, Damaged, DataError
+from harness.base.files import (
+    CHANGED,
+    check_sum,
+    digest_of,
+    read_json,
+    read_record,
+    sha256_file,
+    stamp,
+    write_json,
+    write_record,
+)
 from harness.jobs.spec import Input, Spec
 
 FORMAT = 2
 """Of what this page describes; folders without a number have the first one."""
+SMALL = 4_000_000
+"""Bytes. Commands read outputs up to this size, tables and pictures; larger ones are read by jobs
+alone, which check their inputs themselves."""
 LEFTOVERS = (".*.tmp", ".part.*")
 """Names of what a writer had not finished (`base.files`)."""
 
@@ -54,9 +72,82 @@ class JobFolder:
         return self.at(epoch) / "state.pt"
 
     def result(self, epoch: int | None = None) -> dict[str, Any] | None:
-        """The stored result, or None where there is none."""
+        """The stored result; None where there is none, or it is damaged, which is noted. Many ask
+        for it, and none may change it."""
         path = self.at(epoch) / "result.json"
-        return read_json(path) if path.exists() else None
+        try:
+            return _read_result(path, stamp(path))
+        except FileNotFoundError:
+            return None
+        except Damaged as damaged:
+            damage.note(damaged)
+            return None
+
+    def check(self, epoch: int | None = None, most: int | None = None) -> None:
+        """Compare what a result stands for with what it recorded.
+
+        Args:
+            most: leave out outputs of more bytes.
+
+        Raises:
+            Damaged: the first that is another.
+        """
+        result = self.result(epoch)
+        if result is None:
+            raise Damaged(self.at(epoch) / "result.json", "it is gone")
+        for name, recorded in result["outputs"].items():
+            path = self.at(epoch) / name
+            if most is None or not path.exists() or path.stat().st_size <= most:
+                check_sum(path, recorded)
+        if "journal_sum" in result:
+            check_sum(self.journal, result["journal_sum"], result["journal"])
+
+    def sound(self, epoch: int | None = None, most: int | None = None) -> bool:
+        """Whether `check` finds nothing; what it finds is noted."""
+        try:
+            self.check(epoch, most)
+        except Damaged as damaged:
+            damage.note(damaged)
+            return False
+        return True
+
+    def output(self, name: str) -> Path:
+        """A file of the job's own result, as it was recorded.
+
+        Raises:
+            Damaged: it is not.
+        """
+        result = self.result()
+        if result is None or name not in result["outputs"]:
+            raise Damaged(self.path / name, "no result records it", REMAKE)
+        with _for_a_command():
+            check_sum(self.path / name, result["outputs"][name])
+        return self.path / name
+
+    def verified(self) -> Path:
+        """The folder, all that the job's own result stands for being as it was recorded.
+
+        Raises:
+            Damaged: something is not.
+        """
+        with _for_a_command():
+            self.check()
+        return self.path
+
+    def pictures(self) -> list[Path]:
+        """The sample grids, without those that are not what was drawn, which are noted."""
+        recorded: dict[str, str] = {}
+        for epoch in self.checkpoints():
+            recorded |= (self.result(epoch) or {}).get("pictures", {})
+        found = []
+        for path in sorted(self.samples.glob("*.png")):
+            try:
+                if path.name in recorded:
+                    check_sum(path, recorded[path.name])
+                found.append(path)
+            except Damaged as damaged:
+                damage.note(Damaged(path, damaged.why, "it is left out"))
+        return found
 
     def checkpoints(self) -> list[int]:
         """Epochs that have a result, ascending."""
@@ -73,22 +164,40 @@ class JobFolder:
         for name in LEFTOVERS:
             for rest in self.path.rglob(name):
                 rest.unlink()
-        if not (self.path / "spec.json").exists():
-            write_json(self.path / "spec.json", spec.to_dict())
+        path = self.path / "spec.json"
+        if _named(spec.digest, lambda: read_json(path)) is None:
+            write_json(path, spec.to_dict())
 
-    def begin(self, inputs: Mapping[str, str]) -> None:
+    def begin(self, spec: Spec, inputs: Mapping[str, str]) -> None:
         """Note the inputs' contents: state and checkpoints made from now on stand for them
-        alone."""
+        alone. The spec stands there once more, should its own file be damaged."""
         if self.begun() != inputs:
-            write_json(self.path / "inputs.json", dict(inputs))
+            begun = {"inputs": dict(inputs), "spec": spec.to_dict()}
+            write_record(self.path / "inputs.json", begun)
 
     def begun(self) -> dict[str, str] | None:
-        """What `begin` noted last, None before the first time."""
+        """What `begin` noted last, None before the first time.
+
+        Raises:
+            Damaged: nobody can tell.
+        """
         path = self.path / "inputs.json"
-        return read_json(path) if path.exists() else None
+        return read_record(path)["inputs"] if path.exists() else None
 
     def spec(self) -> Spec:
-        return Spec.from_dict(read_json(self.path / "spec.json"))
+        """The stored spec.
+
+        Raises:
+            Damaged: there is none that the folder is named after.
+        """
+        path = self.path / "spec.json"
+        spec = _named(self.path.name, lambda: read_json(path))
+        spec = spec or _named(
+            self.path.name, lambda: read_record(self.path / "inputs.json").get("spec")
+        )
+        if spec is None:
+            raise Damaged(path, CHANGED)
+        return spec
 
     def fail(self, reason: str, too_large: bool = False) -> None:
         """Store why the job failed.
@@ -97,13 +206,16 @@ class JobFolder:
             too_large: it wants more memory than its device has, and would again.
         """
         failure = {"reason": reason, "time": time.time(), "too_large": too_large}
-        write_json(self.path / "failure.json", failure)
+        write_record(self.path / "failure.json", failure)
 
     def too_large(self) -> str | None:
         """The reason of the last failure where it was one of memory."""
         path = self.path / "failure.json"
-        failure = read_json(path) if path.exists() else {}
-        return failure["reason"] if failure.get("too_large") else None
+        try:
+            failure = read_record(path)
+        except (FileNotFoundError, Damaged):  # the job is tried again and says it again
+            return None
+        return failure["reason"] if failure["too_large"] else None
 
     def forget_failure(self) -> None:
         (self.path / "failure.json").unlink(missing_ok=True)
@@ -117,8 +229,12 @@ class JobFolder:
         compute: Mapping[str, Any],
         epoch: int | None = None,
         journal_length: int = 0,
+        allowed: Callable[[str], None] = lambda content: None,
     ) -> dict[str, Any]:
         """Write `result.json`, last and atomically.
+
+        Its content digest covers outputs and values, so that the same work at another time has the
+        same one; the journal, whose lines have times, and pictures are recorded beside it.
 
         Args:
             outputs: files below the result's folder that others read.
@@ -128,11 +244,15 @@ class JobFolder:
             compute: device and what else the numbers were made with.
             epoch: the checkpoint's epoch, or None for a job without checkpoints.
             journal_length: bytes of the journal that this result stands for.
+            allowed: asked with the content digest before anything is written; raises if that may
+                not be.
         """
         home = self.at(epoch)
         sums = {str(path.relative_to(home)): sha256_file(path) for path in sorted(outputs)}
+        content = digest_of({"outputs": sums, "values": values})
+        allowed(content)
         result = {
-            "content": digest_of({"outputs": sums, "values": values}),
+            "content": content,
             "outputs": sums,
             "values": dict(values),
             "inputs": dict(inputs),
@@ -142,8 +262,22 @@ class JobFolder:
             "journal": journal_length,
             "finished": time.time(),
         }
-        write_json(home / "result.json", result)
-        return result
+        if journal_length:
+            result["journal_sum"] = sha256_file(self.journal, journal_length)
+        if epoch is not None:
+            drawn = [p for p in self.samples.glob("*.png") if _epoch_of(p) <= epoch]
+            result["pictures"] = {path.name: sha256_file(path) for path in sorted(drawn)}
+        return write_record(home / "result.json", result)
+
+    def disown(self, epoch: int | None) -> None:
+        """Take a result back, so that it is made again; what else is sound stays."""
+        (self.at(epoch) / "result.json").unlink(missing_ok=True)
+
+    def drop_unsound(self) -> None:
+        """Take back every result that no longer is what it recorded, each noted."""
+        for epoch in (None, *self.checkpoints()):
+            if self.result(epoch) is None or not self.sound(epoch):
+                self.disown(epoch)
 
     def clear(self) -> None:
         """Drop everything that the job made; the spec and lease stay.
@@ -156,6 +290,46 @@ class JobFolder:
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in ("journal.jsonl", "covered.json", "failure.json", "inputs.json"):
             (self.path / name).unlink(missing_ok=True)
+
+
+REMAKE = "repeat the command that made it (run, sweep or compare), which makes it again"
+
+
+def _named(digest: str, read: Callable[[], Any]) -> Spec | None:
+    """The spec that is read, if its digest is this one."""
+    try:
+        spec = Spec.from_dict(read())
+        return spec if spec.digest == digest else None
+    except (AttributeError, Damaged, FileNotFoundError, KeyError, TypeError, ValueError):
+        return None
+
+
+@contextlib.contextmanager
+def _for_a_command() -> Iterator[None]:
+    """What reads and makes nothing again says who does."""
+    try:
+        yield
+    except Damaged as damaged:
+        raise Damaged(damaged.path, damaged.why, REMAKE) from damaged
+
+
+def _epoch_of(picture: Path) -> float:
+    number = picture.stem.rpartition("-")[2]
+    return int(number) if number.isdigit() else math.inf
+
+
+@lru_cache(maxsize=50_000)
+def _read_result(path: Path, _: tuple[int, ...]) -> dict[str, Any]:
+    """A result that is what was written."""
+    result = read_record(path)
+    try:
+        content = digest_of({"outputs": result["outputs"], "values": result["values"]})
+        whole = content == result["content"]
+    except (KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise Damaged(path, CHANGED)
+    return result
 
 
 class WorkFolder:
@@ -195,7 +369,7 @@ class WorkFolder:
         known = self._format.exists()
         try:
             number = read_json(self._format)["format"] if known else 1
-        except (ValueError, TypeError, KeyError) as error:
+        except (Damaged, TypeError, KeyError) as error:
             raise ConfigError(
                 f"'{self._format}' must hold the format of a work folder, but holds something "
                 "else; give --workdir another folder"

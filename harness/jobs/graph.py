@@ -65,8 +65,30 @@ class JobGraph:
         return list(self._wanted.values())
 
     def pending(self) -> list[Request]:
-        """What was asked for and has no valid result."""
-        return [request for request in self._wanted.values() if missing(self.work, request)]
+        """What was asked for and has no valid result, and what it needs of which that is so."""
+        left = [request for request in self._wanted.values() if missing(self.work, request)]
+        ahead = left
+        while ahead:
+            ahead = [lost for request in ahead for lost in self._lost_inputs(request.spec)]
+            left += ahead
+        return left
+
+    def _lost_inputs(self, spec: Spec) -> list[Request]:
+        """Inputs that were there once, have no valid result now, and were asked for by nobody."""
+        lost = []
+        for reference in spec.inputs.values():
+            known = self._wanted.get(reference.digest)
+            epochs = () if reference.epoch is None else (reference.epoch,)
+            folder = self.work.job(reference)
+            if known is None and folder.path.exists():
+                known = Request(folder.spec(), (), self.pictures, self._runtime, reference.kind)
+            if known is None or finished(self.work, known.spec, reference.epoch) is not None:
+                continue
+            if reference.digest not in self._wanted or not {*epochs} <= {*known.epochs}:
+                more = Request(known.spec, epochs, self.pictures, self._runtime, known.label)
+                self._wanted[reference.digest] = known.merged(more)
+                lost.append(self._wanted[reference.digest])
+        return lost
 
     def ready(self) -> list[Request]:
         """Pending requests whose inputs all have results that are not to be made again."""

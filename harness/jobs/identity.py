@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from harness.base.files import locked, read_json, write_json
+from harness.base.errors import Damaged
+from harness.base.files import CHANGED, locked, read_record, write_record
 
 
 def folder_identity(workdir: Path) -> str:
@@ -17,5 +18,12 @@ def folder_identity(workdir: Path) -> str:
     path = workdir / "mlflow" / "folder.json"
     with locked(path):
         if not path.exists():
-            write_json(path, {"id": uuid.uuid4().hex[:12]})
-        return str(read_json(path)["id"])
+            write_record(path, {"id": uuid.uuid4().hex[:12]})
+        try:
+            return str(read_record(path)["id"])
+        except (Damaged, KeyError) as error:
+            then = (
+                "bring it back from a copy, or remove it: the folder's runs and studies on servers "
+                "then begin anew under another name"
+            )
+            raise Damaged(path, getattr(error, "why", CHANGED), then) from error

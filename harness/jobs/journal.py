@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from harness.base.files import read_json, write_json
+from harness.base.errors import Damaged
+from harness.base.files import check_sum, read_record, sha256_file, write_record
 from harness.base.text import short
 
 
@@ -64,6 +65,9 @@ def read_lines(path: Path, start: int = 0, end: int | None = None) -> tuple[list
 
     `start` is a position that an earlier call returned. If no line ends there any more (the journal
     was cut back and grew again), reading begins anew.
+
+    Raises:
+        Damaged: a line is none of a journal.
     """
     if not path.exists():
         return [], 0
@@ -74,7 +78,10 @@ def read_lines(path: Path, start: int = 0, end: int | None = None) -> tuple[list
         file.seek(start)
         block = file.read() if end is None else file.read(max(0, end - start))
     whole = block[: block.rfind(b"\n") + 1]
-    return [_decode(text) for text in whole.splitlines()], start + len(whole)
+    try:
+        return [_decode(text) for text in whole.split(b"\n")[:-1]], start + len(whole)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(path, "a line cannot be read") from error
 
 
 def series(path: Path, name: str, until: int | None = None) -> tuple[list[int], list[float]]:
@@ -124,13 +131,17 @@ class Journal:
 
 def mark_covered(folder: Path, length: int, epoch: int) -> None:
     """Publish how much of the journal (bytes) and of the samples (epoch) is final."""
-    write_json(folder / "covered.json", {"journal": length, "epoch": epoch})
+    journal_sum = sha256_file(folder / "journal.jsonl", length)
+    mark = {"journal": length, "epoch": epoch, "journal_sum": journal_sum}
+    write_record(folder / "covered.json", mark)
 
 
 def read_covered(folder: Path) -> tuple[int, int]:
-    """Bytes and epoch last published by `mark_covered`; zeros before the first."""
-    path = folder / "covered.json"
-    if not path.exists():
+    """Bytes and epoch last published by `mark_covered`; zeros before the first, and where mark or
+    journal are not what was written."""
+    try:
+        mark = read_record(folder / "covered.json")
+        check_sum(folder / "journal.jsonl", mark["journal_sum"], mark["journal"])
+    except (FileNotFoundError, Damaged):
         return 0, 0
-    mark = read_json(path)
     return int(mark["journal"]), int(mark["epoch"])

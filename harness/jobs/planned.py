@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.base.files import read_json, write_json
+from harness.base.files import read_note, write_record
 from harness.jobs.lease import me
 from harness.jobs.spec import Request
 
@@ -50,10 +50,8 @@ class Planned:
     @classmethod
     def read(cls, folder: Path) -> Planned | None:
         """The note in an experiment's folder; None before its first command."""
-        path = folder / FILE
-        if not path.exists():
+        if (note := read_note(folder / FILE)) is None:
             return None
-        note = read_json(path)
         listed = [
             PlannedJob(kind, digest, tuple(e), label) for kind, digest, e, label in note["jobs"]
         ]
@@ -98,5 +96,5 @@ class Planned:
             "ended": ended,
             "refused": self.refused,
         }
-        write_json(self.folder / FILE, note)
+        write_record(self.folder / FILE, note)
         self.jobs, self.ended = jobs, ended  # after the file: a full disk is tried again

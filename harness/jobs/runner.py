@@ -9,9 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from harness.base import damage
 from harness.base.disk import DiskFull, is_full
-from harness.base.errors import EnvironmentFault, HarnessError, OutOfMemory, RuleError, Stopped
-from harness.jobs.context import Context
+from harness.base.errors import (
+    Damaged,
+    EnvironmentFault,
+    HarnessError,
+    OutOfMemory,
+    RuleError,
+    Stopped,
+)
+from harness.jobs.context import Context, DamagedInput
 from harness.jobs.folder import JobFolder, WorkFolder
 from harness.jobs.kinds import KINDS
 from harness.jobs.lease import holder, lease
@@ -23,7 +31,7 @@ from harness.jobs.status import missing
 LEAVE_SECONDS = 600.0
 LOOK_SECONDS = 0.2
 
-State = Literal["done", "failed", "stopped", "lost", "full", "crowded"]
+State = Literal["done", "failed", "stopped", "lost", "full", "crowded", "stale"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,8 @@ class Outcome:
 
     "crowded": memory was refused in a process that had computed before and may hold some of it; in
     a new one the job may fit. `spent`: the process is to be replaced.
+
+    "stale": an input is damaged and has no result any more; it is made again first.
     """
 
     state: State
@@ -95,6 +105,9 @@ def _attempt(request: Request, work: WorkFolder, stop: Callable[[], bool], fresh
         KINDS.get(request.spec.kind).load()(context)
     except Stopped:
         raise
+    except DamagedInput as damaged:
+        work.job(damaged.reference).disown(damaged.reference.epoch)
+        return Outcome("stale", str(damaged), damaged.exit_code)
     except HarnessError as error:
         return _failed(folder, error)
     except Exception as error:
@@ -108,7 +121,8 @@ def _attempt(request: Request, work: WorkFolder, stop: Callable[[], bool], fresh
         reason = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
         folder.fail(reason)
         return Outcome("failed", reason, 1)
-    return Outcome("done", f"made again, for {_words(changed)} changed" if changed else "")
+    again = [f"made again, for {_words(changed)} changed"] if changed else []
+    return Outcome("done", "; ".join([*again, *damage.take("it is made again")]))
 
 
 def _failed(folder: JobFolder, error: HarnessError) -> Outcome:
@@ -119,13 +133,20 @@ def _failed(folder: JobFolder, error: HarnessError) -> Outcome:
 def _start_over(context: Context) -> list[str]:
     """Clear what must not be gone on with; returns the names of inputs that changed."""
     folder, now = context.folder, context.contents()
-    begun = folder.begun() or now
+    try:
+        begun = folder.begun() or now
+    except Damaged as damaged:
+        damage.note(damaged)
+        folder.clear()
+        begun = now
     changed = [name for name, content in now.items() if begun.get(name) != content]
     if changed:
         _refuse_after_opening(context, changed)
     if changed or not KINDS.get(context.spec.kind).training:
         folder.clear()
-    folder.begin(now)
+    else:
+        folder.drop_unsound()
+    folder.begin(context.spec, now)
     return changed
 
 

@@ -47,10 +47,10 @@ def make_gallery(data: ReportData, budget: PictureBudget) -> Gallery | None:
     if table is None or not table.cells or data.comparison is None:
         return None
     replicate = table.replicates[0]
-    jobs = [data.work.job(data.comparison.tests[arm, int(replicate)]).path for arm in arms]
-    if not all((path / "slices.json").exists() for path in jobs):
+    jobs = [data.work.job(data.comparison.tests[arm, int(replicate)]) for arm in arms]
+    if any(job.result() is None for job in jobs):
         return None
-    kept = [read_json(path / "slices.json") for path in jobs]
+    kept = [read_json(job.output("slices.json")) for job in jobs]
     values = [table.values(arm)[:, 0] for arm in arms]
     differences = mean_over(table.difference(*arms), 1)
     # What is not defined comes last, and is neither worst nor best.

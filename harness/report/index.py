@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from harness.base.errors import DataError
+from harness.base.errors import Damaged, DataError
 from harness.base.files import read_json, write_text
 from harness.report.page import PAGE, SUMMARY
 
@@ -71,7 +71,7 @@ def _read(path: Path) -> dict[str, Any]:
             "date": str(summary["date"]),
             "answer": _answer(summary),
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (Damaged, KeyError, TypeError) as error:
         raise DataError(
             f"each {SUMMARY} must be one that the report command wrote, but got one in "
             f"{path.parent.name} without {error}; write that report again"

@@ -172,10 +172,9 @@ def measured_tables(
     """
     cells: dict[str, dict[str, list[Cell]]] = {"mean": {}}
     for (arm, seed), spec in tests.items():
-        path = work.job(spec).path / "scores.csv"
-        if not path.exists():
+        if work.result(spec.done()) is None:
             continue
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(work.job(spec).output("scores.csv"), newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 for name in (*MEASURES, *CALIBRATION):
                     value = float(row[name]) if row.get(name) else np.nan
@@ -198,7 +197,7 @@ def patient_measures(
 def sample_grids(work: WorkFolder, run: Run) -> list[tuple[int, Path]]:
     """(epoch, file) of a training's sample grids up to its last epoch, ascending."""
     found = []
-    for path in sorted(work.job(run.training).samples.glob("*.png")):
+    for path in work.job(run.training).pictures():
         epoch = path.stem.rpartition("-")[2]
         if epoch.isdigit() and int(epoch) <= run.epochs:
             found.append((int(epoch), path))

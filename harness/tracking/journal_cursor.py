@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
+from harness.base import damage
+from harness.base.errors import Damaged
 from harness.jobs.journal import JournalLine, read_covered, read_lines
 from harness.tracking.run_view import JournalPart
 
@@ -97,7 +99,16 @@ def part_name(part: JournalPart) -> str:
 
 
 def read_batch(part: JournalPart, cursor: Cursor) -> Batch:
-    """What `cursor` has not seen; `remade`, and nothing else, if the journal was made anew."""
+    """What `cursor` has not seen; `remade`, and nothing else, if the journal was made anew. Of a
+    damaged journal, which is noted, nothing."""
+    try:
+        return _read(part, cursor)
+    except Damaged as damaged:
+        damage.note(damaged)
+        return Batch([], [], cursor)
+
+
+def _read(part: JournalPart, cursor: Cursor) -> Batch:
     length, epoch = read_covered(part.folder)
     journal = part.folder / "journal.jsonl"
     if part.whole:
@@ -140,4 +151,7 @@ def _born(journal: Path) -> int:
         return 0
     with open(journal, "rb") as file:
         first = file.readline()
-    return int(json.loads(first)["time"]) if first.endswith(b"\n") else 0
+    try:
+        return int(json.loads(first)["time"]) if first.endswith(b"\n") else 0
+    except (KeyError, TypeError, ValueError):
+        return 0

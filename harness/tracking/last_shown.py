@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from harness.base.files import digest_of, read_json, write_json
+from harness.base.files import digest_of, read_note, write_record
 from harness.jobs.identity import folder_identity
 from harness.jobs.journal import read_covered
 from harness.tracking.run_view import JournalPart, RunView
@@ -21,15 +21,14 @@ from harness.tracking.run_view import JournalPart, RunView
 
 def note_shown(database: Path, workdir: Path, name: str, views: Sequence[RunView]) -> None:
     """Note that the database shows these views of an experiment, after a closing sync."""
-    write_json(_note(database, workdir, name), _state(database, views))
+    write_record(_note(database, workdir, name), {"shown": _state(database, views)})
 
 
 def still_shown(database: Path, workdir: Path, name: str, views: Sequence[RunView]) -> bool:
     """Whether neither the views nor the database changed since that was noted."""
     note = _note(database, workdir, name)
-    if not (note.exists() and database.exists()):
-        return False
-    return bool(read_json(note) == _state(database, views))
+    known = read_note(note) if database.exists() else None
+    return known == {"shown": _state(database, views)}
 
 
 def _note(database: Path, workdir: Path, name: str) -> Path:

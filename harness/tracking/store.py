@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.base.errors import ConfigError, EnvironmentFault
-from harness.base.files import locked, read_json, write_json
+from harness.base.files import locked, read_note, write_record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -126,7 +126,7 @@ def prepare(store: MlflowStore) -> None:
             _make(store, store.database)
         elif store.artifacts is not None:
             _follow_move(store.database, store.artifacts)
-        write_json(home / "artifacts.json", {"root": str(store.artifacts)})
+        write_record(home / "artifacts.json", {"root": str(store.artifacts)})
 
 
 def _make(store: MlflowStore, database: Path) -> None:
@@ -143,8 +143,8 @@ def _make(store: MlflowStore, database: Path) -> None:
 
 def _follow_move(database: Path, artifacts: Path) -> None:
     """MLflow stores absolute paths; after a move they must point to where the files are now."""
-    note = database.parent / "artifacts.json"
-    old = str(read_json(note)["root"]) if note.exists() else str(artifacts)
+    note = read_note(database.parent / "artifacts.json")
+    old = str(note["root"]) if note is not None else str(artifacts)
     if old == str(artifacts):
         return
     with contextlib.closing(sqlite3.connect(database)) as connection, connection:

@@ -20,7 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness.base.errors import Stopped
+from harness.base import damage
+from harness.base.errors import Damaged, Stopped
+from harness.base.files import check_sum, sha256_file
 from harness.base.rng import seed_of
 from harness.base.stopwatch import Stopwatch
 from harness.jobs.checkpoint import load_state, save_state, save_weights
@@ -277,23 +279,38 @@ class _Loop:
             "optimisers": {name: opt.state_dict() for name, opt in stage.optimisers.items()},
             **vars(at),
             "journal": length,
+            "journal_sum": sha256_file(self.training.folder.journal, length),
             "job": self.training.folder.path.name,
             "spent": list(self.training.stopwatch.spent()),
         }
 
     def _restore(self) -> int:
-        """Go to the newest state from which every missing checkpoint lies ahead; bytes covered."""
+        """Go to the newest state from which every missing checkpoint lies ahead; bytes covered.
+
+        A state whose part of the journal is not what it was is left alone.
+        """
         folder = self.training.folder
         covered = [read_covered(folder.path)[0]]
         covered += [
             int((folder.result(e) or {"journal": 0})["journal"]) for e in folder.checkpoints()
         ]
         state = load_state(folder.state, self.training.device)
-        if state is not None:
+        if state is not None and self._tells(state):
             covered.append(int(state["journal"]))
             if state["epoch"] <= min(self.missing):
                 self._adopt(state)
         return max(covered)
+
+    def _tells(self, state: Mapping[str, Any]) -> bool:
+        """Whether the journal is the one that a state goes on with."""
+        if "journal_sum" not in state:  # it was saved before states had that
+            return True
+        try:
+            check_sum(self.training.folder.journal, state["journal_sum"], state["journal"])
+        except Damaged as damaged:
+            damage.note(Damaged(damaged.path, damaged.why, "its training begins anew"))
+            return False
+        return True
 
     def _adopt(self, state: Mapping[str, Any]) -> None:
         for name, module in self.training.stage.networks.items():

@@ -118,9 +118,13 @@ class Tiny:
             if role == "test":
                 write_scan(folder / "scans" / digest_for(patient), tiny_scan(crop.frame_px, seed))
         write_store(folder, ct, masks, rows, self._meta())
+        self.record()
+
+    def record(self) -> None:
+        """Store the prepare job's result for the store as it is on the disk."""
         job = self.work.job(self.store)
         job.open(self.store)
-        files = [path for path in folder.rglob("*") if path.is_file()]
+        files = [path for path in self.store_folder.rglob("*") if path.is_file()]
         job.finish(files, {}, {}, {"seconds": 0.0}, {})
 
     def _row(self, number: int, patient: str, level: int, area: int) -> PairRow:

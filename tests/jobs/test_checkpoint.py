@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import pickle
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from safetensors import safe_open
 
@@ -56,8 +54,7 @@ def test_code_in_a_state_file_is_not_run(tmp_path: Path) -> None:
             return (os.mkdir, (str(tmp_path / "boom"),))
 
     torch.save({"epoch": Bomb()}, tmp_path / "latest.pt")
-    with pytest.raises(pickle.UnpicklingError):
-        load_state(tmp_path / "latest.pt", "cpu")
+    assert load_state(tmp_path / "latest.pt", "cpu") is None
     assert not (tmp_path / "boom").exists()
 
 

@@ -22,6 +22,7 @@ def filled(path: Path, epoch: int | None = None) -> JobFolder:
     folder = JobFolder(path)
     folder.open(SPEC)
     write_text(folder.at(epoch) / "weights.txt", "1 2 3")
+    write_text(folder.journal, "-" * 50)
     return folder
 
 
@@ -43,7 +44,7 @@ def test_places_follow_kind_and_digest(tmp_path: Path) -> None:
 
 
 def test_the_spec_comes_back(tmp_path: Path) -> None:
-    folder = filled(tmp_path)
+    folder = filled(tmp_path / SPEC.digest)
     assert folder.spec() == SPEC
     assert folder.spec().digest == SPEC.digest
 
@@ -133,7 +134,7 @@ def full(path: Path) -> JobFolder:
     ):
         write_text(path / name, "{}")
     folder.fail("no luck")
-    folder.begin({"store": "abc"})
+    folder.begin(SPEC, {"store": "abc"})
     return folder
 
 
@@ -178,5 +179,5 @@ def test_a_failure_stays_until_it_is_forgotten(tmp_path: Path) -> None:
 def test_what_work_began_on_is_kept(tmp_path: Path) -> None:
     folder = JobFolder(tmp_path)
     assert folder.begun() is None
-    folder.begin({"store": "a", "mask": "b"})
+    folder.begin(SPEC, {"store": "a", "mask": "b"})
     assert folder.begun() == {"store": "a", "mask": "b"}

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.base.files import write_text
 from harness.jobs.journal import (
     Journal,
     JournalLine,
@@ -158,5 +159,8 @@ def test_a_series_is_in_step_order_and_may_end_early(tmp_path: Path) -> None:
 
 def test_covered_is_what_was_last_marked(tmp_path: Path) -> None:
     assert read_covered(tmp_path) == (0, 0)
+    write_text(tmp_path / "journal.jsonl", "-" * 130)
     mark_covered(tmp_path, 120, 4)
     assert read_covered(tmp_path) == (120, 4)
+    write_text(tmp_path / "journal.jsonl", "-" * 100)
+    assert read_covered(tmp_path) == (0, 0), "a journal that is shorter is another one"

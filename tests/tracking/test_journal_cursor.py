@@ -97,6 +97,7 @@ def test_a_journal_that_was_made_anew_is_noticed(folder: Path) -> None:
     lines = (folder / "journal.jsonl").read_text().splitlines()
     later = [json.loads(line) | {"time": json.loads(line)["time"] + 5000} for line in lines]
     (folder / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in later))
+    mark_covered(folder, (folder / "journal.jsonl").stat().st_size, 3)
     batch = read_batch(JournalPart(folder), cursor)
     assert batch.remade
     assert batch.lines == []

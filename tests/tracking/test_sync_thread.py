@@ -182,11 +182,10 @@ def test_a_tracker_that_is_not_there_costs_a_warning_and_no_run(workdir, trained
 
 
 def test_views_that_cannot_be_read_do_not_stop_the_thread(workdir, trained, points):
-    """A journal that is no journal: said, and the rest goes on once it is repaired."""
+    """A journal that cannot be opened: said, and the rest goes on once it is mended."""
     said: list[str] = []
     bad = trained.folder.parent / ("b" * 24)
-    bad.mkdir()
-    (bad / "journal.jsonl").write_text("this is no line of a journal\n")
+    (bad / "journal.jsonl").mkdir(parents=True)
     views = [
         RunView(KEY, "good", parts=(JournalPart(trained.folder),)),
         RunView(("bad",), "bad", parts=(JournalPart(bad, whole=True),)),

@@ -132,7 +132,7 @@ def test_one_more_segmenter_after_opening_is_an_extension(tmp_path: Path) -> Non
     assert opened(tiny, tiny.specs.opening(tiny.store, both, rule()))["extended"] is True
 
 
-def test_weights_that_changed_on_disk_are_refused_before_anything_is_entered(
+def test_weights_that_changed_on_disk_are_made_again_before_anything_is_entered(
     tmp_path: Path,
 ) -> None:
     tiny = Tiny(tmp_path)
@@ -142,11 +142,11 @@ def test_weights_that_changed_on_disk_are_refused_before_anything_is_entered(
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
     assert sha256_file(path) != before
     outcome = tiny.run(tiny.specs.opening(tiny.store, segmenters, rule()))
-    assert (outcome.state, outcome.exit_code) == ("failed", 2)
+    assert outcome.state == "stale"
     assert outcome.reason == (
-        "the weights of none/0 must be those that were trained, but they changed on disk; delete "
-        "that job's folder and repeat the command"
+        f"'{path}' must be as harness wrote it, but its content changed since"
     )
+    assert tiny.work.result(segmenters["none/0"]) is None, "so that it is trained again"
     assert not (tmp_path / "openings.jsonl").exists()
 
 

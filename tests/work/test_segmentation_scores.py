@@ -128,6 +128,7 @@ def test_gland_outside_frame_and_slice_range_counts_as_missed(tmp_path: Path) ->
         {"structure": placed},
     )
     write_scan(tiny.store_folder / "scans" / digest_for("p5"), scan)
+    tiny.record()
     opened = opening(tiny, segmenter)
     tiny.must(opened)
     found = table(tiny, tiny.specs.test_score(tiny.store, segmenter, opened))["structure"]
@@ -160,6 +161,7 @@ def two_sides(tiny: Tiny, affine: np.ndarray, left: np.ndarray, right: np.ndarra
         {"structure_left": placed, "structure_right": placed},
     )
     write_scan(tiny.store_folder / "scans" / digest_for("p5"), scan)
+    tiny.record()
 
 
 def scored(tmp_path: Path, affine: np.ndarray, left: np.ndarray, right: np.ndarray) -> JobFolder:
@@ -233,6 +235,7 @@ def test_validation_patients_have_neither_calibration_nor_pictures(tmp_path: Pat
     for n, role in enumerate(tiny.roles):
         if role == "validation":
             write_scan(tiny.store_folder / "scans" / digest_for(f"p{n}"), tiny_scan(64))
+            tiny.record()
     job = tiny.must(tiny.specs.validation_score(tiny.store, segmenter))
     assert "ece" not in rows_of(job)["mean"]
     assert not (job.path / "slices.json").exists()
@@ -309,6 +312,7 @@ def test_an_empty_prediction_is_the_diagonal_of_its_frame_away(tmp_path: Path, m
         {"structure": Placement((middle, middle), (1, 4))},
     )
     write_scan(tiny.store_folder / "scans" / digest_for("p5"), scan)
+    tiny.record()
     opened = opening(tiny, segmenter)
     tiny.must(opened)
     found = table(tiny, tiny.specs.test_score(tiny.store, segmenter, opened))["structure"]

@@ -175,6 +175,7 @@ def test_the_rule_is_learnt_on_training_masks_alone(tmp_path: Path) -> None:
     masks = np.array(store.masks)
     masks[store.select(role="validation")] = 1
     np.save(tiny.store_folder / "masks.npy", masks)
+    tiny.record()
     tiny.work.job(spec).clear()
     assert (tiny.must(spec).result() or {})["values"] == before
 

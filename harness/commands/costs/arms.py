@@ -38,7 +38,7 @@ def arm_costs(
 
 def arm_exposures(session: Session, plan: ComparisonPlan) -> dict[str, Exposure]:
     """What one training of each arm saw; the same in every replicate."""
-    store = Store.open(session.work.job(plan.replicates[0].store).path / "store")
+    store = Store.open(session.work.job(plan.replicates[0].store).verified() / "store")
     segmenters = plan.replicates[0].segmenters
     return {arm: exposure(spec.config, store) for arm, spec in segmenters.items()}
 

@@ -79,7 +79,7 @@ def dry_run(session: Session, keys: Sequence[str]) -> dict[str, Any]:
 def _scores(session: Session, parts: Sequence[Part]) -> dict[str, float]:
     """Seconds of a score of each stage that the parts score."""
     kinds = {request.spec.kind for part in parts for request in part.requests}
-    store = Store.open(session.work.job(session.store).path / "store")
+    store = Store.open(session.work.job(session.store).verified() / "store")
     found = {}
     for stage in ("mask", "image"):
         if f"{stage}-score" in kinds:

@@ -89,7 +89,7 @@ def seconds_per_unit(
         now: time steps now; else those that were timed when precisions were chosen will do.
         sections: whose network is trained.
     """
-    store = Store.open(session.work.job(session.store).path / "store")
+    store = Store.open(session.work.job(session.store).verified() / "store")
     pairs = len(store.select(role="train", selected=True))
     settings = session.experiment.segmentation
     images = {

@@ -58,7 +58,7 @@ def find_generated(
             f"the pairs of arm {arm} must be generated before they are exported, but "
             f"replicate {seed} has none under the present settings; run harness compare first"
         )
-    store = Store.open(session.work.job(spec).path / "store")
+    store = Store.open(session.work.job(spec).verified() / "store")
     odd = unwanted_patients(store, session.roles)  # the rule that segmenters hold extra pairs to
     if odd:
         raise RuleError(

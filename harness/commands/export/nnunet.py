@@ -62,7 +62,7 @@ def export_nnunet(session: Session, request: ExportRequest) -> dict[str, Any]:
     if session.graph().need(session.store) is None:
         with session.open(track=False):
             steps.prepare(session)
-    store = Store.open(session.work.job(session.store).path / "store")
+    store = Store.open(session.work.job(session.store).verified() / "store")
     generated = find_generated(session, request.arm, request.replicate)
     if request.test:
         need_opening(session)

@@ -36,7 +36,7 @@ from pydicom.uid import (
 )
 
 from harness.base.errors import DataError
-from harness.base.files import read_json
+from harness.base.files import read_note, with_digest
 from harness.base.text import counted
 from harness.data.dicom.private import write_private_json
 
@@ -141,7 +141,8 @@ def walk(root: Path, private: Path | None) -> list[Header]:
     headers = [_header(number, path, cache) for number, path in enumerate(_files(root), 1)]
     known = {header.path: asdict(header) for header in headers}
     if private and known != cache:
-        write_private_json(private / "headers.json", {"version": CACHE_VERSION, "files": known})
+        cache_file = with_digest({"version": CACHE_VERSION, "files": known})
+        write_private_json(private / "headers.json", cache_file)
     return headers
 
 
@@ -151,10 +152,8 @@ def digest(identity: str) -> str:
 
 
 def _load(path: Path) -> dict[str, dict[str, Any]]:
-    if not path.exists():
-        return {}
-    kept = read_json(path)
-    return kept["files"] if kept["version"] == CACHE_VERSION else {}
+    kept = read_note(path)
+    return kept["files"] if kept is not None and kept["version"] == CACHE_VERSION else {}
 
 
 def refuse(error: OSError) -> NoReturn:

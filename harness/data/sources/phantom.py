@@ -11,8 +11,16 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from harness.base.errors import EnvironmentFault
-from harness.base.files import digest_of, sync_folder
+from harness.base import damage
+from harness.base.errors import Damaged, EnvironmentFault
+from harness.base.files import (
+    CHANGED,
+    digest_of,
+    read_note,
+    sha256_file,
+    sync_folder,
+    write_record,
+)
 from harness.config.data import DataConfig, PhantomConfig
 from harness.data.dicom.private import private_folder
 from harness.data.phantom import Order, make_anatomy, write_patient
@@ -42,7 +50,8 @@ def write_phantoms(folder: Path, config: PhantomConfig) -> Path:
         for index in range(config.patients):
             order = Order(config.seed, index, config.slices, config.spacing_mm)
             final = patients / order.patient_id
-            if not final.is_dir():
+            if not _is_whole(final):
+                shutil.rmtree(final, ignore_errors=True)
                 _write_whole(folder, final, order)
     except OSError as error:
         raise EnvironmentFault(
@@ -58,6 +67,7 @@ def _write_whole(folder: Path, final: Path, order: Order) -> None:
     part = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder))
     try:
         write_patient(part, order, anatomy)
+        write_record(_record(final), {"files": _sums(part)})
         final.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.rename(part, final)
@@ -68,6 +78,28 @@ def _write_whole(folder: Path, final: Path, order: Order) -> None:
             sync_folder(final.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _is_whole(patient: Path) -> bool:
+    """Whether a phantom's files are there, and as they were written."""
+    if not patient.is_dir():
+        return False
+    known = read_note(_record(patient))
+    if known is not None and known["files"] != _sums(patient):
+        damage.note(Damaged(patient, CHANGED))
+        return False
+    return known is not None
+
+
+def _record(patient: Path) -> Path:
+    """Where the digests of a phantom's files are kept: not among what is read as DICOM."""
+    patients = patient.parent
+    return patients.parent.parent / "written" / patients.name / f"{patient.name}.json"
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): sha256_file(path) for path in paths}
 
 
 def make(config: DataConfig, folder: Path) -> DicomFolder:

@@ -216,7 +216,7 @@ def audit_replicate(context: Context) -> None:
     length = journal.sync()
     journal.close()
     pictures = sorted(context.folder.samples.glob("*.png"))
-    context.finish([context.folder.journal, *pictures], values, journal_length=length)
+    context.finish(pictures, values, journal_length=length)
 
 
 def _fidelity(

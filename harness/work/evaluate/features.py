@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.base.errors import DataError
-from harness.base.files import digest_arrays, digest_of, sha256_file, write_array
+from harness.base import damage
+from harness.base.errors import Damaged, DataError
+from harness.base.files import CHANGED, digest_arrays, digest_of, sha256_file, write_bytes
 from harness.jobs.context import Context
 from harness.metrics.extractors.networks import Network
 from harness.metrics.extractors.registry import Extractor, ExtractorFiles, make_extractor
@@ -71,11 +74,16 @@ class Features:
                 self._compute,
             ]
         )
-        path = self._folder / f"{key}.npy"
-        if path.exists():
-            return np.load(path, allow_pickle=False)
+        for path in self._folder.glob(f"{key}-*.npy"):
+            if sha256_file(path).startswith(path.stem.partition("-")[2]):
+                return np.load(path, allow_pickle=False)
+            damage.note(Damaged(path, CHANGED))
+            path.unlink(missing_ok=True)
         features = self.extractor(images)
-        write_array(path, features)
+        content = io.BytesIO()
+        np.save(content, features, allow_pickle=False)
+        digest = sha256(content.getvalue()).hexdigest()[:24]
+        write_bytes(self._folder / f"{key}-{digest}.npy", content.getvalue())
         return features
 
     def name(self) -> dict[str, str]:

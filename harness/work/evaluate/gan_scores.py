@@ -130,4 +130,4 @@ def _store(
         "collapse": verdict.to_dict(),
         **without_nan(values),
     }
-    context.finish([context.folder.journal], result, journal_length=length)
+    context.finish([], result, journal_length=length)

@@ -13,32 +13,73 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.base.errors import RuleError
-from harness.base.files import digest_of, sha256_file
+from harness.base import damage
+from harness.base.errors import Damaged, RuleError
+from harness.base.files import digest_of
 from harness.data.pairs.store import Store
 from harness.jobs.context import Context
+from harness.jobs.folder import JobFolder, WorkFolder
 from harness.work.specs import EARLIER_LOOK
 
 
 def open_test(context: Context) -> None:
-    """Check that the segmenters are what was trained, enter the opening, store it."""
+    """Enter the opening of the test for the segmenters as they are, store it."""
     store = Store.open(context.input("store") / "store")
     patients = sorted(p["digest"] for p in store.meta["patients"] if p["role"] == "test")
     others = "store", EARLIER_LOOK
-    segmenters = {n: _verified(context, n) for n in context.spec.inputs if n not in others}
+    trained = [name for name in context.spec.inputs if name not in others]
+    segmenters = {name: str(context.input_result(name)["content"]) for name in trained}
     entry = {
         "patients": patients,
         "rule": digest_of(context.spec.config["rule"]),
         "segmenters": digest_of(segmenters),
     }
     looks = _earlier_looks(context)
-    extended = enter(context.work.root / "openings.jsonl", entry, looks)
-    values = {**entry, "test_patients": len(patients), "extended": extended}
-    context.finish([], values | ({"looks": [*looks, entry["segmenters"]]} if looks else {}))
+    seen = {"looks": [*looks, entry["segmenters"]]} if looks else {}
+    values = {**entry, "test_patients": len(patients), "extended": False, **seen}
+    register = context.work.root / "openings.jsonl"
+    values["extended"] = enter(register, entry, looks, _kept(context.work), values)
+    context.finish([], values)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a work folder tells of openings beside their register.
+
+    Attributes:
+        entries: of the openings that have a result, as the register should hold them.
+        lost: asked where the register is damaged or gone: content digests of openings that test
+            scores stand on and that have no result.
+    """
+
+    entries: Sequence[Mapping[str, Any]] = ()
+    lost: Callable[[], set[str]] = set
+
+
+def _kept(work: WorkFolder) -> Kept:
+    results = [
+        JobFolder(p.parent).result() for p in sorted(work.jobs.glob("opening/*/result.json"))
+    ]
+    found = [result for result in results if result is not None]
+    entries = []
+    for result in sorted(found, key=lambda result: result["finished"]):
+        values = result["values"]
+        entry = {name: values[name] for name in ("patients", "rule", "segmenters", "extended")}
+        more = {"continues": True} if "looks" in values else {}
+        entries.append({**entry, "time": result["finished"], **more})
+
+    def lost() -> set[str]:
+        scores = map(JobFolder, work.jobs.glob("test-score/*"))
+        inputs = [(score.result() or {}).get("inputs", {}) for score in scores]
+        stood_on = {named["opening"] for named in inputs if "opening" in named}
+        return stood_on - {result["content"] for result in found}
+
+    return Kept(entries, lost)
 
 
 def _earlier_looks(context: Context) -> list[str]:
@@ -59,35 +100,47 @@ def _earlier_looks(context: Context) -> list[str]:
     return [*values.get("looks", [values["segmenters"]])]
 
 
-def _verified(context: Context, name: str) -> str:
-    """Content digest of a segmenter whose weights still are what its result says."""
-    result = context.input_result(name)
-    for file, recorded in result["outputs"].items():
-        if sha256_file(context.input(name) / file) != recorded:
-            raise RuleError(
-                f"the weights of {name} must be those that were trained, but they changed on disk; "
-                "delete that job's folder and repeat the command"
-            )
-    return str(result["content"])
-
-
-def enter(path: Path, entry: dict[str, Any], looks: Sequence[str] = ()) -> bool:
+def enter(
+    path: Path,
+    entry: dict[str, Any],
+    looks: Sequence[str] = (),
+    kept: Kept | None = None,
+    values: Mapping[str, Any] | None = None,
+) -> bool:
     """Append `entry` under the file's lock; True if it extends an earlier, different opening.
 
-    The same entry twice (a crash between entering and storing) counts as one.
+    The same entry twice (a crash between entering and storing) counts as one. What the register
+    lacks of openings that have a result is entered again, which is noted; where the register is
+    damaged or gone and test scores stand on an opening of which nothing else is left, this one is
+    taken for an extension of it, unless it is the very same.
 
     Args:
         looks: digests of the segmenters of earlier looks, of which this is the next.
+        kept: what the work folder tells beside the register.
+        values: of the opening's result, should it extend nothing.
     """
+    kept = kept or Kept()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
+    with open(path, "a+", encoding="utf-8", errors="replace") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         text = file.read()
-        whole = text[: text.rfind("\n") + 1]
-        if whole != text:  # a crash in mid-write left half a line: it was never entered
-            file.truncate(len(whole.encode()))
-        earlier = [json.loads(line) for line in whole.splitlines()]
+        # A crash in mid-write leaves half a line, which was never entered.
+        lines = text[: text.rfind("\n") + 1].splitlines()
+        earlier = [known for line in lines if (known := _read(line)) is not None]
+        damaged = len(earlier) < len(lines) or not lines
+        lacking = [known for known in kept.entries if not _among(earlier, known)]
+        earlier += map(dict, lacking)
+        if damaged or lacking or text[-1:] not in ("", "\n"):
+            file.truncate(0)
+            file.writelines(json.dumps(known) + "\n" for known in earlier)
+            file.flush()
+        if lacking or len(earlier) < len(lines):
+            then = "it was brought in order from the results of openings"
+            damage.note(Damaged(path, "lines were missing or could not be read", then))
+        gone = kept.lost() if damaged else set()
+        if values is not None:
+            gone.discard(digest_of({"outputs": {}, "values": dict(values)}))
         for known in earlier:
             if all(known[key] == entry[key] for key in entry):
                 return bool(known["extended"])
@@ -96,9 +149,25 @@ def enter(path: Path, entry: dict[str, Any], looks: Sequence[str] = ()) -> bool:
             for known in earlier
             if known["rule"] != entry["rule"] or known["segmenters"] not in looks
         )
+        extended = extended or bool(gone)
         line = {**entry, "extended": extended, "time": time.time()}
         line |= {"continues": True} if looks else {}
         file.write(json.dumps(line) + "\n")
         file.flush()
         os.fsync(file.fileno())
     return extended
+
+
+def _read(line: str) -> dict[str, Any] | None:
+    """A line of the register; None where it is none."""
+    try:
+        known = json.loads(line)
+        {*known["patients"]}, known["rule"], known["segmenters"], known["extended"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return dict(known)
+
+
+def _among(earlier: Sequence[Mapping[str, Any]], entry: Mapping[str, Any]) -> bool:
+    same = ("patients", "rule", "segmenters", "extended")
+    return any(all(known[name] == entry[name] for name in same) for known in earlier)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from harness.base.errors import DataError
-from harness.base.files import read_json, write_array
+from harness.base.files import read_record, write_array
 from harness.config.data import CropConfig, DataConfig
 from harness.data.pairs.framing import channels_of
 from harness.data.pairs.landmarks import Landmarks
@@ -35,7 +35,7 @@ def prepare_pairs(context: Context) -> None:
     config = context.spec.config
     roles: Mapping[str, str] = config["patients"]
     patient_index = {d: context.request.runtime["patient_index"][d] for d in roles}
-    known = {d: read_json(Path(path)) for d, path in patient_index.items()}
+    known = {d: read_record(Path(path)) for d, path in patient_index.items()}
     marks = {
         d: Landmarks.read(known[d]["landmarks"], Path(path).with_suffix(".npy"))
         for d, path in patient_index.items()

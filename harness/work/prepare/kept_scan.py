@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from harness.base.disk import free_bytes
-from harness.base.files import write_array
+from harness.base.errors import Damaged
+from harness.base.files import check_sum, sha256_file, write_array
 from harness.data.scan import Scan
 
+SUFFIXES = (".hu.npy", ".masks.npy")
 SHARE_OF_FREE = 0.01
 """Of the free disk, at most, for one scan: many patients must not fill it."""
 
@@ -26,17 +28,22 @@ def keep_scan(entry: Path, scan: Scan) -> dict[str, Any]:
     bits = np.packbits(np.stack([*scan.masks.values()]))
     if scan.hu.nbytes + bits.nbytes > SHARE_OF_FREE * free_bytes(entry.parent):
         return {}
-    write_array(entry.with_suffix(".hu.npy"), scan.hu)
-    write_array(entry.with_suffix(".masks.npy"), bits)
-    return {"masks": list(scan.masks), "affine": scan.affine.tolist()}
+    for suffix, array in zip(SUFFIXES, (scan.hu, bits), strict=True):
+        write_array(entry.with_suffix(suffix), array)
+    sums = [sha256_file(entry.with_suffix(suffix)) for suffix in SUFFIXES]
+    return {"masks": list(scan.masks), "affine": scan.affine.tolist(), "sums": sums}
 
 
 def kept_scan(entry: Path, known: Mapping[str, Any]) -> Scan | None:
-    """The scan that was kept; None where it was not, or is gone."""
-    kept, files = known["kept"], [entry.with_suffix(s) for s in (".hu.npy", ".masks.npy")]
+    """The scan that was kept; None where it was not, or is gone or damaged."""
+    kept, files = known["kept"], [entry.with_suffix(suffix) for suffix in SUFFIXES]
+    if not kept:
+        return None
     try:  # another command may drop them at any moment
+        for file, recorded in zip(files, kept["sums"], strict=True):
+            check_sum(file, recorded)
         hu, bits = (np.load(file, allow_pickle=False) for file in files)
-    except FileNotFoundError:
+    except (FileNotFoundError, Damaged):
         return None
     shape = (len(kept["masks"]), *hu.shape)
     masks = np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(bool)

@@ -14,8 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.base.errors import DataError
-from harness.base.files import digest_of, read_json, write_json
+from harness.base import damage
+from harness.base.errors import Damaged, DataError
+from harness.base.files import (
+    check_sum,
+    digest_of,
+    read_note,
+    read_record,
+    sha256_file,
+    write_record,
+)
 from harness.base.text import meant
 from harness.config.data import DataConfig
 from harness.data.quality.scan_summary import ScanSummary, scan_summary
@@ -23,7 +31,7 @@ from harness.data.scan import Excluded, Reference, Source
 from harness.work.prepare.kept_scan import keep_scan
 from harness.work.prepare.parallel import read_each
 
-INDEX_VERSION = 6
+INDEX_VERSION = 7
 
 
 @dataclass(frozen=True)
@@ -53,10 +61,10 @@ class IndexedPatient:
     @classmethod
     def open(cls, path: Path) -> IndexedPatient:
         """The entry at `path`."""
-        kept = read_json(path)
+        kept = read_record(path)
         kept |= {"notes": tuple(kept["notes"]), "structures": tuple(kept["structures"])}
         kept["scan_summary"] = ScanSummary.of(kept["scan_summary"])
-        kept.pop("kept")
+        del kept["kept"], kept["files"]
         return cls(**kept, file=str(path))
 
 
@@ -92,7 +100,7 @@ def index_patients(
     _must_be_known(config.exclude, [reference.patient for reference in references])
     paths = [_path(reference, config, root / "patient-index") for reference in references]
     new = [
-        (r, path, config) for r, path in zip(references, paths, strict=True) if not path.exists()
+        (r, path, config) for r, path in zip(references, paths, strict=True) if not _is_sound(path)
     ]
     done = len(references) - len(new)
     for count, _ in enumerate(read_each(_index, new, source, readers), done + 1):
@@ -105,7 +113,7 @@ def index_patients(
         "exclude": config.exclude,
     }
     if record is not None:
-        write_json(record, found)
+        write_record(record, found)
     return _sorted(paths, found)
 
 
@@ -121,11 +129,23 @@ def _must_be_known(exclude: Mapping[str, str], patients: Sequence[str]) -> None:
 def recorded_index(record: Path, root: Path) -> PatientIndex | None:
     """What `index_patients` found last, without a look at the source; None where nobody did, or
     its entries are gone."""
-    if not record.exists():
+    if (found := read_note(record)) is None:
         return None
-    found = read_json(record)
     paths = [root / "patient-index" / name for name in found["entries"]]
-    return _sorted(paths, found) if all(path.exists() for path in paths) else None
+    return _sorted(paths, found) if all(map(_is_sound, paths)) else None
+
+
+def _is_sound(path: Path) -> bool:
+    """Whether an entry and what lies beside it are there and as they were written."""
+    if (kept := read_note(path)) is None:
+        return False
+    try:
+        for suffix, recorded in kept.get("files", {}).items():
+            check_sum(path.with_suffix(suffix), recorded)
+    except Damaged as damaged:
+        damage.note(damaged)
+        return False
+    return True
 
 
 def _sorted(paths: Sequence[Path], found: Mapping[str, Any]) -> PatientIndex:
@@ -176,20 +196,22 @@ def _index(source: Source, asked: tuple[Reference, Path, DataConfig]) -> None:
     scan = source.read(reference)
     if isinstance(scan, Excluded):
         kept = {"patient": scan.patient, "reason": scan.reason, "labels": list(scan.labels)}
-        write_json(path, kept)
+        write_record(path, kept)
         return
     write_scan_picture(
         path.with_suffix(".png"), draw_scan(scan, config.structures, config.window_hu)
     )
-    write_json(
+    marks = landmarks(scan).write(path.with_suffix(".npy"))
+    write_record(
         path,
         {
+            "files": {end: sha256_file(path.with_suffix(end)) for end in (".npy", ".png")},
             "patient": scan.patient,
             "digest": scan.content_digest(),
             "role": scan.role,
             "notes": list(scan.notes),
             "structures": sorted(scan.masks),
-            "landmarks": landmarks(scan).write(path.with_suffix(".npy")),
+            "landmarks": marks,
             "scan_summary": scan_summary(scan).to_dict(),
             "kept": keep_scan(path, scan),
         },
@@ -197,7 +219,7 @@ def _index(source: Source, asked: tuple[Reference, Path, DataConfig]) -> None:
 
 
 def _open(path: Path) -> IndexedPatient | Excluded:
-    kept = read_json(path)
+    kept = read_record(path)
     if "reason" in kept:
         return Excluded(kept["patient"], kept["reason"], tuple(kept["labels"]))
     return IndexedPatient.open(path)
