@@ -48,9 +48,10 @@ def make_gallery(data: ReportData, budget: PictureBudget) -> Gallery | None:
         return None
     replicate = table.replicates[0]
     jobs = [data.work.job(data.comparison.tests[arm, int(replicate)]) for arm in arms]
-    if any(job.result() is None for job in jobs):
+    files = [path for job in jobs if (path := job.output("slices.json")) is not None]
+    if len(files) < len(jobs):
         return None
-    kept = [read_json(job.output("slices.json")) for job in jobs]
+    kept = [read_json(path) for path in files]
     values = [table.values(arm)[:, 0] for arm in arms]
     differences = mean_over(table.difference(*arms), 1)
     # What is not defined comes last, and is neither worst nor best.

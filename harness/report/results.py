@@ -172,9 +172,10 @@ def measured_tables(
     """
     cells: dict[str, dict[str, list[Cell]]] = {"mean": {}}
     for (arm, seed), spec in tests.items():
-        if work.result(spec.done()) is None:
+        path = work.job(spec).output("scores.csv")
+        if path is None:
             continue
-        with open(work.job(spec).output("scores.csv"), newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 for name in (*MEASURES, *CALIBRATION):
                     value = float(row[name]) if row.get(name) else np.nan

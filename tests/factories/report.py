@@ -91,6 +91,15 @@ class Material:
         # A fixed time: the page carries the date of the newest result.
         write_json(job.at(epoch) / "result.json", {**result, "finished": FINISHED})
 
+    def record(self, spec: Spec, *names: str) -> None:
+        """Have a finished job's result record further files of its folder."""
+        job = self.work.job(spec)
+        result = job.result()
+        assert result is not None
+        files = [job.path / name for name in (*result["outputs"], *names)]
+        again = job.finish(files, result["values"], {}, result["cost"], spec.compute)
+        write_json(job.path / "result.json", {**again, "finished": FINISHED})
+
     def train(self, spec: Spec, epochs: int, l1: bool, failed: bool = False) -> None:
         """A GAN training: losses, sample grids at five epochs, a checkpoint."""
         journal = Journal(self.work.job(spec).journal)

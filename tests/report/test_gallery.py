@@ -52,6 +52,7 @@ def pictured(
                 "predicted": f"M{seed} {place}L{data.experiment.arms.index(arm)} 1Z",
             }
         write_json(material.work.job(spec).path / "slices.json", kept)
+        material.record(spec, "slices.json")
     cells = [
         Cell(name, seed, arm, 0.5 + (gain(place) if arm == candidate else 0.0))
         for (arm, seed) in data.comparison.tests

@@ -45,6 +45,7 @@ def measured(material: Material, patients: int, replicates: int, measure: Measur
                     if (arm, place, structure) == ("none", 0, "parotid_right"):
                         values["predicted_ml"] = 0.0
                     writer.writerow({"patient": patient, "structure": structure, **values})
+        material.record(spec, "scores.csv")
     return data
 
 
@@ -89,6 +90,7 @@ def test_calibration_stands_by_arm_and_labels_have_no_number(
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
+        material.record(spec)
     first, *_ = make_measures(data).structures
     lines = {line.arm: line.values[-2:] for line in first[1]}
     assert lines["none"] == [("no probabilities", "")] * 2
