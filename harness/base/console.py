@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from harness import __version__
 from harness.base import damage
+from harness.base.denied import denied_words, is_denied
+from harness.base.disk import fault_words, is_full
 from harness.base.errors import HarnessError
 from harness.base.progress import JobProgress, PlainProgress, TerminalProgress
 from harness.base.usage import usage_sentence
@@ -32,9 +34,9 @@ EXIT_BUG = 1
 EXIT_FAULT = 3
 EXIT_INTERRUPTED = 130
 _INTERRUPTED = "stopped; finished work is kept, and the same command goes on from it"
+_KEPT = "finished work is kept: once it is, repeat the command"
 # What a stream without the letter gets: a number must not lose its sign.
 _PLAIN_LETTERS = {"\u2212": "-", "\u2013": "-", "\u2026": "...", "\u00d7": "x", "\u00a0": " "}
-_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 class Console:
@@ -139,9 +141,10 @@ def run_guarded(main: Callable[[], int | None], json_mode: bool = False) -> int:
     """Run a command; turn what it raises into words and an exit code.
 
     Returns:
-        What `main` returns (0 for None); 2 for a UserError, 3 for an EnvironmentFault, a JobFailed
-        or a disk that is full or read-only, 130 for Ctrl-C or Stopped, 1 for a bug, which alone
-        shows its traceback. With `json_mode` stdout gets it as an object: `{"error": {...}}`.
+        What `main` returns (0 for None); 2 for a UserError, 3 for an EnvironmentFault, a JobFailed,
+        a disk that is full or fails, or what this user may not use, 130 for Ctrl-C or Stopped, 1
+        for a bug, which alone shows its traceback. With `json_mode` stdout gets it as an object:
+        `{"error": {...}}`.
     """
     code = _guarded(main, json_mode)
     for words in damage.take("the command that made it makes it again"):
@@ -157,12 +160,10 @@ def _guarded(main: Callable[[], int | None], json_mode: bool) -> int:
     except Exception as error:  # noqa: BLE001 (the last guard: said in full and reported)
         if isinstance(error, HarnessError) and error.exit_code != EXIT_BUG:
             return _report(type(error).__name__, str(error), error.exit_code, json_mode)
-        if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
-            of = f" of '{error.filename}'" if error.filename else ""
-            message = (
-                f"the disk{of} must be writable and have room, but got '{error.strerror}'; "
-                "finished work is kept: once it is, repeat the command"
-            )
+        if isinstance(error, OSError) and is_denied(error):
+            return _report("EnvironmentFault", denied_words(error), EXIT_FAULT, json_mode)
+        if isinstance(error, OSError) and (is_full(error) or error.errno == errno.EIO):
+            message = f"{fault_words(error)}; {_KEPT}"
             return _report("EnvironmentFault", message, EXIT_FAULT, json_mode)
         if type(error).__module__.partition(".")[0] in ("click", "typer"):
             return _parser_exit(error, json_mode)

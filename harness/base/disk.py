@@ -46,15 +46,54 @@ def as_full(error: Exception, path: Path, part: Path) -> DiskFull | None:
 
 
 def free_bytes(folder: Path) -> int:
-    """Bytes that an ordinary user may still write below a folder."""
-    return shutil.disk_usage(folder).free
+    """Bytes that an ordinary user may still write below a folder; 0 where the disk has no inode
+    left, so that it takes no further file."""
+    return 0 if _no_inodes(folder) else shutil.disk_usage(folder).free
 
 
-def full_words(folder: Path | str, wanted: int) -> str:
-    """The sentence for a person: which disk, how much is free, how much to free."""
+def full_words(folder: Path | str, wanted: int, error: BaseException | None = None) -> str:
+    """The sentence for a person: which disk, how much is free, how much to free.
+
+    Args:
+        error: what a write said, where one did: a quota may be used up on a disk with room.
+    """
+    if isinstance(error, OSError) and error.errno == errno.EDQUOT:
+        return fault_words(OSError(error.errno, error.strerror, str(folder)))
+    if _no_inodes(folder):
+        return fault_words(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)))
     usage = shutil.disk_usage(folder)
     return (
         f"the disk of '{folder}' must have room, but {size(usage.free, 1)} of "
         f"{size(usage.total, 1)} are free; make it at least {size(wanted, 1)} "
         "(`harness run EXPERIMENT --dry-run` says what a run takes)"
     )
+
+
+def fault_words(error: OSError) -> str:
+    """The sentence for a person about a write that found a quota, all inodes or all bytes used up,
+    or a disk that fails."""
+    of = f" of '{error.filename}'" if error.filename else ""
+    if error.errno == errno.EDQUOT:
+        return (
+            f"your quota on the disk{of} must be free enough, but got '{error.strerror}'; delete "
+            "files of yours, or have it raised"
+        )
+    folder = Path(error.filename) if isinstance(error.filename, str) else None
+    if folder is not None and not folder.is_dir():
+        folder = folder.parent
+    if error.errno == errno.ENOSPC and folder is not None and _no_inodes(folder):
+        return (
+            f"the disk{of} must be free to hold more files, but got '{error.strerror}': "
+            f"{size(shutil.disk_usage(folder).free, 1)} are free, but no inode; delete files, "
+            "however small"
+        )
+    return f"the disk{of} must be writable and have room, but got '{error.strerror}'"
+
+
+def _no_inodes(folder: Path | str) -> bool:
+    """Whether the disk counts its files, and can hold no more."""
+    try:
+        state = os.statvfs(folder)
+    except OSError:
+        return False
+    return state.f_files > 0 and state.f_favail == 0

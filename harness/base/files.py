@@ -81,10 +81,15 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Let one process at a time look at `path` and change it, which need not exist."""
+def locked(path: Path, mode: int = 0o666) -> Iterator[None]:
+    """Let one process at a time look at `path` and change it, which need not exist.
+
+    Args:
+        mode: of the lock file beside it, less the umask.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_suffix(".lock"), "a") as file:
+    lock = path.with_suffix(".lock")
+    with open(lock, "a", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -130,8 +130,10 @@ class Options:
             from harness.jobs.folder import WorkFolder
 
             WorkFolder.existing(self.workdir)
+        from harness.commands.work_folder import make_work_folder
+
         try:
-            self.workdir.mkdir(parents=True, exist_ok=True)
+            make_work_folder(self.workdir, experiment)
             tempfile.TemporaryFile(dir=self.workdir).close()
         except OSError as error:
             what = "a folder that can be made and written"

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.base.denied import why
 from harness.base.errors import ConfigError
 
 
@@ -39,5 +40,5 @@ def appearing(place: Path, option: str, typed: Path, mode: int = 0o777) -> Itera
 def unwritable(option: str, what: str, typed: Path, error: OSError) -> ConfigError:
     """The sentence where `option` must be `what`, e.g. "a file that can be written"."""
     return ConfigError(
-        f"{option} must be {what}, but got '{typed}' ({error.strerror}); name another one"
+        f"{option} must be {what}, but got '{typed}' ({why(error)}); name another one"
     )

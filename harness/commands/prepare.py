@@ -18,7 +18,7 @@ def prepare_data(session: Session) -> dict[str, Any]:
     values = steps.prepare(session)
     for patient in session.patient_index.usable:
         for note in patient.notes:
-            say(f"{patient.patient}: {note}")
+            say(f"{patient.patient}: {session.names.reveal(note)}")
     counts = values["patients"]
     left = len(session.patient_index.usable) - len(session.roles)
     counted = [f"{number} {role}" for role, number in counts.items()]

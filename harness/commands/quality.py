@@ -13,11 +13,12 @@ from harness.report.quality import DATA, PAGE, Patient, QualityData, write_quali
 from harness.tracking.run_view import RunView
 from harness.work.prepare.patient_index import IndexedPatient
 
-PAGE_VERSION = 3
+PAGE_VERSION = 4
 STAMP = "made-of.json"
 RESOLVE = (
     "`private/{source}/files.json` in the work folder, which only its owner can read, says who the "
-    "pseudonyms are and which files the numbers name."
+    "pseudonyms are and which files the numbers name; `private/names.json` has the other names of "
+    "ROIs."
 )
 
 
@@ -31,6 +32,7 @@ def write_page(session: Session) -> Path:
         "patients": sorted(Path(patient.file).stem for patient in patient_index.usable),
         "excluded": sorted((entry.patient, entry.reason) for entry in patient_index.excluded),
         "ignored": dict(patient_index.ignored),
+        "roi_names": session.experiment.privacy.roi_names,
     }
     stamp = folder / STAMP
     made = {"of": digest_of(made_of)}
@@ -92,7 +94,8 @@ def _labels(session: Session) -> dict[str, tuple[int, str]]:
     names += [entry.labels for entry in patient_index.excluded]
     counts = Counter(name for listed in names for name in set(listed))
 
-    def structure_of(name: str) -> str:
+    def structure_of(called: str) -> str:
+        name = session.names.reveal(called)
         found = (s for s in config.structures if is_named(name, s, config.patterns))
         return next(found, "")
 

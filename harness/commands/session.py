@@ -21,9 +21,11 @@ from harness.commands.compute import (
     resolve_extractor,
 )
 from harness.commands.typed import keep
+from harness.commands.work_folder import close_private_part, make_work_folder
 from harness.config.data import OF_A_FOLDER, DataConfig
 from harness.config.experiment import Experiment, to_dict
 from harness.config.render import render, sanitised
+from harness.data.dicom.other_names import OtherNames
 from harness.jobs.driver import Driver, Planner
 from harness.jobs.executors.base import EXECUTORS, Executor
 from harness.jobs.folder import WorkFolder
@@ -39,7 +41,7 @@ from harness.work.prepare.patient_index import (
     index_patients,
     recorded_index,
 )
-from harness.work.prepare.sources import make_source
+from harness.work.prepare.sources import make_source, other_names
 from harness.work.specs import Specs
 
 if TYPE_CHECKING:
@@ -127,7 +129,9 @@ class Session:
     @property
     def _record(self) -> Path:
         """Which patients were read last; wherever they lie, under these settings of `data`."""
-        asked = digest_of([INDEX_VERSION, sanitised(self.experiment)["data"]])
+        data = sanitised(self.experiment)["data"]
+        data["patterns"] = to_dict(self.experiment.data)["patterns"]
+        asked = digest_of([INDEX_VERSION, data])
         return self.home / f"patients-{asked}.json"
 
     @property
@@ -136,12 +140,22 @@ class Session:
         return recorded_index(self._record, self.root) is not None
 
     @cached_property
+    def names(self) -> OtherNames:
+        """Which names of ROIs the numbers of this work folder stand for."""
+        return other_names(self.experiment.data, self.root)
+
+    @cached_property
     def patient_index(self) -> PatientIndex:
-        """All patients of the source, each read once while unchanged.
+        """All patients of the source, each read once while unchanged; with all names of ROIs where
+        the experiment shows them.
 
         Raises:
             DataError: they were not read, and this session reads none; or their folder is away.
         """
+        found = self._read_patients()
+        return found.revealed(self.names.reveal) if self.experiment.privacy.roi_names else found
+
+    def _read_patients(self) -> PatientIndex:
         config = self.experiment.data
         if not self.reads_patients:
             known = recorded_index(self._record, self.root)
@@ -184,7 +198,7 @@ class Session:
         for entry in patient_index.excluded:
             patients.setdefault(entry.reason, []).append(entry.patient)
         for reason, names in patients.items():
-            self.console.warn(f"{', '.join(names)} excluded: {reason}")
+            self.console.warn(f"{', '.join(names)} excluded: {self.names.reveal(reason)}")
         source = self.experiment.data.source
         if patients and source in RESOLVED:
             self.console.say(
@@ -201,6 +215,7 @@ class Session:
             excluded = self.patient_index.excluded
             reasons = "; ".join(f"{e.patient}: {e.reason}" for e in excluded[:5])
             reasons += f"; and {len(excluded) - 5} more" if len(excluded) > 5 else ""
+            reasons = self.names.reveal(reasons)
             raise DataError(f"an experiment needs usable patients, but got none ({reasons})")
         return assign_roles({p.digest: p.role for p in usable}, config.roles, config.limit)
 
@@ -264,8 +279,11 @@ class Session:
         Args:
             track: show the command in MLflow, and to those who look on.
         """
+        make_work_folder(self.root, self.experiment)
         self.work.begin()
         with lease(self.root / "driver.lease.json", f"the work folder '{self.root.name}'"):
+            if self.reads_patients:
+                close_private_part(self.root, self.experiment, self.console)
             public = type(self.experiment).model_validate(sanitised(self.experiment))
             write_text(self.home / "experiment.yaml", render(public))
             before = Planned.read(self.home) if track else None

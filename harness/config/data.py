@@ -24,9 +24,17 @@ from harness.config.section import (
 class PhantomConfig(Section):
     """Procedural head-and-neck patients, written as DICOM and read back."""
 
-    patients: Positive = Field(12, description="how many patients to generate")
+    patients: int = Field(
+        12,
+        ge=1,
+        le=10_000,
+        description="how many patients to generate",
+        json_schema_extra={
+            "allowed": "a whole number in [1, 10000] (each takes a second or more, and 2 MB)"
+        },
+    )
     seed: int = Field(0, description="seed of the anatomy; other seeds give other patients")
-    slices: Positive = Field(24, description="axial slices of each scan")
+    slices: int = Field(24, ge=1, le=1000, description="axial slices of each scan")
     spacing_mm: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
         (3.0, 1.5, 1.5), description="voxel size: slice distance, row, column"
     )

@@ -17,6 +17,7 @@ from harness.config.data import DataConfig
 from harness.config.decision import DecisionConfig, OfArm
 from harness.config.search import SweepConfig
 from harness.config.section import Positive, Section, full_sentences, must_differ
+from harness.config.servers import tracking_problem
 from harness.config.stages import (
     DcganConfig,
     ImageStageConfig,
@@ -184,8 +185,35 @@ class TrackingConfig(Section):
     """MLflow is a view of the work folder."""
 
     enabled: bool = Field(True, description="show runs and values in MLflow")
-    uri: str | None = Field(None, description="tracking URI; null is sqlite in the work folder")
+    uri: str | None = Field(
+        None,
+        description="tracking URI, which holds no password (docs/servers.md); null is sqlite in "
+        "the work folder",
+    )
     sample_grids: Positive = Field(8, description="about how many grids of samples of a training")
+
+    @field_validator("uri", mode="before")
+    @classmethod
+    def _holds_no_secret(cls, value: Any) -> Any:
+        problem = tracking_problem(value)
+        if problem:
+            raise full_sentences(problem)
+        return value
+
+
+class PrivacyConfig(Section):
+    """Who may see what of patients who are somebody's."""
+
+    shared: bool = Field(
+        False,
+        description="true leaves a new work folder to your umask, for a team; false keeps it to "
+        "you (0700) unless its patients are phantoms or published",
+    )
+    roi_names: bool = Field(
+        False,
+        description="true shows all names of ROIs on pages and in MLflow; false calls those that "
+        "are no usual ones `other name 1`, ..., which private/names.json resolves",
+    )
 
 
 class Experiment(Section):
@@ -225,6 +253,7 @@ class Experiment(Section):
     )
     compute: ComputeConfig = Field(ComputeConfig(), description="device and precision")
     tracking: TrackingConfig = Field(TrackingConfig(), description="MLflow")
+    privacy: PrivacyConfig = Field(PrivacyConfig(), description="who sees what of your patients")
 
     def __reduce__(self) -> Any:
         """A subclass of `model_of` has no name by which another process would find it."""

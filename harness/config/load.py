@@ -12,10 +12,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import to_jsonable_python
 
+from harness.base.denied import why
 from harness.base.errors import ConfigError
 from harness.base.text import meant
 from harness.config.experiment import Experiment, model_of, to_dict
-from harness.config.messages import Problem, problems_of, show
+from harness.config.messages import QUOTE, Problem, problems_of, show
 from harness.config.render import ROOT_PLACEHOLDER
 from harness.config.schema import Keys, Place, of_field, resolve
 from harness.config.section import Section
@@ -73,10 +74,7 @@ def parse_experiment(
         return model.model_validate_json(completed, strict=True)
     except ValidationError as error:
         problems = problems_of(error, model)
-    sentences = [
-        f"{_origin(problem, name, lines, given)}: {problem.sentence}" for problem in problems
-    ]
-    raise ConfigError("\n".join(sentences))
+    raise ConfigError("\n".join(_sentence(p, _origin(p, name, lines, given)) for p in problems))
 
 
 def _read_text(path: Path) -> str:
@@ -97,7 +95,7 @@ def _read_text(path: Path) -> str:
     except OSError as error:
         raise ConfigError(
             f"the experiment must be a readable YAML file, but got '{path.name or path}' "
-            f"({error.strerror})"
+            f"({why(error)})"
             + "; harness init FOLDER writes one"
             * isinstance(error, IsADirectoryError)
         ) from error
@@ -123,7 +121,13 @@ def _parse_override(text: str, model: type[Experiment]) -> Override:
     parts = path.split(".")
     # An unknown path is set all the same: the models then name it, as they do in the file.
     keys = resolve(Place(model), parts) or tuple(parts)
-    return Override(path, keys, _with_root(read_yaml(value, f"-s {path}")[0], keys, Path()))
+    read, _ = read_yaml(value, f"-s {path}", _quoted(path))
+    return Override(path, keys, _with_root(read, keys, Path()))
+
+
+def _quoted(path: str) -> str:
+    """How text is typed that the shell and YAML shall leave as it is."""
+    return f"-s '{path}=\"TEXT\"'"
 
 
 def _with_root(value: Any, keys: tuple[str, ...], folder: Path) -> Any:
@@ -186,6 +190,13 @@ def _complete_section(default: Section, given: dict[str, Any]) -> dict[str, Any]
         elif isinstance(value, Section) and isinstance(given.get(name), dict):
             filled[name] = _complete_section(value, given[name])
     return filled
+
+
+def _sentence(problem: Problem, origin: str) -> str:
+    """With the quotes as they are typed, where an override lacks them: the shell takes one pair."""
+    typed = origin.startswith("-s ") and problem.sentence.endswith(QUOTE)
+    how = f" for the shell and for YAML: {_quoted(origin.removeprefix('-s '))}" if typed else ""
+    return f"{origin}: {problem.sentence}{how}"
 
 
 def _origin(

@@ -15,6 +15,7 @@ from harness.config.schema import Keys, Place, choices, dotted, resolve, setting
 from harness.config.section import Section
 
 LONGEST_VALUE = 60
+QUOTE = "; put it in quotes"
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,8 @@ def _hint(place: Place, value: Any) -> str:
             return "; if a package adds it, install that package"
         if value.lower() in ("yes", "no", "on", "off") and "true or false" in place.rule:
             return f"; did you mean {'true' if value.lower() in ('yes', 'on') else 'false'}?"
-    elif isinstance(value, bool | int | float) and place.rule.startswith("text"):
-        return "; put it in quotes"
+    elif isinstance(value, bool | int | float | dict) and place.rule.startswith("text"):
+        return QUOTE
     return ""
 
 

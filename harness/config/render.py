@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
+from harness.config.data import DEFAULT_PATTERNS
 from harness.config.experiment import Experiment, to_dict
 from harness.config.messages import show
 from harness.config.schema import of_field
@@ -15,6 +16,7 @@ from harness.config.yaml_text import write_yaml
 
 WIDTH = 100
 ROOT_PLACEHOLDER = "<data.root>"
+PATTERN_PLACEHOLDER = "<data.patterns>"
 
 
 def render(experiment: Experiment) -> str:
@@ -30,11 +32,17 @@ def sanitised(experiment: Experiment) -> dict[str, Any]:
 
     `data.root` becomes `<data.root>`, `metrics.inception_weights`, `metrics.torchscript` and
     `decision.subgroups_file` their files' names, and `tracking.uri` loses user, password, query and
-    local folders, `sweep.storage` user and query.
+    local folders, `sweep.storage` user and query. Of `data.patterns` those that the user wrote
+    become `<data.patterns>`, for they name ROIs, unless `privacy.roi_names` shows these.
     """
     stored = to_dict(experiment)
     if stored["data"]["root"] is not None:
         stored["data"]["root"] = ROOT_PLACEHOLDER
+    if not experiment.privacy.roi_names:
+        stored["data"]["patterns"] = {
+            name: [p if p in DEFAULT_PATTERNS.get(name, ()) else PATTERN_PLACEHOLDER for p in those]
+            for name, those in experiment.data.patterns.items()
+        }
     weights = ("metrics", "inception_weights"), ("metrics", "torchscript")
     for section, name in (*weights, ("decision", "subgroups_file")):
         if stored[section][name] is not None:

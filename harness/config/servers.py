@@ -7,7 +7,12 @@ from typing import Any
 
 _FORM = re.compile(r"([a-z][a-z0-9]*)(?:\+[a-z0-9_]+)?://(.*)", re.DOTALL)
 _DATABASES = ("postgresql", "mysql")
-_SECRET = re.compile(r"(?i)(^|&)[^=&]*(pass(word|wd)?|secret|token)=")
+_OF_DATABASES = "PGPASSWORD, ~/.pgpass or, for MySQL, an option file"
+_OF_MLFLOW = (
+    "the environment variables MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or in "
+    "MLFLOW_TRACKING_TOKEN"
+)
+_SECRET = re.compile(r"(?i)(^|[&;])[^=&;]*(pass(word|wd)?|pwd|secret|token|api_?key)=")
 
 
 def storage_problem(value: Any) -> str:
@@ -23,9 +28,26 @@ def storage_problem(value: Any) -> str:
             "sweep.storage must be null or the URL of a server's database, "
             f"postgresql://HOST/DATABASE or mysql://HOST/DATABASE, but got {got}{own}"
         )
-    if ":" in form[2].rpartition("@")[0] or _SECRET.search(form[2].partition("?")[2]):
+    return _secret_problem("sweep.storage", form[2], _OF_DATABASES)
+
+
+def tracking_problem(value: Any) -> str:
+    """As `storage_problem`, of `tracking.uri`; whether it can keep runs is said elsewhere."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return "tracking.uri must be text or null, but got something else (not shown)"
+    scheme, there, rest = value.partition("://")
+    of_a_database = scheme.lower().startswith(_DATABASES)
+    elsewhere = _OF_DATABASES if of_a_database else _OF_MLFLOW
+    return _secret_problem("tracking.uri", rest if there else value, elsewhere)
+
+
+def _secret_problem(setting: str, rest: str, elsewhere: str) -> str:
+    """`rest` is what stands behind the `://`."""
+    if ":" in rest.rpartition("@")[0] or _SECRET.search(rest.partition("?")[2]):
         return (
-            "sweep.storage must hold no password, but got a URL with one (not shown); take it out "
-            "of the URL and give it in PGPASSWORD, ~/.pgpass or, for MySQL, an option file"
+            f"{setting} must hold no password, but got a URL with one (not shown); take it out of "
+            f"the URL and give it in {elsewhere}"
         )
     return ""

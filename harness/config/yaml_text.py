@@ -67,21 +67,29 @@ for _name, _pattern, _first in _CORE:
         )
 
 
-def read_yaml(text: str, name: str) -> tuple[Any, dict[Keys, int]]:
+def read_yaml(text: str, name: str, typed: str = "") -> tuple[Any, dict[Keys, int]]:
     """Parse one YAML document.
 
     Args:
         text: the document.
         name: how messages call it.
+        typed: of a value on the command line, how its text is quoted: it holds no comments.
 
     Returns:
         The value as plain data, and the line (from 1) at which each entry stands, by its keys.
 
     Raises:
-        ConfigError: not YAML, or YAML with a key given twice, an alias, a tag or two documents.
+        ConfigError: not YAML, or YAML with a key given twice, an alias, a tag or two documents, or
+            a typed value with a comment.
     """
     lines: dict[Keys, int] = {}
+    quote = f"; text is quoted for the shell and for YAML: {typed}" if typed else ""
     try:
+        if typed and _has_comment(text):
+            raise ConfigError(
+                f"{name}: a typed value must hold no comment, but got '#' at its start or behind a "
+                f"blank{quote}"
+            )
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
@@ -96,7 +104,7 @@ def read_yaml(text: str, name: str) -> tuple[Any, dict[Keys, int]]:
         if error.context_mark and re.search("flow (mapping|sequence)", error.context or ""):
             hint = f"; is the bracket or brace of line {error.context_mark.line + 1} closed?"
         raise ConfigError(
-            f"{where}: the text must be YAML, but reading stopped: {problem}{hint}"
+            f"{where}: the text must be YAML, but reading stopped: {problem}{hint}{quote}"
         ) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -121,6 +129,16 @@ def write_yaml(value: dict[str, Any]) -> str:
         default_flow_style=None,
         width=float("inf"),
     )
+
+
+def _has_comment(text: str) -> bool:
+    """Whether anything stands between the tokens of YAML, which would be passed over."""
+    end = 0
+    for token in yaml.scan(text, _Loader):
+        if "#" in text[end : token.start_mark.index]:
+            return True
+        end = max(end, token.end_mark.index)
+    return False
 
 
 def _too_deep(name: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +118,23 @@ class Source(Protocol):
 
 
 class SourceFactory(Protocol):
-    """Makes a source from the config; `folder` is private to the source inside the work folder."""
+    """Makes a source from the config; `folder` is private to the source inside the work folder.
+
+    Its patients are somebody's, and kept to the user, unless the factory is `published`.
+    """
 
     def __call__(self, config: DataConfig, folder: Path) -> Source: ...
+
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def published(factory: _F) -> _F:
+    """Marks the factory of a source whose patients are nobody, or published for everybody."""
+    factory.published = True  # type: ignore[attr-defined]
+    return factory
+
+
+def is_published(factory: SourceFactory) -> bool:
+    """Whether a source's factory is marked so."""
+    return getattr(factory, "published", False)

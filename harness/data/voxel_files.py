@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.denied import why
 from harness.base.errors import DataError
 
 NO_GEOMETRY = (
@@ -43,7 +44,7 @@ def unreadable(rule: str, error: Exception) -> DataError:
     """The sentence about a file that breaks a rule since it cannot be opened, or read."""
     if isinstance(error, OSError) and error.strerror:  # says no path
         return DataError(
-            f"{rule}, but one cannot be opened ({error.strerror}); check the file, its "
+            f"{rule}, but one cannot be opened ({why(error, named=False)}); check the file, its "
             "permissions or its link"
         )
     return DataError(f"{rule}, but one is not ({type(error).__name__}); export it again")

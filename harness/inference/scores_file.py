@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.base.denied import why
 from harness.base.errors import ConfigError, DataError
 from harness.base.text import counted
 from harness.inference.layout import Layout
@@ -106,7 +107,7 @@ def _text(path: Path, called: str) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise ConfigError(
-            f"{called} must be a CSV file that can be read, but got '{path}' ({error.strerror}); "
+            f"{called} must be a CSV file that can be read, but got '{path}' ({why(error)}); "
             "name another one"
         ) from error
     if b"\0" in content:

@@ -15,6 +15,7 @@ from harness.base import damage
 from harness.base.console import Console
 from harness.base.disk import free_bytes, full_words, is_full
 from harness.base.errors import Damaged, JobFailed, Outage, Stopped
+from harness.base.signals import ending_signals, leave_closed_terminal
 from harness.jobs.executors.base import Event, Executor
 from harness.jobs.folder import WorkFolder
 from harness.jobs.forecast import Forecast, UnderWay, first_epoch
@@ -87,7 +88,7 @@ class Driver:
 
         Raises:
             JobFailed: a job failed; the others were finished first.
-            Stopped: SIGINT or SIGTERM; running jobs saved their state.
+            Stopped: SIGINT, SIGTERM or SIGHUP; running jobs saved their state.
         """
         with self.console.progress() as progress, self._signals():
             away = Waiting(self.console)
@@ -168,7 +169,7 @@ class Driver:
             return str(error)
         if not is_full(error):
             raise error
-        return full_words(self.work.root, LEAST_ROOM)
+        return full_words(self.work.root, LEAST_ROOM, error)
 
     def _lacks_room(self, run: _Run, wrote: int) -> bool:
         """Whether the disk is as full as a job says, for which there may be other reasons: a quota.
@@ -270,7 +271,7 @@ class Driver:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """First SIGINT or SIGTERM stops cleanly, a second SIGINT at once."""
+        """First SIGINT, SIGTERM or SIGHUP stops cleanly, a second SIGINT at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -278,9 +279,11 @@ class Driver:
         def ask(number: int, _: object) -> None:
             if self.asked_to_stop and number == signal.SIGINT:
                 raise KeyboardInterrupt
+            if number == signal.SIGHUP:
+                leave_closed_terminal()
             self._stop()
 
-        before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
+        before = {n: signal.signal(n, ask) for n in (signal.SIGINT, *ending_signals())}
         try:
             yield
         finally:

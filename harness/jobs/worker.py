@@ -5,7 +5,7 @@
 A line may also name modules to load, which have no answer, or a function to call, whose answer is a
 line.
 
-SIGTERM, or the death of the driver, makes the running job save its state and leave.
+SIGTERM, SIGHUP or the death of the driver makes the running job save its state and leave.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ from typing import Any
 
 from harness.base.errors import HarnessError
 from harness.base.registry import call_place
+from harness.base.signals import ending_signals
 from harness.jobs.folder import WorkFolder
 from harness.jobs.runner import run_request
 from harness.jobs.spec import Request
 
 
 class _Stop:
-    """Turns true on SIGTERM or when the parent is no longer the process `driver`."""
+    """Turns true on SIGTERM or SIGHUP, or when the parent is no longer the process `driver`."""
 
     def __init__(self, driver: int) -> None:
         self.asked = False
         self._driver = driver
-        signal.signal(signal.SIGTERM, self._ask)
+        for number in ending_signals():
+            signal.signal(number, self._ask)
 
     def _ask(self, *_: object) -> None:
         self.asked = True

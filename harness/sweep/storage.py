@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.base.errors import EnvironmentFault, Outage
 from harness.base.files import locked
+from harness.base.sqlite_url import sqlite_url
 
 if TYPE_CHECKING:
     import optuna
@@ -116,7 +117,7 @@ def make_database(path: Path) -> None:
             return
         part = path.with_suffix(".part")
         part.unlink(missing_ok=True)
-        storage = optuna.storages.RDBStorage(f"sqlite:///{part.resolve()}")
+        storage = optuna.storages.RDBStorage(sqlite_url(part.resolve()))
         storage.engine.dispose()
         os.replace(part, path)
 
@@ -130,7 +131,7 @@ def _file(path: Path) -> optuna.storages.RDBStorage:
     try:
         make_database(file)
         storage = optuna.storages.RDBStorage(
-            f"sqlite:///{file}", skip_compatibility_check=known, skip_table_creation=known
+            sqlite_url(file), skip_compatibility_check=known, skip_table_creation=known
         )
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         if not _is_lost(error):
@@ -182,8 +183,9 @@ def _dialect(url: str) -> str:
 
 def dashboard(path: Path, server: Server | None = None) -> str:
     """The command that opens Optuna's dashboard of the studies, to paste; it holds no login."""
-    url = f"sqlite:///{path.resolve()}"
-    if server is not None:
+    if server is None:
+        url = sqlite_url(path.resolve())
+    else:
         url = re.sub(r"://[^/?]*@", "://", _dialect(server.url))
     return f"optuna-dashboard {shlex.quote(url)}"
 

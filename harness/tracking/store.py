@@ -16,24 +16,31 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from harness.base.errors import ConfigError, EnvironmentFault
 from harness.base.files import locked, read_note, write_record
+from harness.base.sqlite_url import sqlite_url
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_QUIET = {
+_OURS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_AGENT_HINT": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    # A vanished server is met by waiting between whole syncs, not inside one request.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
+# A vanished server is met by waiting between whole syncs, not inside one request.
+_WAITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+_OF_MLFLOW = re.compile(r"MLFLOW_")
+_OF_SERVERS = re.compile(r"_?MLFLOW_|UVICORN_|GUNICORN_|FLASK_|WEB_CONCURRENCY|FORWARDED_ALLOW_IPS")
+_PASSED = re.compile(r"MLFLOW_(TRACKING|HTTP|KERBEROS|S3|GCS|BOTO|MYSQL_SSL)_")
+"""Variables of the shell by which a client reaches a server: its address, who one is, TLS, how long
+to wait, where artifacts lie. MLflow's others are meant for a server, a run or a workspace of
+somebody's, and would change ours."""
 _ARTIFACT_COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -46,14 +53,30 @@ class MlflowStore:
     """One tracking store.
 
     Attributes:
-        uri: tracking URI; may hold credentials, see `masked`.
+        address: URI of a server or of another database than SQLite; "" for a SQLite file.
         artifacts: root for files of new experiments; None where the server decides.
         database: the SQLite file, None for a server or another database.
     """
 
-    uri: str
+    address: str
     artifacts: Path | None
     database: Path | None
+
+    @property
+    def uri(self) -> str:
+        """The tracking URI."""
+        return self.address if self.database is None else _file_uri(self.database)
+
+    @property
+    def is_server(self) -> bool:
+        """Whether an MLflow server has it."""
+        return self.address.startswith("http")
+
+
+def _file_uri(database: Path) -> str:
+    """With the driver's name: of `sqlite:///...` MLflow makes the folder, escapes and all, beside
+    the real one."""
+    return sqlite_url(database, "sqlite+pysqlite")
 
 
 def masked(text: str) -> str:
@@ -66,32 +89,54 @@ def resolve(workdir: Path, uri: str | None) -> MlflowStore:
     """The store that `tracking.uri` names, or the work folder's own.
 
     Raises:
-        ConfigError: a folder or file URI; MLflow no longer supports file stores.
+        ConfigError: a folder or file URI, for MLflow no longer supports file stores; or a SQLite
+            file with a query behind it.
     """
     home = workdir.resolve() / "mlflow"
     if uri is None:
-        return MlflowStore(
-            f"sqlite:///{home / 'mlflow.db'}", home / "artifacts", home / "mlflow.db"
-        )
+        return MlflowStore("", home / "artifacts", home / "mlflow.db")
     scheme = re.match(r"([a-z][a-z0-9]*)(\+[a-z0-9]+)?:", uri)
-    database = uri.partition(":///")[2].partition("?")[0]
+    database = uri.partition(":///")[2]
     if scheme is None or scheme[1] == "file" or (scheme[1] == "sqlite" and not database):
         raise ConfigError(
             "tracking.uri must name a server (http, https) or a database (sqlite, postgresql, "
             f"mysql), but got '{masked(uri)}'; leave it out to keep runs in the work folder"
         )
     if scheme[1] == "sqlite":
-        path = Path(database).resolve()
-        return MlflowStore(f"sqlite:///{path}", path.parent / "artifacts", path)
+        if "?" in database:
+            raise ConfigError(
+                "tracking.uri must name a sqlite file and no more, but got "
+                f"'{masked(uri)}'; where '?' belongs to its path, write %3F"
+            )
+        path = Path(unquote(database)).resolve()
+        return MlflowStore("", path.parent / "artifacts", path)
     return MlflowStore(uri, None if scheme[1] in ("http", "https") else home / "artifacts", None)
 
 
 def quiet_environment() -> None:
-    """Set MLflow's switches (no telemetry, no hints, short waits); before its first import."""
-    for name, value in _QUIET.items():
+    """Set MLflow's switches (no telemetry, no hints, short waits) and leave those of the shell
+    alone that would change it; before its first import."""
+    for name in _foreign(_OF_MLFLOW):
+        del os.environ[name]
+    for name, value in _WAITS.items():
         os.environ.setdefault(name, value)
+    os.environ.update(_OURS)
     # A failing database is said once, by who waits for it, and not in a traceback at every try.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+def server_environment(store: MlflowStore) -> dict[str, str]:
+    """Variables of a server of our own, which no setting of another server reaches.
+
+    The URI goes by them: a command line is anyone's to read.
+    """
+    quiet_environment()
+    passed = {n: v for n, v in os.environ.items() if n not in _foreign(_OF_SERVERS)}
+    return {**passed, **_OURS, "MLFLOW_BACKEND_STORE_URI": store.uri}
+
+
+def _foreign(family: re.Pattern[str]) -> list[str]:
+    return [name for name in os.environ if family.match(name) and not _PASSED.match(name)]
 
 
 def open_client(store: MlflowStore) -> MlflowClient:
@@ -136,7 +181,7 @@ def _make(store: MlflowStore, database: Path) -> None:
     part = database.with_name(f".{database.name}.part")
     for left in database.parent.glob(f"{part.name}*"):  # of a first use that was killed
         left.unlink()
-    migrated = SqlAlchemyStore(f"sqlite:///{part}", str(store.artifacts))
+    migrated = SqlAlchemyStore(_file_uri(part), str(store.artifacts))
     migrated.engine.dispose()
     part.rename(database)
 

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.base.errors import EnvironmentFault, UserError
+from harness.base.signals import ending_signals
 from harness.tracking.leaderboards import leaderboard_names
 from harness.tracking.links import Pages
 from harness.tracking.store import (
@@ -27,8 +29,8 @@ from harness.tracking.store import (
     masked,
     open_client,
     prepare,
-    quiet_environment,
     resolve,
+    server_environment,
 )
 
 if TYPE_CHECKING:
@@ -67,8 +69,8 @@ def ui(
     store = resolve(workdir, uri)
     if store.database is not None and not store.database.exists():
         raise UserError(_nothing(experiment))
-    if store.uri.startswith("http"):
-        pages = _links(_without_login(store.uri), store, experiment)
+    if store.is_server:
+        pages = _links(_without_login(store.address), store, experiment)
         _say(pages, dashboards, say)
         links(pages | {"dashboards": dict(dashboards)})
         return
@@ -123,28 +125,21 @@ def serving(
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A server on this machine while the block runs; gives its address and process.
 
-    SIGTERM ends the block as Ctrl-C does, so that no server stays behind.
+    SIGTERM and SIGHUP end the block as Ctrl-C does, so that no server stays behind.
     """
     prepare(store)
     port = _checked_port(port)
     server = _start(store, workdir, port)
     try:
-        with _sigterm_as_interrupt():
+        with _ending_as_interrupt():
             base = f"http://{HOST}:{port}"
-            _await_health(base, server, workdir)
+            _await_answer(base, server, workdir)
             yield base, server
     finally:
         _end(server)
 
 
 def _start(store: MlflowStore, workdir: Path, port: int) -> subprocess.Popen[bytes]:
-    quiet_environment()
-    # The URI goes by the environment: a command line, and a password in it, is anyone's to read.
-    environment = {
-        **os.environ,
-        "MLFLOW_BACKEND_STORE_URI": store.uri,
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    }
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
     command += ["--workers", "1"]
     if store.artifacts is not None:
@@ -154,7 +149,7 @@ def _start(store: MlflowStore, workdir: Path, port: int) -> subprocess.Popen[byt
     with open(log, "wb") as output:
         return subprocess.Popen(
             command,
-            env=environment,
+            env=server_environment(store),
             cwd=log.parent,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -189,16 +184,20 @@ def _checked_port(port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _await_health(base: str, server: subprocess.Popen[bytes], workdir: Path) -> None:
+def _await_answer(base: str, server: subprocess.Popen[bytes], workdir: Path) -> None:
     limit = time.monotonic() + START_SECONDS
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while server.poll() is None and time.monotonic() < limit:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            direct.open(f"{base}/health", timeout=2).close()
+    state = "no answer"
+    while (ended := server.poll()) is None and time.monotonic() < limit:
+        try:
+            direct.open(f"{base}/", timeout=2).close()  # as the links do; /health lets any host in
             return
+        except urllib.error.HTTPError as error:
+            state = f"the answer {error.code} ({error.reason})"
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            pass
         time.sleep(0.1)
-    ended = server.poll()
-    state = "no answer" if ended is None else f"its end with code {ended}"
+    state = state if ended is None else f"its end with code {ended}"
     raise EnvironmentFault(
         f"the MLflow server must answer within {START_SECONDS:.0f} s, but got {state}; see "
         f"{_log(workdir).name} in the work folder's mlflow folder"
@@ -206,15 +205,16 @@ def _await_health(base: str, server: subprocess.Popen[bytes], workdir: Path) -> 
 
 
 @contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
+def _ending_as_interrupt() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {n: signal.signal(n, signal.default_int_handler) for n in ending_signals()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _without_login(address: str) -> str:
@@ -228,12 +228,19 @@ def _experiment(store: MlflowStore, experiment: str) -> tuple[MlflowClient, Expe
     try:
         tracked = client.get_experiment_by_name(experiment)
     except MlflowException as error:
-        if not store.uri.startswith("http"):
+        if not store.is_server:
             raise
         raise EnvironmentFault(
-            f"the tracking server {_without_login(store.uri)} must answer, but got "
+            f"the tracking server {_without_login(store.address)} must answer, but got "
             f"{masked(str(error)).partition('(Caused')[0].strip()}; start it, or check tracking.uri"
         ) from error
+    if tracked is not None and tracked.lifecycle_stage == "deleted":
+        raise UserError(
+            f"MLflow's experiment '{experiment}' must be there to be shown, but it was deleted in "
+            "MLflow; repeat a command of the experiment, which restores it, or type "
+            f"`MLFLOW_TRACKING_URI={shlex.quote(masked(store.uri))} mlflow experiments restore "
+            f"--experiment-id {tracked.experiment_id}`"
+        )
     if tracked is None or not _some(client, tracked, ""):
         raise UserError(_nothing(experiment))
     return client, tracked

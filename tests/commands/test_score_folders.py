@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
 import tempfile
@@ -116,7 +117,8 @@ def test_what_may_not_be_read_is_named(name: str) -> None:
             [sys.executable, "-c", READ_AS_NOBODY, folder], capture_output=True, text=True
         )
         locked.chmod(0o700)
-    assert f"must be readable, but got '{locked}' (Permission denied); repair" in said.stdout
+    whose = f"it belongs to {pwd.getpwuid(os.getuid()).pw_name} (uid {os.getuid()}), mode 0000"
+    assert f"must be readable, but got '{locked}' (Permission denied: {whose}); " in said.stdout
     assert said.stderr == ""
 
 

@@ -9,6 +9,11 @@ from harness.config.axes import AxisConfig
 from harness.config.experiment import Experiment
 from harness.config.load import parse_experiment
 
+
+def quoted(path: str) -> str:
+    return f"text is quoted for the shell and for YAML: -s '{path}=\"TEXT\"'"
+
+
 NO_VALUE = "an override must read KEY=VALUE without blanks, such as mask.width=32, but got "
 
 
@@ -69,6 +74,26 @@ def test_a_skipped_stage_comes_back_with_an_override() -> None:
 
 
 @pytest.mark.parametrize(
+    "value", ["a # b", "#a", " # a", "[none, # a\n gan]", "{a: b} # c", "a:\n  # c\n  b"]
+)
+def test_a_comment_in_a_value_is_refused_and_not_shown(value: str) -> None:
+    assert complaint("name: x", f"question={value}") == (
+        "-s question: a typed value must hold no comment, but got '#' at its start or behind a "
+        "blank; " + quoted("question")
+    )
+
+
+@pytest.mark.parametrize("text", ["a # b", "a: b", "#1", "- a", "&x", "@home", "3", "yes: no", "'"])
+def test_text_that_is_quoted_as_the_sentence_says_is_taken_as_it_stands(text: str) -> None:
+    loaded = parse_experiment("name: x", "a", [f'question="{text}"'])
+    assert loaded.question == text
+
+
+def test_a_hash_inside_a_word_needs_no_quotes() -> None:
+    assert parse_experiment("name: x", "a", ["question=a#b"]).question == "a#b"
+
+
+@pytest.mark.parametrize(
     ("override", "said"),
     [
         ("foo", NO_VALUE + "'foo'"),
@@ -82,7 +107,17 @@ def test_a_skipped_stage_comes_back_with_an_override() -> None:
             "mask.width=[1",
             "-s mask.width, line 1: the text must be YAML, but reading stopped: while parsing a "
             "flow sequence expected ',' or ']', but got '<stream end>'; is the bracket or brace of "
-            "line 1 closed?",
+            "line 1 closed?; " + quoted("mask.width"),
+        ),
+        (
+            "question=a: b: c",
+            "-s question, line 1: the text must be YAML, but reading stopped: mapping values are "
+            "not allowed here; " + quoted("question"),
+        ),
+        (
+            "question=3",
+            "-s question: question must be text, but got 3; put it in quotes for the shell and for "
+            "YAML: -s 'question=\"TEXT\"'",
         ),
         ("mask.width=", "-s mask.width: mask.width must be a whole number >= 1, but got null"),
         (

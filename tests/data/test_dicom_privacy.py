@@ -6,11 +6,17 @@ Names of ROIs are the one exception: a message lists them, since only they say w
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import gzip
+import io
 import logging
 import os
 import shutil
+import sqlite3
 import stat
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +31,8 @@ from factories.dicom import (
     structure_dataset,
 )
 from factories.planted import PLANTED, PLANTED_NUMBER, SECRETS, UIDS, plant, raw
+from factories.unpacked import contents
+from PIL import Image, PngImagePlugin
 from pydicom.dataset import Dataset
 
 from harness.base.errors import HarnessError
@@ -117,8 +125,8 @@ def check(found: Heard, root: Path) -> None:
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
             assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700, path.parent
         else:
-            content = path.read_bytes()
-            assert not [s for s in secrets if s.encode() in content], path
+            for where, content in contents(path):
+                assert not [s for s in secrets if s.encode() in content], where
             assert not [s for s in secrets if s in str(path.relative_to(work))], path
 
 
@@ -147,6 +155,60 @@ def test_the_plants_would_be_found(tmp_path: Path) -> None:
     (tmp_path / "work" / "look.json").write_text(f'"{UIDS}.1"')
     with pytest.raises(AssertionError):
         check(clean, tmp_path / "in")
+
+
+def pack_npz(path: Path) -> None:
+    np.savez_compressed(path.with_suffix(".npz"), words=np.array([PLANTED.encode()] * 9))
+
+
+def pack_names(path: Path) -> None:
+    np.savez_compressed(path.with_suffix(".npz"), **{PLANTED: np.zeros(3)})
+
+
+def pack_gz(path: Path) -> None:
+    path.write_bytes(gzip.compress(PLANTED.encode() * 99))
+
+
+def pack_zip_in_zip(path: Path) -> None:
+    content = PLANTED.encode() * 9
+    for name in "ab":
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(name, content)
+        content = packed.getvalue()
+    path.write_bytes(content)
+
+
+def pack_database(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as opened, opened:
+        opened.execute('CREATE TABLE "a b" (x BLOB)')
+        opened.execute('INSERT INTO "a b" VALUES (?)', (gzip.compress(PLANTED.encode() * 600),))
+
+
+def pack_picture(path: Path) -> None:
+    about = PngImagePlugin.PngInfo()
+    about.add_text("who", PLANTED * 20, zip=True)
+    Image.new("L", (4, 4)).save(path, "PNG", pnginfo=about)
+
+
+def pack_page(path: Path) -> None:
+    pack_picture(path)
+    uri = base64.b64encode(path.read_bytes()).decode()
+    path.write_text(f'<img src="data:image/png;base64,{uri}">')
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [pack_npz, pack_names, pack_gz, pack_zip_in_zip, pack_database, pack_picture, pack_page],
+)
+def test_what_is_packed_would_be_found(tmp_path: Path, pack: Callable[[Path], None]) -> None:
+    (tmp_path / "work").mkdir()
+    check(Heard(), tmp_path / "in")
+    pack(tmp_path / "work" / "file")
+    [made] = (tmp_path / "work").iterdir()
+    assert pack is pack_names or PLANTED.encode() not in made.read_bytes()
+    with pytest.raises(AssertionError):
+        check(Heard(), tmp_path / "in")
 
 
 def truncate(path: Path, share: float) -> None:

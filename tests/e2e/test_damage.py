@@ -1,5 +1,5 @@
-"""Any file of a work folder is cut, emptied, overwritten or has one bit turned: the next command has
-the same figures or a sentence, never a traceback and never other figures."""
+"""Any file of a work folder is cut, emptied, overwritten or has one bit turned: the next command
+has the same figures or a sentence, never a traceback and never other figures."""
 
 from __future__ import annotations
 

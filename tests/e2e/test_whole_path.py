@@ -1,7 +1,7 @@
 """The commands that users type, from DICOM files to a report, with failures on the way.
 
 The patients are phantoms that say who they are wherever they can. Their names, identifiers and
-paths stay in the private folder; names of ROIs are the one exception: `prepare` lists them, since
+paths stay in the private folder. So do names of ROIs, which `prepare` prints nonetheless, since
 only they say what to change in `data.patterns`.
 """
 
@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 from factories.cli import run_cli
 from factories.planted import PLANTED, SECRETS, UIDS
-from factories.planted_patients import BROKEN, planted
+from factories.planted_patients import BROKEN, ROI, planted
+from factories.unpacked import contents
 
 from harness.config.data import PhantomConfig
 
@@ -31,6 +32,7 @@ conclusive: false
 data:
   source: dicom
   root: ROOT
+  patterns: {parotid_left: ["(?i)^(L|LT|Glnd)?[ _]*Parotid[ _]*(L|Left)?$", "^Ohr li Neuromancer$"]}
   roles: {validation: 0.2, test: 0.5}
   spacing_mm: 1.25
 mask: {width: 4, batch_size: 16, schedule: {epochs: 2}}
@@ -162,17 +164,65 @@ def test_nothing_that_was_printed_says_who_it_was(ran: Ran) -> None:
 
 
 def test_nothing_that_was_written_says_who_it_was(ran: Ran) -> None:
+    """Archives, databases and pictures unpacked."""
     work = ran[0] / "harness-work"
-    secrets = [*SECRETS, UIDS, f"{PLANTED} clinic"]
-    names = set()
+    secrets = [s.encode() for s in (*SECRETS, UIDS, f"{PLANTED} clinic", ROI)]
+    seen = []
     for path in (path for path in work.rglob("*") if path.is_file()):
         place = path.relative_to(work)
-        if place.parts[0] == "private":
-            assert stat.S_IMODE(path.stat().st_mode) == 0o600, place
-            continue
-        names.add(path.name)
-        content = path.read_bytes()
-        assert not [s for s in secrets if s.encode() in content], place
-        assert not [s for s in secrets if s in str(place)], place
-    assert {"mlflow.db", "index.html", "report.json", "scores.csv", "quality.json"} <= names
-    assert PLANTED in (work / "private" / "dicom" / "files.json").read_text()
+        if place.parts[0] != "private":
+            assert not [s for s in secrets if s in str(place).encode()], place
+            for where, content in contents(path):
+                seen.append(where)
+                assert not [s for s in secrets if s in content], where
+    for part in (
+        *("mlflow.db!tags.value", "mlflow.db!metrics.key", "mask.db!trial_values", "index.html!"),
+        *("latest.pt!", ".png!text", "report.json", "scores.csv", "quality.json"),
+        *("workers.log", "artifacts/", "journal.jsonl"),
+    ):
+        assert any(part in where for where in seen), part
+    lists = [work / "private" / name for name in ("dicom/files.json", "names.json")]
+    assert PLANTED in lists[0].read_text()
+    # Of each patient but three whose set is cut off, not there or has other names; and "Ohr li".
+    assert lists[1].read_text().count(ROI) == PHANTOMS.patients - 3 + 1
+
+
+def test_only_where_mlflow_keeps_artifacts_says_where_the_work_folder_lies(ran: Ran) -> None:
+    """As docs/own-data.md has it."""
+    work, here = ran[0] / "harness-work", str(ran[0]).encode()
+    files = [path for path in work.rglob("*") if path.is_file() and "private" not in path.parts]
+    found = {where for path in files for where, content in contents(path) if here in content}
+    assert {where.removeprefix(f"{work}/mlflow/") for where in found} == {
+        "artifacts.json",
+        "mlflow.db",
+        "mlflow.db!experiments.artifact_location",
+        "mlflow.db!runs.artifact_uri",
+    }
+
+
+def test_who_may_look(ran: Ran) -> None:
+    work = ran[0] / "harness-work"
+    assert stat.S_IMODE(work.stat().st_mode) == 0o700
+    private = [work / "private", *(work / "private").rglob("*")]
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in private if path.is_dir()}
+    assert modes == {0o700}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in private if path.is_file()} == {0o600}
+
+
+def test_names_of_rois_are_numbered_on_pages_and_shown_where_asked(
+    ran: Ran, harness: Harness
+) -> None:
+    folder, _, _ = ran
+    found, _ = harness("prepare", "experiment.yaml")
+    page = (folder / found["quality"]).read_text()
+    names = json.loads((folder / found["quality"]).with_name("quality.json").read_text())[
+        "roi_names"
+    ]
+    numbered = {n: of for n, of in names.items() if n.startswith("other name ")}
+    usual = names.keys() - numbered.keys()
+    assert {"Parotid_L", "L parotid", "Spinal_Cord"} & usual
+    assert [of["structure"] for of in numbered.values()].count("parotid_left") == 1
+    assert all(name in page for name in names)
+    shown, _ = harness("prepare", "experiment.yaml", "-s", "privacy.roi_names=true")
+    assert (folder / shown["quality"]).read_text().count(ROI) > 10
+    harness("prepare", "experiment.yaml")  # leaves no page with names behind

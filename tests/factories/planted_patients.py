@@ -10,7 +10,11 @@ from factories.planted import PLANTED, PLANTED_NUMBER, UIDS, plant, raw
 from pydicom.dataset import Dataset
 
 from harness.config.data import PhantomConfig
+from harness.data.dicom.names import is_named
 from harness.data.sources.phantom import write_phantoms
+
+ROI = "Neuromancer"
+"""Part of the names of a ROI that everybody has, and one that a structure's expression finds."""
 
 BROKEN = ("cut off", "no pixels", "no set", "two of a name")
 GEOMETRY = (
@@ -40,6 +44,8 @@ def planted(root: Path, phantoms: PhantomConfig) -> Path:
                 raw(dataset, keyword, "UI", f"{UIDS}.{value[-20:]}")
             private = dataset.private_block(0x0011, PLANTED, create=True)
             private.add_new(0x01, "LO", f"{PLANTED} {PLANTED_NUMBER}")
+            if dataset.Modality == "RTSTRUCT":
+                _name_rois(dataset, number)
             if number < len(BROKEN):
                 dataset = spoilt(dataset, BROKEN[number])
             place = home / f"{PLANTED}_{PLANTED_NUMBER}{number}" / f"{PLANTED}-{index}.dcm"
@@ -50,6 +56,20 @@ def planted(root: Path, phantoms: PhantomConfig) -> Path:
             place.write_bytes(place.read_bytes()[:900])
     (home / f"letter to {PLANTED}.txt").write_text(PLANTED)
     return home
+
+
+def _name_rois(dataset: Dataset, number: int) -> None:
+    """Names that say who somebody is, with quotes in them, and of each patient another."""
+    regions = list(dataset.StructureSetROISequence)
+    [left] = [r for r in regions if "par" in r.ROIName.lower() and is_left(r.ROIName)]
+    others = [roi for roi in regions if "par" not in roi.ROIName.lower()]
+    others[0].ROIName = f"GTV 'O'{ROI}' {number}"
+    if number == len(BROKEN):
+        left.ROIName = f"Ohr li {ROI}"
+
+
+def is_left(name: str) -> bool:
+    return is_named(name, "parotid_left", {})
 
 
 def spoilt(dataset: Dataset, how: str) -> Dataset | None:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from harness.base.errors import ConfigError, EnvironmentFault
 from harness.jobs.identity import folder_identity
@@ -25,9 +26,8 @@ from harness.tracking.store import (
 def test_without_a_uri_runs_are_kept_in_the_work_folder(tmp_path: Path) -> None:
     home = tmp_path / "mlflow"
     store = resolve(tmp_path, None)
-    assert store == MlflowStore(
-        f"sqlite:///{home}/mlflow.db", home / "artifacts", home / "mlflow.db"
-    )
+    assert store == MlflowStore("", home / "artifacts", home / "mlflow.db")
+    assert make_url(store.uri).database == str(home / "mlflow.db")
 
 
 def test_a_relative_work_folder_is_made_absolute(

@@ -12,8 +12,10 @@ from factories.dicom import placed
 
 from harness.base.errors import DataError
 from harness.config.data import DataConfig
+from harness.data.dicom.other_names import quoted
 from harness.data.scan import Excluded, Reference, Scan
 from harness.work.prepare.patient_index import PatientIndex, index_patients, recorded_index
+from harness.work.prepare.sources import other_names
 
 SHAPE = (6, 24, 24)
 
@@ -125,7 +127,7 @@ def test_who_changed_is_read_again(tmp_path: Path) -> None:
     [
         {"structures": ("structure", "mandible")},
         {"patterns": {"structure": ("^g$",)}},
-        {"source": "x"},
+        {"source": "images"},
     ],
 )
 def test_other_wishes_are_looked_at_anew(tmp_path: Path, other: dict[str, object]) -> None:
@@ -164,3 +166,39 @@ def test_a_look_keeps_no_place(tmp_path: Path) -> None:
     found = look(Drawn((Reference("a", place, "as of today"),)), tmp_path)
     assert len(found.usable) == 1
     assert repr(Reference("a", place, "x")) == "Reference(patient='a', signature='x', role=None)"
+
+
+class Named(Drawn):
+    """Patients whose regions have names, usual and other; texts quote some."""
+
+    def read(self, reference: Reference) -> Scan | Excluded:
+        read, labels = super().read(reference), ("Cord", f"GTV Meier {reference.patient}")
+        said = f"it has {', '.join(map(quoted, labels))}"
+        if isinstance(read, Excluded):
+            return Excluded(read.patient, said, labels)
+        return replace(read, notes=(said,), labels=labels)
+
+
+def test_names_of_regions_are_numbered_in_entries_whoever_the_source_is(tmp_path: Path) -> None:
+    found = look(Named(THREE), tmp_path)
+    entries = [*(tmp_path / "patient-index").glob("*.json")]
+    assert len(entries) == 3
+    assert not [path for path in entries if "Meier" in path.read_text()]
+    assert [p.scan_summary.labels for p in found.usable] == [
+        ("Cord", "other name 1"), ("Cord", "other name 3")
+    ]  # fmt: skip
+    assert found.excluded[0].reason == "it has 'Cord', 'other name 2'"
+    assert found.excluded[0].labels == ("Cord", "other name 2")
+    shown = found.revealed(other_names(CONFIG, tmp_path).reveal)
+    assert shown.usable[0].notes == ("it has 'Cord', 'GTV Meier a'",)
+    assert shown.usable[1].scan_summary.labels == ("Cord", "GTV Meier c")
+    assert shown.excluded == (
+        Excluded("b", "it has 'Cord', 'GTV Meier b'", ("Cord", "GTV Meier b")),
+    )
+
+
+def test_names_of_the_published_stay(tmp_path: Path) -> None:
+    published = CONFIG.model_copy(update={"source": "phantom"})
+    found = look(Named(THREE), tmp_path, published)
+    assert found.usable[0].scan_summary.labels == ("Cord", "GTV Meier a")
+    assert not (tmp_path / "private").exists()

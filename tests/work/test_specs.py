@@ -278,6 +278,8 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "tracking.enabled": (False, NONE),
     "tracking.uri": ("http://localhost:5000", NONE),
     "tracking.sample_grids": (3, NONE),
+    "privacy.shared": (True, NONE),
+    "privacy.roi_names": (True, NONE),
 }
 
 # What else must be said for a value to be valid.

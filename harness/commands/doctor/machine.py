@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from harness.base.denied import why
 from harness.base.errors import ConfigError
 from harness.base.text import counted, size
 from harness.commands.doctor.finding import Finding
@@ -87,7 +88,7 @@ def place(workdir: Path) -> Finding:
     except ConfigError as error:
         return Finding("work folder", "fault", str(error))
     except OSError as error:
-        said = f"'{workdir}' must be a folder that can be written, but got '{error.strerror}'; "
+        said = f"'{workdir}' must be a folder that can be written, but got {why(error)}; "
         said += "name another --workdir"
         return Finding("work folder", "fault", said)
     can = "can be written" if workdir.exists() else "can be made"

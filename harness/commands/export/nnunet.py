@@ -21,6 +21,7 @@ from harness.commands.export.folds import deal, split
 from harness.commands.export.generated import GeneratedPairs, find_generated, need_opening
 from harness.commands.output_folder import appearing
 from harness.commands.session import Session
+from harness.commands.work_folder import folder_mode
 from harness.config.arms import arm_of
 from harness.config.experiment import Experiment
 from harness.data.pairs.store import Store
@@ -132,7 +133,9 @@ def _write(
     folds: Mapping[str, int],
 ) -> dict[str, Any]:
     known = len(store.rows) + (len(generated.store.rows) if generated else 0)
-    with appearing(place, "--output", place.parent) as part, session.console.progress() as progress:
+    mode = folder_mode(session.experiment)
+    output = appearing(place, "--output", place.parent, mode)
+    with output as part, session.console.progress() as progress:
         progress.start("export", "write cases", None if request.test else known)
         writer = CaseWriter(part, store.meta, lambda done: progress.update("export", done))
         real = writer.write("Tr", "train", real_cases(store, "train"), folds)

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.base.denied import why
 from harness.base.errors import DataError
 from harness.base.text import counted, first_of
 from harness.commands.score.image_files import READ, kind_of, stem_of
@@ -210,7 +211,7 @@ def unreadable(what: str, path: str, error: OSError) -> DataError:
     nowhere = what == "link" and error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
     return DataError(
         f"every {what} in a folder of images must be readable, but got '{plain(path)}' "
-        f"({'it leads nowhere' if nowhere else error.strerror}); repair it or take it out"
+        f"({'it leads nowhere' if nowhere else why(error, named=False)}); repair it or take it out"
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.denied import why
 from harness.base.errors import DataError
 from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
 from harness.data.volume_files import READABLE, SEGMENTATIONS, read_stored, suffix_of
@@ -78,7 +79,7 @@ def read_file(path: Path, name: str, kind: str) -> Stack:
         with open(path, "rb") as file:
             empty = not file.read(1)
     except OSError as error:
-        raise _unreadable(kind, name, error.strerror) from error
+        raise _unreadable(kind, name, why(error, named=False)) from error
     if empty:
         raise _unreadable(kind, name, "it is empty")
     found = _READERS[kind](path, name)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from harness.base.errors import DataError
 from harness.base.text import first_of
+from harness.data.dicom.other_names import quoted
 from harness.data.dicom.structures import Roi
 from harness.data.dicom.usual_names import USUAL_NAMES
 
@@ -32,12 +33,13 @@ def match(
     for structure, named in matches(rois, structures, patterns).items():
         with_contours = [roi for roi in named if roi.contours or roi.refused]
         if len(with_contours) > 1:
-            both = ", ".join(f"'{roi.name}'" for roi in with_contours)
+            both = ", ".join(quoted(roi.name) for roi in with_contours)
             raise DataError(
                 f"one ROI must match {structure}, but got {both}; narrow data.patterns.{structure}"
             )
         if with_contours and with_contours[0].refused:
-            raise DataError(f"{structure} ('{with_contours[0].name}'): {with_contours[0].refused}")
+            called = quoted(with_contours[0].name)
+            raise DataError(f"{structure} ({called}): {with_contours[0].refused}")
         if with_contours:
             chosen[structure] = with_contours[0]
     if not chosen:
@@ -78,4 +80,4 @@ def _none(
 
 def listed(names: Iterable[str]) -> str:
     """Names in a message, quoted and sorted, no more than `SHOWN`."""
-    return first_of(sorted(f"'{name}'" for name in names), SHOWN)
+    return first_of(sorted(map(quoted, names)), SHOWN)

@@ -16,8 +16,11 @@ PRIVATE = 0o600
 
 
 def private_folder(folder: Path) -> Path:
-    """The folder, made with mode 0700."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """The folder, made with mode 0700, as are those above it that are not there."""
+    for above in reversed(folder.parents):
+        if not above.exists():
+            above.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     os.chmod(folder, 0o700)
     return folder
 

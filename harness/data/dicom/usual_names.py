@@ -7,6 +7,8 @@ the whole name.
 
 from __future__ import annotations
 
+import re
+
 _GAP = r"[\s_\-.]*"
 _SIDES = {"left": ("left|lt|l", "left|lt|l|sin"), "right": ("right|rt|r", "right|rt|r|dex")}
 _GLAND = rf"(gla?nds?{_GAP})?"
@@ -93,6 +95,11 @@ _SINGLE = {
     "vagina": "vagina",
     "body": rf"(body|external|skin|patient){_GAP}(outline|contour)?",
 }
+
+
+def is_usual(name: str) -> bool:
+    """Whether a name is usual for some structure, and so says nothing of who has it."""
+    return any(re.fullmatch(e, name) for those in USUAL_NAMES.values() for e in those)
 
 
 def _paired(stem: str, side: str) -> tuple[str, str]:

@@ -35,6 +35,7 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
+from harness.base.denied import why
 from harness.base.errors import DataError
 from harness.base.files import read_note, with_digest
 from harness.base.text import counted
@@ -160,7 +161,7 @@ def refuse(error: OSError) -> NoReturn:
     """Of a folder that cannot be listed, as `os.walk` meets it."""
     raise DataError(
         "every folder below data.root must be readable, but one is not "
-        f"({error.strerror}); check its permissions"
+        f"({why(error, named=False)}); check its permissions"
     ) from error
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from harness.base.errors import DataError
 from harness.base.files import digest_of
 from harness.config.data import DataConfig
-from harness.data.scan import Excluded, Reference, Scan
+from harness.data.scan import Excluded, Reference, Scan, published
 
 EDGE = 128
 HU_OFFSET = 1024
@@ -207,6 +207,7 @@ def _reason(error: OSError | ValueError) -> str:
     return str(error)
 
 
+@published
 def make(config: DataConfig, folder: Path) -> OpenKbp:
     """The source of `data.source: openkbp`; it keeps no private files."""
     if config.folder is None:

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from harness.base import damage
+from harness.base.denied import why
 from harness.base.errors import Damaged, EnvironmentFault
 from harness.base.files import (
     CHANGED,
@@ -22,9 +23,10 @@ from harness.base.files import (
     write_record,
 )
 from harness.config.data import DataConfig, PhantomConfig
-from harness.data.dicom.private import private_folder
+from harness.data.dicom.private import PRIVATE, private_folder
 from harness.data.phantom import Order, make_anatomy, write_patient
 from harness.data.phantom.anatomy import ANATOMY_VERSION
+from harness.data.scan import published
 from harness.data.sources.dicom import DicomFolder
 
 PSEUDONYM_KEY = b"phantoms are nobody"
@@ -55,8 +57,8 @@ def write_phantoms(folder: Path, config: PhantomConfig) -> Path:
                 _write_whole(folder, final, order)
     except OSError as error:
         raise EnvironmentFault(
-            f"phantoms must be written to the work folder, but got '{error.strerror}'; free space "
-            "or choose another work folder"
+            f"phantoms must be written to the work folder, but got '{why(error)}'; free space or "
+            "choose another work folder"
         ) from error
     return patients
 
@@ -68,7 +70,9 @@ def _write_whole(folder: Path, final: Path, order: Order) -> None:
     try:
         write_patient(part, order, anatomy)
         write_record(_record(final), {"files": _sums(part)})
-        final.parent.mkdir(parents=True, exist_ok=True)
+        for path in part.rglob("*"):
+            path.chmod(0o700 if path.is_dir() else PRIVATE)
+        private_folder(final.parent)
         try:
             os.rename(part, final)
         except OSError:
@@ -102,6 +106,7 @@ def _sums(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256_file(path) for path in paths}
 
 
+@published
 def make(config: DataConfig, folder: Path) -> DicomFolder:
     """The source of `data.source: phantom`; phantoms are made below `folder` when first needed."""
     patients = write_phantoms(folder, config.phantom)

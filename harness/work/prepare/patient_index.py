@@ -2,15 +2,15 @@
 
 Indexing reads and decodes a patient, the only time this is done: its scan is kept until its pairs
 are cut (`kept_scan`). Its entry in `patient-index/` is keyed by the files' sizes and modification
-times and by what was asked of them, so that indexing again costs nothing. An entry has no path and
-no identifier.
+times and by what was asked of them, so that indexing again costs nothing. An entry has no path, no
+identifier and, of the user's own patients, no name of a region but usual ones.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,12 @@ from harness.base.files import (
 )
 from harness.base.text import meant
 from harness.config.data import DataConfig
+from harness.data.dicom.other_names import OtherNames
 from harness.data.quality.scan_summary import ScanSummary, scan_summary
-from harness.data.scan import Excluded, Reference, Source
+from harness.data.scan import Excluded, Reference, Scan, Source
 from harness.work.prepare.kept_scan import keep_scan
 from harness.work.prepare.parallel import read_each
+from harness.work.prepare.sources import has_own_patients, other_names
 
 INDEX_VERSION = 7
 
@@ -77,6 +79,23 @@ class PatientIndex:
     excluded: tuple[Excluded, ...]
     ignored: Mapping[str, int] = field(default_factory=dict)
 
+    def revealed(self, reveal: Callable[[str], str]) -> PatientIndex:
+        """The same with names of regions as they were written."""
+
+        def each(texts: Sequence[str]) -> tuple[str, ...]:
+            return tuple(map(reveal, texts))
+
+        usable = tuple(
+            replace(
+                p,
+                notes=each(p.notes),
+                scan_summary=replace(p.scan_summary, labels=each(p.scan_summary.labels)),
+            )
+            for p in self.usable
+        )
+        excluded = (Excluded(p.patient, reveal(p.reason), each(p.labels)) for p in self.excluded)
+        return replace(self, usable=usable, excluded=tuple(excluded))
+
 
 def index_patients(
     source: Source,
@@ -100,7 +119,9 @@ def index_patients(
     _must_be_known(config.exclude, [reference.patient for reference in references])
     paths = [_path(reference, config, root / "patient-index") for reference in references]
     new = [
-        (r, path, config) for r, path in zip(references, paths, strict=True) if not _is_sound(path)
+        (r, path, config, root)
+        for r, path in zip(references, paths, strict=True)
+        if not _is_sound(path)
     ]
     done = len(references) - len(new)
     for count, _ in enumerate(read_each(_index, new, source, readers), done + 1):
@@ -187,13 +208,15 @@ def _path(reference: Reference, config: DataConfig, folder: Path) -> Path:
     return folder / f"{digest_of(asked)}.json"
 
 
-def _index(source: Source, asked: tuple[Reference, Path, DataConfig]) -> None:
+def _index(source: Source, asked: tuple[Reference, Path, DataConfig, Path]) -> None:
     """Read one patient and enter it; the entry appears last."""
     from harness.data.pairs.landmarks import landmarks
     from harness.figures.scan_pictures import draw_scan, write_scan_picture
 
-    reference, path, config = asked
+    reference, path, config, root = asked
     scan = source.read(reference)
+    if has_own_patients(config):
+        scan = _hidden(scan, other_names(config, root))
     if isinstance(scan, Excluded):
         kept = {"patient": scan.patient, "reason": scan.reason, "labels": list(scan.labels)}
         write_record(path, kept)
@@ -216,6 +239,15 @@ def _index(source: Source, asked: tuple[Reference, Path, DataConfig]) -> None:
             "kept": keep_scan(path, scan),
         },
     )
+
+
+def _hidden(scan: Scan | Excluded, names: OtherNames) -> Scan | Excluded:
+    """The same without names of regions that could say who somebody is."""
+    texts = (scan.reason,) if isinstance(scan, Excluded) else scan.notes
+    labels, texts = map(tuple, names.hide(scan.labels, texts))
+    if isinstance(scan, Excluded):
+        return Excluded(scan.patient, texts[0], labels)
+    return replace(scan, notes=texts, labels=labels)
 
 
 def _open(path: Path) -> IndexedPatient | Excluded:

@@ -87,7 +87,7 @@ def _case(folder: Folder, image: File, files: Sequence[File], config: ImagesConf
     if len(maps) != 1:
         problem = (
             "one label map must lie beside the image where data.images.labels is given, but got "
-            f"{len(maps)} among {len(files)} files; name it 'labels'"
+            f"{len(maps)} among {len(files)} files; name it `labels`"
         )
         return Case("/".join(folder) or ".", image, (), problem)
     masks = [Mask(composed(name), maps[0], (value,)) for name, value in config.labels.items()]

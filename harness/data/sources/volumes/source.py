@@ -16,6 +16,7 @@ from harness.base.errors import DataError
 from harness.base.files import digest_of
 from harness.config.data import DataConfig, ImagesConfig
 from harness.data.dicom.names import is_named, listed
+from harness.data.dicom.other_names import quoted
 from harness.data.dicom.private import Pseudonyms, write_private_json
 from harness.data.nrrd_files import read_segments
 from harness.data.scan import Excluded, Reference, Scan
@@ -164,7 +165,7 @@ class ImageFolder:
         if by_file and by_segment and by_file.isdisjoint(by_segment):
             raise DataError(
                 "a segmentation and its one segment must be named alike, but got "
-                f"'{file}' and '{segment}'; rename one of them"
+                f"{quoted(file)} and {quoted(segment)}; rename one of them"
             )
         return bool(by_file) or not (by_segment or LABEL_MAP.fullmatch(file))
 
@@ -220,7 +221,7 @@ class _Masks:
         drawn = [(mask, self._draw(mask)) for mask in masks]
         there = [(mask, voxels) for mask, voxels in drawn if voxels.any()]
         if len(there) > 1:
-            both = ", ".join(f"'{mask.name}' (file {mask.file.number})" for mask, _ in there)
+            both = ", ".join(f"{quoted(mask.name)} (file {mask.file.number})" for mask, _ in there)
             raise DataError(
                 f"one mask must match {structure}, but got {both}; narrow "
                 f"data.patterns.{structure}, or leave one"
