@@ -27,14 +27,18 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.base.errors import EnvironmentFault, Outage
+from harness.base.errors import Damaged, EnvironmentFault, Outage
 from harness.base.files import locked
-from harness.base.sqlite_url import sqlite_url
+from harness.base.sqlite_file import check_database, is_locked, is_malformed, sqlite_url
 
 if TYPE_CHECKING:
     import optuna
     from sqlalchemy.engine import ExceptionContext
 
+BEGIN_ANEW = (
+    "move it away and repeat the command: the search asks for its trials anew, and trainings that "
+    "are there are found again"
+)
 FIRST_USES = 5
 """Tries to make the tables, which several first users of a database can spoil for each other."""
 _LOOKED_AT: set[Path] = set()
@@ -130,13 +134,18 @@ def _file(path: Path) -> optuna.storages.RDBStorage:
     known = file in _LOOKED_AT
     try:
         make_database(file)
+        if not known:
+            check_database(file, BEGIN_ANEW)
         storage = optuna.storages.RDBStorage(
             sqlite_url(file), skip_compatibility_check=known, skip_table_creation=known
         )
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        if not _is_lost(error):
-            raise
-        raise Outage(_full(path, error)) from error
+        raise (_fault(path, error) or error) from error
+    except RuntimeError as error:
+        raise EnvironmentFault(
+            f"'{path}' must have the tables of the installed Optuna, but has those of another "
+            f"version; copy it and run `optuna storage upgrade --storage {sqlite_url(file)}`"
+        ) from error
     _LOOKED_AT.add(file)
     _raise_outages(storage.engine)
     return storage
@@ -209,16 +218,23 @@ def _raise_outages(engine: Any) -> None:
             return  # the pool takes another connection
         error = context.original_exception
         if engine.dialect.name == "sqlite":
-            if _is_lost(error):
-                raise Outage(_full(engine.url.database, error)) from error
+            if (fault := _fault(Path(str(engine.url.database)), error)) is not None:
+                raise fault from error
         elif context.is_disconnect or context.connection is None or _is_lost(error):
             raise Outage(
                 f"the database of the studies must answer, but got '{_reason(error)}'"
             ) from error
 
 
-def _full(path: Path | str | None, error: BaseException) -> str:
-    return f"the disk of '{path}' must have room, but got '{_reason(error)}'"
+def _fault(path: Path, error: BaseException) -> EnvironmentFault | None:
+    """What a SQLite file's error means, where it is not a fault of the program."""
+    if _is_lost(error):
+        return Outage(f"the disk of '{path}' must have room, but got '{_reason(error)}'")
+    if is_locked(_deepest(error)):
+        return Outage(f"'{path}' must be free, but another program holds it")
+    if is_malformed(_deepest(error)):
+        return Damaged(path, _reason(error), BEGIN_ANEW)
+    return None
 
 
 def _in_statement(error: BaseException) -> bool:

@@ -20,11 +20,12 @@ from urllib.parse import unquote
 
 from harness.base.errors import ConfigError, EnvironmentFault
 from harness.base.files import locked, read_note, write_record
-from harness.base.sqlite_url import sqlite_url
+from harness.base.sqlite_file import check_database, sqlite_url
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+FILL_ANEW = "move it away and repeat the command, which fills a new one from the job folders"
 _OURS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -169,7 +170,9 @@ def prepare(store: MlflowStore) -> None:
     with locked(home / ".first-use"):
         if not store.database.exists():
             _make(store, store.database)
-        elif store.artifacts is not None:
+        else:
+            check_database(store.database, FILL_ANEW)
+        if store.artifacts is not None:
             _follow_move(store.database, store.artifacts)
         write_record(home / "artifacts.json", {"root": str(store.artifacts)})
 

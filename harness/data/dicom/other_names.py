@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from harness.base.files import locked, read_json
+from harness.base.errors import Damaged
+from harness.base.files import locked, read_record, with_digest
 from harness.data.dicom.private import PRIVATE, private_folder, write_private_json
 from harness.data.dicom.usual_names import is_usual
 
@@ -74,8 +75,14 @@ class OtherNames:
             new = sorted(others - set(known.values()))
             known |= {f"other name {n}": name for n, name in enumerate(new, len(known) + 1)}
             if new:
-                write_private_json(self._path, known)
+                write_private_json(self._path, with_digest(known))
         return {name: number for number, name in known.items()}
 
     def _read(self) -> dict[str, str]:
-        return dict(read_json(self._path)) if self._path.exists() else {}
+        try:
+            return {name: str(of) for name, of in read_record(self._path).items()}
+        except FileNotFoundError:
+            return {}
+        except Damaged as damaged:
+            then = "bring it back from a copy, or remove it: other names are then numbered anew"
+            raise Damaged(damaged.path, damaged.why, then) from damaged
