@@ -6,7 +6,8 @@
     |  |- DataError         the patients: files, geometry, contours, roles
     |  `- RuleError         a request that the protocol refuses (test already opened, leakage)
     |- EnvironmentFault     exit 3: disk, network, missing weights, a lost server, another owner
-    |  `- Outage            a server that is away or a disk that is full: a driver waits for it
+    |  |- Outage            a server that is away or a disk that is full: a driver waits for it
+    |  `- Lost              another owner took over what this process owned
     |- OutOfMemory          exit 3: a job is too large for its device; in a sweep, its trial fails
     |- JobFailed            exit 3: a job stored its failure; the reason travels with it
     `- Stopped              exit 130: asked to stop; state is saved and the next start continues
@@ -53,6 +54,10 @@ class Outage(EnvironmentFault):
 
     Nothing is half done where this is raised: doing the same again is safe.
     """
+
+
+class Lost(EnvironmentFault):
+    """Another owner took over while this process was silent; it ends and writes nothing more."""
 
 
 class OutOfMemory(HarnessError):

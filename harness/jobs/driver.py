@@ -14,6 +14,7 @@ from typing import Any
 from harness.base.console import Console
 from harness.base.disk import free_bytes, full_words, is_full
 from harness.base.errors import JobFailed, Outage, Stopped
+from harness.base.owned import look_before
 from harness.jobs.executors.base import Event, Executor
 from harness.jobs.folder import WorkFolder
 from harness.jobs.forecast import Forecast, UnderWay, first_epoch
@@ -87,10 +88,12 @@ class Driver:
         Raises:
             JobFailed: a job failed; the others were finished first.
             Stopped: SIGINT or SIGTERM; running jobs saved their state.
+            Lost: another command took over the work folder.
         """
         with self.console.progress() as progress, self._signals():
             away = Waiting(self.console)
             while True:
+                look_before(self.work.root)
                 graph, trouble = self.graph(), ""
                 try:
                     plan = planner(graph)
@@ -133,6 +136,7 @@ class Driver:
 
     def _poll(self, progress: Any) -> bool:
         """Take in what happened in a moment; whether a job ended."""
+        look_before(self.work.root)
         self._show(progress)
         events = self.executor.wait(POLL_SECONDS)
         for event in events:

@@ -28,6 +28,7 @@ from typing import Any
 from harness import __version__
 from harness.base.errors import ConfigError, DataError
 from harness.base.files import digest_of, read_json, sha256_file, write_json
+from harness.base.owned import look_before
 from harness.jobs.spec import Input, Spec
 
 FORMAT = 2
@@ -69,6 +70,7 @@ class JobFolder:
 
     def open(self, spec: Spec) -> None:
         """Make the folder, store the spec, sweep up what a killed owner was still writing."""
+        look_before(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         for name in LEFTOVERS:
             for rest in self.path.rglob(name):
@@ -106,6 +108,7 @@ class JobFolder:
         return failure["reason"] if failure.get("too_large") else None
 
     def forget_failure(self) -> None:
+        look_before(self.path)
         (self.path / "failure.json").unlink(missing_ok=True)
 
     def finish(
@@ -150,6 +153,7 @@ class JobFolder:
 
         Results go first, so that none is left without its files.
         """
+        look_before(self.path)
         for result in [self.path / "result.json", *self.path.glob("checkpoints/*/result.json")]:
             result.unlink(missing_ok=True)
         for name in ("checkpoints", "state", "samples", "store"):

@@ -15,7 +15,8 @@ def folder_identity(workdir: Path) -> str:
     has its name: remove `mlflow/folder.json` from the copy to make it a folder of its own.
     """
     path = workdir / "mlflow" / "folder.json"
-    with locked(path):
-        if not path.exists():
-            write_json(path, {"id": uuid.uuid4().hex[:12]})
-        return str(read_json(path)["id"])
+    if not path.exists():
+        with locked(path):
+            if not path.exists():
+                write_json(path, {"id": uuid.uuid4().hex[:12]})
+    return str(read_json(path)["id"])

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 from harness.base.disk import DiskFull, is_full
-from harness.base.errors import EnvironmentFault, HarnessError, OutOfMemory, RuleError, Stopped
+from harness.base.errors import (
+    EnvironmentFault,
+    HarnessError,
+    Lost,
+    OutOfMemory,
+    RuleError,
+    Stopped,
+)
 from harness.jobs.context import Context
 from harness.jobs.folder import JobFolder, WorkFolder
 from harness.jobs.kinds import KINDS
@@ -32,6 +39,8 @@ class Outcome:
 
     "full": the disk has no room; the job goes on from its saved state once there is some. `wrote`
     bytes were too many.
+
+    "lost": its process died, or was silent until another one took the job over.
 
     "crowded": memory was refused in a process that had computed before and may hold some of it; in
     a new one the job may fit. `spent`: the process is to be replaced.
@@ -65,6 +74,8 @@ def run_request(
             return _attempt(request, work, stop, fresh)
     except Stopped as stopped:
         return Outcome("stopped", str(stopped))
+    except Lost as lost:
+        return Outcome("lost", str(lost), lost.exit_code)
     except EnvironmentFault as refused:
         return Outcome("failed", str(refused), refused.exit_code)
     except OSError as error:
@@ -93,7 +104,7 @@ def _attempt(request: Request, work: WorkFolder, stop: Callable[[], bool], fresh
         context = Context(request, work, stop)
         changed = _start_over(context)
         KINDS.get(request.spec.kind).load()(context)
-    except Stopped:
+    except (Stopped, Lost):
         raise
     except HarnessError as error:
         return _failed(folder, error)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.base.errors import Stopped
+from harness.base.owned import look_before
 from harness.base.rng import seed_of
 from harness.base.stopwatch import Stopwatch
 from harness.jobs.checkpoint import load_state, save_state, save_weights
@@ -233,6 +234,7 @@ class _Loop:
         self._write_checkpoint(epoch)
         self.missing.remove(epoch)
         if not self.missing and epoch == self.training.last_epoch:
+            look_before(self.training.folder.state)
             self.training.folder.state.unlink(missing_ok=True)
         elif not self.missing:
             self._save()

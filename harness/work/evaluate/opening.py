@@ -19,6 +19,7 @@ from typing import Any
 
 from harness.base.errors import RuleError
 from harness.base.files import digest_of, sha256_file
+from harness.base.owned import look_before
 from harness.data.pairs.store import Store
 from harness.jobs.context import Context
 from harness.work.specs import EARLIER_LOOK
@@ -36,6 +37,7 @@ def open_test(context: Context) -> None:
         "segmenters": digest_of(segmenters),
     }
     looks = _earlier_looks(context)
+    look_before(context.folder.path)
     extended = enter(context.work.root / "openings.jsonl", entry, looks)
     values = {**entry, "test_patients": len(patients), "extended": extended}
     context.finish([], values | ({"looks": [*looks, entry["segmenters"]]} if looks else {}))

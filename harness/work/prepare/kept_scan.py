@@ -15,6 +15,7 @@ import numpy as np
 
 from harness.base.disk import free_bytes
 from harness.base.files import write_array
+from harness.base.owned import look_before
 from harness.data.scan import Scan
 
 SHARE_OF_FREE = 0.01
@@ -51,5 +52,6 @@ def kept_files(folder: Path) -> list[Path]:
 
 def drop_kept(folder: Path) -> None:
     """Remove every kept scan of a patient index."""
+    look_before(folder)
     for file in kept_files(folder):
         file.unlink(missing_ok=True)
