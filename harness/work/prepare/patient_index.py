@@ -104,7 +104,7 @@ def index_patients(
         "ignored": dict(ignored),
         "exclude": config.exclude,
     }
-    if record is not None:
+    if record is not None and not (record.exists() and read_json(record) == found):
         write_json(record, found)
     return _sorted(paths, found)
 
