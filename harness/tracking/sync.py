@@ -87,6 +87,7 @@ class MlflowSync:
         """
         with self._lock:
             try:
+                look_before(self.workdir)
                 index = self._open_index()
                 tree = _Tree(views, index)
                 counts = SyncCounts()

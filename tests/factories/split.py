@@ -139,9 +139,9 @@ def can_be(place: str) -> bool:
     return os.waitpid(pid, 0)[1] == 0
 
 
-def _own(root: str, place: str, told: Any) -> None:
+def _own(root: str, place: str, lapse: float, told: Any) -> None:
     """Be an owner: tells its process id, then the outcome."""
-    lease.LAPSE_SECONDS, lease.REFRESH_SECONDS = LAPSE_S, REFRESH_S
+    lease.LAPSE_SECONDS, lease.REFRESH_SECONDS = lapse, REFRESH_S
     runner.LOOK_SECONDS = 0.01
     loop.FIRST_SAVE_SECONDS, loop.LEAST_SAVE_SECONDS, loop.SAVE_RATIO = 0.05, 0.05, 5.0
     torch.set_num_threads(1)
@@ -160,6 +160,12 @@ def _own(root: str, place: str, told: Any) -> None:
         os._exit(0)
 
 
+def standing(pid: int) -> bool:
+    """Whether all threads of a process stand, or have ended."""
+    stats = Path(f"/proc/{pid}/task").glob("*/stat")
+    return {_state(stat) for stat in stats} <= {"T", "Z", ""}
+
+
 def _state(stat: Path) -> str:
     """Of a thread, by its file in /proc; empty where it is gone."""
     with contextlib.suppress(OSError):
@@ -173,13 +179,15 @@ class Owner:
 
     root: Path
     place: str = "here"
+    lapse: float = LAPSE_S
     pid: int = field(init=False)
 
     def __post_init__(self) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(LOADED)
         self._heard, told = context.Pipe(duplex=False)
-        self._process = context.Process(target=_own, args=(str(self.root), self.place, told))
+        given = str(self.root), self.place, self.lapse, told
+        self._process = context.Process(target=_own, args=given)
         self._process.start()
         told.close()
         self.pid = self._heard.recv()
@@ -187,8 +195,7 @@ class Owner:
     def stop(self) -> None:
         """Stop it, and wait until all its threads stand, or have ended."""
         self._signal(signal.SIGSTOP)
-        tasks = Path(f"/proc/{self.pid}/task")
-        wait(lambda: {_state(stat) for stat in tasks.glob("*/stat")} <= {"T", "Z", ""})
+        wait(lambda: standing(self.pid))
 
     def go_on(self) -> None:
         self._signal(signal.SIGCONT)
