@@ -1,4 +1,4 @@
-"""A disk without room: how it is known, and how people hear of it."""
+"""A disk without room, or that may not be written: how it is known, and how people hear of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.base.text import size
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 LEFT = 256 * 1024
 """Bytes that a write which failed for want of room may leave free: libraries write in pieces."""
 
@@ -27,6 +28,17 @@ class DiskFull(OSError):
 def is_full(error: BaseException) -> bool:
     """Whether an error says that a disk, or the user's share of it, has no room."""
     return isinstance(error, OSError) and error.errno in FULL
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether an error says that this user may not write there, or nobody."""
+    return isinstance(error, OSError) and error.errno in REFUSED
+
+
+def may_write(folder: Path) -> bool:
+    """Whether this user may write into a folder; one that is to be made, into the one above it."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return os.access(there, os.W_OK | os.X_OK)
 
 
 def as_full(error: Exception, path: Path, part: Path) -> DiskFull | None:

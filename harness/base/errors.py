@@ -7,7 +7,8 @@
     |  `- RuleError         a request that the protocol refuses (test already opened, leakage)
     |- EnvironmentFault     exit 3: disk, network, missing weights, a lost server, another owner
     |  |- Outage            a server that is away or a disk that is full: a driver waits for it
-    |  `- Damaged           a file of the work folder is not what was written
+    |  |- Damaged           a file of the work folder is not what was written
+    |  `- Lost              another owner took over what this process owned
     |- OutOfMemory          exit 3: a job is too large for its device; in a sweep, its trial fails
     |- JobFailed            exit 3: a job stored its failure; the reason travels with it
     `- Stopped              exit 130: asked to stop; state is saved and the next start continues
@@ -74,6 +75,10 @@ class Damaged(EnvironmentFault):
     def __str__(self) -> str:
         then = f"; {self.then}" if self.then else ""
         return f"'{self.path}' must be as harness wrote it, but {self.why}{then}"
+
+
+class Lost(EnvironmentFault):
+    """Another owner took over while this process was silent; it ends and writes nothing more."""
 
 
 class OutOfMemory(HarnessError):

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from harness.base import damage
 from harness.base.disk import as_full
 from harness.base.errors import Damaged
+from harness.base.owned import look_before
 
 
 @contextlib.contextmanager
@@ -46,7 +47,9 @@ def _part(path: Path, prefix: str, suffix: str, mode: int | None = None) -> Iter
 
     Raises:
         DiskFull: with the path where the disk is full, whatever the block raised for it.
+        Lost: the path lies in a folder that this process owned and does not own any more.
     """
+    look_before(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
     os.close(handle)
@@ -56,6 +59,7 @@ def _part(path: Path, prefix: str, suffix: str, mode: int | None = None) -> Iter
             os.fsync(file.fileno())
         # mkstemp makes private files; ordinary results follow the user's umask.
         os.chmod(name, 0o666 & ~_UMASK if mode is None else mode)
+        look_before(path)
         os.replace(name, path)
     except BaseException as error:
         full = as_full(error, path, Path(name)) if isinstance(error, Exception) else None
@@ -63,6 +67,8 @@ def _part(path: Path, prefix: str, suffix: str, mode: int | None = None) -> Iter
             os.unlink(name)
         if full is not None:
             raise full from error
+        if isinstance(error, FileNotFoundError):
+            look_before(path)  # a new owner sweeps up the parts of the one before
         raise
     sync_folder(path.parent)
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from harness.base.console import emit_json
+from harness.base.disk import may_write
 from harness.base.errors import ConfigError, EnvironmentFault
 from harness.base.text import meant
 from harness.cli.options import Options, experiment_command
@@ -101,7 +102,7 @@ def compare(
     options.finish(found, where, options.next("report" if "scores" in found else "compare"))
 
 
-@experiment_command()
+@experiment_command(jobs=False)
 def collapse(
     options: Options,
     fail_on: Annotated[
@@ -114,13 +115,12 @@ def collapse(
     session = options.session(reads_patients=False)
     from harness.commands.collapse import run_collapse
 
-    with session.open():
-        found = run_collapse(session)
+    found = run_collapse(session)
     if not options.json:
         sys.stdout.write(found["verdict"] + "\n")
     sound = not found["collapsed"] and session.experiment.mask.learns == "mask"
     then = options.next("compare") if sound else options.next("report", "--open")
-    options.finish(found, f"evidence: {found['report']}", then)
+    options.finish(found, f"evidence: {found['report']}" if found["report"] else "", then)
     if fail_on and found["collapsed"]:
         raise typer.Exit(4)
 
@@ -142,14 +142,14 @@ def plan(
     ] = 20_000,
 ) -> None:
     """Say the cheapest design that sees the margin; train nothing."""
-    session = options.session()
+    session = options.session(reads_patients=may_write(options.workdir))
     from harness.commands.plan.command import plan_comparison
 
-    with session.open(track=False):
-        found = plan_comparison(session, spread, hours, repeats)
+    found = plan_comparison(session, spread, hours, repeats)
     if not options.json:
         sys.stdout.write(found["verdict"] + "\n")
-    options.finish(found, f"rates: {found['table']}", options.next("compare", "--dry-run"))
+    where = f"rates: {found['table']}" if found["table"] else ""
+    options.finish(found, where, options.next("compare", "--dry-run"))
 
 
 @experiment_command()

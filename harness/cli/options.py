@@ -113,7 +113,8 @@ class Options:
         """A session of the loaded experiment.
 
         Args:
-            reads_patients: as of `Session`; without, the work folder must be there.
+            reads_patients: as of `Session`; without, the work folder must be there, and nothing
+                is written into it.
 
         Raises:
             DataError: there is no work folder to read from.
@@ -130,15 +131,8 @@ class Options:
             from harness.jobs.folder import WorkFolder
 
             WorkFolder.existing(self.workdir)
-        from harness.commands.work_folder import make_work_folder
-
-        try:
-            make_work_folder(self.workdir, experiment)
-            tempfile.TemporaryFile(dir=self.workdir).close()
-        except OSError as error:
-            what = "a folder that can be made and written"
-            raise unwritable("--workdir", what, self.workdir, error) from error
-        self.check_workdir()
+        else:
+            self._make_workdir(experiment)
         from harness.commands.session import EXECUTORS, Session
 
         EXECUTORS.get(self.engine)
@@ -152,6 +146,17 @@ class Options:
             reads_patients,
             tuple(sys.argv[1:]),
         )
+
+    def _make_workdir(self, experiment: Experiment) -> None:
+        from harness.commands.work_folder import make_work_folder
+
+        try:
+            make_work_folder(self.workdir, experiment)
+            tempfile.TemporaryFile(dir=self.workdir).close()
+        except OSError as error:
+            what = "a folder that can be made and written"
+            raise unwritable("--workdir", what, self.workdir, error) from error
+        self.check_workdir()
 
     def next(self, command: str, *options: str) -> str:
         """What to type next, with the options of this call."""

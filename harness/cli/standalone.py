@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from harness.base.console import Console, emit_json
+from harness.base.disk import may_write
 from harness.base.errors import ConfigError
 from harness.cli.options import (
     DEFAULT_WORKDIR,
@@ -232,7 +233,7 @@ def export(
     """Write what segmenters learn from as a dataset of nnU-Net v2."""
     if format != "nnunet":
         raise ConfigError(f"export knows the format nnunet, but got '{format}'; type nnunet")
-    session = options.session()
+    session = options.session(reads_patients=may_write(options.workdir))
     from harness.commands.export.nnunet import ExportRequest, export_nnunet
     from harness.commands.export.text import commands, lines, warnings
 

@@ -23,7 +23,7 @@ from harness.jobs.waiting import wait_out
 from harness.sweep.chosen import newest_chosen, read_chosen, write_chosen
 from harness.sweep.plan import SweepPlan
 from harness.sweep.planner import StageSweep
-from harness.sweep.storage import is_begun
+from harness.sweep.storage import is_there
 from harness.sweep.study import Study, study_name
 from harness.tracking.views.comparison import tuning_views
 
@@ -71,12 +71,13 @@ def finished_sweeps(session: Session, graph: JobGraph | None = None) -> list[Swe
 
 
 def has_study(session: Session, stage: str) -> bool:
-    """Whether the experiment sweeps a stage and some study of it was begun."""
-    if getattr(session.experiment.sweep, stage) is None:
+    """Whether the experiment sweeps a stage and its study was begun; makes none."""
+    experiment, path = session.experiment, study_file(session.root, stage)
+    settings, server = getattr(experiment.sweep, stage), study_server(experiment, session.root)
+    if settings is None or (server is None and not path.exists()):
         return False
-    path = study_file(session.root, stage)
-    server = study_server(session.experiment, session.root)
-    return wait_out(session.console, lambda: is_begun(path, stage, server))
+    name = study_name(stage, experiment.sweep, settings, _base(session, stage))
+    return wait_out(session.console, lambda: is_there(path, name, server))
 
 
 OWN = "the experiment's own settings of the segmenter, in every arm"

@@ -18,7 +18,7 @@ from harness.base.text import counted, size
 from harness.jobs.folder import LEFTOVERS, JobFolder, WorkFolder
 from harness.jobs.journal import read_covered
 from harness.jobs.kinds import KINDS
-from harness.jobs.lease import holder, lease
+from harness.jobs.lease import holder, lease, named
 from harness.jobs.planned import FILE, Planned
 from harness.jobs.spec import Input
 from harness.jobs.status import finished
@@ -83,8 +83,8 @@ def _refuse_beside(leases: Sequence[Path]) -> None:
     owner = next((owner for path in leases if (owner := holder(path)) is not None), None)
     if owner is not None:
         raise EnvironmentFault(
-            f"a work folder must be at rest to be cleaned, but process {owner['pid']} on "
-            f"{owner['host']} is at work in it; wait for it or end it"
+            f"a work folder must be at rest to be cleaned, but {named(owner)} is at work in it; "
+            "wait for it or end it"
         )
 
 

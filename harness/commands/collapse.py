@@ -4,75 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from harness.base.errors import DataError
+from harness.base.errors import ConfigError, DataError
 from harness.base.text import DASH, aligned, counted, settings_text
-from harness.commands.chosen_settings import finished_sweeps, has_study, stage_sweep
+from harness.commands.chosen_settings import finished_sweeps
 from harness.commands.report import write_page
 from harness.commands.session import Session
-from harness.commands.sweep_files import sweep_folder
-from harness.figures.collapse import SeedPicture, seed_sheet
-from harness.figures.copies import write_png
-from harness.report.collapse import seed_runs
-from harness.report.grids import last_samples
-from harness.sweep.plan import SweepPlan
+from harness.sweep.plan import SeedRun, TrialRun
 from harness.sweep.verdicts import SeedVerdict, Verdicts, sweep_verdicts
-from harness.tracking.views.sweep import sweep_views
-from harness.tracking.views.verdicts import collapse_view
 
 
 def judge_sweeps(session: Session) -> list[Verdicts]:
-    """Verdicts on every seed of the sweeps that has trained to its trial's end.
-
-    Trains nothing; scores that an earlier version stored without a verdict are made again.
-    """
+    """Verdicts on every seed of the sweeps that has trained to its trial's end; makes nothing."""
     found = []
-    for stage in ("mask", "image"):
-        if not session.patients_known or not has_study(session, stage):
-            continue
-        planner = stage_sweep(session, stage)
-        plan = session.drive(planner.rescore)
+    for plan in finished_sweeps(session) if session.patients_known else ():
         large = sum(bool(seed.too_large) for _, seed in plan.seeds())
         if large:
             session.console.warn(
-                f"{counted(large, 'training')} of the {stage} sweep did not fit the memory and "
-                f"{'has' if large == 1 else 'have'} no verdict"
+                f"{counted(large, 'training')} of the {plan.stage} sweep did not fit the memory "
+                f"and {'has' if large == 1 else 'have'} no verdict"
+            )
+        unscored = sum(_lacks_score(session, trial, seed) for trial, seed in plan.seeds())
+        if unscored:
+            session.console.warn(
+                f"{counted(unscored, 'training')} of the {plan.stage} sweep "
+                f"{'has' if unscored == 1 else 'have'} no score by this version of harness, and so "
+                "no verdict; harness sweep makes what is missing"
             )
         verdicts = sweep_verdicts(session.work, plan, session.experiment.sweep.sampler)
         if verdicts is not None:
-            session.views[f"sweep-{stage}"] = sweep_views(
-                plan, session.graph(), sweep_folder(session, stage)
-            )
             found.append(verdicts)
     return found
 
 
-def show_verdicts(session: Session, found: Sequence[Verdicts], page: Path) -> None:
-    """One MLflow run per stage: rates, the sentence, the page, a picture of every seed."""
-    sweeps = {sweep.stage: sweep for sweep in finished_sweeps(session)}
-    views = []
-    for verdicts in found:
-        files = [(page, "report"), (page.parent / "collapse.csv", "report")]
-        sheet = _sheet(session, sweeps[verdicts.stage], verdicts)
-        views.append(collapse_view(verdicts, [*files, *([(sheet, "samples")] if sheet else [])]))
-    session.views["collapse"] = views
-
-
-def _sheet(session: Session, sweep: SweepPlan, verdicts: Verdicts) -> Path | None:
-    """Samples of every seed under its verdict, as a PNG; None where no training kept any."""
-    crop = session.experiment.data.crop
-    pictures = []
-    for row, run in seed_runs(sweep, verdicts):
-        image = last_samples(session.work, crop, run)
-        if image is not None:
-            pictures.append(SeedPicture(image, run.name, row.word))
-    if not pictures:
-        return None
-    path = session.home / "collapse" / f"samples-{verdicts.stage}.png"
-    write_png(path, seed_sheet(pictures))
-    return path
+def _lacks_score(session: Session, trial: TrialRun, seed: SeedRun) -> bool:
+    """Whether a seed trained to its trial's end without a score of that end."""
+    last, end = seed.phases.at(trial.epochs), seed.scores.get(trial.epochs)
+    trained = session.work.job(last).result(trial.epochs) is not None
+    return trained and end is not None and session.work.job(end).result() is None
 
 
 def lines(found: Verdicts) -> list[str]:
@@ -125,7 +95,7 @@ def _common(bad: Sequence[SeedVerdict], seeds: Sequence[SeedVerdict]) -> str:
 
 
 def run_collapse(session: Session) -> dict[str, Any]:
-    """The verdict on every seed of the sweeps, its evidence on the page and in MLflow."""
+    """The verdict on every seed of the sweeps, its evidence on the page."""
     found = judge_sweeps(session)
     if not found:
         sweep = session.experiment.sweep
@@ -135,8 +105,7 @@ def run_collapse(session: Session) -> dict[str, Any]:
             "folder; "
             + ("run harness sweep first" if swept else "give sweep.mask or sweep.image a space")
         )
-    page = write_page(session)
-    show_verdicts(session, found, Path(page["report"]))
+    page = _page(session)
     for verdicts in found:
         session.console.heading(f"{verdicts.stage.capitalize()} stage")
         for line in lines(verdicts):
@@ -145,5 +114,14 @@ def run_collapse(session: Session) -> dict[str, Any]:
         "verdict": " ".join(verdicts.sentence for verdicts in found),
         "collapsed": sum(row.collapsed for verdicts in found for row in verdicts.seeds),
         "stages": {verdicts.stage: asdict(verdicts) for verdicts in found},
-        "report": page["report"] + "#collapse",
+        "report": f"{page}#collapse" if page else None,
     }
+
+
+def _page(session: Session) -> str | None:
+    """The page with the evidence, None where it cannot be written."""
+    try:
+        return str(write_page(session)["report"])
+    except ConfigError as error:
+        session.console.warn(str(error))
+        return None

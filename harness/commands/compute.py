@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.errors import Damaged, EnvironmentFault
-from harness.base.files import digest_of, read_record, write_record
+from harness.base.files import digest_of, locked, read_record, write_record
 from harness.base.registry import call_place
 from harness.config.experiment import Experiment, to_dict
 
 _NAMES = ("device", "precision", "threads")
+_UNTIMED = "float32"
+"""Of a network that was never timed in a work folder: nothing of it is there to be found."""
 
 Ask = Callable[..., Any]
 
@@ -24,6 +26,8 @@ class Precisions(Mapping[str, str]):
 
     Args:
         asked: device and threads.
+        known: what is frozen at `path`.
+        freeze: time what is not there, and enter it.
         address: of the Ray cluster on whose best node it is timed; None: here.
         ask: calls the function at "module:function" where jobs compute.
     """
@@ -33,30 +37,34 @@ class Precisions(Mapping[str, str]):
         experiment: Experiment,
         asked: Mapping[str, Any],
         path: Path,
+        known: Mapping[str, Any],
+        freeze: bool,
         address: str | None,
         ask: Ask,
     ) -> None:
         self._experiment, self._asked = experiment, asked
         self._path, self._address, self._ask = path, address, ask
-        self._known = _read(path)["precision"]
+        self._known, self._freeze = known, freeze
         self._keys = {name: self._key(name) for name in ("mask", "image", "segmentation")}
 
     def __getitem__(self, section: str) -> str:
         key = self._keys[section]
+        if key not in self._known and not self._freeze:
+            return _UNTIMED
         if key not in self._known:
             found = self._time(section)
-            # A report beside a running command may have timed it too: who froze it first is right.
-            frozen = _read(self._path)
-            frozen["precision"].setdefault(key, found)
-            write_record(self._path, frozen)
+            with locked(self._path):  # a plan beside a running command may have timed it too
+                frozen = _read(self._path)
+                frozen["precision"].setdefault(key, found)
+                write_record(self._path, frozen)
             self._known = frozen["precision"]
         return str(self._known[key]["precision"])
 
     def rate(self, section: str) -> float | None:
         """Images per second of the network in its precision, as timed when that was chosen; None
         in a folder that does not say."""
-        rates = self._known[self._keys[section]]["images_per_second"] if self[section] else {}
-        return rates.get(self[section])  # type: ignore[no-any-return]
+        precision, entry = self[section], self._known.get(self._keys[section])
+        return entry["images_per_second"].get(precision) if entry else None
 
     def __iter__(self) -> Iterator[str]:
         return (section for section, key in self._keys.items() if key in self._known)
@@ -107,7 +115,11 @@ def _on_best_node(address: str, question: Callable[..., Any], *given: Any) -> An
 
 
 def resolve_compute(
-    experiment: Experiment, root: Path, address: str | None = None, ask: Ask = call_place
+    experiment: Experiment,
+    root: Path,
+    address: str | None = None,
+    ask: Ask = call_place,
+    freeze: bool = True,
 ) -> dict[str, Any]:
     """{"device", "precision", "threads"}: what the experiment says, `auto` as frozen in `root`; the
     precision may be one for all, or `Precisions`.
@@ -115,6 +127,7 @@ def resolve_compute(
     Args:
         address: of the Ray cluster that computes; its executor says whether it has the GPUs.
         ask: calls the function at "module:function" where jobs compute.
+        freeze: False only reads, also of a folder whose jobs had a GPU: nothing will be computed.
 
     Raises:
         EnvironmentFault: cuda is asked for (or was frozen) and there is none.
@@ -122,12 +135,13 @@ def resolve_compute(
     asked = {name: getattr(experiment.compute, name) for name in _NAMES}
     if "auto" in asked.values():
         path = root / "resolved.json"
-        frozen = _frozen(path, address)
+        frozen = _frozen(path, address, freeze)
         asked = {name: frozen[name] if value == "auto" else value for name, value in asked.items()}
         if not isinstance(asked["precision"], str):
             rest = {name: asked[name] for name in ("device", "threads")}
-            asked["precision"] = Precisions(experiment, rest, path, address, ask)
-    if address is None:
+            known = asked["precision"]
+            asked["precision"] = Precisions(experiment, rest, path, known, freeze, address, ask)
+    if address is None and freeze:
         where = "" if experiment.compute.device == "cuda" else " in this work folder"
         _refuse_without_gpu(asked["device"], where)
     return asked
@@ -141,11 +155,13 @@ def _refuse_without_gpu(device: str, where: str) -> None:
         )
 
 
-def _frozen(path: Path, address: str | None) -> dict[str, Any]:
+def _frozen(path: Path, address: str | None, freeze: bool) -> dict[str, Any]:
     if path.exists():
         return _read(path)
     found = resolve_here() if address is None else _on_best_node(address, resolve_here)
-    return write_record(path, found)
+    if freeze:
+        write_record(path, found)
+    return dict(found)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from harness.jobs.executors.base import EXECUTORS, Executor
 from harness.jobs.folder import WorkFolder
 from harness.jobs.forecast import Forecast
 from harness.jobs.graph import JobGraph
-from harness.jobs.lease import holder, lease
+from harness.jobs.lease import holder, lease, named
 from harness.jobs.planned import Planned
 from harness.jobs.spec import Spec
 from harness.tracking.run_view import RunView
@@ -62,15 +62,16 @@ RESOLVED = ("dicom", "images")
 class Session:
     """Everything a command needs.
 
-    Commands that only read (report, collapse) use it as it is, beside a running driver; those that
-    run jobs do so inside `open`.
+    Commands that only read (report, collapse) use it as it is, beside a running driver or in a
+    folder that they cannot write; those that run jobs do so inside `open`.
 
     Attributes:
         root: the work folder.
         workers: worker processes; None takes the device's default, or what the cluster holds.
         engine: executor by name.
         address: of the Ray cluster that computes; None: this machine.
-        reads_patients: False leaves the source alone and takes what an earlier command read.
+        reads_patients: False leaves the source alone and takes what an earlier command read; such
+            a session writes nothing into the work folder.
         typed: the command line without `harness`, for whoever goes on with it.
         ahead: makes `forecast`, of the whole command: how many jobs and how long; asked when a
             job is to run.
@@ -103,7 +104,9 @@ class Session:
 
     @cached_property
     def compute(self) -> dict[str, Any]:
-        return resolve_compute(self.experiment, self.root, self.address, self._ask)
+        return resolve_compute(
+            self.experiment, self.root, self.address, self._ask, freeze=self.reads_patients
+        )
 
     def _ask(self, place: str, *given: Any) -> Any:
         """Call a function where jobs compute, as far as workers were started."""
@@ -164,7 +167,7 @@ class Session:
                 then = (
                     "harness prepare reads them, and --workdir names another folder"
                     if owner is None
-                    else f"process {owner['pid']} on {owner['host']} is at work there and may be "
+                    else f"{named(owner)} is at work there and may be "
                     "reading them; harness status says how far it is"
                 )
                 raise DataError(

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.base.text import counted, duration, size
 from harness.jobs.journal import in_words
+from harness.jobs.lease import named
 
 
 def overview(found: Mapping[str, Any]) -> list[str]:
@@ -89,7 +90,7 @@ def _done(jobs: Mapping[str, Mapping[str, int]], foreseen: Mapping[str, Any] | N
 
 def _owner(owner: Mapping[str, Any]) -> str:
     since = f"{_when(owner['started'])} ({duration(time.time() - owner['started'])})"
-    return f"process {owner['pid']} on {owner['host']} since {since}"
+    return f"{named(owner)} since {since}" if owner["pid"] else named(owner)
 
 
 def _when(seconds: float) -> str:

@@ -13,6 +13,7 @@ from harness.base.text import counted, percent, size
 from harness.commands.chosen_settings import Choice, choice, choose, stage_sweep
 from harness.commands.looks import finds_an_effect, looked_at_before
 from harness.commands.session import Session
+from harness.commands.shown_verdicts import show_verdicts
 from harness.commands.sweep_files import SweepFiles
 from harness.commands.sweep_text import trial_line
 from harness.compare.protocol import Comparison, ComparisonPlan, Level
@@ -70,6 +71,17 @@ def prepare(session: Session) -> dict[str, Any]:
     drop_kept(session.root / "patient-index")
     _heed_losses(session, values["lost"])
     return values
+
+
+def prepared(session: Session) -> dict[str, Any]:
+    """`prepare`, as the work folder's owner, where pairs are still to be cut; where they are there,
+    nothing is changed."""
+    result = session.graph().need(session.store)
+    if result is None:
+        with session.open(track=False):
+            return prepare(session)
+    _heed_losses(session, result["values"]["lost"])
+    return dict(result["values"])
 
 
 def _heed_losses(session: Session, lost: Mapping[str, float]) -> None:
@@ -156,6 +168,8 @@ def _show_sweep(session: Session, plan: SweepPlan, files: SweepFiles, last: bool
     """Bring the sweep's files and its runs in MLflow up to date."""
     files.update(plan, last)
     session.views[f"sweep-{plan.stage}"] = sweep_views(plan, session.graph(), files.folder)
+    if last:
+        show_verdicts(session, plan)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import yaml
 from harness import __version__
 from harness.base.files import digest_of, read_note, sha256_file, write_record, write_text
 from harness.commands.session import Session
+from harness.commands.shown_verdicts import draw_seeds
 from harness.config.axes import AxisConfig
 from harness.config.experiment import to_dict
 from harness.figures.copies import write_png
@@ -85,6 +86,7 @@ class SweepFiles:
             write_text(self.folder / SETTINGS, settings_text(plan, best))
         else:
             (self.folder / SETTINGS).unlink(missing_ok=True)
+        draw_seeds(self._session, plan)
         write_record(mark, {"of": shown, "files": self._sums()})
 
     def _sums(self) -> dict[str, str]:

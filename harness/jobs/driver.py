@@ -15,6 +15,7 @@ from harness.base import damage
 from harness.base.console import Console
 from harness.base.disk import free_bytes, full_words, is_full
 from harness.base.errors import Damaged, JobFailed, Outage, Stopped
+from harness.base.owned import look_before
 from harness.base.signals import ending_signals, leave_closed_terminal
 from harness.jobs.executors.base import Event, Executor
 from harness.jobs.folder import WorkFolder
@@ -89,10 +90,12 @@ class Driver:
         Raises:
             JobFailed: a job failed; the others were finished first.
             Stopped: SIGINT, SIGTERM or SIGHUP; running jobs saved their state.
+            Lost: another command took over the work folder.
         """
         with self.console.progress() as progress, self._signals():
             away = Waiting(self.console)
             while True:
+                look_before(self.work.root)
                 graph, trouble = self.graph(), ""
                 try:
                     plan = planner(graph)
@@ -137,6 +140,7 @@ class Driver:
 
     def _poll(self, progress: Any) -> bool:
         """Take in what happened in a moment; whether a job ended."""
+        look_before(self.work.root)
         self._show(progress)
         events = self.executor.wait(POLL_SECONDS)
         for event in events:

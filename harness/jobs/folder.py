@@ -43,6 +43,7 @@ from harness.base.files import (
     write_json,
     write_record,
 )
+from harness.base.owned import look_before
 from harness.jobs.spec import Input, Spec
 
 FORMAT = 2
@@ -160,6 +161,7 @@ class JobFolder:
 
     def open(self, spec: Spec) -> None:
         """Make the folder, store the spec, sweep up what a killed owner was still writing."""
+        look_before(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         for name in LEFTOVERS:
             for rest in self.path.rglob(name):
@@ -218,6 +220,7 @@ class JobFolder:
         return failure["reason"] if failure["too_large"] else None
 
     def forget_failure(self) -> None:
+        look_before(self.path)
         (self.path / "failure.json").unlink(missing_ok=True)
 
     def finish(
@@ -271,6 +274,7 @@ class JobFolder:
 
     def disown(self, epoch: int | None) -> None:
         """Take a result back, so that it is made again; what else is sound stays."""
+        look_before(self.path)
         (self.at(epoch) / "result.json").unlink(missing_ok=True)
 
     def drop_unsound(self) -> None:
@@ -284,6 +288,7 @@ class JobFolder:
 
         Results go first, so that none is left without its files.
         """
+        look_before(self.path)
         for result in [self.path / "result.json", *self.path.glob("checkpoints/*/result.json")]:
             result.unlink(missing_ok=True)
         for name in ("checkpoints", "state", "samples", "store"):

@@ -16,14 +16,15 @@ def folder_identity(workdir: Path) -> str:
     has its name: remove `mlflow/folder.json` from the copy to make it a folder of its own.
     """
     path = workdir / "mlflow" / "folder.json"
-    with locked(path):
-        if not path.exists():
-            write_record(path, {"id": uuid.uuid4().hex[:12]})
-        try:
-            return str(read_record(path)["id"])
-        except (Damaged, KeyError) as error:
-            then = (
-                "bring it back from a copy, or remove it: the folder's runs and studies on servers "
-                "then begin anew under another name"
-            )
-            raise Damaged(path, getattr(error, "why", CHANGED), then) from error
+    if not path.exists():
+        with locked(path):
+            if not path.exists():
+                write_record(path, {"id": uuid.uuid4().hex[:12]})
+    try:
+        return str(read_record(path)["id"])
+    except (Damaged, KeyError) as error:
+        then = (
+            "bring it back from a copy, or remove it: the folder's runs and studies on servers "
+            "then begin anew under another name"
+        )
+        raise Damaged(path, getattr(error, "why", CHANGED), then) from error

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.base.errors import Damaged
-from harness.base.files import check_sum, read_record, sha256_file, write_record
+from harness.base.files import check_sum, read_record, sha256_file, write_bytes, write_record
+from harness.base.owned import look_before
 from harness.base.text import short
 
 
@@ -97,18 +98,21 @@ class Journal:
     Args:
         path: `journal.jsonl`.
         covered: bytes that a state, checkpoint or result stands for. What lies behind is cut away.
+
+    The journal begins as a new file with the lines that it keeps: what an owner before, stopped in
+    the middle of an append, may write when it wakes goes into the old one.
     """
 
     def __init__(self, path: Path, covered: int = 0) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[bytes] = open(path, "a+b")  # noqa: SIM115 - closed by `close`
-        self._file.truncate(min(covered, path.stat().st_size))
-        kept, self._length = read_lines(path)
-        self._file.truncate(self._length)
+        kept, self._length = read_lines(path, 0, covered)
+        write_bytes(path, path.read_bytes()[: self._length] if kept else b"")
+        self._path = path
+        self._file: IO[bytes] = open(path, "ab")  # noqa: SIM115 - closed by `close`
         self._known = {(line.step, line.name) for line in kept}
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Append the values of one step; those that the journal already holds stay as they are."""
+        look_before(self._path)
         now = time.time_ns() // 1_000_000
         for name, value in values.items():
             if (step, name) in self._known:

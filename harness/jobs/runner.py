@@ -15,6 +15,7 @@ from harness.base.errors import (
     Damaged,
     EnvironmentFault,
     HarnessError,
+    Lost,
     OutOfMemory,
     RuleError,
     Stopped,
@@ -40,6 +41,8 @@ class Outcome:
 
     "full": the disk has no room; the job goes on from its saved state once there is some. `wrote`
     bytes were too many.
+
+    "lost": its process died, or was silent until another one took the job over.
 
     "crowded": memory was refused in a process that had computed before and may hold some of it; in
     a new one the job may fit. `spent`: the process is to be replaced.
@@ -75,6 +78,8 @@ def run_request(
             return _attempt(request, work, stop, fresh)
     except Stopped as stopped:
         return Outcome("stopped", str(stopped))
+    except Lost as lost:
+        return Outcome("lost", str(lost), lost.exit_code)
     except EnvironmentFault as refused:
         return Outcome("failed", str(refused), refused.exit_code)
     except OSError as error:
@@ -103,7 +108,7 @@ def _attempt(request: Request, work: WorkFolder, stop: Callable[[], bool], fresh
         context = Context(request, work, stop)
         changed = _start_over(context)
         KINDS.get(request.spec.kind).load()(context)
-    except Stopped:
+    except (Stopped, Lost):
         raise
     except DamagedInput as damaged:
         work.job(damaged.reference).disown(damaged.reference.epoch)

@@ -122,25 +122,6 @@ class StageSweep:
         self.study.end_at(len(asked) if over else None)
         return not over
 
-    def rescore(self, graph: JobGraph) -> SweepPlan:
-        """Ask for the missing scores of seeds that trained to their trial's end; train nothing.
-
-        A score is missing as well where an earlier recipe made it.
-        """
-        plan = self.look(JobGraph(graph.work))
-        for run, seed in plan.seeds():
-            self._rescore(graph, run, seed)
-        return plan
-
-    def _rescore(self, graph: JobGraph, run: TrialRun, seed: SeedRun) -> None:
-        if graph.folder(seed.training).result(run.epochs) is None:
-            return
-        self._need_diversity(graph, run.settings)
-        for epoch, spec in seed.scores.items():
-            if graph.folder(seed.phases.at(epoch)).result(epoch) is not None:
-                label = f"score of {self.stage} trial {run.trial.number} seed {seed.seed}"
-                graph.need(spec, label=f"{label}, epoch {epoch}")
-
     def settings_of(self, trial: Trial) -> StageConfig:
         """The stage's settings under a trial."""
         return apply(self._base(), trial.params)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.base.owned import look_before
 from harness.jobs.folder import JobFolder, WorkFolder
 from harness.sweep.plan import SweepPlan
 
@@ -39,6 +40,7 @@ def bytes_of(path: Path) -> int:
 
 def remove(path: Path) -> int:
     """Remove a file; returns the bytes that became free."""
+    look_before(path)
     freed = bytes_of(path)
     path.unlink()
     return freed

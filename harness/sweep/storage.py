@@ -91,12 +91,14 @@ def open_study(
     """
     import optuna
 
-    study = optuna.create_study(
-        storage=_file(path) if server is None else _answering(server.url),
-        study_name=name if server is None else server.called(name),
-        directions=list(directions),
-        load_if_exists=True,
-    )
+    storage = _file(path) if server is None else _answering(server.url)
+    called = name if server is None else server.called(name)
+    try:  # creating one that is there writes, too
+        study = optuna.load_study(study_name=called, storage=storage)
+    except KeyError:
+        study = optuna.create_study(
+            storage=storage, study_name=called, directions=list(directions), load_if_exists=True
+        )
     if study.metric_names != list(titles):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -112,10 +114,21 @@ def is_begun(path: Path, stage: str, server: Server | None = None) -> bool:
     return any(study.study_name.startswith(server.called(f"{stage}-")) for study in names)
 
 
+def is_there(path: Path, name: str, server: Server | None = None) -> bool:
+    """Whether there is a study of that name; makes nothing; raises as `open_study`."""
+    if server is None and not path.exists():
+        return False
+    storage = _file(path) if server is None else _answering(server.url)
+    called = name if server is None else server.called(name)
+    return any(study.study_name == called for study in storage.get_all_studies())
+
+
 def make_database(path: Path) -> None:
     """Create Optuna's schema in a new sqlite file, whole or not at all."""
     import optuna
 
+    if path.exists():
+        return
     with locked(path):
         if path.exists():
             return

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.base.files import digest_of
+from harness.base.owned import look_before
 from harness.base.rng import seed_of
 from harness.config.experiment import to_dict
 from harness.config.search import StageSweepConfig, SweepConfig
@@ -110,6 +111,7 @@ class Study:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
+        self._path = path
         self._sweep = sweep
         self._settings = settings
         self._directions = [settings.towards, *settings.further_objectives.values()]
@@ -170,6 +172,7 @@ class Study:
     def end_at(self, trials: int | None) -> None:
         """Note that a budget ended the search after so many asked trials; None takes it back."""
         if self._study.user_attrs.get(ENDED_AT) != trials:
+            look_before(self._path)
             self._study.set_user_attr(ENDED_AT, trials)
 
     def ended_at(self) -> float:
@@ -241,6 +244,7 @@ class Study:
     def _enter(self, params: Mapping[str, Any], **known: Any) -> None:
         import optuna
 
+        look_before(self._path)
         shapes = {path: self._space[path] for path in params}
         self._study.add_trial(
             optuna.trial.create_trial(params=dict(params), distributions=shapes, **known)
@@ -262,6 +266,7 @@ class Study:
         """
         import optuna
 
+        look_before(self._path)
         frozen = self._study.get_trials(deepcopy=False)[number]
         trial = optuna.trial.Trial(self._study, frozen._trial_id)
         trial.set_user_attr("failed_seeds", failed_seeds)

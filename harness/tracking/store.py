@@ -12,12 +12,16 @@ import contextlib
 import logging
 import os
 import re
+import shutil
 import sqlite3
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from harness.base.disk import may_write
 from harness.base.errors import ConfigError, EnvironmentFault
 from harness.base.files import locked, read_note, write_record
 from harness.base.sqlite_file import check_database, sqlite_url
@@ -166,15 +170,32 @@ def prepare(store: MlflowStore) -> None:
     """Make the SQLite database if it is missing, or follow a work folder that was moved."""
     if store.database is None:
         return
-    home = store.database.parent
-    with locked(home / ".first-use"):
+    note, where = store.database.with_name("artifacts.json"), {"root": str(store.artifacts)}
+    if store.database.exists():
+        check_database(store.database, FILL_ANEW)
+        if read_note(note) == where:
+            return
+    with locked(store.database.with_name(".first-use")):
         if not store.database.exists():
             _make(store, store.database)
-        else:
-            check_database(store.database, FILL_ANEW)
         if store.artifacts is not None:
             _follow_move(store.database, store.artifacts)
-        write_record(home / "artifacts.json", {"root": str(store.artifacts)})
+        write_record(note, where)
+
+
+@contextlib.contextmanager
+def to_be_shown(store: MlflowStore) -> Iterator[MlflowStore]:
+    """The store, or, where its database lies in a folder that cannot be written, a copy of the
+    database, which knows where the files are; MLflow's server writes beside what it shows."""
+    if store.database is None or may_write(store.database.parent):
+        yield store
+        return
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name) / store.database.name
+        for file in (store.database, store.database.with_name("artifacts.json")):
+            if file.exists():
+                shutil.copyfile(file, copy.with_name(file.name))
+        yield replace(store, database=copy)
 
 
 def _make(store: MlflowStore, database: Path) -> None:

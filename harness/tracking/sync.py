@@ -16,6 +16,7 @@ from dataclasses import astuple, dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+from harness.base.owned import look_before
 from harness.jobs.identity import folder_identity
 from harness.jobs.journal import JournalLine
 from harness.tracking.journal_cursor import Batch, Cursor, Sent, part_name, read_batch, span
@@ -81,10 +82,12 @@ class MlflowSync:
                 sync reopens them.
 
         Raises:
+            Lost: another command took over the work folder.
             Whatever the tracker raises; the next sync looks again at what it has and goes on.
         """
         with self._lock:
             try:
+                look_before(self.workdir)
                 index = self._open_index()
                 tree = _Tree(views, index)
                 counts = SyncCounts()
@@ -137,6 +140,7 @@ class MlflowSync:
     # --- one run ---------------------------------------------------------------------------
 
     def _sync_run(self, index: RunIndex, view: RunView, tree: _Tree) -> SyncCounts:
+        look_before(self.workdir)
         before = index.find(view.key)
         had = before.sent if before else Sent()
         batches = {
@@ -209,6 +213,7 @@ class MlflowSync:
             self._terminate(index, shown, wanted, 0 if wanted == "KILLED" else tree.end(view))
 
     def _terminate(self, index: RunIndex, shown: Shown, status: str, end: int) -> None:
+        look_before(self.workdir)
         index.client.set_terminated(shown.run_id, status, max(end or _now(), shown.start))
         shown.status = status
 

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import types
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.base.disk import may_write
 from harness.base.errors import EnvironmentFault, UserError
 from harness.base.signals import ending_signals
 from harness.tracking.leaderboards import leaderboard_names
@@ -31,6 +33,7 @@ from harness.tracking.store import (
     prepare,
     resolve,
     server_environment,
+    to_be_shown,
 )
 
 if TYPE_CHECKING:
@@ -74,15 +77,19 @@ def ui(
         _say(pages, dashboards, say)
         links(pages | {"dashboards": dict(dashboards)})
         return
-    with contextlib.suppress(KeyboardInterrupt), serving(store, workdir, port) as (base, server):
-        pages = _links(base, store, experiment)
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        to_be_shown(store) as shown,
+        serving(shown, workdir, port) as (base, server),
+    ):
+        pages = _links(base, shown, experiment)
         _say(pages, dashboards, say)
         say("Ctrl-C ends it")
         links(pages | {"dashboards": dict(dashboards)})
         server.wait()
         raise EnvironmentFault(
             f"the MLflow server must run until Ctrl-C, but got its end with code "
-            f"{server.returncode}; see {_log(workdir).name} in the work folder's mlflow folder"
+            f"{server.returncode}; see {_log(workdir)}"
         )
 
 
@@ -159,7 +166,11 @@ def _start(store: MlflowStore, workdir: Path, port: int) -> subprocess.Popen[byt
 
 
 def _log(workdir: Path) -> Path:
-    return workdir.resolve() / "mlflow" / "server.log"
+    """What the server says; of a work folder that cannot be written, where temporary files lie."""
+    home = workdir.resolve() / "mlflow"
+    if may_write(home):
+        return home / "server.log"
+    return Path(tempfile.gettempdir()) / f"harness-ui-{os.getpid()}.log"
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
@@ -200,7 +211,7 @@ def _await_answer(base: str, server: subprocess.Popen[bytes], workdir: Path) -> 
     state = state if ended is None else f"its end with code {ended}"
     raise EnvironmentFault(
         f"the MLflow server must answer within {START_SECONDS:.0f} s, but got {state}; see "
-        f"{_log(workdir).name} in the work folder's mlflow folder"
+        f"{_log(workdir)}"
     )
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from harness.base import damage
 from harness.base.errors import Damaged, Stopped
 from harness.base.files import check_sum, sha256_file
+from harness.base.owned import look_before
 from harness.base.rng import seed_of
 from harness.base.stopwatch import Stopwatch
 from harness.jobs.checkpoint import load_state, save_state, save_weights
@@ -235,6 +236,7 @@ class _Loop:
         self._write_checkpoint(epoch)
         self.missing.remove(epoch)
         if not self.missing and epoch == self.training.last_epoch:
+            look_before(self.training.folder.state)
             self.training.folder.state.unlink(missing_ok=True)
         elif not self.missing:
             self._save()

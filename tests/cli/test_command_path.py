@@ -5,43 +5,21 @@ from __future__ import annotations
 import csv
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from factories.cli import run_cli
-from factories.fake_executor import FakeExecutor
+from factories.finished import SHORT, compare_arms, sweep_masks
 
 from harness.base.console import Console
-from harness.commands import audit
-from harness.commands.chosen_settings import choice, stage_sweep
 from harness.commands.session import Session
-from harness.commands.steps import comparison_of
 from harness.config.load import load_experiment
 from harness.jobs.forecast import TRAINING_IN_JOBS
-from harness.jobs.spec import Spec
-from harness.metrics.segmentation.structure_scores import MEASURES
-
-
-def kid(config: Any, seed: int, epoch: int) -> dict[str, Any]:
-    return {"quality/kid": float(config["batch_size"])}
-
-
-def trained(spec: Spec) -> dict[str, Any]:
-    """What trainings say; an audit that could tell next to nothing."""
-    if spec.kind == "test-score":
-        return {"measures": {name: {"aa": 0.5} for name in MEASURES}}
-    if spec.kind != "audit":
-        return {"converged": True, "validation_dice": 0.6}
-    share = {"value": 0.1, "interval": None}
-    masks = {"implausible": share, "distances": {}}
-    return {"labels": {}, "masks": masks, "paired": {"note": "no pairs"}}
 
 
 def test_the_path_command_by_command(here: Path, experiment: str, prepared: Path) -> None:
     """Each command's object, and its last line leads to the next command. A stand-in trains."""
-    changes = ["-s", "question=is it so?", "-s", "sweep.image=null", "-s", "replicates.count=1"]
-    changes += ["-s", "sweep.segmentation=null"]
+    changes = [word for change in SHORT for word in ("-s", change)]
     own = repeated = [experiment, *changes, "--workdir", "my work"]
 
     shutil.copytree(prepared, here / "my work")
@@ -84,8 +62,7 @@ def test_the_path_command_by_command(here: Path, experiment: str, prepared: Path
 
     experiment_now = load_experiment(here / experiment, changes[1::2])
     session = Session(experiment_now, here / "my work", Console(True))
-    hands = FakeExecutor(session.work, kid, trained)
-    hands.drive(lambda graph: stage_sweep(session, "mask").plan(graph))
+    hands = sweep_masks(session)
     swept = run_cli("sweep", *own, "--engine", "inline", "--json")
     (entry,) = swept.json["sweeps"]
     assert (entry["stage"], entry["finished"], len(entry["trials"])) == ("mask", True, 2)
@@ -107,15 +84,7 @@ def test_the_path_command_by_command(here: Path, experiment: str, prepared: Path
     assert f'id="{anchor}"' in (here / evidence).read_text()
     assert collapsed.then == ["harness", "compare", *repeated]
 
-    plan = hands.drive(comparison_of(session, choice(session)).plan)
-    hands.drive(lambda graph: audit.read_audits(session, plan, graph))
-    tests = plan.tests
-    for (arm, _), spec in tests.items():
-        dice = 0.5 if arm == "traditional" else 0.625
-        (session.work.job(spec).path / "scores.csv").write_text(
-            f"patient,patient_digest,structure,note,{','.join(MEASURES)}\n"
-            f"pt_5,aa,mean,,{dice}{',1' * (len(MEASURES) - 1)}\n"
-        )
+    compare_arms(session, hands)
     compared = run_cli("compare", *own, "--engine", "inline", "--json")
     assert compared.json["means"] == {"traditional": 0.5, "traditional+gan": 0.625}
 

@@ -42,6 +42,11 @@ def test_a_fresh_work_folder_stays_as_it_is(here: Path, experiment: str) -> None
     with lease(here / "harness-work" / "driver.lease.json", "the work folder"):
         at_it = f"process {os.getpid()} on {socket.gethostname()} is at work there and may be"
         assert at_it in run_cli("report", experiment).err
+    (here / "harness-work" / "driver.lease.json").write_bytes(b"\x00 half a le")
+    at_it = "somebody whose lease cannot be read is at work there and may be"
+    assert at_it in run_cli("report", experiment).err
+    held = "a command holds the work folder: somebody whose lease cannot be read"
+    assert held in run_cli("status").out
     (here / "harness-work" / "format.json").unlink()
     with pytest.raises(DataError, match=r"which has no format\.json"):
         harness.results(here / "harness-work", here / experiment)

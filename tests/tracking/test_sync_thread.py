@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.files import write_bytes
+from harness.jobs.lease import lease
 from harness.tracking import store, sync
 from harness.tracking.run_view import JournalPart, RunView
 from harness.tracking.store import resolve
@@ -72,6 +74,25 @@ def test_what_came_last_is_sent_by_stopping(workdir, trained, points):
     thread.stop()
     assert len(points()) == 5
     assert statuses(workdir) == {"seed 0": "FINISHED"}
+
+
+def test_what_another_command_took_over_is_left_to_its_thread(workdir, trained):
+    warned: list[str] = []
+    view = RunView(KEY, "seed 0", parts=(JournalPart(trained.folder),))
+    database, path = workdir / "mlflow" / "mlflow.db", workdir / "driver.lease.json"
+    with lease(path, "the work folder"):
+        thread = SyncThread(MlflowSync(workdir, "demo", None), lambda: [view], 0.1, warned.append)
+        thread.start()
+        wait_for(lambda: statuses(workdir) == {"seed 0": "RUNNING"})
+        write_bytes(workdir / "theirs", b"{}")
+        os.replace(workdir / "theirs", path)
+        time.sleep(0.5)
+        before = database.read_bytes()
+        view = dataclasses.replace(view, status="finished", summary={"quality/kid": 0.1})
+        counts = thread.stop()
+    assert counts.pending == 0
+    assert database.read_bytes() == before
+    assert warned == []
 
 
 def test_stopping_ends_what_a_killed_driver_left_running(workdir, trained):

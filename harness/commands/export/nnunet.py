@@ -60,9 +60,7 @@ def export_nnunet(session: Session, request: ExportRequest) -> dict[str, Any]:
     _check(session.experiment, request)
     name = dataset_name(session.experiment.name, request)
     place = free_place(request.output, name)
-    if session.graph().need(session.store) is None:
-        with session.open(track=False):
-            steps.prepare(session)
+    steps.prepared(session)
     store = Store.open(session.work.job(session.store).verified() / "store")
     generated = find_generated(session, request.arm, request.replicate)
     if request.test:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.base.disk import may_write
 from harness.base.errors import ConfigError, OutOfMemory
 from harness.base.files import write_text
 from harness.commands import steps
@@ -48,7 +49,8 @@ def plan_comparison(
         timed: False plans without hours, and times no steps.
 
     Returns:
-        JSON-ready; `rates` is empty where the experiment's own design allows no interval;
+        JSON-ready; `table`, where the rates are kept, is None where the work folder cannot be
+        written; `rates` is empty where the experiment's own design allows no interval;
         `affordable` is the sharpest design within the hours, `needed` what the margin would take
         where no design sees it.
     """
@@ -98,10 +100,12 @@ def plan_comparison(
         and equivalence_in_reach(seen.components, *size, margin, overlap=own.overlap),
     }
     path = session.home / "plan-rates.csv"
-    write_text(path, table(found["rates"]))
+    kept = may_write(path.parent)
+    if kept:
+        write_text(path, table(found["rates"]))
     for line in lines(found):
         session.console.say(line)
-    return {**found, "verdict": sentence(found), "table": str(path)}
+    return {**found, "verdict": sentence(found), "table": str(path) if kept else None}
 
 
 def _test_patients(session: Session) -> set[str]:
@@ -116,7 +120,7 @@ def _timed(session: Session, cohorts: Cohorts) -> tuple[Cost | None, str]:
     """What replicates cost here, or why nobody knows."""
     if session.address is not None:
         return None, "what a cluster does in an hour is not timed from here"
-    steps.prepare(session)
+    steps.prepared(session)
     try:
         per_unit = seconds_per_unit(session, now=True)
     except OutOfMemory as error:

@@ -21,6 +21,7 @@ from typing import Any
 from harness.base import damage
 from harness.base.errors import Damaged, RuleError
 from harness.base.files import digest_of
+from harness.base.owned import look_before
 from harness.data.pairs.store import Store
 from harness.jobs.context import Context
 from harness.jobs.folder import JobFolder, WorkFolder
@@ -42,6 +43,7 @@ def open_test(context: Context) -> None:
     looks = _earlier_looks(context)
     seen = {"looks": [*looks, entry["segmenters"]]} if looks else {}
     values = {**entry, "test_patients": len(patients), "extended": False, **seen}
+    look_before(context.folder.path)
     register = context.work.root / "openings.jsonl"
     values["extended"] = enter(register, entry, looks, _kept(context.work), values)
     context.finish([], values)

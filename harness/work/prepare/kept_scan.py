@@ -16,6 +16,7 @@ import numpy as np
 from harness.base.disk import free_bytes
 from harness.base.errors import Damaged
 from harness.base.files import check_sum, sha256_file, write_array
+from harness.base.owned import look_before
 from harness.data.scan import Scan
 
 SUFFIXES = (".hu.npy", ".masks.npy")
@@ -58,5 +59,6 @@ def kept_files(folder: Path) -> list[Path]:
 
 def drop_kept(folder: Path) -> None:
     """Remove every kept scan of a patient index."""
+    look_before(folder)
     for file in kept_files(folder):
         file.unlink(missing_ok=True)

@@ -133,7 +133,7 @@ def index_patients(
         "ignored": dict(ignored),
         "exclude": config.exclude,
     }
-    if record is not None:
+    if record is not None and read_note(record) != found:
         write_record(record, found)
     return _sorted(paths, found)
 

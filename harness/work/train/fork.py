@@ -6,6 +6,7 @@ import os
 import shutil
 
 from harness.base.files import write_bytes
+from harness.base.owned import look_before
 from harness.jobs.folder import JobFolder
 
 
@@ -27,6 +28,7 @@ def branch_off(trunk: JobFolder, epoch: int, branch: JobFolder) -> None:
         if number.isdigit() and int(number) <= epoch and not copy.exists():
             _link(str(picture), str(copy))
     branch.state.parent.mkdir(parents=True, exist_ok=True)
+    look_before(branch.path)
     part = branch.state.with_name(f".{branch.state.name}.tmp")
     part.unlink(missing_ok=True)
     _link(str(state), str(part))

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from harness.base.owned import look_before
 from harness.base.rng import generator as numpy_generator
 from harness.base.rng import torch_generator
 from harness.data.pairs.store import Store
@@ -90,6 +91,7 @@ def train_decay(context: Context) -> None:
     branch_off(context.work.job(steady), steady.epoch or 0, context.folder)
     train_image_stage(context)
     if context.folder.result(context.spec.config["epochs"]) is not None:
+        look_before(context.folder.path)
         context.work.job(steady).branch(steady.epoch or 0).unlink(missing_ok=True)
 
 
