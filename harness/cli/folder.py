@@ -44,11 +44,22 @@ def status(
 
 
 @app.command()
-def doctor(workdir: Workdir = DEFAULT_WORKDIR, json: Json = False) -> None:
-    """Is this machine ready? GPU, memory, disk, packages, weights.
+def doctor(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="WORKDIR", help="verify every file of this work folder")
+    ] = None,
+    workdir: Workdir = DEFAULT_WORKDIR,
+    json: Json = False,
+) -> None:
+    """Is this machine ready? Or, of a work folder: is every file what was written?
 
-    Every line is ok, a warning with what to do, or a fault. Exits with 3 where runs are impossible.
+    Looks at GPU, memory, disk, packages, weights; every line is ok, a warning with what to do, or a
+    fault. `harness doctor WORKDIR` reads all files of a work folder instead and lists those that
+    are damaged, with what is made again. Exits with 3 where runs are impossible or files damaged.
     """
+    if folder is not None:
+        _verify(folder, json)
+        return
     from harness.commands.doctor.command import doctor as examine
     from harness.commands.doctor.command import lines
 
@@ -58,6 +69,18 @@ def doctor(workdir: Workdir = DEFAULT_WORKDIR, json: Json = False) -> None:
     else:
         _print(lines(found))
     if not found["possible"]:
+        raise typer.Exit(3)
+
+
+def _verify(folder: Path, json: bool) -> None:
+    from harness.commands.doctor.work_folder import lines, verify
+
+    found = verify(folder)
+    if json:
+        emit_json(found)
+    else:
+        _print(lines(found))
+    if found["damaged"]:
         raise typer.Exit(3)
 
 

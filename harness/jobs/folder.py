@@ -93,15 +93,28 @@ class JobFolder:
         Raises:
             Damaged: the first that is another.
         """
+        for damaged in self.damaged(epoch, most):
+            raise damaged
+
+    def damaged(self, epoch: int | None = None, most: int | None = None) -> Iterator[Damaged]:
+        """Everything that a result stands for and that is not what it recorded."""
         result = self.result(epoch)
         if result is None:
-            raise Damaged(self.at(epoch) / "result.json", "it is gone")
-        for name, recorded in result["outputs"].items():
-            path = self.at(epoch) / name
-            if most is None or not path.exists() or path.stat().st_size <= most:
-                check_sum(path, recorded)
+            yield Damaged(self.at(epoch) / "result.json", "it is gone")
+            return
+        sums: list[tuple[Path, str, int | None]] = [
+            (path, recorded, None)
+            for name, recorded in result["outputs"].items()
+            for path in [self.at(epoch) / name]
+            if most is None or not path.exists() or path.stat().st_size <= most
+        ]
         if "journal_sum" in result:
-            check_sum(self.journal, result["journal_sum"], result["journal"])
+            sums.append((self.journal, result["journal_sum"], result["journal"]))
+        for path, recorded, length in sums:
+            try:
+                check_sum(path, recorded, length)
+            except Damaged as damaged:
+                yield damaged
 
     def sound(self, epoch: int | None = None, most: int | None = None) -> bool:
         """Whether `check` finds nothing; what it finds is noted."""
@@ -135,12 +148,16 @@ class JobFolder:
             self.check()
         return self.path
 
-    def pictures(self) -> list[Path]:
-        """The sample grids, without those that are not what was drawn, which are noted."""
+    def picture_sums(self) -> dict[str, str]:
+        """Digests of the sample grids, as the checkpoints recorded them, by file name."""
         recorded: dict[str, str] = {}
         for epoch in self.checkpoints():
             recorded |= (self.result(epoch) or {}).get("pictures", {})
-        found = []
+        return recorded
+
+    def pictures(self) -> list[Path]:
+        """The sample grids, without those that are not what was drawn, which are noted."""
+        recorded, found = self.picture_sums(), []
         for path in sorted(self.samples.glob("*.png")):
             try:
                 if path.name in recorded:

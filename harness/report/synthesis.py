@@ -49,7 +49,8 @@ def make_synthesis(data: ReportData, budget: PictureBudget) -> Synthesis:
         if not values:
             continue
         lines.append(_line(f"{replicate.seed}", values))
-        sheet = synthetic_pairs(folder.path / "store", COLUMNS) if len(lines) <= MOST_ROWS else None
+        drawn = len(lines) <= MOST_ROWS
+        sheet = synthetic_pairs(folder.verified() / "store", COLUMNS) if drawn else None
         if sheet is not None:
             words = f"Synthetic, replicate {replicate.seed}"
             pictures.append(budget.image(sheet, words, words, most=40_000))

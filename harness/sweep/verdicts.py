@@ -121,7 +121,7 @@ def sweep_verdicts(work: WorkFolder, plan: SweepPlan, sampler: str) -> Verdicts 
         (agreeing, len(several)),
         caution,
         _sentence(plan.stage, rows, agreeing, len(several)),
-        max(int(seed.result["finished"] * 1000) for _, seed in plan.seeds() if seed.result),
+        max((int(s.result["finished"] * 1000) for _, s in plan.seeds() if s.result), default=0),
     )
 
 

@@ -140,6 +140,25 @@ def test_what_cannot_ends_in_a_sentence(whole: Path, tmp_path: Path) -> None:
             assert words in said, f"{name}, {command}: {said}"
 
 
+def test_a_look_at_the_folder_lists_what_is_damaged_and_nothing_else(
+    whole: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(whole, work)
+    assert run_cli("doctor", work).code == 0
+    picture = next(name for name in kinds(whole) if "mask-stage/D/samples" in name)
+    # A result that cannot be read says nothing of its files.
+    lone = [f"jobs/{name}" for name in REPAIRED if not name.endswith("N/result.json")]
+    names = [*lone, *SAID, picture]
+    for name in names:
+        whole_file = name.endswith((".db", "spec.json"))
+        damage(work / kinds(whole)[name], "half" if whole_file else "bit")
+    answer = run_cli("doctor", work, "--json")
+    assert answer.code == 3
+    listed = {entry["path"] for entry in answer.json["damaged"]}
+    assert listed == {str(kinds(whole)[name]) for name in names}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("how", ["empty", "half", "garbage", "bit"])

@@ -170,7 +170,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "mask.optimiser.beta2": (0.99, MASK),
     "mask.schedule.epochs": (200, MASK_LENGTH),  # not the lineage: its rate is constant
     "mask.augmentation.rotation_deg": (10.0, MASK),
-    "mask.augmentation.flip": (False, MASK),
+    "mask.augmentation.flip": (True, MASK),
     "mask.augmentation.zoom": ([0.8, 1.2], MASK),
     "mask.augmentation.probability": (0.4, MASK),
     "mask.augmentation.legacy_rotation": (True, MASK),
