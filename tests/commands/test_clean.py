@@ -88,6 +88,7 @@ def test_an_opening_of_other_weights_says_nothing(work: WorkFolder) -> None:
 
 def test_a_training_that_somebody_went_on_with_keeps_its_state(work: WorkFolder) -> None:
     """It was stopped in epoch 6, of more than the comparison needed."""
+    work.job(STAGE).journal.touch()
     mark_covered(work.job(STAGE).path, 0, 5)
     assert [rest["files"] for rest in clean(work.root)["rests"]] == [[str(state(work, SEGMENTER))]]
 

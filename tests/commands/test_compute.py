@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from harness.base.errors import EnvironmentFault, OutOfMemory
-from harness.base.files import read_json, write_json
+from harness.base.files import read_json, read_record, write_json, write_record
 from harness.commands.compute import resolve_compute, resolve_here
 from harness.commands.costs.step_timing import faster, within_memory
 from harness.config.experiment import Experiment
@@ -66,9 +66,9 @@ def test_a_network_is_timed_once_when_it_is_wanted_and_the_choice_stays(tmp_path
     file = tmp_path / "resolved.json"
     asked = resolve_compute(AUTO, tmp_path)["precision"]
     assert not len(asked), "nothing is timed that no job asks for"
-    assert read_json(file)["precision"] == {}
+    assert read_record(file)["precision"] == {}
     first = {section: asked[section] for section in ("mask", "segmentation")}
-    frozen = read_json(file)
+    frozen = read_record(file)
     assert [key.split()[0] for key in frozen["precision"]] == list(first) == list(asked)
     for timed in frozen["precision"].values():
         assert timed["precision"] in PRECISIONS
@@ -77,14 +77,14 @@ def test_a_network_is_timed_once_when_it_is_wanted_and_the_choice_stays(tmp_path
     other = {"float32": "bfloat16", "bfloat16": "float32"}
     for timed in frozen["precision"].values():
         timed["precision"] = other[timed["precision"]]
-    write_json(file, frozen)
+    write_record(file, frozen)
     again = resolve_compute(AUTO, tmp_path)["precision"]
     assert dict(again) == {section: other[word] for section, word in first.items()}
-    assert read_json(file) == frozen, "nothing is timed again"
+    assert read_record(file) == frozen, "nothing is timed again"
 
     smaller = with_(AUTO, "mask", batch_size=3)
     assert resolve_compute(smaller, tmp_path)["precision"]["mask"] in PRECISIONS
-    more = read_json(file)["precision"]
+    more = read_record(file)["precision"]
     assert len(more) == 3, "other settings, timed anew"
     assert {key: more[key] for key in frozen["precision"]} == frozen["precision"]
 

@@ -324,12 +324,15 @@ def test_a_finished_comparison_is_gathered_with_its_table(work: Work) -> None:
     plan = compare(work, session)
     for (arm, seed), spec in plan.tests.items():
         gain = 0.01 if arm == "traditional+gan" else 0.0
-        path = session.work.job(spec).path / "scores.csv"
+        job = session.work.job(spec)
+        path, result = job.path / "scores.csv", job.result()
+        assert result is not None
         path.write_text(
             f"patient,patient_digest,structure,{','.join(MEASURES)}\n"
             f"pt_5,aa,parotid_left,{0.5}{',' * (len(MEASURES) - 1)}\n"
             f"pt_5,aa,mean,{0.25 + gain + seed / 10_000}{',' * (len(MEASURES) - 1)}\n"
         )
+        job.finish([path], result["values"], result["inputs"], result["cost"], {})
     data = gather(work.session())
     assert data.comparison is not None
     assert data.comparison.finished
