@@ -16,6 +16,8 @@ jobs/<kind>/<digest>/
 
 from __future__ import annotations
 
+import errno
+import os
 import platform
 import shutil
 import sys
@@ -32,6 +34,8 @@ from harness.jobs.spec import Input, Spec
 
 FORMAT = 2
 """Of what this page describes; folders without a number have the first one."""
+PARTS = ("jobs", "experiments", "studies", "patient-index")
+"""Folders in which commands look for what is there."""
 LEFTOVERS = (".*.tmp", ".part.*")
 """Names of what a writer had not finished (`base.files`)."""
 
@@ -191,7 +195,12 @@ class WorkFolder:
 
         Raises:
             ConfigError: it is one, or somebody else's.
+            PermissionError: a part of it is somebody's who lets nobody look, so that it would seem
+                to be empty.
         """
+        for part in [*map(self.root.joinpath, PARTS), *self.jobs.glob("*")]:
+            if part.exists() and not os.access(part, os.R_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(part))
         known = self._format.exists()
         try:
             number = read_json(self._format)["format"] if known else 1
