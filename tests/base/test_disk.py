@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from factories.disk import fill_inodes, mounted
 
 from harness.base.console import run_guarded
 from harness.base.disk import DiskFull, as_full, free_bytes, full_words, is_full
@@ -22,55 +23,28 @@ Mount = Callable[..., Path]
 
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Mount]:
-    """A disk of its own, in memory; skips where none can be mounted."""
-    made: list[Path] = []
-
-    def mounted(*options: str) -> Path:
-        path = tmp_path / "disk"
-        path.mkdir()
-        command = [
-            "mount",
-            "-t",
-            "tmpfs",
-            "-o",
-            ",".join(["size=4m", *options]),
-            "tmpfs",
-            str(path),
-        ]
-        if subprocess.run(command, capture_output=True).returncode:
-            pytest.skip(f"a disk with {options} could not be mounted")
-        made.append(path)
-        return path
-
-    yield mounted
-    for path in made:
-        subprocess.run(["umount", "-l", str(path)], check=True)
-
-
-def fill_inodes(disk: Path) -> None:
-    with contextlib.suppress(OSError):
-        for number in range(1000):
-            (disk / str(number)).touch()
-    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
-        (disk / "one more").touch()
+    with contextlib.ExitStack() as disks:
+        yield lambda *options: disks.enter_context(mounted(tmp_path / "disk", *options))
 
 
 def test_a_disk_without_inodes_is_full(mount: Mount, capsys: pytest.CaptureFixture[str]) -> None:
     disk = mount("nr_inodes=20")
     assert free_bytes(disk) > 3_000_000
     fill_inodes(disk)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+        (disk / "one more").touch()
     assert os.statvfs(disk).f_bavail > 900
     assert free_bytes(disk) == 0
     assert run_guarded(lambda: write_text(disk / "a.txt", "words")) == 3
     said = capsys.readouterr().err
     assert said.startswith(f"error: the disk of '{disk}/.a.txt.")
     assert said.endswith(
-        ".tmp' must be free to hold more files, but got 'No space left on device': 4.2 MB are "
+        ".tmp' must be free to hold more files, but got 'No space left on device': 67.1 MB are "
         f"free, but no inode; delete files, however small{KEPT}"
     )
     assert full_words(disk, 10) == (
         f"the disk of '{disk}' must be free to hold more files, but got 'No space left on device': "
-        "4.2 MB are free, but no inode; delete files, however small"
+        "67.1 MB are free, but no inode; delete files, however small"
     )
     # A library's own error for it, which has no number.
     assert isinstance(as_full(RuntimeError("no"), disk / "a", disk / "b"), DiskFull)
@@ -82,7 +56,7 @@ def test_a_disk_without_inodes_is_full(mount: Mount, capsys: pytest.CaptureFixtu
 def test_a_disk_without_bytes_is_full_as_ever(
     mount: Mount, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    disk = mount()
+    disk = mount("size=4m")
     assert run_guarded(lambda: write_text(disk / "a.txt", "words" * 1_000_000)) == 3
     assert capsys.readouterr().err == (
         f"error: the disk of '{disk}/a.txt' must be writable and have room, but got 'No space left "
