@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from typing import Any
 
+from harness.base.denied import denied_words
 from harness.base.text import meant
 
 EXTRA = "; leave it out, or quote a value that has blanks in it"
@@ -34,11 +37,14 @@ def usage_sentence(error: Any) -> str:
     command = context.command_path if context is not None else "harness"
     look = f"; type {command} --help"
     unknown = re.match(r"No such command '(.*?)'", said)
+    closed = re.search(r"(?i)(?:path|file|directory) '(.*)' is not (?:read|writ)able", said)
     extra = re.search(r"unexpected extra argument\(?s?\)? \((.*)\)", said)
     if unknown is not None:
         names = list(context.command.commands)
         hint = meant(unknown[1], names, look)
         return f"a command must be one of: {', '.join(names)}; but got '{unknown[1]}'{hint}"
+    if closed is not None:
+        return denied_words(PermissionError(errno.EACCES, os.strerror(errno.EACCES), closed[1]))
     if kind == "NoSuchOption":
         known = [name for param in context.command.get_params(context) for name in param.opts]
         hint = meant(error.option_name, known, look)

@@ -18,7 +18,9 @@ jobs/<kind>/<digest>/
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
+import os
 import platform
 import shutil
 import sys
@@ -51,6 +53,8 @@ FORMAT = 2
 SMALL = 4_000_000
 """Bytes. Commands read outputs up to this size, tables and pictures; larger ones are read by jobs
 alone, which check their inputs themselves."""
+PARTS = ("jobs", "experiments", "studies", "patient-index")
+"""Folders in which commands look for what is there."""
 LEFTOVERS = (".*.tmp", ".part.*")
 """Names of what a writer had not finished (`base.files`)."""
 
@@ -387,7 +391,12 @@ class WorkFolder:
 
         Raises:
             ConfigError: it is one, or somebody else's.
+            PermissionError: a part of it is somebody's who lets nobody look, so that it would seem
+                to be empty.
         """
+        for part in [*map(self.root.joinpath, PARTS), *self.jobs.glob("*")]:
+            if part.exists() and not os.access(part, os.R_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(part))
         known = self._format.exists()
         try:
             number = read_json(self._format)["format"] if known else 1

@@ -244,6 +244,13 @@ def raising(error: BaseException) -> Callable[[], int | None]:
             "error: the disk must be writable and have room, but got 'No space left on device'; "
             "finished work is kept: once it is, repeat the command\n",
         ),
+        (
+            OSError(errno.EDQUOT, "Disk quota exceeded", "/w/a"),
+            3,
+            "error: your quota on the disk of '/w/a' must be free enough, but got 'Disk quota "
+            "exceeded'; delete files of yours, or have it raised; finished work is kept: once it "
+            "is, repeat the command\n",
+        ),
     ],
 )
 def test_errors_become_a_line_and_an_exit_code(

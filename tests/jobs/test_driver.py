@@ -115,7 +115,7 @@ def mask_plan(tiny: Tiny, specs: list[Spec], epoch: int) -> Callable[[JobGraph],
     return plan
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_with_the_state_saved(number: signal.Signals, tmp_path: Path) -> None:
     tiny = Tiny(tmp_path)
     spec, waiting = tiny.mask(), tiny.mask(1)
@@ -210,8 +210,11 @@ def test_a_job_whose_workers_keep_dying_is_given_up(tmp_path: Path) -> None:
     assert said.getvalue().count("goes on from its saved state") == 2
 
 
-def test_a_worker_told_to_leave_stops_the_others_too(tmp_path: Path) -> None:
-    """Somebody else's SIGTERM to one worker: the command stops, all states are saved."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_worker_told_to_leave_stops_the_others_too(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """Somebody else's signal to one worker: the command stops, all states are saved."""
     tiny = Tiny(tmp_path)
     specs = [tiny.mask(0), tiny.mask(1)]
     journals = [tiny.work.job(spec).journal for spec in specs]
@@ -219,7 +222,7 @@ def test_a_worker_told_to_leave_stops_the_others_too(tmp_path: Path) -> None:
     def tell_one() -> None:
         while not all(j.exists() and j.stat().st_size for j in journals):
             time.sleep(0.01)
-        workers()[0].terminate()
+        workers()[0].send_signal(number)
 
     thread = threading.Thread(target=tell_one)
     thread.start()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import io
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from factories.disk import fill_inodes, mounted
 from factories.jobs import breaks, runs, text
 
 from harness.base.console import Console
@@ -107,3 +110,24 @@ def test_pauses_grow_to_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pauses == [1, 2, 4, 8, 16, 32, LONGEST_WAIT_S, LONGEST_WAIT_S, LONGEST_WAIT_S]
     outage.worked()
     assert outage.failed(AWAY) == 1
+
+
+def test_a_job_waits_until_the_disk_takes_files_again(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "nr_inodes=60") as disk:
+        (disk / "work").mkdir()
+        fill_inodes(disk)
+        made, said = driver(disk / "work")
+
+        def free() -> None:
+            while "no inode" not in said.getvalue():
+                time.sleep(0.01)
+            for number in range(20):
+                (disk / str(number)).unlink()
+
+        helper = threading.Thread(target=free)
+        helper.start()
+        found = made.drive(lambda graph: graph.need(text("words"), label="the job"))
+        helper.join()
+    assert found is not None
+    assert said.getvalue().count(BACK) == 1
+    assert f"the disk of '{disk / 'work'}' must be free to hold more files" in said.getvalue()

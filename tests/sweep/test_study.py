@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -80,6 +82,20 @@ def params(trials: Sequence[Trial]) -> list[dict[str, Any]]:
 def dashboard_of(folder: Path) -> optuna.Study:
     (name,) = optuna.get_all_study_names(f"sqlite:///{folder / 'mask.db'}")
     return optuna.load_study(study_name=name, storage=f"sqlite:///{folder / 'mask.db'}")
+
+
+@pytest.mark.parametrize("name", ["w?x", "w?mode=ro", "w#x", "w%20x", "w ü'\"\\", "%(here)s"])
+def test_its_folder_may_be_called_anything(folder: Path, name: str) -> None:
+    for new in (True, False):  # made there, and found there
+        opened = Study(
+            folder / name / "mask.db", "mask", SweepConfig(), settings(2), "b"
+        )  # fmt: skip
+        assert [trial.number for trial in opened.trials()] == ([] if new else [0, 1])
+        if new:
+            opened.ask_wave()
+    assert [path.name for path in folder.iterdir()] == [name]
+    with contextlib.closing(sqlite3.connect(folder / name / "mask.db")) as database:
+        assert database.execute("SELECT count(*) FROM trials").fetchone() == (2,)
 
 
 def test_dashboards_call_the_objectives_by_their_titles(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -10,10 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from harness.base.sqlite_url import sqlite_url
 from sqlalchemy import make_url
 
 from harness.base.errors import ConfigError, EnvironmentFault
 from harness.jobs.identity import folder_identity
+from harness.tracking.run_index import ensure_experiment
 from harness.tracking.store import (
     MlflowStore,
     masked,
@@ -36,6 +39,49 @@ def test_a_relative_work_folder_is_made_absolute(
     monkeypatch.chdir(tmp_path)
     assert resolve(Path("work"), None) == resolve(tmp_path / "work", None)
     assert resolve(Path("work"), "sqlite:///here.db").database == tmp_path / "here.db"
+
+
+NAMES = (
+    *("w?x", "w?mode=ro", "w#x", "w%20x", "w%3Fx", "50%", "w x", "wü漢", "w'x", 'w"x', "w&x"),
+    *("w@h", "w;x", "w\\x", "w+x", "{x}", "w\nx", "w:x", "%(here)s", "[w]", "~", "file:x"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_work_folder_may_be_called_anything(workdir: Path, tmp_path: Path, name: str) -> None:
+    workdir = workdir.rename(tmp_path / name)
+    client = open_client(resolve(workdir, None))
+    run = client.create_run(ensure_experiment(client, resolve(workdir, None), "demo")).info.run_id
+    client.log_text(run, "words", "a.txt")
+    assert [path.read_text() for path in workdir.rglob("a.txt")] == ["words"]
+    with sqlite3.connect(workdir / "mlflow" / "mlflow.db") as connection:
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_new_database_is_made_in_it_too(tmp_path: Path) -> None:
+    open_client(resolve(tmp_path / "w?x%20", None))
+    assert [path.name for path in tmp_path.iterdir()] == ["w?x%20"]
+    assert (tmp_path / "w?x%20" / "mlflow" / "mlflow.db").stat().st_size > 100_000
+
+
+def test_a_name_that_is_no_unicode_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault) as error:
+        sqlite_url(tmp_path / os.fsdecode(b"w\xff"))
+    assert str(error.value) == (
+        f"the path of a database must be one that its URL can hold, but got '{tmp_path}/w\\udcff'; "
+        "rename the folder to letters, digits, '-' and '_'"
+    )
+
+
+def test_a_file_of_ones_own_is_named_as_urls_are(tmp_path: Path) -> None:
+    assert resolve(tmp_path, "sqlite:////a%3Fb/c d.db").database == Path("/a?b/c d.db")
+    with pytest.raises(ConfigError) as error:
+        resolve(tmp_path, "sqlite:////a?b/c.db")
+    assert str(error.value) == (
+        "tracking.uri must name a sqlite file and no more, but got 'sqlite:////a?b/c.db'; where "
+        "'?' belongs to its path, write %3F"
+    )
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
