@@ -59,6 +59,7 @@ ONLY_PARSED = {
         "needs two observers' masks; tests/commands/test_decide_observer.py"
     ),
     "report EXPERIMENT --open": "opens a browser; tests/commands/test_browser.py",
+    "doctor harness-work": "needs a run; tests/e2e/test_damage.py",
     "ui EXPERIMENT": "serves until Ctrl-C; tests/tracking/test_ui.py",
     "--install-completion": "writes to the shell's start-up file; tests/cli/test_help.py completes",
 }
