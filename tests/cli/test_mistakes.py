@@ -97,7 +97,7 @@ MISTAKES: list[tuple[list[str], str]] = [
         "'processes'?",
     ),
     (
-        ["collapse", "tiny.yaml", "--address", "auto"],
+        ["sweep", "tiny.yaml", "--address", "auto"],
         "--address is that of a Ray cluster and needs --engine ray, but got --engine processes; "
         "add --engine ray, or leave --address out",
     ),
