@@ -243,6 +243,8 @@ def check_sum(path: Path, recorded: str, length: int | None = None) -> None:
             raise Damaged(path, CHANGED)
     except FileNotFoundError as error:
         raise Damaged(path, "it is gone") from error
+    except IsADirectoryError as error:
+        raise Damaged(path, CHANGED) from error
 
 
 def canonical_json(value: Any) -> str:

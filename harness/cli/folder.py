@@ -51,7 +51,7 @@ def doctor(
     workdir: Workdir = DEFAULT_WORKDIR,
     json: Json = False,
 ) -> None:
-    """Is this machine ready? Or, of a work folder: is every file what was written?
+    """Look whether this machine is ready, or a work folder undamaged.
 
     Looks at GPU, memory, disk, packages, weights; every line is ok, a warning with what to do, or a
     fault. `harness doctor WORKDIR` reads all files of a work folder instead and lists those that

@@ -6,8 +6,10 @@ import shutil
 import stat
 from pathlib import Path
 
+import pytest
 from factories.cli import run_cli
 
+from harness.base.errors import EnvironmentFault
 from harness.base.files import read_json
 
 
@@ -34,12 +36,16 @@ def test_a_command_notes_its_end_and_its_jobs(
 
 
 def test_a_command_that_broke_off_says_how_to_go_on(
-    here: Path, experiment: str, prepared: Path
+    here: Path, experiment: str, prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A comparison whose pairs are gone from the disk: its jobs fail, with their reason."""
+    """A comparison in surroundings in which nothing can be trained: its jobs fail, with the
+    reason."""
     shutil.copytree(prepared, here / "harness-work", dirs_exist_ok=True)
-    (pairs,) = (here / "harness-work" / "jobs").glob("prepare/*/store/masks.npy")
-    pairs.unlink()
+
+    def faulty(_: object) -> None:
+        raise EnvironmentFault("no device")
+
+    monkeypatch.setattr("harness.work.train.segmenter.train_segmenter", faulty)
     words = ["compare", experiment, "-s", "replicates.count=1", "--engine", "inline"]
     words += ["-s", "arms=[none,traditional]", "-s", "decision.candidate=traditional"]
     words += ["-s", "decision.baseline=none", "-s", "decision.secondary=[]"]

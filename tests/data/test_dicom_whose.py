@@ -276,7 +276,7 @@ def test_a_region_may_be_called_as_a_file_is(root: Path) -> None:
         roi.ReferencedFrameOfReferenceUID = ELSEWHERE
     save(dataset, root / "rs.dcm")
     [entry] = inspect_folder(root, workdir=root.parent / "none")["used"]
-    assert "left out: 'file 2', 'file 999', 'x' file 999'" in entry["notes"][0]
+    assert "left out: 'file 2', 'file 999', 'x\u2019 file 999'" in entry["notes"][0]
 
 
 def test_a_set_per_organ_gives_all_organs(root: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.base.files import read_json
+from harness.base.files import read_record
 from harness.data.dicom.other_names import FILE, OtherNames, quoted
 from harness.data.dicom.usual_names import is_usual
 
@@ -29,7 +29,7 @@ def test_usual_names_stay_and_others_are_numbered_as_they_come(tmp_path: Path) -
     ]  # fmt: skip
     again = OtherNames(tmp_path / "private")
     assert again.hide(("a new one", "PTV"), ())[0] == ["other name 3", "other name 2"]
-    assert read_json(tmp_path / "private" / FILE) == {
+    assert read_record(tmp_path / "private" / FILE) == {
         "other name 1": "GTV Meier", "other name 2": "PTV", "other name 3": "a new one"
     }  # fmt: skip
 
@@ -91,7 +91,7 @@ def test_several_processes_give_each_name_one_number(tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, "-c", ENTER, str(folder), str(n)]) for n in range(3)
     ]
     assert [process.wait(120) for process in started] == [0] * 3
-    kept = read_json(folder / FILE)
+    kept = read_record(folder / FILE)
     assert len(set(kept.values())) == len(kept) == 40 + 3 * 40
     assert set(kept) == {f"other name {n}" for n in range(1, 161)}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

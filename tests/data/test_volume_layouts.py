@@ -236,7 +236,7 @@ def test_label_maps_with_names(root: Path) -> None:
     save(drawn.masks["Parotid_L"], root / "P1" / "dose.nii.gz")
     assert reason(root, images=images) == (
         "one label map must lie beside the image where data.images.labels is given, but got 0 "
-        "among 2 files; name it 'labels'"
+        "among 2 files; name it `labels`"
     )
     os.rename(root / "P1" / "anything.nii.gz", root / "P1" / "P1_labels.nii.gz")
     assert set(only(root, images=images).masks) == {"parotid_left", "parotid_right"}

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from harness.base.sqlite_url import sqlite_url
 from sqlalchemy import make_url
 
 from harness.base.errors import ConfigError, EnvironmentFault
+from harness.base.sqlite_file import sqlite_url
 from harness.jobs.identity import folder_identity
 from harness.tracking.run_index import ensure_experiment
 from harness.tracking.store import (
