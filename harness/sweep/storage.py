@@ -15,6 +15,7 @@ write that was cut is found whole, or done again.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -83,6 +84,7 @@ def open_study(
 
     Raises:
         EnvironmentFault: the server does not let us in, or a library to reach it is missing.
+        PermissionError: the file is somebody's who does not let us in.
         Outage: the server answered before, and does not now; or the file's disk is full.
     """
     import optuna
@@ -134,6 +136,8 @@ def _file(path: Path) -> optuna.storages.RDBStorage:
             sqlite_url(file), skip_compatibility_check=known, skip_table_creation=known
         )
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        if _is_denied(error):
+            raise _denied(path) from error
         if not _is_lost(error):
             raise
         raise Outage(_full(path, error)) from error
@@ -209,6 +213,8 @@ def _raise_outages(engine: Any) -> None:
             return  # the pool takes another connection
         error = context.original_exception
         if engine.dialect.name == "sqlite":
+            if _is_denied(error):
+                raise _denied(engine.url.database) from error
             if _is_lost(error):
                 raise Outage(_full(engine.url.database, error)) from error
         elif context.is_disconnect or context.connection is None or _is_lost(error):
@@ -224,6 +230,16 @@ def _full(path: Path | str | None, error: BaseException) -> str:
 def _in_statement(error: BaseException) -> bool:
     """Whether a connection was there before the error."""
     return any(getattr(e, "statement", None) for e in (error, error.__cause__))
+
+
+def _denied(path: Path | str) -> PermissionError:
+    return PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def _is_denied(error: BaseException) -> bool:
+    """Whether sqlite says that the file, or its folder, may not be read or written."""
+    name = getattr(_deepest(error), "sqlite_errorname", "")
+    return name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM"))
 
 
 def _is_lost(error: BaseException) -> bool:

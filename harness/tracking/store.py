@@ -9,6 +9,7 @@ the same folder and under a lock, and renamed when it is whole.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import re
@@ -169,6 +170,9 @@ def prepare(store: MlflowStore) -> None:
     with locked(home / ".first-use"):
         if not store.database.exists():
             _make(store, store.database)
+        elif not os.access(store.database, os.R_OK):  # MLflow would try again for minutes
+            denied = os.strerror(errno.EACCES)
+            raise PermissionError(errno.EACCES, denied, str(store.database))
         elif store.artifacts is not None:
             _follow_move(store.database, store.artifacts)
         write_json(home / "artifacts.json", {"root": str(store.artifacts)})
