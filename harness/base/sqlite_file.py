@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import sqlite3
 from pathlib import Path
 
@@ -46,7 +48,10 @@ def check_database(path: Path, then: str) -> None:
     Raises:
         Damaged: it is empty, no database, or its pages contradict each other.
         Outage: another program holds it.
+        PermissionError: this user may not read it.
     """
+    if not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     if not path.stat().st_size:
         raise Damaged(path, "it is empty", then)
     try:

@@ -15,6 +15,7 @@ write that was cut is found whole, or done again.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -87,6 +88,7 @@ def open_study(
 
     Raises:
         EnvironmentFault: the server does not let us in, or a library to reach it is missing.
+        PermissionError: the file is somebody's who does not let us in.
         Outage: the server answered before, and does not now; or the file's disk is full.
     """
     import optuna
@@ -239,8 +241,10 @@ def _raise_outages(engine: Any) -> None:
             ) from error
 
 
-def _fault(path: Path, error: BaseException) -> EnvironmentFault | None:
+def _fault(path: Path, error: BaseException) -> Exception | None:
     """What a SQLite file's error means, where it is not a fault of the program."""
+    if _is_denied(error):
+        return _denied(path)
     if _is_lost(error):
         return Outage(f"the disk of '{path}' must have room, but got '{_reason(error)}'")
     if is_locked(_deepest(error)):
@@ -253,6 +257,16 @@ def _fault(path: Path, error: BaseException) -> EnvironmentFault | None:
 def _in_statement(error: BaseException) -> bool:
     """Whether a connection was there before the error."""
     return any(getattr(e, "statement", None) for e in (error, error.__cause__))
+
+
+def _denied(path: Path | str) -> PermissionError:
+    return PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def _is_denied(error: BaseException) -> bool:
+    """Whether sqlite says that the file, or its folder, may not be read or written."""
+    name = getattr(_deepest(error), "sqlite_errorname", "")
+    return name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM"))
 
 
 def _is_lost(error: BaseException) -> bool:

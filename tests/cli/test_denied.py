@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.sweep.storage import make_database
+
 ROOT = os.geteuid() == 0
 POWERS = "-dac_override,-dac_read_search,-fowner"
 PLAIN = ["setpriv", "--bounding-set", POWERS, "--"] if ROOT else []
@@ -75,6 +77,31 @@ def test_a_part_of_the_work_folder(
     assert said.startswith(f"error: {ME} must be allowed to use '{work}")
     assert f"but got Permission denied: {whose}; ask its owner to let you in, or name " in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("studies/mask.db", ["sweep", "tiny.yaml", "--stage", "mask", "--engine", "inline"]),
+        ("mlflow/mlflow.db", ["ui", "tiny.yaml", "--port", "0"]),
+    ],
+)
+def test_a_database(
+    work: Path, closed: Callable[[Path], str], file: str, command: list[str]
+) -> None:
+    """sqlite's own words for it name no file, and MLflow tries for minutes."""
+    path = work / file
+    path.parent.mkdir(exist_ok=True)
+    if path.parent.name == "studies":
+        make_database(path)
+    else:
+        path.touch()
+    whose = closed(path)
+    code, said = typed(*command)
+    assert code == 3
+    assert said.splitlines()[-1].startswith(f"error: {ME} must be allowed to use '{path}', but got")
+    assert whose in said
+    assert "Traceback" not in said
 
 
 def test_the_experiment(here: Path, experiment: str, closed: Callable[[Path], str]) -> None:
