@@ -10,7 +10,6 @@ from pathlib import Path
 from harness.base.text import size
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 LEFT = 256 * 1024
 """Bytes that a write which failed for want of room may leave free: libraries write in pieces."""
 
@@ -28,11 +27,6 @@ class DiskFull(OSError):
 def is_full(error: BaseException) -> bool:
     """Whether an error says that a disk, or the user's share of it, has no room."""
     return isinstance(error, OSError) and error.errno in FULL
-
-
-def is_refused(error: BaseException) -> bool:
-    """Whether an error says that this user may not write there, or nobody."""
-    return isinstance(error, OSError) and error.errno in REFUSED
 
 
 def may_write(folder: Path) -> bool:

@@ -20,7 +20,7 @@ from harness.commands.costs.arms import arm_costs, arm_exposures
 from harness.commands.costs.forecast import foresee
 from harness.commands.session import Session
 from harness.inference.arm_summary import arm_means
-from harness.report.results import patient_measures
+from harness.report.results import mixed_versions, patient_measures
 
 
 def dry_run(session: Session) -> dict[str, Any]:
@@ -55,6 +55,8 @@ def run_compare(session: Session) -> dict[str, Any]:
         say(line)
     audits = audit.audit(session, compared.plan)
     (session.console.warn if compared.earlier.trouble else say)(compared.earlier.sentence)
+    if mixed := mixed_versions(session.work, compared.plan):
+        session.console.warn(mixed)
     told = (
         dose_lines(compared, rule.measured),
         contrast_lines(compared, rule),

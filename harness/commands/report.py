@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.base.disk import is_refused
+from harness.base.denied import is_denied, why
 from harness.base.errors import ConfigError
 from harness.commands.gather import gather
 from harness.commands.output_folder import unwritable
@@ -29,12 +29,12 @@ def write_page(session: Session, publish: Path | None = None) -> dict[str, Any]:
     try:
         page = write_report(data, session.home / "report")
     except OSError as error:
-        if not is_refused(error):
+        if not is_denied(error):
             raise
         if publish is None:
             raise ConfigError(
                 "the page must have a folder that can be written, but got "
-                f"'{session.home / 'report'}' ({error.strerror}); have it written to another one "
+                f"'{session.home / 'report'}' ({why(error)}); have it written to another one "
                 "by harness report --publish FOLDER"
             ) from error
     if publish is not None:

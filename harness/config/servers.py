@@ -38,6 +38,8 @@ def tracking_problem(value: Any) -> str:
     if not isinstance(value, str):
         return "tracking.uri must be text or null, but got something else (not shown)"
     scheme, there, rest = value.partition("://")
+    if scheme.lower().startswith("sqlite"):  # a file has no password; its path may hold an @
+        return ""
     of_a_database = scheme.lower().startswith(_DATABASES)
     elsewhere = _OF_DATABASES if of_a_database else _OF_MLFLOW
     return _secret_problem("tracking.uri", rest if there else value, elsewhere)

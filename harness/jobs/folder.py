@@ -55,6 +55,7 @@ SMALL = 4_000_000
 alone, which check their inputs themselves."""
 PARTS = ("jobs", "experiments", "studies", "patient-index")
 """Folders in which commands look for what is there."""
+REMAKE = "repeat the command that made it (run, sweep or compare), which makes it again"
 LEFTOVERS = (".*.tmp", ".part.*")
 """Names of what a writer had not finished (`base.files`)."""
 
@@ -106,17 +107,15 @@ class JobFolder:
         if result is None:
             yield Damaged(self.at(epoch) / "result.json", "it is gone")
             return
-        sums: list[tuple[Path, str, int | None]] = [
-            (path, recorded, None)
+        sums: list[tuple[Path, str, int | None, int | None]] = [
+            (self.at(epoch) / name, recorded, None, most)
             for name, recorded in result["outputs"].items()
-            for path in [self.at(epoch) / name]
-            if most is None or not path.exists() or path.stat().st_size <= most
         ]
         if "journal_sum" in result:
-            sums.append((self.journal, result["journal_sum"], result["journal"]))
-        for path, recorded, length in sums:
+            sums.append((self.journal, result["journal_sum"], result["journal"], None))
+        for recorded in sums:
             try:
-                check_sum(path, recorded, length)
+                check_sum(*recorded)
             except Damaged as damaged:
                 yield damaged
 
@@ -289,7 +288,7 @@ class JobFolder:
         if journal_length:
             result["journal_sum"] = sha256_file(self.journal, journal_length)
         if epoch is not None:
-            drawn = [p for p in self.samples.glob("*.png") if _epoch_of(p) <= epoch]
+            drawn = [p for p in self.samples.glob("*.png") if epoch_of(p) <= epoch]
             result["pictures"] = {path.name: sha256_file(path) for path in sorted(drawn)}
         return write_record(home / "result.json", result)
 
@@ -318,9 +317,6 @@ class JobFolder:
             (self.path / name).unlink(missing_ok=True)
 
 
-REMAKE = "repeat the command that made it (run, sweep or compare), which makes it again"
-
-
 def _named(digest: str, read: Callable[[], Any]) -> Spec | None:
     """The spec that is read, if its digest is this one."""
     try:
@@ -339,7 +335,8 @@ def _for_a_command() -> Iterator[None]:
         raise Damaged(damaged.path, damaged.why, REMAKE) from damaged
 
 
-def _epoch_of(picture: Path) -> float:
+def epoch_of(picture: Path) -> float:
+    """The epoch of a sample grid, by its name; infinity where that has none."""
     number = picture.stem.rpartition("-")[2]
     return int(number) if number.isdigit() else math.inf
 

@@ -32,9 +32,13 @@ class Work:
         """What requests come to, each done from its beginning."""
         found = cls()
         for request in requests:
-            found.jobs[request.spec.kind] += 1
-            found.units[request.spec.kind] += units_after(request, first_epoch(request))
+            found.add(request)
         return found
+
+    def add(self, request: Request, times: int = 1) -> None:
+        """Count a request in; -1 time takes it back."""
+        self.jobs[request.spec.kind] += times
+        self.units[request.spec.kind] += times * units_after(request, first_epoch(request))
 
 
 def first_epoch(request: Request) -> int:
@@ -80,6 +84,7 @@ class Forecast:
     workers: int = 1
     expected: Work = field(default_factory=Work)
     _asked: dict[str, Request] = field(default_factory=dict)
+    _work: Work = field(default_factory=Work)
     _open: dict[str, tuple[Request, int]] = field(default_factory=dict)
     _took: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
@@ -95,8 +100,14 @@ class Forecast:
     ) -> None:
         """Take in a planning pass: what was asked for, and what of it is not there yet."""
         for request in requests:
-            self._asked[request.spec.digest] = request
-            self._open.pop(request.spec.digest, None)
+            digest = request.spec.digest
+            known = self._asked.get(digest)
+            if known is not request:
+                self._asked[digest] = request
+                self._work.add(request)
+                if known is not None:
+                    self._work.add(known, -1)
+            self._open.pop(digest, None)
         for request in pending:
             lacking = missing(work, request)
             there = [epoch for epoch in request.epochs if epoch not in lacking]
@@ -113,20 +124,19 @@ class Forecast:
 
     def counts(self) -> tuple[int, int]:
         """Jobs that are done, and jobs in all."""
-        in_all = Work.of(self._asked.values()).jobs | self.expected.jobs
+        in_all = self._work.jobs | self.expected.jobs
         return len(self._asked) - len(self._open), sum(in_all.values())
 
     def left(self, running: Sequence[UnderWay]) -> float | None:
         """Seconds to the end; None where nothing is known of the pace."""
         pace = self._pace(running)
         at = {job.request.spec.digest: job.epoch for job in running}
-        units, asked = Counter[str](), Work.of(self._asked.values()).units
-        longest = 0.0
+        units, longest = Counter[str](), 0.0
         for digest, (request, epoch) in self._open.items():
             kind, more = request.spec.kind, units_after(request, max(epoch, at.get(digest, 0)))
             units[kind] += more
             longest = max(longest, more * pace.get(kind, 0.0))
-        units += self.expected.units - asked
+        units += self.expected.units - self._work.units
         trainings = {k: n for k, n in self.expected.jobs.items() if KINDS.get(k).training and n}
         whole = [self.expected.units[k] / n * pace[k] for k, n in trainings.items() if k in pace]
         if not pace:

@@ -31,6 +31,7 @@ class JobGraph:
         self.pictures = pictures
         self._runtime = dict(runtime or {})
         self._wanted: dict[str, Request] = {}
+        self._there: dict[str, Request] = {}
 
     def need(
         self, spec: Spec, epoch: int | None = None, label: str = "", branch: bool = False
@@ -60,13 +61,37 @@ class JobGraph:
     def folder(self, spec: Spec) -> JobFolder:
         return self.work.job(spec)
 
+    def part(self) -> JobGraph:
+        """A graph for a part of a plan, to be kept for later passes once all of it is there."""
+        return JobGraph(self.work, self._runtime, self.pictures)
+
+    def take(self, part: JobGraph, there: bool) -> None:
+        """Ask for what a part asked for.
+
+        Args:
+            there: an earlier pass of this process found all of it, and it is not looked at again.
+        """
+        for digest, request in part._wanted.items():
+            known = self._wanted.get(digest)
+            if known is not None and known.covers(request):
+                continue
+            self._wanted[digest] = known.merged(request) if known else request
+            if there and known is None:
+                self._there[digest] = request
+
+    def _missing(self, request: Request) -> list[int | None]:
+        """What of a request is missing; nothing where a part that is there asked for the same."""
+        if self._there.get(request.spec.digest) is request:
+            return []
+        return missing(self.work, request)
+
     def wanted(self) -> list[Request]:
         """Everything this pass asked for, finished or not."""
         return list(self._wanted.values())
 
     def pending(self) -> list[Request]:
         """What was asked for and has no valid result, and what it needs of which that is so."""
-        left = [request for request in self._wanted.values() if missing(self.work, request)]
+        left = [request for request in self._wanted.values() if self._missing(request)]
         ahead = left
         while ahead:
             ahead = [lost for request in ahead for lost in self._lost_inputs(request.spec)]
@@ -77,22 +102,22 @@ class JobGraph:
         """Inputs that were there once, have no valid result now, and were asked for by nobody."""
         lost = []
         for reference in spec.inputs.values():
-            known = self._wanted.get(reference.digest)
             epochs = () if reference.epoch is None else (reference.epoch,)
+            known = self._wanted.get(reference.digest)
             folder = self.work.job(reference)
-            if known is None and folder.path.exists():
-                known = Request(folder.spec(), (), self.pictures, self._runtime, reference.kind)
-            if known is None or finished(self.work, known.spec, reference.epoch) is not None:
+            if {*epochs} <= {*known.epochs} if known else not folder.path.exists():
                 continue
-            if reference.digest not in self._wanted or not {*epochs} <= {*known.epochs}:
-                more = Request(known.spec, epochs, self.pictures, self._runtime, known.label)
-                self._wanted[reference.digest] = known.merged(more)
-                lost.append(self._wanted[reference.digest])
+            asked = known.spec if known else folder.spec()
+            label = known.label if known else reference.kind
+            wish = Request(asked, epochs, self.pictures, self._runtime, label)
+            if missing(self.work, wish):
+                lost.append(known.merged(wish) if known else wish)
+                self._wanted[reference.digest] = lost[-1]
         return lost
 
     def ready(self) -> list[Request]:
         """Pending requests whose inputs all have results that are not to be made again."""
-        left = {digest: missing(self.work, r) for digest, r in self._wanted.items()}
+        left = {digest: self._missing(request) for digest, request in self._wanted.items()}
         absent = {
             self._wanted[d].spec.done(epoch) for d, epochs in left.items() for epoch in epochs
         }

@@ -32,7 +32,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.base.disk import is_refused
+from harness.base.denied import is_denied, why
 from harness.base.errors import EnvironmentFault, Lost
 from harness.base.files import atomic, locked
 from harness.base.owned import owning
@@ -215,11 +215,11 @@ def lease(path: Path, what: str) -> Iterator[Lease]:
                 )
             held = Lease(path, what)
     except OSError as error:
-        if not is_refused(error):
+        if not is_denied(error):
             raise
         raise EnvironmentFault(
             f"{what} must be in a folder that can be written, but got '{path.parent}' "
-            f"({error.strerror}); name another --workdir, or have this one's owner do it"
+            f"({why(error)}); name another --workdir, or have this one's owner do it"
         ) from error
     ended = threading.Event()
     keeper = threading.Thread(target=held.refresh, args=(ended,), daemon=True)

@@ -4,8 +4,8 @@ experiments/<name>/planned.json
     owner      the command's process, as leases name it
     command    its name, e.g. "run"
     jobs       what it asked for so far: kind, digest, epochs, label
-    foreseen   jobs in all, and when they will be done (seconds since 1970), as of the last job that
-               ended; null where nobody can tell
+    foreseen   jobs in all, and when they will be done (seconds since 1970), as of one of the
+               last jobs that ended; null where nobody can tell
     ended      seconds since 1970; null while it runs, and where it stopped or was killed
     refused    whether it ended with a user's error, which it said
 """
@@ -23,6 +23,8 @@ from harness.jobs.lease import me
 from harness.jobs.spec import Request
 
 FILE = "planned.json"
+SHARE = 1 / 100
+"""Of the driver's time, that noting nothing but when a command will end may take."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Planned:
     ended: float | None = None
     foreseen: tuple[int, float] | None = None
     refused: bool = False
+    _due: float = 0.0
 
     @classmethod
     def read(cls, folder: Path) -> Planned | None:
@@ -62,17 +65,21 @@ class Planned:
         return cls(folder, note["command"], note["owner"], jobs, note["ended"], foreseen, refused)
 
     def add(self, requests: Iterable[Request], foreseen: tuple[int, float] | None = None) -> None:
-        """Note what a planning pass asked for, and how many jobs until when are foreseen."""
-        jobs = dict(self.jobs)
+        """Note what a planning pass asked for, and how many jobs until when are foreseen; where
+        that alone is new, now and then."""
+        new = {}
         for request in requests:
-            digest = request.spec.digest
+            digest, label = request.spec.digest, request.label or request.spec.kind
             known = self.jobs.get(digest)
+            if known and known.label == label and {*request.epochs} <= {*known.epochs}:
+                continue
             epochs = tuple(sorted({*request.epochs, *(known.epochs if known else ())}))
-            label = request.label or request.spec.kind
-            jobs[digest] = PlannedJob(request.spec.kind, digest, epochs, label)
-        if jobs != self.jobs or foreseen is not None:
+            new[digest] = PlannedJob(request.spec.kind, digest, epochs, label)
+        if new or (foreseen is not None and time.monotonic() >= self._due):
             self.foreseen = foreseen
-            self._write(jobs, None)
+            began = time.monotonic()
+            self._write({**self.jobs, **new}, None)
+            self._due = time.monotonic() + (time.monotonic() - began) / SHARE
 
     def end(self) -> None:
         """Note that the command came to its end."""

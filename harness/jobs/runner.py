@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.base import damage
+from harness.base.denied import denied_words, is_denied
 from harness.base.disk import DiskFull, is_full
 from harness.base.errors import (
     Damaged,
@@ -118,6 +119,8 @@ def _attempt(request: Request, work: WorkFolder, stop: Callable[[], bool], fresh
     except Exception as error:
         if is_full(error):
             raise  # nothing can be stored; the driver waits for room
+        if isinstance(error, OSError) and is_denied(error):
+            return _failed(folder, EnvironmentFault(denied_words(error)))
         refused = explain(error, context)
         if isinstance(refused, OutOfMemory) and not fresh:
             return Outcome("crowded", "refused memory; a new worker tries again", spent=True)

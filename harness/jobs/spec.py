@@ -136,6 +136,14 @@ class Request:
         pictures = max(self.pictures, other.pictures)
         return Request(self.spec, epochs, pictures, self.runtime, self.label, branches)
 
+    def covers(self, other: Request) -> bool:
+        """Whether `merged` with another wish for the same job is no other wish."""
+        return (
+            {*other.epochs} <= {*self.epochs}
+            and {*other.branches} <= {*self.branches}
+            and other.pictures <= self.pictures
+        )
+
     def to_dict(self) -> dict[str, Any]:
         return {**vars(self), "spec": self.spec.to_dict()}
 

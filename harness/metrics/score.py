@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 
@@ -44,9 +45,10 @@ def undefined(reason: str, n: int, units: str = "images") -> Score:
 def share_interval(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson's interval of a share of n, at least 1, independent trials, in [0, 1].
 
-    Unlike mean +- 2 standard errors it has a width at 0 and at n successes.
+    Unlike mean +- 2 standard errors it has a width at 0 and at n successes. Equals scipy.stats'
+    `binomtest(successes, n).proportion_ci(level, "wilson")`, whose import takes half a second.
     """
-    from scipy.stats import binomtest
-
-    ends = binomtest(successes, n).proportion_ci(level, method="wilson")
-    return float(ends.low), float(ends.high)
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    middle = (successes + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * math.sqrt(successes * (n - successes) / n + z**2 / 4)
+    return (middle - half if successes else 0.0), (middle + half if successes < n else 1.0)

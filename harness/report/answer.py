@@ -28,7 +28,7 @@ from harness.jobs.folder import WorkFolder
 from harness.report.contrasts import Beside, make_contrasts
 from harness.report.data import ReportData
 from harness.report.picture_budget import Picture, PictureBudget
-from harness.report.results import converged
+from harness.report.results import converged, mixed_versions
 
 EXTENDED = "extended after opening: no verdict"
 SHORT_PATH = "shows the path, too short to conclude"
@@ -96,6 +96,7 @@ def make_answer(data: ReportData, budget: PictureBudget) -> Answer:
     beside = make_contrasts(data, first, budget)
     notes += [data.earlier.sentence] if data.earlier is not None else []
     notes += filter(None, [looked_at_words(data.comparison.looked_at)])
+    notes += filter(None, [mixed_versions(data.work, data.comparison)])
     views = [_view(data, effect, budget) for effect in ordered]
     return Answer(sentence, sentence if allowed else None, banners, notes, views, beside)
 

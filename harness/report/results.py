@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from harness.compare.protocol import ComparisonPlan
 from harness.compare.replicate import Replicate
 from harness.figures.curves import Curve
 from harness.figures.trials import TrialDot
 from harness.inference.cohorts import ONE_COHORT, Cohorts
 from harness.inference.table import Cell, Table
-from harness.jobs.folder import WorkFolder
+from harness.jobs.folder import WorkFolder, epoch_of
 from harness.jobs.journal import series
 from harness.jobs.spec import Spec
 from harness.metrics.segmentation.calibration import CALIBRATION
@@ -60,6 +62,35 @@ def checkpoint(work: WorkFolder, run: Run) -> dict[str, Any]:
 def values_of(result: Mapping[str, Any] | None) -> dict[str, Any]:
     """A result's values; {} where there is no result."""
     return dict(result["values"]) if result else {}
+
+
+def mixed_versions(work: WorkFolder, plan: ComparisonPlan) -> str:
+    """Which arms were trained or scored under which versions; empty where all were under the same
+    of everything that numbers depend on."""
+    arms: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    for replicate in plan.replicates:
+        for arm, spec in replicate.segmenters.items():
+            test = plan.tests.get((arm, replicate.seed))
+            trained = work.job(spec).result(replicate.epochs[arm])
+            for result in (trained, work.job(test).result() if test else None):
+                for name, version in (result["versions"] if result else {}).items():
+                    arms[name][version][arm] += 1
+    several = [
+        f"{name} "
+        + " and ".join(
+            f"{version} ({', '.join(f'{arm}: {n}' for arm, n in sorted(by.items()))})"
+            for version, by in sorted(found.items())
+        )
+        for name, found in sorted(arms.items())
+        if len(found) > 1
+    ]
+    if not several:
+        return ""
+    return (
+        "Trainings and test scores were not all made under the same versions: "
+        f"{'; '.join(several)}. What a version changes can look like an effect of the arm; "
+        "another --workdir makes all under one."
+    )
 
 
 def seed_value(seed: SeedRun, objective: str) -> float | None:
@@ -197,12 +228,8 @@ def patient_measures(
 
 def sample_grids(work: WorkFolder, run: Run) -> list[tuple[int, Path]]:
     """(epoch, file) of a training's sample grids up to its last epoch, ascending."""
-    found = []
-    for path in work.job(run.training).pictures():
-        epoch = path.stem.rpartition("-")[2]
-        if epoch.isdigit() and int(epoch) <= run.epochs:
-            found.append((int(epoch), path))
-    return sorted(found, key=lambda entry: (entry[0], entry[1].name))
+    pictures = [(epoch_of(path), path) for path in work.job(run.training).pictures()]
+    return sorted((int(epoch), path) for epoch, path in pictures if epoch <= run.epochs)
 
 
 def evenly(count: int, most: int) -> list[int]:

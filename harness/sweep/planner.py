@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.base.errors import ConfigError
+from harness.base.files import canonical_json
 from harness.config.axes import apply
 from harness.config.stages import StageConfig
 from harness.jobs.graph import JobGraph
@@ -64,6 +65,10 @@ class StageSweep:
     store: Spec
     study: Study
     began: float = field(default_factory=time.monotonic)
+    _kept: dict[int, tuple[TrialRun, JobGraph]] = field(default_factory=dict)
+    """Told trials, and what they asked for, once all of that was there."""
+    _read_out: set[int] = field(default_factory=set)
+    """Told trials of which no shorter length is left to enter."""
 
     def plan(self, graph: JobGraph) -> SweepPlan:
         """Ask for what is missing; tell a wave when all of it is there; ask the next one."""
@@ -136,6 +141,22 @@ class StageSweep:
         return settings
 
     def _trial(self, graph: JobGraph, trial: Trial) -> TrialRun:
+        """A trial as it stands. A told one is planned until all of it was seen to be there: a pass
+        costs what is under way, however long the sweep is."""
+        if trial.value is None:
+            return self._planned(graph, trial)
+        if trial.number in self._kept:
+            run, part = self._kept[trial.number]
+            graph.take(part, there=True)
+            return run
+        part = graph.part()
+        run = self._planned(part, trial)
+        if not part.pending():
+            self._kept[trial.number] = run, part
+        graph.take(part, there=trial.number in self._kept)
+        return run
+
+    def _planned(self, graph: JobGraph, trial: Trial) -> TrialRun:
         settings = self.settings_of(trial)
         epochs = settings.schedule.epochs
         seeds: list[SeedRun] = []
@@ -222,23 +243,30 @@ class StageSweep:
         if self.specs.experiment.sweep.sampler == "grid" or len(lengths) < 2:
             return
         trials = self.study.trials()
-        known = [dict(trial.params) for trial in trials]
+        known = {canonical_json(trial.params) for trial in trials}
         for trial in trials:
             if trial.checkpoint_of is not None or trial.value is None or trial.pruned:
                 continue
+            if trial.number in self._read_out:
+                continue
+            left = 0
             for epochs in lengths:
                 params = {**trial.params, "schedule.epochs": epochs}
-                if epochs >= trial.params["schedule.epochs"] or params in known:
+                if epochs >= trial.params["schedule.epochs"] or canonical_json(params) in known:
                     continue
                 shorter = Trial(trial.number, params, None, 0, trial.number)
                 if self._training(self.settings_of(shorter), 0).decay is not None:
                     continue
-                run = self._trial(JobGraph(graph.work), shorter)
+                run = self._planned(JobGraph(graph.work), shorter)
                 if all(seed.result for seed in run.seeds):
                     values, failed = self._values(run.seeds)
                     further = self._further(run.seeds)
                     self.study.enter_checkpoint(trial.number, params, values, failed, further)
-                    known.append(params)
+                    known.add(canonical_json(params))
+                else:
+                    left += 1
+            if not left:
+                self._read_out.add(trial.number)
 
     def _tell(self, run: TrialRun) -> None:
         pruned = len(run.seeds) < self.specs.experiment.sweep.seeds

@@ -119,26 +119,33 @@ class Study:
         names = [title_of(settings.objective), *map(title_of, settings.further_objectives)]
         self._study = open_study(path, self.name, self._directions, names, server)
         self._space = distributions(settings.space)
+        self._told: dict[int, Trial] = {}
         self._conditional = any(axis.when for axis in settings.space.values())
 
     def trials(self) -> list[Trial]:
         """All trials, by number."""
+        return [
+            self._told.get(frozen.number) or self._read(frozen)
+            for frozen in self._study.get_trials(deepcopy=False)
+        ]
+
+    def _read(self, frozen: optuna.trial.FrozenTrial) -> Trial:
         import optuna
 
-        frozen = self._study.get_trials(deepcopy=False)
-        return [
-            Trial(
-                t.number,
-                dict(t.params),
-                t.values[0] if t.state.is_finished() else None,
-                int(t.user_attrs.get("failed_seeds", 0)),
-                t.user_attrs.get(CHECKPOINT_OF),
-                len(t.user_attrs["seed_values"]) if t.state.is_finished() else None,
-                t.state == optuna.trial.TrialState.PRUNED,
-                self._further(t.values[1:]) if t.state.is_finished() else {},
-            )
-            for t in frozen
-        ]
+        told = frozen.state.is_finished()
+        trial = Trial(
+            frozen.number,
+            dict(frozen.params),
+            frozen.values[0] if told else None,
+            int(frozen.user_attrs.get("failed_seeds", 0)),
+            frozen.user_attrs.get(CHECKPOINT_OF),
+            len(frozen.user_attrs["seed_values"]) if told else None,
+            frozen.state == optuna.trial.TrialState.PRUNED,
+            self._further(frozen.values[1:]) if told else {},
+        )
+        if told:  # and stays as it is
+            self._told[trial.number] = trial
+        return trial
 
     def _further(self, values: Sequence[float]) -> dict[str, float]:
         """Means of the further objectives by name; where a seed gave no number there is none."""

@@ -5,12 +5,16 @@
     workers    trials an hour of two one-thread workers over one of one thread (target 1.7) and over
                one of two threads (target 1.0): medians of the ratios of each round of sweeps
 
+    planning   CPU of the driver a job by the number of finished trials, whose results are a
+               stand-in's, and the process's memory; target: 2,000 cost at most 20 times what 30 do
+
 Pieces are timed by themselves: a share of a few per cent drowns in the noise of whole sweeps.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +26,7 @@ from typing import Any
 
 import yaml
 
+from harness.base.console import Console
 from harness.commands.compute import resolve_here
 from harness.commands.costs.score_timing import make_stage
 from harness.config.axes import AxisConfig
@@ -29,8 +34,14 @@ from harness.config.search import StageSweepConfig, SweepConfig
 from harness.config.stages import DcganConfig, Pix2pixConfig
 from harness.data.pairs.store import Store
 from harness.jobs.checkpoint import save_state
+from harness.jobs.driver import Driver
+from harness.jobs.executors.base import Event, Queue
 from harness.jobs.folder import JobFolder
+from harness.jobs.forecast import Forecast, Work
+from harness.jobs.graph import JobGraph
 from harness.jobs.journal import Journal, mark_covered
+from harness.jobs.planned import Planned
+from harness.jobs.runner import Outcome
 from harness.sweep.study import Study
 from harness.tracking.run_view import JournalPart, RunView
 from harness.tracking.store import quiet_environment
@@ -39,6 +50,8 @@ from harness.tracking.sync_thread import SyncThread
 from harness.training.fit import LEAST_SAVE_SECONDS, SAVE_RATIO
 from harness.training.pictures import write_png
 from harness.training.precision import Precision
+from tests.factories.fake_executor import FakeExecutor
+from tests.factories.sweep import Sweep
 from tests.factories.tiny import Tiny, tiny_experiment
 
 PER_EPOCH = 188
@@ -57,11 +70,13 @@ def main(options: Sequence[str]) -> int:
     """Run the parts asked for; 1 if a figure misses its target."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks sweep")
     parser.add_argument("--parts", default="overhead,workers")
+    parser.add_argument("--trials", default="30,120,500,2000", help="of `planning`")
     parser.add_argument("--rounds", type=int, default=3, help="of the sweeps of `workers`")
     parser.add_argument("--epochs", type=int, default=60, help="of the trainings of `workers`")
     asked = parser.parse_args(options)
     parts: dict[str, Callable[[Path], bool]] = {
         "overhead": _overhead,
+        "planning": lambda root: _planning(root, [int(n) for n in asked.trials.split(",")]),
         "workers": lambda root: _workers(root, asked.rounds, asked.epochs),
     }
     quiet_environment()
@@ -171,6 +186,88 @@ def _seconds(call: Callable[[], Any], rounds: int) -> float:
         call()
         found.append(time.perf_counter() - started)
     return median(found)
+
+
+# --- planning ------------------------------------------------------------------------------------
+
+WAVE = 20
+"""Trials of a wave. The last wave's jobs are timed."""
+SPACE = {"optimiser.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}}
+
+
+class _Hands(Queue):
+    """An executor that writes a stand-in's result at once.
+
+    Attributes:
+        spent: CPU seconds of the driver from a job's end to its next look: what it plans, submits
+            and shows.
+    """
+
+    workers = 1
+
+    def __init__(self, hands: FakeExecutor) -> None:
+        super().__init__()
+        self.spent: list[float] = []
+        self._hands, self._since = hands, time.process_time()
+
+    def wait(self, timeout: float) -> list[Event]:
+        self.spent.append(time.process_time() - self._since)
+        handle, request = self._queue.popleft()
+        self._hands.finish(request)
+        self._since = time.process_time()
+        return [Event(handle, Outcome("done"))]
+
+    def busy(self) -> set[int]:
+        return set()
+
+    def active(self) -> set[int]:
+        return self.queued()
+
+    def close(self) -> None:
+        pass
+
+
+def _planning(root: Path, counts: Sequence[int]) -> bool:
+    """A sweep of 2 seeds and 3 scored epochs a trial, as its driver plans it after every job."""
+    took = {}
+    for count in sorted(counts):
+        more = {"sampler": "random", "trials_per_batch": WAVE, "space": SPACE}
+        before = Sweep(root / str(count), _score, trials=count, **more)
+        planner = before.planner
+        before.hands.drive(planner.plan)
+        sweep = Sweep(root / str(count), _score, trials=count + WAVE, **more)
+        spent = _driven(sweep)
+        took[count] = median(spent[1:])
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(
+            f"{count:6} trials and {WAVE} more: {1000 * took[count]:8.1f} ms of the driver a job, "
+            f"{1000 * spent[0]:8.1f} ms before the first, {memory:5.0f} MB in all",
+            flush=True,
+        )
+    few, many = min(took), max(took)
+    ratio = took[many] / took[few]
+    return _shown(f"planning: {many} trials over {few}", f"{ratio:.1f}", "20", ratio <= 20)
+
+
+def _score(config: Any, seed: int, epoch: int) -> dict[str, Any]:
+    return {"quality/kid": config["optimiser"]["learning_rate"] + 1 / epoch + 0.01 * (seed % 10)}
+
+
+def _driven(sweep: Sweep) -> list[float]:
+    """CPU seconds of the driver by job, with what a command notes at each pass."""
+    planner, executor = sweep.planner, _Hands(sweep.hands)
+    noted = Planned(sweep.root / "experiments" / "s")
+    forecast = Forecast(Work, {})
+
+    def plan(graph: JobGraph) -> Any:
+        found = planner.plan(graph)
+        noted.add(graph.wanted(), forecast.foreseen())
+        return found
+
+    Driver(
+        sweep.work, executor, Console(quiet=True), lambda: JobGraph(sweep.work), lambda: forecast
+    ).drive(plan)
+    return executor.spent
 
 
 # --- workers --------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from factories.fake_executor import FakeExecutor
+from factories.finished import write_scores
 from factories.openkbp import write_experiment, write_openkbp
 
 from harness.base.console import Console
@@ -324,15 +325,12 @@ def test_a_finished_comparison_is_gathered_with_its_table(work: Work) -> None:
     plan = compare(work, session)
     for (arm, seed), spec in plan.tests.items():
         gain = 0.01 if arm == "traditional+gan" else 0.0
-        job = session.work.job(spec)
-        path, result = job.path / "scores.csv", job.result()
-        assert result is not None
-        path.write_text(
-            f"patient,patient_digest,structure,{','.join(MEASURES)}\n"
-            f"pt_5,aa,parotid_left,{0.5}{',' * (len(MEASURES) - 1)}\n"
-            f"pt_5,aa,mean,{0.25 + gain + seed / 10_000}{',' * (len(MEASURES) - 1)}\n"
+        others = "," * (len(MEASURES) - 1)
+        write_scores(
+            session.work.job(spec),
+            f"pt_5,aa,parotid_left,0.5{others}",
+            f"pt_5,aa,mean,{0.25 + gain + seed / 10_000}{others}",
         )
-        job.finish([path], result["values"], result["inputs"], result["cost"], {})
     data = gather(work.session())
     assert data.comparison is not None
     assert data.comparison.finished

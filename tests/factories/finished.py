@@ -11,6 +11,7 @@ from harness.commands import audit
 from harness.commands.chosen_settings import choice, choose, stage_sweep
 from harness.commands.session import Session
 from harness.commands.steps import comparison_of
+from harness.jobs.folder import JobFolder
 from harness.jobs.spec import Spec
 from harness.metrics.segmentation.structure_scores import MEASURES
 
@@ -45,20 +46,23 @@ def sweep_masks(session: Session) -> FakeExecutor:
     return hands
 
 
+def write_scores(job: JobFolder, *rows: str) -> None:
+    """Give a finished test-score job another table: patient, digest, structure, measures."""
+    path, result = job.path / "scores.csv", job.result()
+    assert result is not None
+    head = f"patient,patient_digest,structure,{','.join(MEASURES)}"
+    path.write_text("\n".join([head, *rows]) + "\n")
+    job.finish([path], result["values"], result["inputs"], result["cost"], {})
+
+
 def compare_arms(session: Session, hands: FakeExecutor) -> None:
     """Finish the comparison under what was chosen; the candidate is an eighth better."""
     plan = hands.drive(comparison_of(session, choice(session)).plan)
     hands.drive(lambda graph: audit.read_audits(session, plan, graph))
     for (arm, _), spec in plan.tests.items():
         dice = 0.5 if arm == "traditional" else 0.625
-        job = session.work.job(spec)
-        path, result = job.path / "scores.csv", job.result()
-        assert result is not None
-        path.write_text(
-            f"patient,patient_digest,structure,note,{','.join(MEASURES)}\n"
-            f"pt_5,aa,mean,,{dice}{',1' * (len(MEASURES) - 1)}\n"
-        )
-        job.finish([path], result["values"], result["inputs"], result["cost"], {})
+        others = ",1" * (len(MEASURES) - 1)
+        write_scores(session.work.job(spec), f"pt_5,aa,mean,{dice}{others}")
 
 
 def finish_all(session: Session) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from factories.fake_executor import FakeExecutor, Scorer
-
 from harness.config.experiment import Experiment
 from harness.jobs.folder import JobFolder, WorkFolder
 from harness.jobs.graph import JobGraph
@@ -15,6 +13,8 @@ from harness.sweep.plan import SweepPlan
 from harness.sweep.planner import StageSweep
 from harness.sweep.study import Study
 from harness.work.specs import Specs
+
+from .fake_executor import FakeExecutor, Scorer
 
 EXTRACTOR = {"name": "efficientnet-lite0", "weights": "0f" * 12}
 COMPUTE = {"device": "cpu", "precision": "float32", "threads": 1}

@@ -66,6 +66,24 @@ def test_what_is_to_be_made_again_is_not_read_meanwhile(work: WorkFolder) -> Non
     assert (work.job(THIRD).path / "text").read_text() == "AbAc"
 
 
+def test_what_was_lost_and_nobody_asks_for_is_planned_with_what_it_needs(work: WorkFolder) -> None:
+    for spec in (FIRST, SECOND, THIRD):
+        run_request(request(spec), work)
+    for spec in (FIRST, SECOND, THIRD):
+        work.job(spec).disown(None)
+    last, order = text("d", left=THIRD.done()), []
+    while True:
+        graph = JobGraph(work)
+        graph.need(last, label="last")
+        if not graph.pending():
+            break
+        (only,) = graph.ready()
+        order.append(only.spec.digest)
+        run_request(only, work)
+    assert order == [spec.digest for spec in (FIRST, SECOND, THIRD, last)]
+    assert (work.job(last).path / "text").read_text() == "abacd"
+
+
 def test_an_early_checkpoint_is_read_while_the_training_goes_on(work: WorkFolder) -> None:
     training = count()
     early, late = text("e", left=training.done(2)), text("l", left=training.done(9))

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from harness.base.errors import DataError
 from harness.metrics.memorisation.neighbours import Neighbours, neighbours
@@ -226,3 +227,11 @@ def test_rates_on_gaussian_patients(sizes: tuple[int, int, int]) -> None:
             assert interval[0] < 0.05
         elif copied >= 20:
             assert interval[1] > 0.95
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.999])
+def test_the_interval_of_a_share_is_that_of_scipy(level: float) -> None:
+    for n in (1, 2, 7, 60, 10_000):
+        for count in sorted({0, 1, n // 3, n - 1, n}):
+            ends = stats.binomtest(count, n).proportion_ci(level, "wilson")
+            assert share_interval(count, n, level) == pytest.approx(tuple(ends), abs=1e-14)

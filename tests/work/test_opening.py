@@ -4,6 +4,7 @@ any of the same patients is an extension."""
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 from factories.tiny import ROLES, Tiny, digest_for, failure_of
 
+from harness.base.errors import RuleError
 from harness.base.files import sha256_file
-from harness.jobs.spec import Input, Spec
+from harness.jobs.context import Context
+from harness.jobs.spec import Input, Request, Spec
 from harness.work.evaluate.opening import enter
 
 
@@ -148,6 +151,60 @@ def test_weights_that_changed_on_disk_are_made_again_before_anything_is_entered(
     )
     assert tiny.work.result(segmenters["none/0"]) is None, "so that it is trained again"
     assert not (tmp_path / "openings.jsonl").exists()
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+
+def test_a_register_that_is_lost_is_written_again_from_the_openings(tmp_path: Path) -> None:
+    tiny = Tiny(tmp_path)
+    segmenters = trained(tiny, "none")
+    opened(tiny, tiny.specs.opening(tiny.store, segmenters, rule()))
+    register = tmp_path / "openings.jsonl"
+    before = entries(register)
+    register.unlink()
+    outcome = tiny.run(tiny.specs.opening(tiny.store, segmenters, rule(margin=0.001)))
+    assert outcome.state == "done"
+    assert outcome.reason == (
+        f"'{register}' must be as harness wrote it, but lines were missing or could not be read; "
+        "it was brought in order from the results of openings"
+    )
+    known = [{**line, "time": 0} for line in entries(register)]
+    assert known[:-1] == [{**line, "time": 0} for line in before]
+    assert known[-1]["extended"] is True
+
+
+@pytest.mark.parametrize(("margin", "extended"), [(0.01, False), (0.001, True)])
+def test_an_opening_of_which_only_scores_are_left_is_extended_by_any_but_itself(
+    margin: float, extended: bool, tmp_path: Path
+) -> None:
+    tiny = Tiny(tmp_path)
+    segmenters = trained(tiny, "none")
+    first = tiny.specs.opening(tiny.store, segmenters, rule())
+    opened(tiny, first)
+    tiny.must(tiny.specs.test_score(tiny.store, segmenters["none/0"], first))
+    shutil.rmtree(tiny.work.job(first).path)
+    (tmp_path / "openings.jsonl").unlink()
+    again = tiny.specs.opening(tiny.store, segmenters, rule(margin=margin))
+    assert opened(tiny, again)["extended"] is extended
+
+
+def test_after_the_opening_a_segmenter_may_be_made_again_but_into_no_other(tmp_path: Path) -> None:
+    tiny = Tiny(tmp_path)
+    segmenters = trained(tiny, "none")
+    opened(tiny, tiny.specs.opening(tiny.store, segmenters, rule()))
+    spec = tiny.specs.segmenter(tiny.store, "none", None, 0)
+    folder = tiny.work.job(spec)
+    result, weights = folder.result(3), folder.at(3) / "weights.safetensors"
+    assert result is not None
+    context = Context(Request(spec, (3,)), tiny.work)
+    context.finish([weights], result["values"], 3)  # the same weights serve
+    again = folder.result(3)
+    assert again is not None
+    assert again["content"] == result["content"]
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(RuleError, match="after the test was opened none/0 must stay what it was"):
+        context.finish([weights], result["values"], 3)
 
 
 def test_after_the_opening_no_segmenter_changes_with_its_store(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.errors import Damaged
-from harness.base.files import CHANGED, check_sum, read_json, read_record, sha256_file
+from harness.base.files import CHANGED, check_sum, read_record, sha256_file
 from harness.base.sqlite_file import check_database
 from harness.base.text import counted, size
 from harness.jobs.checkpoint import check_state
@@ -75,8 +75,6 @@ def _look(path: Path) -> None:
     if path.suffix == ".json" and path.parent.name == "patient-index":
         for suffix, recorded in read_record(path).get("files", {}).items():
             check_sum(path.with_suffix(suffix), recorded)
-    elif path.name in ("quality.json", "report.json"):
-        read_json(path)
     elif path.suffix == ".json" and path.name != "lease.json":
         read_record(path)
     elif path.suffix == ".pt":

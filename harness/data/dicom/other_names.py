@@ -76,7 +76,7 @@ class OtherNames:
             known |= {f"other name {n}": name for n, name in enumerate(new, len(known) + 1)}
             if new:
                 write_private_json(self._path, with_digest(known))
-        return {name: number for number, name in known.items()}
+        return {name: number for number, name in known.items() if name in others}
 
     def _read(self) -> dict[str, str]:
         try:

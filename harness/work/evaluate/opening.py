@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from harness.base import damage
 from harness.base.errors import Damaged, RuleError
@@ -125,21 +125,7 @@ def enter(
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+", encoding="utf-8", errors="replace") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        text = file.read()
-        # A crash in mid-write leaves half a line, which was never entered.
-        lines = text[: text.rfind("\n") + 1].splitlines()
-        earlier = [known for line in lines if (known := _read(line)) is not None]
-        damaged = len(earlier) < len(lines) or not lines
-        lacking = [known for known in kept.entries if not _among(earlier, known)]
-        earlier += map(dict, lacking)
-        if damaged or lacking or text[-1:] not in ("", "\n"):
-            file.truncate(0)
-            file.writelines(json.dumps(known) + "\n" for known in earlier)
-            file.flush()
-        if lacking or len(earlier) < len(lines):
-            then = "it was brought in order from the results of openings"
-            damage.note(Damaged(path, "lines were missing or could not be read", then))
+        earlier, damaged = _in_order(path, file, kept.entries)
         gone = kept.lost() if damaged else set()
         if values is not None:
             gone.discard(digest_of({"outputs": {}, "values": dict(values)}))
@@ -158,6 +144,29 @@ def enter(
         file.flush()
         os.fsync(file.fileno())
     return extended
+
+
+def _in_order(
+    path: Path, file: TextIO, entries: Sequence[Mapping[str, Any]]
+) -> tuple[list[dict[str, Any]], bool]:
+    """The register's entries, after what it lacks of `entries` was written into it, and whether it
+    had been damaged or empty."""
+    file.seek(0)
+    text = file.read()
+    # A crash in mid-write leaves half a line, which was never entered.
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    earlier = [known for line in lines if (known := _read(line)) is not None]
+    unreadable = len(earlier) < len(lines)
+    lacking = [dict(known) for known in entries if not _among(earlier, known)]
+    earlier += lacking
+    if unreadable or lacking or text[-1:] not in ("", "\n"):
+        file.truncate(0)
+        file.writelines(json.dumps(known) + "\n" for known in earlier)
+        file.flush()
+    if unreadable or lacking:
+        then = "it was brought in order from the results of openings"
+        damage.note(Damaged(path, "lines were missing or could not be read", then))
+    return earlier, unreadable or not lines
 
 
 def _read(line: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ import shutil
 
 from harness.base.files import write_bytes
 from harness.base.owned import look_before
-from harness.jobs.folder import JobFolder
+from harness.jobs.folder import JobFolder, epoch_of
 
 
 def branch_off(trunk: JobFolder, epoch: int, branch: JobFolder) -> None:
@@ -24,8 +24,8 @@ def branch_off(trunk: JobFolder, epoch: int, branch: JobFolder) -> None:
         write_bytes(branch.journal, file.read(result["journal"]))
     branch.samples.mkdir(parents=True, exist_ok=True)
     for picture in trunk.samples.glob("*.png"):
-        number, copy = picture.stem.rpartition("-")[2], branch.samples / picture.name
-        if number.isdigit() and int(number) <= epoch and not copy.exists():
+        copy = branch.samples / picture.name
+        if epoch_of(picture) <= epoch and not copy.exists():
             _link(str(picture), str(copy))
     branch.state.parent.mkdir(parents=True, exist_ok=True)
     look_before(branch.path)
