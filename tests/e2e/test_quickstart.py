@@ -22,7 +22,7 @@ FEW = 6
 """Patients enough for all roles; the cost of the GAN stages grows with those for training."""
 
 MOST_STEPS = 40_000
-"""Reference steps that the trainings of the quickstart may take: 14,000 where this was written; on
+"""Reference steps that the trainings of the quickstart may take: 17,000 where this was written; on
 other processors the two kinds of step stand otherwise to each other."""
 
 
