@@ -11,6 +11,8 @@ from factories.report import ARMS, Material
 from page_checks import Smaller, check, nothing, rows_of, written
 from page_reader import Page
 
+from harness import __version__
+from harness.base.files import write_record
 from harness.compare.protocol import ComparisonPlan
 from harness.compare.user_register import EarlierOpening, EarlierOpenings
 from harness.inference.decision import decide
@@ -18,6 +20,7 @@ from harness.inference.table import Table
 from harness.report.answer import make_answer
 from harness.report.data import PatientLine, ReportData
 from harness.report.picture_budget import PictureBudget
+from harness.report.results import mixed_versions
 
 
 def test_before_anything_the_page_says_what_to_type(everything: ReportData, tmp_path: Path) -> None:
@@ -214,3 +217,25 @@ def test_excluded_patients_are_listed_with_reasons(everything: ReportData, tmp_p
     assert "20 excluded, with reasons" in page.text
     assert ["pt_7", "slice distances differ by 7 mm"] in page.rows
     assert rows_of(tmp_path / "patients.csv")[0]["excluded"] == "slice distances differ by 0 mm"
+
+
+def test_arms_that_were_trained_under_different_versions_are_told(everything: ReportData) -> None:
+    plan, work = everything.comparison, everything.work
+    assert plan is not None
+    assert mixed_versions(work, plan) == ""
+    kept: dict[Path, bytes] = {}
+    try:
+        for replicate in plan.replicates:
+            epochs = replicate.epochs["traditional"]
+            folder = work.job(replicate.segmenters["traditional"])
+            path, result = folder.at(epochs) / "result.json", folder.result(epochs)
+            assert result is not None
+            kept[path] = path.read_bytes()
+            write_record(path, {**result, "versions": {**result["versions"], "harness": "0.0.9"}})
+        said = mixed_versions(work, plan)
+        assert f"harness 0.0.9 (traditional: {len(plan.replicates)}) and {__version__} (" in said
+        assert said in make_answer(everything, PictureBudget()).notes
+    finally:
+        for path, content in kept.items():
+            path.write_bytes(content)
+    assert mixed_versions(work, plan) == ""
