@@ -147,7 +147,9 @@ class MlflowSync:
             part_name(part): read_batch(part, had.parts.get(part_name(part), Cursor()))
             for part in view.parts
         }
-        if any(batch.remade for batch in batches.values()):
+        # Of a candidate that went on to a longer training the shorter one's points would stay.
+        gone = {name for name, cursor in had.parts.items() if cursor.length} - batches.keys()
+        if gone or any(batch.remade for batch in batches.values()):
             index.drop(view.key)
             return self._sync_run(index, view, tree)
         shown = before or index.make(view, tree.start(view) or _now())

@@ -69,6 +69,21 @@ def test_a_restart_sends_only_what_is_new(workdir, trained, points):
     assert len(points()) == 11
 
 
+def test_a_run_that_goes_over_to_another_job_shows_that_one_alone(workdir, trained, job, points):
+    """As a candidate's does that was good enough for a longer training."""
+    mlflow_sync = MlflowSync(workdir, "demo", None)
+    mlflow_sync.sync([seed_view(trained)])
+    longer = job("b" * 24)
+    for epoch in (1, 2):
+        longer.log(epoch, train__d_loss=10.0 + epoch)
+    longer.cover(2)
+    mlflow_sync.sync([seed_view(longer)])
+    expected = {("seed 1", "train/d_loss", e): [10.0 + e] for e in (1, 2)}
+    assert points() == expected
+    assert mlflow_sync.sync([seed_view(longer)]).values == 0
+    assert points() == expected
+
+
 def test_lines_that_no_state_covers_are_not_sent(workdir, trained, points):
     trained.log(6, train__d_loss=0.1)
     mlflow_sync = MlflowSync(workdir, "demo", None)
