@@ -79,7 +79,8 @@ SEGMENTERS: Registry[Any] = Registry(
 
 _SCORES = (
     *("kid", "kid_by_patient", "fid", "precision", "recall", "density", "coverage"),
-    *("ssim", "ms_ssim_4", "psnr_db", "mae_hu", "diversity", "diversity_real"),
+    *("ssim", "ms_ssim_4", "psnr_db", "mae_hu", "bands_db", "edge_error"),
+    *("diversity", "diversity_real"),
     *("area_ratio", "components", "empty_share"),
 )
 SCORES: Registry[Any] = Registry(

@@ -18,6 +18,7 @@ from harness.base.errors import DataError
 from harness.base.rng import generator
 from harness.config.choices import SCORES
 from harness.metrics.fidelity.kid_fid import fid, kid
+from harness.metrics.images.artefacts import bands_db, edge_error
 from harness.metrics.images.mask_shape import describe_masks
 from harness.metrics.images.similarity import paired_similarity, ssim_diversity
 from harness.metrics.score import Score, undefined
@@ -235,6 +236,15 @@ PSNR_DB = ScoreRecord(
 MAE_HU = ScoreRecord(
     "mean absolute error", "pairs", _mae_hu, "low", "HU", (0, np.inf), "numpy, by hand"
 )
+BANDS_DB = ScoreRecord(
+    "repeated bands", "pairs", lambda sets: bands_db(sets.generated, sets.real), "low", "dB",
+    reference="scipy's periodogram, peak by peak", curve=True,
+)  # fmt: skip
+EDGE_ERROR = ScoreRecord(
+    "error at the edge / in the middle", "pairs",
+    lambda sets: edge_error(sets.generated, sets.real), unit="real anatomy: about 1",
+    bounds=(0, np.inf), reference="loops over pixels",
+)  # fmt: skip
 DIVERSITY = ScoreRecord(
     "diversity of samples", "samples", lambda sets: sets.diversity[0],
     unit="mean 1 - SSIM of pairs", bounds=(0, 2), reference="SSIM by its formula, pair by pair",
