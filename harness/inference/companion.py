@@ -10,6 +10,7 @@ as a mixture of inverse gammas (Huang and Wand 2013); cells that lack are drawn 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,14 @@ def gain_probabilities(
 
 def posterior(d: Floats, scale: float) -> Floats:
     """Draws of the effect (kept draws x chains), always the same of the same table."""
-    patients, replicates = d.shape
+    return _draws(d.tobytes(), d.shape, scale)
+
+
+@lru_cache(maxsize=2)
+def _draws(cells: bytes, shape: tuple[int, int], scale: float) -> Floats:
+    """Of a table in float64; console and page of one command ask for the same."""
+    d = np.frombuffer(cells).reshape(shape)
+    patients, replicates = shape
     chains = min(MOST_CHAINS, CELLS_AT_ONCE // d.size)
     rng = np.random.default_rng(d.shape)
     there = np.isfinite(d)

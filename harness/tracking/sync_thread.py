@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from harness.base.errors import Lost
+from harness.base.errors import Damaged, Lost
 from harness.jobs.waiting import LONGEST_WAIT_S
 from harness.tracking.run_view import RunView
 from harness.tracking.store import masked, quiet_environment
@@ -97,6 +97,12 @@ class SyncThread:
                 self.mlflow_sync.note(views)
         except Lost:  # of which the command itself hears as well
             self._ended.set()
+            return SyncCounts()
+        except Damaged as damaged:  # and stays so, however often one tries
+            self._ended.set()
+            self._failures += 1
+            if self._failures == 1:
+                self.warn(str(damaged))
             return SyncCounts()
         except Exception as error:  # noqa: BLE001 - whatever a tracker does must not stop a run
             self._failures += 1

@@ -53,6 +53,22 @@ def statuses(workdir: Path) -> dict[str, str]:
         return dict(connection.execute("SELECT name, status FROM runs"))
 
 
+def test_a_database_that_is_damaged_is_said_once_and_not_waited_for(workdir, trained):
+    view = RunView(KEY, "seed 0", parts=(JournalPart(trained.folder),))
+    MlflowSync(workdir, "demo", None).sync([view])
+    database = workdir / "mlflow" / "mlflow.db"
+    database.write_bytes(b"garbage" * 1000)
+    said: list[str] = []
+    thread = SyncThread(MlflowSync(workdir, "demo", None), lambda: [view], 0.1, said.append)
+    began = time.monotonic()
+    thread.start()
+    thread.stop()
+    assert time.monotonic() - began < 10
+    (sentence,) = said
+    assert sentence.startswith(f"'{database}' must be ")
+    assert "move it away and repeat the command" in sentence
+
+
 def test_values_arrive_while_the_run_goes_on(workdir, trained, points):
     view = RunView(KEY, "seed 0", parts=(JournalPart(trained.folder),))
     thread = SyncThread(MlflowSync(workdir, "demo", None), lambda: [view], every_s=0.1)
