@@ -213,7 +213,8 @@ class Driver:
         else:
             reason = f"{run.request.label}: {outcome.reason}"
             if outcome.state == "lost":
-                reason += ", every time; where memory ran out, take fewer --workers"
+                reason += ", every time"
+                reason += "; where memory ran out, take fewer --workers" if outcome.spent else ""
             self.failures[run.key] = reason
             progress.finish(run.key, outcome.reason.splitlines()[0], "failed")
 

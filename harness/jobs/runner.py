@@ -46,7 +46,7 @@ class Outcome:
     "lost": its process died, or was silent until another one took the job over.
 
     "crowded": memory was refused in a process that had computed before and may hold some of it; in
-    a new one the job may fit. `spent`: the process is to be replaced.
+    a new one the job may fit. `spent`: the process is to be replaced, or died.
 
     "stale": an input is damaged and has no result any more; it is made again first.
     """

@@ -205,4 +205,4 @@ class ProcessExecutor(Queue):
         if worker.handle is None:
             return []
         reason = f"its worker process died (exit status {worker.process.returncode})"
-        return [Event(worker.handle, Outcome("lost", reason, 3))]
+        return [Event(worker.handle, Outcome("lost", reason, 3, spent=True))]

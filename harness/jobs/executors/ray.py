@@ -208,7 +208,8 @@ class RayExecutor(Queue):
             self._bury(slot)
             self._retire(slot)
             why = ", its node low on memory" if "low on memory" in str(error) else ""
-            return Event(handle, Outcome("lost", f"its worker on {slot.host} died{why}", 3))
+            reason = f"its worker on {slot.host} died{why}"
+            return Event(handle, Outcome("lost", reason, 3, spent=True))
 
     def _bury(self, slot: Slot) -> None:
         """Have the dead worker's node, if it lives, free the job for workers of other nodes."""
