@@ -99,10 +99,18 @@ class MetricsConfig(Section):
     images: Positive = Field(
         240, description="most images of each side that enter KID and FID; equal on both sides"
     )
-    scored_epochs: Positive = Field(
+    scored_epochs: Positive | Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
         10,
-        description="about how many epochs of a training are scored, log-spaced, the last included",
+        description="about how many epochs of a training are scored, log-spaced, or a list of "
+        "them; the last included",
     )
+
+    @field_validator("scored_epochs")
+    @classmethod
+    def _epochs_differ(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        if not isinstance(value, int):
+            must_differ("epochs", value)
+        return value
 
     @field_validator("extractor", mode="before")
     @classmethod

@@ -17,7 +17,8 @@ from harness.report.results import Run, evenly, sample_grids
 from harness.training.pictures import grid
 
 # How much of a grid is shown: the setting of its tiles' edge, columns and rows. A mask grid has
-# 8 x 8 samples, an image grid rows of two examples, each mask, truth and prediction.
+# 8 x 8 samples, an image grid rows of two examples, each mask, truth and prediction:
+# of a validation patient, then of a training patient.
 SHOWN = {"samples": ("mask_px", 4, 4), "mask-truth-prediction": ("frame_px", 6, 1)}
 PICTURE_BYTES = 34_000
 ALL_SEEDS_BYTES = 180_000

@@ -27,11 +27,14 @@ def cosine(share: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * min(max(share, 0.0), 1.0)))
 
 
-def scored_epochs(total: int, about: int) -> tuple[int, ...]:
-    """At most `about` epochs from 1 to `total`, log-spaced, ascending, the last one included.
+def scored_epochs(total: int, about: int | Sequence[int]) -> tuple[int, ...]:
+    """At most `about` epochs from 1 to `total`, log-spaced, ascending, the last one included; or
+    those that are named, up to the last one.
 
     Short trainings give fewer: what rounds to the same epoch is counted once.
     """
+    if not isinstance(about, int):
+        return tuple(sorted({*(epoch for epoch in about if epoch < total), total}))
     if about < 2 or total < 2:
         return (total,)
     ratio = total ** (1 / (about - 1))

@@ -59,6 +59,11 @@ def test_short_trainings_have_fewer() -> None:
     assert scored_epochs(300, 1) == (300,)
 
 
+def test_named_epochs_are_scored_and_the_last_one() -> None:
+    assert scored_epochs(290, (245, 9, 24, 290, 400)) == (9, 24, 245, 290)
+    assert scored_epochs(5, (9,)) == (5,)
+
+
 def test_every_checkpoint_is_pictured() -> None:
     assert picture_epochs((4,), 3) == {1, 2, 4}
     assert picture_epochs((30, 150), 2) == {1, 30, 150}

@@ -32,7 +32,8 @@ from harness.work.train.gan import GanStage
 from harness.work.train.networks import image_network
 from harness.work.train.sample_monitor import SAMPLES, SampleMonitor
 
-PICTURED = 8
+PICTURED = 4
+"""Pairs of validation and of training patients on a grid."""
 
 
 def conditioning(store: Store, rows: NDArray[np.intp]) -> Tensor:
@@ -40,17 +41,31 @@ def conditioning(store: Store, rows: NDArray[np.intp]) -> Tensor:
     return torch.from_numpy(store.padded_masks(rows).astype(np.float32)) * 2 - 1
 
 
-def _shown(store: Store, seed: int) -> tuple[Tensor, NDArray[np.float32]]:
-    """Masks and CT of validation pairs: the first few are drawn, all of them are measured."""
-    rows = store.select(role="validation", selected=True, with_structure=True)
-    drawn = numpy_generator(seed, "shown").permutation(rows)[:SAMPLES]
-    chosen = np.concatenate([np.sort(drawn[:PICTURED]), np.sort(drawn[PICTURED:])])
-    return conditioning(store, chosen), store.ct[chosen].astype(np.float32)
+Pairs = tuple[Tensor, NDArray[np.float32]]
+"""Masks as Stage II sees them, and the CT of each."""
+
+
+def _drawn(store: Store, role: str, seed: int, most: int) -> NDArray[np.intp]:
+    """Rows of a role, in an order that depends on the seed alone."""
+    rows = store.select(role=role, selected=True, with_structure=True)
+    return numpy_generator(seed, "shown").permutation(rows)[:most]
+
+
+def _pairs(store: Store, rows: NDArray[np.intp]) -> Pairs:
+    return conditioning(store, rows), store.ct[rows].astype(np.float32)
+
+
+def _pictured(store: Store, seed: int) -> Pairs:
+    """What is drawn: pairs that were not seen in training, each followed by one that was."""
+    sides = [np.sort(_drawn(store, role, seed, PICTURED)) for role in ("validation", "train")]
+    count = min(map(len, sides))
+    return _pairs(store, np.stack([side[:count] for side in sides], axis=1).ravel())
 
 
 def _pictures(
-    masks: Tensor, truth: NDArray[np.float32], generate: Callable[[Tensor], NDArray[np.float32]]
+    pairs: Pairs, generate: Callable[[Tensor], NDArray[np.float32]]
 ) -> dict[str, NDArray[np.uint8]]:
+    masks, truth = pairs
     if not len(masks):
         return {}
     columns = (masks.amax(1, keepdim=True).numpy(), truth, generate(masks))
@@ -64,7 +79,8 @@ def prepare(
     """A training on a store, ready to begin, and its batches."""
     network = image_network(config, store.meta, precision)
     network.begin(seed)
-    masks, truth = _shown(store, seed)
+    pictured = _pictured(store, seed)
+    masks, truth = _pairs(store, _drawn(store, "validation", seed, SAMPLES))
 
     def generate(masks: Tensor) -> NDArray[np.float32]:
         return network.generate(masks, torch_generator(seed, "fixed-noise"))
@@ -73,7 +89,7 @@ def prepare(
     stage = GanStage(
         network,
         lambda: generate(masks),
-        lambda: _pictures(masks[:PICTURED], truth[:PICTURED], generate),
+        lambda: _pictures(pictured, generate),
         (lambda epoch: 1.0) if total is None else partial(pix2pix_decay, total=total),
         SampleMonitor.beside(truth) if len(truth) > 1 else None,
     )
