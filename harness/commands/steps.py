@@ -100,11 +100,11 @@ def _heed_losses(session: Session, lost: Mapping[str, float]) -> None:
             "data.crop.frame_px or data.spacing_mm"
         )
     for name, share in of_frames.items():
+        larger = "a larger data.crop.frame_px or data.spacing_mm takes more in"
+        if "slice range" in name:  # of all training patients, and a little more
+            larger = "training patients have it in fewer slices, and more of them take more in"
         if share > LOST:
-            session.console.warn(
-                f"{name}: {percent(share)}, which no network sees; a larger data.crop.frame_px or "
-                "data.spacing_mm takes more in"
-            )
+            session.console.warn(f"{name}: {percent(share)}, which no network sees; {larger}")
 
 
 def sweep(

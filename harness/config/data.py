@@ -236,6 +236,12 @@ class DataConfig(Section):
                 "data.root must name the folder of the patients when data.source is "
                 f"'{self.source}', but got nothing; give it with -s data.root=FOLDER"
             )
+        if self.source == "phantom" and self.root:
+            raise full_sentences(
+                "data.root must be left out when data.source is 'phantom', whose patients are made "
+                "up, but got a folder; say what lies in it with -s data.source=dicom (or images, "
+                "openkbp), or leave it out with -s data.root=null"
+            )
         return self
 
     @field_validator("exclude")

@@ -103,6 +103,8 @@ def read_yaml(text: str, name: str, typed: str = "") -> tuple[Any, dict[Keys, in
         hint = "; indent with spaces, not tabs" if "\\t" in str(problem) else ""
         if error.context_mark and re.search("flow (mapping|sequence)", error.context or ""):
             hint = f"; is the bracket or brace of line {error.context_mark.line + 1} closed?"
+        if not typed and not name.endswith((".yaml", ".yml")):
+            hint = hint or "; an experiment is a file such as harness init FOLDER writes"
         raise ConfigError(
             f"{where}: the text must be YAML, but reading stopped: {problem}{hint}{quote}"
         ) from error

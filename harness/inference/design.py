@@ -118,11 +118,10 @@ def detectable_words(facts: PlanFacts, observed: bool = False) -> str:
 def ways_to_margin(facts: PlanFacts) -> str:
     """Patients, or replicates, that see the margin; "" where neither do alone."""
     patients, replicates = enough_for_verdict(facts.patients, facts.replicates)
-    ways = []
-    if facts.patients_needed is not None:
-        ways.append(f"{facts.patients_needed} patients with {replicates} replicates")
-    if facts.replicates_needed is not None:
-        ways.append(f"{facts.replicates_needed} replicates with {patients} patients")
+    designs = ((facts.patients_needed, replicates), (patients, facts.replicates_needed))
+    found = dict.fromkeys((p, r) for p, r in designs if p is not None and r is not None)
+    least = [w for w in found if not any(o != w and o[0] <= w[0] and o[1] <= w[1] for o in found)]
+    ways = [f"{p} patients with {r} replicates" for p, r in least]
     return f"{' or '.join(ways)} ({FLOORS})" if ways else ""
 
 

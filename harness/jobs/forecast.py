@@ -19,6 +19,10 @@ from harness.jobs.status import missing
 TRAINING_IN_JOBS = 12
 """A training takes as long as so many jobs of a kind that was neither timed nor measured yet."""
 
+LEAST_TIMED_S = 10.0
+"""Seconds that the work of a kind would have taken as it was timed, before others are corrected by
+what it took."""
+
 
 @dataclass
 class Work:
@@ -160,7 +164,8 @@ class Forecast:
                 done[kind] = done.get(kind, 0) + job.units
                 taken[kind] = taken.get(kind, 0) + job.seconds
         pace = {kind: taken[kind] / count for kind, count in done.items() if count}
-        both = [kind for kind in pace if kind in self.seconds]
-        timed = sum(done[kind] * self.seconds[kind] for kind in both)
-        slower = sum(taken[kind] for kind in both) / timed if timed else 1.0
+        # Of a training of seconds most goes to loading, which tells nothing of another's epochs.
+        timed = {kind: done[kind] * self.seconds[kind] for kind in pace if kind in self.seconds}
+        told = [kind for kind, seconds in timed.items() if seconds >= LEAST_TIMED_S]
+        slower = sum(taken[k] for k in told) / sum(timed[k] for k in told) if told else 1.0
         return {kind: slower * seconds for kind, seconds in self.seconds.items()} | pace

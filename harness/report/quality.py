@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.base.files import write_json, write_text
 from harness.base.text import counted
-from harness.data.quality.checks import Known, QualityWarning, warnings
+from harness.data.quality.checks import LEAST_PATIENTS, Known, QualityWarning, warnings
 from harness.data.quality.scan_summary import HU_EDGES
 from harness.figures import quality as figures
 from harness.figures.pictures import read_picture
@@ -98,7 +98,9 @@ def write_quality(data: QualityData, folder: Path) -> Path:
 def summary(data: QualityData, odd: Mapping[str, Any]) -> str:
     """`12 patients, 9 kept (2 of them to look at), 3 excluded`."""
     kept = len(data.patients)
-    look = f"{len(odd)} of them to look at" if odd else "none of them stands out"
+    few = f"fewer than {LEAST_PATIENTS}, too few to tell which stands out"
+    quiet = few if kept < LEAST_PATIENTS else "none of them stands out"
+    look = f"{len(odd)} of them to look at" if odd else quiet
     if first := sum(map(_by_positions, odd.values())):
         look += f", first the {first} whose contours are placed by positions alone"
     return (

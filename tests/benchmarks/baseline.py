@@ -98,7 +98,11 @@ def overrides(names: Sequence[str], updates: int) -> dict[str, str]:
 
 def trained(asked: argparse.Namespace, name: str, changes: Mapping[str, str]) -> Trained:
     """Train and score what is missing of a variant."""
-    settings = [f"data.root={asked.data}", f"name=baseline-{name}", "tracking.enabled=false"]
+    settings = [
+        f"data.root={asked.data}",
+        f"name=baseline-{name.replace('+', '.')}",
+        "tracking.enabled=false",
+    ]
     settings += [*asked.settings, *(f"{path}={value}" for path, value in changes.items())]
     experiment = load_experiment(asked.experiment, settings)
     session = Session(experiment, asked.workdir, Console(), asked.workers, asked.engine)

@@ -298,7 +298,8 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     root.mkdir()
     assert refused(root) == (
         "harness init needs patients with CT and contours (DICOM series with structure sets, or "
-        f"NIfTI, NRRD or MetaImage files with masks), but got no file in '{root}'"
+        f"NIfTI, NRRD or MetaImage files with masks), but got no file in '{root}'; name the "
+        "folder that holds them (docs/own-data.md has the layouts that are read)"
     )
     (root / "notes.txt").write_text("none")
     assert "but got 1 file without either (1: it is not a readable DICOM file)" in refused(root)

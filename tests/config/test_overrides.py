@@ -24,6 +24,7 @@ def test_overrides_win_over_the_file_and_later_ones_over_earlier() -> None:
         [
             "mask.width=16",
             "mask.width=32",
+            "data.source=dicom",
             "data.root=~/x=y",
             "arms=[traditional, traditional+gan]",
             "decision.secondary=[]",

@@ -54,7 +54,12 @@ def test_any_text_and_number_survives(question: str, root: str, number: float, n
         {
             "name": name if name[0].isalnum() else "x",
             "question": question,
-            "data": {"root": root, "structures": [name], "patterns": {name: [name]}},
+            "data": {
+                "source": "dicom",
+                "root": root,
+                "structures": [name],
+                "patterns": {name: [name]},
+            },
             "image": {"l1_weight": number},
         }
     )

@@ -140,6 +140,12 @@ from config_complaint import MASK_KEYS, complaint
             "but got nothing; give it with -s data.root=FOLDER",
         ),
         (
+            "data: {root: patients}",
+            "data.root must be left out when data.source is 'phantom', whose patients are made up, "
+            "but got a folder; say what lies in it with -s data.source=dicom (or images, openkbp), "
+            "or leave it out with -s data.root=null",
+        ),
+        (
             "decision: {candidate: traditional}",
             "decision: a comparison needs two arms, but got 'traditional' twice",
         ),

@@ -67,8 +67,8 @@ def test_words_never_plan_a_pilot() -> None:
     assert narrow.detectable > 0.017
     assert (narrow.patients_needed, narrow.replicates_needed) == (10, 5)
     assert (
-        "takes 10 patients with 6 replicates or 5 replicates with 10 patients (a verdict takes 10 "
-        "patients and 5 replicates or more)."
+        "takes 10 patients with 5 replicates (a verdict takes 10 patients and 5 replicates or "
+        "more)."
     ) in detectable_words(narrow)
     few = plan_facts(VarianceComponents(0.02, 0.0, 0.01), 30, 3, 0.01)
     assert few.patients_needed == patients_needed(VarianceComponents(0.02, 0.0, 0.01), 5, 0.01)

@@ -93,6 +93,17 @@ def test_the_pace_is_the_measured_one_and_corrects_what_was_only_timed(work: Wor
     assert forecast.left([UnderWay(second, 10, 10, 90.0)]) == pytest.approx(10 * 5 + 10 * 2 * 5)
 
 
+def test_trainings_of_seconds_tell_nothing_of_those_of_hours(work: WorkFolder) -> None:
+    short, long = training(1, 2), training(2, 30, after=20)
+    forecast = Forecast(
+        lambda: Work.of([short, long]), {"image-stage": 0.1, "image-decay": 60.0}, workers=1
+    )
+    finish(work, short)
+    forecast.measure(UnderWay(short, 2, 2, 6.0))  # loading torch, mostly
+    ask(forecast, work, [short, long])
+    assert forecast.left([]) == pytest.approx(10 * 60)
+
+
 def test_workers_share_the_work_but_not_a_training(work: WorkFolder) -> None:
     requests = [training(seed, 10) for seed in range(6)]
     forecast = Forecast(lambda: Work.of(requests), {"image-stage": 1.0}, workers=3)

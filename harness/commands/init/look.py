@@ -94,7 +94,8 @@ def look(root: Path, private: Path, console: Console) -> Looked:
     """
     if not root.is_dir():
         raise DataError(
-            f"harness init needs a folder of patients, but got '{root}': {no_folder(root)}"
+            f"harness init needs a folder of patients, but got '{root}': {no_folder(root)}; check "
+            "the path"
         )
     with console.progress() as progress:
         progress.start("look", f"look at every file in '{root}'")
@@ -114,7 +115,8 @@ def look(root: Path, private: Path, console: Console) -> Looked:
         what = without if found.reasons else held(headers)
         raise DataError(
             "harness init needs patients with CT and contours (DICOM series with structure sets, "
-            f"or NIfTI, NRRD or MetaImage files with masks), but got {what} in '{root}'"
+            f"or NIfTI, NRRD or MetaImage files with masks), but got {what} in '{root}'; name the "
+            "folder that holds them (docs/own-data.md has the layouts that are read)"
         )
     return found
 
