@@ -138,7 +138,9 @@ def _scores(data: ReportData, stage: str) -> tuple[tuple[str, ...], list[ScoreLi
             found.append((str(replicate.seed), values))
     if not found:
         return (), [], ""
-    names = measured_names(name for _, values in found for name in values)
+    # What no image of this size has, such as MS-SSIM of small frames, has no column.
+    there = [name for _, values in found for name, value in values.items() if value is not None]
+    names = measured_names(there)
     titles = [axis_name(name) for name in names]
     lines = [
         ScoreLine(seed, tuple(short(values.get(name)) for name in names), _verdict(values))
