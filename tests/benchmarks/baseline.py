@@ -26,6 +26,7 @@ from harness.base.errors import ConfigError, HarnessError
 from harness.commands.session import Session
 from harness.compare.budget import scored
 from harness.compare.replicate import ReplicatePlanner
+from harness.config.experiment import Experiment
 from harness.config.load import load_experiment
 from harness.inference.crossed_t import REPLICATES_FOR_INTERVAL, crossed_weighted_t
 from harness.jobs.graph import JobGraph
@@ -96,15 +97,17 @@ def overrides(names: Sequence[str], updates: int) -> dict[str, str]:
     return found
 
 
+def experiment_of(asked: argparse.Namespace, name: str, changes: Mapping[str, str]) -> Experiment:
+    """The experiment under a variant, or under several joined by "+"."""
+    called = f"baseline-{name.replace('+', '.')}"
+    settings = [f"data.root={asked.data}", f"name={called}", "tracking.enabled=false"]
+    settings += [*asked.settings, *(f"{path}={value}" for path, value in changes.items())]
+    return load_experiment(asked.experiment, settings)
+
+
 def trained(asked: argparse.Namespace, name: str, changes: Mapping[str, str]) -> Trained:
     """Train and score what is missing of a variant."""
-    settings = [
-        f"data.root={asked.data}",
-        f"name=baseline-{name.replace('+', '.')}",
-        "tracking.enabled=false",
-    ]
-    settings += [*asked.settings, *(f"{path}={value}" for path, value in changes.items())]
-    experiment = load_experiment(asked.experiment, settings)
+    experiment = experiment_of(asked, name, changes)
     session = Session(experiment, asked.workdir, Console(), asked.workers, asked.engine)
 
     def plan(graph: JobGraph) -> Trained | None:

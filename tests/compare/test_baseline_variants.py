@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import re
 from pathlib import Path
 
 import pytest
-from benchmarks.baseline import EXPERIMENT, VARIANTS, main, overrides
+from benchmarks.baseline import EXPERIMENT, VARIANTS, experiment_of, main, overrides
 from factories.openkbp import write_experiment, write_openkbp
 
 from harness.config.experiment import to_dict
-from harness.config.load import load_experiment
 
 
-def load(changes: dict[str, str]) -> dict[str, object]:
-    settings = ["data.root=somewhere", *(f"{path}={value}" for path, value in changes.items())]
-    return to_dict(load_experiment(EXPERIMENT, settings))
+def load(changes: dict[str, str], name: str = "one") -> dict[str, object]:
+    asked = argparse.Namespace(data=Path("somewhere"), experiment=EXPERIMENT, settings=[])
+    return to_dict(experiment_of(asked, name, changes))
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -37,6 +37,7 @@ def test_variants_taken_together_must_agree(
         "segmentation.norm": "group",
         "segmentation.neighbours": "2",
     }
+    assert load(both, "dynunet-deep+neighbours-2")["name"] == "baseline-dynunet-deep.neighbours-2"
     command = ["--data", str(tmp_path), "--workdir", str(tmp_path / "work"), "--only", "present"]
     for names, said in (
         ("neighbours-1,neighbours-2", "got segmentation.neighbours 1 and 2 of 'neighbours-2'"),
