@@ -56,7 +56,10 @@ FILLINGS: Registry[Any] = Registry(
 MASK_NETWORKS: Registry[Any] = Registry(
     "mask.network",
     "harness.mask_networks",
-    {"dcgan": "harness.config.stages:DCGAN"},
+    {
+        "dcgan": "harness.config.stages:DCGAN",
+        "dcgan-smooth": "harness.config.stages:DCGAN_SMOOTH",
+    },
     "harness.config.stages:NetworkRecord",
 )
 """Each a `harness.config.stages.NetworkRecord` whose section is a `MaskStageConfig`."""
@@ -80,6 +83,7 @@ SEGMENTERS: Registry[Any] = Registry(
 _SCORES = (
     *("kid", "kid_by_patient", "fid", "precision", "recall", "density", "coverage"),
     *("ssim", "ms_ssim_4", "psnr_db", "mae_hu", "bands_db", "edge_error"),
+    "checkerboard_db",
     *("diversity", "diversity_real"),
     *("area_ratio", "components", "empty_share"),
 )
@@ -90,7 +94,7 @@ SCORES: Registry[Any] = Registry(
     "harness.metrics.records:ScoreRecord",
 )
 """Each a `harness.metrics.records.ScoreRecord`; tables show them in this order."""
-OFFERS = {"mask": ("features", "samples", "masks"), "image": ("features", "pairs")}
+OFFERS = {"mask": ("features", "samples", "masks", "raw"), "image": ("features", "pairs")}
 """What a stage's scores are made from; a score is measured where what it needs is offered."""
 
 

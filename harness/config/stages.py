@@ -152,6 +152,19 @@ class DcganConfig(MaskStageConfig):
         return "" if edge == 64 else "64"
 
 
+class SmoothDcganConfig(DcganConfig):
+    """DCGAN with what the thesis proposes against checkerboards."""
+
+    upsampling: Literal["resize", "transposed"] = Field(
+        "resize",
+        description="of the generator: nearest neighbours and a convolution, or DCGAN's transposed "
+        "convolution",
+    )
+    spectral_norm: bool = Field(
+        True, description="of the discriminator, in the place of its BatchNorm"
+    )
+
+
 class ImageStageConfig(StageConfig):
     """Stage II: mask -> CT."""
 
@@ -308,6 +321,7 @@ _ADVERSARIAL = {
     "loss (binary cross-entropy)": {"d_loss": "discriminator", "g_loss": "generator (GAN term)"}
 }
 DCGAN = NetworkRecord(DcganConfig, _ADVERSARIAL, "harness.work.train.dcgan:Dcgan")
+DCGAN_SMOOTH = NetworkRecord(SmoothDcganConfig, _ADVERSARIAL, "harness.work.train.dcgan:Dcgan")
 PIX2PIX = NetworkRecord(
     Pix2pixConfig,
     {**_ADVERSARIAL, f"L1 (CT scaled to {MINUS}1..1)": {"l1": "L1"}},

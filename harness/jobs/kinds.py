@@ -41,7 +41,7 @@ KINDS: Registry[Kind] = Registry(
         "image-stage": Kind("harness.work.train.image_stage:train_image_stage", 2, training=True),
         "image-decay": Kind("harness.work.train.image_stage:train_decay", 2, training=True),
         "real-diversity": Kind("harness.work.evaluate.real_diversity:measure_real_diversity", 1),
-        "mask-score": Kind("harness.work.evaluate.gan_scores:score_masks", 5, pixels="mask_px"),
+        "mask-score": Kind("harness.work.evaluate.gan_scores:score_masks", 6, pixels="mask_px"),
         "image-score": Kind("harness.work.evaluate.gan_scores:score_images", 5),
         "real-baseline": Kind("harness.work.evaluate.real_baseline:measure_real_baseline", 2),
         "audit": Kind("harness.work.evaluate.audit:audit_replicate", 3),

@@ -7,7 +7,7 @@ record of its own and a line in `config.choices.SCORES`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from harness.base.errors import DataError
 from harness.base.rng import generator
 from harness.config.choices import SCORES
 from harness.metrics.fidelity.kid_fid import fid, kid
-from harness.metrics.images.artefacts import bands_db, edge_error
+from harness.metrics.images.artefacts import bands_db, checkerboard_db, edge_error
 from harness.metrics.images.mask_shape import describe_masks
 from harness.metrics.images.similarity import paired_similarity, ssim_diversity
 from harness.metrics.score import Score, undefined
@@ -30,7 +30,7 @@ DIVERSITY_PAIRS = 200
 COSTS = {"cost/epochs": ("epochs a seed", "fewer is cheaper")}
 """Objectives of a sweep that are no scores."""
 
-Need = Literal["features", "pairs", "samples", "masks", "patients"]
+Need = Literal["features", "pairs", "samples", "masks", "raw", "patients"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class ImageSets:
         features: n x d of both, in that order, of one extractor.
         window_hu: width of the window that [0, 1] stands for.
         seed: of draws among the images.
+        raw: what a mask network gave, before its threshold, n x H x W in [0, 1].
     """
 
     real: NDArray[np.float32]
@@ -49,6 +50,7 @@ class ImageSets:
     features: tuple[NDArray[np.float32], NDArray[np.float32]]
     window_hu: float
     seed: int
+    raw: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0, 0), np.float32))
 
     @cached_property
     def likeness(self) -> dict[str, Score]:
@@ -74,7 +76,8 @@ class ScoreRecord:
     """Attributes:
     title: in tables and on axes.
     needs: "features" of unpaired sets; "pairs" of images; "samples", unpaired images themselves;
-        "masks", unpaired binary ones; "patients", labels of the real images as well.
+        "masks", unpaired binary ones; "raw", generated ones before the threshold; "patients",
+        labels of the real images as well.
     compute: from two sets; None for what `harness score` alone computes.
     better: "low", "high", or "" where neither is.
     unit: or what a reader should know instead of a unit.
@@ -244,6 +247,10 @@ EDGE_ERROR = ScoreRecord(
     "error at the edge / in the middle", "pairs",
     lambda sets: edge_error(sets.generated, sets.real), unit="real anatomy: about 1",
     bounds=(0, np.inf), reference="loops over pixels",
+)  # fmt: skip
+CHECKERBOARD_DB = ScoreRecord(
+    "checkerboard", "raw", lambda sets: checkerboard_db(sets.raw), "low", "dB",
+    reference="scipy's periodogram, peak by peak",
 )  # fmt: skip
 DIVERSITY = ScoreRecord(
     "diversity of samples", "samples", lambda sets: sets.diversity[0],

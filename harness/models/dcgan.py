@@ -2,6 +2,10 @@
 
 At width 64, latent 100 and one channel the generator has 3,574,656 parameters and the
 discriminator 2,763,520.
+
+Against checkerboards the generator may enlarge by nearest neighbours before a convolution (Odena et
+al. 2016, *Deconvolution and checkerboard artifacts*), and the discriminator may have spectral norm
+in the place of BatchNorm (Miyato et al. 2018).
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from harness.base.errors import ConfigError
 
@@ -18,9 +23,12 @@ SIZE = 64
 
 
 class Generator(nn.Module):
-    """(N, latent, 1, 1) -> (N, channels, 64, 64) in [-1, 1]; five transposed convolutions."""
+    """(N, latent, 1, 1) -> (N, channels, 64, 64) in [-1, 1]; five transposed convolutions, or one
+    where it enlarges by `resize`."""
 
-    def __init__(self, width: int = 64, latent: int = 100, channels: int = 1) -> None:
+    def __init__(
+        self, width: int = 64, latent: int = 100, channels: int = 1, resize: bool = False
+    ) -> None:
         super().__init__()
         sizes = [width * 8, width * 4, width * 2, width]
         layers: list[nn.Module] = [
@@ -30,15 +38,22 @@ class Generator(nn.Module):
         ]
         for before, after in itertools.pairwise(sizes):
             layers += [
-                nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False),
+                *_enlarged(before, after, resize),
                 nn.BatchNorm2d(after),
                 nn.ReLU(inplace=True),
             ]
-        layers += [nn.ConvTranspose2d(width, channels, 4, 2, 1, bias=False), nn.Tanh()]
+        layers += [*_enlarged(width, channels, resize), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, noise: Tensor) -> Tensor:
         return self.layers(noise)
+
+
+def _enlarged(before: int, after: int, resize: bool) -> list[nn.Module]:
+    """Layers that double the edge."""
+    if not resize:
+        return [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
+    return [nn.Upsample(scale_factor=2), nn.Conv2d(before, after, 3, 1, 1, bias=False)]
 
 
 class Discriminator(nn.Module):
@@ -47,7 +62,7 @@ class Discriminator(nn.Module):
     Images of another size raise ConfigError: they would be judged patch by patch, unnoticed.
     """
 
-    def __init__(self, width: int = 64, channels: int = 1) -> None:
+    def __init__(self, width: int = 64, channels: int = 1, spectral: bool = False) -> None:
         super().__init__()
         layers: list[nn.Module] = [
             nn.Conv2d(channels, width, 4, 2, 1, bias=False),
@@ -55,6 +70,14 @@ class Discriminator(nn.Module):
         ]
         layers += doublings(width, (2, 2, 2))
         layers.append(nn.Conv2d(width * 8, 1, 4, 1, 0, bias=False))
+        if spectral:
+            layers = [part for part in layers if not isinstance(part, nn.BatchNorm2d)]
+            with torch.random.fork_rng(devices=[]):  # where the power iteration begins
+                torch.manual_seed(0)
+                for part in layers:
+                    if isinstance(part, nn.Conv2d):
+                        part.reset_parameters()
+                        spectral_norm(part)
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -89,9 +112,15 @@ def init_weights(module: nn.Module, generator: torch.Generator) -> None:
     """
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
-            part.weight.normal_(0.0, 0.02, generator=generator)
+            _own_weight(part).normal_(0.0, 0.02, generator=generator)
             if part.bias is not None:
                 part.bias.zero_()
         elif isinstance(part, nn.BatchNorm2d):
             part.weight.normal_(1.0, 0.02, generator=generator)
             part.bias.zero_()
+
+
+def _own_weight(part: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
+    """The parameter itself, where `weight` is what spectral norm makes of it."""
+    named = dict(part.named_parameters())
+    return named.get("parametrizations.weight.original", part.weight)

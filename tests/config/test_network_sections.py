@@ -70,8 +70,8 @@ def test_settings_of_another_network_are_refused_as_such() -> None:
 def test_an_unknown_network_is_the_one_complaint_about_its_section() -> None:
     said = complaint("name: x\nmask: {network: blubs, count: 0}\nimage: {network: smear, x: 1}")
     assert said.splitlines() == [
-        "try.yaml, line 2: mask.network must be one of: dcgan, blobs, but got 'blubs'; "
-        "did you mean 'blobs'?",
+        "try.yaml, line 2: mask.network must be one of: dcgan, dcgan-smooth, blobs, but got "
+        "'blubs'; did you mean 'blobs'?",
         "try.yaml, line 3: image.network must be one of: pix2pix, but got 'smear'; "
         "if a package adds it, install that package",
     ]

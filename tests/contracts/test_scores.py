@@ -33,8 +33,9 @@ def sets_of(needs: str, n: int = N) -> ImageSets:
         grey = ndimage.gaussian_filter(0.3 + 0.4 * disc + rng.normal(0, 0.2, disc.shape), 1)
         disc[-1:] &= bool(shift == 0)  # one generated mask is empty
         sides.append((disc if needs == "masks" else np.clip(grey, 0, 1)).astype(np.float32))
+    raw = {"raw": sides[1]} if needs == "raw" else {}
     one, other = (rng.normal(*how, size=(n, D)).astype(np.float32) for how in ((0, 1), (0.5, 1.2)))
-    return ImageSets(*sides, (one, other), 400.0, 1)
+    return ImageSets(*sides, (one, other), 400.0, 1, **raw)
 
 
 @pytest.fixture(params=COMPUTED)
@@ -52,7 +53,9 @@ def permuted(sets: ImageSets, needs: str) -> ImageSets:
     order = np.random.default_rng(5).permutation(len(sets.real))
     real = order if needs == "pairs" else order[::-1]
     features = sets.features[0][real], sets.features[1][order]
-    return replace(sets, real=sets.real[real], generated=sets.generated[order], features=features)
+    raw = sets.raw[order] if needs == "raw" else sets.raw
+    generated = sets.generated[order]
+    return replace(sets, real=sets.real[real], generated=generated, features=features, raw=raw)
 
 
 def test_a_value_lies_in_its_bounds_and_does_not_know_the_order(name: str) -> None:
@@ -71,6 +74,7 @@ def test_float32_and_float64_agree(name: str) -> None:
         sets,
         real=sets.real.astype(np.float64),
         generated=sets.generated.astype(np.float64),
+        raw=sets.raw.astype(np.float64),
         features=tuple(side.astype(np.float64) for side in sets.features),
     )
     assert value(record, doubled) == pytest.approx(value(record, sets), rel=1e-4, abs=1e-6)
@@ -84,6 +88,7 @@ def test_too_few_images_are_a_number_or_nan_with_a_reason(name: str, n: int) -> 
         whole,
         real=whole.real[:n],
         generated=whole.generated[:n],
+        raw=whole.raw[:n],
         features=tuple(side[:n] for side in whole.features),
     )
     assert record.compute is not None
@@ -110,7 +115,9 @@ def test_it_is_measured_where_what_it_needs_is_offered(name: str) -> None:
     sets = sets_of(record.needs)
     assert measure(sets, record.needs)[key] == value(record, sets)
     assert math.isnan(measure(None, record.needs)[key])
-    assert key not in measure(sets, *({"features", "pairs", "samples", "masks"} - {record.needs}))
+    assert key not in measure(
+        sets, *({"features", "pairs", "samples", "masks", "raw"} - {record.needs})
+    )
 
 
 def test_what_is_said_of_it_can_be_printed(name: str) -> None:
@@ -178,19 +185,31 @@ def regions(sets: ImageSets) -> float:
     return float(np.mean([ndimage.label(mask, np.ones((3, 3)))[1] for mask in sets.generated]))
 
 
-def highest(sets: ImageSets) -> float:
-    """The highest peak along rows or columns, by scipy's periodogram."""
+def power_of(images: np.ndarray, axis: int) -> np.ndarray:
+    """Along an axis of each image, by scipy's periodogram under a periodic Hann window."""
+    spectra = [
+        signal.periodogram(image, window="hann", detrend="constant", axis=axis - 1)[1]
+        for image in images.astype(np.float64)
+    ]
+    return np.asarray(np.mean(spectra, axis=0).mean(axis=2 - axis))
+
+
+def checkered(sets: ImageSets) -> float:
     found = []
     for axis in (1, 2):
-        power = []
-        for side in (sets.generated, sets.real):
-            # Each image by itself: its lines against its own mean, under a periodic Hann window.
-            lines = side.astype(np.float64)
-            spectra = [
-                signal.periodogram(image, window="hann", detrend="constant", axis=axis - 1)[1]
-                for image in lines
-            ]
-            power.append(np.mean(spectra, axis=0).mean(axis=2 - axis))
+        level = 10 * np.log10(power_of(sets.raw, axis))
+        level[-1] += 10 * np.log10(2)  # a one-sided density counts all but the last one twice
+        for f in (EDGE // 2, EDGE // 4, EDGE // 8):
+            near = [level[g] for g in range(1, len(level)) if g != f and abs(f - g) <= 6]
+            found.append(level[f] - statistics.median(near))
+    return float(max(found))
+
+
+def highest(sets: ImageSets) -> float:
+    """The highest peak along rows or columns."""
+    found = []
+    for axis in (1, 2):
+        power = [power_of(side, axis) for side in (sets.generated, sets.real)]
         excess = 10 * np.log10(power[0] / power[1])
         for f in range(4, len(excess)):
             near = [excess[g] for g in range(1, len(excess)) if abs(f - g) <= 6]
@@ -217,6 +236,7 @@ REFERENCES: dict[str, Callable[[ImageSets], float]] = {
     "mae_hu": lambda sets: over_pairs(sets, lambda a, b: 400 * float(np.abs(a - b).mean())),
     "bands_db": highest,
     "edge_error": at_the_edge,
+    "checkerboard_db": checkered,
     "diversity": lambda sets: unlike(sets.generated),
     "diversity_real": lambda sets: unlike(sets.real),
     "area_ratio": lambda sets: float(sets.generated.sum() / sets.real.sum()),

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from harness.metrics.images.artefacts import bands_db, edge_error
+from harness.metrics.images.artefacts import bands_db, checkerboard_db, edge_error
 
 EDGE = 128
 
@@ -57,6 +57,16 @@ def test_sharpness_and_noise_are_no_bands() -> None:
         1.2 * other - 0.1,
     ):
         assert bands_db(changed, REAL).value < 2.5
+
+
+@pytest.mark.parametrize("stride", [2, 4, 8])
+def test_a_planted_checkerboard_is_found(stride: int) -> None:
+    smooth = ndimage.zoom(slices(40, 5), (1, 0.5, 0.5), order=1)
+    assert checkerboard_db(smooth).value < 2
+    y, x = np.mgrid[:64, :64] * 2 // stride
+    board = np.where((y + x) % 2, 0.04, -0.04)
+    assert checkerboard_db(smooth + board).value > 4
+    assert checkerboard_db(smooth > 0.4).value < 2
 
 
 def test_a_broken_edge_is_found() -> None:

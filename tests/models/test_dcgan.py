@@ -103,3 +103,33 @@ def test_an_image_does_not_depend_on_its_batch_mates_when_sampling() -> None:
         network.eval()
         together, alone = network(noise)[:1], network(noise[:1])
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-6)
+
+
+def test_a_generator_that_enlarges_by_neighbours_has_one_transposed_convolution() -> None:
+    network = seeded(Generator(8, 10, 2, resize=True))
+    assert network(torch.randn(2, 10, 1, 1)).shape == (2, 2, 64, 64)
+    kinds = [type(part) for part in network.modules()]
+    assert kinds.count(nn.ConvTranspose2d) == 1
+    assert kinds.count(nn.Upsample) == 4
+    flat = seeded(Generator(8, 10, resize=True)).eval()
+    with torch.no_grad():
+        image = flat(torch.zeros(1, 10, 1, 1))[0, 0, 16:-16, 16:-16]
+    assert image.std() < 1e-6, "a flat input stays flat within: no checkerboard of its own"
+
+
+def test_spectral_norm_bounds_every_layer_and_takes_the_place_of_batchnorm() -> None:
+    network = seeded(Discriminator(8, spectral=True))
+    torch.manual_seed(7)
+    again = seeded(Discriminator(8, spectral=True)).state_dict()
+    assert all(torch.equal(again[name], value) for name, value in network.state_dict().items())
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in network.modules())
+    for _ in range(30):
+        network(torch.randn(2, 1, 64, 64))
+    network.eval()
+    layers = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+    assert len(layers) == 5
+    for layer in layers:
+        largest = torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item()
+        assert largest == pytest.approx(1, abs=0.02)
+    own = dict(layers[1].named_parameters())["parametrizations.weight.original"]
+    assert own.std().item() == pytest.approx(0.02, rel=0.1)

@@ -54,6 +54,25 @@ def _peak(generated: Array, real: Array) -> float:
     return float(max(above))
 
 
+def checkerboard_db(images: NDArray[Any]) -> Score:
+    """How far the spectrum of images rises where strides of 2 leave checkerboards, in dB.
+
+    The power along rows and along columns at 1/2, 1/4 and 1/8 of a cycle a pixel, each over the
+    median of its neighbours; the highest. Near 0 without a pattern.
+    """
+    n, edge = len(images), min(images.shape[1:])
+    if not n or edge % 8 or edge < 4 * AROUND:
+        return undefined("too few images, or no edge of a multiple of 8 px", n)
+    peaks = []
+    for axis in (1, 2):
+        power = spectrum(images, axis)
+        level = 10 * np.log10(np.maximum(power, np.finfo(np.float64).tiny))
+        for f in (images.shape[axis] // parts for parts in (2, 4, 8)):
+            near = [g for g in range(f - AROUND, f + AROUND + 1) if 0 < g < len(level) and g != f]
+            peaks.append(level[f] - np.median(level[near]))
+    return Score(float(max(peaks)), None, n, "images")
+
+
 def edge_error(generated: NDArray[Any], real: NDArray[Any]) -> Score:
     """Mean absolute error within `EDGE_PX` of the border over that in the middle, of pairs."""
     n = min(len(generated), len(real))

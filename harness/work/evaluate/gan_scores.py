@@ -52,7 +52,9 @@ def score_masks(context: Context) -> None:
         real = store.mask_crops(rows).max(axis=1, keepdims=True).astype(np.float32)
         sides = real, drawn[: len(rows), None].astype(np.float32)
     masks: tuple[Need, ...] = ("masks",) if learns == "mask" else ()
-    _store(context, store, len(rows), judge.judge(shown), sides, "features", "samples", *masks)
+    offered: tuple[Need, ...] = ("features", "samples", "raw", *masks)
+    raw = unit(samples[: len(rows)].max(axis=1))
+    _store(context, store, len(rows), judge.judge(shown), sides, *offered, raw=raw)
 
 
 def _with_structure(masks: NDArray[np.bool_], wanted: int) -> NDArray[np.bool_]:
@@ -106,6 +108,7 @@ def _store(
     verdict: Collapse,
     sides: Sides | None,
     *offered: Need,
+    raw: NDArray[np.float32] | None = None,
 ) -> None:
     """Measure what is offered and store it; `sides` is None where an image is not finite."""
     features = Features(context, context.spec.config["extractor"])
@@ -113,7 +116,8 @@ def _store(
     if sides is not None:
         (real, fake), (low, high) = sides, store.meta["window_hu"]
         seen = features.real(real), features.made(fake)
-        sets = ImageSets(real[:, 0], fake[:, 0], seen, high - low, context.spec.seed)
+        more = {} if raw is None else {"raw": raw}
+        sets = ImageSets(real[:, 0], fake[:, 0], seen, high - low, context.spec.seed, **more)
     epoch = context.spec.inputs["training"].epoch or 0
     values = measure(sets, *offered) | journal_values(verdict)
     journal = Journal(context.folder.journal)

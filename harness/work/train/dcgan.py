@@ -1,4 +1,4 @@
-"""The mask network `dcgan`: noise -> 64 x 64 images.
+"""The mask networks `dcgan` and `dcgan-smooth`: noise -> 64 x 64 images.
 
 Method: Radford et al. 2015, with the settings of the thesis: each update is one discriminator step
 on real and fake images and one generator step on fresh noise.
@@ -30,8 +30,8 @@ class Dcgan(Adversaries):
         super().__init__(
             config,
             precision,
-            Generator(width=width, latent=config["latent"], channels=channels),
-            lambda: Discriminator(width=width, channels=channels),
+            Generator(width, config["latent"], channels, config.get("upsampling") == "resize"),
+            lambda: Discriminator(width, channels, config.get("spectral_norm", False)),
         )
 
     def step(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
