@@ -3,10 +3,14 @@ any of the same patients is an extension."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +155,33 @@ def test_weights_that_changed_on_disk_are_made_again_before_anything_is_entered(
     )
     assert tiny.work.result(segmenters["none/0"]) is None, "so that it is trained again"
     assert not (tmp_path / "openings.jsonl").exists()
+
+
+def test_killed_at_any_moment_of_the_opening_it_counts_once(tmp_path: Path) -> None:
+    """SIGKILL at moments spread over it, 25 times; what is left goes on as if nothing had been."""
+    tiny = Tiny(tmp_path)
+    segmenters = trained(tiny, "none")
+    register, took, cut = tmp_path / "openings.jsonl", 0.05, 0
+    for kill in range(25):
+        spec = tiny.specs.opening(tiny.store, segmenters, rule(margin=0.01))
+        began = time.monotonic()
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(BaseException):
+                tiny.run(spec)
+            os._exit(0)
+        time.sleep(took * kill / 25)
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        cut += os.WIFSIGNALED(status)
+        known = len(entries(register)) if register.exists() else 0
+        assert known <= 1
+        assert opened(tiny, spec)["extended"] is False
+        assert len(entries(register)) == 1
+        took = max(took, time.monotonic() - began) if kill == 0 else took
+        register.unlink()
+        shutil.rmtree(tiny.work.job(spec).path)
+    assert cut >= 10, "the kills came too late to say anything"
 
 
 # --- damage ---------------------------------------------------------------------------------------
