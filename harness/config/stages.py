@@ -161,7 +161,7 @@ class SmoothDcganConfig(DcganConfig):
         "convolution",
     )
     spectral_norm: bool = Field(
-        True, description="of the discriminator, in the place of its BatchNorm"
+        False, description="of the discriminator, in the place of its BatchNorm"
     )
 
 
