@@ -122,7 +122,7 @@ class StageSweep:
         hours = (time.monotonic() - self.began) / 3600
         over = budget.hours is not None and hours >= budget.hours
         if budget.device_hours is not None:
-            costs = count_costs(self.look(JobGraph(graph.work)), graph.work, sizes=False)
+            costs = count_costs(self.look(graph.part()), graph.work, sizes=False)
             over = over or costs.hours >= budget.device_hours
         self.study.end_at(len(asked) if over else None)
         return not over
