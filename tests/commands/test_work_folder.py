@@ -19,7 +19,9 @@ from harness.work.prepare.sources import has_own_patients
 
 
 def experiment(source: str, **privacy: bool) -> Experiment:
-    data: dict[str, Any] = {"source": source, "root": "somewhere"}
+    data: dict[str, Any] = {"source": source}
+    if source != "phantom":
+        data["root"] = "somewhere"
     return Experiment.model_validate({"name": "x", "data": data, "privacy": privacy})
 
 

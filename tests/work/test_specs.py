@@ -288,7 +288,8 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "learning_curve.arms": {"learning_curve.patients": [2]},
     "learning_curve.cohorts": {"learning_curve.patients": [2]},
     "replicates.cohort_size": {"replicates.cohorts": "drawn"},
-    "data.source": {"data.root": "/somewhere"},
+    "data.source": {"data.root": "/somewhere", "data.source": "dicom"},
+    "data.root": {"data.root": "/somewhere", "data.source": "dicom"},
     "decision.looks": {"replicates.count": 8},
     "decision.question": {
         "arms": ["traditional", "traditional+gan", "gan", "traditional+nothing", ADDED]
@@ -331,7 +332,7 @@ def test_a_setting_moves_what_depends_on_it_and_nothing_else(path: str) -> None:
         with pytest.raises(ValidationError):
             experiment_with({path: "another"})
         return
-    before, after = digests(**given), digests(**given, **{path: value})
+    before, after = digests(**given), digests(**{**given, path: value})
     assert to_dict(experiment_with({**given, path: value})) != to_dict(experiment_with(given))
     assert moved(before, after) == expected
 
@@ -466,6 +467,7 @@ def test_a_spec_comes_back_from_its_file_with_its_digest() -> None:
 
 def test_no_path_of_this_machine_is_in_a_spec() -> None:
     secret = {
+        "data.source": "dicom",
         "data.root": "/home/someone/patients",
         "metrics.inception_weights": "/home/someone/weights.pth",
         "metrics.torchscript": "/home/someone/network.pt",
