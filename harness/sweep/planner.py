@@ -249,7 +249,7 @@ class StageSweep:
                 continue
             if trial.number in self._read_out:
                 continue
-            left = 0
+            complete = True
             for epochs in lengths:
                 params = {**trial.params, "schedule.epochs": epochs}
                 if epochs >= trial.params["schedule.epochs"] or canonical_json(params) in known:
@@ -264,8 +264,8 @@ class StageSweep:
                     self.study.enter_checkpoint(trial.number, params, values, failed, further)
                     known.add(canonical_json(params))
                 else:
-                    left += 1
-            if not left:
+                    complete = False
+            if complete:
                 self._read_out.add(trial.number)
 
     def _tell(self, run: TrialRun) -> None:
