@@ -28,7 +28,7 @@ from harness.training.precision import PRECISIONS, Precision, has_bfloat16
 from harness.work.train.networks import image_network, mask_network, segmenter
 
 SECONDS = 1.0
-"""About as long each precision is timed at most."""
+"""About as long the precisions of a network are timed together at most."""
 
 CLEAR = 1.25
 """A ratio of rates that is believed after a few steps."""
@@ -151,7 +151,7 @@ def network_size(
 
 def faster(steps: Mapping[str, Callable[[], Any]], images: int, device: str) -> dict[str, Any]:
     """The precision to take of two whose steps see so many images, and the rates of both: timed in
-    turn until they differ clearly or each had its time."""
+    turn until they differ clearly or their time is over."""
     taken: dict[str, list[float]] = {name: [] for name in steps}
     clear = timed = False
     while not (clear or timed):
@@ -164,9 +164,10 @@ def faster(steps: Mapping[str, Callable[[], Any]], images: int, device: str) -> 
         # Without the first step, which allocates; the fastest is the least disturbed.
         best = {name: min(seconds[1:] or seconds) for name, seconds in taken.items()}
         rounds = len(next(iter(taken.values())))
-        alone = len(best) == 1 and sum(map(sum, taken.values())) > SECONDS / 4
+        spent = sum(map(sum, taken.values()))
+        alone = len(best) == 1 and spent > SECONDS / 4
         clear = rounds > 3 and (alone or max(best.values()) > CLEAR * min(best.values()))
-        timed = rounds > 1 and min(map(sum, taken.values())) > SECONDS
+        timed = rounds > 1 and spent > SECONDS
     asked = {name: seconds * (WORTH if name == "bfloat16" else 1) for name, seconds in best.items()}
     return {
         "precision": min(asked, key=lambda name: asked[name]),
