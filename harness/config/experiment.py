@@ -15,6 +15,7 @@ from harness.config.arms import DEFAULT, arm_of, arm_problems
 from harness.config.choices import EXTRACTORS, IMAGE_NETWORKS, MASK_NETWORKS, SEGMENTERS, OneOf
 from harness.config.data import DataConfig
 from harness.config.decision import DecisionConfig, OfArm
+from harness.config.legacy import LegacyConfig
 from harness.config.search import SweepConfig
 from harness.config.section import Positive, Section, full_sentences, must_differ
 from harness.config.servers import tracking_problem
@@ -43,6 +44,11 @@ class SynthesisConfig(Section):
     )
     attempts: Positive = Field(
         10, description="noise vectors tried per kept mask before giving up, on average"
+    )
+    clean: bool = Field(
+        True,
+        description="holes filled, the largest region kept, implausible masks left out; false "
+        "takes every mask as it is drawn",
     )
 
 
@@ -260,6 +266,7 @@ class Experiment(Section):
         DoseResponseConfig(), description="the primary comparison at other doses"
     )
     compute: ComputeConfig = Field(ComputeConfig(), description="device and precision")
+    legacy: LegacyConfig = Field(LegacyConfig(), description="to replay the thesis")
     tracking: TrackingConfig = Field(TrackingConfig(), description="MLflow")
     privacy: PrivacyConfig = Field(PrivacyConfig(), description="who sees what of your patients")
 
@@ -386,6 +393,13 @@ class Experiment(Section):
                     "learning_curve.arms must be among `arms` and train for segmentation.updates, "
                     f"but got '{name}'; remove it"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _tests_can_be_made(self) -> Experiment:
+        problem = self.legacy.problem(self.sweep.image is not None, self.image, self.mask)
+        if problem:
+            raise full_sentences(problem)
         return self
 
     @model_validator(mode="after")

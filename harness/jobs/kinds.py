@@ -43,6 +43,7 @@ KINDS: Registry[Kind] = Registry(
         "real-diversity": Kind("harness.work.evaluate.real_diversity:measure_real_diversity", 1),
         "mask-score": Kind("harness.work.evaluate.gan_scores:score_masks", 6, pixels="mask_px"),
         "image-score": Kind("harness.work.evaluate.gan_scores:score_images", 5),
+        "image-test": Kind("harness.work.evaluate.image_tests:score_image_test", 1),
         "real-baseline": Kind("harness.work.evaluate.real_baseline:measure_real_baseline", 2),
         "audit": Kind("harness.work.evaluate.audit:audit_replicate", 3),
         "calibration": Kind("harness.work.evaluate.calibration:calibrate_verdict", 1),

@@ -14,6 +14,7 @@ from harness.figures.curves import losses
 from harness.metrics.records import axis_name, measured_names
 from harness.report.data import ReportData
 from harness.report.grids import by_epoch, per_seed
+from harness.report.image_tests import TestsView, make_tests
 from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import (
     Run,
@@ -60,6 +61,7 @@ class StageView:
     scores: list[ScoreLine] = field(default_factory=list)
     settings: str = ""
     searched: bool = True
+    tests: TestsView = field(default_factory=TestsView)
 
 
 def make_stage(data: ReportData, stage: str, budget: PictureBudget) -> StageView:
@@ -93,6 +95,7 @@ def make_stage(data: ReportData, stage: str, budget: PictureBudget) -> StageView
         scores=lines,
         settings=yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True) if chosen else "",
         searched=getattr(data.experiment.sweep, stage) is not None,
+        tests=make_tests(data, best, budget),
     )
 
 

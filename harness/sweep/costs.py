@@ -36,7 +36,7 @@ def count_costs(plan: SweepPlan, work: WorkFolder, sizes: bool = True) -> Costs:
         sizes: measure the folders too, which takes a look at every file.
     """
     trainings = _once(work, (spec for _, seed in plan.seeds() for spec in seed.phases.jobs))
-    scores = _once(work, (spec for _, seed in plan.seeds() for spec in seed.scores.values()))
+    scores = _once(work, (spec for _, seed in plan.seeds() for spec in seed.measured))
     spent = [[_cost(folder) for folder in folders] for folders in (trainings, scores)]
     return Costs(
         sum(seconds for seconds, _ in spent[0]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ class SeedRun:
 
     Attributes:
         stopped_at: the epoch at which the training ended before its time; None if it did not.
+        tests: of a Stage II at its last epoch, by what was done otherwise (`legacy.stage_two`).
         too_large: why the training, or a score of it, does not fit its device; empty where they
             do. Such a seed has no result, and failed.
     """
@@ -26,11 +28,17 @@ class SeedRun:
     result: dict[str, Any] | None
     stopped_at: int | None = None
     too_large: str = ""
+    tests: Mapping[str, Spec] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
         """Whether there is nothing more to wait for."""
         return self.result is not None or bool(self.too_large)
+
+    @property
+    def measured(self) -> tuple[Spec, ...]:
+        """The jobs that look at what was trained."""
+        return (*self.scores.values(), *self.tests.values())
 
     @property
     def training(self) -> Spec:

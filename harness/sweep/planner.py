@@ -13,7 +13,7 @@ from harness.base.files import canonical_json
 from harness.config.axes import apply
 from harness.config.stages import StageConfig
 from harness.jobs.graph import JobGraph
-from harness.jobs.spec import Phases, Spec
+from harness.jobs.spec import Input, Phases, Spec
 from harness.sweep.costs import count_costs
 from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
 from harness.sweep.space import grid_cells, listed_epochs, longest, random_cells
@@ -181,6 +181,7 @@ class StageSweep:
         training = self._training(settings, seed)
         label = f"{self.stage} trial {trial.number} seed {seed}"
         scores: dict[int, Spec] = {}
+        tests: dict[str, Spec] = {}
         result = stopped = None
         too_large = ""
         self._need_diversity(graph, settings)
@@ -199,14 +200,34 @@ class StageSweep:
                 break
             scores[at] = spec
             score = graph.need(spec, label=f"score of {label}, epoch {at}")
-            result = score if stopped or epoch == epochs else result
+            if stopped or epoch == epochs:
+                result, tests = score, self._tests(graph, checkpoint.done(at), seed, label)
             if stopped:
                 break
-        scored = all(graph.folder(spec).result() for spec in scores.values())
+        measured = (*scores.values(), *tests.values())
+        scored = all(graph.folder(spec).result() for spec in measured)
         if too_large:
             return SeedRun(seed, training, scores, None, too_large=too_large if scored else "")
         self._keep_branches(graph, training, settings, label)
-        return SeedRun(seed, training, scores, result if scored else None, stopped)
+        return SeedRun(seed, training, scores, result if scored else None, stopped, "", tests)
+
+    def _tests(self, graph: JobGraph, image: Input, seed: int, label: str) -> dict[str, Spec]:
+        """Ask for the other ways of using a trained Stage II; a mask stage of the experiment's
+        settings makes the masks that are to be made."""
+        experiment = self.specs.experiment
+        if self.stage != "image" or not experiment.legacy.tests:
+            return {}
+        mask = None
+        if experiment.legacy.makes_masks:
+            training = self.specs.training(self.store, experiment.mask, seed)
+            graph.train(training, training.epochs, f"mask stage for {label}")
+            mask = training.last.done(training.epochs)
+        tests = {}
+        for test in experiment.legacy.tests:
+            spec = self.specs.image_test(self.store, image, mask, test, seed)
+            graph.need(spec, label=f"test of {label}, {test.words}")
+            tests[test.words] = spec
+        return tests
 
     def _need_diversity(self, graph: JobGraph, settings: StageConfig) -> None:
         diversity = self.specs.diversity(self.store, settings.shows)

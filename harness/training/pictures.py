@@ -11,6 +11,9 @@ from PIL import Image
 
 from harness.base.files import write_bytes
 
+TESTED = "tested.png"
+"""Of a job `image-test`: masks and CT in turn, a row for each kind of masks."""
+
 
 def to_grey(images: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Images in [-1, 1] as 8-bit grey; what is not a number is black."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.config.arms import arm_of
 from harness.config.experiment import Experiment, to_dict
+from harness.config.legacy import StageTwoTest
 from harness.config.stages import SegmentationConfig, StageConfig
 from harness.jobs.kinds import KINDS
 from harness.jobs.spec import Input, Phases, Spec
@@ -169,6 +170,27 @@ class Specs:
         seed = training.seed - self.experiment.seed * SEEDS_PER_ROOT
         return self.make(f"{settings.stage}-score", config, inputs, seed)
 
+    def image_test(
+        self, store: Spec, image: Input, mask: Input | None, test: StageTwoTest, seed: int
+    ) -> Spec:
+        """A checkpoint of Stage II, used in another way than it was trained for.
+
+        Args:
+            mask: the checkpoint that makes masks, where masks are to be made.
+        """
+        config: dict[str, Any] = {
+            **to_dict(test),
+            "masks": list(self.experiment.legacy.masks),
+            "extractor": dict(self.extractor),
+            "images": self.experiment.metrics.images,
+        }
+        inputs = {"store": store.done(), "training": image}
+        if mask is not None:
+            inputs["mask"] = mask
+            made = to_dict(self.experiment.synthesis)
+            config["synthesis"] = {k: made[k] for k in ("threshold", "tolerance", "attempts")}
+        return self.make("image-test", config, inputs, seed)
+
     def real_baseline(
         self, store: Spec, shows: str, extractor: Mapping[str, str], judge: Input | None
     ) -> Spec:
@@ -219,7 +241,13 @@ class Specs:
     def synthesis(self, store: Spec, mask: Input, image: Input, seed: int) -> Spec:
         """Synthetic pairs from one replicate's two generators."""
         inputs = {"store": store.done(), "mask": mask, "image": image}
-        return self.make("synthesis", to_dict(self.experiment.synthesis), inputs, seed)
+        return self.make("synthesis", self._synthesis(), inputs, seed)
+
+    def _synthesis(self) -> dict[str, Any]:
+        config = to_dict(self.experiment.synthesis)
+        if config["clean"]:  # left out: what was made is the same as ever
+            del config["clean"]
+        return config
 
     def synthesis_on_real_masks(self, store: Spec, image: Input, seed: int) -> Spec:
         """CT that one replicate's Stage II generates for real training masks."""

@@ -75,6 +75,16 @@ def jobs(experiment: Experiment) -> dict[str, Spec]:
         "diversity": specs.diversity(store, experiment.mask.shows),
         "mask-score": specs.score(store, experiment.mask, mask, last_mask),
         "image-score": specs.score(store, experiment.image, image, last_image),
+        **{
+            f"image-test {test.words}": specs.image_test(
+                store,
+                image.done(last_image),
+                mask.done(last_mask) if experiment.legacy.makes_masks else None,
+                test,
+                seed,
+            )
+            for test in experiment.legacy.tests
+        },
         **made,
         "baseline": specs.real_baseline(store, "ct", specs.extractor, None),
         "audit": specs.audit(
@@ -189,6 +199,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "synthesis.threshold": (0.1, SYNTHESIS | {"mask-score"}),
     "synthesis.tolerance": (0.5, SYNTHESIS),
     "synthesis.attempts": (5, SYNTHESIS),
+    "synthesis.clean": (False, SYNTHESIS),
     "segmentation.network": (ONE_CHOICE, SEGMENTERS),
     "segmentation.channels": ([8, 16], SEGMENTERS),
     "segmentation.residual_units": (1, SEGMENTERS),
@@ -272,6 +283,8 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "decision.assumed.patient": (0.03, NONE),
     "decision.assumed.replicate": (0.01, NONE),
     "decision.assumed.residual": (0.03, NONE),
+    "legacy.stage_two": ([{"dropout": True}], {"image-test size x 2"}),
+    "legacy.masks": (["train", "raw"], {"image-test as trained", "image-test size x 2"}),
     "compute.device": ("cuda", COMPUTED),
     "compute.precision": ("bfloat16", COMPUTED),
     "compute.threads": (2, COMPUTED),
@@ -291,6 +304,8 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "data.source": {"data.root": "/somewhere", "data.source": "dicom"},
     "data.root": {"data.root": "/somewhere", "data.source": "dicom"},
     "decision.looks": {"replicates.count": 8},
+    "legacy.stage_two": {"legacy.stage_two": [{"scale": 2}]},
+    "legacy.masks": {"legacy.stage_two": [{"scale": 2}]},
     "decision.question": {
         "arms": ["traditional", "traditional+gan", "gan", "traditional+nothing", ADDED]
     },

@@ -36,7 +36,7 @@ def score_masks(context: Context) -> None:
     store = Store.open(context.input("store") / "store")
     network = trained(context, "training", mask_network)
     learns = context.work.job(context.spec.inputs["training"]).spec().config["learns"]
-    rows = _reference(store, config["images"])
+    rows = reference_rows(store, config["images"])
     judge = DiversityJudge(context, store)
     # Twice what a verdict needs: empty masks are no part of it.
     count = max(len(rows), 2 * judge.wanted)
@@ -67,7 +67,7 @@ def score_images(context: Context) -> None:
     """KID and FID of Stage II on validation masks, and its likeness to the true CT."""
     store = Store.open(context.input("store") / "store")
     network = trained(context, "training", image_network)
-    rows = _reference(store, context.spec.config["images"])
+    rows = reference_rows(store, context.spec.config["images"])
     source = torch_generator(context.spec.seed, "score-noise")
     images = network.generate(conditioning(store, rows), source)
     verdict = _judge_image_network(context, store, network, source)
@@ -87,9 +87,13 @@ def _judge_image_network(
     return judge.judge(painted[:, 0] if not np.isfinite(painted).all() else unit(painted[:, 0]))
 
 
-def _reference(store: Store, most: int) -> NDArray[np.intp]:
+def reference_rows(store: Store, most: int) -> NDArray[np.intp]:
     """Validation rows that the scores compare with: structure slices, at most `most`; the same ones
-    for every seed and stage."""
+    for every seed and stage.
+
+    Raises:
+        DataError: there are fewer than two.
+    """
     rows = store.select(role="validation", selected=True, with_structure=True)
     if len(rows) < 2:
         raise DataError(

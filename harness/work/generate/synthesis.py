@@ -1,7 +1,8 @@
 """Job kind `synthesis`: noise -> masks -> CT, into a store of the same format as the real one.
 
 Masks are thresholded, holes filled, the largest component kept, and implausible ones rejected by
-rules learnt on training masks; every rejection is counted by reason. A generator that makes too few
+rules learnt on training masks; every rejection is counted by reason (`synthesis.clean: false`: none
+of it but the threshold). A generator that makes too few
 plausible masks is an outcome, not an error: what it makes is used, and the result says so.
 """
 
@@ -37,19 +38,23 @@ class GeneratedMasks:
 
 def generate_masks(
     network: MaskNetwork,
-    rule: PlausibilityRule,
+    rule: PlausibilityRule | None,
     wanted: int,
     attempts: int,
     threshold: float,
     source: torch.Generator,
 ) -> GeneratedMasks:
-    """Draw masks (C, 64, 64) until `wanted` are kept or `attempts` were tried."""
+    """Draw masks (C, 64, 64) until `wanted` are kept or `attempts` were tried; without a rule all
+    are kept, as they are drawn."""
     masks = GeneratedMasks()
     while len(masks.kept) < wanted and masks.tried < attempts:
         for image in network.sample(BATCH, source):
             if len(masks.kept) == wanted or masks.tried == attempts:
                 break
             masks.tried += 1
+            if rule is None:
+                masks.kept.append(image > threshold)
+                continue
             mask = np.stack([clean_mask(channel) for channel in image > threshold])
             reason = rule.check(np.asarray(mask.any(axis=0)))
             if reason is None:
@@ -58,6 +63,19 @@ def generate_masks(
                 masks.reasons[_rule(reason)] += 1
                 masks.implausible.append(mask)
     return masks
+
+
+def plausible(store: Store, tolerance: float) -> PlausibilityRule:
+    """The rule that training masks give."""
+    rows = store.select(role="train", with_structure=True)
+    return fit_plausibility(store.mask_crops(rows).max(axis=1) > 0, tolerance)
+
+
+def in_frame(masks: NDArray[Any], edge: int, outside: float = 0) -> NDArray[Any]:
+    """Masks (N, C, M, M) in the middle of frames (N, C, edge, edge), at the same scale."""
+    margin = (edge - masks.shape[-1]) // 2
+    sides = ((0, 0), (0, 0), (margin, margin), (margin, margin))
+    return np.pad(masks, sides, constant_values=outside)
 
 
 def _rule(reason: str) -> str:
@@ -71,9 +89,7 @@ def synthesise(context: Context) -> None:
     """Make the synthetic store of one replicate."""
     spec, config = context.spec, context.spec.config
     store = Store.open(context.input("store") / "store")
-    rows = store.select(role="train", with_structure=True)
-    real_masks = store.mask_crops(rows).max(axis=1) > 0
-    rule = fit_plausibility(real_masks, config["tolerance"])
+    rule = plausible(store, config["tolerance"]) if config.get("clean", True) else None
     generated = generate_masks(
         trained(context, "mask", mask_network),
         rule,
@@ -83,8 +99,7 @@ def synthesise(context: Context) -> None:
         torch_generator(spec.seed, "synthesis"),
     )
     masks = np.stack(generated.kept or generated.implausible[: config["pairs"]])
-    margin = (store.meta["frame_px"] - masks.shape[-1]) // 2  # at the same scale
-    frames = np.pad(masks, ((0, 0), (0, 0), (margin, margin), (margin, margin))).astype(np.uint8)
+    frames = in_frame(masks, store.meta["frame_px"]).astype(np.uint8)
     values = {
         "pairs": len(frames),
         "tried": generated.tried,

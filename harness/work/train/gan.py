@@ -107,10 +107,19 @@ class Adversaries:
         self.generator.load_state_dict(weights)
 
     @torch.no_grad()
-    def output(self, inputs: Tensor, size: int) -> NDArray[np.float32]:
-        """What the generator makes of inputs, `size` at a time, in evaluation mode."""
+    def output(
+        self, inputs: Tensor, size: int, trained: tuple[type[nn.Module], ...] = ()
+    ) -> NDArray[np.float32]:
+        """What the generator makes of inputs, `size` at a time, in evaluation mode.
+
+        Args:
+            trained: layers that stay in training mode.
+        """
         training = self.generator.training
         self.generator.eval()
+        for layer in self.generator.modules():
+            if isinstance(layer, trained):
+                layer.train()
         parts = [
             self.generator(part.to(self.precision.device)).float().cpu()
             for part in inputs.split(size)

@@ -157,15 +157,19 @@ def trained(
     context: Context,
     name: str,
     make: Callable[[Mapping[str, Any], Mapping[str, Any], Precision], N],
+    **further: Any,
 ) -> N:
     """The network behind a job's input, for the store of its input `store`.
+
+    Args:
+        further: settings beside those that it was trained with.
 
     Raises:
         DataError: the weights are another network's.
     """
     config = context.work.job(context.spec.inputs[name]).spec().config
     store = Store.open(context.input("store") / "store")
-    network = make(config, store.meta, Precision.of(context.spec.compute))
+    network = make({**config, **further}, store.meta, Precision.of(context.spec.compute))
     try:
         network.restore(load_weights(context.input(name) / "weights.safetensors"))
     except (RuntimeError, KeyError, ValueError, TypeError) as error:

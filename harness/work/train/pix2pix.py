@@ -7,6 +7,7 @@ step (losses halved) and one G step on the same fake.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -69,15 +70,22 @@ class Pix2pix(Adversaries):
         }
 
     def generate(self, masks: Tensor, source: torch.Generator) -> NDArray[np.float32]:
-        """CT (N, 1, F, F) in [-1, 1] for masks (N, C, F, F) in [-1, 1]; dropout off.
+        """CT (N, 1, F, F) in [-1, 1] for masks (N, C, F, F) in [-1, 1].
 
         BatchNorm uses its running averages, or (`statistics: batch-of-one`) each image's own, which
-        leaves the running averages alone.
+        leaves the running averages alone. Dropout is off, unless `tested` says otherwise
+        (`harness.config.legacy.StageTwoTest`).
         """
-        if self.config["statistics"] == "running":
-            return self.output(masks, 16)
-        with _without_averages(self.generator):
-            return self.output(masks, 1)
+        tested = self.config.get("tested", {})
+        of_one = tested.get("statistics", self.config["statistics"]) != "running"
+        with contextlib.ExitStack() as stack:
+            if of_one:
+                stack.enter_context(_without_averages(self.generator))
+            if not tested.get("dropout"):
+                return self.output(masks, 1 if of_one else 16)
+            stack.enter_context(torch.random.fork_rng())
+            torch.manual_seed(int(torch.randint(2**31, (), generator=source)))
+            return self.output(masks, 1 if of_one else 16, (nn.Dropout,))
 
 
 @contextmanager

@@ -1,0 +1,95 @@
+"""The section `legacy`: what the thesis's code did and its text does not say, to replay it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from harness.config.section import Section, must_differ
+from harness.config.stages import ImageStageConfig, MaskStageConfig, Pix2pixConfig
+
+MADE = ("synthetic", "raw")
+"""Masks that a mask stage makes."""
+
+
+class StageTwoTest(Section):
+    """One way of using a trained Stage II; the default is as everywhere else."""
+
+    scale: Literal[1, 2, 4] = Field(
+        1, description="masks enlarged so many times for a network that was trained at 1"
+    )
+    dropout: bool = Field(False, description="left on")
+    statistics: Literal["running", "batch-of-one"] = Field(
+        "running", description="of BatchNorm: running averages, or each image's own"
+    )
+
+    @property
+    def words(self) -> str:
+        """What differs from the usual way."""
+        parts = [f"size x {self.scale}"] if self.scale > 1 else []
+        parts += ["dropout on"] if self.dropout else []
+        parts += ["batch of one"] if self.statistics != "running" else []
+        return ", ".join(parts) or "as trained"
+
+
+class LegacyConfig(Section):
+    """All off: needed for the thesis's own results alone."""
+
+    stage_two: tuple[StageTwoTest, ...] = Field(
+        (),
+        description="how each swept Stage II is tested at its last epoch, beside the usual way",
+    )
+    masks: tuple[Literal["validation", "train", "synthetic", "raw"], ...] = Field(
+        ("validation", "train"),
+        min_length=1,
+        description="whose masks it is tested on: unseen, seen, made by a mask stage of the "
+        "experiment's settings (cleaned and filtered), or made and as they were drawn",
+    )
+
+    @property
+    def tests(self) -> tuple[StageTwoTest, ...]:
+        """The ways, the usual one first; none where no other is asked for."""
+        usual = StageTwoTest()
+        others = tuple(test for test in self.stage_two if test != usual)
+        return (usual, *others) if self.stage_two else ()
+
+    @property
+    def makes_masks(self) -> bool:
+        return bool({*self.masks} & {*MADE})
+
+    def problem(self, searched: bool, image: ImageStageConfig, mask: MaskStageConfig) -> str:
+        """Why the tests cannot be made; empty where they can, or none is asked for.
+
+        Args:
+            searched: whether the image stage is swept.
+        """
+        if not self.stage_two:
+            return ""
+        if not searched:
+            return (
+                "legacy.stage_two tests what a sweep of the image stage trains, but sweep.image is "
+                "null; give it a space of settings"
+            )
+        if not isinstance(image, Pix2pixConfig):
+            return (
+                "legacy.stage_two goes with image.network 'pix2pix', the thesis's, but got "
+                f"'{image.network}'; change one"
+            )
+        if not image.dropout and any(test.dropout for test in self.stage_two):
+            return (
+                "legacy.stage_two can leave dropout on only where image.dropout is true, but it is "
+                "false; change one"
+            )
+        if self.makes_masks and mask.learns == "ct":
+            return (
+                "legacy.masks 'synthetic' and 'raw' need a mask stage that learns masks, but "
+                "mask.learns is 'ct'; set it to 'mask'"
+            )
+        return ""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> LegacyConfig:
+        must_differ("tests", [test.words for test in self.stage_two])
+        must_differ("masks", self.masks)
+        return self

@@ -1,0 +1,90 @@
+"""Stage II used in other ways than it was trained for: a table of scores, and what was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.base.text import DASH, short
+from harness.figures.pictures import read_picture
+from harness.metrics.records import PREFIX, axis_name, measured_names
+from harness.report.data import ReportData
+from harness.report.picture_budget import Picture, PictureBudget
+from harness.report.results import values_of
+from harness.sweep.plan import SeedRun, TrialRun
+from harness.training.pictures import TESTED
+
+WHOSE = {
+    "validation": "unseen",
+    "train": "seen in training",
+    "synthetic": "made, cleaned",
+    "raw": "made, as drawn",
+}
+SHOWN = tuple(f"{PREFIX}{name}" for name in ("kid", "mae_hu", "bands_db", "edge_error"))
+PICTURE_BYTES = 90_000
+
+
+@dataclass(frozen=True)
+class TestLine:
+    """One way of testing on one kind of masks; a cell has the mean and each seed."""
+
+    test: str
+    masks: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TestsView:
+    """The ways of testing of one trial."""
+
+    names: tuple[str, ...] = ()
+    lines: list[TestLine] = field(default_factory=list)
+    words: str = ""
+    pictures: list[Picture] = field(default_factory=list)
+
+
+def make_tests(data: ReportData, trial: TrialRun | None, budget: PictureBudget) -> TestsView:
+    """What is finished of a trial's tests."""
+    seeds = [seed for seed in trial.seeds if seed.tests] if trial else []
+    if not seeds:
+        return TestsView()
+    found = {
+        test: [values_of(data.work.job(seed.tests[test]).result()) for seed in seeds]
+        for test in seeds[0].tests
+    }
+    kinds = [values["masks"] for each in found.values() for values in each if values]
+    every = [score for masks in kinds for scores in masks.values() for score in scores]
+    names = [name for name in measured_names(every) if name in SHOWN]
+    masks = dict.fromkeys(name for of in kinds for name in of)
+    lines = [
+        TestLine(test, WHOSE[whose], tuple(_cell(each, whose, name) for name in names))
+        for test, each in found.items()
+        for whose in masks
+    ]
+    rows = ", ".join(WHOSE[whose] for whose in masks)
+    return TestsView(
+        tuple(axis_name(name) for name in names),
+        lines,
+        f"Mean (each of {len(seeds)} seeds); rows of a picture: masks that were {rows}; columns: "
+        f"mask and CT in turn. Seed {seeds[0].seed}.",
+        _pictures(data, seeds[0], budget),
+    )
+
+
+def _cell(each: Sequence[dict[str, Any]], whose: str, name: str) -> str:
+    scores = [values["masks"].get(whose, {}).get(name) for values in each if values]
+    known = [score for score in scores if score is not None]
+    if not known:
+        return DASH
+    words = ", ".join(DASH if score is None else short(score) for score in scores)
+    return f"{short(sum(known) / len(known))} ({words})"
+
+
+def _pictures(data: ReportData, seed: SeedRun, budget: PictureBudget) -> list[Picture]:
+    paths = {test: data.work.job(spec).path / TESTED for test, spec in seed.tests.items()}
+    return [
+        budget.image(read_picture(path), f"Stage II tested {test}", test, PICTURE_BYTES)
+        for test, path in paths.items()
+        if path.exists()
+    ]
