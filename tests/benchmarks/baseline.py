@@ -39,8 +39,8 @@ VARIANTS: dict[str, dict[str, str]] = {
     PRESENT: {},
     "updates-x2": {UPDATES: "x2"},
     "spacing-2mm": {"data.spacing_mm": "2.0"},
+    "one-slice": {"segmentation.neighbours": "0"},
     "neighbours-1": {"segmentation.neighbours": "1"},
-    "neighbours-2": {"segmentation.neighbours": "2"},
     "neighbours-1-kept": {
         "segmentation.neighbours": "1",
         "segmentation.neighbour_dropout": "0.0",
@@ -56,8 +56,10 @@ VARIANTS: dict[str, dict[str, str]] = {
     "dynunet-group": {**DYNUNET, "segmentation.norm": "group"},
     "dynunet-residual": {**DYNUNET, "segmentation.residual": "true"},
     "dynunet-deep": {**DYNUNET, "segmentation.deep_supervision": "true"},
+    **{f"patients-{n}": {"data.limit.train": str(n)} for n in (5, 10, 40, 60)},
 }
-"""Overrides of the experiment by name; "x2" is twice the updates of the others."""
+"""Overrides of the experiment by name; "x2" is twice the updates of the others. The last ones are
+the learning curve, one cohort a size."""
 
 
 @dataclass(frozen=True)

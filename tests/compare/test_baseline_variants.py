@@ -29,18 +29,18 @@ def test_each_variant_is_a_valid_change(name: str) -> None:
 def test_variants_taken_together_must_agree(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    both = overrides(["dynunet-deep", "dynunet-group", "updates-x2", "neighbours-2"], 100)
+    both = overrides(["dynunet-deep", "dynunet-group", "updates-x2", "one-slice"], 100)
     assert both == {
         "segmentation.updates": "200",
         "segmentation.network": "dynunet",
         "segmentation.deep_supervision": "true",
         "segmentation.norm": "group",
-        "segmentation.neighbours": "2",
+        "segmentation.neighbours": "0",
     }
-    assert load(both, "dynunet-deep+neighbours-2")["name"] == "baseline-dynunet-deep.neighbours-2"
+    assert load(both, "dynunet-deep+one-slice")["name"] == "baseline-dynunet-deep.one-slice"
     command = ["--data", str(tmp_path), "--workdir", str(tmp_path / "work"), "--only", "present"]
     for names, said in (
-        ("neighbours-1,neighbours-2", "got segmentation.neighbours 1 and 2 of 'neighbours-2'"),
+        ("neighbours-1,one-slice", "got segmentation.neighbours 1 and 0 of 'one-slice'"),
         ("neighbors-1", "a variant must be one of present, .* but got 'neighbors-1'"),
     ):
         assert main([*command, "--together", names]) == 2
