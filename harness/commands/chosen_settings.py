@@ -26,6 +26,7 @@ from harness.sweep.planner import StageSweep
 from harness.sweep.storage import is_there
 from harness.sweep.study import Study, study_name
 from harness.tracking.views.comparison import tuning_views
+from harness.work.specs import stage_settings
 
 
 def stage_sweep(session: Session, stage: str) -> StageSweep:
@@ -50,7 +51,7 @@ def _base(session: Session, stage: str) -> str:
     return digest_of(
         [
             session.store.digest,
-            to_dict(getattr(experiment, stage)),
+            stage_settings(getattr(experiment, stage)),
             dict(session.specs.extractor),
             session.specs.compute_of(f"{stage}-stage"),
             experiment.metrics.images,

@@ -11,8 +11,8 @@ from harness.figures.pictures import read_picture
 from harness.metrics.records import PREFIX, axis_name, measured_names
 from harness.report.data import ReportData
 from harness.report.picture_budget import Picture, PictureBudget
-from harness.report.results import values_of
-from harness.sweep.plan import SeedRun, TrialRun
+from harness.report.results import chosen_trial, values_of
+from harness.sweep.plan import SeedRun, SweepPlan
 from harness.training.pictures import TESTED
 
 WHOSE = {
@@ -27,8 +27,9 @@ PICTURE_BYTES = 90_000
 
 @dataclass(frozen=True)
 class TestLine:
-    """One way of testing on one kind of masks; a cell has the mean and each seed."""
+    """One way of testing a trial on one kind of masks; a cell has the mean and each seed."""
 
+    trial: int
     test: str
     masks: str
     cells: tuple[str, ...]
@@ -36,40 +37,44 @@ class TestLine:
 
 @dataclass(frozen=True)
 class TestsView:
-    """The ways of testing of one trial."""
+    """The ways of testing of each trial; pictures are of one."""
 
     names: tuple[str, ...] = ()
     lines: list[TestLine] = field(default_factory=list)
     words: str = ""
     pictures: list[Picture] = field(default_factory=list)
 
+    @property
+    def several(self) -> bool:
+        return len({line.trial for line in self.lines}) > 1
 
-def make_tests(data: ReportData, trial: TrialRun | None, budget: PictureBudget) -> TestsView:
-    """What is finished of a trial's tests."""
-    seeds = [seed for seed in trial.seeds if seed.tests] if trial else []
-    if not seeds:
-        return TestsView()
+
+def make_tests(data: ReportData, sweep: SweepPlan | None, budget: PictureBudget) -> TestsView:
+    """What is finished of the tests of a sweep's trials."""
+    tested = [(run, [s for s in run.seeds if s.tests]) for run in sweep.trials] if sweep else []
     found = {
-        test: [values_of(data.work.job(seed.tests[test]).result()) for seed in seeds]
-        for test in seeds[0].tests
+        (run.trial.number, test): [values_of(data.work.job(s.tests[test]).result()) for s in seeds]
+        for run, seeds in tested
+        for test in (seeds[0].tests if seeds else ())
     }
     kinds = [values["masks"] for each in found.values() for values in each if values]
+    if not kinds:
+        return TestsView()
     every = [score for masks in kinds for scores in masks.values() for score in scores]
     names = [name for name in measured_names(every) if name in SHOWN]
     masks = dict.fromkeys(name for of in kinds for name in of)
     lines = [
-        TestLine(test, WHOSE[whose], tuple(_cell(each, whose, name) for name in names))
-        for test, each in found.items()
+        TestLine(trial, test, WHOSE[whose], tuple(_cell(each, whose, name) for name in names))
+        for (trial, test), each in found.items()
         for whose in masks
     ]
+    best = chosen_trial(sweep) if sweep else None
+    run, seeds = next(((r, s) for r, s in tested if r is best and s), tested[0])
     rows = ", ".join(WHOSE[whose] for whose in masks)
-    return TestsView(
-        tuple(axis_name(name) for name in names),
-        lines,
-        f"Mean (each of {len(seeds)} seeds); rows of a picture: masks that were {rows}; columns: "
-        f"mask and CT in turn. Seed {seeds[0].seed}.",
-        _pictures(data, seeds[0], budget),
-    )
+    words = f"Mean (each seed). Pictures: trial {run.trial.number}, seed {seeds[0].seed}; rows are "
+    words += f"masks that were {rows}; columns mask and CT in turn."
+    pictures = _pictures(data, seeds[0], budget)
+    return TestsView(tuple(axis_name(name) for name in names), lines, words, pictures)
 
 
 def _cell(each: Sequence[dict[str, Any]], whose: str, name: str) -> str:

@@ -95,7 +95,7 @@ def make_stage(data: ReportData, stage: str, budget: PictureBudget) -> StageView
         scores=lines,
         settings=yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True) if chosen else "",
         searched=getattr(data.experiment.sweep, stage) is not None,
-        tests=make_tests(data, best, budget),
+        tests=make_tests(data, sweep, budget),
     )
 
 

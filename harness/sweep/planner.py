@@ -202,6 +202,7 @@ class StageSweep:
             score = graph.need(spec, label=f"score of {label}, epoch {at}")
             if stopped or epoch == epochs:
                 result, tests = score, self._tests(graph, checkpoint.done(at), seed, label)
+                too_large = next(filter(None, (_refused(graph, t) for t in tests.values())), "")
             if stopped:
                 break
         measured = (*scores.values(), *tests.values())

@@ -38,6 +38,14 @@ def section_of(kind: str) -> str:
     return _SECTIONS.get(kind, "image")
 
 
+def stage_settings(settings: StageConfig) -> dict[str, Any]:
+    """What of a GAN stage's settings enters its digests."""
+    config = to_dict(settings)
+    if config["patients"] is None:  # left out: trainings are the same as ever
+        del config["patients"]
+    return config
+
+
 def bearing_settings(settings: SegmentationConfig, arm: str) -> dict[str, Any]:
     """What of the settings bears on an arm's trainings, as plain data."""
     config, of = to_dict(settings), arm_of(arm)
@@ -121,7 +129,7 @@ class Specs:
         self, store: Spec, settings: StageConfig, seed: int, stop_on: Sequence[str] = ()
     ) -> Spec:
         """A stage's training at a constant rate: its length is no part of it."""
-        config = to_dict(settings)
+        config = stage_settings(settings)
         del config["schedule"]
         if stop_on:  # left out where nothing is asked for: the training is the same as ever
             config["stop_on"] = sorted(stop_on)

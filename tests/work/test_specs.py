@@ -169,6 +169,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "data.crop.mask_px": (ONE_CHOICE, ALL),  # of the built-in mask network
     "data.background_slice_fraction": (0.2, ALL),
     "mask.network": (ONE_CHOICE, MASK),
+    "mask.patients": (2, MASK),
     "mask.learns": ("ct", MASK | {"diversity"}),
     "mask.width": (32, MASK),
     "mask.latent": (50, MASK),
@@ -185,6 +186,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "mask.augmentation.probability": (0.4, MASK),
     "mask.augmentation.legacy_rotation": (True, MASK),
     "image.network": (ONE_CHOICE, IMAGE),
+    "image.patients": (2, IMAGE),
     "image.width": (32, IMAGE),
     "image.batch_size": (1, IMAGE),
     "image.l1_weight": (10.0, IMAGE),

@@ -26,6 +26,7 @@ from harness.work.evaluate.features import Features
 from harness.work.evaluate.gan_scores import reference_rows
 from harness.work.evaluate.real_diversity import unit
 from harness.work.generate.synthesis import generate_masks, in_frame, plausible
+from harness.work.train.batches import learnt_rows
 from harness.work.train.image_stage import conditioning
 from harness.work.train.networks import image_network, mask_network, trained
 
@@ -78,7 +79,8 @@ def _conditions(context: Context, store: Store) -> dict[str, Conditions]:
     config = context.spec.config
     rows = {"validation": reference_rows(store, config["images"])}
     count = len(rows["validation"])
-    seen = store.select(role="train", selected=True, with_structure=True)
+    training = context.work.job(context.spec.inputs["training"]).spec()
+    seen = learnt_rows(store, training.config, training.seed, True)
     rows["train"] = np.sort(numpy_generator(0, "score-rows").permutation(seen)[:count])
     found = {
         name: Conditions(conditioning(store, rows[name]), store.ct[rows[name]], True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.base.errors import DataError
+from harness.base.rng import generator as numpy_generator
 from harness.base.rng import torch_generator
 from harness.data.pairs.store import Store
 
@@ -17,6 +19,35 @@ Augment = Callable[[Mapping[str, Tensor], torch.Generator], Mapping[str, Tensor]
 
 # BatchNorm needs two images to speak of a variance.
 LEAST_BATCH = 2
+
+
+def learnt_rows(
+    store: Store, config: Mapping[str, Any], seed: int, with_structure: bool | None = None
+) -> NDArray[np.intp]:
+    """Rows that a GAN stage of these settings and this seed learns from.
+
+    Raises:
+        DataError: it is to learn from more patients than there are.
+    """
+    rows = store.select(role="train", selected=True, with_structure=with_structure)
+    wanted = config.get("patients")
+    if wanted is None:
+        return rows
+    there = store.select(role="train", selected=True)
+    patients = sorted({store.rows[row].patient_digest for row in there})
+    if wanted > len(patients):
+        raise DataError(
+            f"a stage's `patients` must be at most the {len(patients)} that train, but got "
+            f"{wanted}; lower it, or give the training role more patients"
+        )
+    drawn = {*numpy_generator(seed, "patients").permutation(patients)[:wanted].tolist()}
+    return rows[[store.rows[row].patient_digest in drawn for row in rows]]
+
+
+def epoch_rows(store: Store, config: Mapping[str, Any], seed: int) -> NDArray[np.intp]:
+    """`learnt_rows`, as often that an epoch has as many as with all training patients."""
+    most = len(store.select(role="train", selected=True))
+    return np.resize(learnt_rows(store, config, seed), most)
 
 
 class EpochBatches:

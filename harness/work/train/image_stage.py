@@ -25,7 +25,7 @@ from harness.jobs.context import Context
 from harness.training.pictures import grid, to_grey
 from harness.training.precision import Precision
 from harness.training.schedule import pix2pix_decay
-from harness.work.train.batches import EpochBatches
+from harness.work.train.batches import EpochBatches, epoch_rows, learnt_rows
 from harness.work.train.checkpoints import train_gan
 from harness.work.train.fork import branch_off
 from harness.work.train.gan import GanStage
@@ -45,9 +45,8 @@ Pairs = tuple[Tensor, NDArray[np.float32]]
 """Masks as Stage II sees them, and the CT of each."""
 
 
-def _drawn(store: Store, role: str, seed: int, most: int) -> NDArray[np.intp]:
-    """Rows of a role, in an order that depends on the seed alone."""
-    rows = store.select(role=role, selected=True, with_structure=True)
+def _drawn(rows: NDArray[np.intp], seed: int, most: int) -> NDArray[np.intp]:
+    """Some of the rows, in an order that depends on the seed alone."""
     return numpy_generator(seed, "shown").permutation(rows)[:most]
 
 
@@ -55,9 +54,9 @@ def _pairs(store: Store, rows: NDArray[np.intp]) -> Pairs:
     return conditioning(store, rows), store.ct[rows].astype(np.float32)
 
 
-def _pictured(store: Store, seed: int) -> Pairs:
+def _pictured(store: Store, unseen: NDArray[np.intp], seen: NDArray[np.intp], seed: int) -> Pairs:
     """What is drawn: pairs that were not seen in training, each followed by one that was."""
-    sides = [np.sort(_drawn(store, role, seed, PICTURED)) for role in ("validation", "train")]
+    sides = [np.sort(_drawn(rows, seed, PICTURED)) for rows in (unseen, seen)]
     count = min(map(len, sides))
     return _pairs(store, np.stack([side[:count] for side in sides], axis=1).ravel())
 
@@ -79,8 +78,9 @@ def prepare(
     """A training on a store, ready to begin, and its batches."""
     network = image_network(config, store.meta, precision)
     network.begin(seed)
-    pictured = _pictured(store, seed)
-    masks, truth = _pairs(store, _drawn(store, "validation", seed, SAMPLES))
+    unseen = store.select(role="validation", selected=True, with_structure=True)
+    pictured = _pictured(store, unseen, learnt_rows(store, config, seed, True), seed)
+    masks, truth = _pairs(store, _drawn(unseen, seed, SAMPLES))
 
     def generate(masks: Tensor) -> NDArray[np.float32]:
         return network.generate(masks, torch_generator(seed, "fixed-noise"))
@@ -93,7 +93,7 @@ def prepare(
         (lambda epoch: 1.0) if total is None else partial(pix2pix_decay, total=total),
         SampleMonitor.beside(truth) if len(truth) > 1 else None,
     )
-    rows = store.select(role="train", selected=True)
+    rows = epoch_rows(store, config, seed)
     tensors = {
         "masks": conditioning(store, rows),
         "ct": torch.from_numpy(store.ct[rows].astype(np.float32)),

@@ -17,7 +17,7 @@ from harness.jobs.context import Context
 from harness.training.augmentation import augment_masks
 from harness.training.pictures import grid, to_grey
 from harness.training.precision import Precision
-from harness.work.train.batches import EpochBatches
+from harness.work.train.batches import EpochBatches, epoch_rows
 from harness.work.train.checkpoints import train_gan
 from harness.work.train.gan import GanStage
 from harness.work.train.networks import mask_network
@@ -26,9 +26,8 @@ from harness.work.train.sample_monitor import SAMPLES, SampleMonitor
 GRID = 64
 
 
-def training_images(store: Store, learns: str) -> Tensor:
-    """Training crops (n, C, 64, 64) in [-1, 1]: masks, or the CT about the same centre."""
-    rows = store.select(role="train", selected=True)
+def training_images(store: Store, rows: NDArray[np.intp], learns: str) -> Tensor:
+    """Crops (n, C, 64, 64) in [-1, 1]: masks, or the CT about the same centre."""
     if learns == "ct":
         return torch.from_numpy(store.ct_crops(rows).astype(np.float32))
     return torch.from_numpy(store.mask_crops(rows).astype(np.float32)) * 2 - 1
@@ -38,7 +37,7 @@ def prepare(
     store: Store, config: dict[str, Any], seed: int, precision: Precision
 ) -> tuple[GanStage, EpochBatches]:
     """A training on a store, ready to begin, and its batches."""
-    images = training_images(store, config["learns"])
+    images = training_images(store, epoch_rows(store, config, seed), config["learns"])
     network = mask_network(config, store.meta, precision)
     network.begin(seed)
 
