@@ -201,8 +201,8 @@ class StageSweep:
             scores[at] = spec
             score = graph.need(spec, label=f"score of {label}, epoch {at}")
             if stopped or epoch == epochs:
-                result, tests = score, self._tests(graph, checkpoint.done(at), seed, label)
-                too_large = next(filter(None, (_refused(graph, t) for t in tests.values())), "")
+                result = score
+                tests, too_large = self._tests(graph, checkpoint.done(at), seed, label)
             if stopped:
                 break
         measured = (*scores.values(), *tests.values())
@@ -212,23 +212,29 @@ class StageSweep:
         self._keep_branches(graph, training, settings, label)
         return SeedRun(seed, training, scores, result if scored else None, stopped, "", tests)
 
-    def _tests(self, graph: JobGraph, image: Input, seed: int, label: str) -> dict[str, Spec]:
-        """Ask for the other ways of using a trained Stage II; a mask stage of the experiment's
-        settings makes the masks that are to be made."""
+    def _tests(
+        self, graph: JobGraph, image: Input, seed: int, label: str
+    ) -> tuple[dict[str, Spec], str]:
+        """Ask for the other ways of using a trained Stage II, and why one does not fit its device;
+        a mask stage of the experiment's settings makes the masks that are to be made."""
         experiment = self.specs.experiment
         if self.stage != "image" or not experiment.legacy.tests:
-            return {}
+            return {}, ""
         mask = None
         if experiment.legacy.makes_masks:
             training = self.specs.training(self.store, experiment.mask, seed)
+            if too_large := _stuck(graph, training, training.epochs):
+                return {}, too_large
             graph.train(training, training.epochs, f"mask stage for {label}")
             mask = training.last.done(training.epochs)
-        tests = {}
+        tests: dict[str, Spec] = {}
         for test in experiment.legacy.tests:
             spec = self.specs.image_test(self.store, image, mask, test, seed)
+            if too_large := _refused(graph, spec):
+                return tests, too_large
             graph.need(spec, label=f"test of {label}, {test.words}")
             tests[test.words] = spec
-        return tests
+        return tests, ""
 
     def _need_diversity(self, graph: JobGraph, settings: StageConfig) -> None:
         diversity = self.specs.diversity(self.store, settings.shows)

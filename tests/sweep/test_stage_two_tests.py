@@ -82,8 +82,11 @@ def test_a_seed_has_not_ended_before_it_was_tested(tested: Sweep) -> None:
     assert [request.spec for request in graph.ready()] == [seed.tests["size x 2"]]
 
 
-def test_a_test_that_does_not_fit_its_device_ends_the_seed_with_its_reason(tested: Sweep) -> None:
-    tested.hands.too_large = lambda spec: spec.kind == "image-test"
+@pytest.mark.parametrize("kind", ["image-test", "mask-stage"])
+def test_what_does_not_fit_its_device_ends_the_seed_with_its_reason(
+    tested: Sweep, kind: str
+) -> None:
+    tested.hands.too_large = lambda spec: spec.kind == kind
     plan = tested.run()
     assert plan.complete
     assert all(seed.too_large == "a job must fit, but does not" for _, seed in plan.seeds())
