@@ -396,8 +396,9 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
-    def _tests_can_be_made(self) -> Experiment:
-        problem = self.legacy.problem(self.sweep.image is not None, self.image, self.mask)
+    def _legacy_fits(self) -> Experiment:
+        searched = self.sweep.image is not None
+        problem = self.legacy.problem(self.data.mirror, searched, self.image, self.mask)
         if problem:
             raise full_sentences(problem)
         return self

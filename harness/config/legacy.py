@@ -36,6 +36,18 @@ class StageTwoTest(Section):
 class LegacyConfig(Section):
     """All off: needed for the thesis's own results alone."""
 
+    outline_filled: bool = Field(
+        False,
+        description="training masks drawn again as the thesis's code did: of each slice the first "
+        "contour, vertices rounded to pixels, the outline filled as well (half a pixel wider)",
+    )
+    last_structure_wins: bool = Field(
+        False,
+        description="of a patient's structures the last one alone, never mirrored: sides are mixed",
+    )
+    resize_before_crop: bool = Field(
+        False, description="frames are whole slices, resized to them whatever their own scale"
+    )
     stage_two: tuple[StageTwoTest, ...] = Field(
         (),
         description="how each swept Stage II is tested at its last epoch, beside the usual way",
@@ -48,6 +60,12 @@ class LegacyConfig(Section):
     )
 
     @property
+    def of_pairs(self) -> dict[str, bool]:
+        """What is on of how pairs are cut."""
+        names = ("outline_filled", "last_structure_wins", "resize_before_crop")
+        return {name: True for name in names if getattr(self, name)}
+
+    @property
     def tests(self) -> tuple[StageTwoTest, ...]:
         """The ways, the usual one first; none where no other is asked for."""
         usual = StageTwoTest()
@@ -58,12 +76,20 @@ class LegacyConfig(Section):
     def makes_masks(self) -> bool:
         return bool({*self.masks} & {*MADE})
 
-    def problem(self, searched: bool, image: ImageStageConfig, mask: MaskStageConfig) -> str:
-        """Why the tests cannot be made; empty where they can, or none is asked for.
+    def problem(
+        self, mirror: bool, searched: bool, image: ImageStageConfig, mask: MaskStageConfig
+    ) -> str:
+        """Why this does not go with the rest of the experiment; empty where it does.
 
         Args:
+            mirror: `data.mirror`.
             searched: whether the image stage is swept.
         """
+        if self.last_structure_wins and not mirror:
+            return (
+                "legacy.last_structure_wins puts both sides into one channel, but data.mirror is "
+                "false, which keeps them apart; set it to true (nothing is mirrored then)"
+            )
         if not self.stage_two:
             return ""
         if not searched:

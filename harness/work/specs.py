@@ -121,6 +121,8 @@ class Specs:
             del config[name]  # patients enter by content digest, with the role they got
         if config["crop"]["placement"] != "fixed":
             del config["crop"]["fixed_row"], config["crop"]["fixed_column"]
+        if legacy := self.experiment.legacy.of_pairs:
+            config["legacy"] = legacy
         return self.make(
             "prepare", {**config, "patients": dict(sorted(roles.items()))}, {}, compute=False
         )

@@ -204,7 +204,7 @@ def _dataset(
             "generated": generated.spec.digest if generated else None,
             "window_hu": list(store.meta["window_hu"]),
             "spacing_mm": store.meta["spacing_mm"],
-            "mirrored": bool(store.meta["mirror"]),
+            "mirrored": store.meta["mirror"] is True,
             "legacy_scaling": bool(store.meta["legacy_scaling"]),
         },
     }

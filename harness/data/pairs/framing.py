@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,30 +27,49 @@ NUDGE_PX = 1e-3
 
 @dataclass(frozen=True)
 class Framing:
-    """How frames are cut: edge in pixels, pixel size, window, and the thesis's scaling switch."""
+    """How frames are cut: edge in pixels, pixel size, window, and the thesis's switches.
+
+    Attributes:
+        legacy_scaling: each slice is scaled by its own minimum and maximum.
+        whole: a frame is the whole slice, resized.
+    """
 
     frame_px: int
     spacing_mm: float
     window_hu: tuple[float, float]
     legacy_scaling: bool = False
+    whole: bool = False
 
     @classmethod
     def of(cls, meta: Mapping[str, Any]) -> Framing:
         """From a store's meta data or a prepare job's config."""
         frame = meta.get("frame_px") or meta["crop"]["frame_px"]
         low, high = meta["window_hu"]
-        return cls(int(frame), float(meta["spacing_mm"]), (low, high), meta["legacy_scaling"])
+        whole = meta.get("legacy", {}).get("resize_before_crop", False)
+        spacing = float(meta["spacing_mm"])
+        return cls(int(frame), spacing, (low, high), meta["legacy_scaling"], whole)
 
 
-def channel_of(structure: str, mirror: bool) -> tuple[str, bool]:
+Mirror = bool | Literal["mixed"]
+"""Whether left structures are mirrored into the channel of right ones; "mixed": they share it as
+they are (`legacy.last_structure_wins`)."""
+
+
+def channel_of(structure: str, mirror: Mirror) -> tuple[str, bool]:
     """Channel of a structure and whether its frames are mirrored."""
     stem, joined, side = structure.rpartition("_")
     if mirror and joined and side in ("left", "right"):
-        return stem, side == "left"
+        return stem, side == "left" and mirror != "mixed"
     return structure, False
 
 
-def channels_of(structures: tuple[str, ...] | list[str], mirror: bool) -> list[str]:
+def mirror_of(config: Mapping[str, Any]) -> Mirror:
+    """Of a prepare job's config."""
+    mixed = config.get("legacy", {}).get("last_structure_wins", False)
+    return "mixed" if mixed else bool(config["mirror"])
+
+
+def channels_of(structures: tuple[str, ...] | list[str], mirror: Mirror) -> list[str]:
     """Channels of a store, in the order of the structures."""
     return list(dict.fromkeys(channel_of(name, mirror)[0] for name in structures))
 
@@ -77,10 +96,13 @@ def _samplers(
     """Matrices that take a slice's rows and columns to the frame's; nudged by source pixels."""
     steps = np.arange(framing.frame_px, dtype=np.float64) - (framing.frame_px - 1) / 2
     offsets = steps * framing.spacing_mm
-    return tuple(  # type: ignore[return-value]
-        _weights(placement.centre[axis] + offsets / spacing[axis] + nudge[axis], shape[axis + 1])
-        for axis in (0, 1)
-    )
+    matrices = []
+    for axis, length in enumerate(shape[1:]):
+        positions = placement.centre[axis] + offsets / spacing[axis]
+        if framing.whole:
+            positions = (length - 1) / 2 + steps * (length / framing.frame_px)
+        matrices.append(_weights(positions + nudge[axis], length))
+    return matrices[0], matrices[1]
 
 
 def in_plane_spacing(affine: NDArray[np.float64]) -> tuple[float, float]:
@@ -152,6 +174,10 @@ def paste(
     for axis, size in enumerate(in_plane_spacing(affine)):
         offsets = (np.arange(shape[axis + 1], dtype=np.float64) - placement.centre[axis]) * size
         positions = offsets / framing.spacing_mm + (framing.frame_px - 1) / 2
+        if framing.whole:
+            length = shape[axis + 1]
+            steps = np.arange(length, dtype=np.float64) + 0.5
+            positions = steps * (framing.frame_px / length) - 0.5
         matrices.append(_weights(positions, framing.frame_px))
     return (matrices[0] @ np.asarray(probabilities, np.float64) @ matrices[1].T).astype(np.float32)
 

@@ -16,12 +16,14 @@ from harness.data.pairs.framing import (
     channels_of,
     frames,
     mask_frames,
+    mirror_of,
     paste,
     structure_slices,
 )
 from harness.data.pairs.placement import Placement
 from harness.data.pairs.store import PairRow, crop_text
 from harness.data.scan import Scan
+from harness.work.prepare.legacy import masks_of
 
 
 @dataclass
@@ -58,9 +60,10 @@ def cut(
     if role == "test":
         return pairs
     framing = Framing.of(config)
-    channels = channels_of(config["structures"], config["mirror"])
-    for structure, mask in scan.masks.items():
-        channel, mirrored = channel_of(structure, config["mirror"])
+    mirror = mirror_of(config)
+    channels = channels_of(config["structures"], mirror)
+    for structure, mask in masks_of(scan.masks, config.get("legacy", {})).items():
+        channel, mirrored = channel_of(structure, mirror)
         placement = placed[structure]
         ct = frames(scan.hu, scan.affine, placement, framing, mirrored)
         masks = mask_frames(mask, scan.affine, placement, framing, mirrored)

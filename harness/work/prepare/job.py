@@ -18,7 +18,7 @@ import numpy as np
 from harness.base.errors import DataError
 from harness.base.files import read_record, write_array
 from harness.config.data import CropConfig, DataConfig
-from harness.data.pairs.framing import channels_of
+from harness.data.pairs.framing import channels_of, mirror_of
 from harness.data.pairs.landmarks import Landmarks
 from harness.data.pairs.placement import CropRule, fit_crop
 from harness.data.pairs.store import LoadedScan, write_scan, write_store
@@ -115,8 +115,8 @@ def _write(
 ) -> None:
     meta = {
         "kind": "real",
-        "channels": channels_of(config["structures"], config["mirror"]),
-        "mirror": config["mirror"],
+        "channels": channels_of(config["structures"], mirror_of(config)),
+        "mirror": mirror_of(config),
         "frame_px": config["crop"]["frame_px"],
         "mask_px": config["crop"]["mask_px"],
         "spacing_mm": config["spacing_mm"],
@@ -125,6 +125,7 @@ def _write(
         "crop": rule.to_dict(),
         "patients": patients,
         "lineage": {},
+        **({"legacy": dict(config["legacy"])} if "legacy" in config else {}),
     }
     for name, structure in rule.structures.items():
         write_array(folder / "crop" / f"{name}.npy", structure.template.astype(np.float32))
