@@ -62,6 +62,7 @@ LOST = 0.05
 def prepare(session: Session) -> dict[str, Any]:
     """Look at the patients, give them roles, cut pairs; returns the prepare job's values."""
     store = session.store
+    _need_patients(session)
 
     def plan(graph: JobGraph) -> dict[str, Any]:
         result = graph.need(store, label="prepare pairs")
@@ -82,6 +83,26 @@ def prepared(session: Session) -> dict[str, Any]:
             return prepare(session)
     _heed_losses(session, result["values"]["lost"])
     return dict(result["values"])
+
+
+def _need_patients(session: Session) -> None:
+    """Refuse GAN stages that are to learn from more patients than train.
+
+    Raises:
+        ConfigError: one is.
+    """
+    there = sum(role == "train" for role in session.roles.values())
+    for stage in ("mask", "image"):
+        asked = [getattr(session.experiment, stage).patients or 0]
+        sweep = getattr(session.experiment.sweep, stage)
+        axis = sweep.space.get("patients") if sweep is not None else None
+        if axis is not None:
+            asked += [int(value) for value in axis.values or axis.ends]
+        if max(asked) > there:
+            raise ConfigError(
+                f"{stage}.patients must be at most the {there} patients that train, but got "
+                f"{max(asked)}; lower it, or give the training role more patients"
+            )
 
 
 def _heed_losses(session: Session, lost: Mapping[str, float]) -> None:

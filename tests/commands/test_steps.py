@@ -371,3 +371,21 @@ def test_what_is_gathered_names_no_folder(work: Work, patients: Path) -> None:
     assert str(patients) not in text
     assert str(work.root.parent) not in text
     assert dict(data.provenance)["compute"].endswith("1 thread a worker")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("image.patients=99",),
+        ("mask.patients=99",),
+        ("sweep.mask.trials=2", "sweep.mask.space={patients: {values: [1, 99]}}"),
+        ("sweep.image={trials: 1, space: {patients: {low: 1, high: 99, integer: true}}}",),
+    ],
+)
+def test_more_patients_than_train_are_refused_before_pairs_are_cut(
+    work: Work, changes: tuple[str, ...]
+) -> None:
+    session = work.session(*changes)
+    there = sum(role == "train" for role in session.roles.values())
+    with pytest.raises(ConfigError, match=f"at most the {there} patients that train, but got 99"):
+        steps.prepare(session)
