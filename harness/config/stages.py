@@ -102,14 +102,14 @@ class StageConfig(Section):
 
     stage: ClassVar[str]
     network: str
+    batch_size: Positive
+    optimiser: AdamConfig
+    schedule: MaskSchedule | ImageSchedule
     patients: Positive | None = Field(
         None,
         description="training patients that it learns from, drawn by the seed, fewer among more; "
         "an epoch stays as long as with all, so that updates are as many; null all",
     )
-    batch_size: Positive
-    optimiser: AdamConfig
-    schedule: MaskSchedule | ImageSchedule
 
     @property
     def shows(self) -> str:

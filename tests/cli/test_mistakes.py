@@ -23,9 +23,9 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["run", "e.json"], "the experiment must be an existing YAML file, but got 'e.json'"),
     (
         ["prepare", "tiny.yaml", "-s", "mask.widht=8"],
-        "keys of `mask` must be one of: network, batch_size, optimiser, schedule, learns, "
-        "augmentation, width, latent, noise, real_label; but got 'mask.widht'; did you mean "
-        "'mask.width'?",
+        "keys of `mask` must be one of: network, batch_size, optimiser, schedule, patients, "
+        "learns, augmentation, width, latent, noise, real_label; but got 'mask.widht'; did you "
+        "mean 'mask.width'?",
     ),
     (
         ["sweep", "tiny.yaml", "-s", "mask.learning_rate=1"],

@@ -8,8 +8,8 @@ from harness.base.errors import ConfigError
 from harness.config.load import parse_experiment
 
 MASK_KEYS = (
-    "network, batch_size, optimiser, schedule, learns, augmentation, width, latent, noise, "
-    "real_label"
+    "network, batch_size, optimiser, schedule, patients, learns, augmentation, width, latent, "
+    "noise, real_label"
 )
 
 

@@ -63,7 +63,7 @@ def test_settings_of_another_network_are_refused_as_such() -> None:
     said = complaint("name: x\nmask: {width: 8}", "mask.network=blobs")
     assert said == (
         "try.yaml, line 2: keys of `mask` with network 'blobs' must be one of: network, "
-        "patients, batch_size, optimiser, schedule, learns, augmentation, count, spread; but got "
+        "batch_size, optimiser, schedule, patients, learns, augmentation, count, spread; but got "
         "'mask.width'"
     )
 

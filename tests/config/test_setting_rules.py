@@ -200,7 +200,8 @@ from config_complaint import MASK_KEYS, complaint
             "pairs: 3",
             "keys of the experiment must be one of: name, question, conclusive, seed, data, mask, "
             "image, synthesis, segmentation, arms, replicates, metrics, sweep, decision, "
-            "learning_curve, dose_response, compute, tracking, privacy; but got 'pairs'; did you "
+            "learning_curve, dose_response, compute, legacy, tracking, privacy; but got "
+            "'pairs'; did you "
             "mean 'synthesis.pairs'?",
         ),
         (
@@ -240,8 +241,8 @@ from config_complaint import MASK_KEYS, complaint
         (
             "dose_response: {patients: [5]}",
             "keys of `dose_response` must be one of: synthetic_fraction; but got "
-            "'dose_response.patients'; did you mean 'data.phantom.patients' or "
-            "'learning_curve.patients'?",
+            "'dose_response.patients'; did you mean 'data.phantom.patients' or 'mask.patients' "
+            "or 'image.patients' or 'learning_curve.patients'?",
         ),
     ],
 )
@@ -272,6 +273,6 @@ def test_all_problems_are_said_at_once_each_with_its_line() -> None:
         "try.yaml, line 3: mask.width must be a whole number >= 1, but got 0",
         "try.yaml, line 4: mask.latent must be a whole number >= 1, but got 'many'",
         "try.yaml, line 7: keys of `image` must be one of: network, batch_size, optimiser, "
-        "schedule, width, l1_weight, dropout, statistics; but got 'image.widht'; "
+        "schedule, patients, width, l1_weight, dropout, statistics; but got 'image.widht'; "
         "did you mean 'image.width'?",
     ]

@@ -9,6 +9,7 @@ from harness.config.load import parse_experiment
 
 MASK_SETTINGS = (
     "batch_size, optimiser.learning_rate, optimiser.beta1, optimiser.beta2, schedule.epochs, "
+    "patients, "
     "learns, augmentation.rotation_deg, augmentation.flip, augmentation.zoom, "
     "augmentation.probability, augmentation.legacy_rotation, width, latent, noise, real_label"
 )
