@@ -12,6 +12,8 @@ from harness.base.errors import Damaged, EnvironmentFault
 from harness.base.files import digest_of, locked, read_record, write_record
 from harness.base.registry import call_place
 from harness.config.experiment import Experiment, to_dict
+from harness.config.stages import StageConfig
+from harness.work.specs import stage_settings
 
 _NAMES = ("device", "precision", "threads")
 _UNTIMED = "float32"
@@ -82,7 +84,8 @@ class Precisions(Mapping[str, str]):
 
     def _key(self, section: str) -> str:
         """Of a timing: what its rates depend on."""
-        settings, data = to_dict(getattr(self._experiment, section)), self._experiment.data
+        given, data = getattr(self._experiment, section), self._experiment.data
+        settings = stage_settings(given) if isinstance(given, StageConfig) else to_dict(given)
         for name in ("schedule", "synthetic_weight"):  # of no weight in a step's time
             settings.pop(name, None)
         size = to_dict(data.crop), data.structures, data.mirror
