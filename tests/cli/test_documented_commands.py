@@ -54,7 +54,7 @@ ONLY_PARSED = {
         "needs a comparison; tests/commands/nnunet/test_nnunet_arms.py"
     ),
     "decide reports/openkbp-compare/scores.csv --baseline traditional+nothing "
-    "--candidate traditional+gan:added --looked-at 1": "reads a published report",
+    "--candidate traditional+gan:added --looked-at 3": "reads a published report",
     "decide closeness.csv --value dice --observer radiographer --margin 0.02": (
         "needs two observers' masks; tests/commands/test_decide_observer.py"
     ),
