@@ -76,7 +76,7 @@ def image_uri(image: NDArray[np.uint8], most: int) -> str:
 
 
 def _webp_uri(picture: Image.Image, quality: int) -> str:
-    return _picture_uri(picture, "webp", quality=quality, method=2)  # half the time of 4, as small
+    return _picture_uri(picture, "webp", quality=quality, method=2)  # half the time of 4
 
 
 def _picture_uri(picture: Image.Image, kind: str, **options: Any) -> str:

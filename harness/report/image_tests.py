@@ -51,11 +51,12 @@ class TestsView:
 
 def make_tests(data: ReportData, sweep: SweepPlan | None, budget: PictureBudget) -> TestsView:
     """What is finished of the tests of a sweep's trials."""
-    tested = [(run, [s for s in run.seeds if s.tests]) for run in sweep.trials] if sweep else []
+    trials = [(run, [s for s in run.seeds if s.tests]) for run in sweep.trials] if sweep else []
+    tested = [(run, seeds) for run, seeds in trials if seeds]
     found = {
         (run.trial.number, test): [values_of(data.work.job(s.tests[test]).result()) for s in seeds]
         for run, seeds in tested
-        for test in (seeds[0].tests if seeds else ())
+        for test in seeds[0].tests
     }
     kinds = [values["masks"] for each in found.values() for values in each if values]
     if not kinds:
@@ -69,7 +70,7 @@ def make_tests(data: ReportData, sweep: SweepPlan | None, budget: PictureBudget)
         for whose in masks
     ]
     best = chosen_trial(sweep) if sweep else None
-    run, seeds = next(((r, s) for r, s in tested if r is best and s), tested[0])
+    run, seeds = next(((r, s) for r, s in tested if r is best), tested[0])
     rows = ", ".join(WHOSE[whose] for whose in masks)
     words = f"Mean (each seed). Pictures: trial {run.trial.number}, seed {seeds[0].seed}; rows are "
     words += f"masks that were {rows}; columns mask and CT in turn."

@@ -13,6 +13,7 @@ from typing import Any
 from harness.config.arms import arm_of
 from harness.config.experiment import Experiment, to_dict
 from harness.config.legacy import StageTwoTest
+from harness.config.section import Section
 from harness.config.stages import SegmentationConfig, StageConfig
 from harness.jobs.kinds import KINDS
 from harness.jobs.spec import Input, Phases, Spec
@@ -38,12 +39,16 @@ def section_of(kind: str) -> str:
     return _SECTIONS.get(kind, "image")
 
 
+def _as_ever(section: Section, **usual: Any) -> dict[str, Any]:
+    """A section as plain data without settings that came later and have their usual value, so that
+    what was made before is the same as ever."""
+    config = to_dict(section)
+    return {name: v for name, v in config.items() if name not in usual or v != usual[name]}
+
+
 def stage_settings(settings: StageConfig) -> dict[str, Any]:
     """What of a GAN stage's settings enters its digests."""
-    config = to_dict(settings)
-    if config["patients"] is None:  # left out: trainings are the same as ever
-        del config["patients"]
-    return config
+    return _as_ever(settings, patients=None)
 
 
 def bearing_settings(settings: SegmentationConfig, arm: str) -> dict[str, Any]:
@@ -251,13 +256,8 @@ class Specs:
     def synthesis(self, store: Spec, mask: Input, image: Input, seed: int) -> Spec:
         """Synthetic pairs from one replicate's two generators."""
         inputs = {"store": store.done(), "mask": mask, "image": image}
-        return self.make("synthesis", self._synthesis(), inputs, seed)
-
-    def _synthesis(self) -> dict[str, Any]:
-        config = to_dict(self.experiment.synthesis)
-        if config["clean"]:  # left out: what was made is the same as ever
-            del config["clean"]
-        return config
+        config = _as_ever(self.experiment.synthesis, clean=True)
+        return self.make("synthesis", config, inputs, seed)
 
     def synthesis_on_real_masks(self, store: Spec, image: Input, seed: int) -> Spec:
         """CT that one replicate's Stage II generates for real training masks."""

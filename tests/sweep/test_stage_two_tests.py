@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -112,4 +113,10 @@ def test_the_page_has_the_mean_and_each_seed_of_every_trial(tested: Sweep) -> No
     assert view.lines[0].cells == ("30.5 (30, 31)", "2 (2, 2)")
     assert view.lines[3].cells == ("\u2013", "12 (12, 12)")
     assert [picture.caption for picture in view.pictures] == ["as trained", "size x 2"]
+    first, second = plan.trials
+    bare = replace(first, seeds=tuple(replace(seed, tests={}) for seed in first.seeds))
+    plan.trials, plan.best = [bare, second], None
+    alone = make_tests(SimpleNamespace(work=tested.work), plan, PictureBudget())  # type: ignore[arg-type]
+    assert {line.trial for line in alone.lines} == {1}
+    assert "Pictures: trial 1, seed 0" in alone.words
     assert not make_tests(SimpleNamespace(work=tested.work), None, PictureBudget()).lines  # type: ignore[arg-type]

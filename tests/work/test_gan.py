@@ -284,10 +284,10 @@ def test_the_generator_step_leaves_the_discriminator_its_slopes() -> None:
         np.testing.assert_allclose(seen, parameter.grad.abs(), rtol=1e-3, atol=1e-9)
 
 
-@pytest.mark.parametrize("tested", [{}, {"dropout": True}])
+@pytest.mark.parametrize("left_on", [False, True])
 @pytest.mark.parametrize("statistics", ["running", "batch-of-one"])
-def test_pix2pix_images_leave_everything_as_it_was(statistics: str, tested: dict[str, Any]) -> None:
-    stage = pix2pix(statistics=statistics, dropout=True, tested=tested)
+def test_pix2pix_images_leave_everything_as_it_was(statistics: str, left_on: bool) -> None:
+    stage = pix2pix(statistics=statistics, dropout=True, dropout_left_on=left_on)
     mask = real_masks(2, 128)
     stage.step({"masks": mask, "ct": painted(mask)})
     assert_untouched(stage, lambda: stage.generate(mask, source()))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -118,7 +116,7 @@ def test_a_whole_slice_has_all_of_the_mask_wherever_it_is() -> None:
     assert (y.mean(), x.mean()) == pytest.approx((11.75, 34.75), abs=0.2)
 
 
-def test_the_switches_stand_with_the_pairs(tmp_path: Path) -> None:
+def test_the_switches_stand_with_the_pairs() -> None:
     plain = {"spacing_mm": 1.0, "window_hu": WINDOW, "legacy_scaling": False, "frame_px": 64}
     assert Framing.of({**plain, "legacy": {"resize_before_crop": True}}).whole
     assert not Framing.of(plain).whole

@@ -46,8 +46,8 @@ def score_image_test(context: Context) -> None:
     """Scores by whose masks they are, and a picture of a few of each kind."""
     config, seed = context.spec.config, context.spec.seed
     store = Store.open(context.input("store") / "store")
-    tested = {name: config[name] for name in ("dropout", "statistics")}
-    network = trained(context, "training", image_network, tested=tested)
+    how = {"statistics": config["statistics"], "dropout_left_on": config["dropout"]}
+    network = trained(context, "training", image_network, **how)
     features = Features(context, config["extractor"])
     low, high = store.meta["window_hu"]
     values: dict[str, dict[str, Any]] = {}
@@ -82,15 +82,12 @@ def _conditions(context: Context, store: Store) -> dict[str, Conditions]:
     training = context.work.job(context.spec.inputs["training"]).spec()
     seen = learnt_rows(store, training.config, training.seed, True)
     rows["train"] = np.sort(numpy_generator(0, "score-rows").permutation(seen)[:count])
-    found = {
+    return {
         name: Conditions(conditioning(store, rows[name]), store.ct[rows[name]], True)
-        for name in config["masks"]
         if name in rows
+        else Conditions(_made(context, store, count, name), store.ct[rows["validation"]], False)
+        for name in config["masks"]
     }
-    ct = store.ct[rows["validation"]]
-    for name in (name for name in config["masks"] if name not in rows):
-        found[name] = Conditions(_made(context, store, count, name), ct, False)
-    return {name: found[name] for name in config["masks"]}
 
 
 def _made(context: Context, store: Store, count: int, name: str) -> Tensor:

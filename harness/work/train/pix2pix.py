@@ -7,9 +7,8 @@ step (losses halved) and one G step on the same fake.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -73,19 +72,23 @@ class Pix2pix(Adversaries):
         """CT (N, 1, F, F) in [-1, 1] for masks (N, C, F, F) in [-1, 1].
 
         BatchNorm uses its running averages, or (`statistics: batch-of-one`) each image's own, which
-        leaves the running averages alone. Dropout is off, unless `tested` says otherwise
+        leaves the running averages alone. Dropout is off, but for `dropout_left_on`
         (`harness.config.legacy.StageTwoTest`).
         """
-        tested = self.config.get("tested", {})
-        of_one = tested.get("statistics", self.config["statistics"]) != "running"
-        with contextlib.ExitStack() as stack:
-            if of_one:
-                stack.enter_context(_without_averages(self.generator))
-            if not tested.get("dropout"):
-                return self.output(masks, 1 if of_one else 16)
-            stack.enter_context(torch.random.fork_rng())
-            torch.manual_seed(int(torch.randint(2**31, (), generator=source)))
-            return self.output(masks, 1 if of_one else 16, (nn.Dropout,))
+        of_one = self.config["statistics"] != "running"
+        left_on = self.config.get("dropout_left_on", False)
+        norms = _without_averages(self.generator) if of_one else nullcontext()
+        chance = _drawn_from(source) if left_on else nullcontext()
+        with norms, chance:
+            return self.output(masks, 1 if of_one else 16, (nn.Dropout,) if left_on else ())
+
+
+@contextmanager
+def _drawn_from(source: torch.Generator) -> Iterator[None]:
+    """Have what draws from the global generator follow `source` for a while."""
+    with torch.random.fork_rng():
+        torch.manual_seed(int(torch.randint(2**31, (), generator=source)))
+        yield
 
 
 @contextmanager
