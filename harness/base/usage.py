@@ -13,8 +13,8 @@ from harness.base.text import meant
 EXTRA = "; leave it out, or quote a value that has blanks in it"
 SETTINGS = (
     *("arms", "compute", "conclusive", "data", "decision", "dose_response", "image", "mask"),
-    *("learning_curve", "legacy", "metrics", "name", "privacy", "question", "replicates", "seed"),
-    *("segmentation", "sweep", "synthesis", "tracking"),
+    *("learning_curve", "legacy", "metrics", "name", "observations", "privacy", "question"),
+    *("replicates", "seed", "segmentation", "sweep", "synthesis", "tracking"),
 )
 """Settings at the top of an experiment that look like options where they are typed with "--"."""
 _WORDS = {

@@ -24,6 +24,7 @@ from harness.jobs.folder import versions
 from harness.jobs.graph import JobGraph
 from harness.report.data import PatientLine, ReportData
 from harness.sweep.chosen import read_chosen
+from harness.sweep.observations import observe
 from harness.sweep.verdicts import sweep_verdicts
 
 Results = list[tuple[str, dict[str, Any]]]
@@ -55,6 +56,7 @@ def gather(session: Session) -> ReportData:
         chosen=read_chosen(session.home),
         origin=choice(session).origin,
         candidates=candidates,
+        observations=observe(session.work, session.experiment.observations, sweeps),
         superseded=compared is None and (session.home / "scores.csv").exists(),
         comparison=plan,
         table=compared.table if compared else None,

@@ -13,12 +13,18 @@ from harness.commands.chosen_settings import need_validation, tuning_of, why_unt
 from harness.commands.costs.forecast import foresee
 from harness.commands.prepare import prepare_data
 from harness.commands.session import Session
-from harness.commands.sweep_text import candidate_lines, trial_lines, trial_mean
+from harness.commands.sweep_text import (
+    candidate_lines,
+    observation_lines,
+    trial_lines,
+    trial_mean,
+)
 from harness.compare.tuning import candidates_of_arm, tuned_arms
 from harness.config.experiment import Experiment
 from harness.sweep.chosen import newest_chosen
 from harness.sweep.costs import Costs, count_costs
 from harness.sweep.epochs import count_epochs
+from harness.sweep.observations import observe
 from harness.sweep.plan import SweepPlan
 
 STAGES = ("mask", "image", "segmentation")
@@ -70,6 +76,9 @@ def sweep_stages(session: Session, stages: Sequence[str]) -> dict[str, Any]:
             session.console.say(line)
 
     plans = steps.sweep(session, stages, ended)
+    observed = observe(session.work, session.experiment.observations, plans)
+    for line in observation_lines(observed):
+        session.console.say(line)
     tuning = tuning_of(session) if "segmentation" in stages else None
     for line in candidate_lines(tuning) if tuning else []:
         session.console.say(line)
@@ -77,6 +86,7 @@ def sweep_stages(session: Session, stages: Sequence[str]) -> dict[str, Any]:
     return {
         "chosen": str(chosen) if chosen else None,
         "sweeps": [_sweep_to_dict(plan, cost) for plan, cost in zip(plans, costs, strict=True)],
+        "observations": [asdict(one) for one in observed],
         "segmentation": tuning.to_dict() if tuning else None,
     }
 

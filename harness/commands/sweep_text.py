@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.base.text import counted, duration, settings_text, size
 from harness.compare.tuning import TuningPlan, lead_words
 from harness.config.experiment import Experiment
@@ -10,6 +12,7 @@ from harness.report.results import seed_value
 from harness.report.sweeps import epochs_words
 from harness.sweep.costs import Costs
 from harness.sweep.epochs import count_epochs
+from harness.sweep.observations import Observation, claim_sentence, observed_sentence
 from harness.sweep.plan import SweepPlan, TrialRun
 from harness.sweep.planner import TOO_LARGE
 
@@ -52,6 +55,12 @@ def trial_lines(experiment: Experiment, plan: SweepPlan, costs: Costs) -> list[s
     if plan.finished and asked < wanted and experiment.sweep.sampler != "grid":
         lines.append(f"ended by sweep.budget after {asked} of {counted(wanted, 'trial')}")
     return lines
+
+
+def observation_lines(found: Sequence[Observation]) -> list[str]:
+    """Each observation with its word and figures, then how many hold."""
+    lines = [f"{claim_sentence(one.says, one.word)[:-1]}: {one.evidence}." for one in found]
+    return [*lines, observed_sentence(found)] if found else []
 
 
 def trial_mean(run: TrialRun, plan: SweepPlan) -> float | None:

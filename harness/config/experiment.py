@@ -16,6 +16,7 @@ from harness.config.choices import EXTRACTORS, IMAGE_NETWORKS, MASK_NETWORKS, SE
 from harness.config.data import DataConfig
 from harness.config.decision import DecisionConfig, OfArm
 from harness.config.legacy import LegacyConfig
+from harness.config.observations import ObservationConfig, observation_problems
 from harness.config.search import SweepConfig
 from harness.config.section import Positive, Section, full_sentences, must_differ
 from harness.config.servers import tracking_problem
@@ -267,6 +268,9 @@ class Experiment(Section):
     )
     compute: ComputeConfig = Field(ComputeConfig(), description="device and precision")
     legacy: LegacyConfig = Field(LegacyConfig(), description="to replay the thesis")
+    observations: tuple[ObservationConfig, ...] = Field(
+        (), description="claims about the generators, each to hold or not over a sweep's seeds"
+    )
     tracking: TrackingConfig = Field(TrackingConfig(), description="MLflow")
     privacy: PrivacyConfig = Field(PrivacyConfig(), description="who sees what of your patients")
 
@@ -401,6 +405,14 @@ class Experiment(Section):
         problem = self.legacy.problem(self.data.mirror, searched, self.image, self.mask)
         if problem:
             raise full_sentences(problem)
+        return self
+
+    @model_validator(mode="after")
+    def _observations_can_be_made(self) -> Experiment:
+        epochs = self.metrics.scored_epochs
+        problems = observation_problems(self.observations, self.sweep, self.legacy, epochs)
+        if problems:
+            raise full_sentences(*problems)
         return self
 
     @model_validator(mode="after")

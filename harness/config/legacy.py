@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from harness.config.section import Section, must_differ
 from harness.config.stages import ImageStageConfig, MaskStageConfig, Pix2pixConfig
 
+WhoseMasks = Literal["validation", "train", "synthetic", "raw"]
 MADE = ("synthetic", "raw")
 """Masks that a mask stage makes."""
 
@@ -52,7 +53,7 @@ class LegacyConfig(Section):
         (),
         description="how each swept Stage II is tested at its last epoch, beside the usual way",
     )
-    masks: tuple[Literal["validation", "train", "synthetic", "raw"], ...] = Field(
+    masks: tuple[WhoseMasks, ...] = Field(
         ("validation", "train"),
         min_length=1,
         description="whose masks it is tested on: unseen, seen, made by a mask stage of the "

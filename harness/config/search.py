@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -217,17 +218,19 @@ def _objective_problems(stage: str, sweep: StageSweepConfig) -> list[str]:
     """A full sentence for each objective that the stage cannot be scored by."""
     asked: list[tuple[str, str, list[str]]] = [("objective", sweep.objective, [])]
     asked += [("further_objectives", name, ["cost/epochs"]) for name in sweep.further_objectives]
-    found = []
-    for of, name, others in asked:
-        key = name.removeprefix("quality/")
-        scored = key != name and key in SCORES.names() and _offered(stage, key)
-        if not scored and name not in others:
-            valid = [f"quality/{key}" for key in SCORES.names() if _offered(stage, key)] + others
-            found.append(
-                f"sweep.{stage}.{of} must be one of: {', '.join(valid)}; but got '{name}'"
-                f"{meant(name, valid)}"
-            )
-    return found
+    return [
+        f"sweep.{stage}.{of} {why}"
+        for of, name, others in asked
+        if (why := score_problem(stage, name, others))
+    ]
+
+
+def score_problem(stage: str, name: str, others: Sequence[str] = ()) -> str:
+    """Why a key is none of a stage's scores nor of `others`; empty where it is."""
+    valid = [f"quality/{key}" for key in SCORES.names() if _offered(stage, key)] + [*others]
+    if name in valid:
+        return ""
+    return f"must be one of: {', '.join(valid)}; but got '{name}'{meant(name, valid)}"
 
 
 def _offered(stage: str, score: str) -> bool:

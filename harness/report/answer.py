@@ -29,6 +29,7 @@ from harness.report.contrasts import Beside, make_contrasts
 from harness.report.data import ReportData
 from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import converged, mixed_versions
+from harness.sweep.observations import observed_sentence
 
 EXTENDED = "extended after opening: no verdict"
 SHORT_PATH = "shows the path, too short to conclude"
@@ -80,6 +81,7 @@ def make_answer(data: ReportData, budget: PictureBudget) -> Answer:
     if data.comparison is None:
         # Of sweeps alone the answer is what became of them.
         told = [f"{v.sentence[:1].upper()}{v.sentence[1:]}" for v in data.verdicts]
+        told = [*filter(None, [observed_sentence(data.observations)]), *told]
         return Answer(" ".join([*told, ALONE]) if told else NO_COMPARISON, None, banners)
     if not data.comparison.finished or not data.effects:
         return Answer(_under_way(data.work, data.comparison), None, banners)

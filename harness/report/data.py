@@ -20,6 +20,7 @@ from harness.inference.learning_curve import Worth
 from harness.inference.subgroups import Factor
 from harness.inference.table import Table
 from harness.jobs.folder import WorkFolder
+from harness.sweep.observations import Observation
 from harness.sweep.plan import SweepPlan
 from harness.sweep.verdicts import Verdicts
 from harness.work.slots import Exposure
@@ -72,6 +73,7 @@ class ReportData:
     chosen: Mapping[str, Any] | None = None
     origin: Mapping[str, str] = field(default_factory=dict)
     candidates: Mapping[str, Any] = field(default_factory=dict)
+    observations: Sequence[Observation] = ()
     superseded: bool = False
     comparison: ComparisonPlan | None = None
     table: Table | None = None

@@ -12,15 +12,10 @@ from harness.metrics.records import PREFIX, axis_name, measured_names
 from harness.report.data import ReportData
 from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import chosen_trial, values_of
+from harness.sweep.observations import WHOSE
 from harness.sweep.plan import SeedRun, SweepPlan
 from harness.training.pictures import TESTED
 
-WHOSE = {
-    "validation": "unseen",
-    "train": "seen in training",
-    "synthetic": "made, cleaned",
-    "raw": "made, as drawn",
-}
 SHOWN = tuple(f"{PREFIX}{name}" for name in ("kid", "mae_hu", "bands_db", "edge_error"))
 PICTURE_BYTES = 90_000
 
@@ -30,6 +25,7 @@ class TestLine:
     """One way of testing a trial on one kind of masks; a cell has the mean and each seed."""
 
     trial: int
+    epoch: int
     test: str
     masks: str
     cells: tuple[str, ...]
@@ -54,9 +50,11 @@ def make_tests(data: ReportData, sweep: SweepPlan | None, budget: PictureBudget)
     trials = [(run, [s for s in run.seeds if s.tests]) for run in sweep.trials] if sweep else []
     tested = [(run, seeds) for run, seeds in trials if seeds]
     found = {
-        (run.trial.number, test): [values_of(data.work.job(s.tests[test]).result()) for s in seeds]
+        (run.trial.number, *key): [
+            values_of(data.work.job(s.tests[key]).result()) for s in seeds if key in s.tests
+        ]
         for run, seeds in tested
-        for test in seeds[0].tests
+        for key in seeds[0].tests
     }
     kinds = [values["masks"] for each in found.values() for values in each if values]
     if not kinds:
@@ -65,8 +63,8 @@ def make_tests(data: ReportData, sweep: SweepPlan | None, budget: PictureBudget)
     names = [name for name in measured_names(every) if name in SHOWN]
     masks = dict.fromkeys(name for of in kinds for name in of)
     lines = [
-        TestLine(trial, test, WHOSE[whose], tuple(_cell(each, whose, name) for name in names))
-        for (trial, test), each in found.items()
+        TestLine(trial, epoch, test, WHOSE[whose], tuple(_cell(each, whose, n) for n in names))
+        for (trial, epoch, test), each in found.items()
         for whose in masks
     ]
     best = chosen_trial(sweep) if sweep else None
@@ -88,9 +86,10 @@ def _cell(each: Sequence[dict[str, Any]], whose: str, name: str) -> str:
 
 
 def _pictures(data: ReportData, seed: SeedRun, budget: PictureBudget) -> list[Picture]:
-    paths = {test: data.work.job(spec).path / TESTED for test, spec in seed.tests.items()}
+    paths = {key: data.work.job(spec).path / TESTED for key, spec in seed.tests.items()}
+    last = max(epoch for epoch, _ in paths)
     return [
         budget.image(read_picture(path), f"Stage II tested {test}", test, PICTURE_BYTES)
-        for test, path in paths.items()
-        if path.exists()
+        for (epoch, test), path in paths.items()
+        if epoch == last and path.exists()
     ]

@@ -147,6 +147,7 @@ def _summary(
         "contrasts": [c.to_dict() for c in answer.beside.contrasts] if answer.beside else [],
         "doses": [asdict(dose) for dose in data.doses],
         "worth": [one.to_dict() for one in data.worth],
+        "observations": [asdict(one) for one in data.observations],
         "collapse": collapse_summary(data.verdicts),
         "extractors": [asdict(entry) for entry in extractors(data)],
         "page": PAGE,

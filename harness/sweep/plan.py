@@ -17,7 +17,8 @@ class SeedRun:
 
     Attributes:
         stopped_at: the epoch at which the training ended before its time; None if it did not.
-        tests: of a Stage II at its last epoch, by what was done otherwise (`legacy.stage_two`).
+        tests: of a Stage II (`legacy.stage_two`), by epoch and what was done otherwise; before
+            the last epoch only as trained.
         too_large: why the training, or a score of it, does not fit its device; empty where they
             do. Such a seed has no result, and failed.
     """
@@ -28,7 +29,7 @@ class SeedRun:
     result: dict[str, Any] | None
     stopped_at: int | None = None
     too_large: str = ""
-    tests: Mapping[str, Spec] = field(default_factory=dict)
+    tests: Mapping[tuple[int, str], Spec] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:

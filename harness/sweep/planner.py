@@ -181,7 +181,7 @@ class StageSweep:
         training = self._training(settings, seed)
         label = f"{self.stage} trial {trial.number} seed {seed}"
         scores: dict[int, Spec] = {}
-        tests: dict[str, Spec] = {}
+        tests: dict[tuple[int, str], Spec] = {}
         result = stopped = None
         too_large = ""
         self._need_diversity(graph, settings)
@@ -200,10 +200,11 @@ class StageSweep:
                 break
             scores[at] = spec
             score = graph.need(spec, label=f"score of {label}, epoch {at}")
-            if stopped or epoch == epochs:
-                result = score
-                tests, too_large = self._tests(graph, checkpoint.done(at), seed, label)
-            if stopped:
+            last = bool(stopped) or epoch == epochs
+            result = score if last else None
+            asked, too_large = self._tests(graph, checkpoint.done(at), last, seed, label)
+            tests |= {(at, test): spec for test, spec in asked.items()}
+            if stopped or too_large:
                 break
         measured = (*scores.values(), *tests.values())
         scored = all(graph.folder(spec).result() for spec in measured)
@@ -213,10 +214,11 @@ class StageSweep:
         return SeedRun(seed, training, scores, result if scored else None, stopped, "", tests)
 
     def _tests(
-        self, graph: JobGraph, image: Input, seed: int, label: str
+        self, graph: JobGraph, image: Input, last: bool, seed: int, label: str
     ) -> tuple[dict[str, Spec], str]:
-        """Ask for the other ways of using a trained Stage II, and why one does not fit its device;
-        a mask stage of the experiment's settings makes the masks that are to be made."""
+        """Ask for the other ways of using a trained Stage II, before its last epoch for the usual
+        one alone, and why one does not fit its device; a mask stage of the experiment's settings
+        makes the masks that are to be made."""
         experiment = self.specs.experiment
         if self.stage != "image" or not experiment.legacy.tests:
             return {}, ""
@@ -228,7 +230,7 @@ class StageSweep:
             graph.train(training, training.epochs, f"mask stage for {label}")
             mask = training.last.done(training.epochs)
         tests: dict[str, Spec] = {}
-        for test in experiment.legacy.tests:
+        for test in experiment.legacy.tests[: None if last else 1]:
             spec = self.specs.image_test(self.store, image, mask, test, seed)
             if too_large := _refused(graph, spec):
                 return tests, too_large

@@ -200,9 +200,8 @@ from config_complaint import MASK_KEYS, complaint
             "pairs: 3",
             "keys of the experiment must be one of: name, question, conclusive, seed, data, mask, "
             "image, synthesis, segmentation, arms, replicates, metrics, sweep, decision, "
-            "learning_curve, dose_response, compute, legacy, tracking, privacy; but got "
-            "'pairs'; did you "
-            "mean 'synthesis.pairs'?",
+            "learning_curve, dose_response, compute, legacy, observations, tracking, privacy; "
+            "but got 'pairs'; did you mean 'synthesis.pairs'?",
         ),
         (
             "decision: {looks: [8, 5]}",

@@ -10,6 +10,7 @@ from page_checks import Smaller, check, rows_of, written
 from harness.inference.decision import decide
 from harness.inference.table import Table
 from harness.report.data import PatientLine, ReportData
+from harness.sweep.observations import Observation
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -40,6 +41,7 @@ def test_hostile_words_stay_words(everything: ReportData, smaller: Smaller, tmp_
         effects=decide(table, experiment.decision),
         patients=lines,
         config={**data.config, "question": HOSTILE[0]},
+        observations=[Observation(name, "holds", name) for name in HOSTILE],
         provenance=[(name, name) for name in HOSTILE],
         store_values={"pairs": {HOSTILE[0]: 3}, "lost": {HOSTILE[1]: 0.1}},
     )

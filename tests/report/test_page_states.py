@@ -21,6 +21,7 @@ from harness.report.answer import make_answer
 from harness.report.data import PatientLine, ReportData
 from harness.report.picture_budget import PictureBudget
 from harness.report.results import mixed_versions
+from harness.sweep.observations import Observation
 
 
 def test_before_anything_the_page_says_what_to_type(everything: ReportData, tmp_path: Path) -> None:
@@ -49,6 +50,12 @@ def test_after_sweeps_alone_they_are_shown(everything: ReportData, tmp_path: Pat
     )
     assert any(p.alt == "Optimisation history, mask stage" for p in page.pictures)
     assert "No sweep of this stage" in page.text  # the image stage's
+    claims = [Observation("Shapes begin at 30.", "holds", "KID 1, 2, 3", (1.0,), (0.5, 1.5))]
+    page, summary = written(replace(told, observations=claims), tmp_path)
+    check(page)
+    assert "Shapes begin at 30. holds KID 1, 2, 3" in page.text
+    assert summary["headline"].startswith("Of 1 observation 1 holds. ")
+    assert summary["observations"][0]["interval_95"] == [0.5, 1.5]
 
 
 def test_a_sweep_under_way_says_so(everything: ReportData, tmp_path: Path) -> None:

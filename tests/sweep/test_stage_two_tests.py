@@ -60,10 +60,13 @@ def test_each_seed_is_tested_at_its_last_epoch_with_masks_of_a_stage_of_its_own(
     assert plan.complete
     masks = {}
     for _, seed in plan.seeds():
-        assert list(seed.tests) == ["as trained", "size x 2"]
-        for spec in seed.tests.values():
-            assert spec.inputs["training"].epoch == 6
-            assert spec.inputs["training"].digest == seed.training.digest
+        *before, usual, large = seed.tests
+        assert before == [(epoch, "as trained") for epoch in seed.scores][:-1]
+        assert before
+        assert [usual, large] == [(6, "as trained"), (6, "size x 2")]
+        for (epoch, _), spec in seed.tests.items():
+            assert spec.inputs["training"].epoch == epoch
+            assert spec.inputs["training"].digest == seed.phases.at(epoch).digest
             made = spec.inputs["mask"]
             assert made.epoch == 7
             masks.setdefault(seed.seed, set()).add(made.digest)
@@ -76,11 +79,11 @@ def test_a_seed_has_not_ended_before_it_was_tested(tested: Sweep) -> None:
     plan = tested.run()
     _, seed = plan.seeds()[0]
     assert seed.ended
-    (tested.work.job(seed.tests["size x 2"]).path / "result.json").unlink()
+    (tested.work.job(seed.tests[6, "size x 2"]).path / "result.json").unlink()
     graph = JobGraph(tested.work)
     _, again = tested.planner.look(graph).seeds()[0]
     assert not again.ended
-    assert [request.spec for request in graph.ready()] == [seed.tests["size x 2"]]
+    assert [request.spec for request in graph.ready()] == [seed.tests[6, "size x 2"]]
 
 
 @pytest.mark.parametrize("kind", ["image-test", "mask-stage"])
@@ -103,15 +106,16 @@ def test_the_page_has_the_mean_and_each_seed_of_every_trial(tested: Sweep) -> No
     plan = tested.run()
     view = make_tests(SimpleNamespace(work=tested.work), plan, PictureBudget())  # type: ignore[arg-type]
     assert view.several
-    assert [(line.trial, line.test, line.masks) for line in view.lines] == [
-        (trial, test, masks)
+    ways = [(e, "as trained") for e in plan.trials[0].seeds[0].scores] + [(6, "size x 2")]
+    assert [(line.trial, line.epoch, line.test, line.masks) for line in view.lines] == [
+        (trial, epoch, test, masks)
         for trial in (0, 1)
-        for test in ("as trained", "size x 2")
+        for epoch, test in ways
         for masks in ("unseen", "made, as drawn")
     ]
     assert [name.split(" (")[0] for name in view.names] == ["mean absolute error", "repeated bands"]
     assert view.lines[0].cells == ("30.5 (30, 31)", "2 (2, 2)")
-    assert view.lines[3].cells == ("\u2013", "12 (12, 12)")
+    assert view.lines[2 * len(ways) - 1].cells == ("\u2013", "12 (12, 12)")
     assert [picture.caption for picture in view.pictures] == ["as trained", "size x 2"]
     first, second = plan.trials
     bare = replace(first, seeds=tuple(replace(seed, tests={}) for seed in first.seeds))

@@ -290,6 +290,10 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "legacy.resize_before_crop": (True, ALL),
     "legacy.stage_two": ([{"dropout": True}], {"image-test size x 2"}),
     "legacy.masks": (["train", "raw"], {"image-test as trained", "image-test size x 2"}),
+    "observations": (
+        [{"says": "x", "stage": "mask", "score": "quality/kid", "than_value": 0.1}],
+        NONE,
+    ),
     "compute.device": ("cuda", COMPUTED),
     "compute.precision": ("bfloat16", COMPUTED),
     "compute.threads": (2, COMPUTED),
