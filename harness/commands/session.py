@@ -220,7 +220,10 @@ class Session:
             reasons += f"; and {len(excluded) - 5} more" if len(excluded) > 5 else ""
             reasons = self.names.reveal(reasons)
             raise DataError(f"an experiment needs usable patients, but got none ({reasons})")
-        return assign_roles({p.digest: p.role for p in usable}, config.roles, config.limit)
+        with_structures = {p.digest: p.role for p in usable if p.structures}
+        bare = {p.digest: "train" for p in usable if not p.structures}
+        dealt = assign_roles(with_structures, config.roles, config.limit)
+        return dict(sorted((dealt | bare).items()))
 
     @cached_property
     def store(self) -> Spec:

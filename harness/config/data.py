@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from harness.config.choices import SOURCES, OneOf
 from harness.config.section import (
@@ -206,6 +206,12 @@ class DataConfig(Section):
     exclude: dict[str, str] = Field(
         {}, description="patients to leave out, by the name that `harness prepare` gives, and why"
     )
+    without_structures: tuple[str, ...] = Field(
+        (),
+        description="patients who truly have none of the structures (removed, never formed), by "
+        "the name that `harness prepare` gives: read without contours, slices with empty masks, "
+        "for training alone and beside `limit`",
+    )
     window_hu: tuple[float, float] = Field(
         (-324.0, 176.0), description="mapped linearly to [-1, 1], values outside clipped"
     )
@@ -252,11 +258,21 @@ class DataConfig(Section):
                 raise ValueError(f"each patient needs a reason, but got none for '{name}'")
         return value
 
-    @field_validator("structures")
+    @field_validator("structures", "without_structures")
     @classmethod
-    def _structures_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        must_differ("structures", value)
+    def _names_differ(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        must_differ("structures" if info.field_name == "structures" else "patients", value)
         return value
+
+    @model_validator(mode="after")
+    def _left_out_or_in(self) -> DataConfig:
+        both = [name for name in self.without_structures if name in self.exclude]
+        if both:
+            raise ValueError(
+                "exclude and without_structures must name different patients, but got "
+                f"{', '.join(both)} in both; take each out of one"
+            )
+        return self
 
     @field_validator("patterns")
     @classmethod

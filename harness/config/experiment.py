@@ -400,6 +400,18 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _cohorts_have_the_structures(self) -> Experiment:
+        parted = self.replicates.cohorts != "fixed" or bool(self.learning_curve.patients)
+        if parted and self.data.without_structures:
+            raise full_sentences(
+                "data.without_structures must be empty where training patients are parted into "
+                f"cohorts, but got {', '.join(self.data.without_structures)}: some cohorts would "
+                "have them and others not; remove them, or set replicates.cohorts to fixed and "
+                "empty learning_curve.patients"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _legacy_fits(self) -> Experiment:
         searched = self.sweep.image is not None
         problem = self.legacy.problem(self.data.mirror, searched, self.image, self.mask)

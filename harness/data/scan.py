@@ -27,7 +27,7 @@ class Scan:
         hu: float32 or int16, (slices, rows, columns), Hounsfield units. Slices run foot to head,
             rows front to back, columns from the patient's right to the patient's left.
         masks: bool volumes like `hu`, by structure name; a structure that is not contoured has no
-            entry.
+            entry, one that the patient truly lacks an empty one.
         affine: 4 x 4 float64, voxel index (slice, row, column, 1) -> millimetres (x to the
             patient's left, y to the back, z to the head: DICOM's LPS).
         role: the role that the source itself assigns (`train`, `validation`, `test`), or None.
@@ -115,6 +115,26 @@ class Source(Protocol):
     def patients(self) -> Sequence[Reference]: ...
 
     def read(self, reference: Reference) -> Scan | Excluded: ...
+
+
+class BareSource(Protocol):
+    """A source that also reads CT of patients who have none of the structures."""
+
+    def read_bare(self, reference: Reference) -> Scan:
+        """The CT of one patient, without masks.
+
+        Raises:
+            DataError: it cannot be read, or one of the wanted structures is contoured.
+        """
+        ...
+
+
+def contoured(names: Sequence[str]) -> DataError:
+    """What `read_bare` raises where structures are contoured."""
+    return DataError(
+        f"a patient of data.without_structures must have none, but {' and '.join(names)} "
+        f"{'is' if len(names) == 1 else 'are'} contoured; take the patient out of it"
+    )
 
 
 class SourceFactory(Protocol):

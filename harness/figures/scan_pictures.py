@@ -37,10 +37,11 @@ def colours_of(structures: Sequence[str]) -> dict[str, tuple[int, int, int]]:
 
 def draw_scan(scan: Scan, structures: tuple[str, ...], window_hu: tuple[float, float]) -> Picture:
     """Three tiles side by side, (TILE_PX, 3 * TILE_PX, 3): two axial slices through the structures,
-    at a quarter and three quarters of their extent, and the coronal one through their middle;
-    black and white are the ends of the window, HU."""
+    at a quarter and three quarters of their extent (of the scan's, where all are empty), and the
+    coronal one through their middle; black and white are the ends of the window, HU."""
     masks = {name: scan.masks[name] for name in structures if name in scan.masks}
     union = np.any(np.stack(list(masks.values())), axis=0)
+    union = union if union.any() else np.ones_like(union)
     levels = np.flatnonzero(union.any(axis=(1, 2)))
     rows = np.flatnonzero(union.any(axis=(0, 2)))
     low, high = levels[len(levels) // 4], levels[(3 * len(levels)) // 4]

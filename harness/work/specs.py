@@ -121,7 +121,7 @@ class Specs:
     def prepare(self, roles: Mapping[str, str]) -> Spec:
         """The store of pairs. `roles` maps patient content digests to roles."""
         config = to_dict(self.experiment.data)
-        away = "source root phantom dicom images patterns roles limit exclude"
+        away = "source root phantom dicom images patterns roles limit exclude without_structures"
         for name in away.split():
             del config[name]  # patients enter by content digest, with the role they got
         if config["crop"]["placement"] != "fixed":

@@ -320,7 +320,7 @@ def with_structure(count: int, *slices: int) -> NDArray[np.bool_]:
         ([5, 6, 9, 10], (5, 10), 0.25, [5, 6, 7, 9, 10]),
         ([3], (0, 9), 0.4, [3]),
         ([3], (0, 9), 0.6, [2, 3]),
-        ([], (0, 9), 1.0, []),
+        ([], (0, 9), 0.1, [*range(10)]),
     ],
 )
 def test_gland_free_slices_are_the_nearest_of_the_range(structure, range_, share, expected) -> None:

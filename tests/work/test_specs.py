@@ -159,6 +159,7 @@ TABLE: dict[str, tuple[Any, set[str]]] = {
     "data.limit.validation": (1, ALL),
     "data.limit.test": (3, ALL),
     "data.exclude": ({"p1": "why"}, NONE),  # who has a role is known before
+    "data.without_structures": (["pt_9"], NONE),
     "data.window_hu": ([-300.0, 200.0], ALL),
     "data.legacy_scaling": (True, ALL),
     "data.spacing_mm": (1.5, ALL),

@@ -361,6 +361,15 @@ def _check_there(stacks: Sequence[Opened], judged: Sequence[Claim | Refused]) ->
         raise DataError("; ".join(reason for _, _, reason in stacks))
 
 
+def held_structures(
+    judged: Sequence[Claim | Refused],
+    structures: Sequence[str],
+    patterns: Mapping[str, Sequence[str]],
+) -> list[str]:
+    """The wanted structures that any of a patient's sets has contours of, used or not."""
+    return [name for name in structures if any(_holds(e, name, patterns) for e in judged)]
+
+
 def _holds(entry: Claim | Refused, structure: str, patterns: Mapping[str, Sequence[str]]) -> bool:
     rois = entry.structures.rois if entry.structures else ()
     return any(roi.contours and is_named(roi.name, structure, patterns) for roi in rois)

@@ -191,12 +191,13 @@ def structure_slices(
     Args:
         mask: the structure's volume.
         slices: the placed range; structure-free slices come from it.
-        free_share: structure-free slices, as a share of those with the structure.
+        free_share: structure-free slices, as a share of those with the structure; all of the range
+            where there is none.
     """
     with_structure = np.flatnonzero(mask.any((1, 2)))
-    if not len(with_structure):
-        return with_structure
     first, last = slices
+    if not len(with_structure):
+        return np.arange(first, last + 1)
     free = np.setdiff1d(np.arange(first, last + 1), with_structure)
     distance = np.abs(free[:, None] - with_structure[None]).min(1) if len(free) else np.zeros(0)
     wanted = round(free_share * len(with_structure))

@@ -54,15 +54,18 @@ class ScanSummary:
 
 def scan_summary(scan: Scan) -> ScanSummary:
     voxel_ml = abs(float(np.linalg.det(scan.affine[:3, :3]))) / 1000
-    levels = np.any([m.any(axis=(1, 2)) for m in scan.masks.values()], axis=0)
+    drawn = {name: mask for name, mask in scan.masks.items() if mask.any()}
+    levels = np.zeros(len(scan.hu), np.bool_)
+    for mask in drawn.values():
+        levels |= mask.any(axis=(1, 2))
     metal = int((scan.hu[levels] > METAL_HU).sum())
     clipped = np.clip(scan.hu, HU_EDGES[0], HU_EDGES[-1] - 1)
     return ScanSummary(
         shape=scan.hu.shape,  # type: ignore[arg-type]
         spacing_mm=scan.spacing_mm,
-        volumes_ml={n: round(float(m.sum()) * voxel_ml, 4) for n, m in scan.masks.items()},
-        median_hu={n: float(np.median(scan.hu[m])) for n, m in scan.masks.items()},
-        air={n: round(float((scan.hu[m] < AIR_HU).mean()), 4) for n, m in scan.masks.items()},
+        volumes_ml={n: round(float(m.sum()) * voxel_ml, 4) for n, m in drawn.items()},
+        median_hu={n: float(np.median(scan.hu[m])) for n, m in drawn.items()},
+        air={n: round(float((scan.hu[m] < AIR_HU).mean()), 4) for n, m in drawn.items()},
         histogram=tuple(np.histogram(clipped, HU_EDGES)[0].tolist()),
         metal_ml=round(metal * voxel_ml, 4),
         labels=scan.labels,

@@ -12,14 +12,14 @@ from harness.base.errors import DataError
 from harness.base.files import digest_of
 from harness.config.data import DataConfig, DicomConfig
 from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
-from harness.data.dicom.pairing import Images, choose, judge
+from harness.data.dicom.pairing import Images, Refused, choose, held_structures, judge
 from harness.data.dicom.pairing import labels as labels_of
 from harness.data.dicom.people import folder_files
 from harness.data.dicom.private import Pseudonyms, write_private_json
 from harness.data.dicom.raster import EMPTY, NO_VOXEL, draw
 from harness.data.dicom.series import Series, all_series, read_hu
 from harness.data.dicom.walk import SETS, Header, held
-from harness.data.scan import Excluded, Reference, Scan
+from harness.data.scan import Excluded, Reference, Scan, contoured
 
 READ = ("ct", *SETS)
 
@@ -117,6 +117,37 @@ class DicomFolder:
         if not masks:
             raise DataError(NO_VOXEL)
         return _canonical(patient, read_hu(chosen.series), masks, chosen.series, notes, labels)
+
+    def read_bare(self, reference: Reference) -> Scan:
+        """One patient's CT, of the one series there is; no structure set may hold the structures.
+
+        Raises:
+            DataError: one does, a set cannot be read, or there is not one series.
+        """
+        headers: Sequence[Header] = reference.location
+        stacks = list(all_series([header for header in headers if header.kind == "ct"]))
+        judged = [
+            judge(header, stacks, self._images, self._chosen.trust_positions)
+            for header in headers
+            if header.kind in SETS
+        ]
+        for entry in judged:
+            if isinstance(entry, Refused) and entry.structures is None:
+                raise DataError(entry.reason)
+        having = held_structures(judged, self._structures, self._patterns)
+        if having:
+            raise contoured(having)
+        usable = [series for _, series, _ in stacks if series]
+        if len(usable) != 1:
+            reasons = "; ".join(dict.fromkeys(why for _, series, why in stacks if not series))
+            raise DataError(
+                f"a patient without structures must have one usable CT series, but got "
+                f"{len(usable)}{' (' + reasons + ')' if reasons else ''}; name one by "
+                "data.dicom.series"
+            )
+        (series,) = usable
+        hu, notes = read_hu(series), series.notes
+        return _canonical(reference.patient, hu, {}, series, notes, labels_of(judged))
 
     def _write_lists(self, people: Mapping[str, Sequence[Header]]) -> None:
         """Who and what the pseudonyms and file numbers stand for."""

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from harness.base.errors import DataError
 from harness.base.files import digest_of
 from harness.config.data import DataConfig
-from harness.data.scan import Excluded, Reference, Scan, published
+from harness.data.scan import Excluded, Reference, Scan, contoured, published
 
 EDGE = 128
 HU_OFFSET = 1024
@@ -94,7 +94,7 @@ class OpenKbp:
             masks, notes = self._masks(folder)
         except (OSError, ValueError) as error:
             return Excluded(reference.patient, _reason(error))
-        if not masks:
+        if not masks:  # whether nobody drew them or there are none, no file says
             return Excluded(reference.patient, "none of the wanted structures is contoured")
         lost = {name: float((hu[mask] <= -HU_OFFSET).mean()) for name, mask in masks.items()}
         bare = [name for name, share in lost.items() if share > MOST_LOST]
@@ -105,9 +105,25 @@ class OpenKbp:
             for name, share in lost.items()
             if share > NOTED_LOST
         ]
-        affine = np.zeros((4, 4))
-        affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = *spacing, 1.0
+        affine = _affine(spacing)
         return Scan(reference.patient, hu, masks, affine, reference.role, tuple(notes))
+
+    def read_bare(self, reference: Reference) -> Scan:
+        """One patient's CT; none of the structures may have a file with voxels.
+
+        Raises:
+            DataError: one has, or the CT cannot be read.
+        """
+        folder = Path(reference.location)
+        try:
+            spacing = _spacing(folder / "voxel_dimensions.csv")
+            hu = _ct(folder / "ct.csv")
+            masks, _ = self._masks(folder)
+        except (OSError, ValueError) as error:
+            raise DataError(_reason(error)) from error
+        if masks:
+            raise contoured([*masks])
+        return Scan(reference.patient, hu, {}, _affine(spacing), reference.role)
 
     def _masks(self, folder: Path) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
         masks, notes = {}, []
@@ -162,6 +178,12 @@ def _table(path: Path, columns: int) -> NDArray[np.float64]:
     except ValueError as error:
         raise ValueError(f"{path.name} is not a table of numbers") from error
     return table.reshape(-1, columns)
+
+
+def _affine(spacing: tuple[float, float, float]) -> NDArray[np.float64]:
+    affine = np.zeros((4, 4))
+    affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = *spacing, 1.0
+    return affine
 
 
 def _inside(index: NDArray[np.float64], name: str) -> NDArray[np.intp]:

@@ -27,7 +27,7 @@ from harness.jobs.context import Context
 from harness.work.prepare.cut import Pairs, cut
 from harness.work.prepare.kept_scan import kept_scan
 from harness.work.prepare.parallel import read_each
-from harness.work.prepare.sources import make_source
+from harness.work.prepare.sources import make_source, read_patient
 
 
 def prepare_pairs(context: Context) -> None:
@@ -44,7 +44,8 @@ def prepare_pairs(context: Context) -> None:
     rule = fit_crop(training, config["structures"], CropConfig.model_validate(config["crop"]))
     folder = context.folder.path / "store"
     runtime = context.request.runtime
-    source = make_source(DataConfig.model_validate(runtime["data"]), Path(runtime["root"]))
+    data = DataConfig.model_validate(runtime["data"])
+    source = make_source(data, Path(runtime["root"]))
     references = {reference.patient: reference for reference in source.patients()}
     tasks = [
         _Task(
@@ -55,6 +56,7 @@ def prepare_pairs(context: Context) -> None:
             role,
             rule,
             marks[digest],
+            data,
             config,
             folder,
         )
@@ -81,6 +83,7 @@ class _Task:
     role: str
     rule: CropRule
     marks: Landmarks
+    data: DataConfig
     config: Mapping[str, Any]
     folder: Path
 
@@ -93,7 +96,7 @@ def _cut(source: Source, task: _Task) -> Pairs:
     """
     scan: Scan | Excluded | None = kept_scan(task.entry, task.known)
     if scan is None and task.reference is not None:
-        scan = source.read(task.reference)
+        scan = read_patient(source, task.reference, task.data)
     if scan is None or isinstance(scan, Excluded) or scan.content_digest() != task.digest:
         raise DataError(
             f"patient {task.known['patient']} must still be what it was when it was first read, "

@@ -9,7 +9,7 @@ identifier and, of the user's own patients, no name of a region but usual ones.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from harness.data.quality.scan_summary import ScanSummary, scan_summary
 from harness.data.scan import Excluded, Reference, Scan, Source
 from harness.work.prepare.kept_scan import keep_scan
 from harness.work.prepare.parallel import read_each
-from harness.work.prepare.sources import has_own_patients, other_names
+from harness.work.prepare.sources import has_own_patients, other_names, read_patient
 
 INDEX_VERSION = 7
 
@@ -43,6 +43,7 @@ class IndexedPatient:
     Attributes:
         landmarks: its landmarks but for the coarse volume, which lies beside the file.
         scan_summary: what a person must know of the scan; its picture lies beside the file.
+        structures: that are contoured; none of a patient of `data.without_structures`.
         file: the entry, JSON.
     """
 
@@ -116,7 +117,9 @@ def index_patients(
         DataError: a patient is to be left out that the source has not.
     """
     references = source.patients()
-    _must_be_known(config.exclude, [reference.patient for reference in references])
+    patients = [reference.patient for reference in references]
+    _must_be_known("exclude", config.exclude, patients)
+    _must_be_known("without_structures", config.without_structures, patients)
     paths = [_path(reference, config, root / "patient-index") for reference in references]
     new = [
         (r, path, config, root)
@@ -138,12 +141,12 @@ def index_patients(
     return _sorted(paths, found)
 
 
-def _must_be_known(exclude: Mapping[str, str], patients: Sequence[str]) -> None:
-    for name in exclude:
+def _must_be_known(setting: str, names: Iterable[str], patients: Sequence[str]) -> None:
+    for name in names:
         if name not in patients:
             hint = meant(name, patients, "; harness prepare lists them")
             raise DataError(
-                f"data.exclude must name patients of the source, but got '{name}'{hint}"
+                f"data.{setting} must name patients of the source, but got '{name}'{hint}"
             )
 
 
@@ -205,6 +208,8 @@ def _path(reference: Reference, config: DataConfig, folder: Path) -> Path:
         "images": config.images.model_dump(mode="json"),
         "window_hu": list(config.window_hu),  # of the picture
     }
+    if reference.patient in config.without_structures:
+        asked["without structures"] = True
     return folder / f"{digest_of(asked)}.json"
 
 
@@ -214,7 +219,7 @@ def _index(source: Source, asked: tuple[Reference, Path, DataConfig, Path]) -> N
     from harness.figures.scan_pictures import draw_scan, write_scan_picture
 
     reference, path, config, root = asked
-    scan = source.read(reference)
+    scan = read_patient(source, reference, config)
     if has_own_patients(config):
         scan = _hidden(scan, other_names(config, root))
     if isinstance(scan, Excluded):
@@ -233,7 +238,7 @@ def _index(source: Source, asked: tuple[Reference, Path, DataConfig, Path]) -> N
             "digest": scan.content_digest(),
             "role": scan.role,
             "notes": list(scan.notes),
-            "structures": sorted(scan.masks),
+            "structures": sorted(name for name, mask in scan.masks.items() if mask.any()),
             "landmarks": marks,
             "scan_summary": scan_summary(scan).to_dict(),
             "kept": keep_scan(path, scan),

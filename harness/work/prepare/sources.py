@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from harness.base.errors import DataError
 from harness.config.choices import SOURCES
 from harness.config.data import DataConfig
 from harness.data.dicom.other_names import OtherNames
-from harness.data.scan import Source, SourceFactory, is_published
+from harness.data.scan import Excluded, Reference, Scan, Source, SourceFactory, is_published
 
 PRIVATE = "private"
 """Folder of a work folder for what nobody but the user may see."""
@@ -21,6 +25,24 @@ def make_source(config: DataConfig, root: Path) -> Source:
     """
     factory: SourceFactory = SOURCES.get(config.source)
     return factory(config, root / PRIVATE / config.source)
+
+
+def read_patient(source: Source, reference: Reference, config: DataConfig) -> Scan | Excluded:
+    """A patient's scan; with empty masks where the patient has none of the structures."""
+    if reference.patient not in config.without_structures:
+        return source.read(reference)
+    try:
+        if not hasattr(source, "read_bare"):
+            raise DataError(
+                f"data.without_structures needs a source that reads CT alone, but '{config.source}'"
+                " has no `read_bare`; take the patient out of it"
+            )
+        scan: Scan = source.read_bare(reference)
+    except DataError as error:
+        return Excluded(reference.patient, str(error))
+    masks = {name: np.zeros(scan.hu.shape, np.bool_) for name in config.structures}
+    words = f"has no {' and no '.join(config.structures)} (data.without_structures): empty masks"
+    return replace(scan, masks=masks, notes=(*scan.notes, words))
 
 
 def has_own_patients(config: DataConfig) -> bool:

@@ -19,7 +19,7 @@ from harness.data.dicom.names import is_named, listed
 from harness.data.dicom.other_names import quoted
 from harness.data.dicom.private import Pseudonyms, write_private_json
 from harness.data.nrrd_files import read_segments
-from harness.data.scan import Excluded, Reference, Scan
+from harness.data.scan import Excluded, Reference, Scan, contoured
 from harness.data.sources.volumes.cases import Case, File, Mask, list_files
 from harness.data.sources.volumes.folders import LABEL_MAP
 from harness.data.sources.volumes.grids import (
@@ -104,6 +104,31 @@ class ImageFolder:
         if best is None:
             return Excluded(reference.patient, "; ".join(dict.fromkeys(reasons)), tuple(labels))
         return _with_notes(best, len(reference.location), reasons)
+
+    def read_bare(self, reference: Reference) -> Scan:
+        """One patient's image, of the one case there is; no mask of the structures may have voxels.
+
+        Raises:
+            DataError: one has, there are several cases, or the image cannot be read.
+        """
+        if len(reference.location) > 1:
+            raise DataError(
+                "a patient without structures must have one image, but got "
+                f"{len(reference.location)}; leave the others out"
+            )
+        (case,) = reference.location
+        if case.image is None or case.problem:
+            raise DataError(case.problem or NO_IMAGE.format(self._others.beside(case)))
+        with _of(case.image):
+            values, grid = open_image(case.image.path, self._config.nifti_form)
+            hu = hounsfield(values)
+        masks, drawn = self._with_segments(case.masks), _Masks(grid, self._config.nifti_form)
+        of = {n: [m for m in masks if n in self._structures_of(m.name)] for n in self._structures}
+        having = [name for name, those in of.items() if drawn.one(name, those) is not None]
+        if having:
+            raise contoured(having)
+        labels = tuple(dict.fromkeys(mask.name for mask in masks))
+        return Scan(reference.patient, hu, {}, grid.affine, None, tuple(drawn.notes), labels)
 
     def _person(self, case: Case) -> str:
         """What the case's name says of its person; the whole name where it says nothing."""
