@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
+from statistics import NormalDist, fmean, stdev
 from typing import Any
 
 
@@ -40,6 +41,22 @@ class Score:
 def undefined(reason: str, n: int, units: str = "images") -> Score:
     """A score that cannot be computed, with the reason in words."""
     return Score(math.nan, None, n, units, reason)
+
+
+SEEDS_FOR_INTERVAL = 3
+"""Fewest seeds over which an interval is given."""
+
+
+def seeds_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Student's 95 % interval of the mean over seeds; None below three of them, or where a value is
+    not finite."""
+    from scipy.special import stdtrit
+
+    n = len(values)
+    if n < SEEDS_FOR_INTERVAL or not all(map(math.isfinite, values)):
+        return None
+    half = float(stdtrit(n - 1, 0.975)) * stdev(values) / math.sqrt(n)
+    return fmean(values) - half, fmean(values) + half
 
 
 def share_interval(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:

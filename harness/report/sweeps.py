@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from harness.base.text import DASH, counted, short
+from harness.base.text import DASH, counted, short, typeset
 from harness.figures.curves import Curve, quality
 from harness.figures.search import objective_by_batch, swept_axis
 from harness.figures.settings_grid import pixels
 from harness.figures.trials import TrialDot
 from harness.metrics.records import axis_name, curve_names, score_name, title_of
+from harness.metrics.score import seeds_interval
 from harness.report.data import ReportData
 from harness.report.picture_budget import Picture, PictureBudget
 from harness.report.results import (
@@ -31,10 +32,12 @@ SETTINGS_BYTES = 130_000
 
 @dataclass(frozen=True)
 class TrialLine:
-    """One trial's row: its mean, the objective of each seed, and what became of it."""
+    """One trial's row: its mean, 95 % interval over seeds if there are three, the objective of each
+    seed, and what became of it."""
 
     trial: Trial
     mean: float | None
+    interval: str
     seeds: list[str]
     status: str
 
@@ -124,7 +127,10 @@ def _trial_line(run: TrialRun, sweep: SweepPlan, seeds: int) -> TrialLine:
         ahead = "on the Pareto front" * (run.trial.number in sweep.front)
         status = ", ".join(part for part in ("chosen" * dot.chosen, ahead, passed) if part)
     mean = dot.mean if run.trial.value is not None else None
-    return TrialLine(run.trial, mean, values, status)
+    known = [v for v in dot.seed_values if v is not None]
+    ends = seeds_interval(known) if len(known) == len(dot.seed_values) == seeds else None
+    wide = f"{short(ends[0])} to {short(ends[1])}" if ends and mean is not None else ""
+    return TrialLine(run.trial, mean, typeset(wide), values, status)
 
 
 def further_names(sweep: SweepPlan) -> tuple[str, ...]:

@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from harness.base.text import counted, interval, settings_text, short, signed
 from harness.config.observations import ObservationConfig, TrainingsConfig
 from harness.jobs.folder import WorkFolder
 from harness.metrics.collapse.verdict import COLLAPSED
 from harness.metrics.records import title_of
+from harness.metrics.score import SEEDS_FOR_INTERVAL, seeds_interval
 from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "cannot be told"
-SEEDS = 3
-"""Fewest seeds with an interval over them."""
 WHOSE = {
     "validation": "unseen",
     "train": "seen in training",
@@ -98,17 +96,15 @@ def _of_scores(work: WorkFolder, one: ObservationConfig, plan: SweepPlan) -> Obs
         words += f"; {_words(one.than)}: {_listed(there)}"
     if lost:
         words += f"; {counted(lost, 'seed')} without a value"
-    if lost or len(values) < SEEDS:
-        needed = "every seed must have one" if lost else f"{SEEDS} seeds are needed"
+    ends = seeds_interval(values)
+    if lost or ends is None:
+        needed = "every seed must have one" if lost else f"{SEEDS_FOR_INTERVAL} seeds are needed"
         return Observation(one.says, OPEN, f"{words}; {needed}", values)
-    mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
-    half = float(stats.t.isf(0.025, len(values) - 1)) * sd / math.sqrt(len(values))
-    ends = (mean - half, mean + half)
     # On the side that was expected all differences are below zero.
     low, high = ends if one.expects == "lower" else (-ends[1], -ends[0])
     word = HOLDS if high < 0 else FAILS if low > 0 else OPEN
     minus = "" if one.than is not None else f" minus {short(float(beside or 0))}"
-    digits = _digits(half, mean)
+    mean, digits = float(np.mean(values)), _digits(ends)
     words += f"; difference{minus} {signed(mean, digits)} ({interval(ends, digits)})"
     return Observation(one.says, word, words, values, ends)
 
@@ -135,7 +131,7 @@ def _of_verdicts(work: WorkFolder, one: ObservationConfig, plan: SweepPlan) -> O
     evidence = f"{_words(one.of)}: {one.verdict} in {hits} of {counted(len(told), 'training')}"
     evidence += f" ({'; '.join(words)})" if words else ""
     unclear = {*told} & {"undecided", "no verdict"}
-    if unclear or len(told) < SEEDS or 0 < hits < len(told):
+    if unclear or len(told) < SEEDS_FOR_INTERVAL or 0 < hits < len(told):
         return Observation(one.says, OPEN, evidence)
     return Observation(one.says, HOLDS if hits else FAILS, evidence)
 
@@ -198,7 +194,7 @@ def _listed(values: Mapping[int, float]) -> str:
     return ", ".join(short(value if math.isfinite(value) else None) for value in values.values())
 
 
-def _digits(half: float, mean: float) -> int:
+def _digits(ends: tuple[float, float]) -> int:
     """Decimals that show a difference and its interval to two figures."""
-    size = half or abs(mean) or 1.0
+    size = (ends[1] - ends[0]) / 2 or abs(ends[0]) or 1.0
     return max(0, 1 - math.floor(math.log10(size)))

@@ -15,6 +15,7 @@ from harness.commands.sweep_text import observation_lines
 from harness.config.experiment import Experiment
 from harness.jobs.spec import Request
 from harness.report.index import publish_index
+from harness.report.sweeps import make_trials
 from harness.sweep.observations import Observation, observe, observed_sentence
 from harness.work.specs import Specs
 
@@ -182,6 +183,17 @@ def test_tests_of_stage_two_are_told_by_masks_way_and_epoch(tmp_path: Path) -> N
         "repeated bands, masks seen in training, tested size x 2: 16, 17, 18; masks seen in "
         "training, tested as trained: 6, 7, 8; difference +10 (+10 to +10)"
     )
+
+
+@pytest.mark.parametrize(("seeds", "words"), [(3, "\u22120.0115 to 0.0382"), (2, "")])
+def test_the_table_of_trials_has_the_interval_over_seeds(
+    tmp_path: Path, seeds: int, words: str
+) -> None:
+    sweep = Sweep(tmp_path, seeds=seeds, trials=1, space={"batch_size": {"values": [12]}})
+    plan = sweep.run()
+    (line,) = make_trials(plan).lines
+    # 1 / 300 after 300 epochs, 0.01 more each seed: 0.01333 +- 4.3027 * 0.01 / 3 ** 0.5
+    assert line.interval == words
 
 
 FOUND = [
