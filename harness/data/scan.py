@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,6 +117,7 @@ class Source(Protocol):
     def read(self, reference: Reference) -> Scan | Excluded: ...
 
 
+@runtime_checkable
 class BareSource(Protocol):
     """A source that also reads CT of patients who have none of the structures."""
 

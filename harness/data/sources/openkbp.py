@@ -43,6 +43,9 @@ STRUCTURES = {
     "esophagus": "Esophagus",
 }
 _T = TypeVar("_T", bound=np.generic)
+Spacing = tuple[float, float, float]
+Volume = NDArray[np.int16]
+Mask = NDArray[np.bool_]
 _PATIENT = re.compile(r"pt_(\d+)")
 
 
@@ -87,13 +90,10 @@ class OpenKbp:
 
     def read(self, reference: Reference) -> Scan | Excluded:
         """One patient; int16 HU, -1024 outside the body. Structures without a file are noted."""
-        folder = Path(reference.location)
         try:
-            spacing = _spacing(folder / "voxel_dimensions.csv")
-            hu = _ct(folder / "ct.csv")
-            masks, notes = self._masks(folder)
-        except (OSError, ValueError) as error:
-            return Excluded(reference.patient, _reason(error))
+            spacing, hu, masks, notes = self._open(reference)
+        except DataError as error:
+            return Excluded(reference.patient, str(error))
         if not masks:  # whether nobody drew them or there are none, no file says
             return Excluded(reference.patient, "none of the wanted structures is contoured")
         lost = {name: float((hu[mask] <= -HU_OFFSET).mean()) for name, mask in masks.items()}
@@ -105,8 +105,7 @@ class OpenKbp:
             for name, share in lost.items()
             if share > NOTED_LOST
         ]
-        affine = _affine(spacing)
-        return Scan(reference.patient, hu, masks, affine, reference.role, tuple(notes))
+        return Scan(reference.patient, hu, masks, _affine(spacing), reference.role, tuple(notes))
 
     def read_bare(self, reference: Reference) -> Scan:
         """One patient's CT; none of the structures may have a file with voxels.
@@ -114,18 +113,26 @@ class OpenKbp:
         Raises:
             DataError: one has, or the CT cannot be read.
         """
-        folder = Path(reference.location)
-        try:
-            spacing = _spacing(folder / "voxel_dimensions.csv")
-            hu = _ct(folder / "ct.csv")
-            masks, _ = self._masks(folder)
-        except (OSError, ValueError) as error:
-            raise DataError(_reason(error)) from error
+        spacing, hu, masks, _ = self._open(reference)
         if masks:
             raise contoured([*masks])
         return Scan(reference.patient, hu, {}, _affine(spacing), reference.role)
 
-    def _masks(self, folder: Path) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
+    def _open(self, reference: Reference) -> tuple[Spacing, Volume, dict[str, Mask], list[str]]:
+        """Voxel size, CT, masks of the structures that are contoured, notes.
+
+        Raises:
+            DataError: one of them cannot be read.
+        """
+        folder = Path(reference.location)
+        try:
+            spacing = _spacing(folder / "voxel_dimensions.csv")
+            hu = _ct(folder / "ct.csv")
+            return spacing, hu, *self._masks(folder)
+        except (OSError, ValueError) as error:
+            raise DataError(_reason(error)) from error
+
+    def _masks(self, folder: Path) -> tuple[dict[str, Mask], list[str]]:
         masks, notes = {}, []
         for name in self._structures:
             path = folder / f"{STRUCTURES[name]}.csv"
@@ -180,7 +187,7 @@ def _table(path: Path, columns: int) -> NDArray[np.float64]:
     return table.reshape(-1, columns)
 
 
-def _affine(spacing: tuple[float, float, float]) -> NDArray[np.float64]:
+def _affine(spacing: Spacing) -> NDArray[np.float64]:
     affine = np.zeros((4, 4))
     affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = *spacing, 1.0
     return affine

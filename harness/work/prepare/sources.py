@@ -11,7 +11,15 @@ from harness.base.errors import DataError
 from harness.config.choices import SOURCES
 from harness.config.data import DataConfig
 from harness.data.dicom.other_names import OtherNames
-from harness.data.scan import Excluded, Reference, Scan, Source, SourceFactory, is_published
+from harness.data.scan import (
+    BareSource,
+    Excluded,
+    Reference,
+    Scan,
+    Source,
+    SourceFactory,
+    is_published,
+)
 
 PRIVATE = "private"
 """Folder of a work folder for what nobody but the user may see."""
@@ -32,12 +40,12 @@ def read_patient(source: Source, reference: Reference, config: DataConfig) -> Sc
     if reference.patient not in config.without_structures:
         return source.read(reference)
     try:
-        if not hasattr(source, "read_bare"):
+        if not isinstance(source, BareSource):
             raise DataError(
                 f"data.without_structures needs a source that reads CT alone, but '{config.source}'"
                 " has no `read_bare`; take the patient out of it"
             )
-        scan: Scan = source.read_bare(reference)
+        scan = source.read_bare(reference)
     except DataError as error:
         return Excluded(reference.patient, str(error))
     masks = {name: np.zeros(scan.hu.shape, np.bool_) for name in config.structures}
