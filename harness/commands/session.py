@@ -220,9 +220,9 @@ class Session:
             reasons += f"; and {len(excluded) - 5} more" if len(excluded) > 5 else ""
             reasons = self.names.reveal(reasons)
             raise DataError(f"an experiment needs usable patients, but got none ({reasons})")
-        with_structures = {p.digest: p.role for p in usable if p.structures}
-        bare = {p.digest: "train" for p in usable if not p.structures}
-        dealt = assign_roles(with_structures, config.roles, config.limit)
+        having = {p.digest: p.role for p in self.patient_index.with_structures}
+        dealt = assign_roles(having, config.roles, config.limit)
+        bare = {p.digest: "train" for p in usable if p.digest not in having}
         return dict(sorted((dealt | bare).items()))
 
     @cached_property

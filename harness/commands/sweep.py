@@ -9,7 +9,12 @@ from typing import Any
 from harness.base.errors import ConfigError
 from harness.base.text import counted, meant
 from harness.commands import steps
-from harness.commands.chosen_settings import need_validation, tuning_of, why_untunable
+from harness.commands.chosen_settings import (
+    finished_sweeps,
+    need_validation,
+    tuning_of,
+    why_untunable,
+)
 from harness.commands.costs.forecast import foresee
 from harness.commands.prepare import prepare_data
 from harness.commands.session import Session
@@ -76,7 +81,8 @@ def sweep_stages(session: Session, stages: Sequence[str]) -> dict[str, Any]:
             session.console.say(line)
 
     plans = steps.sweep(session, stages, ended)
-    observed = observe(session.work, session.experiment.observations, plans)
+    asked = session.experiment.observations
+    observed = observe(session.work, asked, finished_sweeps(session)) if asked else []
     for line in observation_lines(observed):
         session.console.say(line)
     tuning = tuning_of(session) if "segmentation" in stages else None

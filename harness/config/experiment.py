@@ -401,13 +401,20 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _cohorts_have_the_structures(self) -> Experiment:
-        parted = self.replicates.cohorts != "fixed" or bool(self.learning_curve.patients)
-        if parted and self.data.without_structures:
+        drawn = {
+            "replicates.cohorts": self.replicates.cohorts != "fixed",
+            "learning_curve.patients": bool(self.learning_curve.patients),
+        }
+        for stage in ("mask", "image"):
+            settings, swept = getattr(self, stage), getattr(self.sweep, stage)
+            drawn[f"{stage}.patients"] = settings.patients is not None
+            drawn[f"sweep.{stage}.space.patients"] = swept is not None and "patients" in swept.space
+        named = [name for name, there in drawn.items() if there]
+        if named and self.data.without_structures:
             raise full_sentences(
-                "data.without_structures must be empty where training patients are parted into "
-                f"cohorts, but got {', '.join(self.data.without_structures)}: some cohorts would "
-                "have them and others not; remove them, or set replicates.cohorts to fixed and "
-                "empty learning_curve.patients"
+                "data.without_structures must be empty where only some of the training patients "
+                f"are drawn, but got {', '.join(self.data.without_structures)} and {named[0]}: "
+                "some draws would have them and others not, or nobody else; remove one"
             )
         return self
 

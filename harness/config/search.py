@@ -230,7 +230,9 @@ def score_problem(stage: str, name: str, others: Sequence[str] = ()) -> str:
     valid = [f"quality/{key}" for key in SCORES.names() if _offered(stage, key)] + [*others]
     if name in valid:
         return ""
-    return f"must be one of: {', '.join(valid)}; but got '{name}'{meant(name, valid)}"
+    full = f"quality/{name}"
+    hint = f"; did you mean '{full}'?" if full in valid else meant(name, valid)
+    return f"must be one of: {', '.join(valid)}; but got '{name}'{hint}"
 
 
 def _offered(stage: str, score: str) -> bool:

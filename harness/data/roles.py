@@ -52,8 +52,8 @@ def _from_source(patients: Mapping[str, str | None]) -> dict[str, str]:
         )
     if "train" not in assigned.values():
         raise DataError(
-            f"someone must train, but got no train role among {len(patients)} patients; set "
-            "data.roles.by to random"
+            f"someone who has the structures must train, but got no train role among "
+            f"{len(patients)} patients; set data.roles.by to random"
         )
     return assigned
 
@@ -68,8 +68,8 @@ def _at_random(patients: Mapping[str, str | None], config: RolesConfig) -> dict[
     least = 1 + (config.test > 0) + (config.validation > 0)
     if len(ranked) < least:
         raise DataError(
-            f"an experiment with these roles needs {least} usable patients or more, but got "
-            f"{len(ranked)}; add patients"
+            f"an experiment with these roles needs {least} usable patients or more who have the "
+            f"structures, but got {len(ranked)}; add patients"
         )
     if test + validation >= len(ranked):
         raise DataError(

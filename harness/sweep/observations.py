@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from harness.base.text import counted, interval, settings_text, short, signed
-from harness.config.observations import ObservationConfig, TrainingsConfig
+from harness.base.text import counted, first_of, interval, settings_text, short, signed
+from harness.config.observations import ObservationConfig, TrainingsConfig, same_value
 from harness.jobs.folder import WorkFolder
 from harness.metrics.collapse.verdict import COLLAPSED
 from harness.metrics.records import title_of
 from harness.metrics.score import SEEDS_FOR_INTERVAL, seeds_interval
 from harness.sweep.plan import SeedRun, SweepPlan, TrialRun
+from harness.sweep.verdicts import seed_verdict
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "cannot be told"
+NO_VERDICT = "no verdict"
+LISTED = 6
+"""Trainings that are named of a verdict."""
+MOST_DECIMALS = 6
 WHOSE = {
     "validation": "unseen",
     "train": "seen in training",
@@ -55,17 +61,21 @@ def observe(
     for one in asked:
         plan = by_stage.get(one.stage)
         if plan is None or not plan.finished:
-            found.append(Observation(one.says, OPEN, f"the {one.stage} sweep has not ended"))
+            why = f"the {one.stage} sweep has not {'begun' if plan is None else 'ended'}"
+            found.append(Observation(one.says, OPEN, why))
+        elif empty := [group for group in one.groups.values() if not _matching(plan, group)]:
+            why = f"no trial of the sweep has {_words(empty[0])}"
+            found.append(Observation(one.says, OPEN, why))
         elif one.score is None:
-            found.append(_of_verdicts(work, one, plan))
+            found.append(_of_verdicts(one, plan, work))
         else:
-            found.append(_of_scores(work, one, plan))
+            found.append(_of_scores(one, plan, work, one.score))
     return found
 
 
 def claim_sentence(says: str, word: str) -> str:
     """A claim and its word, as two sentences."""
-    return f"{says.rstrip('.')}. {word.capitalize()}."
+    return f"{says}{'' if says[-1] in '.?!' else '.'} {word.capitalize()}."
 
 
 def observed_sentence(found: Sequence[Observation]) -> str:
@@ -76,62 +86,83 @@ def observed_sentence(found: Sequence[Observation]) -> str:
     return f"Of {counted(len(found), 'observation')} {', '.join(told)}." if found else ""
 
 
-def _of_scores(work: WorkFolder, one: ObservationConfig, plan: SweepPlan) -> Observation:
+def _of_scores(
+    one: ObservationConfig, plan: SweepPlan, work: WorkFolder, score: str
+) -> Observation:
     """A difference by seed, seeds being what varies: Student's t."""
-    assert one.score is not None
-    here = _by_seed(work, plan, one.of, one.score)
-    there = _by_seed(work, plan, one.than, one.score) if one.than is not None else {}
-    beside = one.than_value
-    seeds = [s for s in here if one.than is None or s in there]
-    reference = {s: there[s] if one.than is not None else float(beside or 0) for s in seeds}
-    values = tuple(
-        here[s] - reference[s]
-        for s in seeds
-        if math.isfinite(here[s]) and math.isfinite(reference[s])
-    )
-    title = title_of(one.score)
-    lost = _seeds(plan) - len(values)
-    words = f"{title}, {_words(one.of)}: {_listed(here)}"
-    if one.than is not None:
+    sides = {name: _by_seed(work, plan, group, score) for name, group in one.groups.items()}
+    here, there = sides["of"], sides.get("than")
+    differences = [
+        value - (one.than_value or 0.0 if there is None else there[seed])
+        for seed, value in here.items()
+    ]
+    values = tuple(filter(math.isfinite, differences))
+    words = f"{title_of(score)}, {_words(one.of)}: {_listed(here)}"
+    if one.than is not None and there is not None:
         words += f"; {_words(one.than)}: {_listed(there)}"
+        if not _balanced(plan, one.of, one.than):
+            words += "; the two were not tried with the same other settings"
+            return Observation(one.says, OPEN, words, values)
+    lost, ends = len(differences) - len(values), seeds_interval(values)
     if lost:
-        words += f"; {counted(lost, 'seed')} without a value"
-    ends = seeds_interval(values)
+        words += f"; {counted(lost, 'seed')} without a value, and each must have one"
+    elif ends is None:
+        words += f"; {SEEDS_FOR_INTERVAL} seeds are needed"
     if lost or ends is None:
-        needed = "every seed must have one" if lost else f"{SEEDS_FOR_INTERVAL} seeds are needed"
-        return Observation(one.says, OPEN, f"{words}; {needed}", values)
+        return Observation(one.says, OPEN, words, values)
     # On the side that was expected all differences are below zero.
-    low, high = ends if one.expects == "lower" else (-ends[1], -ends[0])
+    low, high = (-ends[1], -ends[0]) if one.expects == "higher" else ends
     word = HOLDS if high < 0 else FAILS if low > 0 else OPEN
-    minus = "" if one.than is not None else f" minus {short(float(beside or 0))}"
     mean, digits = float(np.mean(values)), _digits(ends)
-    words += f"; difference{minus} {signed(mean, digits)} ({interval(ends, digits)})"
+    beside = "" if one.than_value is None else f" from {short(one.than_value)}"
+    words += f"; difference{beside}: {signed(mean, digits)} ({interval(ends, digits)})"
     return Observation(one.says, word, words, values, ends)
 
 
-def _of_verdicts(work: WorkFolder, one: ObservationConfig, plan: SweepPlan) -> Observation:
-    """The verdict of every training, and since when."""
+def _balanced(plan: SweepPlan, one: TrainingsConfig, other: TrainingsConfig) -> bool:
+    """Whether what the two groups do not name was tried alike in both."""
+    named = {*one.params, *other.params}
+    rest = [
+        Counter(
+            frozenset((k, v) for k, v in run.trial.params.items() if k not in named)
+            for run in _matching(plan, group)
+        )
+        for group in (one, other)
+    ]
+    return {*rest[0]} == {*rest[1]}
+
+
+def _of_verdicts(one: ObservationConfig, plan: SweepPlan, work: WorkFolder) -> Observation:
+    """The verdict of every training; one that is read out for several trials counts at its
+    longest."""
     longest: dict[str, tuple[int, TrialRun, SeedRun]] = {}
+    missing = 0
     for run in _matching(plan, one.of):
-        for seed in run.seeds:  # one training may be read out for several trials
+        missing += _seeds(plan) - len(run.seeds)
+        for seed in run.seeds:
             epoch = _last(run, seed) if one.of.epoch is None else one.of.epoch
             before = longest.get(seed.training.digest)
             if before is None or before[0] < epoch:
                 longest[seed.training.digest] = epoch, run, seed
-    words, told = [], []
+    told: dict[str, list[str]] = {}
     for epoch, run, seed in longest.values():
-        collapse = _values(work, seed.scores.get(epoch)).get("collapse", {"word": "no verdict"})
-        since = collapse.get("onset")
-        of = f"trial {run.trial.number}, " * (len(longest) > _seeds(plan))
-        at = f" from epoch {since}" if since is not None else ""
-        told.append(str(collapse["word"]))
-        words.append(f"{of}seed {seed.seed} {told[-1]}{at}")
+        found = seed_verdict(work, plan.stage, run, seed)
+        word = found.by_epoch.get(epoch, NO_VERDICT) if found is not None else NO_VERDICT
+        whose = f"trial {run.trial.number} " * (len(longest) > _seeds(plan)) + f"seed {seed.seed}"
+        if found is not None and found.seen is not None and epoch == found.epochs:
+            whose += f" (samples since epoch {found.seen})"
+        told.setdefault(word, []).append(whose)
     wanted = COLLAPSED if one.verdict == "collapsed" else (one.verdict,)
-    hits = sum(word in wanted for word in told)
-    evidence = f"{_words(one.of)}: {one.verdict} in {hits} of {counted(len(told), 'training')}"
-    evidence += f" ({'; '.join(words)})" if words else ""
-    unclear = {*told} & {"undecided", "no verdict"}
-    if unclear or len(told) < SEEDS_FOR_INTERVAL or 0 < hits < len(told):
+    hits = sum(len(told.get(str(word), ())) for word in wanted)
+    words = [f"{word}: {first_of(whose, LISTED)}" for word, whose in sorted(told.items())]
+    evidence = f"{_words(one.of)}: {one.verdict} in {hits} of {counted(len(longest), 'training')}"
+    evidence += f" ({'; '.join(words)})"
+    evidence += f"; {counted(missing, 'training')} left out" if missing else ""
+    seeds = {seed.seed for _, _, seed in longest.values()}
+    if len(seeds) < SEEDS_FOR_INTERVAL:
+        evidence += f"; {SEEDS_FOR_INTERVAL} seeds are needed"
+    unclear = missing or {*told} & {"undecided", NO_VERDICT} or len(seeds) < SEEDS_FOR_INTERVAL
+    if unclear or 0 < hits < len(longest):
         return Observation(one.says, OPEN, evidence)
     return Observation(one.says, HOLDS if hits else FAILS, evidence)
 
@@ -139,14 +170,15 @@ def _of_verdicts(work: WorkFolder, one: ObservationConfig, plan: SweepPlan) -> O
 def _by_seed(
     work: WorkFolder, plan: SweepPlan, group: TrainingsConfig, score: str
 ) -> dict[int, float]:
-    """The mean over the group's trials by seed; NaN where a trial has no such score."""
+    """The mean over the group's trials by each seed of the sweep; NaN where a trial has no such
+    score."""
     found: dict[int, list[float]] = {seed: [] for seed in range(_seeds(plan))}
     for run in _matching(plan, group):
         seeds = {seed.seed: seed for seed in run.seeds}
         for number, values in found.items():
             seed = seeds.get(number)
             values.append(_score(work, run, seed, group, score) if seed else math.nan)
-    return {seed: float(np.mean(values)) for seed, values in found.items() if values}
+    return {seed: float(np.mean(values)) for seed, values in found.items()}
 
 
 def _score(
@@ -163,12 +195,19 @@ def _score(
 
 
 def _seeds(plan: SweepPlan) -> int:
-    return max((len(run.seeds) for run in plan.trials), default=0)
+    """How many seeds a trial has, those that were left out too."""
+    return max((len(run.seeds) + run.pruned_seeds for run in plan.trials), default=0)
 
 
 def _matching(plan: SweepPlan, group: TrainingsConfig) -> list[TrialRun]:
-    wanted = group.params.items()
-    return [run for run in plan.trials if all(run.trial.params.get(k) == v for k, v in wanted)]
+    return [
+        run
+        for run in plan.trials
+        if all(
+            path in run.trial.params and same_value(value, run.trial.params[path])
+            for path, value in group.params.items()
+        )
+    ]
 
 
 def _last(run: TrialRun, seed: SeedRun) -> int:
@@ -195,6 +234,7 @@ def _listed(values: Mapping[int, float]) -> str:
 
 
 def _digits(ends: tuple[float, float]) -> int:
-    """Decimals that show a difference and its interval to two figures."""
+    """Decimals that show an interval to two figures, and on which side of zero its ends lie."""
     size = (ends[1] - ends[0]) / 2 or abs(ends[0]) or 1.0
-    return max(0, 1 - math.floor(math.log10(size)))
+    sides = [-math.floor(math.log10(abs(end))) for end in ends if end]
+    return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(size)), *sides))

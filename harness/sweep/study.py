@@ -303,7 +303,10 @@ class Study:
             return False
         trials = self._study.get_trials(deepcopy=True)
         asked = [trial for trial in trials if CHECKPOINT_OF not in trial.user_attrs]
-        index = [trial.number for trial in asked].index(number)
+        numbers = [trial.number for trial in asked]
+        if number not in numbers:  # of a preview, that nobody asked yet
+            return False
+        index = numbers.index(number)
         copy = optuna.create_study(
             direction=self._settings.towards,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=0),

@@ -98,7 +98,7 @@ def sweep_verdicts(work: WorkFolder, plan: SweepPlan, sampler: str) -> Verdicts 
     rows = tuple(
         row
         for trial, seed in plan.seeds()
-        if (row := _verdict(work, plan.stage, trial, seed)) is not None
+        if (row := seed_verdict(work, plan.stage, trial, seed)) is not None
     )
     if not rows:
         return None
@@ -125,7 +125,10 @@ def sweep_verdicts(work: WorkFolder, plan: SweepPlan, sampler: str) -> Verdicts 
     )
 
 
-def _verdict(work: WorkFolder, stage: str, trial: TrialRun, seed: SeedRun) -> SeedVerdict | None:
+def seed_verdict(
+    work: WorkFolder, stage: str, trial: TrialRun, seed: SeedRun
+) -> SeedVerdict | None:
+    """The verdict on one training; None before the end of its trial was scored."""
     verdicts = {}
     for epoch, spec in sorted(seed.scores.items()):
         result = work.job(spec).result()

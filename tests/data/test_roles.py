@@ -88,8 +88,8 @@ def test_too_few_patients(patients: int, config: RolesConfig, least: int) -> Non
     with pytest.raises(DataError) as caught:
         assign_roles(digests(patients), config, NO_LIMIT)
     assert str(caught.value) == (
-        f"an experiment with these roles needs {least} usable patients or more, but got "
-        f"{patients}; add patients"
+        f"an experiment with these roles needs {least} usable patients or more who have the "
+        f"structures, but got {patients}; add patients"
     )
 
 
@@ -127,13 +127,13 @@ def test_roles_of_the_source() -> None:
         ),
         (
             ("validation", "test"),
-            "someone must train, but got no train role among 2 patients; set data.roles.by to "
-            "random",
+            "someone who has the structures must train, but got no train role among 2 patients; "
+            "set data.roles.by to random",
         ),
         (
             (),
-            "someone must train, but got no train role among 0 patients; set data.roles.by to "
-            "random",
+            "someone who has the structures must train, but got no train role among 0 patients; "
+            "set data.roles.by to random",
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ from factories.fake_executor import FakeExecutor, verdict
 from factories.sweep import COMPUTE, EXTRACTOR, Sweep
 
 from harness.base.files import write_json
+from harness.base.text import interval
 from harness.commands.sweep_text import observation_lines
 from harness.config.experiment import Experiment
 from harness.jobs.spec import Request
 from harness.report.index import publish_index
 from harness.report.sweeps import make_trials
-from harness.sweep.observations import Observation, observe, observed_sentence
+from harness.sweep.observations import Observation, _digits, observe, observed_sentence
 from harness.work.specs import Specs
 
 KID = {6: (0.5, 0.6, 0.7), 12: (0.9, 1.0, 1.1)}
@@ -74,17 +76,19 @@ def test_a_difference_holds_fails_or_cannot_be_told_by_its_interval_over_seeds(
     assert open_.interval_95 == pytest.approx((-2.6224, 1.6224), abs=1e-4)
     assert open_.evidence == (
         "KID, batch size 6, epochs 8: 0.5, 0.6, 0.7; batch size 12, epochs 8: 0.9, 0.3, 2.1; "
-        "difference \u22120.5 (\u22122.6 to +1.6)"
+        "difference: \u22120.5 (\u22122.6 to +1.6)"
     )
 
 
 def test_trials_that_a_claim_does_not_tell_apart_are_averaged_by_seed(tmp_path: Path) -> None:
     whole = {"of": {"params": {"batch_size": 6}}, "than": {"params": {"batch_size": 12}}}
-    epochs = {"of": {"epoch": 2}, "than": {}, "expects": "higher"}
-    both, early = observed(tmp_path, [batches(6, 12, **whole), batches(6, 12, **epochs)])
+    (both,) = observed(tmp_path / "lengths", [batches(6, 12, **whole)])
     assert both.values == pytest.approx((-0.4, -0.4, -0.4))
-    # 8 / epoch - 1 is 3 at epoch 2; at the last epochs 1 (of 4) and 0 (of 8), 0.5 on average
-    assert early.values == pytest.approx((2.5, 2.5, 2.5))
+    epochs = {"of": {"epoch": 2}, "than": {}, "expects": "higher"}
+    space = {"batch_size": {"values": [6, 12]}}
+    (early,) = observed(tmp_path / "one", [batches(6, 12, **epochs)], space=space, trials=2)
+    # 8 / epoch - 1 is 3 at epoch 2 and -0.9733 at epoch 300, the same in both trials
+    assert early.values == pytest.approx((3.9733,) * 3, abs=1e-4)
     assert early.word == "holds"
     assert "epoch 2" in early.evidence
     assert "all trials" in early.evidence
@@ -95,13 +99,13 @@ def test_a_claim_may_compare_with_a_number(tmp_path: Path) -> None:
     (told,) = observed(tmp_path, [claim])
     assert told.word == "holds"
     assert told.values == pytest.approx((-0.4, -0.3, -0.2))
-    assert "difference minus 0.9 \u22120.30 (\u22120.55 to \u22120.05)" in told.evidence
+    assert "difference from 0.9: \u22120.30 (\u22120.55 to \u22120.05)" in told.evidence
 
 
 def test_a_seed_without_a_value_is_said_and_nothing_told(tmp_path: Path) -> None:
     (told,) = observed(tmp_path, [batches(6, 12)], {6: (0.5, None, 0.7), 12: (0.9, 1.0, 1.1)})
     assert told.word == "cannot be told"
-    assert told.evidence.endswith("1 seed without a value; every seed must have one")
+    assert told.evidence.endswith("1 seed without a value, and each must have one")
     assert "0.5, \u2013, 0.7" in told.evidence
 
 
@@ -119,8 +123,8 @@ def test_a_verdict_must_be_that_of_every_training_which_counts_once(tmp_path: Pa
         "cannot be told",
     ]
     assert told[2].evidence == (
-        "batch size 12: collapsed in 2 of 3 trainings (seed 0 healthy; seed 1 mode collapse from "
-        "epoch 6; seed 2 convergence failure from epoch 7)"
+        "batch size 12: collapsed in 2 of 3 trainings (convergence failure: seed 2 (samples since "
+        "epoch 2); healthy: seed 0; mode collapse: seed 1 (samples since epoch 2))"
     )
 
 
@@ -130,9 +134,66 @@ def test_nothing_is_told_before_the_sweep_has_ended(tmp_path: Path) -> None:
         **sweep.experiment.model_dump(mode="json"),
         "observations": [{"stage": "mask", **batches(6, 12)}],
     }).observations  # fmt: skip
-    for plans in ([], [sweep.run(passes=1)]):
+    for plans, state in (([], "begun"), ([sweep.run(passes=1)], "ended")):
         (told,) = observe(sweep.work, asked, plans)
-        assert (told.word, told.evidence) == ("cannot be told", "the mask sweep has not ended")
+        assert (told.word, told.evidence) == ("cannot be told", f"the mask sweep has not {state}")
+
+
+def test_a_grid_that_was_not_gone_through_compares_nothing(tmp_path: Path) -> None:
+    rates = {"values": [2e-4, 2e-3]}
+    space = {"batch_size": {"values": [6, 12]}, "optimiser.learning_rate": rates}
+    sides = {side: {"params": {"batch_size": size}} for side, size in (("of", 6), ("than", 12))}
+    claim = batches(6, 12, **sides)
+    words = {
+        observed(tmp_path / str(trials), [claim], space=space, trials=trials)[0].word: trials
+        for trials in (3, 4)
+    }
+    assert words == {"cannot be told": 3, "holds": 4}
+
+
+def test_fewer_seeds_or_some_left_out_give_no_firmer_verdict(tmp_path: Path) -> None:
+    claim = {"says": "x", "verdict": "healthy", "of": {"params": {"batch_size": 6}}}
+    sweep = Sweep(tmp_path, seeds=3)
+    asked = Experiment.model_validate({
+        **sweep.experiment.model_dump(mode="json"),
+        "observations": [{"stage": "mask", **claim}],
+    }).observations  # fmt: skip
+    plan = sweep.run()
+    assert observe(sweep.work, asked, [plan])[0].word == "holds"
+    fewer = [replace(run, seeds=run.seeds[:2]) for run in plan.trials]
+    (told,) = observe(sweep.work, asked, [replace(plan, trials=fewer)])
+    assert told.word == "cannot be told"
+    assert told.evidence.endswith("; 3 seeds are needed")
+    pruned = [replace(run, seeds=run.seeds[:2], pruned_seeds=1) for run in plan.trials[:1]]
+    rest = [run for run in plan.trials if run.trial.params != pruned[0].trial.params]
+    (told,) = observe(sweep.work, asked, [replace(plan, trials=[*pruned, *rest])])
+    six = pruned[0].trial.params["batch_size"] == 6
+    assert told.word == ("cannot be told" if six else "holds")
+
+
+def test_no_trial_at_all_is_said(tmp_path: Path) -> None:
+    when = {"values": [0.9, 1.0], "when": {"noise": ["normal"]}}
+    space = {"noise": {"values": ["normal", "uniform"]}, "real_label": when}
+    claim = {
+        "says": "x",
+        "score": "quality/kid",
+        "of": {"params": {"real_label": 0.9}},
+        "than_value": 1,
+    }
+    sweep = Sweep(tmp_path, seeds=3, space=space, trials=3)
+    asked = Experiment.model_validate({
+        **sweep.experiment.model_dump(mode="json"),
+        "observations": [{"stage": "mask", **claim}],
+    }).observations  # fmt: skip
+    plan = sweep.run()
+    gone = [run for run in plan.trials if "real_label" not in run.trial.params]
+    (told,) = observe(sweep.work, asked, [replace(plan, trials=gone)])
+    assert told.evidence == "no trial of the sweep has real label 0.9"
+
+
+def test_an_interval_close_to_zero_shows_its_side() -> None:
+    assert interval((-1.0, -0.0012), _digits((-1.0, -0.0012))) == "\u22121.000 to \u22120.001"
+    assert _digits((2.0, 2.0)) == 1
 
 
 def test_two_seeds_tell_nothing(tmp_path: Path) -> None:
@@ -181,7 +242,7 @@ def test_tests_of_stage_two_are_told_by_masks_way_and_epoch(tmp_path: Path) -> N
     assert [one.word for one in told] == ["holds", "holds", "cannot be told"]
     assert told[0].evidence == (
         "repeated bands, masks seen in training, tested size x 2: 16, 17, 18; masks seen in "
-        "training, tested as trained: 6, 7, 8; difference +10 (+10 to +10)"
+        "training, tested as trained: 6, 7, 8; difference: +10 (+10 to +10)"
     )
 
 

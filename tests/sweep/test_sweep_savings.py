@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from factories.sweep import LENGTHS, SIZES, Maker, Sweep, kid
+from factories.sweep import GRID, LENGTHS, SIZES, Maker, Sweep, kid
 
 from harness.jobs.graph import JobGraph
 from harness.sweep.costs import count_costs
@@ -201,3 +202,11 @@ def test_ending_early_is_another_question(make: Maker) -> None:
 def test_decaying_trials_have_no_free_readouts(make: Maker) -> None:
     plan = make(stage="image", space=LENGTHS, trials=4, sampler="tpe").run()
     assert all(run.trial.checkpoint_of is None for run in plan.trials)
+
+
+def test_a_preview_leaves_out_no_seeds_of_trials_that_nobody_asked(make: Maker) -> None:
+    sweep = make(space=GRID, trials=4, trials_per_batch=2, seeds=3, prune=True)
+    sweep.run()
+    shutil.rmtree(sweep.root / "studies")  # the trainings are still there
+    preview = sweep.planner.preview(JobGraph(sweep.work))
+    assert [len(run.seeds) for run in preview.trials] == [3, 3, 3, 3]

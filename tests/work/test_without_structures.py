@@ -69,8 +69,10 @@ def test_it_comes_beside_a_limit_and_from_any_role_of_the_source(bare: Path) -> 
 
 def test_the_whole_way_can_be_gone_with_one(bare: Path) -> None:
     work = bare.parent / "work"
-    words = ("--workdir", work, "--workers", "1", "--engine", "inline")
-    answer = run_cli("run", bare, *words, *WITHOUT.split(" ", 1))
+    words = ["--workdir", work, "--workers", "1", "--engine", "inline", *WITHOUT.split(" ", 1)]
+    for setting in ("sweep.mask=null", "sweep.image=null", "sweep.segmentation=null"):
+        words += ["-s", setting]
+    answer = run_cli("run", bare, *words, "-s", "replicates.count=1")
     assert answer.code == 0, answer.err
 
 
@@ -93,9 +95,10 @@ def test_the_whole_way_can_be_gone_with_one(bare: Path) -> None:
         ),
         (
             '["pt_2"] -s replicates.cohorts=disjoint',
-            "data.without_structures must be empty where training patients are parted into "
-            "cohorts, but got pt_2",
+            "data.without_structures must be empty where only some of the training patients are "
+            "drawn, but got pt_2 and replicates.cohorts",
         ),
+        ('["pt_2"] -s image.patients=1', "but got pt_2 and image.patients"),
     ],
 )
 def test_who_has_them_or_is_nobody_is_refused(bare: Path, setting: str, sentence: str) -> None:
@@ -190,3 +193,23 @@ def test_a_source_of_another_package_may_not_read_ct_alone() -> None:
     refused = read_patient(Elsewhere(), Reference("p", None), config)
     assert isinstance(refused, Excluded)
     assert refused.reason.endswith("has no `read_bare`; take the patient out of it")
+
+
+def test_the_ct_of_a_test_patient_under_another_name_is_left_out(bare: Path) -> None:
+    pats = bare.parent / "data" / "provided-data"
+    shutil.copy(pats / "test-pats" / "pt_5" / "ct.csv", pats / "train-pats" / "pt_2" / "ct.csv")
+    _, answer = prepared(bare, *WITHOUT.split(" ", 1))
+    (excluded,) = answer.json["excluded"]
+    assert (excluded["patient"], excluded["reason"]) == (
+        "pt_2",
+        "it holds the same CT as pt_5, which is kept, with other contours: one person would train "
+        "and test",
+    )
+
+
+def test_one_ct_with_two_persons_contours_is_one_person(bare: Path) -> None:
+    pats = bare.parent / "data" / "provided-data"
+    shutil.copy(pats / "test-pats" / "pt_5" / "ct.csv", pats / "train-pats" / "pt_1" / "ct.csv")
+    _, answer = prepared(bare)
+    reasons = {entry["patient"]: entry["reason"] for entry in answer.json["excluded"]}
+    assert "same CT as pt_1, which is kept" in reasons["pt_5"]

@@ -107,6 +107,8 @@ def inspect_folder(
             )
         failed = files.finish(found) if files else {}
         answer = _to_dict(found, folder, headers, pseudonyms.of, failed)
+        for entry in answer["used"]:
+            entry["ct_alone"] = entry["patient"] in data.without_structures
         answer["names"] = str(workdir) if kept else LISTING
         answer["masks"] = {"folder": str(masks), "files": files.written} if files else None
         return answer

@@ -38,7 +38,8 @@ def show(found: Mapping[str, Any], stream: TextIO) -> None:
     if found["used"]:
         console.print()
     for entry in found["used"]:
-        console.print(f"prepare takes of {entry['patient']}: {_taken(entry['structures'])}")
+        taken = CT_ALONE if entry["ct_alone"] else _taken(entry["structures"])
+        console.print(f"prepare takes of {entry['patient']}: {taken}")
         for note in entry["notes"]:
             console.print(f"  {note}")
     if found["names"] == LISTING:
@@ -50,6 +51,9 @@ def show(found: Mapping[str, Any], stream: TextIO) -> None:
         console.print()
         for line in _ignored(found["ignored"]):
             console.print(line)
+
+
+CT_ALONE = "its CT alone (data.without_structures), unless it has a structure after all"
 
 
 def _taken(structures: Mapping[str, int]) -> str:

@@ -110,7 +110,7 @@ def plan_comparison(
 
 def _test_patients(session: Session) -> set[str]:
     """Names of all that could test, those beyond data.limit.test too."""
-    config, usable = session.experiment.data, session.patient_index.usable
+    config, usable = session.experiment.data, session.patient_index.with_structures
     every = config.limit.model_copy(update={"test": None})
     roles = assign_roles({p.digest: p.role for p in usable}, config.roles, every)
     return {p.patient for p in usable if roles.get(p.digest) == "test"}

@@ -44,6 +44,7 @@ class IndexedPatient:
         landmarks: its landmarks but for the coarse volume, which lies beside the file.
         scan_summary: what a person must know of the scan; its picture lies beside the file.
         structures: that are contoured; none of a patient of `data.without_structures`.
+        ct: what two scans with the same CT have in common.
         file: the entry, JSON.
     """
 
@@ -54,6 +55,7 @@ class IndexedPatient:
     structures: tuple[str, ...]
     landmarks: dict[str, Any]
     scan_summary: ScanSummary
+    ct: str = ""
     file: str = ""
 
     @property
@@ -67,7 +69,8 @@ class IndexedPatient:
         kept = read_record(path)
         kept |= {"notes": tuple(kept["notes"]), "structures": tuple(kept["structures"])}
         kept["scan_summary"] = ScanSummary.of(kept["scan_summary"])
-        del kept["kept"], kept["files"]
+        del kept["kept"]
+        kept["ct"] = digest_of([kept.pop("files")[".npy"], kept["landmarks"]["shape"]])
         return cls(**kept, file=str(path))
 
 
@@ -79,6 +82,11 @@ class PatientIndex:
     usable: tuple[IndexedPatient, ...]
     excluded: tuple[Excluded, ...]
     ignored: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def with_structures(self) -> tuple[IndexedPatient, ...]:
+        """Those among whom roles are dealt."""
+        return tuple(patient for patient in self.usable if patient.structures)
 
     def revealed(self, reveal: Callable[[str], str]) -> PatientIndex:
         """The same with names of regions as they were written."""
@@ -173,7 +181,7 @@ def _is_sound(path: Path) -> bool:
 
 
 def _sorted(paths: Sequence[Path], found: Mapping[str, Any]) -> PatientIndex:
-    usable, excluded = [], []
+    usable, excluded = [], list[Excluded]()
     left_out: Mapping[str, str] = found.get("exclude", {})
     seen: dict[str, str] = {}
     for path in paths:
@@ -193,7 +201,27 @@ def _sorted(paths: Sequence[Path], found: Mapping[str, Any]) -> PatientIndex:
             usable.append(patient)
         else:
             excluded.append(patient)
-    return PatientIndex(tuple(usable), tuple(excluded), found["ignored"])
+    usable, twins = _without_twins(usable)
+    return PatientIndex(tuple(usable), (*excluded, *twins), found["ignored"])
+
+
+def _without_twins(
+    usable: Sequence[IndexedPatient],
+) -> tuple[list[IndexedPatient], list[Excluded]]:
+    """Of patients with one CT under two names the first who has the structures."""
+    kept: dict[str, IndexedPatient] = {}
+    for patient in sorted(usable, key=lambda each: not each.structures):
+        kept.setdefault(patient.ct, patient)
+    twins = [patient for patient in usable if kept[patient.ct] is not patient]
+    return [patient for patient in usable if kept[patient.ct] is patient], [
+        Excluded(
+            twin.patient,
+            f"it holds the same CT as {kept[twin.ct].patient}, which is kept, with other contours: "
+            "one person would train and test",
+            twin.scan_summary.labels,
+        )
+        for twin in twins
+    ]
 
 
 def _path(reference: Reference, config: DataConfig, folder: Path) -> Path:
