@@ -10,7 +10,7 @@ from urllib.parse import quote
 from harness.base.errors import Damaged, DataError
 from harness.base.files import read_json, write_text
 from harness.report.page import PAGE, SUMMARY
-from harness.sweep.observations import claim_sentence
+from harness.sweep.observations import claims_by_word
 
 TITLE = "# Reports\n\nPublished results, newest first."
 HEAD = f"""{TITLE} Each folder holds one self-contained page (`index.html`), its
@@ -83,8 +83,7 @@ def _answer(summary: dict[str, Any]) -> str:
     words = str(summary["headline"])
     stages = (summary.get("collapse") or {}).values()
     if summary["status"] == "no comparison" and (observed := summary.get("observations")):
-        told = (claim_sentence(str(one["says"]), str(one["word"])) for one in observed)
-        return " ".join(told)
+        return claims_by_word((str(one["says"]), str(one["word"])) for one in observed)
     if summary["status"] == "no comparison" and stages:  # a sweep alone: what became of it
         return " ".join(s[:1].upper() + s[1:] for s in (str(st["sentence"]) for st in stages))
     # A budget that was not shown to suffice is in the headline, and is no path to be shown.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,14 @@ def observe(
 def claim_sentence(says: str, word: str) -> str:
     """A claim and its word, as two sentences."""
     return f"{says}{'' if says[-1] in '.?!' else '.'} {word.capitalize()}."
+
+
+def claims_by_word(claims: Iterable[tuple[str, str]]) -> str:
+    """Claims with their words, those of a word together."""
+    groups: dict[str, list[str]] = {HOLDS: [], FAILS: [], OPEN: []}
+    for says, word in claims:
+        groups.setdefault(word, []).append(says.rstrip(".;"))
+    return " ".join(f"{word.capitalize()}: {'; '.join(s)}." for word, s in groups.items() if s)
 
 
 def observed_sentence(found: Sequence[Observation]) -> str:

@@ -280,6 +280,6 @@ def test_the_list_of_reports_has_every_claim_with_its_word(tmp_path: Path) -> No
     more = {"status": "no comparison", "conclusive": True, "observations": observations}
     write_json(tmp_path / "mine" / "report.json", summary | more)
     assert (
-        "Shapes begin at 30 epochs. Holds. Batch 6 is best. Holds. It collapses. Does not hold."
+        "Holds: Shapes begin at 30 epochs; Batch 6 is best. Does not hold: It collapses."
         in publish_index(tmp_path).read_text()
     )
