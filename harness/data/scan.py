@@ -52,13 +52,16 @@ class Scan:
 
     def content_digest(self) -> str:
         """Digest of decoded voxels, geometry and masks: no pseudonym, no file bytes."""
-        arrays: dict[str, NDArray[Any]] = {
-            "hu": np.asarray(self.hu, np.float32),
-            "affine": np.round(self.affine, 4),
-        }
-        for name, mask in self.masks.items():
-            arrays[f"mask/{name}"] = np.packbits(mask)
-        return digest_arrays(arrays)
+        bits = {f"mask/{name}": np.packbits(mask) for name, mask in self.masks.items()}
+        return digest_arrays({**self._ct, **bits})
+
+    def ct_digest(self) -> str:
+        """Digest of decoded voxels and geometry, whatever the masks."""
+        return digest_arrays(self._ct)
+
+    @property
+    def _ct(self) -> dict[str, NDArray[Any]]:
+        return {"hu": np.asarray(self.hu, np.float32), "affine": np.round(self.affine, 4)}
 
 
 def check_hu(values: NDArray[Any], declared: bool = False) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -130,14 +129,14 @@ def _of_scores(
 def _balanced(plan: SweepPlan, one: TrainingsConfig, other: TrainingsConfig) -> bool:
     """Whether what the two groups do not name was tried alike in both."""
     named = {*one.params, *other.params}
-    rest = [
-        Counter(
+    here, there = (
+        {
             frozenset((k, v) for k, v in run.trial.params.items() if k not in named)
             for run in _matching(plan, group)
-        )
+        }
         for group in (one, other)
-    ]
-    return {*rest[0]} == {*rest[1]}
+    )
+    return here == there
 
 
 def _of_verdicts(one: ObservationConfig, plan: SweepPlan, work: WorkFolder) -> Observation:

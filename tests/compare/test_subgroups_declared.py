@@ -28,7 +28,7 @@ def patient(
     names = ("gland_left", "gland_right") if sides else ("gland",)
     scan = Scan(name, hu, dict.fromkeys(names, mask), np.diag([spacing, 1.0, 1.0, 1.0]))
     digest = f"digest of {name}"
-    return IndexedPatient(name, digest, None, (), names, {}, scan_summary(scan))
+    return IndexedPatient(name, digest, None, (), names, {}, scan_summary(scan), scan.ct_digest())
 
 
 TRAIN = [patient(f"t{n}", edge=4 + n, spacing=2.0 + n % 3) for n in range(9)]

@@ -22,13 +22,20 @@ from harness.work.prepare.sources import make_source, read_patient
 WITHOUT = '-s data.without_structures=["pt_2"]'
 
 
-@pytest.fixture
-def bare(tmp_path: Path) -> Path:
-    """An experiment on a small OpenKBP folder whose second training patient has no contours."""
-    root = write_openkbp(tmp_path / "data")
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small OpenKBP folder whose second training patient has no contours."""
+    root = write_openkbp(tmp_path_factory.mktemp("openkbp"))
     for name in ("LeftParotid", "RightParotid"):
         (root / "provided-data" / "train-pats" / "pt_2" / f"{name}.csv").unlink()
-    return write_experiment(tmp_path / "tiny.yaml", root)
+    return root
+
+
+@pytest.fixture
+def bare(tmp_path: Path, folder: Path) -> Path:
+    """An experiment on a copy of it."""
+    shutil.copytree(folder, tmp_path / "data")
+    return write_experiment(tmp_path / "tiny.yaml", tmp_path / "data")
 
 
 def prepared(experiment: Path, *words: str) -> tuple[Store, Any]:

@@ -33,7 +33,7 @@ from harness.work.prepare.kept_scan import keep_scan
 from harness.work.prepare.parallel import read_each
 from harness.work.prepare.sources import has_own_patients, other_names, read_patient
 
-INDEX_VERSION = 7
+INDEX_VERSION = 8
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class IndexedPatient:
         landmarks: its landmarks but for the coarse volume, which lies beside the file.
         scan_summary: what a person must know of the scan; its picture lies beside the file.
         structures: that are contoured; none of a patient of `data.without_structures`.
-        ct: what two scans with the same CT have in common.
+        ct: digest of the CT alone.
         file: the entry, JSON.
     """
 
@@ -55,7 +55,7 @@ class IndexedPatient:
     structures: tuple[str, ...]
     landmarks: dict[str, Any]
     scan_summary: ScanSummary
-    ct: str = ""
+    ct: str
     file: str = ""
 
     @property
@@ -69,8 +69,7 @@ class IndexedPatient:
         kept = read_record(path)
         kept |= {"notes": tuple(kept["notes"]), "structures": tuple(kept["structures"])}
         kept["scan_summary"] = ScanSummary.of(kept["scan_summary"])
-        del kept["kept"]
-        kept["ct"] = digest_of([kept.pop("files")[".npy"], kept["landmarks"]["shape"]])
+        del kept["kept"], kept["files"]
         return cls(**kept, file=str(path))
 
 
@@ -264,6 +263,7 @@ def _index(source: Source, asked: tuple[Reference, Path, DataConfig, Path]) -> N
             "files": {end: sha256_file(path.with_suffix(end)) for end in (".npy", ".png")},
             "patient": scan.patient,
             "digest": scan.content_digest(),
+            "ct": scan.ct_digest(),
             "role": scan.role,
             "notes": list(scan.notes),
             "structures": sorted(name for name, mask in scan.masks.items() if mask.any()),
