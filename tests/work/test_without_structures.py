@@ -202,21 +202,13 @@ def test_a_source_of_another_package_may_not_read_ct_alone() -> None:
     assert refused.reason.endswith("has no `read_bare`; take the patient out of it")
 
 
-def test_the_ct_of_a_test_patient_under_another_name_is_left_out(bare: Path) -> None:
+def test_one_ct_under_two_names_is_one_person_whatever_the_contours(bare: Path) -> None:
     pats = bare.parent / "data" / "provided-data"
     shutil.copy(pats / "test-pats" / "pt_5" / "ct.csv", pats / "train-pats" / "pt_2" / "ct.csv")
+    shutil.copy(pats / "validation-pats" / "pt_4" / "ct.csv", pats / "train-pats" / "pt_1")
     _, answer = prepared(bare, *WITHOUT.split(" ", 1))
-    (excluded,) = answer.json["excluded"]
-    assert (excluded["patient"], excluded["reason"]) == (
-        "pt_2",
-        "it holds the same CT as pt_5, which is kept, with other contours: one person would train "
-        "and test",
-    )
-
-
-def test_one_ct_with_two_persons_contours_is_one_person(bare: Path) -> None:
-    pats = bare.parent / "data" / "provided-data"
-    shutil.copy(pats / "test-pats" / "pt_5" / "ct.csv", pats / "train-pats" / "pt_1" / "ct.csv")
-    _, answer = prepared(bare)
-    reasons = {entry["patient"]: entry["reason"] for entry in answer.json["excluded"]}
-    assert "same CT as pt_1, which is kept" in reasons["pt_5"]
+    words = "it holds the same CT as {}, which is kept, with other contours: one person would train"
+    assert {entry["patient"]: entry["reason"] for entry in answer.json["excluded"]} == {
+        "pt_2": words.format("pt_5") + " and test",  # who has none gives way
+        "pt_4": words.format("pt_1") + " and test",
+    }
