@@ -74,6 +74,7 @@ def test_it_comes_beside_a_limit_and_from_any_role_of_the_source(bare: Path) -> 
     assert answer.json["values"]["patients"] == {"train": 2, "validation": 1, "test": 1}
 
 
+@pytest.mark.slow
 def test_the_whole_way_can_be_gone_with_one(bare: Path) -> None:
     work = bare.parent / "work"
     words = ["--workdir", work, "--workers", "1", "--engine", "inline", *WITHOUT.split(" ", 1)]
