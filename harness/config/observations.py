@@ -58,7 +58,7 @@ class ObservationConfig(Section):
     verdict: Outcome | None = Field(
         None,
         description="in the place of a score: the verdict expected on every one of them; "
-        "`collapsed` is any but healthy",
+        "`collapsed` is any of the three after it",
     )
 
     @property

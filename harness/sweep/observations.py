@@ -147,7 +147,7 @@ def _of_verdicts(one: ObservationConfig, plan: SweepPlan, work: WorkFolder) -> O
     for run in _matching(plan, one.of):
         missing += _seeds(plan) - len(run.seeds)
         for seed in run.seeds:
-            epoch = _last(run, seed) if one.of.epoch is None else one.of.epoch
+            epoch = _epoch(run, seed, one.of)
             before = longest.get(seed.training.digest)
             if before is None or before[0] < epoch:
                 longest[seed.training.digest] = epoch, run, seed
@@ -191,7 +191,7 @@ def _by_seed(
 def _score(
     work: WorkFolder, run: TrialRun, seed: SeedRun, group: TrainingsConfig, score: str
 ) -> float:
-    epoch = _last(run, seed) if group.epoch is None else group.epoch
+    epoch = _epoch(run, seed, group)
     if group.masks is None:
         values = _values(work, seed.scores.get(epoch))
     else:
@@ -217,8 +217,8 @@ def _matching(plan: SweepPlan, group: TrainingsConfig) -> list[TrialRun]:
     ]
 
 
-def _last(run: TrialRun, seed: SeedRun) -> int:
-    return seed.stopped_at or run.epochs
+def _epoch(run: TrialRun, seed: SeedRun, group: TrainingsConfig) -> int:
+    return group.epoch or seed.stopped_at or run.epochs
 
 
 def _values(work: WorkFolder, spec: Any) -> Mapping[str, Any]:

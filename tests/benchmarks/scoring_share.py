@@ -20,7 +20,7 @@ import torch
 
 from harness.commands.compute import resolve_here
 from harness.commands.costs.score_timing import SHARE, make_stage, timed_score
-from harness.config.experiment import MetricsConfig
+from harness.config.metrics import MetricsConfig
 from harness.config.stages import DcganConfig, Pix2pixConfig
 from harness.data.pairs.store import Store
 from harness.metrics.extractors.guard import guard_torchvision

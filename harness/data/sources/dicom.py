@@ -12,12 +12,19 @@ from harness.base.errors import DataError
 from harness.base.files import digest_of
 from harness.config.data import DataConfig, DicomConfig
 from harness.data.dicom.geometry import canonical_axes, reorient, reorient_affine
-from harness.data.dicom.pairing import Images, Refused, choose, held_structures, judge
+from harness.data.dicom.pairing import (
+    Claim,
+    Images,
+    Refused,
+    choose,
+    held_structures,
+    judge,
+)
 from harness.data.dicom.pairing import labels as labels_of
 from harness.data.dicom.people import folder_files
 from harness.data.dicom.private import Pseudonyms, write_private_json
 from harness.data.dicom.raster import EMPTY, NO_VOXEL, draw
-from harness.data.dicom.series import Series, all_series, read_hu
+from harness.data.dicom.series import Opened, Series, all_series, read_hu
 from harness.data.dicom.walk import SETS, Header, held
 from harness.data.scan import Excluded, Reference, Scan, contoured
 
@@ -96,11 +103,7 @@ class DicomFolder:
             return Excluded(reference.patient, str(error), tuple(labels))
 
     def _read(self, patient: str, headers: Sequence[Header], labels: list[str]) -> Scan:
-        sets = [header for header in headers if header.kind in SETS]
-        stacks = list(all_series([header for header in headers if header.kind == "ct"]))
-        judged = [
-            judge(header, stacks, self._images, self._chosen.trust_positions) for header in sets
-        ]
+        stacks, judged = self._judged(headers)
         labels += labels_of(judged)
         chosen = choose(stacks, judged, self._structures, self._patterns)
         notes = list(chosen.notes)
@@ -118,19 +121,20 @@ class DicomFolder:
             raise DataError(NO_VOXEL)
         return _canonical(patient, read_hu(chosen.series), masks, chosen.series, notes, labels)
 
+    def _judged(self, headers: Sequence[Header]) -> tuple[list[Opened], list[Claim | Refused]]:
+        """A patient's CT series, usable or not, and structure sets, drawn on one of them or not."""
+        stacks = list(all_series([header for header in headers if header.kind == "ct"]))
+        sets = [header for header in headers if header.kind in SETS]
+        trust = self._chosen.trust_positions
+        return stacks, [judge(header, stacks, self._images, trust) for header in sets]
+
     def read_bare(self, reference: Reference) -> Scan:
         """One patient's CT, of the one series there is; no structure set may hold the structures.
 
         Raises:
             DataError: one does, a set cannot be read, or there is not one series.
         """
-        headers: Sequence[Header] = reference.location
-        stacks = list(all_series([header for header in headers if header.kind == "ct"]))
-        judged = [
-            judge(header, stacks, self._images, self._chosen.trust_positions)
-            for header in headers
-            if header.kind in SETS
-        ]
+        stacks, judged = self._judged(reference.location)
         for entry in judged:
             if isinstance(entry, Refused) and entry.structures is None:
                 raise DataError(entry.reason)

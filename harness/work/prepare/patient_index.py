@@ -180,47 +180,38 @@ def _is_sound(path: Path) -> bool:
 
 
 def _sorted(paths: Sequence[Path], found: Mapping[str, Any]) -> PatientIndex:
-    usable, excluded = [], list[Excluded]()
+    usable, excluded = list[IndexedPatient](), list[Excluded]()
     left_out: Mapping[str, str] = found.get("exclude", {})
-    seen: dict[str, str] = {}
     for path in paths:
         patient = _open(path)
         if patient.patient in left_out:
             labels = patient.scan_summary.labels if isinstance(patient, IndexedPatient) else ()
             excluded.append(Excluded(patient.patient, left_out[patient.patient], labels))
-        elif isinstance(patient, IndexedPatient) and patient.digest in seen:
-            # One patient under two names could train and test at once.
-            reason = (
-                f"it holds the same scan with the same contours as {seen[patient.digest]}, which "
-                "is kept"
-            )
-            excluded.append(Excluded(patient.patient, reason, patient.scan_summary.labels))
         elif isinstance(patient, IndexedPatient):
-            seen[patient.digest] = patient.patient
             usable.append(patient)
         else:
             excluded.append(patient)
-    usable, twins = _without_twins(usable)
-    return PatientIndex(tuple(usable), (*excluded, *twins), found["ignored"])
-
-
-def _without_twins(
-    usable: Sequence[IndexedPatient],
-) -> tuple[list[IndexedPatient], list[Excluded]]:
-    """Of patients with one CT under two names the first who has the structures."""
+    # One patient under two names could train and test at once: of each CT the first is kept, who
+    # has the structures if anybody does.
     kept: dict[str, IndexedPatient] = {}
     for patient in sorted(usable, key=lambda each: not each.structures):
         kept.setdefault(patient.ct, patient)
     twins = [patient for patient in usable if kept[patient.ct] is not patient]
-    return [patient for patient in usable if kept[patient.ct] is patient], [
-        Excluded(
-            twin.patient,
-            f"it holds the same CT as {kept[twin.ct].patient}, which is kept, with other contours: "
-            "one person would train and test",
-            twin.scan_summary.labels,
+    excluded += [_twin(patient, kept[patient.ct]) for patient in twins]
+    alone = tuple(patient for patient in usable if kept[patient.ct] is patient)
+    return PatientIndex(alone, tuple(excluded), found["ignored"])
+
+
+def _twin(patient: IndexedPatient, kept: IndexedPatient) -> Excluded:
+    """A patient left out because another, who is kept, has the same CT."""
+    if patient.digest == kept.digest:
+        reason = f"it holds the same scan with the same contours as {kept.patient}, which is kept"
+    else:
+        reason = (
+            f"it holds the same CT as {kept.patient}, which is kept, with other contours: one "
+            "person would train and test"
         )
-        for twin in twins
-    ]
+    return Excluded(patient.patient, reason, patient.scan_summary.labels)
 
 
 def _path(reference: Reference, config: DataConfig, folder: Path) -> Path:

@@ -117,14 +117,10 @@ class ImageFolder:
                 f"{len(reference.location)}; leave the others out"
             )
         (case,) = reference.location
-        if case.image is None or case.problem:
-            raise DataError(case.problem or NO_IMAGE.format(self._others.beside(case)))
-        with _of(case.image):
-            values, grid = open_image(case.image.path, self._config.nifti_form)
-            hu = hounsfield(values)
+        hu, grid = self._image(case)
         masks, drawn = self._with_segments(case.masks), _Masks(grid, self._config.nifti_form)
-        of = {n: [m for m in masks if n in self._structures_of(m.name)] for n in self._structures}
-        having = [name for name, those in of.items() if drawn.one(name, those) is not None]
+        named = self._by_structure(masks)
+        having = [name for name, those in named.items() if drawn.one(name, those) is not None]
         if having:
             raise contoured(having)
         labels = tuple(dict.fromkeys(mask.name for mask in masks))
@@ -138,12 +134,9 @@ class ImageFolder:
     def _read(self, patient: str, case: Case, labels: list[str]) -> Scan:
         masks = self._with_segments(case.masks)
         labels += dict.fromkeys(mask.name for mask in masks)
-        if case.image is None or case.problem:
-            raise DataError(case.problem or NO_IMAGE.format(self._others.beside(case)))
+        self._whole(case)
         named = self._named(masks, self._others.beside(case))
-        with _of(case.image):
-            values, grid = open_image(case.image.path, self._config.nifti_form)
-            hu = hounsfield(values)
+        hu, grid = self._image(case)
         masks_of = _Masks(grid, self._config.nifti_form)
         volumes, notes = {}, masks_of.notes
         for structure, those in named.items():
@@ -155,6 +148,23 @@ class ImageFolder:
         if not volumes:
             raise DataError("masks must have voxels, but those of all wanted structures are empty")
         return Scan(patient, hu, volumes, grid.affine, None, tuple(notes), tuple(labels))
+
+    def _image(self, case: Case) -> tuple[NDArray[Any], VolumeGrid]:
+        """The case's image, HU, and its grid.
+
+        Raises:
+            DataError: there is none, or it cannot be read.
+        """
+        file = self._whole(case)
+        with _of(file):
+            values, grid = open_image(file.path, self._config.nifti_form)
+            return hounsfield(values), grid
+
+    def _whole(self, case: Case) -> Any:
+        """The file of a case's image; raises DataError where the case lacks one or is none."""
+        if case.image is None or case.problem:
+            raise DataError(case.problem or NO_IMAGE.format(self._others.beside(case)))
+        return case.image
 
     def _with_segments(self, masks: Sequence[Mask]) -> list[Mask]:
         """Segments instead of the files that hold them; a file of one has its own name or the
@@ -203,16 +213,19 @@ class ImageFolder:
             if name == composed(structure) or is_named(name, structure, self._patterns)
         }
 
+    def _by_structure(self, masks: Sequence[Mask]) -> dict[str, list[Mask]]:
+        return {
+            name: [mask for mask in masks if name in self._structures_of(mask.name)]
+            for name in self._structures
+        }
+
     def _named(self, masks: Sequence[Mask], others: str) -> dict[str, list[Mask]]:
         """The masks of each structure, looked up as names of ROIs are, and by its own name.
 
         Raises:
             DataError: there is none of any; the names are listed, and what `others` says.
         """
-        named = {
-            name: [mask for mask in masks if name in self._structures_of(mask.name)]
-            for name in self._structures
-        }
+        named = self._by_structure(masks)
         if any(named.values()):
             return named
         wanted = ", ".join(self._structures)
